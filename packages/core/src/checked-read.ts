@@ -1,0 +1,102 @@
+import { LifeboatError, reasonOf } from "./errors.ts";
+import type { Digest } from "./manifest.ts";
+import { checksumMismatch, readSeal, SEAL_BYTES } from "./seal.ts";
+import { decompress } from "./stream/decompress.ts";
+import { DigestMeter } from "./stream/digest.ts";
+
+/** What is known of an object before it is read. */
+export interface Expected {
+  readonly content: Digest;
+  readonly stored: Digest;
+}
+
+/**
+ * The content of a stored object, checked on the way: stored bytes, decompression, content. The
+ * last chunk is given only after both digests agreed; a content that grows past its size (a
+ * decompression bomb) ends at once.
+ * @throws LifeboatError `CHECKSUM_MISMATCH` naming the object
+ */
+export async function* checkedContent(
+  stored: AsyncIterable<Uint8Array>,
+  expected: Expected,
+  object: string,
+): AsyncGenerator<Uint8Array> {
+  const storedMeter = new DigestMeter();
+  const content = contentOf(storedMeter.through(stored), expected.content, object);
+  let held: Uint8Array | undefined;
+  for await (const chunk of content) {
+    if (held) yield held;
+    held = chunk;
+  }
+  assertDigest(storedMeter.value(), expected.stored, object, "as stored");
+  if (held) yield held;
+}
+
+/** The same for a log object, which carries its digest at its own end. */
+export async function* sealedContent(
+  stored: AsyncIterable<Uint8Array>,
+  object: string,
+): AsyncGenerator<Uint8Array> {
+  const tail = new SealTail();
+  const meter = new DigestMeter();
+  let held: Uint8Array | undefined;
+  try {
+    for await (const chunk of meter.through(decompress(tail.without(stored)))) {
+      if (held) yield held;
+      held = chunk;
+    }
+  } catch (cause) {
+    throw cause instanceof LifeboatError ? cause : undecodable(object, cause);
+  }
+  assertDigest(meter.value(), readSeal(tail.bytes, object), object, "unpacked");
+  if (held) yield held;
+}
+
+async function* contentOf(
+  stored: AsyncIterable<Uint8Array>,
+  expected: Digest,
+  object: string,
+): AsyncGenerator<Uint8Array> {
+  const meter = new DigestMeter();
+  let held: Uint8Array | undefined;
+  try {
+    for await (const chunk of meter.through(decompress(stored))) {
+      if (meter.bytes > expected.bytes)
+        throw checksumMismatch(object, `holds more than the ${expected.bytes} bytes it should`);
+      if (held) yield held;
+      held = chunk;
+    }
+  } catch (cause) {
+    throw cause instanceof LifeboatError ? cause : undecodable(object, cause);
+  }
+  assertDigest(meter.value(), expected, object, "unpacked");
+  if (held) yield held;
+}
+
+/** Passes a stream on without its last {@link SEAL_BYTES} bytes and keeps those. */
+class SealTail {
+  bytes: Buffer = Buffer.alloc(0);
+
+  async *without(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      const all = Buffer.concat([this.bytes, chunk]);
+      const cut = Math.max(0, all.length - SEAL_BYTES);
+      this.bytes = all.subarray(cut);
+      if (cut > 0) yield all.subarray(0, cut);
+    }
+  }
+}
+
+function assertDigest(found: Digest, expected: Digest, object: string, how: string): void {
+  if (found.bytes !== expected.bytes)
+    throw checksumMismatch(object, `has ${found.bytes} bytes ${how} instead of ${expected.bytes}`);
+  if (found.sha256 !== expected.sha256)
+    throw checksumMismatch(
+      object,
+      `has SHA-256 ${found.sha256.slice(0, 12)}… ${how} instead of ${expected.sha256.slice(0, 12)}…`,
+    );
+}
+
+function undecodable(object: string, cause: unknown): LifeboatError {
+  return checksumMismatch(object, `is damaged (zstd: ${reasonOf(cause)})`, cause);
+}

@@ -1,0 +1,166 @@
+import { checkedContent, sealedContent } from "./checked-read.ts";
+import type { EngineKind } from "./engine.ts";
+import { LifeboatError } from "./errors.ts";
+import { allObjects } from "./listing.ts";
+import type { Manifest, ManifestObject } from "./manifest.ts";
+import { checksumMismatch, sealFrame } from "./seal.ts";
+import type { Storage, StoredObject } from "./storage.ts";
+import { compress } from "./stream/compress.ts";
+import { DigestMeter } from "./stream/digest.ts";
+
+/** zstd levels: for the objects of a backup, and for the log. */
+export interface Compression {
+  readonly level: number;
+  readonly logLevel: number;
+}
+
+/**
+ * One database's part of a repository, `<app>/<engine>/<database>/`: where an engine puts and finds
+ * the objects of its backups and of its log. All bytes pass through the stream steps here, and
+ * nowhere else: digest, zstd, digest as stored; and the same way back.
+ */
+export class DatabaseFolder {
+  readonly storage: Storage;
+  readonly app: string;
+  readonly engine: EngineKind;
+  readonly database: string;
+  readonly compression: Compression;
+
+  constructor(init: {
+    storage: Storage;
+    app: string;
+    engine: EngineKind;
+    database: string;
+    compression: Compression;
+  }) {
+    this.storage = init.storage;
+    this.app = init.app;
+    this.engine = init.engine;
+    this.database = init.database;
+    this.compression = init.compression;
+  }
+
+  /** From the repository's root, without a closing `/`. */
+  get path(): string {
+    return `${this.app}/${this.engine}/${this.database}`;
+  }
+
+  backupPath(id: string): string {
+    return `${this.path}/backups/${id}`;
+  }
+
+  /** The path of an object of a backup, as messages name it. */
+  objectPath(manifest: Manifest, object: ManifestObject): string {
+    return `${this.backupPath(manifest.id)}/${object.object}`;
+  }
+
+  /** Stores one object of a backup; resolves when it is durable and its size is confirmed. */
+  async storeObject(
+    id: string,
+    name: string,
+    role: string,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<ManifestObject> {
+    const contentMeter = new DigestMeter();
+    const storedMeter = new DigestMeter();
+    const object = `${name}.zst`;
+    const packed = storedMeter.through(
+      compress(contentMeter.through(content), this.compression.level),
+    );
+    const path = `${this.backupPath(id)}/${object}`;
+    const written = await this.storage.create(path, packed);
+    const stored = storedMeter.value();
+    if (written !== stored.bytes)
+      throw checksumMismatch(path, `was stored with ${written} bytes instead of ${stored.bytes}`);
+    return { object, role, content: contentMeter.value(), stored };
+  }
+
+  /**
+   * The content of an object of a backup. Both digests are checked; the last chunk comes only after
+   * they agreed.
+   * @throws LifeboatError `CHECKSUM_MISMATCH`, `OBJECT_MISSING`, naming the object
+   */
+  readObject(manifest: Manifest, object: ManifestObject): AsyncGenerator<Uint8Array> {
+    const path = this.objectPath(manifest, object);
+    return checkedContent(this.storage.read(path), object, path);
+  }
+
+  /**
+   * Stores one log object under `wal/`, once. The same content again is fine, whoever stored it.
+   * @param name below `wal/`, without `.zst`: `00000001/000000010000000000000003`
+   * @returns whether it was stored now or was there already
+   * @throws LifeboatError `LOG_OBJECT_DIFFERS` when other content lies under that name
+   */
+  async storeLog(
+    name: string,
+    content: () => AsyncIterable<Uint8Array>,
+  ): Promise<"stored" | "present"> {
+    const path = this.logPath(name);
+    // Asked first, so that a repeated push costs one request and no compression.
+    if (await this.storage.stat(path)) return this.#assertSameLog(path, content());
+    try {
+      await this.storage.create(path, sealed(content(), this.compression.logLevel));
+      return "stored";
+    } catch (cause) {
+      if (!(cause instanceof LifeboatError) || cause.code !== "OBJECT_EXISTS") throw cause;
+      return this.#assertSameLog(path, content());
+    }
+  }
+
+  /**
+   * The content of a log object, checked against the digest it carries; the last chunk comes only
+   * after that.
+   * @throws LifeboatError `CHECKSUM_MISMATCH`, `OBJECT_MISSING`, naming the object
+   */
+  readLog(name: string): AsyncGenerator<Uint8Array> {
+    const path = this.logPath(name);
+    return sealedContent(this.storage.read(path), path);
+  }
+
+  /** The log objects whose name starts with `prefix`, by name, in ascending order. */
+  async *listLog(prefix = ""): AsyncGenerator<{ name: string; stored: StoredObject }> {
+    const root = `${this.path}/wal/`;
+    for await (const stored of allObjects(this.storage, `${root}${prefix}`))
+      if (stored.path.endsWith(".zst"))
+        yield { name: stored.path.slice(root.length, -".zst".length), stored };
+  }
+
+  async statLog(name: string): Promise<StoredObject | undefined> {
+    return this.storage.stat(this.logPath(name));
+  }
+
+  /** The path of a log object from the repository's root. */
+  logPath(name: string): string {
+    return `${this.path}/wal/${name}.zst`;
+  }
+
+  async #assertSameLog(path: string, content: AsyncIterable<Uint8Array>): Promise<"present"> {
+    const mine = await digestOfAll(content);
+    // The whole object is read: one that is damaged must not count as archived.
+    const there = await digestOfAll(sealedContent(this.storage.read(path), path));
+    if (mine.sha256 === there.sha256) return "present";
+    throw new LifeboatError({
+      code: "LOG_OBJECT_DIFFERS",
+      kind: "refused",
+      message: `${path} is in the repository already, with other content`,
+      remedy:
+        "two servers archive to one place, or an old copy was started: give each its own repository, and never delete this object",
+      details: { object: path },
+    });
+  }
+}
+
+async function digestOfAll(content: AsyncIterable<Uint8Array>) {
+  const meter = new DigestMeter();
+  for await (const _ of meter.through(content));
+  return meter.value();
+}
+
+async function* sealed(
+  content: AsyncIterable<Uint8Array>,
+  level: number,
+): AsyncGenerator<Uint8Array> {
+  const meter = new DigestMeter();
+  yield* compress(meter.through(content), level);
+  yield sealFrame(meter.value());
+}

@@ -1,0 +1,187 @@
+import type { DatabaseFolder } from "./database-folder.ts";
+import type { Finding } from "./finding.ts";
+import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
+import type { Report } from "./progress.ts";
+import type { RecoveryTarget, RecoveryWindow } from "./window.ts";
+
+export type EngineKind = "sqlite" | "postgres";
+
+/** Asks for a consistent snapshot of one database. */
+export interface SnapshotRequest {
+  readonly folder: DatabaseFolder;
+  readonly id: string;
+  readonly type: BackupType;
+  /** The backup that an incremental one builds on. */
+  readonly parent: Manifest | null;
+  readonly options: SnapshotOptions;
+  /**
+   * Stores one object of the backup: digests, compresses, writes it, and resolves when it is
+   * durable. `name` is without `.zst`. May be called for several objects at once.
+   */
+  store(name: string, role: string, content: AsyncIterable<Uint8Array>): Promise<ManifestObject>;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** The contract's options of `backup`; an engine refuses those that mean nothing to it (kind `usage`). */
+export interface SnapshotOptions {
+  readonly transport?: "auto" | "pg_basebackup" | "wire" | "parallel";
+  readonly wal?: "stream" | "archive";
+  readonly jobs?: number;
+  readonly maxRate?: number | "auto" | "adaptive";
+  readonly label?: string;
+}
+
+export interface Snapshot {
+  /** The instant whose state the snapshot holds, by the database's clock. */
+  readonly consistentAt: Date;
+  /** Goes into the manifest; the engine reads it back at restore. JSON only. */
+  readonly details: Readonly<Record<string, unknown>>;
+  /** What the engineer should know although the backup is good. */
+  readonly findings: readonly Finding[];
+}
+
+/** Which backup to restore and up to where, decided before a byte is written. */
+export interface RecoveryPlan {
+  /** The base first, then the incremental backups upon it, in order. */
+  readonly backups: readonly [Manifest, ...Manifest[]];
+  readonly target: RecoveryTarget;
+  readonly timeline: number | null;
+  /** Up to where the copy will recover; time null when only the position is known. */
+  readonly willRecoverTo: { readonly time: string | null; readonly lsn: string | null };
+}
+
+export interface RestoreRequest {
+  readonly folder: DatabaseFolder;
+  readonly plan: RecoveryPlan;
+  /** The directory to make, or to fill if it is there and empty. Absolute. */
+  readonly to: string;
+  readonly tablespaceMapping: ReadonlyMap<string, string>;
+  /** Put the restored files over what is there. */
+  readonly force: boolean;
+  /**
+   * The program and arguments that fetch one log object, before its name and destination:
+   * `[…, "wal", "fetch"]`. Goes into the restored copy where it recovers by itself.
+   */
+  readonly fetchCommand: readonly string[];
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+export interface RestoredDatabase {
+  /** The database file or the data directory. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly willRecoverTo: RecoveryPlan["willRecoverTo"];
+  /** The instant of the last commit applied; null where the copy recovers when it is started. */
+  readonly recoveredTo: string | null;
+  readonly findings: readonly Finding[];
+}
+
+export interface ReviveRequest {
+  readonly folder: DatabaseFolder;
+  readonly plan: RecoveryPlan;
+  readonly restored: RestoredDatabase;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** A restored copy brought to life in private: nobody else can reach it, nothing of the original is touched. */
+export interface RevivedDatabase {
+  /** The instant of the last commit that was really recovered; null if it holds none since its base. */
+  readonly recoveredTo: string | null;
+  readonly recoveredLsn: string | null;
+  /** The engine's own proof that the copy is sound (`integrity_check`, a read of every table …). */
+  prove(): Promise<readonly { name: string; ok: boolean; message: string }[]>;
+  /** Runs one statement that reads; rows as arrays of plain values. `database` as the engine names them. */
+  query(sql: string, database?: string): Promise<readonly (readonly unknown[])[]>;
+  /** Stops and releases everything. The files stay. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** How the shipping of the log stands, for `status`. */
+export interface EngineStatus {
+  readonly archive: {
+    readonly ok: boolean;
+    readonly lagSeconds: number | null;
+    readonly lagBytes: number | null;
+    readonly lastSegment: string | null;
+    readonly oldestUnarchived: string | null;
+  } | null;
+  readonly slots: readonly Readonly<Record<string, unknown>>[];
+  readonly alerts: readonly Finding[];
+}
+
+/** Something wrong in the repository. */
+export interface Problem {
+  /** The object's path from the repository's root. */
+  readonly object: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface LogCheck {
+  readonly objects: number;
+  readonly bytes: number;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * A database that can be backed up: the seam behind which SQLite and Postgres lie.
+ *
+ * `databases`, `inspect`, `snapshot` and `status` need the live database and throw
+ * `ENGINE_NOT_CONFIGURED` (kind `usage`) where none is configured. All others need only the
+ * repository. Errors are LifeboatErrors.
+ */
+export interface Engine {
+  readonly kind: EngineKind;
+
+  /** The folder names of the live databases, in order: SQLite's names; Postgres: its one system identifier. */
+  databases(): Promise<readonly string[]>;
+
+  /** What stands in the way of a good backup. What is wrong is a finding and never thrown. */
+  inspect(): Promise<readonly Finding[]>;
+
+  /**
+   * Takes a consistent snapshot and stores all of it, log needed for consistency included, before
+   * it resolves. Leaves nothing behind on the database, whether it resolves, throws or is aborted.
+   */
+  snapshot(request: SnapshotRequest): Promise<Snapshot>;
+
+  /** How log shipping stands. What cannot be asked is an alert, never thrown. */
+  status(folder: DatabaseFolder | null): Promise<EngineStatus>;
+
+  /** Spans in which every instant can be restored, oldest first, from backups and log as they lie. */
+  windows(
+    folder: DatabaseFolder,
+    backups: readonly Manifest[],
+  ): Promise<readonly RecoveryWindow[]>;
+
+  /**
+   * Chooses base and end for a target.
+   * @throws kind `not-found` with the windows' bounds when the target lies in none; kind `failed`
+   *   naming the object when what is needed is missing from the repository.
+   */
+  plan(
+    folder: DatabaseFolder,
+    backups: readonly Manifest[],
+    target: RecoveryTarget,
+    options: { readonly timeline?: number | undefined },
+  ): Promise<RecoveryPlan>;
+
+  /**
+   * Builds the copy beside its place, checks every digest, makes it durable, and only then gives
+   * it its name. On failure or abort nothing of it is left.
+   */
+  restore(request: RestoreRequest): Promise<RestoredDatabase>;
+
+  /** Brings a restored copy to life in private. */
+  revive(request: ReviveRequest): Promise<RevivedDatabase>;
+
+  /** Reads the whole log in the repository and names every object that is corrupt, foreign or missing. */
+  verifyLog(
+    folder: DatabaseFolder,
+    backups: readonly Manifest[],
+    options: { readonly deep: boolean; readonly signal: AbortSignal },
+  ): Promise<LogCheck>;
+}

@@ -1,0 +1,11 @@
+export * from "./errors.ts";
+export * from "./finding.ts";
+export * from "./storage.ts";
+export * from "./progress.ts";
+export * from "./manifest.ts";
+export * from "./engine.ts";
+export * from "./window.ts";
+export * from "./listing.ts";
+export { type Compression, DatabaseFolder } from "./database-folder.ts";
+export { SAFE_NAME } from "./manifest-shape.ts";
+export { siblingModule } from "./sibling-module.ts";

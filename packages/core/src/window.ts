@@ -1,0 +1,81 @@
+import type { EngineKind } from "./engine.ts";
+import { LifeboatError } from "./errors.ts";
+
+/** Where a recovery ends. */
+export type RecoveryTarget =
+  | { readonly kind: "latest" }
+  | { readonly kind: "backup"; readonly id: string }
+  | { readonly kind: "time"; readonly at: Date; readonly exclusive: boolean }
+  | { readonly kind: "lsn"; readonly lsn: string; readonly exclusive: boolean }
+  | { readonly kind: "xid"; readonly xid: string; readonly exclusive: boolean }
+  | { readonly kind: "restore-point"; readonly name: string }
+  | { readonly kind: "immediate" };
+
+/** A span in which every instant can be restored. `from` and `to` are ISO 8601 UTC with milliseconds. */
+export interface RecoveryWindow {
+  readonly engine: EngineKind;
+  readonly database: string;
+  /** Postgres' timeline; null for SQLite. */
+  readonly timeline: number | null;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Whether an instant lies in a window, its bounds included. */
+export function windowHolds(window: RecoveryWindow, at: Date): boolean {
+  return Date.parse(window.from) <= at.getTime() && at.getTime() <= Date.parse(window.to);
+}
+
+/**
+ * The refusal of an instant that lies in no window: says what was asked, in UTC, and what can be had.
+ */
+export function outsideEveryWindow(at: Date, windows: readonly RecoveryWindow[]): LifeboatError {
+  const spans = windows.map((w) => (w.from === w.to ? w.from : `${w.from} … ${w.to}`));
+  return new LifeboatError({
+    code: "TARGET_OUTSIDE_WINDOWS",
+    kind: "not-found",
+    message: `${at.toISOString()} lies in no recovery window`,
+    remedy:
+      spans.length === 0
+        ? "there is no backup yet: take one with lifeboat backup"
+        : `choose an instant in ${spans.join(", ")}, or a backup by --backup ID (lifeboat list)`,
+    details: { at: at.toISOString(), windows },
+  });
+}
+
+/**
+ * Reads an instant: ISO 8601 with a zone (`Z` or an offset). Without a zone it is refused, since
+ * guessing one has cost others their recoveries.
+ * @throws LifeboatError `TIME_INVALID` (kind `usage`)
+ */
+export function parseInstant(text: string): Date {
+  const shape =
+    /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?\s?(Z|z|[+-]\d{2}(:?\d{2})?)$/;
+  const at = shape.test(text) ? new Date(normalized(text)) : new Date(Number.NaN);
+  if (!Number.isNaN(at.getTime()) && sameDay(text, at)) return at;
+  throw new LifeboatError({
+    code: "TIME_INVALID",
+    kind: "usage",
+    message: `"${text}" is not an instant`,
+    remedy: "write it as 2026-11-22T10:15:00.123Z or with an offset such as +01:00; a zone is needed",
+  });
+}
+
+function normalized(text: string): string {
+  return text
+    .replace(" ", "T")
+    .replace(/\s/, "")
+    .replace(",", ".")
+    .replace("z", "Z")
+    .replace(/([+-]\d{2})(\d{2})?$/, (_, hours, minutes) => `${hours}:${minutes ?? "00"}`);
+}
+
+/** `Date` accepts 30 February and means 1 March; an engineer who mistyped a date should hear of it. */
+function sameDay(text: string, at: Date): boolean {
+  const zone = /([+-])(\d{2}):?(\d{2})?$/.exec(text.slice(16));
+  const minutes = zone
+    ? (zone[1] === "-" ? -1 : 1) * (Number(zone[2]) * 60 + Number(zone[3] ?? 0))
+    : 0;
+  const local = new Date(at.getTime() + minutes * 60_000).toISOString();
+  return local.slice(0, 10) === text.slice(0, 10);
+}
