@@ -152,10 +152,7 @@ export interface Engine {
   status(folder: DatabaseFolder | null): Promise<EngineStatus>;
 
   /** Spans in which every instant can be restored, oldest first, from backups and log as they lie. */
-  windows(
-    folder: DatabaseFolder,
-    backups: readonly Manifest[],
-  ): Promise<readonly RecoveryWindow[]>;
+  windows(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<readonly RecoveryWindow[]>;
 
   /**
    * Chooses base and end for a target.

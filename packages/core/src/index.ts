@@ -1,11 +1,12 @@
+export { type Compression, DatabaseFolder } from "./database-folder.ts";
+export * from "./engine.ts";
 export * from "./errors.ts";
 export * from "./finding.ts";
-export * from "./storage.ts";
-export * from "./progress.ts";
-export * from "./manifest.ts";
-export * from "./engine.ts";
-export * from "./window.ts";
 export * from "./listing.ts";
-export { type Compression, DatabaseFolder } from "./database-folder.ts";
+export * from "./manifest.ts";
 export { SAFE_NAME } from "./manifest-shape.ts";
+export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
+export * from "./progress.ts";
 export { siblingModule } from "./sibling-module.ts";
+export * from "./storage.ts";
+export * from "./window.ts";

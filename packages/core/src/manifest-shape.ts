@@ -24,7 +24,8 @@ export function assertManifestShape(value: Record<string, unknown>, object: stri
     throw new LifeboatError({
       code: "FORMAT_TOO_NEW",
       message: `${object} has format ${value.format}; this version reads format 1`,
-      remedy: "use the Lifeboat that wrote it (its version stands in the member tool), or a newer one",
+      remedy:
+        "use the Lifeboat that wrote it (its version stands in the member tool), or a newer one",
       details: { object, format: value.format },
     });
   const matches = (member: string, shape: RegExp) => {

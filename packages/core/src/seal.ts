@@ -27,7 +27,10 @@ export function readSeal(frame: Uint8Array, object: string): Digest {
     bytes.subarray(HEADER).toString("latin1"),
   );
   if (bytes.length !== SEAL_BYTES || bytes.readUInt32LE(0) !== MAGIC || !match?.[1])
-    throw checksumMismatch(object, "is cut short or no log object of Lifeboat (no seal at its end)");
+    throw checksumMismatch(
+      object,
+      "is cut short or no log object of Lifeboat (no seal at its end)",
+    );
   return { sha256: match[1], bytes: Number(match[2]) };
 }
 

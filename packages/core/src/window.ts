@@ -57,7 +57,8 @@ export function parseInstant(text: string): Date {
     code: "TIME_INVALID",
     kind: "usage",
     message: `"${text}" is not an instant`,
-    remedy: "write it as 2026-11-22T10:15:00.123Z or with an offset such as +01:00; a zone is needed",
+    remedy:
+      "write it as 2026-11-22T10:15:00.123Z or with an offset such as +01:00; a zone is needed",
   });
 }
 

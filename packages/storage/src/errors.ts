@@ -1,0 +1,37 @@
+import { LifeboatError } from "@lifeboat/core";
+
+export function objectExists(description: string, path: string, cause?: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "OBJECT_EXISTS",
+    kind: "refused",
+    message: `${path} is in ${description} already`,
+    remedy: "objects are never rewritten; find out who wrote it before you go on",
+    details: { object: path },
+    cause,
+  });
+}
+
+export function objectMissing(description: string, path: string, cause?: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "OBJECT_MISSING",
+    message: `${path} is missing from ${description}`,
+    remedy:
+      "bring it back from a copy of the repository, or choose another backup (lifeboat list); lifeboat verify finds all that is missing",
+    details: { object: path },
+    cause,
+  });
+}
+
+/** A path that came from outside (an archive, a command line) may try to leave the repository. */
+export function assertObjectPath(path: string): void {
+  const parts = path.split("/");
+  const bad = parts.some(
+    (part) => part === "" || part === "." || part === ".." || part.includes("\0"),
+  );
+  if (bad)
+    throw new LifeboatError({
+      code: "PATH_INVALID",
+      message: `"${path}" is no object path`,
+      remedy: "use parts separated by single slashes, none of them empty, . or ..",
+    });
+}

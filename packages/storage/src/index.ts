@@ -1,0 +1,2 @@
+export { filesystemStorage } from "./filesystem.ts";
+export { memoryStorage } from "./memory.ts";

@@ -1,0 +1,49 @@
+import { mkdir, open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { isSystemError } from "@lifeboat/core";
+
+/** Makes directories and gives files to the owner of the repository. */
+export interface Ownership {
+  give(handle: Awaited<ReturnType<typeof open>>): Promise<void>;
+  /** Makes `folder` and what lies between it and `root`, each 0700 and durable. */
+  makeDirectories(root: string, folder: string): Promise<void>;
+}
+
+export async function ownershipOf(root: string): Promise<Ownership> {
+  const { uid, gid } = await stat(root);
+  // Only root may give files away; for everybody else their own name is the right one.
+  const foreign = process.getuid?.() === 0 && uid !== 0;
+
+  const makeDirectories = async (top: string, folder: string): Promise<void> => {
+    if (folder === top) return;
+    try {
+      await mkdir(folder, { mode: 0o700 });
+    } catch (cause) {
+      if (isSystemError(cause, "EEXIST")) return;
+      // The top itself is never made here: a repository that is gone is an error.
+      if (!isSystemError(cause, "ENOENT") || dirname(folder) === top) throw cause;
+      await makeDirectories(top, dirname(folder));
+      return makeDirectories(top, folder);
+    }
+    const made = await open(folder);
+    try {
+      if (foreign) await made.chown(uid, gid);
+      await made.sync();
+    } finally {
+      await made.close();
+    }
+    const parent = await open(dirname(folder));
+    try {
+      await parent.sync();
+    } finally {
+      await parent.close();
+    }
+  };
+
+  return {
+    async give(handle) {
+      if (foreign) await handle.chown(uid, gid);
+    },
+    makeDirectories,
+  };
+}

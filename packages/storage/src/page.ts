@@ -1,0 +1,39 @@
+import type { ListOptions } from "@lifeboat/core";
+
+/** How many entries a page has when nothing else is asked (S3's own limit). */
+const PAGE_LIMIT = 1000;
+
+/** The paths of one page, before anything is asked about the objects. */
+export interface PathPage {
+  readonly paths: readonly string[];
+  readonly folders: readonly string[];
+  readonly next: string | null;
+}
+
+/**
+ * One page of a listing, for storages that have no listing of their own.
+ * @param all the paths of all objects that may match, in any order; one that ends in `/` is a folder
+ */
+export function pageOf(all: Iterable<string>, options: ListOptions): PathPage {
+  const { prefix, folded = false, after, limit = PAGE_LIMIT } = options;
+  const entries = new Set<string>();
+  for (const path of all) {
+    if (!path.startsWith(prefix)) continue;
+    const slash = folded ? path.indexOf("/", prefix.length) : -1;
+    entries.add(slash < 0 ? path : path.slice(0, slash + 1));
+  }
+  const rest = [...entries]
+    .filter((path) => after === undefined || compareBytes(path, after) > 0)
+    .sort(compareBytes);
+  const page = rest.slice(0, limit);
+  return {
+    paths: page.filter((path) => !path.endsWith("/")),
+    folders: page.filter((path) => path.endsWith("/")),
+    next: rest.length > limit ? (page.at(-1) ?? null) : null,
+  };
+}
+
+/** The order of S3: by UTF-8 bytes, not by JavaScript's UTF-16 units. */
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
