@@ -40,6 +40,11 @@ export class DatabaseFolder {
     this.compression = init.compression;
   }
 
+  /** The same folder, its bytes going through another storage. */
+  over(storage: Storage): DatabaseFolder {
+    return new DatabaseFolder({ ...this, storage });
+  }
+
   /** From the repository's root, without a closing `/`. */
   get path(): string {
     return `${this.app}/${this.engine}/${this.database}`;

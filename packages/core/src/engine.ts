@@ -57,6 +57,8 @@ export interface RestoreRequest {
   /** The directory to make, or to fill if it is there and empty. Absolute. */
   readonly to: string;
   readonly tablespaceMapping: ReadonlyMap<string, string>;
+  /** For scratch copies: tablespaces without a mapping go below this directory; null: to where they were. */
+  readonly tablespaceRoot: string | null;
   /** Put the restored files over what is there. */
   readonly force: boolean;
   /**

@@ -44,8 +44,9 @@ export interface Storage {
   readonly description: string;
 
   /**
-   * Writes a new object. When this resolves, the object is whole, durable and visible under its
-   * path, and its size is returned; until then nothing is visible there. If an object is there
+   * Writes a new object. When this resolves, the object is whole, durable, confirmed (read back, or
+   * by a digest of the storage's own) and visible under its path, and its size is returned; until
+   * then nothing is visible there. If an object is there
    * already, it is left alone and `OBJECT_EXISTS` is thrown (conditional create: of two at once,
    * exactly one wins). If `content` throws, nothing is left behind. Large content is sent in
    * parts where the storage has them.

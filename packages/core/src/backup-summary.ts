@@ -1,0 +1,37 @@
+import type { EngineKind } from "./engine.ts";
+import type { BackupType, Manifest } from "./manifest.ts";
+
+/** A backup as `backup` and `list` show it. */
+export interface BackupSummary {
+  readonly id: string;
+  readonly app: string;
+  readonly engine: EngineKind;
+  readonly database: string;
+  readonly type: BackupType;
+  readonly parent: string | null;
+  readonly label: string | null;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly sourceBytes: number;
+  readonly storedBytes: number;
+  readonly consistentAt: string;
+}
+
+export function summaryOf(manifest: Manifest): BackupSummary {
+  const { id, app, engine, database, type, parent, label } = manifest;
+  const { startedAt, finishedAt, sourceBytes, storedBytes, consistentAt } = manifest;
+  return {
+    id,
+    app,
+    engine,
+    database,
+    type,
+    parent,
+    label,
+    startedAt,
+    finishedAt,
+    sourceBytes,
+    storedBytes,
+    consistentAt,
+  };
+}

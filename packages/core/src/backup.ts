@@ -1,0 +1,162 @@
+import { type BackupSummary, summaryOf } from "./backup-summary.ts";
+import type { DatabaseFolder } from "./database-folder.ts";
+import type { Engine, Snapshot, SnapshotOptions } from "./engine.ts";
+import { notAvailable } from "./errors.ts";
+import type { Finding } from "./finding.ts";
+import type { Lock } from "./lock.ts";
+import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
+import { type Report, runSteps, type Step, type StepRunner } from "./progress.ts";
+import type { Repository } from "./repository.ts";
+import { TOOL } from "./version.ts";
+
+export interface BackupRequest {
+  readonly repository: Repository;
+  readonly engine: Engine;
+  readonly type: BackupType;
+  readonly options: SnapshotOptions;
+  readonly signal: AbortSignal;
+  readonly run?: StepRunner;
+}
+
+/** What was backed up: for one database as it is, for several their sums, and each by itself. */
+export interface BackupReport extends BackupSummary {
+  readonly databases: readonly BackupSummary[];
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Backs up every database of an engine, each consistent in itself, under one id. The manifest is
+ * written last: until then, and after any failure, the backup does not exist and nothing of it stays.
+ *
+ * @throws LifeboatError kind `locked` while another backup of one of these databases runs
+ */
+export async function backup(request: BackupRequest): Promise<BackupReport> {
+  const { repository, engine, signal, run = runSteps } = request;
+  if (request.type === "incremental") throw notAvailable("backup --type incremental");
+  const folders = (await engine.databases()).map((name) => repository.folder(engine.kind, name));
+  const locks: Lock[] = [];
+  const manifests: Manifest[] = [];
+  const findings: Finding[] = [];
+  let id = "";
+
+  const backUp = (folder: DatabaseFolder): Step => ({
+    title: `back up ${folder.database}`,
+    run: async (report) => {
+      signal.throwIfAborted();
+      const { manifest, snapshot } = await storeSnapshot(request, folder, id, report);
+      manifests.push(manifest);
+      findings.push(...snapshot.findings);
+    },
+  });
+
+  try {
+    await run([
+      {
+        title: "take the lock",
+        run: async () => {
+          for (const folder of folders)
+            locks.push(await repository.lock(lockName(folder), `backup of ${folder.database}`));
+          for (const folder of folders) await repository.removeUnfinished(folder);
+          id = await freeId(repository, folders);
+        },
+      },
+      ...folders.map(backUp),
+      {
+        title: "write the manifest",
+        run: async () => {
+          signal.throwIfAborted();
+          for (const [index, folder] of folders.entries())
+            await repository.writeManifest(folder, manifests[index] as Manifest);
+        },
+      },
+    ]);
+  } catch (cause) {
+    if (locks.length === folders.length)
+      for (const folder of folders) await repository.removeUnfinished(folder);
+    throw cause;
+  } finally {
+    for (const lock of locks) await lock.release();
+  }
+  return reportOf(manifests, findings);
+}
+
+/** The lock under which one database's backups are made. */
+export function lockName(folder: DatabaseFolder): string {
+  return `${folder.engine}-${folder.database}`;
+}
+
+async function storeSnapshot(
+  request: BackupRequest,
+  folder: DatabaseFolder,
+  id: string,
+  report: Report,
+): Promise<{ manifest: Manifest; snapshot: Snapshot }> {
+  const startedAt = new Date();
+  const objects: ManifestObject[] = [];
+  const snapshot = await request.engine.snapshot({
+    folder,
+    id,
+    type: request.type,
+    parent: null,
+    options: request.options,
+    store: async (name, role, content) => {
+      const object = await folder.storeObject(id, name, role, content);
+      objects.push(object);
+      return object;
+    },
+    report,
+    signal: request.signal,
+  });
+  const sum = (side: "content" | "stored") =>
+    objects.reduce((bytes, object) => bytes + object[side].bytes, 0);
+  const manifest: Manifest = {
+    format: 1,
+    id,
+    app: folder.app,
+    engine: folder.engine,
+    database: folder.database,
+    type: request.type,
+    parent: null,
+    label: request.options.label ?? null,
+    startedAt: startedAt.toISOString(),
+    finishedAt: new Date().toISOString(),
+    consistentAt: snapshot.consistentAt.toISOString(),
+    sourceBytes: sum("content"),
+    storedBytes: sum("stored"),
+    tool: TOOL,
+    objects: objects.sort((a, b) => (a.object < b.object ? -1 : 1)),
+    details: snapshot.details,
+  };
+  return { manifest, snapshot };
+}
+
+/** The present instant as an id that nothing bears yet; a clash waits a millisecond. */
+async function freeId(repository: Repository, folders: readonly DatabaseFolder[]): Promise<string> {
+  for (;;) {
+    const id = `${new Date().toISOString().replace(/[-:]/g, "")}-full`;
+    if (!(await repository.idIsTaken(folders, id))) return id;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+function reportOf(manifests: readonly Manifest[], findings: readonly Finding[]): BackupReport {
+  const databases = manifests.map(summaryOf);
+  const [first] = databases as [BackupSummary];
+  const sum = (member: "sourceBytes" | "storedBytes") =>
+    databases.reduce((bytes, each) => bytes + each[member], 0);
+  const least = (member: "startedAt" | "consistentAt") =>
+    databases.map((each) => each[member]).sort()[0] as string;
+  return {
+    ...first,
+    startedAt: least("startedAt"),
+    finishedAt: databases
+      .map((each) => each.finishedAt)
+      .sort()
+      .at(-1) as string,
+    consistentAt: least("consistentAt"),
+    sourceBytes: sum("sourceBytes"),
+    storedBytes: sum("storedBytes"),
+    databases,
+    findings,
+  };
+}

@@ -1,0 +1,143 @@
+import type { DatabaseFolder } from "./database-folder.ts";
+import type { Engine, EngineKind, Problem, RecoveryPlan } from "./engine.ts";
+import { engineOf } from "./engine-of.ts";
+import { LifeboatError } from "./errors.ts";
+import type { Manifest } from "./manifest.ts";
+import type { Repository } from "./repository.ts";
+import {
+  outsideEveryWindow,
+  type RecoveryTarget,
+  type RecoveryWindow,
+  windowHolds,
+} from "./window.ts";
+
+/** A database and the plan by which it will be restored. */
+export interface ChosenRestore {
+  readonly engine: Engine;
+  readonly folder: DatabaseFolder;
+  readonly plan: RecoveryPlan;
+}
+
+interface Candidate {
+  readonly engine: Engine;
+  readonly folder: DatabaseFolder;
+  readonly manifests: readonly Manifest[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Chooses what to restore for a target, before a byte is written. Without an engine the target
+ * decides: a backup's id by whose it is; an instant by whose window holds it, so that one command
+ * serves before and after a cutover; else whoever has the newest backup. All SQLite databases of an app
+ * are restored together, and one Postgres cluster.
+ */
+export async function chooseRestore(request: {
+  readonly repository: Repository;
+  readonly engines: readonly Engine[];
+  readonly engine?: EngineKind | undefined;
+  readonly target: RecoveryTarget;
+  readonly timeline?: number | undefined;
+}): Promise<readonly [ChosenRestore, ...ChosenRestore[]]> {
+  const { repository, target, timeline } = request;
+  const candidates: Candidate[] = [];
+  for (const folder of await repository.folders(request.engine)) {
+    const engine = engineOf(request.engines, folder.engine);
+    candidates.push({ engine, folder, ...(await repository.backups(folder)) });
+  }
+  const chosen: ChosenRestore[] = [];
+  for (const { engine, folder, manifests, problems } of await narrow(candidates, target)) {
+    const damaged = (id: string) => problems.find(({ object }) => object.includes(`/${id}/`));
+    if (target.kind === "backup") assertReadable(damaged(target.id));
+    const plan = await engine.plan(folder, manifests, target, { timeline });
+    if (target.kind !== "backup") assertReadable(newerDamaged(problems, plan.backups[0]));
+    chosen.push({ engine, folder, plan });
+  }
+  if (chosen.length === 0) throw nothingThere(repository);
+  return chosen as [ChosenRestore, ...ChosenRestore[]];
+}
+
+async function narrow(
+  candidates: readonly Candidate[],
+  target: RecoveryTarget,
+): Promise<readonly Candidate[]> {
+  const withAny = candidates.filter(
+    ({ manifests, problems }) => manifests.length + problems.length > 0,
+  );
+  if (target.kind === "backup") {
+    const owners = withAny.filter(({ manifests, problems }) =>
+      [...manifests.map(({ id }) => `/${id}/`), ...problems.map(({ object }) => object)].some(
+        (text) => text.includes(`/${target.id}/`),
+      ),
+    );
+    if (owners.length === 0) throw noSuchBackup(target.id);
+    return owners;
+  }
+  if (target.kind === "time") return holdersOf(withAny, target.at);
+  const newest = withAny.reduce<Candidate | undefined>(
+    (best, each) => (best && newestId(best) >= newestId(each) ? best : each),
+    undefined,
+  );
+  return newest ? siblingsOf(withAny, newest) : [];
+}
+
+/** A SQLite app is all its databases; a Postgres cluster stands for itself. */
+function siblingsOf(candidates: readonly Candidate[], one: Candidate): readonly Candidate[] {
+  if (one.engine.kind === "postgres") return [one];
+  return candidates.filter(({ engine }) => engine === one.engine);
+}
+
+async function holdersOf(
+  candidates: readonly Candidate[],
+  at: Date,
+): Promise<readonly Candidate[]> {
+  const windows: RecoveryWindow[] = [];
+  for (const candidate of [...candidates].sort((a, b) => (newestId(a) < newestId(b) ? 1 : -1))) {
+    const own = await candidate.engine.windows(candidate.folder, candidate.manifests);
+    if (own.some((window) => windowHolds(window, at))) return siblingsOf(candidates, candidate);
+    windows.push(...own);
+  }
+  // One engine alone may know more than its windows say, and explains better why not.
+  const kinds = new Set(candidates.map(({ engine }) => engine.kind));
+  if (candidates.length === 1 && kinds.size === 1) return candidates;
+  throw outsideEveryWindow(at, windows);
+}
+
+function newestId({ manifests, problems }: Candidate): string {
+  const ids = problems.map(({ object }) => object.split("/").at(-2) ?? "");
+  return [...manifests.map(({ id }) => id), ...ids].sort().at(-1) ?? "";
+}
+
+/** A damaged backup newer than the base that would be taken may be the one that was meant. */
+function newerDamaged(problems: readonly Problem[], base: Manifest): Problem | undefined {
+  return problems.find(({ object }) => (object.split("/").at(-2) ?? "") > base.id);
+}
+
+function assertReadable(problem: Problem | undefined): void {
+  if (!problem) return;
+  throw new LifeboatError({
+    code: problem.code,
+    message: problem.message,
+    remedy:
+      "bring this object back from a copy of the repository, or choose an older backup by --backup ID (lifeboat list)",
+    details: { object: problem.object },
+  });
+}
+
+function noSuchBackup(id: string): LifeboatError {
+  return new LifeboatError({
+    code: "BACKUP_NOT_FOUND",
+    kind: "not-found",
+    message: `there is no backup ${id}`,
+    remedy: "lifeboat list shows those there are",
+    details: { id },
+  });
+}
+
+function nothingThere(repository: Repository): LifeboatError {
+  return new LifeboatError({
+    code: "BACKUP_NOT_FOUND",
+    kind: "not-found",
+    message: `there is no backup of ${repository.app} in ${repository.storage.description}`,
+    remedy: "take one with lifeboat backup",
+  });
+}

@@ -1,0 +1,13 @@
+import type { Engine, EngineKind } from "./engine.ts";
+import { LifeboatError } from "./errors.ts";
+
+/** The engine of a kind among those at hand. */
+export function engineOf(engines: readonly Engine[], kind: EngineKind): Engine {
+  const engine = engines.find((each) => each.kind === kind);
+  if (engine) return engine;
+  throw new LifeboatError({
+    code: "ENGINE_UNKNOWN",
+    message: `this Lifeboat has no engine for ${kind}`,
+    remedy: "use the Lifeboat that took the backup, or a newer one",
+  });
+}

@@ -1,0 +1,140 @@
+import { randomBytes } from "node:crypto";
+import { hostname, userInfo } from "node:os";
+import { isSystemError, LifeboatError } from "./errors.ts";
+import { allObjects } from "./listing.ts";
+import { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
+import type { Storage } from "./storage.ts";
+
+/** How long an entry of a process that cannot be seen from here counts as living. */
+const LEASE_MS = 10 * 60_000;
+
+interface LockEntry {
+  readonly purpose: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly user: string;
+  readonly mark: string;
+  readonly since: string;
+  readonly until: string;
+}
+
+/** Held until released, or until its process is gone. */
+export interface Lock {
+  release(): Promise<void>;
+}
+
+/**
+ * Takes a lock in a repository, on any storage with conditional create and a consistent listing:
+ * each run writes an entry of its own, then looks for others. Of two at once at least one sees the
+ * other, so never both hold it (both may give way). An entry whose process is gone is removed; one
+ * of another machine lives on by a lease, which its holder renews with a new entry, since objects
+ * are never rewritten.
+ *
+ * @param folder where the entries lie: `<app>/locks/<name>`
+ * @throws LifeboatError `LOCKED` (kind `locked`) naming who holds it
+ */
+export async function takeLock(storage: Storage, folder: string, purpose: string): Promise<Lock> {
+  let mine = await writeEntry(storage, folder, purpose);
+  try {
+    const holder = await otherHolder(storage, folder, mine);
+    if (holder) throw locked(folder, holder);
+  } catch (cause) {
+    await storage.remove(mine);
+    throw cause;
+  }
+  const renew = async () => {
+    const before = mine;
+    mine = await writeEntry(storage, folder, purpose);
+    await storage.remove(before);
+  };
+  let renewal: Promise<unknown> = Promise.resolve();
+  const timer = setInterval(() => {
+    // A renewal that fails is tried again at the next tick, well before the lease ends.
+    renewal = renewal.then(renew).catch(() => {});
+  }, LEASE_MS / 4);
+  timer.unref();
+  return {
+    async release() {
+      clearInterval(timer);
+      await renewal;
+      await storage.remove(mine);
+    },
+  };
+}
+
+/** Whether a living run holds the lock; changes nothing. */
+export async function lockIsHeld(storage: Storage, folder: string): Promise<boolean> {
+  for await (const { path } of allObjects(storage, `${folder}/`)) {
+    const entry = await readEntry(storage, path);
+    if (entry && isHeld(entry)) return true;
+  }
+  return false;
+}
+
+async function writeEntry(storage: Storage, folder: string, purpose: string): Promise<string> {
+  const now = Date.now();
+  const entry: LockEntry = {
+    purpose,
+    host: hostname(),
+    pid: process.pid,
+    user: accountName(),
+    mark: ownProcessMark(),
+    since: new Date(now).toISOString(),
+    until: new Date(now + LEASE_MS).toISOString(),
+  };
+  const path = `${folder}/${randomBytes(8).toString("hex")}.json`;
+  await storage.create(path, Buffer.from(`${JSON.stringify(entry, null, 2)}\n`));
+  return path;
+}
+
+async function otherHolder(
+  storage: Storage,
+  folder: string,
+  mine: string,
+): Promise<LockEntry | undefined> {
+  for await (const { path } of allObjects(storage, `${folder}/`)) {
+    if (path === mine) continue;
+    const entry = await readEntry(storage, path);
+    if (entry && isHeld(entry)) return entry;
+    await storage.remove(path);
+  }
+  return undefined;
+}
+
+async function readEntry(storage: Storage, path: string): Promise<LockEntry | undefined> {
+  try {
+    const chunks = await Array.fromAsync(storage.read(path));
+    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch (thrown) {
+    // Released between the listing and the reading.
+    if (thrown instanceof LifeboatError && thrown.code === "OBJECT_MISSING") return undefined;
+    // Entries appear whole, so this one was damaged: it protects nobody.
+    if (thrown instanceof SyntaxError) return undefined;
+    throw thrown;
+  }
+}
+
+function isHeld(entry: LockEntry): boolean {
+  return !processOfMarkIsGone(entry.mark) && Date.parse(entry.until) > Date.now();
+}
+
+function accountName(): string {
+  try {
+    return userInfo().username;
+  } catch (thrown) {
+    // An account without a name (a container's number) has none to show.
+    if (isSystemError(thrown, "ENOENT") || thrown instanceof Error)
+      return String(process.getuid?.());
+    throw thrown;
+  }
+}
+
+function locked(folder: string, holder: LockEntry): LifeboatError {
+  return new LifeboatError({
+    code: "LOCKED",
+    kind: "locked",
+    message: `${holder.purpose} is running on ${holder.host} (pid ${holder.pid}, since ${holder.since})`,
+    remedy: "wait until it has ended; a lock whose process is gone is taken over by itself",
+    details: { lock: folder, host: holder.host, pid: holder.pid, since: holder.since },
+  });
+}

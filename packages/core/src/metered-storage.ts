@@ -1,0 +1,37 @@
+import type { ByteRange, Storage } from "./storage.ts";
+
+/** A storage that measures how long its readers waited for it. */
+export interface MeteredStorage {
+  readonly storage: Storage;
+  /** Seconds spent waiting for bytes so far. */
+  seconds(): number;
+}
+
+/** Wraps a storage; tells apart what a restore spends on fetching from what it spends on building. */
+export function meteredStorage(inner: Storage): MeteredStorage {
+  let waited = 0;
+  const storage: Storage = {
+    description: inner.description,
+    create: (path, content) => inner.create(path, content),
+    stat: (path) => inner.stat(path),
+    list: (options) => inner.list(options),
+    remove: (path) => inner.remove(path),
+    initialize: () => inner.initialize(),
+    freeBytes: () => inner.freeBytes(),
+    async *read(path: string, range?: ByteRange) {
+      const chunks = inner.read(path, range)[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          const asked = performance.now();
+          const next = await chunks.next();
+          waited += performance.now() - asked;
+          if (next.done) return;
+          yield next.value;
+        }
+      } finally {
+        await chunks.return?.();
+      }
+    },
+  };
+  return { storage, seconds: () => Math.round(waited) / 1000 };
+}

@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { isSystemError, LifeboatError, reasonOf } from "./errors.ts";
+
+/** What is remembered of a repository that was seen. */
+export interface RememberedRepository {
+  readonly storage: string;
+  readonly app: string;
+  readonly id: string;
+}
+
+/**
+ * Remembers, on this machine and outside every repository, which repositories were seen. Only so can
+ * an empty directory that wants to become a repository be told from one whose disk is not mounted.
+ * It holds no secret. One small file a repository; losing it loses only that protection.
+ */
+export class RepositoryMemory {
+  readonly #directory: string;
+
+  /** @param directory made when it is first needed */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** The file that remembers; remove it to let the repository be made anew. */
+  fileOf(storage: string, app: string): string {
+    const key = createHash("sha256").update(`${storage}\0${app}`).digest("hex").slice(0, 32);
+    return join(this.#directory, `repository-${key}.json`);
+  }
+
+  async recall(storage: string, app: string): Promise<RememberedRepository | undefined> {
+    const file = this.fileOf(storage, app);
+    try {
+      return JSON.parse(await readFile(file, "utf8"));
+    } catch (cause) {
+      if (isSystemError(cause, "ENOENT") || isSystemError(cause, "ENOTDIR")) return undefined;
+      throw new LifeboatError({
+        code: "STATE_UNREADABLE",
+        message: `cannot read ${file}: ${reasonOf(cause)}`,
+        remedy:
+          "give this account the right to it, or set LIFEBOAT_STATE_DIRECTORY to a directory of its own",
+        cause,
+      });
+    }
+  }
+
+  async remember(repository: RememberedRepository): Promise<void> {
+    const file = this.fileOf(repository.storage, repository.app);
+    if ((await this.recall(repository.storage, repository.app))?.id === repository.id) return;
+    const growing = `${file}.${process.pid}`;
+    try {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      const handle = await open(growing, "w", 0o600);
+      try {
+        await handle.writeFile(`${JSON.stringify(repository)}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(growing, file);
+    } catch (cause) {
+      throw new LifeboatError({
+        code: "STATE_UNWRITABLE",
+        message: `cannot write ${file}: ${reasonOf(cause)}`,
+        remedy:
+          "give this account the right to it, or set LIFEBOAT_STATE_DIRECTORY to a directory of its own",
+        cause,
+      });
+    }
+  }
+}

@@ -1,0 +1,266 @@
+import { randomUUID } from "node:crypto";
+import { type Compression, DatabaseFolder } from "./database-folder.ts";
+import type { DrillRecord } from "./drill-record.ts";
+import type { EngineKind, Problem } from "./engine.ts";
+import { LifeboatError } from "./errors.ts";
+import { allObjects, foldersBelow } from "./listing.ts";
+import { type Lock, lockIsHeld, takeLock } from "./lock.ts";
+import {
+  decodeManifest,
+  encodeManifest,
+  type Manifest,
+  openSealedJson,
+  sealedJson,
+} from "./manifest.ts";
+import { SAFE_NAME } from "./manifest-shape.ts";
+import type { RepositoryMemory } from "./repository-memory.ts";
+import { RESTORE_GUIDE } from "./restore-guide.ts";
+import type { Storage } from "./storage.ts";
+
+const ENGINES: readonly EngineKind[] = ["sqlite", "postgres"];
+const DEFAULT_COMPRESSION: Compression = { level: 3, logLevel: 3 };
+
+export interface OpenRepository {
+  readonly storage: Storage;
+  readonly app: string;
+  readonly compression?: Compression;
+  readonly memory: RepositoryMemory;
+  /** `write` makes the repository where there is none yet and none was; `read` never does. */
+  readonly mode: "read" | "write";
+}
+
+/**
+ * One app's part of a repository: Lifeboat's layout over a storage. `FORMAT.md` specifies it.
+ */
+export class Repository {
+  readonly storage: Storage;
+  readonly app: string;
+  /** The repository's own id, from `lifeboat.json`. */
+  readonly id: string;
+  readonly #compression: Compression;
+
+  private constructor(storage: Storage, app: string, id: string, compression: Compression) {
+    this.storage = storage;
+    this.app = app;
+    this.id = id;
+    this.#compression = compression;
+  }
+
+  /**
+   * Opens it, or with mode `write` makes it in a place that is empty.
+   * @throws LifeboatError `REPOSITORY_MISSING` when there is none; `REPOSITORY_GONE` when there was
+   *   one and is none any more (a vanished mount); `NOT_EMPTY` when something else lies there
+   */
+  static async open(init: OpenRepository): Promise<Repository> {
+    const { storage, app, memory } = init;
+    if (!SAFE_NAME.test(app)) throw badApp(app);
+    const compression = init.compression ?? DEFAULT_COMPRESSION;
+    const found = await readMark(storage, app);
+    const id = found ?? (await makeRepository(init));
+    // Only those who write can lose something by it, and a reader may have no home at all.
+    if (init.mode === "write") await memory.remember({ storage: storage.description, app, id });
+    return new Repository(storage, app, id, compression);
+  }
+
+  folder(engine: EngineKind, database: string): DatabaseFolder {
+    const { storage, app } = this;
+    return new DatabaseFolder({ storage, app, engine, database, compression: this.#compression });
+  }
+
+  /** The databases that have something in this repository, SQLite's before Postgres'. */
+  async folders(engine?: EngineKind): Promise<DatabaseFolder[]> {
+    const folders: DatabaseFolder[] = [];
+    for (const kind of ENGINES.filter((each) => engine === undefined || each === engine))
+      for (const name of await foldersBelow(this.storage, `${this.app}/${kind}/`))
+        if (SAFE_NAME.test(name)) folders.push(this.folder(kind, name));
+    return folders;
+  }
+
+  /** A database's backups, oldest first; manifests that cannot be read are problems. */
+  async backups(folder: DatabaseFolder): Promise<{ manifests: Manifest[]; problems: Problem[] }> {
+    const manifests: Manifest[] = [];
+    const problems: Problem[] = [];
+    for (const id of await foldersBelow(this.storage, `${folder.path}/backups/`)) {
+      const path = manifestPath(folder, id);
+      try {
+        const bytes = await readIfThere(this.storage, path);
+        if (bytes) manifests.push(decodeOwn(bytes, path, folder, id));
+      } catch (thrown) {
+        if (!(thrown instanceof LifeboatError) || !MANIFEST_FAULTS.has(thrown.code)) throw thrown;
+        problems.push({ object: path, code: thrown.code, message: thrown.message });
+      }
+    }
+    return { manifests, problems };
+  }
+
+  /** Makes the backup exist: nothing of it is written after this. */
+  async writeManifest(folder: DatabaseFolder, manifest: Manifest): Promise<void> {
+    await this.storage.create(manifestPath(folder, manifest.id), encodeManifest(manifest));
+  }
+
+  /** Whether anything lies under a backup's id in any of these folders. */
+  async idIsTaken(folders: readonly DatabaseFolder[], id: string): Promise<boolean> {
+    for (const folder of folders) {
+      const page = await this.storage.list({ prefix: `${folder.backupPath(id)}/`, limit: 1 });
+      if (page.objects.length > 0) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Removes what an interrupted backup left: objects of an id without a manifest. Only for the
+   * holder of the database's lock, since a running backup looks the same.
+   */
+  async removeUnfinished(folder: DatabaseFolder): Promise<void> {
+    for (const id of await foldersBelow(this.storage, `${folder.path}/backups/`)) {
+      if (await this.storage.stat(manifestPath(folder, id))) continue;
+      for await (const { path } of allObjects(this.storage, `${folder.backupPath(id)}/`))
+        await this.storage.remove(path);
+    }
+  }
+
+  /** @throws LifeboatError `LOCKED` (kind `locked`) while another run holds it */
+  lock(name: string, purpose: string): Promise<Lock> {
+    return takeLock(this.storage, `${this.app}/locks/${name}`, purpose);
+  }
+
+  /** Whether a living run holds a lock. */
+  isLocked(name: string): Promise<boolean> {
+    return lockIsHeld(this.storage, `${this.app}/locks/${name}`);
+  }
+
+  async writeDrill(record: DrillRecord): Promise<void> {
+    const text = sealedJson(record as unknown as Record<string, unknown>);
+    await this.storage.create(`${this.app}/drills/${record.id}.json`, Buffer.from(text));
+  }
+
+  /** Recorded drills, oldest first. */
+  async drills(): Promise<DrillRecord[]> {
+    const records: DrillRecord[] = [];
+    for await (const { path } of allObjects(this.storage, `${this.app}/drills/`)) {
+      const bytes = await readIfThere(this.storage, path);
+      if (bytes) records.push(openSealedJson(bytes, path) as unknown as DrillRecord);
+    }
+    return records;
+  }
+}
+
+const MANIFEST_FAULTS = new Set(["MANIFEST_CORRUPT", "FORMAT_TOO_NEW"]);
+
+function manifestPath(folder: DatabaseFolder, id: string): string {
+  return `${folder.backupPath(id)}/manifest.json`;
+}
+
+/** A manifest that lies under another name than its own was moved or swapped. */
+function decodeOwn(bytes: Uint8Array, path: string, folder: DatabaseFolder, id: string): Manifest {
+  const manifest = decodeManifest(bytes, path);
+  const { app, engine, database } = folder;
+  const own =
+    manifest.id === id &&
+    manifest.app === app &&
+    manifest.engine === engine &&
+    manifest.database === database;
+  if (own) return manifest;
+  throw new LifeboatError({
+    code: "MANIFEST_CORRUPT",
+    message: `${path} belongs to ${manifest.app}/${manifest.engine}/${manifest.database}, backup ${manifest.id}`,
+    remedy: "it was moved or swapped: bring the right object back from a copy of the repository",
+    details: { object: path },
+  });
+}
+
+async function readMark(storage: Storage, app: string): Promise<string | undefined> {
+  const path = `${app}/lifeboat.json`;
+  const bytes = await readIfThere(storage, path);
+  if (!bytes) return undefined;
+  const mark = openSealedJson(bytes, path);
+  if (mark.format !== 1)
+    throw new LifeboatError({
+      code: "FORMAT_TOO_NEW",
+      message: `${path} has format ${String(mark.format)}; this version reads format 1`,
+      remedy: "use a newer Lifeboat",
+    });
+  if (mark.app !== app)
+    throw new LifeboatError({
+      code: "MANIFEST_CORRUPT",
+      message: `${path} belongs to the app ${String(mark.app)}`,
+      remedy: "it was moved: bring the right object back from a copy of the repository",
+    });
+  return String(mark.id);
+}
+
+async function makeRepository({ storage, app, memory, mode }: OpenRepository): Promise<string> {
+  const known = await memory.recall(storage.description, app);
+  if (known)
+    throw new LifeboatError({
+      code: "REPOSITORY_GONE",
+      message: `the repository of ${app} in ${storage.description} was there and is gone`,
+      remedy: `mount it again; if it was removed on purpose, remove ${memory.fileOf(storage.description, app)} and run again`,
+      details: { storage: storage.description, app },
+    });
+  if (mode === "read")
+    throw new LifeboatError({
+      code: "REPOSITORY_MISSING",
+      message: `there is no repository of ${app} in ${storage.description}`,
+      remedy: "check the path and the app's name; the first backup makes the repository",
+      details: { storage: storage.description, app },
+    });
+  await storage.initialize();
+  await assertOwnPlace(storage);
+  const id = randomUUID();
+  const mark = { format: 1, id, app, engines: ENGINES, createdAt: new Date().toISOString() };
+  try {
+    await createOnce(storage, "RESTORE.md", RESTORE_GUIDE);
+    await storage.create(`${app}/lifeboat.json`, Buffer.from(sealedJson(mark)));
+    return id;
+  } catch (thrown) {
+    // Two at once may make it; the loser uses what the winner made.
+    if (!(thrown instanceof LifeboatError) || thrown.code !== "OBJECT_EXISTS") throw thrown;
+    const winner = await readMark(storage, app);
+    if (winner === undefined) throw thrown;
+    return winner;
+  }
+}
+
+/** Making a repository among somebody's other files would be a typing error. */
+async function assertOwnPlace(storage: Storage): Promise<void> {
+  const { objects, folders } = await storage.list({ prefix: "", folded: true, limit: 10 });
+  const strange = [...objects.map(({ path }) => path), ...folders].filter(
+    // A fresh ext4 mount holds lost+found, and some servers lay hidden folders.
+    (path) => path !== "lost+found/" && !path.startsWith("."),
+  );
+  if (strange.length === 0 || strange.includes("RESTORE.md")) return;
+  throw new LifeboatError({
+    code: "NOT_EMPTY",
+    kind: "refused",
+    message: `${storage.description} is not empty and no repository (${strange[0]} lies there)`,
+    remedy: "name an empty directory, or one that is not there yet, for the repository",
+  });
+}
+
+async function createOnce(storage: Storage, path: string, text: string): Promise<void> {
+  try {
+    await storage.create(path, Buffer.from(text));
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError) || thrown.code !== "OBJECT_EXISTS") throw thrown;
+  }
+}
+
+async function readIfThere(storage: Storage, path: string): Promise<Buffer | undefined> {
+  try {
+    return Buffer.concat(await Array.fromAsync(storage.read(path)));
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError && thrown.code === "OBJECT_MISSING") return undefined;
+    throw thrown;
+  }
+}
+
+function badApp(app: string): LifeboatError {
+  return new LifeboatError({
+    code: "APP_INVALID",
+    kind: "usage",
+    message: `"${app}" cannot be an app's name`,
+    remedy:
+      "use letters, digits, hyphens, dots and underscores; it becomes a folder in the repository",
+  });
+}

@@ -1,0 +1,85 @@
+/**
+ * RESTORE.md, laid into each repository: how to restore with tar, zstd, sha256sum, sqlite3 and the
+ * server's own programs alone. `test/recovery/` follows it word by word.
+ */
+export const RESTORE_GUIDE = `# Restore without Lifeboat
+
+Everything here is in plain formats. You need \`zstd\`, \`tar\`, \`sha256sum\`, and \`sqlite3\` or the
+PostgreSQL programs of the server's own major version. With Lifeboat at hand, one command does it:
+\`lifeboat restore --repository . --app APP --to DIRECTORY\`.
+
+## What lies where
+
+    APP/sqlite/NAME/backups/ID/NAME.db.zst            a whole SQLite database file
+    APP/postgres/SYSTEM/backups/ID/base.tar.zst       a data directory, as pg_basebackup -Ft makes it
+    APP/postgres/SYSTEM/backups/ID/OID.tar.zst        a tablespace (its number in pg_tablespace)
+    APP/postgres/SYSTEM/backups/ID/backup_manifest.tar.zst   the server's manifest, where it is not in base.tar
+    APP/postgres/SYSTEM/backups/ID/settings/          settings files that lay outside the data directory
+    APP/postgres/SYSTEM/wal/TIMELINE/SEGMENT.zst      WAL segments and timeline histories
+    …/backups/ID/manifest.json                        what belongs to the backup; without it there is none
+
+\`ID\` is the backup's time in UTC: the greatest is the newest. \`manifest.json\` says in
+\`consistentAt\` which instant it holds, and for each object the SHA-256 of the file as it lies here
+(\`stored\`) and of what is in it (\`content\`).
+
+## 1. Check the backup
+
+    cd APP/…/backups/ID
+    python3 -c 'import json; [print(o["stored"]["sha256"] + "  " + o["object"]) for o in json.load(open("manifest.json"))["objects"]]' | sha256sum -c
+
+Every line must end in OK. (Without python3, compare \`sha256sum\` of each file with the manifest by eye.)
+
+## 2a. SQLite
+
+    mkdir -p /restore
+    zstd -d NAME.db.zst -o /restore/NAME.db
+    sqlite3 /restore/NAME.db 'PRAGMA integrity_check'      # must say: ok
+
+There must be no old \`NAME.db-wal\`, \`NAME.db-shm\` or \`NAME.db-journal\` beside it. Give the file
+the owner and mode that the application needs (\`details\` in the manifest). That is all.
+
+## 2b. PostgreSQL
+
+Use an empty directory that belongs to the account that runs the server, and work as that account
+(\`su postgres\`), with read access to this repository.
+
+    mkdir -m 0700 /restore/data
+    zstd -dc base.tar.zst | tar -x -C /restore/data
+    if [ -e backup_manifest.tar.zst ]; then zstd -dc backup_manifest.tar.zst | tar -x -C /restore/data; fi
+
+Tablespaces, if there are files \`OID.tar.zst\`: unpack each into an empty directory and write its new
+place into \`/restore/data/tablespace_map\` (a line \`OID /new/directory\`; the server makes the links):
+
+    mkdir -m 0700 /restore/OID
+    zstd -dc OID.tar.zst | tar -x -C /restore/OID
+
+Check what was unpacked with the server's own program, of the server's major version (without
+\`-n\` it also wants the WAL, which comes below; with tablespaces, first make the links by hand:
+\`ln -s /restore/OID /restore/data/pg_tblspc/OID\`):
+
+    pg_verifybackup -n /restore/data
+
+If there is a folder \`settings\`, unpack its files over the data directory's (\`postgresql.conf\`,
+\`pg_hba.conf\`, \`pg_ident.conf\`) and remove from \`postgresql.conf\` the settings that name paths of
+the old host (\`data_directory\`, \`hba_file\`, \`ident_file\`, \`external_pid_file\`, \`include_dir\`):
+
+    zstd -d settings/postgresql.conf.zst -o /restore/data/postgresql.conf
+
+Now tell the server where its WAL is and how far to go, and start it. \`WAL\` is the absolute path of
+\`APP/postgres/SYSTEM/wal\` here:
+
+    cat >> /restore/data/postgresql.auto.conf <<'END'
+    restore_command = 'zstd -dcq "WAL/$(echo %f | cut -c1-8)/%f.zst" > "%p"'
+    recovery_target_timeline = 'latest'
+    recovery_target_action = 'promote'
+    archive_mode = 'off'
+    END
+    touch /restore/data/recovery.signal
+    pg_ctl -D /restore/data -l /restore/log start
+
+For an instant, add \`recovery_target_time = '2026-11-22 10:15:00.123+00'\` (not before the backup's
+\`consistentAt\`); for the backup alone, \`recovery_target = 'immediate'\`. Read \`/restore/log\` to the
+end: "archive recovery complete" must stand there. A WAL file that is damaged looks to the server like
+the end of the archive, so look also for lines of \`zstd\` that say more than "No such file".
+Set \`archive_mode\` again when the new server is to archive, into a repository of its own.
+`;

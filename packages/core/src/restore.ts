@@ -1,0 +1,123 @@
+import { resolve } from "node:path";
+import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
+import type { Engine, EngineKind, RestoredDatabase } from "./engine.ts";
+import type { Finding } from "./finding.ts";
+import { runSteps, type Step, type StepRunner } from "./progress.ts";
+import type { Repository } from "./repository.ts";
+import type { RecoveryTarget } from "./window.ts";
+
+export interface RestoreOrder {
+  readonly repository: Repository;
+  readonly engines: readonly Engine[];
+  /** Left out: the target decides. */
+  readonly engine?: EngineKind | undefined;
+  readonly target: RecoveryTarget;
+  readonly timeline?: number | undefined;
+  /** The directory to restore into. */
+  readonly to: string;
+  readonly tablespaceMapping: ReadonlyMap<string, string>;
+  readonly force: boolean;
+  /** Also bring the copy to life, let it recover, and stop it again. */
+  readonly replay: boolean;
+  readonly fetchCommand: readonly string[];
+  readonly signal: AbortSignal;
+  readonly run?: StepRunner | undefined;
+}
+
+/** One restored database. */
+export interface RestoredReport {
+  readonly engine: EngineKind;
+  readonly database: string;
+  readonly backup: string;
+  readonly path: string;
+  readonly target: RecoveryTarget["kind"];
+  readonly willRecoverTo: { readonly time: string | null; readonly lsn: string | null };
+  readonly recoveredTo: string | null;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export interface RestoreReport extends RestoredReport {
+  readonly databases: readonly RestoredReport[];
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Restores an app's databases into a directory, from the repository alone. What stands there is
+ * touched only with `force`; a copy gets its name only when all of it was checked.
+ *
+ * @throws LifeboatError kind `not-found` when the target cannot be had, before anything is written;
+ *   kind `refused` when the directory is in the way; kind `failed` naming the object that is damaged
+ */
+export async function restore(order: RestoreOrder): Promise<RestoreReport> {
+  const reports: RestoredReport[] = [];
+  const findings: Finding[] = [];
+  for (const choice of await chooseRestore(order)) {
+    const { report, copy } = await restoreOne(order, choice);
+    reports.push(report);
+    findings.push(...copy.findings);
+  }
+  const [first] = reports as [RestoredReport];
+  return {
+    ...first,
+    bytes: reports.reduce((bytes, each) => bytes + each.bytes, 0),
+    seconds: reports.reduce((seconds, each) => seconds + each.seconds, 0),
+    databases: reports,
+    findings,
+  };
+}
+
+async function restoreOne(
+  order: RestoreOrder,
+  { engine, folder, plan }: ChosenRestore,
+): Promise<{ report: RestoredReport; copy: RestoredDatabase }> {
+  const { run = runSteps, signal } = order;
+  const started = performance.now();
+  let copy = {} as RestoredDatabase;
+  let replayedTo: string | null = null;
+
+  const restoring: Step = {
+    title: `restore ${folder.database}`,
+    run: async (report) => {
+      signal.throwIfAborted();
+      copy = await engine.restore({
+        folder,
+        plan,
+        to: resolve(order.to),
+        tablespaceMapping: order.tablespaceMapping,
+        tablespaceRoot: null,
+        force: order.force,
+        fetchCommand: order.fetchCommand,
+        report,
+        signal,
+      });
+    },
+  };
+  const replaying: Step = {
+    title: `replay ${folder.database}`,
+    run: async (report) => {
+      const revived = await engine.revive({ folder, plan, restored: copy, report, signal });
+      replayedTo = revived.recoveredTo;
+      await revived.close();
+    },
+  };
+
+  await run(order.replay ? [restoring, replaying] : [restoring]);
+  const report: RestoredReport = {
+    engine: engine.kind,
+    database: folder.database,
+    backup: plan.backups[0].id,
+    path: copy.path,
+    target: plan.target.kind,
+    willRecoverTo: copy.willRecoverTo,
+    recoveredTo: replayedTo ?? copy.recoveredTo,
+    bytes: copy.bytes,
+    seconds: secondsSince(started),
+  };
+  return { report, copy };
+}
+
+/** Seconds since a mark of `performance.now()`, to the millisecond. */
+export function secondsSince(mark: number): number {
+  return Math.round(performance.now() - mark) / 1000;
+}
