@@ -38,17 +38,21 @@ export async function* sealedContent(
   object: string,
 ): AsyncGenerator<Uint8Array> {
   const tail = new SealTail();
+  const storedMeter = new DigestMeter();
   const meter = new DigestMeter();
   let held: Uint8Array | undefined;
   try {
-    for await (const chunk of meter.through(decompress(tail.without(stored)))) {
+    const packed = storedMeter.through(tail.without(stored));
+    for await (const chunk of meter.through(decompress(packed))) {
       if (held) yield held;
       held = chunk;
     }
   } catch (cause) {
     throw cause instanceof LifeboatError ? cause : undecodable(object, cause);
   }
-  assertDigest(meter.value(), readSeal(tail.bytes, object), object, "unpacked");
+  const seal = readSeal(tail.bytes, object);
+  assertDigest(storedMeter.value(), seal.stored, object, "as stored");
+  assertDigest(meter.value(), seal.content, object, "unpacked");
   if (held) yield held;
 }
 

@@ -165,7 +165,8 @@ async function* sealed(
   content: AsyncIterable<Uint8Array>,
   level: number,
 ): AsyncGenerator<Uint8Array> {
-  const meter = new DigestMeter();
-  yield* compress(meter.through(content), level);
-  yield sealFrame(meter.value());
+  const contentMeter = new DigestMeter();
+  const storedMeter = new DigestMeter();
+  yield* storedMeter.through(compress(contentMeter.through(content), level));
+  yield sealFrame({ content: contentMeter.value(), stored: storedMeter.value() });
 }

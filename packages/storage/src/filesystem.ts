@@ -69,10 +69,10 @@ class FilesystemStorage implements Storage {
         const bytes = await writeDurably(growing, content, ownership);
         await ownership.makeDirectories(this.#root, dirname(final));
         await link(growing, final);
+        await syncDirectory(dirname(final));
         return bytes;
       } finally {
         await rm(growing, { force: true });
-        await syncDirectory(dirname(final));
       }
     } catch (cause) {
       if (isSystemError(cause, "EEXIST")) throw objectExists(this.description, path, cause);

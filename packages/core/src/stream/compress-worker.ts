@@ -12,7 +12,7 @@ export type CompressReply =
 parentPort?.on("message", ({ block, level }: CompressTask) => {
   try {
     // Copied out of Node's shared pool, so that it can be handed over without a second copy.
-    const frame = compressFrame(block, level).slice();
+    const frame = new Uint8Array(compressFrame(block, level));
     parentPort?.postMessage({ frame } satisfies CompressReply, [frame.buffer]);
   } catch (thrown) {
     parentPort?.postMessage({ failure: String(thrown) } satisfies CompressReply);

@@ -1,0 +1,35 @@
+import { parseInstant } from "@lifeboat/core";
+import { expect, test } from "vitest";
+
+test("an instant is read with a zone, in every usual spelling of one", () => {
+  for (const [text, utc] of [
+    ["2026-11-22T10:15:00.123Z", "2026-11-22T10:15:00.123Z"],
+    ["2026-11-22 10:15:00Z", "2026-11-22T10:15:00.000Z"],
+    ["2026-11-22T10:15Z", "2026-11-22T10:15:00.000Z"],
+    ["2026-11-22T10:15:00+01:00", "2026-11-22T09:15:00.000Z"],
+    ["2026-11-22 10:15:00.5 +0530", "2026-11-22T04:45:00.500Z"],
+    ["2026-11-22T10:15:00-08", "2026-11-22T18:15:00.000Z"],
+    ["2026-11-22T23:30:00-02:00", "2026-11-23T01:30:00.000Z"],
+    ["2026-11-22 10:15:00.123456+00", "2026-11-22T10:15:00.123Z"],
+    ["2024-02-29T00:30:00+01:00", "2024-02-28T23:30:00.000Z"],
+  ] as const)
+    expect(parseInstant(text).toISOString(), text).toBe(utc);
+});
+
+test("an instant without a zone, or that is none, is refused as wrong usage", () => {
+  for (const text of [
+    "2026-11-22T10:15:00",
+    "2026-11-22",
+    "yesterday",
+    "",
+    "1700000000",
+    "2026-02-30T10:00:00Z",
+    "2026-13-01T10:00:00Z",
+    "2026-11-22T25:00:00Z",
+    "2026-11-22T10:15:00 Europe/Berlin",
+    "2026-11-22T10:15:00Zz",
+  ])
+    expect(() => parseInstant(text), text).toThrow(
+      expect.objectContaining({ code: "TIME_INVALID", kind: "usage" }),
+    );
+});

@@ -1,0 +1,147 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { filesystemStorage } from "@lifeboat/storage";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lifeboat-fs-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+test("files are 0600 and directories 0700, whatever the umask", async () => {
+  const before = process.umask(0);
+  try {
+    const storage = filesystemStorage({ path: join(folder, "r") });
+    await storage.initialize();
+    await storage.create("a/b/object", Buffer.from("x"));
+    for (const [path, mode] of [
+      ["r", 0o700],
+      ["r/a", 0o700],
+      ["r/a/b", 0o700],
+      ["r/a/b/object", 0o600],
+    ] as const)
+      expect((await stat(join(folder, path))).mode & 0o777, path).toBe(mode);
+  } finally {
+    process.umask(before);
+  }
+});
+
+test("a repository whose parent is missing is not made", async () => {
+  const storage = filesystemStorage({ path: join(folder, "missing", "r") });
+  await expect(storage.initialize()).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("with the repository gone, nothing is proved absent and nothing is made anew", async () => {
+  const storage = filesystemStorage({ path: join(folder, "r") });
+  await storage.initialize();
+  await storage.create("object", Buffer.from("x"));
+  await rm(join(folder, "r"), { recursive: true });
+  await expect(storage.stat("object")).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
+  await expect(storage.create("a/b", Buffer.from("x"))).rejects.toMatchObject({
+    code: "STORAGE_UNREACHABLE",
+  });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("an object that was replaced by a symbolic link is not followed", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await writeFile(join(folder, "secret"), "secret");
+  await symlink(join(folder, "secret"), join(folder, "object"));
+  await expect(Array.fromAsync(storage.read("object"))).rejects.toMatchObject({
+    code: "STORAGE_DENIED",
+  });
+});
+
+test("what a killed writer left is removed by the next one, and a living one's is not", async () => {
+  const storage = filesystemStorage({ path: folder });
+  const source = `
+    import { filesystemStorage } from ${JSON.stringify(import.meta.resolve("@lifeboat/storage"))};
+    const storage = filesystemStorage({ path: ${JSON.stringify(folder)} });
+    await storage.create("never", (async function* () {
+      yield Buffer.from("half");
+      console.log("writing");
+      await new Promise((resolve) => setTimeout(resolve, 1e6));
+    })());`;
+  const writer = spawn(process.execPath, ["--input-type=module", "-e", source], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(writer.stdout, "data");
+  await storage.create("first", Buffer.from("x"));
+  expect(await readdir(join(folder, ".lifeboat-tmp"))).toHaveLength(1);
+  writer.kill("SIGKILL");
+  await once(writer, "exit");
+  await filesystemStorage({ path: folder }).create("second", Buffer.from("x"));
+  expect(await readdir(join(folder, ".lifeboat-tmp"))).toEqual([]);
+  expect(await storage.stat("never")).toBeUndefined();
+});
+
+test.runIf(process.getuid?.() === 0)(
+  "run as root, objects belong to the owner of the repository",
+  async () => {
+    const { chown } = await import("node:fs/promises");
+    await mkdir(join(folder, "r"), { mode: 0o700 });
+    await chown(join(folder, "r"), 65534, 65534);
+    await filesystemStorage({ path: join(folder, "r") }).create("a/object", Buffer.from("x"));
+    for (const path of ["r/a", "r/a/object"])
+      expect((await stat(join(folder, path))).uid, path).toBe(65534);
+  },
+);
+
+test("a full disk is named, and nothing of the object stays", async () => {
+  // A file size limit is the nearest to a full disk that needs no rights: EFBIG instead of ENOSPC.
+  const source = `
+    import { filesystemStorage } from ${JSON.stringify(import.meta.resolve("@lifeboat/storage"))};
+    process.on("SIGXFSZ", () => {});
+    const storage = filesystemStorage({ path: ${JSON.stringify(folder)} });
+    try { await storage.create("large", Buffer.alloc(4 << 20)); }
+    catch (thrown) { console.log(thrown.code); }`;
+  const writer = spawn("bash", [
+    "-c",
+    'ulimit -f 1024; exec "$@"',
+    "bash",
+    process.execPath,
+    "--input-type=module",
+    "-e",
+    source,
+  ]);
+  let said = "";
+  writer.stdout.on("data", (chunk) => {
+    said += chunk;
+  });
+  await once(writer, "close");
+  expect(said.trim()).toBe("STORAGE_FULL");
+  expect(await readdir(join(folder, ".lifeboat-tmp"))).toEqual([]);
+});
+
+test.runIf(process.getuid?.() !== 0)(
+  "a directory without the right to write is named",
+  async () => {
+    const storage = filesystemStorage({ path: join(folder, "r") });
+    await storage.initialize();
+    await chmod(join(folder, "r"), 0o500);
+    await expect(storage.create("object", Buffer.from("x"))).rejects.toMatchObject({
+      code: "STORAGE_DENIED",
+    });
+    await chmod(join(folder, "r"), 0o700);
+  },
+);
+
+test("the bytes on disk are the bytes given, nothing around them", async () => {
+  await filesystemStorage({ path: folder }).create("object", Buffer.from("plain"));
+  expect(await readFile(join(folder, "object"), "utf8")).toBe("plain");
+});
