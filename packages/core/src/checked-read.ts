@@ -4,6 +4,9 @@ import { checksumMismatch, readSeal, SEAL_BYTES } from "./seal.ts";
 import { decompress } from "./stream/decompress.ts";
 import { DigestMeter } from "./stream/digest.ts";
 
+/** The largest content a log object can have: PostgreSQL's largest WAL segment. */
+const LARGEST_LOG_OBJECT = 1 << 30;
+
 /** What is known of an object before it is read. */
 export interface Expected {
   readonly content: Digest;
@@ -44,6 +47,8 @@ export async function* sealedContent(
   try {
     const packed = storedMeter.through(tail.without(stored));
     for await (const chunk of meter.through(decompress(packed))) {
+      if (meter.bytes > LARGEST_LOG_OBJECT)
+        throw checksumMismatch(object, "unpacks to more than any log object holds");
       if (held) yield held;
       held = chunk;
     }

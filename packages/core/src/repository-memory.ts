@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, LifeboatError, reasonOf } from "./errors.ts";
@@ -48,7 +48,7 @@ export class RepositoryMemory {
   async remember(repository: RememberedRepository): Promise<void> {
     const file = this.fileOf(repository.storage, repository.app);
     if ((await this.recall(repository.storage, repository.app))?.id === repository.id) return;
-    const growing = `${file}.${process.pid}`;
+    const growing = `${file}.${randomBytes(6).toString("hex")}`;
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
       const handle = await open(growing, "w", 0o600);

@@ -191,6 +191,9 @@ async function readMark(storage: Storage, app: string): Promise<string | undefin
 
 async function makeRepository({ storage, app, memory, mode }: OpenRepository): Promise<string> {
   const known = await memory.recall(storage.description, app);
+  // Another run may have made it, and remembered it, since we looked.
+  const meanwhile = known && (await readMark(storage, app));
+  if (meanwhile) return meanwhile;
   if (known)
     throw new LifeboatError({
       code: "REPOSITORY_GONE",
