@@ -1,0 +1,48 @@
+import { LifeboatError } from "@lifeboat/core";
+
+/** The server takes kilobytes a second, from 32 to 1048576. */
+const KILOBYTE = 1024;
+const LEAST_RATE = 32;
+const MOST_RATE = 1_048_576;
+
+/**
+ * The BASE_BACKUP command. Without WAIT the server would hold the answer back until its archiver
+ * caught up; whether all WAL is there is proved in the repository afterwards.
+ */
+export function baseBackupCommand(options: { label: string; maxRate: number | null }): string {
+  const parts = [
+    `LABEL ${literal(options.label)}`,
+    "PROGRESS true",
+    "CHECKPOINT 'fast'",
+    "WAIT false",
+    "MANIFEST 'yes'",
+    "VERIFY_CHECKSUMS true",
+  ];
+  if (options.maxRate !== null) parts.push(`MAX_RATE ${rateInKilobytes(options.maxRate)}`);
+  return `BASE_BACKUP (${parts.join(", ")})`;
+}
+
+/**
+ * A rate in bytes a second as the server counts it.
+ * @throws LifeboatError `RATE_INVALID` (kind `usage`) outside of what the server takes
+ */
+export function rateInKilobytes(bytesPerSecond: number): number {
+  const rate = Math.floor(bytesPerSecond / KILOBYTE);
+  if (rate >= LEAST_RATE && rate <= MOST_RATE) return rate;
+  throw new LifeboatError({
+    code: "RATE_INVALID",
+    kind: "usage",
+    message: `a rate of ${bytesPerSecond} bytes a second is none that a Postgres server takes`,
+    remedy: "give --max-rate between 32K and 1G",
+  });
+}
+
+/** The replication grammar knows only doubled quotes; the label becomes a line of a file. */
+function literal(text: string): string {
+  return `'${oneLine(text).replaceAll("'", "''")}'`;
+}
+
+/** A label as the server can write it into `backup_label`. */
+export function oneLine(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ");
+}

@@ -1,0 +1,132 @@
+import type { Duplex } from "node:stream";
+import type { Report } from "@lifeboat/core";
+import type { Connection, Submittable } from "pg";
+import { type Lsn, lsnOf } from "../wal/lsn.ts";
+import { CopyStream } from "./copy-stream.ts";
+import type { BaseBackup, TablespaceArchive } from "./transport.ts";
+
+interface Position {
+  readonly lsn: Lsn;
+  readonly timeline: number;
+}
+
+/**
+ * BASE_BACKUP as a query of `pg`, whose own queries drop CopyData. The answer is, in this order: the
+ * start position; the tablespaces; the archives and the manifest as CopyData, told apart by their
+ * first byte; the stop position. The methods named `handle…` are those that `pg` calls.
+ */
+export class BaseBackupQuery implements Submittable {
+  readonly #command: string;
+  readonly #socket: Duplex;
+  readonly #report: Report;
+  #results = 0;
+  #positions: Position[] = [];
+  #totalBytes = 0;
+  readonly #waiting: TablespaceArchive[] = [];
+  #current: CopyStream | undefined;
+  #manifest: Buffer[] | undefined;
+  #ended = false;
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+
+  constructor(init: { command: string; socket: Duplex; report: Report }) {
+    this.#command = init.command;
+    this.#socket = init.socket;
+    this.#report = init.report;
+  }
+
+  /** The archives as they come. Ends when the server has said that it is done; throws if it failed. */
+  async *archives(): AsyncGenerator<TablespaceArchive> {
+    for (;;) {
+      const archive = this.#waiting.shift();
+      if (archive) yield archive;
+      else if (this.#failure !== undefined) throw this.#failure;
+      else if (this.#ended) return;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  /** What the server said about the whole. Only after {@link archives} has ended. */
+  backup(): BaseBackup {
+    const [start, stop] = this.#positions;
+    if (!start || !stop || !this.#manifest)
+      throw new Error("the server ended BASE_BACKUP without its positions or its manifest");
+    return {
+      startLsn: start.lsn,
+      stopLsn: stop.lsn,
+      timeline: stop.timeline,
+      manifest: Buffer.concat(this.#manifest),
+    };
+  }
+
+  submit(connection: Connection): void {
+    connection.query(this.#command);
+  }
+
+  handleRowDescription(): void {
+    this.#results++;
+  }
+
+  handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
+    const [first, second, third] = fields;
+    // The second result lists the tablespaces, with their size in kilobytes.
+    if (this.#results === 2) this.#totalBytes += Number(third ?? 0) * 1024;
+    else this.#positions.push({ lsn: lsnOf(first ?? ""), timeline: Number(second) });
+  }
+
+  handleCopyData({ chunk }: { chunk: Buffer }): void {
+    const body = chunk.subarray(1);
+    switch (String.fromCharCode(chunk[0] ?? 0)) {
+      case "n":
+        this.#beginArchive(body);
+        break;
+      case "m":
+        this.#endArchive();
+        this.#manifest = [];
+        break;
+      case "d":
+        if (this.#manifest) this.#manifest.push(Buffer.from(body));
+        else this.#current?.push(body);
+        break;
+      case "p":
+        this.#report({ bytes: Number(body.readBigInt64BE(0)), totalBytes: this.#totalBytes });
+        break;
+    }
+  }
+
+  handleCommandComplete(): void {}
+
+  handleReadyForQuery(): void {
+    this.#endArchive();
+    this.#ended = true;
+    this.#wakeReader();
+  }
+
+  handleError(reason: unknown): void {
+    this.#failure = reason;
+    this.#current?.fail(reason);
+    this.#wakeReader();
+  }
+
+  #beginArchive(body: Buffer): void {
+    this.#endArchive();
+    const [name = "", location = ""] = body.toString("utf8").split("\0");
+    this.#current = new CopyStream(this.#socket);
+    const oid = Number.parseInt(name, 10);
+    this.#waiting.push({
+      tablespace: Number.isNaN(oid) ? null : { oid, location },
+      content: this.#current,
+    });
+    this.#wakeReader();
+  }
+
+  #endArchive(): void {
+    this.#current?.end();
+    this.#current = undefined;
+  }
+
+  #wakeReader(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+}

@@ -1,0 +1,29 @@
+import type { ConnectionOptions } from "pg-connection-string";
+
+/** The URL's parameters that libpq also takes from its environment. */
+const PARAMETERS: Readonly<Record<string, string>> = {
+  sslmode: "PGSSLMODE",
+  sslrootcert: "PGSSLROOTCERT",
+  sslcert: "PGSSLCERT",
+  sslkey: "PGSSLKEY",
+  channel_binding: "PGCHANNELBINDING",
+  options: "PGOPTIONS",
+};
+
+/**
+ * A connection as environment variables for the server's own programs, so that nothing of it, least
+ * of all the password, stands in an argument list that every user of the host can read. Messages
+ * come in English, since they are read.
+ */
+export function libpqEnvironment(options: ConnectionOptions): Record<string, string> {
+  const environment: Record<string, string> = { LC_ALL: "C", PGAPPNAME: "lifeboat" };
+  const set = (name: string, value: unknown) => {
+    if (typeof value === "string" && value !== "") environment[name] = value;
+  };
+  set("PGHOST", options.host);
+  set("PGPORT", options.port);
+  set("PGUSER", options.user);
+  set("PGPASSWORD", options.password);
+  for (const [parameter, name] of Object.entries(PARAMETERS)) set(name, options[parameter]);
+  return environment;
+}

@@ -1,0 +1,121 @@
+import { LifeboatError } from "@lifeboat/core";
+import { execa } from "execa";
+import { parseConnectionUrl, type ServerConnection } from "../connection.ts";
+import { findPrograms, programPath } from "../programs.ts";
+import type { ServerFacts } from "../server-facts.ts";
+import { walRangeOf } from "./backup-manifest.ts";
+import { oneLine, rateInKilobytes } from "./base-backup-command.ts";
+import { baseBackupFailure } from "./base-backup-failure.ts";
+import { libpqEnvironment } from "./libpq-environment.ts";
+import { TarWatch } from "./tar-watch.ts";
+import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
+
+const MANIFEST = "backup_manifest";
+/** How long it may take to end when told to. */
+const GRACE_MS = 5_000;
+
+/**
+ * The server's own client. It writes one tar to standard output, its manifest inside, so it can take
+ * only clusters without further tablespaces; and it has to be of the server's own major version.
+ */
+export const pgBasebackupTransport: Transport = {
+  name: "pg_basebackup",
+
+  async takeBaseBackup(request: BaseBackupRequest): Promise<BaseBackup> {
+    if (request.server.tablespaces.length > 0) throw severalTablespaces(request.server);
+    const program = await clientProgram(request.connection, request.server);
+    request.signal.throwIfAborted();
+    const child = execa(program, argumentsOf(request), {
+      buffer: false,
+      stdin: "ignore",
+      cancelSignal: request.signal,
+      forceKillAfterDelay: GRACE_MS,
+      env: libpqEnvironment(parseConnectionUrl(request.connection.url)),
+    });
+    const complaints = linesOf(child.stderr);
+    const watch = new TarWatch([MANIFEST]);
+    const stored = request.archive({
+      tablespace: null,
+      content: watch.through(metered(child.stdout, request)),
+    });
+    try {
+      await Promise.all([child, stored]);
+    } catch (cause) {
+      child.kill();
+      await Promise.allSettled([child, stored]);
+      request.signal.throwIfAborted();
+      throw programFailure(cause, await complaints);
+    }
+    return { ...positions(watch), manifest: null };
+  },
+};
+
+/** Finds pg_basebackup of the server's major version. */
+export async function clientProgram(
+  connection: ServerConnection,
+  server: ServerFacts,
+): Promise<string> {
+  const programs = await findPrograms({
+    binDirectory: connection.binDirectory,
+    major: server.major,
+    needs: ["pg_basebackup"],
+  });
+  return programPath(programs, "pg_basebackup");
+}
+
+function argumentsOf(request: BaseBackupRequest): string[] {
+  const rate = request.maxRate === null ? [] : [`--max-rate=${rateInKilobytes(request.maxRate)}k`];
+  return [
+    "--pgdata=-",
+    "--format=tar",
+    "--wal-method=none",
+    "--checkpoint=fast",
+    "--no-password",
+    `--label=${oneLine(request.label)}`,
+    ...rate,
+  ];
+}
+
+async function* metered(
+  content: AsyncIterable<Uint8Array>,
+  { report }: BaseBackupRequest,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of content) {
+    bytes += chunk.length;
+    report({ bytes });
+    yield chunk;
+  }
+}
+
+function positions(watch: TarWatch): Omit<BaseBackup, "manifest"> {
+  const { timeline, start, end } = walRangeOf(watch.members.get(MANIFEST) ?? new Uint8Array());
+  if (!watch.whole) throw baseBackupFailure(new Error("the archive was cut short"), []);
+  return { startLsn: start, stopLsn: end, timeline };
+}
+
+/** What the program wrote to standard error, as it ends. */
+async function linesOf(stream: AsyncIterable<Uint8Array>): Promise<string[]> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts)
+    .toString("utf8")
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+}
+
+function programFailure(cause: unknown, lines: readonly string[]): LifeboatError {
+  if (cause instanceof LifeboatError) return cause;
+  const said = lines.findLast((line) => line.startsWith("pg_basebackup: error:")) ?? lines.at(-1);
+  const reason = said?.replace(/^pg_basebackup: error: /, "");
+  return baseBackupFailure(reason === undefined ? cause : new Error(reason, { cause }), lines);
+}
+
+function severalTablespaces(server: ServerFacts): LifeboatError {
+  return new LifeboatError({
+    code: "TRANSPORT_UNFIT",
+    kind: "usage",
+    message: `pg_basebackup writes no more than one tablespace to standard output, and this cluster has ${server.tablespaces.length} besides its own`,
+    remedy: "leave --transport out, or take --transport wire",
+  });
+}

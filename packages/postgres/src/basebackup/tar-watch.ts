@@ -1,0 +1,85 @@
+const BLOCK = 512;
+
+/**
+ * Passes a tar stream on untouched and picks small members out of it by name. A second tar parser
+ * would copy every byte; this one looks at headers only, and skips what lies between.
+ */
+export class TarWatch {
+  /** The content of the members asked for, once the stream has passed. */
+  readonly members = new Map<string, Buffer>();
+  /** Whether the stream ended where a tar ends: at a member's border. */
+  whole = false;
+
+  readonly #wanted: ReadonlySet<string>;
+  #header = Buffer.alloc(BLOCK);
+  #headerFilled = 0;
+  /** Bytes of the member under way that are still to come, and of its padding. */
+  #missing = 0;
+  #padding = 0;
+  #collecting: { name: string; parts: Buffer[] } | undefined;
+
+  constructor(wanted: readonly string[]) {
+    this.#wanted = new Set(wanted);
+  }
+
+  async *through(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      this.#scan(chunk);
+      yield chunk;
+    }
+    this.whole = this.#headerFilled === 0 && this.#missing === 0 && this.#padding === 0;
+  }
+
+  #scan(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const left = chunk.length - at;
+      if (this.#missing > 0) {
+        const count = Math.min(left, this.#missing);
+        this.#collecting?.parts.push(Buffer.from(chunk.subarray(at, at + count)));
+        this.#missing -= count;
+        at += count;
+        if (this.#missing === 0) this.#endMember();
+      } else if (this.#padding > 0) {
+        const count = Math.min(left, this.#padding);
+        this.#padding -= count;
+        at += count;
+      } else {
+        const count = Math.min(left, BLOCK - this.#headerFilled);
+        this.#header.set(chunk.subarray(at, at + count), this.#headerFilled);
+        this.#headerFilled += count;
+        at += count;
+        if (this.#headerFilled === BLOCK) this.#beginMember();
+      }
+    }
+  }
+
+  #beginMember(): void {
+    this.#headerFilled = 0;
+    const name = textOf(this.#header.subarray(0, 100));
+    // A block of zeros closes the archive.
+    if (name === "") return;
+    const size = sizeOf(this.#header.subarray(124, 136));
+    this.#missing = size;
+    this.#padding = (BLOCK - (size % BLOCK)) % BLOCK;
+    const path = name.replace(/^\.\//, "");
+    if (this.#wanted.has(path)) this.#collecting = { name: path, parts: [] };
+    if (size === 0) this.#endMember();
+  }
+
+  #endMember(): void {
+    if (this.#collecting)
+      this.members.set(this.#collecting.name, Buffer.concat(this.#collecting.parts));
+    this.#collecting = undefined;
+  }
+}
+
+function textOf(field: Buffer): string {
+  const end = field.indexOf(0);
+  return field.toString("latin1", 0, end === -1 ? field.length : end);
+}
+
+/** Octal text; past 8 GiB a binary number with the first bit set, as GNU tar and the server write it. */
+function sizeOf(field: Buffer): number {
+  if (((field[0] ?? 0) & 0x80) === 0) return Number.parseInt(textOf(field).trim() || "0", 8);
+  return Number(field.readBigUInt64BE(4));
+}

@@ -1,0 +1,46 @@
+import type { Report } from "@lifeboat/core";
+import type { ServerConnection } from "../connection.ts";
+import type { TransportName } from "../details.ts";
+import type { ServerFacts } from "../server-facts.ts";
+import type { Lsn } from "../wal/lsn.ts";
+
+/** One archive of a base backup: the data directory, or a tablespace. */
+export interface TablespaceArchive {
+  /** null for the data directory itself. */
+  readonly tablespace: { readonly oid: number; readonly location: string } | null;
+  /** A tar stream. It must be read to its end, or given up by `return()`. */
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
+export interface BaseBackupRequest {
+  readonly connection: ServerConnection;
+  readonly server: ServerFacts;
+  /** Appears in `backup_label` and in the server's log. */
+  readonly label: string;
+  /** At most this many bytes a second; null for as fast as it goes. */
+  readonly maxRate: number | null;
+  /** Called for one archive after the other; the next comes when this has resolved. */
+  archive(archive: TablespaceArchive): Promise<void>;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** What is known once all archives have been handed over. */
+export interface BaseBackup {
+  readonly startLsn: Lsn;
+  readonly stopLsn: Lsn;
+  readonly timeline: number;
+  /** The server's manifest, or null where it is a member of the data directory's archive already. */
+  readonly manifest: Uint8Array | null;
+}
+
+/**
+ * A way to get a base backup off a live server: the seam behind which pg_basebackup and the
+ * replication protocol lie. It holds back at most a few MiB: a slow reader slows the server down.
+ * WAL is not its business. Whether it resolves, throws or is aborted, the server is out of backup
+ * mode and no program of it runs on.
+ */
+export interface Transport {
+  readonly name: TransportName;
+  takeBaseBackup(request: BaseBackupRequest): Promise<BaseBackup>;
+}

@@ -1,0 +1,44 @@
+import type pg from "pg";
+import { connectForReplication, hangUp } from "../connection.ts";
+import { baseBackupCommand } from "./base-backup-command.ts";
+import { baseBackupFailure } from "./base-backup-failure.ts";
+import { BaseBackupQuery } from "./base-backup-query.ts";
+import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
+
+/**
+ * The replication protocol's own BASE_BACKUP, spoken on a replication connection (the manual,
+ * "Streaming Replication Protocol"). Needs no program of the server's, and takes all tablespaces.
+ */
+export const wireTransport: Transport = {
+  name: "wire",
+
+  async takeBaseBackup(request: BaseBackupRequest): Promise<BaseBackup> {
+    request.signal.throwIfAborted();
+    const client = await connectForReplication(request.connection);
+    const notices: string[] = [];
+    client.on("notice", (notice) => notices.push(notice.message ?? ""));
+    const stop = () => hangUp(client);
+    request.signal.addEventListener("abort", stop, { once: true });
+    try {
+      return await receive(client, request);
+    } catch (cause) {
+      request.signal.throwIfAborted();
+      throw baseBackupFailure(cause, notices);
+    } finally {
+      request.signal.removeEventListener("abort", stop);
+      // Hung up rather than ended: a reader that gave up leaves the server in the midst of sending.
+      hangUp(client);
+    }
+  },
+};
+
+async function receive(client: pg.Client, request: BaseBackupRequest): Promise<BaseBackup> {
+  const query = new BaseBackupQuery({
+    command: baseBackupCommand(request),
+    socket: client.connection.stream,
+    report: request.report,
+  });
+  client.query(query);
+  for await (const archive of query.archives()) await request.archive(archive);
+  return query.backup();
+}

@@ -1,0 +1,131 @@
+import { LifeboatError, reasonOf } from "@lifeboat/core";
+
+/** A server and who asks, without any secret. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+}
+
+interface Attempt extends Place {
+  readonly replication: boolean;
+}
+
+interface Reading {
+  readonly code: string;
+  readonly matches: (failure: { code: string; text: string }) => boolean;
+  readonly message: (attempt: Attempt, text: string) => string;
+  readonly remedy: (attempt: Attempt) => string;
+}
+
+const UNREACHABLE = [
+  "ECONNREFUSED",
+  "ENOENT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ETIMEDOUT",
+  "ECONNRESET",
+  "EACCES",
+];
+
+/** How servers from 15 to 18 say that a connection is refused, and what to do about it. */
+const READINGS: readonly Reading[] = [
+  {
+    code: "SENDERS_EXHAUSTED",
+    matches: ({ text }) => /number of requested standby connections exceeds/.test(text),
+    message: (at, text) => `${nameOf(at)} has no free WAL sender: ${text}`,
+    remedy: () =>
+      "raise it and restart the server: alter system set max_wal_senders = 10 (a backup needs one, with --wal stream two); select * from pg_stat_replication shows who holds them",
+  },
+  {
+    code: "REPLICATION_DENIED",
+    matches: ({ text }) =>
+      /must be superuser or replication role to start walsender|permission denied to start WAL sender/.test(
+        text,
+      ),
+    message: (at) => `role "${at.user}" may not start a WAL sender on ${nameOf(at)}`,
+    remedy: (at) => `as a superuser: alter role ${quoted(at.user)} replication`,
+  },
+  {
+    code: "HBA_ENTRY_MISSING",
+    matches: ({ text }) => /no pg_hba\.conf entry|pg_hba\.conf rejects/.test(text),
+    message: (at, text) => `${nameOf(at)} admits no such connection: ${text}`,
+    remedy: (at) =>
+      `add to pg_hba.conf: host ${at.replication ? "replication" : quoted(at.database)} ${quoted(at.user)} <address>/32 scram-sha-256, then: select pg_reload_conf()`,
+  },
+  {
+    code: "AUTHENTICATION_FAILED",
+    matches: ({ code, text }) =>
+      code === "28P01" ||
+      code === "28000" ||
+      /client password must be a string|SASL|password/i.test(text),
+    message: (at) => `${nameOf(at)} does not accept role "${at.user}" with the password given`,
+    remedy: () =>
+      "put the right password into the password file (~/.pgpass or PGPASSFILE, mode 0600) or PGPASSWORD",
+  },
+  {
+    code: "SERVER_STARTING",
+    matches: ({ code }) => code === "57P03",
+    message: (at, text) => `${nameOf(at)} accepts no connections now: ${text}`,
+    remedy: () => "wait until it has started, then run this again",
+  },
+  {
+    code: "CONNECTIONS_EXHAUSTED",
+    matches: ({ code }) => code === "53300",
+    message: (at, text) => `${nameOf(at)} has no free connection: ${text}`,
+    remedy: () => "close connections, or raise max_connections and restart the server",
+  },
+  {
+    code: "DATABASE_MISSING",
+    matches: ({ code }) => code === "3D000",
+    message: (at) => `there is no database "${at.database}" on ${nameOf(at)}`,
+    remedy: () => "name one that is there in postgres.url",
+  },
+  {
+    code: "SERVER_UNREACHABLE",
+    matches: ({ code, text }) =>
+      UNREACHABLE.includes(code) || /timeout expired|terminated unexpectedly/.test(text),
+    message: (at, text) => `no server answers at ${nameOf(at)}: ${text}`,
+    remedy: () => "check that the server runs and that host and port in postgres.url are right",
+  },
+];
+
+/**
+ * Says why a connection was not made, in words that name the server and the role, with what to do.
+ * No password can be in it: neither servers nor sockets repeat one.
+ */
+export function connectionFailure(cause: unknown, attempt: Attempt): LifeboatError {
+  const failure = { code: codeOf(cause), text: reasonOf(firstOf(cause)) };
+  const reading = READINGS.find((each) => each.matches(failure));
+  return new LifeboatError({
+    code: reading?.code ?? "CONNECTION_FAILED",
+    message:
+      reading?.message(attempt, failure.text) ??
+      `cannot connect to ${nameOf(attempt)}: ${failure.text}`,
+    remedy: reading?.remedy(attempt) ?? "see the server's log",
+    details: { host: attempt.host, port: attempt.port, user: attempt.user },
+    cause,
+  });
+}
+
+/** A server as messages name it: `db1:5432`, or the socket's folder. */
+export function nameOf({ host, port }: { host: string; port: number }): string {
+  return host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : `${host}:${port}`;
+}
+
+/** Node tries all addresses of a name and gives all their failures at once. */
+function firstOf(cause: unknown): unknown {
+  return cause instanceof AggregateError ? (cause.errors[0] ?? cause) : cause;
+}
+
+function codeOf(cause: unknown): string {
+  const code = (firstOf(cause) as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "";
+}
+
+function quoted(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}

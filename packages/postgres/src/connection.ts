@@ -1,0 +1,108 @@
+import { LifeboatError, reasonOf } from "@lifeboat/core";
+import pg from "pg";
+import { type ConnectionOptions, parse, toClientConfig } from "pg-connection-string";
+import { connectionFailure, type Place } from "./connection-failure.ts";
+import { storedPassword } from "./connection-password.ts";
+
+/** The live server, as the configuration names it. */
+export interface ServerConnection {
+  /** `postgres://user@host:port/database`; may hold a password, which never leaves it. */
+  readonly url: string;
+  /** The data directory, where the server runs on this host. */
+  readonly dataDirectory?: string;
+  /** The folder of the server's programs; found when left out. */
+  readonly binDirectory?: string;
+}
+
+/** A server that is there answers sooner. */
+const CONNECT_TIMEOUT_MS = 15_000;
+
+/**
+ * Reads a connection URL.
+ * @throws LifeboatError `CONNECTION_URL_INVALID` (kind `usage`); the URL is not repeated, it may hold a password
+ */
+export function parseConnectionUrl(url: string): ConnectionOptions {
+  // The parser takes anything for a path below a host of its own.
+  if (!/^(postgres(ql)?|socket):/.test(url)) throw badUrl("it begins with no postgres://");
+  try {
+    return parse(url);
+  } catch (cause) {
+    throw badUrl(reasonOf(cause).replaceAll(url, "…"));
+  }
+}
+
+function badUrl(why: string): LifeboatError {
+  return new LifeboatError({
+    code: "CONNECTION_URL_INVALID",
+    kind: "usage",
+    message: `postgres.url is not a connection URL: ${why}`,
+    remedy: "write it as postgres://user@host:5432/database",
+  });
+}
+
+/**
+ * Connects for SQL. The password comes from the URL, PGPASSWORD or the password file.
+ * @throws LifeboatError as {@link connectionFailure} words it
+ */
+export function connect(connection: ServerConnection): Promise<pg.Client> {
+  return open(connection, {});
+}
+
+/**
+ * Connects as a WAL sender, for replication commands.
+ * @throws LifeboatError as {@link connectionFailure} words it
+ */
+export function connectForReplication(connection: ServerConnection): Promise<pg.Client> {
+  return open(connection, { replication: "true" });
+}
+
+/** Connects for SQL, runs, and hangs up whatever happens. */
+export async function withClient<T>(
+  connection: ServerConnection,
+  run: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect(connection);
+  try {
+    return await run(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Ends a connection at once, also in the midst of a command: the server cleans up behind it. */
+export function hangUp(client: pg.Client): void {
+  client.connection.stream.destroy();
+}
+
+async function open(
+  connection: ServerConnection,
+  extra: { replication?: "true" },
+): Promise<pg.Client> {
+  const options = parseConnectionUrl(connection.url);
+  const client = new pg.Client({
+    ...toClientConfig(options),
+    ...extra,
+    application_name: "lifeboat",
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  const place = placeOf(client);
+  client.password ??= await storedPassword(place, extra.replication !== undefined);
+  // A connection that breaks while idle would else end the process; the next query reports it.
+  client.on("error", () => {});
+  try {
+    await client.connect();
+  } catch (cause) {
+    throw connectionFailure(cause, { ...place, replication: extra.replication !== undefined });
+  }
+  return client;
+}
+
+function placeOf(client: pg.Client): Place {
+  return {
+    host: client.host,
+    port: client.port,
+    user: client.user ?? "",
+    database: client.database ?? "",
+  };
+}

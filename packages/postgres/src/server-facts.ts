@@ -1,0 +1,93 @@
+import type pg from "pg";
+
+export interface ServerTablespace {
+  readonly oid: number;
+  /** Absolute, or below the data directory (`pg_tblspc/…`) for one that was made in place. */
+  readonly location: string;
+}
+
+/** What a backup needs to know of a live server. */
+export interface ServerFacts {
+  /** `server_version_num`: 150018. */
+  readonly version: number;
+  readonly major: number;
+  readonly systemIdentifier: string;
+  readonly inRecovery: boolean;
+  readonly walLevel: string;
+  readonly walSegmentBytes: number;
+  readonly maxWalSenders: number;
+  readonly checksums: boolean;
+  /** Archiving is on: `archive_mode` is `on` or `always`. */
+  readonly archiving: boolean;
+  readonly archiveCommand: string;
+  readonly archiveLibrary: string;
+  readonly synchronousStandbys: string;
+  readonly tablespaces: readonly ServerTablespace[];
+  /** Settings that only a member of pg_read_all_settings may see; null when the role is none. */
+  readonly dataDirectory: string | null;
+  readonly settingsFiles: {
+    readonly config_file: string;
+    readonly hba_file: string;
+    readonly ident_file: string;
+  } | null;
+  /** The server's clock, read now. */
+  readonly clock: Date;
+}
+
+/** Units are the settings' own: `wal_segment_size` is in bytes. */
+const SETTINGS_QUERY = `
+  select name, setting from pg_settings
+  where name in ('server_version_num', 'wal_level', 'wal_segment_size', 'max_wal_senders',
+                 'data_checksums', 'archive_mode', 'archive_command', 'archive_library',
+                 'synchronous_standby_names', 'data_directory', 'config_file', 'hba_file',
+                 'ident_file')`;
+
+const STATE_QUERY = `
+  select system_identifier::text as "systemIdentifier",
+         pg_is_in_recovery() as "inRecovery",
+         clock_timestamp() as clock
+  from pg_control_system()`;
+
+/** The two that lie in the data directory itself are left out. */
+const TABLESPACES_QUERY = `
+  select oid::int8::text as oid, pg_tablespace_location(oid) as location
+  from pg_tablespace
+  where spcname not in ('pg_default', 'pg_global')
+  order by pg_tablespace.oid`;
+
+/** Asks a server about itself. Any role may. */
+export async function describeServer(client: pg.Client): Promise<ServerFacts> {
+  const { rows } = await client.query<{ name: string; setting: string }>(SETTINGS_QUERY);
+  const settings = new Map(rows.map(({ name, setting }) => [name, setting]));
+  const setting = (name: string) => settings.get(name) ?? "";
+  const state = (await client.query(STATE_QUERY)).rows[0] as Pick<
+    ServerFacts,
+    "systemIdentifier" | "inRecovery" | "clock"
+  >;
+  const tablespaces = await client.query<{ oid: string; location: string }>(TABLESPACES_QUERY);
+  const version = Number(setting("server_version_num"));
+  return {
+    ...state,
+    version,
+    major: Math.floor(version / 10_000),
+    walLevel: setting("wal_level"),
+    walSegmentBytes: Number(setting("wal_segment_size")),
+    maxWalSenders: Number(setting("max_wal_senders")),
+    checksums: setting("data_checksums") === "on",
+    archiving: setting("archive_mode") !== "off",
+    archiveCommand: setting("archive_command").replace(/^\(disabled\)$/, ""),
+    archiveLibrary: setting("archive_library"),
+    synchronousStandbys: setting("synchronous_standby_names"),
+    tablespaces: tablespaces.rows.map(({ oid, location }) => ({ oid: Number(oid), location })),
+    dataDirectory: settings.get("data_directory") ?? null,
+    settingsFiles: settingsFilesOf(settings),
+  };
+}
+
+function settingsFilesOf(settings: ReadonlyMap<string, string>): ServerFacts["settingsFiles"] {
+  const config = settings.get("config_file");
+  const hba = settings.get("hba_file");
+  const ident = settings.get("ident_file");
+  if (config === undefined || hba === undefined || ident === undefined) return null;
+  return { config_file: config, hba_file: hba, ident_file: ident };
+}

@@ -1,0 +1,138 @@
+import { formatLsn, type Lsn } from "./lsn.ts";
+import { HEAD_BYTES, readMark, readRecordHeader, type WalMark } from "./mark.ts";
+import { type PageHeader, readPageHeader } from "./page.ts";
+
+const LEAST_RECORD = 24;
+
+/**
+ * Follows the records of a run of WAL, page by page, across pages and segments, and picks out the
+ * marks. It does not compute the records' CRC; the chain of `xl_prev`, each record naming the one
+ * before, tells true records from what an older use of the file left behind.
+ */
+export class RecordScanner {
+  /** The last whole record seen: where it begins. */
+  lastRecord: Lsn | undefined;
+  /** Why the chain ended before the bytes did; undefined while it holds. */
+  brokenBy: string | undefined;
+
+  readonly #segmentBytes: number;
+  readonly #pageBytes: number;
+  #address: number;
+  #page: Buffer;
+  #filled = 0;
+  /** Bytes still to come of the record under way, or of one that began before the scan. */
+  #missing = 0;
+  #recordStart: number | undefined;
+  #head: Buffer = Buffer.alloc(HEAD_BYTES);
+  #headFilled = 0;
+  /** After a segment switch the rest of the segment means nothing. */
+  #skipTo = 0;
+  #marks: WalMark[] = [];
+
+  /** @param start where the scan begins: the first byte of a segment */
+  constructor(init: { start: Lsn; segmentBytes: number; pageBytes?: number }) {
+    this.#segmentBytes = init.segmentBytes;
+    this.#pageBytes = init.pageBytes ?? 8192;
+    this.#address = Number(init.start);
+    this.#page = Buffer.allocUnsafe(this.#pageBytes);
+  }
+
+  /** Takes the next bytes and gives the marks that became whole by them. */
+  push(chunk: Uint8Array): WalMark[] {
+    this.#marks = [];
+    for (let taken = 0; taken < chunk.length && this.brokenBy === undefined; ) {
+      const part = chunk.subarray(taken, taken + this.#pageBytes - this.#filled);
+      this.#page.set(part, this.#filled);
+      this.#filled += part.length;
+      taken += part.length;
+      if (this.#filled === this.#pageBytes) this.#endPage();
+    }
+    return this.#marks;
+  }
+
+  #endPage(): void {
+    if (this.#address >= this.#skipTo) this.#scanPage();
+    this.#filled = 0;
+    this.#address += this.#pageBytes;
+  }
+
+  #scanPage(): void {
+    const header = readPageHeader(this.#page);
+    if (!header || Number(header.address) !== this.#address) {
+      this.#break("the page is none of this place");
+      return;
+    }
+    if (!this.#joinPage(header)) return;
+    let at = header.length;
+    while (at < this.#pageBytes && this.brokenBy === undefined) {
+      if (this.#missing === 0 && !this.#beginRecord(at)) return;
+      at = this.#takeBytes(at);
+      if (this.#missing === 0) {
+        this.#endRecord();
+        if (this.#skipTo > this.#address) return;
+        at = Math.ceil(at / 8) * 8;
+      }
+    }
+  }
+
+  /** Makes the page's claim about a continued record agree with what is under way. */
+  #joinPage(header: PageHeader): boolean {
+    if (header.overwrites) {
+      this.#missing = 0;
+      this.#recordStart = undefined;
+      return true;
+    }
+    // The scan began in the midst of a record: its rest is passed over.
+    if (this.lastRecord === undefined && this.#recordStart === undefined)
+      this.#missing = header.continued;
+    else if (header.continued !== this.#missing) this.#break("a record is not continued");
+    return this.brokenBy === undefined;
+  }
+
+  #beginRecord(at: number): boolean {
+    const length = this.#page.readUInt32LE(at);
+    if (length < LEAST_RECORD) {
+      this.#break(length === 0 ? "the records end" : "a record is shorter than its header", at);
+      return false;
+    }
+    this.#recordStart = this.#address + at;
+    this.#missing = length;
+    this.#headFilled = 0;
+    return true;
+  }
+
+  #takeBytes(at: number): number {
+    const count = Math.min(this.#missing, this.#pageBytes - at);
+    if (this.#recordStart !== undefined && this.#headFilled < HEAD_BYTES) {
+      const end = at + Math.min(count, HEAD_BYTES - this.#headFilled);
+      this.#headFilled += this.#page.copy(this.#head, this.#headFilled, at, end);
+    }
+    this.#missing -= count;
+    return at + count;
+  }
+
+  #endRecord(): void {
+    const start = this.#recordStart;
+    this.#recordStart = undefined;
+    if (start === undefined) return;
+    const head = this.#head.subarray(0, this.#headFilled);
+    const header = readRecordHeader(head);
+    if (this.lastRecord !== undefined && header.previous !== this.lastRecord) {
+      this.#break("a record does not name the one before it", start - this.#address);
+      return;
+    }
+    this.lastRecord = BigInt(start);
+    const mark = readMark(this.lastRecord, header, head);
+    if (!mark) return;
+    this.#marks.push(mark);
+    if (mark.kind === "switch") this.#skipTo = this.#nextSegment();
+  }
+
+  #nextSegment(): number {
+    return (Math.floor(this.#address / this.#segmentBytes) + 1) * this.#segmentBytes;
+  }
+
+  #break(why: string, offset = 0): void {
+    this.brokenBy = `${why} at ${formatLsn(BigInt(this.#address + offset))}`;
+  }
+}
