@@ -1,0 +1,23 @@
+import { defineConfig } from "lifeboat";
+
+const { CRONPING_SQLITE, CRONPING_POSTGRES_URL, CRONPING_POSTGRES_DATA, CRONPING_POSTGRES_BIN } =
+  process.env;
+
+// A database whose variable is not set is not there: before, during and after the move to Postgres.
+export default defineConfig({
+  app: "cronping",
+  repository: { type: "filesystem", path: { env: "CRONPING_REPOSITORY" } },
+  ...(CRONPING_SQLITE && { sqlite: { name: "cronping", path: CRONPING_SQLITE } }),
+  ...(CRONPING_POSTGRES_URL && {
+    postgres: {
+      url: CRONPING_POSTGRES_URL,
+      ...(CRONPING_POSTGRES_DATA && { dataDirectory: CRONPING_POSTGRES_DATA }),
+      ...(CRONPING_POSTGRES_BIN && { binDirectory: CRONPING_POSTGRES_BIN }),
+    },
+  }),
+  drill: { checks: () => import("./src/checks.ts") },
+  schema: {
+    sqlite: () => import("./src/schema/sqlite.ts"),
+    postgres: () => import("./src/schema/postgres.ts"),
+  },
+});

@@ -1,0 +1,23 @@
+import { defineConfig } from "lifeboat";
+
+const { DOCUMINT_SQLITE, DOCUMINT_POSTGRES_URL, DOCUMINT_POSTGRES_DATA, DOCUMINT_POSTGRES_BIN } =
+  process.env;
+
+// A database whose variable is not set is not there: before, during and after the move to Postgres.
+export default defineConfig({
+  app: "documint",
+  repository: { type: "filesystem", path: { env: "DOCUMINT_REPOSITORY" } },
+  ...(DOCUMINT_SQLITE && { sqlite: { name: "documint", path: DOCUMINT_SQLITE } }),
+  ...(DOCUMINT_POSTGRES_URL && {
+    postgres: {
+      url: DOCUMINT_POSTGRES_URL,
+      ...(DOCUMINT_POSTGRES_DATA && { dataDirectory: DOCUMINT_POSTGRES_DATA }),
+      ...(DOCUMINT_POSTGRES_BIN && { binDirectory: DOCUMINT_POSTGRES_BIN }),
+    },
+  }),
+  drill: { checks: () => import("./src/checks.ts") },
+  schema: {
+    sqlite: () => import("./src/schema/sqlite.ts"),
+    postgres: () => import("./src/schema/postgres.ts"),
+  },
+});

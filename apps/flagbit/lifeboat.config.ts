@@ -1,0 +1,23 @@
+import { defineConfig } from "lifeboat";
+
+const { FLAGBIT_SQLITE, FLAGBIT_POSTGRES_URL, FLAGBIT_POSTGRES_DATA, FLAGBIT_POSTGRES_BIN } =
+  process.env;
+
+// A database whose variable is not set is not there: before, during and after the move to Postgres.
+export default defineConfig({
+  app: "flagbit",
+  repository: { type: "filesystem", path: { env: "FLAGBIT_REPOSITORY" } },
+  ...(FLAGBIT_SQLITE && { sqlite: { name: "flagbit", path: FLAGBIT_SQLITE } }),
+  ...(FLAGBIT_POSTGRES_URL && {
+    postgres: {
+      url: FLAGBIT_POSTGRES_URL,
+      ...(FLAGBIT_POSTGRES_DATA && { dataDirectory: FLAGBIT_POSTGRES_DATA }),
+      ...(FLAGBIT_POSTGRES_BIN && { binDirectory: FLAGBIT_POSTGRES_BIN }),
+    },
+  }),
+  drill: { checks: () => import("./src/checks.ts") },
+  schema: {
+    sqlite: () => import("./src/schema/sqlite.ts"),
+    postgres: () => import("./src/schema/postgres.ts"),
+  },
+});

@@ -1,0 +1,9 @@
+import { main } from "lifeboat";
+
+/** Lifeboat's command with this product's configuration built in. */
+export function run(argv: readonly string[]): Promise<number> {
+  return main(argv, {
+    program: "lifeboat-flagbit",
+    configuration: async () => (await import("../lifeboat.config.ts")).default,
+  });
+}

@@ -1,0 +1,27 @@
+import { defineConfig } from "lifeboat";
+
+const {
+  WEBHOOKVAULT_SQLITE,
+  WEBHOOKVAULT_POSTGRES_URL,
+  WEBHOOKVAULT_POSTGRES_DATA,
+  WEBHOOKVAULT_POSTGRES_BIN,
+} = process.env;
+
+// A database whose variable is not set is not there: before, during and after the move to Postgres.
+export default defineConfig({
+  app: "webhookvault",
+  repository: { type: "filesystem", path: { env: "WEBHOOKVAULT_REPOSITORY" } },
+  ...(WEBHOOKVAULT_SQLITE && { sqlite: { name: "webhookvault", path: WEBHOOKVAULT_SQLITE } }),
+  ...(WEBHOOKVAULT_POSTGRES_URL && {
+    postgres: {
+      url: WEBHOOKVAULT_POSTGRES_URL,
+      ...(WEBHOOKVAULT_POSTGRES_DATA && { dataDirectory: WEBHOOKVAULT_POSTGRES_DATA }),
+      ...(WEBHOOKVAULT_POSTGRES_BIN && { binDirectory: WEBHOOKVAULT_POSTGRES_BIN }),
+    },
+  }),
+  drill: { checks: () => import("./src/checks.ts") },
+  schema: {
+    sqlite: () => import("./src/schema/sqlite.ts"),
+    postgres: () => import("./src/schema/postgres.ts"),
+  },
+});

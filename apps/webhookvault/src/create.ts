@@ -1,0 +1,7 @@
+import { createDatabase as create, type NewDatabase } from "@lifeboat/traffic";
+import { seed } from "./seed.ts";
+
+/** Makes a WebhookVault database with `rows` requests. */
+export function createDatabase(database: NewDatabase): Promise<void> {
+  return create(database, { schema: new URL("schema/sqlite.sql", import.meta.url), seed });
+}
