@@ -1,0 +1,14 @@
+export { type Account, accountMay, namedAccount, runAs, serverAccount } from "./account.ts";
+export { type ClusterInit, initialiseCluster, startOnFreePort } from "./cluster.ts";
+export {
+  findPrograms,
+  hasProgram,
+  installations,
+  type ProgramName,
+  type ProgramsRequest,
+  programPath,
+  type ServerPrograms,
+} from "./programs.ts";
+export { Scratch } from "./scratch.ts";
+export { Server, type ServerInit } from "./server.ts";
+export { type ReachablePrograms, reachablePrograms } from "./staging.ts";

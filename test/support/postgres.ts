@@ -1,0 +1,169 @@
+import { randomBytes } from "node:crypto";
+import { chown, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Account,
+  findPrograms,
+  initialiseCluster,
+  installations,
+  reachablePrograms,
+  type Server,
+  type ServerPrograms,
+  serverAccount,
+  startOnFreePort,
+} from "@lifeboat/postgres";
+import pg from "pg";
+
+export interface TestClusterOptions {
+  /** The oldest that is here when left out: the one with all of its client programs. */
+  readonly major?: number;
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Turns archiving on. */
+  readonly archiveCommand?: string;
+  /** Further options of initdb. */
+  readonly initdb?: readonly string[];
+}
+
+/** A real cluster of its own: made by initdb, started, with a database `app`. */
+export interface TestCluster {
+  /** Database `app` as its owner `lifeboat`: no superuser, may stream backups and read settings. */
+  readonly url: string;
+  /** Database `app` as the superuser. */
+  readonly superuserUrl: string;
+  readonly dataDirectory: string;
+  /** A folder beside the data directory that the server's account may write to; removed by `stop`. */
+  readonly directory: string;
+  readonly port: number;
+  readonly account: Account;
+  readonly programs: ServerPrograms;
+  /** The running server; another one after `restart`. */
+  readonly server: Server;
+  /** Runs one statement as the superuser; rows as objects. */
+  query<Row extends pg.QueryResultRow>(sql: string, database?: string): Promise<Row[]>;
+  /** Ends every process at once, as a power cut would. */
+  crash(): Promise<void>;
+  /** Stops it if it runs and starts it again, at another port, with these settings added. */
+  restart(settings?: Readonly<Record<string, string>>): Promise<void>;
+  /** Stops the server and removes everything. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/** The major versions whose server programs are on this machine, ascending. */
+export async function availableMajors(): Promise<number[]> {
+  const majors = new Set<number>();
+  for await (const { major } of installations()) majors.add(major);
+  return [...majors].toSorted((a, b) => a - b);
+}
+
+/** Server programs of a major version that the account can run; `release` removes a copy made for it. */
+export async function testPrograms(account: Account, major?: number) {
+  const wanted = major ?? (await availableMajors())[0];
+  return reachablePrograms(await findPrograms({ major: wanted }), account);
+}
+
+/** A folder under the system's temporary one that the server's account owns. */
+export async function ownedFolder(account: Account): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "lifeboat-test-"));
+  if (account.foreign) await chown(folder, account.uid, account.gid);
+  return folder;
+}
+
+const LOCAL_TEST_SETTINGS = {
+  // Tests kill processes, they don't cut power.
+  fsync: "off",
+  shared_buffers: "16MB",
+  // `lc_messages` and the log's shape are fixed by Server itself.
+  timezone: "UTC",
+};
+
+/** Makes and starts a cluster. */
+export async function startCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
+  const account = await serverAccount();
+  const { programs, release } = await testPrograms(account, options.major);
+  const directory = await ownedFolder(account);
+  const dataDirectory = join(directory, "data");
+  const password = randomBytes(9).toString("hex");
+  const settings = {
+    ...LOCAL_TEST_SETTINGS,
+    ...(options.archiveCommand === undefined
+      ? {}
+      : { archive_mode: "on", archive_command: options.archiveCommand }),
+    ...options.settings,
+  };
+  await initialiseCluster({
+    programs,
+    account,
+    dataDirectory,
+    password,
+    options: ["--no-sync", ...(options.initdb ?? [])],
+  });
+  let server = await startOnFreePort({ programs, account, dataDirectory, settings });
+  await makeApp(server, password);
+  return {
+    get url() {
+      return `postgres://lifeboat:${password}@127.0.0.1:${server.port}/app`;
+    },
+    get superuserUrl() {
+      return `postgres://postgres:${password}@127.0.0.1:${server.port}/app`;
+    },
+    get port() {
+      return server.port;
+    },
+    get server() {
+      return server;
+    },
+    dataDirectory,
+    directory,
+    account,
+    programs,
+    query: (sql, database = "app") => ask(server, sql, database),
+    crash: async () => server.stop("immediate"),
+    restart: async (added = {}) => {
+      await server.stop();
+      Object.assign(settings, added);
+      server = await startOnFreePort({ programs, account, dataDirectory, settings });
+    },
+    stop: async () => {
+      await server.stop("immediate");
+      await rm(directory, { recursive: true, force: true });
+      await release();
+    },
+  };
+}
+
+/** Another folder of the cluster's account, made and empty: for a tablespace. */
+export async function tablespaceFolder(cluster: TestCluster, name: string): Promise<string> {
+  const folder = join(cluster.directory, name);
+  await mkdir(folder);
+  if (cluster.account.foreign) await chown(folder, cluster.account.uid, cluster.account.gid);
+  return folder;
+}
+
+async function makeApp(server: Server, password: string): Promise<void> {
+  const [version] = await ask<{ number: number }>(
+    server,
+    "select current_setting('server_version_num')::int as number",
+    "postgres",
+  );
+  await ask(server, `create role lifeboat login replication password '${password}'`, "postgres");
+  await ask(server, "grant pg_monitor, pg_read_server_files to lifeboat", "postgres");
+  if ((version?.number ?? 0) >= 150000)
+    await ask(server, "grant pg_checkpoint to lifeboat", "postgres");
+  await ask(server, "create database app owner lifeboat", "postgres");
+}
+
+/** One statement through the server's private socket. */
+export async function ask<Row extends pg.QueryResultRow>(
+  server: Server,
+  sql: string,
+  database: string,
+): Promise<Row[]> {
+  const client = new pg.Client(server.clientConfig("postgres", database));
+  await client.connect();
+  try {
+    return (await client.query<Row>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
