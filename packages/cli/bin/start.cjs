@@ -1,0 +1,113 @@
+// biome-ignore-all lint/complexity/useArrowFunction: an old Node must be able to parse this file
+// biome-ignore-all lint/style/useTemplate: the same
+// biome-ignore-all lint/style/useNodejsImportProtocol: the same
+// biome-ignore-all lint/complexity/useOptionalChain: the same
+var fs = require("fs");
+var path = require("path");
+
+/*
+ * Older ones read only the first zstd frame of a file and say nothing (up to 25), or die of a
+ * segmentation fault in better-sqlite3 (up to 20).
+ */
+var NEEDED_MAJOR = 26;
+
+/* A restore_command that ends with up to 125 tells PostgreSQL that the archive ends here. */
+var STOP_RECOVERY = 126;
+
+/**
+ * Checks Node's version, then runs a command from its bundle, or from its sources where they are
+ * newer. The module that is loaded exports `run(argv)`, which resolves to the exit status. This file is
+ * plain ES5, since any Node must parse it before it can look at the version.
+ * @param {string} packageDirectory the command's package, absolute
+ * @param {string} sourceEntry its entry among the sources, relative: "src/main.ts"
+ * @param {string} bundleEntry its entry in the bundle, relative: "dist/bin/main.js"
+ */
+function start(packageDirectory, sourceEntry, bundleEntry) {
+  /* If the work is ever forgotten on the way, that must not look like success. */
+  process.exitCode = statusOf(1);
+  if (Number(process.version.slice(1).split(".")[0]) < NEEDED_MAJOR) {
+    refuse("Node " + process.version + " is too old, " + NEEDED_MAJOR + ".0 or newer is needed");
+    return;
+  }
+  process.on("uncaughtException", crash);
+  try {
+    require(entryOf(packageDirectory, sourceEntry, bundleEntry))
+      .run(process.argv)
+      .then(leave, crash);
+  } catch (failure) {
+    crash(failure);
+  }
+}
+
+/** The bundle if nothing of the sources is newer, or there are none (an installed package); else the sources. */
+function entryOf(packageDirectory, sourceEntry, bundleEntry) {
+  var source = path.join(packageDirectory, sourceEntry);
+  var bundle = path.join(packageDirectory, bundleEntry);
+  var built = modifiedAt(bundle);
+  if (built === null) return source;
+  if (modifiedAt(source) === null) return bundle;
+  var packages = path.join(__dirname, "..", "..");
+  var directories = fs.readdirSync(packages).map(function (name) {
+    return path.join(packages, name);
+  });
+  var isCurrent = directories.concat(packageDirectory).every(function (directory) {
+    return isOlder(path.join(directory, "src"), built);
+  });
+  var configuration = modifiedAt(path.join(packageDirectory, "lifeboat.config.ts"));
+  return isCurrent && (configuration === null || configuration < built) ? bundle : source;
+}
+
+/** A directory's own time tells that a file in it was renamed or removed. */
+function isOlder(directory, instant) {
+  var own = modifiedAt(directory);
+  if (own === null) return true;
+  if (own >= instant) return false;
+  return fs.readdirSync(directory, { withFileTypes: true }).every(function (entry) {
+    var inside = path.join(directory, entry.name);
+    return entry.isDirectory() ? isOlder(inside, instant) : modifiedAt(inside) < instant;
+  });
+}
+
+function modifiedAt(file) {
+  try {
+    return fs.statSync(file).mtimeMs;
+  } catch (failure) {
+    if (failure.code === "ENOENT" || failure.code === "ENOTDIR") return null;
+    throw failure;
+  }
+}
+
+/** Ends the process once everything printed has been taken: a pipe may still be full. */
+function leave(status) {
+  process.stdout.write("", function () {
+    process.stderr.write("", function () {
+      process.exit(status);
+    });
+  });
+}
+
+function refuse(message) {
+  var remedy = "run the command by its link in node_modules/.bin, which has a Node of its own";
+  say({ code: "NODE_TOO_OLD", message: message, remedy: remedy, details: {} });
+  leave(statusOf(2));
+}
+
+function crash(failure) {
+  var message = "cannot go on: " + (failure && failure.stack ? failure.stack : failure);
+  var remedy = "run `npm run setup` in Lifeboat's directory; if that does not help, report it";
+  say({ code: "INTERNAL", message: message, remedy: remedy, details: {} });
+  leave(statusOf(1));
+}
+
+function say(error) {
+  if (process.argv.indexOf("--json") > 0)
+    process.stdout.write(JSON.stringify({ error: error }, null, 2) + "\n");
+  else process.stderr.write("lifeboat: " + error.message + ": " + error.remedy + "\n");
+}
+
+function statusOf(status) {
+  var wal = process.argv.indexOf("wal");
+  return wal > 1 && process.argv[wal + 1] === "fetch" ? STOP_RECOVERY : status;
+}
+
+exports.start = start;

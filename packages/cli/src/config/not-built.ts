@@ -1,0 +1,47 @@
+import type { Fault } from "./fault.ts";
+
+/** Keys of the contract that nothing reads yet. */
+const KEYS: readonly string[] = [
+  "encryption",
+  "retention",
+  "archive.maxBacklog",
+  "archive.policy",
+  "postgres.backupFrom",
+  "postgres.extraPaths",
+  "migrate.budget",
+  "migrate.onCutover",
+];
+
+/** Values of the contract that nothing does yet. */
+const VALUES: readonly (readonly [key: string, value: unknown])[] = [
+  ["repository.type", "s3"],
+  ["archive.mode", "receive"],
+];
+
+/**
+ * What a configuration asks for that this version does not do. All of it is refused: an
+ * `encryption` that is accepted and stores plain would be the worst of defects, and a `retention`
+ * that nobody applies is a disk that fills up.
+ */
+export function notBuiltKeys(configuration: unknown): Fault[] {
+  const keys = KEYS.filter((key) => valueAt(configuration, key) !== undefined).map((path) => ({
+    path,
+    message: "is not available in this version",
+  }));
+  const values = VALUES.filter(([key, value]) => valueAt(configuration, key) === value).map(
+    ([path, value]) => ({ path, message: `"${String(value)}" is not available in this version` }),
+  );
+  return [...keys, ...values];
+}
+
+function valueAt(value: unknown, key: string): unknown {
+  return key
+    .split(".")
+    .reduce<unknown>(
+      (inside, name) =>
+        typeof inside === "object" && inside !== null && Object.hasOwn(inside, name)
+          ? (inside as Record<string, unknown>)[name]
+          : undefined,
+      value,
+    );
+}

@@ -1,0 +1,86 @@
+import { basename, extname, resolve } from "node:path";
+import { SAFE_NAME } from "@lifeboat/core";
+import type { Configuration, LifeboatConfig, PostgresPlace } from "../configuration.ts";
+import { withEnvironment } from "./environment.ts";
+import { configurationInvalid, configurationNotAvailable, type Fault } from "./fault.ts";
+import { notBuiltKeys } from "./not-built.ts";
+import { type CheckedConfiguration, checkConfiguration } from "./schema.ts";
+
+const DEFAULT_LEVEL = 3;
+
+/**
+ * Checks a configuration and resolves its variables and paths.
+ * @param source how messages name it: the file, or the command it is built into
+ * @param file the file, absolute, or null
+ * @param directory what relative paths are relative to
+ * @throws LifeboatError kind `usage`: `CONFIG_INVALID` with a line for each fault, or `NOT_AVAILABLE`
+ */
+export function resolveConfiguration(
+  value: unknown,
+  place: { readonly source: string; readonly file: string | null; readonly directory: string },
+): Configuration {
+  const notBuilt = notBuiltKeys(value);
+  if (notBuilt.length > 0) throw configurationNotAvailable(place.source, notBuilt);
+  const resolved = withEnvironment(value, process.env);
+  const result = checkConfiguration(resolved.value);
+  const faults = [...resolved.faults];
+  if ("faults" in result) faults.push(...result.faults.filter(isNew(resolved.faults)));
+  if ("faults" in result || faults.length > 0) throw configurationInvalid(place.source, faults);
+  const checked = result.value;
+  const sqlite = sqliteOf(checked, place);
+  const { compression, drill } = checked;
+  const level = compression?.level ?? DEFAULT_LEVEL;
+  return {
+    file: place.file,
+    app: checked.app,
+    repository: { type: "filesystem", path: resolve(place.directory, checked.repository.path) },
+    sqlite,
+    postgres: checked.postgres ? postgresOf(checked.postgres, place.directory) : null,
+    compression: { level, logLevel: compression?.wal ?? level },
+    live: sqlite.length > 0 ? "sqlite" : "postgres",
+    checks: (drill?.checks ?? []) as Configuration["checks"],
+    schema: (checked.schema ?? {}) as NonNullable<LifeboatConfig["schema"]>,
+  };
+}
+
+/** A variable that is not set leaves a hole, which the schema would report once more. */
+function isNew(before: readonly Fault[]): (fault: Fault) => boolean {
+  return ({ path }) => !before.some((fault) => fault.path === path);
+}
+
+function sqliteOf(
+  { sqlite }: CheckedConfiguration,
+  place: { readonly source: string; readonly directory: string },
+): Configuration["sqlite"] {
+  const isList = Array.isArray(sqlite);
+  const databases = isList ? sqlite : sqlite ? [sqlite] : [];
+  const faults: Fault[] = [];
+  const seen = new Set<string>();
+  const named = databases.map(({ name, path }, index) => {
+    const own = name ?? basename(path, extname(path));
+    const at = `${isList ? `sqlite[${index}]` : "sqlite"}.${name === undefined ? "path" : "name"}`;
+    if (!SAFE_NAME.test(own))
+      faults.push({
+        path: at,
+        message: "makes no safe name for a folder: give the database a name",
+      });
+    if (seen.has(own))
+      faults.push({ path: at, message: `gives a second database the name ${own}` });
+    seen.add(own);
+    return { name: own, path: resolve(place.directory, path) };
+  });
+  if (faults.length > 0) throw configurationInvalid(place.source, faults);
+  return named;
+}
+
+function postgresOf(
+  postgres: NonNullable<CheckedConfiguration["postgres"]>,
+  directory: string,
+): PostgresPlace {
+  const { url, dataDirectory, binDirectory } = postgres;
+  return {
+    url,
+    ...(dataDirectory === undefined ? {} : { dataDirectory: resolve(directory, dataDirectory) }),
+    ...(binDirectory === undefined ? {} : { binDirectory: resolve(directory, binDirectory) }),
+  };
+}

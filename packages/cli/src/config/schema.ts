@@ -1,0 +1,136 @@
+import { SAFE_NAME } from "@lifeboat/core";
+import * as v from "valibot";
+import type { Fault } from "./fault.ts";
+
+const text = v.pipe(v.string(), v.minLength(1, "is empty"));
+const name = v.pipe(
+  text,
+  v.regex(SAFE_NAME, "may hold only letters, digits, hyphens, dots and underscores"),
+);
+const level = v.pipe(
+  v.number(),
+  v.integer("must be a whole number"),
+  v.minValue(1, "must be 1 to 19"),
+  v.maxValue(19, "must be 1 to 19"),
+);
+const lazy = v.custom<() => Promise<Record<string, unknown>>>(
+  (value) => typeof value === "function",
+  "must be a function that imports a module",
+);
+
+const sqlite = v.strictObject({ name: v.optional(name), path: text });
+
+const check = v.strictObject({
+  name: text,
+  sql: either(isObject, v.strictObject({ sqlite: text, postgres: text }), text),
+  database: v.optional(text),
+});
+
+const checks = v.array(check);
+
+const configuration = v.strictObject({
+  app: name,
+  repository: v.strictObject({ type: v.literal("filesystem"), path: text }),
+  sqlite: v.optional(
+    either(Array.isArray, v.pipe(v.array(sqlite), v.nonEmpty("is empty")), sqlite),
+  ),
+  postgres: v.optional(
+    v.strictObject({
+      url: v.pipe(text, v.regex(/^postgres(ql)?:\/\//, "must start with postgres://")),
+      dataDirectory: v.optional(text),
+      binDirectory: v.optional(text),
+    }),
+  ),
+  compression: v.optional(v.strictObject({ level: v.optional(level), wal: v.optional(level) })),
+  archive: v.optional(v.strictObject({ mode: v.literal("command") })),
+  drill: v.optional(v.strictObject({ checks: v.optional(either(isFunction, lazy, checks)) })),
+  schema: v.optional(v.strictObject({ sqlite: v.optional(lazy), postgres: v.optional(lazy) })),
+});
+
+export type CheckedConfiguration = v.InferOutput<typeof configuration>;
+export type CheckedChecks = v.InferOutput<typeof checks>;
+
+/** The faults in a configuration whose variables are resolved: every one, not only the first. */
+export function checkConfiguration(value: unknown): Checked<CheckedConfiguration> {
+  const result = checkWith(configuration, value);
+  const database: Fault = {
+    path: "sqlite",
+    message: "is missing, and postgres too: a database is needed",
+  };
+  if (!isObject(value) || "sqlite" in value || "postgres" in value) return result;
+  return { faults: "faults" in result ? [...result.faults, database] : [database] };
+}
+
+/** The faults in a list of checks that a module exports. */
+export function checkChecks(value: unknown): Checked<CheckedChecks> {
+  return checkWith(checks, value);
+}
+
+type Checked<T> = { readonly value: T } | { readonly faults: Fault[] };
+
+function checkWith<S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+): Checked<v.InferOutput<S>> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return { value: result.output };
+  return {
+    faults: result.issues.map((issue) => ({ path: pathOf(issue), message: messageOf(issue) })),
+  };
+}
+
+/** One of two shapes, chosen by a look at the value: the faults are then those of the shape that was meant. */
+function either<A extends v.GenericSchema, B extends v.GenericSchema>(
+  isFirst: (value: unknown) => boolean,
+  first: A,
+  second: B,
+) {
+  return v.lazy<A | B>((value) => (isFirst(value) ? first : second));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === "function";
+}
+
+function pathOf(issue: v.BaseIssue<unknown>): string {
+  return (issue.path ?? []).reduce(
+    (path, { key }) =>
+      typeof key === "number" ? `${path}[${key}]` : path === "" ? `${key}` : `${path}.${key}`,
+    "",
+  );
+}
+
+/** Never valibot's own words: they repeat the value, which may be a secret. */
+function messageOf(issue: v.BaseIssue<unknown>): string {
+  if (issue.type === "strict_object" && issue.expected === "never") return "is an unknown key";
+  if (issue.received === "undefined") return "is missing";
+  if (issue.kind === "validation" || issue.type === "custom") return issue.message;
+  return `must be ${wanted(issue)}, not ${kindOf(issue.input)}`;
+}
+
+function wanted(issue: v.BaseIssue<unknown>): string {
+  switch (issue.type) {
+    case "string":
+      return "a string";
+    case "number":
+      return "a number";
+    case "array":
+      return "a list";
+    case "literal":
+      return issue.expected ?? "another value";
+    case "strict_object":
+      return "an object";
+    default:
+      return "another kind of value";
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}

@@ -1,0 +1,83 @@
+import type { Compression, EngineKind } from "@lifeboat/core";
+
+/** A string, or the name of the environment variable that holds it. */
+export type Text = string | { readonly env: string };
+
+/** A statement that must be true of a restored copy: the first column of its first row, as true or 1. */
+export interface ConfiguredCheck {
+  readonly name: string;
+  /** One statement for both engines, or one each. */
+  readonly sql: Text | { readonly sqlite: Text; readonly postgres: Text };
+  /** In which database; the first when left out. */
+  readonly database?: Text;
+}
+
+/** A list, or a function that imports the module which exports it as `checks`. */
+export type ConfiguredChecks =
+  | readonly ConfiguredCheck[]
+  | (() => Promise<{ readonly checks: readonly ConfiguredCheck[] }>);
+
+export interface ConfiguredSqlite {
+  /** The file's name without its ending when left out. */
+  readonly name?: Text;
+  readonly path: Text;
+}
+
+/** Drizzle's tables and whatever else a schema module exports, by name. */
+export type SchemaModule = Record<string, unknown>;
+
+/**
+ * What `lifeboat.config.ts` exports as its default. Relative paths are relative to the file. Whatever
+ * is heavy (drizzle's schema, checks) is named as a function, and imported only by the verbs that
+ * need it.
+ */
+export interface LifeboatConfig {
+  /** Becomes a folder in the repository. */
+  readonly app: Text;
+  readonly repository: { readonly type: "filesystem"; readonly path: Text };
+  readonly sqlite?: ConfiguredSqlite | readonly ConfiguredSqlite[];
+  readonly postgres?: {
+    /** `postgres://…`. A password belongs in a passfile or in `{ env }`. */
+    readonly url: Text;
+    /** Where the server's files lie, when it runs on this machine. */
+    readonly dataDirectory?: Text;
+    /** Where the server's programs lie; found when left out. */
+    readonly binDirectory?: Text;
+  };
+  /** zstd levels, 1 to 19; both 3 when left out. `wal` is for the log. */
+  readonly compression?: { readonly level?: number; readonly wal?: number };
+  /** How WAL reaches the repository: Postgres' own archive_command. */
+  readonly archive?: { readonly mode: "command" };
+  readonly drill?: { readonly checks?: ConfiguredChecks };
+  /** Drizzle's schemas, one for each engine. */
+  readonly schema?: {
+    readonly sqlite?: () => Promise<SchemaModule>;
+    readonly postgres?: () => Promise<SchemaModule>;
+  };
+}
+
+/** Gives a configuration file its type. */
+export function defineConfig(configuration: LifeboatConfig): LifeboatConfig {
+  return configuration;
+}
+
+/** A configuration as the verbs use it: checked, with variables and relative paths resolved. */
+export interface Configuration {
+  /** The file, absolute; null for one that is built into the command. */
+  readonly file: string | null;
+  readonly app: string;
+  readonly repository: { readonly type: "filesystem"; readonly path: string };
+  readonly sqlite: readonly { readonly name: string; readonly path: string }[];
+  readonly postgres: PostgresPlace | null;
+  readonly compression: Compression;
+  /** The engine that is live now. */
+  readonly live: EngineKind;
+  readonly checks: ConfiguredChecks;
+  readonly schema: NonNullable<LifeboatConfig["schema"]>;
+}
+
+export interface PostgresPlace {
+  readonly url: string;
+  readonly dataDirectory?: string;
+  readonly binDirectory?: string;
+}

@@ -1,0 +1,55 @@
+import { LifeboatError, reasonOf } from "@lifeboat/core";
+import type { StopSignal } from "./stop-signal.ts";
+
+/** A failure as scripts read it. */
+export interface FailureDocument {
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly remedy: string;
+    readonly details: Readonly<Record<string, unknown>>;
+  };
+}
+
+/** Every failure has a code and a remedy; one that nobody foresaw is a defect and says so. */
+export function failureDocument(
+  thrown: unknown,
+  stop: StopSignal | undefined,
+  verbose: boolean,
+): FailureDocument {
+  if (stop)
+    return document("STOPPED", `stopped by ${stop}`, "run it again; everything was cleaned up");
+  if (thrown instanceof LifeboatError) {
+    const { code, message, remedy, details } = thrown;
+    return { error: { code, message, remedy, details } };
+  }
+  const remedy = verbose
+    ? "this is a defect of Lifeboat: report it with the stack"
+    : "this is a defect of Lifeboat: run again with --verbose and report the stack";
+  return document("INTERNAL", reasonOf(thrown), remedy);
+}
+
+/** A failure as people read it, with `verbose` down to its causes. */
+export function failureText(
+  document: FailureDocument,
+  thrown: unknown,
+  program: string,
+  verbose: boolean,
+): string {
+  const { code, message, remedy } = document.error;
+  const lines = [`${program}: ${message} [${code}]`, `  what to do: ${remedy}`];
+  if (verbose) lines.push(...stacks(thrown));
+  return `${lines.join("\n")}\n`;
+}
+
+function stacks(thrown: unknown): string[] {
+  if (!(thrown instanceof Error)) return [];
+  const own = thrown.stack ?? thrown.message;
+  return thrown.cause === undefined
+    ? [own]
+    : [own, `caused by: ${stacks(thrown.cause).join("\n") || String(thrown.cause)}`];
+}
+
+function document(code: string, message: string, remedy: string): FailureDocument {
+  return { error: { code, message, remedy, details: {} } };
+}

@@ -1,0 +1,88 @@
+import { realpathSync } from "node:fs";
+import type { ConfigurationSource } from "./config/load.ts";
+import { exitStatus } from "./exit-status.ts";
+import { failureDocument, failureText } from "./failure.ts";
+import type { GlobalOptions } from "./global-options.ts";
+import { parseCommandLine } from "./program.ts";
+import { stopSwitch } from "./stop-signal.ts";
+import type { Outcome, Verb, VerbInput } from "./verb.ts";
+import { VERBS } from "./verbs.ts";
+
+export interface CommandInit {
+  /** The command's name, for its help and messages. */
+  readonly program: string;
+  /** What stands in place of a configuration file that is not named. */
+  readonly configuration?: ConfigurationSource;
+}
+
+/** Runs the command `lifeboat`. */
+export function run(argv: readonly string[]): Promise<number> {
+  return main(argv, { program: "lifeboat" });
+}
+
+/**
+ * Runs a command line: parses it, runs the verb, prints what came of it.
+ * @param argv as `process.argv` holds it
+ * @returns the exit status, by the contract's table; never throws
+ */
+export async function main(argv: readonly string[], init: CommandInit): Promise<number> {
+  const words = argv.slice(2);
+  const stop = stopSwitch();
+  let verb: Verb | undefined;
+  try {
+    const request = parseCommandLine(words, init.program, VERBS);
+    if (request.kind === "text") return print(request.text);
+    verb = request.verb;
+    const ownCommand = [process.execPath, realpathSync(argv[1] ?? "")];
+    const outcome = await perform(request, { ...init, ownCommand, signal: stop.signal });
+    // What was finished before the signal took hold is done; but whoever sent it asked for a stop.
+    if (stop.stoppedBy()) throw stop.signal.reason;
+    await show(outcome, request.global);
+    return outcome.status ?? 0;
+  } catch (thrown) {
+    const failure = failureDocument(thrown, stop.stoppedBy(), words.includes("--verbose"));
+    if (words.includes("--json")) print(`${JSON.stringify(failure, null, 2)}\n`);
+    else
+      process.stderr.write(failureText(failure, thrown, init.program, words.includes("--verbose")));
+    return exitStatus(thrown, verb?.name ?? verbNamedBy(words), stop.stoppedBy());
+  } finally {
+    stop.release();
+  }
+}
+
+async function perform(
+  request: { readonly verb: Verb; readonly input: VerbInput; readonly global: GlobalOptions },
+  init: CommandInit & { readonly ownCommand: readonly string[]; readonly signal: AbortSignal },
+): Promise<Outcome> {
+  const { verb, input, global } = request;
+  const [{ Session }, { progressRunner }] = await Promise.all([
+    import("./session.ts"),
+    import("./progress-runner.ts"),
+  ]);
+  const session = new Session({
+    program: init.program,
+    ownCommand: init.ownCommand,
+    global,
+    builtIn: init.configuration,
+    signal: init.signal,
+    run: progressRunner(global),
+  });
+  return verb.run(input, session);
+}
+
+async function show(outcome: Outcome, { json }: GlobalOptions): Promise<void> {
+  if (outcome.document === null) return;
+  if (json) print(`${JSON.stringify(outcome.document, null, 2)}\n`);
+  else print(await outcome.show());
+}
+
+function print(text: string): 0 {
+  process.stdout.write(text);
+  return 0;
+}
+
+/** Of a command line that could not be parsed: its exit status counts for PostgreSQL all the same. */
+function verbNamedBy(words: readonly string[]): string | undefined {
+  const at = words.indexOf("wal");
+  return at === -1 ? undefined : `wal ${words[at + 1]}`;
+}

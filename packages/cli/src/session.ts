@@ -1,0 +1,150 @@
+import { resolve } from "node:path";
+import type {
+  Compression,
+  Engine,
+  EngineKind,
+  Repository,
+  StepRunner,
+  Storage,
+} from "@lifeboat/core";
+import type { ConfigurationSource } from "./config/load.ts";
+import type { Configuration } from "./configuration.ts";
+import type { GlobalOptions } from "./global-options.ts";
+import { stateDirectory } from "./state-directory.ts";
+import { usage } from "./usage.ts";
+
+/** Where the backups of an app lie. */
+interface Place {
+  readonly path: string;
+  readonly app: string;
+  readonly compression?: Compression;
+}
+
+export interface SessionInit {
+  readonly program: string;
+  /** The program and first arguments that start this command from anywhere, whatever PATH says. */
+  readonly ownCommand: readonly string[];
+  readonly global: GlobalOptions;
+  readonly builtIn: ConfigurationSource | undefined;
+  readonly signal: AbortSignal;
+  readonly run: StepRunner;
+}
+
+/** One run of the command: what the global options say, turned into what core's operations take. */
+export class Session {
+  readonly program: string;
+  readonly ownCommand: readonly string[];
+  readonly global: GlobalOptions;
+  readonly signal: AbortSignal;
+  /** Runs an operation's steps and shows their progress. */
+  readonly run: StepRunner;
+  readonly #builtIn: ConfigurationSource | undefined;
+  #configuration: Promise<Configuration> | undefined;
+
+  constructor(init: SessionInit) {
+    this.program = init.program;
+    this.ownCommand = init.ownCommand;
+    this.global = init.global;
+    this.signal = init.signal;
+    this.run = init.run;
+    this.#builtIn = init.builtIn;
+  }
+
+  /** Whether `--repository` stands in place of a configuration. */
+  get isByRepository(): boolean {
+    return this.global.repository !== undefined;
+  }
+
+  /** @throws LifeboatError kind `usage`, also when `--repository` stands in its place */
+  configuration(): Promise<Configuration> {
+    if (this.isByRepository)
+      throw usage(
+        "this needs a configuration, since it needs the live database",
+        "leave --repository out, or name the configuration by --config FILE instead",
+      );
+    this.#configuration ??= this.#load();
+    return this.#configuration;
+  }
+
+  /** Opens the repository; `write` makes it where there is none. */
+  async openRepository(mode: "read" | "write"): Promise<Repository> {
+    const { path, app, compression } = await this.#place();
+    const [{ Repository, RepositoryMemory }, storage] = await Promise.all([
+      import("@lifeboat/core"),
+      storageAt(path),
+    ]);
+    const memory = new RepositoryMemory(stateDirectory());
+    return Repository.open({ storage, app, memory, mode, ...(compression && { compression }) });
+  }
+
+  async storage(): Promise<Storage> {
+    return storageAt((await this.#place()).path);
+  }
+
+  /** Both engines; without a configuration, or where it has no such database, able to read backups only. */
+  async engines(): Promise<Engine[]> {
+    const configuration = this.isByRepository ? undefined : await this.configuration();
+    const [{ sqliteEngine }, { postgresEngine }] = await Promise.all([
+      import("@lifeboat/sqlite"),
+      import("@lifeboat/postgres"),
+    ]);
+    const postgres = configuration?.postgres;
+    return [
+      sqliteEngine({ databases: configuration?.sqlite ?? [] }),
+      postgresEngine(postgres ? { connection: postgres } : {}),
+    ];
+  }
+
+  /** The engine that `--engine` names, else the live one; it has a live database. */
+  async liveEngine(): Promise<Engine> {
+    const configuration = await this.configuration();
+    const kind = this.global.engine ?? configuration.live;
+    const isConfigured =
+      kind === "sqlite" ? configuration.sqlite.length > 0 : configuration.postgres !== null;
+    if (!isConfigured)
+      throw usage(
+        `--engine ${kind}: the configuration has no ${kind} database`,
+        `add ${kind} to the configuration, or leave --engine out`,
+      );
+    const engine = (await this.engines()).find((each) => each.kind === kind);
+    return engine as Engine;
+  }
+
+  /** The engine that is live now; null when only the repository is known. */
+  async live(): Promise<EngineKind | null> {
+    return this.isByRepository ? null : (await this.configuration()).live;
+  }
+
+  /** The repository's path and the app, absolute, for commands that are run elsewhere. */
+  async repositoryOptions(): Promise<string[]> {
+    const { path, app } = await this.#place();
+    return ["--repository", path, "--app", app];
+  }
+
+  async #place(): Promise<Place> {
+    const { repository, app } = this.global;
+    if (repository === undefined) {
+      const configuration = await this.configuration();
+      const { path } = configuration.repository;
+      return { path, app: configuration.app, compression: configuration.compression };
+    }
+    if (this.global.config !== undefined)
+      throw usage("--repository and --config exclude each other", "leave one of them out");
+    if (app === undefined)
+      throw usage("--repository needs --app", "add --app NAME: the app's folder in the repository");
+    return { path: resolve(repository), app };
+  }
+
+  async #load(): Promise<Configuration> {
+    const { config, app } = this.global;
+    if (app !== undefined)
+      throw usage("--app needs --repository", "leave --app out: the configuration names the app");
+    const { loadConfiguration } = await import("./config/load.ts");
+    return loadConfiguration({ file: config, builtIn: this.#builtIn, program: this.program });
+  }
+}
+
+async function storageAt(path: string): Promise<Storage> {
+  const { filesystemStorage } = await import("@lifeboat/storage");
+  return filesystemStorage({ path });
+}

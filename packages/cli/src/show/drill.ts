@@ -1,0 +1,24 @@
+import type { DrillReport } from "@lifeboat/core";
+import { facts } from "./table.ts";
+import { duration } from "./units.ts";
+
+/** Whether the copy was sound, and how long a recovery takes. */
+export function showDrill(report: DrillReport): string {
+  const { seconds, checks } = report;
+  const summary = facts([
+    ["drill", `${report.id}: ${report.ok ? "passed" : "FAILED"}`],
+    ["of backup", `${report.backup} (${report.engine})`],
+    ["recovered to", report.recoveredTo ?? "the backup's own state"],
+    ["recovery took", `${duration(seconds.total)}: ${partsOf(report)}`],
+    ...(report.kept === null ? [] : [["copy left in", report.kept] as const]),
+  ]);
+  const lines = checks.map(({ name, ok, message }) =>
+    ok ? `  ok      ${name}\n` : `  FAILED  ${name}: ${message}\n`,
+  );
+  return `${summary}\n${lines.join("")}`;
+}
+
+function partsOf({ seconds }: DrillReport): string {
+  const parts = ["fetch", "restore", "replay", "checks"] as const;
+  return parts.map((part) => `${part} ${duration(seconds[part])}`).join(", ");
+}

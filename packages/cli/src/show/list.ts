@@ -1,0 +1,53 @@
+import type { BackupList } from "@lifeboat/core";
+import { showProblems } from "./problems.ts";
+import { table } from "./table.ts";
+import { size } from "./units.ts";
+
+/** Backups, oldest first, then the spans in which every instant can be restored. Instants are UTC. */
+export function showList(report: BackupList, program: string): string {
+  if (report.backups.length === 0 && report.problems.length === 0)
+    return `no backup of ${report.app} yet: ${program} backup\n`;
+  return [backupsOf(report), windowsOf(report), showProblems(report.problems)]
+    .filter((part) => part !== "")
+    .join("\n");
+}
+
+function backupsOf({ backups }: BackupList): string {
+  const columns = [
+    { title: "backup" },
+    { title: "engine" },
+    { title: "database" },
+    { title: "state of (UTC)" },
+    { title: "size", right: true },
+    { title: "stored", right: true },
+    { title: "label" },
+  ];
+  const rows = backups.map((each) => [
+    each.id,
+    each.engine,
+    each.database,
+    each.consistentAt,
+    size(each.sourceBytes),
+    size(each.storedBytes),
+    each.label ?? "",
+  ]);
+  return table(columns, rows);
+}
+
+function windowsOf({ windows }: BackupList): string {
+  const columns = [
+    { title: "restorable" },
+    { title: "database" },
+    { title: "timeline", right: true },
+    { title: "from (UTC)" },
+    { title: "to (UTC)" },
+  ];
+  const rows = windows.map(({ engine, database, timeline, from, to }) => [
+    engine,
+    database,
+    timeline === null ? "" : String(timeline),
+    from,
+    from === to ? "only this instant" : to,
+  ]);
+  return rows.length === 0 ? "" : table(columns, rows);
+}

@@ -1,0 +1,8 @@
+import type { Problem } from "@lifeboat/core";
+
+/** What is damaged or missing in the repository, an object a line. */
+export function showProblems(problems: readonly Problem[]): string {
+  return problems
+    .map(({ object, code, message }) => `ERROR  ${object}\n       ${message} [${code}]\n`)
+    .join("");
+}

@@ -1,0 +1,6 @@
+import { LifeboatError } from "@lifeboat/core";
+
+/** Wrong usage of the command line. */
+export function usage(message: string, remedy: string): LifeboatError {
+  return new LifeboatError({ code: "USAGE", kind: "usage", message, remedy });
+}

@@ -1,0 +1,52 @@
+import type { Session } from "./session.ts";
+
+/** One option of a verb, as the help, the README and the parser know it. */
+export interface VerbOption {
+  /** As commander reads it: `--at <time>`, `--force`. */
+  readonly flags: string;
+  /** What it does, lower case, without a full stop. */
+  readonly help: string;
+  /** Turns the text into the value, or throws a LifeboatError of kind `usage`. */
+  readonly parse?: (text: string) => unknown;
+  /** May be given several times; the value is a list. */
+  readonly repeatable?: boolean;
+  readonly required?: boolean;
+  /** The only values there are. */
+  readonly values?: readonly string[];
+  /** Those of the contract that are not built: `true` for the whole option, or the values of it. */
+  readonly notBuilt?: true | readonly string[];
+}
+
+export interface VerbArgument {
+  /** As commander reads it: `<path>`. */
+  readonly name: string;
+  readonly help: string;
+}
+
+export interface VerbInput {
+  readonly arguments: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** What a verb did: a document for scripts, and the same in words. */
+export interface Outcome {
+  /** 1 when a check found something wrong; 0 when left out. */
+  readonly status?: 0 | 1;
+  /** Printed with --json; null prints nothing, as for `wal push`. */
+  readonly document: unknown;
+  /** Printed without --json; may be empty. */
+  show(): string | Promise<string>;
+}
+
+/** A verb of the command: one file each in `verb/`. Whatever is heavy is imported inside `run`. */
+export interface Verb {
+  /** `backup`, or of two words: `wal push`. */
+  readonly name: string;
+  /** One line for the list of verbs, lower case. */
+  readonly summary: string;
+  readonly arguments?: readonly VerbArgument[];
+  readonly options: readonly VerbOption[];
+  /** Options after the command's name, each with what it is for. */
+  readonly examples: readonly (readonly [command: string, meaning: string])[];
+  run(input: VerbInput, session: Session): Promise<Outcome>;
+}

@@ -1,0 +1,70 @@
+import type { SnapshotOptions } from "@lifeboat/core";
+import { parseCount, parseSize } from "../option-values.ts";
+import type { Verb } from "../verb.ts";
+
+export const backupVerb: Verb = {
+  name: "backup",
+  summary: "back up the live database into the repository",
+  options: [
+    {
+      flags: "--type <type>",
+      help: "full when left out",
+      values: ["full", "incremental"],
+      notBuilt: ["incremental"],
+    },
+    {
+      flags: "--transport <transport>",
+      help: "how a Postgres base backup is read; auto when left out",
+      values: ["auto", "pg_basebackup", "wire", "parallel"],
+      notBuilt: ["parallel"],
+    },
+    {
+      flags: "--wal <way>",
+      help: "how Postgres' WAL for consistency gets into the repository",
+      values: ["stream", "archive"],
+    },
+    { flags: "--jobs <n>", help: "how many files at once", parse: parseCount, notBuilt: true },
+    {
+      flags: "--max-rate <rate>",
+      help: "bytes a second that are read at most, such as 20M; or auto, adaptive",
+      parse: parseRate,
+      notBuilt: ["auto", "adaptive"],
+    },
+    { flags: "--label <text>", help: "a note that list shows" },
+  ],
+  examples: [
+    ["backup", "the live database, as lifeboat.config.ts names it"],
+    ["backup --engine postgres --max-rate 20M --label before-upgrade", "gently, and with a note"],
+  ],
+  async run({ options }, session) {
+    const engine = await session.liveEngine();
+    const repository = await session.openRepository("write");
+    const { backup } = await import("@lifeboat/core");
+    const { signal, run } = session;
+    const snapshot = snapshotOptions(options);
+    const report = await backup({
+      repository,
+      engine,
+      type: "full",
+      options: snapshot,
+      signal,
+      run,
+    });
+    return {
+      document: report,
+      show: async () => (await import("../show/backup.ts")).showBackup(report, session.program),
+    };
+  },
+};
+
+function parseRate(text: string): SnapshotOptions["maxRate"] {
+  return text === "auto" || text === "adaptive" ? text : parseSize(text);
+}
+
+function snapshotOptions(options: Readonly<Record<string, unknown>>): SnapshotOptions {
+  const { transport, wal, maxRate, label } = options;
+  const given = Object.entries({ transport, wal, maxRate, label }).filter(
+    ([, value]) => value !== undefined,
+  );
+  return Object.fromEntries(given) as SnapshotOptions;
+}

@@ -1,0 +1,68 @@
+import { fetchCommand } from "../archive-commands.ts";
+import { parseCount, parseMapping } from "../option-values.ts";
+import { TARGET_OPTIONS, targetOf } from "../target.ts";
+import { usage } from "../usage.ts";
+import type { Verb } from "../verb.ts";
+
+export const restoreVerb: Verb = {
+  name: "restore",
+  summary: "restore the database into a directory",
+  options: [
+    {
+      flags: "--to <directory>",
+      help: "where to: a directory that is empty or not there",
+      required: true,
+    },
+    ...TARGET_OPTIONS,
+    { flags: "--timeline <n>", help: "Postgres' timeline to follow", parse: parseCount },
+    {
+      flags: "--tablespace-mapping <old=new>",
+      help: "put a Postgres tablespace elsewhere; may be repeated",
+      parse: parseMapping,
+      repeatable: true,
+    },
+    {
+      flags: "--replay",
+      help: "also start the copy in private, let it recover, promote it and stop it",
+    },
+    { flags: "--force", help: "put the restored files over what is there" },
+    { flags: "--delta", help: "keep what agrees in the directory", notBuilt: true },
+    { flags: "--extract <name>", help: "only one database or table", notBuilt: true },
+    { flags: "--into <place>", help: "where --extract puts it", notBuilt: true },
+  ],
+  examples: [
+    ["restore --to /srv/restored", "the latest state"],
+    ["restore --to /srv/restored --at 2026-11-22T10:14:59Z", "the instant before the mistake"],
+    [
+      "restore --repository /var/backups/lifeboat --app documint --to /srv/restored --replay",
+      "on a new host, without a configuration, recovered to the end",
+    ],
+  ],
+  async run({ options }, session) {
+    const target = targetOf(options);
+    const mappings = (options.tablespaceMapping ?? []) as (readonly [string, string])[];
+    const tablespaceMapping = new Map(mappings);
+    if (tablespaceMapping.size < mappings.length)
+      throw usage("--tablespace-mapping: one place is mapped twice", "map each place once");
+    const repository = await session.openRepository("read");
+    const { restore } = await import("@lifeboat/core");
+    const report = await restore({
+      repository,
+      engines: await session.engines(),
+      engine: session.global.engine,
+      target,
+      timeline: options.timeline as number | undefined,
+      to: options.to as string,
+      tablespaceMapping,
+      force: options.force === true,
+      replay: options.replay === true,
+      fetchCommand: await fetchCommand(session),
+      signal: session.signal,
+      run: session.run,
+    });
+    return {
+      document: report,
+      show: async () => (await import("../show/restore.ts")).showRestore(report),
+    };
+  },
+};

@@ -1,0 +1,22 @@
+import type { Verb } from "../verb.ts";
+
+export const statusVerb: Verb = {
+  name: "status",
+  summary: "show the last backup and drill, how the log is shipped, and what wants attention",
+  options: [{ flags: "--check", help: "exit 1 when something wants attention" }],
+  examples: [["status --check --quiet", "for a monitor"]],
+  async run({ options }, session) {
+    const repository = await session.openRepository("read");
+    const { status } = await import("@lifeboat/core");
+    const report = await status({
+      repository,
+      engines: await session.engines(),
+      live: session.global.engine ?? (await session.live()),
+    });
+    return {
+      status: options.check === true && report.alerts.length > 0 ? 1 : 0,
+      document: report,
+      show: async () => (await import("../show/status.ts")).showStatus(report, session.program),
+    };
+  },
+};

@@ -1,0 +1,23 @@
+import { backupVerb } from "./verb/backup.ts";
+import { doctorVerb } from "./verb/doctor.ts";
+import { drillVerb } from "./verb/drill.ts";
+import { listVerb } from "./verb/list.ts";
+import { restoreVerb } from "./verb/restore.ts";
+import { statusVerb } from "./verb/status.ts";
+import { verifyVerb } from "./verb/verify.ts";
+import { walFetchVerb } from "./verb/wal-fetch.ts";
+import { walPushVerb } from "./verb/wal-push.ts";
+import type { Verb } from "./verb.ts";
+
+/** Every verb that is built, in the order of the help. */
+export const VERBS: readonly Verb[] = [
+  backupVerb,
+  listVerb,
+  restoreVerb,
+  verifyVerb,
+  drillVerb,
+  doctorVerb,
+  statusVerb,
+  walPushVerb,
+  walFetchVerb,
+];
