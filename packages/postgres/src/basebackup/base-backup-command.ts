@@ -6,8 +6,10 @@ const LEAST_RATE = 32;
 const MOST_RATE = 1_048_576;
 
 /**
- * The BASE_BACKUP command. Without WAIT the server would hold the answer back until its archiver
- * caught up; whether all WAL is there is proved in the repository afterwards.
+ * The BASE_BACKUP command. With WAIT the server would hold the answer back until its archiver caught
+ * up; whether all WAL is there is proved in the repository afterwards. With TABLESPACE_MAP the
+ * tablespaces' places stand in a file of the archive, as pg_basebackup's tars have it, and not as
+ * links that unpacking would follow.
  */
 export function baseBackupCommand(options: { label: string; maxRate: number | null }): string {
   const parts = [
@@ -17,6 +19,7 @@ export function baseBackupCommand(options: { label: string; maxRate: number | nu
     "WAIT false",
     "MANIFEST 'yes'",
     "VERIFY_CHECKSUMS true",
+    "TABLESPACE_MAP true",
   ];
   if (options.maxRate !== null) parts.push(`MAX_RATE ${rateInKilobytes(options.maxRate)}`);
   return `BASE_BACKUP (${parts.join(", ")})`;

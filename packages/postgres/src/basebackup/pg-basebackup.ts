@@ -1,3 +1,5 @@
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
 import { parseConnectionUrl, type ServerConnection } from "../connection.ts";
@@ -10,6 +12,7 @@ import { libpqEnvironment } from "./libpq-environment.ts";
 import { TarWatch } from "./tar-watch.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 
+const STALLED = /still waiting for all required WAL segments to be archived/;
 const MANIFEST = "backup_manifest";
 /** How long it may take to end when told to. */
 const GRACE_MS = 5_000;
@@ -32,7 +35,7 @@ export const pgBasebackupTransport: Transport = {
       forceKillAfterDelay: GRACE_MS,
       env: libpqEnvironment(parseConnectionUrl(request.connection.url)),
     });
-    const complaints = linesOf(child.stderr);
+    const complaints = linesOf(child.stderr, () => child.kill());
     const watch = new TarWatch([MANIFEST]);
     const stored = request.archive({
       tablespace: null,
@@ -94,21 +97,34 @@ function positions(watch: TarWatch): Omit<BaseBackup, "manifest"> {
   return { startLsn: start, stopLsn: end, timeline };
 }
 
-/** What the program wrote to standard error, as it ends. */
-async function linesOf(stream: AsyncIterable<Uint8Array>): Promise<string[]> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(part);
-  return Buffer.concat(parts)
-    .toString("utf8")
-    .split("\n")
-    .filter((line) => line.trim() !== "");
+/**
+ * What the program wrote to standard error, once it has ended. Without WAL it waits for the archiver,
+ * and would for ever; the server says so after a minute, and then it is given up.
+ */
+async function linesOf(stream: Readable, giveUp: () => void): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: stream })) {
+    if (line.trim() !== "") lines.push(line);
+    if (STALLED.test(line)) giveUp();
+  }
+  return lines;
 }
 
 function programFailure(cause: unknown, lines: readonly string[]): LifeboatError {
   if (cause instanceof LifeboatError) return cause;
+  if (lines.some((line) => STALLED.test(line))) return archiverStalled();
   const said = lines.findLast((line) => line.startsWith("pg_basebackup: error:")) ?? lines.at(-1);
   const reason = said?.replace(/^pg_basebackup: error: /, "");
   return baseBackupFailure(reason === undefined ? cause : new Error(reason, { cause }), lines);
+}
+
+function archiverStalled(): LifeboatError {
+  return new LifeboatError({
+    code: "ARCHIVER_STALLED",
+    message: "pg_basebackup waited a minute for the archiver, which does not get on",
+    remedy:
+      "select * from pg_stat_archiver shows why; --transport wire --wal stream needs no archiver",
+  });
 }
 
 function severalTablespaces(server: ServerFacts): LifeboatError {

@@ -1,4 +1,4 @@
-import { formatLsn, type Lsn } from "./lsn.ts";
+import type { Lsn } from "./lsn.ts";
 import { HEAD_BYTES, readMark, readRecordHeader, type WalMark } from "./mark.ts";
 import { type PageHeader, readPageHeader } from "./page.ts";
 
@@ -12,8 +12,8 @@ const LEAST_RECORD = 24;
 export class RecordScanner {
   /** The last whole record seen: where it begins. */
   lastRecord: Lsn | undefined;
-  /** Why the chain ended before the bytes did; undefined while it holds. */
-  brokenBy: string | undefined;
+  /** Where and why the chain ended before the bytes did; undefined while it holds. */
+  broken: { readonly at: Lsn; readonly why: string } | undefined;
 
   readonly #segmentBytes: number;
   readonly #pageBytes: number;
@@ -40,7 +40,7 @@ export class RecordScanner {
   /** Takes the next bytes and gives the marks that became whole by them. */
   push(chunk: Uint8Array): WalMark[] {
     this.#marks = [];
-    for (let taken = 0; taken < chunk.length && this.brokenBy === undefined; ) {
+    for (let taken = 0; taken < chunk.length && this.broken === undefined; ) {
       const part = chunk.subarray(taken, taken + this.#pageBytes - this.#filled);
       this.#page.set(part, this.#filled);
       this.#filled += part.length;
@@ -64,7 +64,7 @@ export class RecordScanner {
     }
     if (!this.#joinPage(header)) return;
     let at = header.length;
-    while (at < this.#pageBytes && this.brokenBy === undefined) {
+    while (at < this.#pageBytes && this.broken === undefined) {
       if (this.#missing === 0 && !this.#beginRecord(at)) return;
       at = this.#takeBytes(at);
       if (this.#missing === 0) {
@@ -86,7 +86,7 @@ export class RecordScanner {
     if (this.lastRecord === undefined && this.#recordStart === undefined)
       this.#missing = header.continued;
     else if (header.continued !== this.#missing) this.#break("a record is not continued");
-    return this.brokenBy === undefined;
+    return this.broken === undefined;
   }
 
   #beginRecord(at: number): boolean {
@@ -133,6 +133,6 @@ export class RecordScanner {
   }
 
   #break(why: string, offset = 0): void {
-    this.brokenBy = `${why} at ${formatLsn(BigInt(this.#address + offset))}`;
+    this.broken = { at: BigInt(this.#address + offset), why };
   }
 }

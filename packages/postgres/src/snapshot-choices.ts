@@ -1,0 +1,92 @@
+import { LifeboatError, notAvailable, type SnapshotRequest } from "@lifeboat/core";
+import type pg from "pg";
+import { readArchiver } from "./archiver.ts";
+import { clientProgram, pgBasebackupTransport } from "./basebackup/pg-basebackup.ts";
+import type { Transport } from "./basebackup/transport.ts";
+import { wireTransport } from "./basebackup/wire.ts";
+import type { ServerConnection } from "./connection.ts";
+import type { WalSource } from "./details.ts";
+import { SENDERS_OF_STREAM, senderHolders } from "./preflight-live.ts";
+import type { ServerFacts } from "./server-facts.ts";
+import { logName, parseWalFileName } from "./wal/segment-name.ts";
+
+/** Refuses what the contract names and this version does not do, before anything is touched. */
+export function refuseUnavailable({ type, options }: SnapshotRequest): void {
+  if (type === "incremental") throw notAvailable("backup --type incremental of Postgres");
+  if (options.transport === "parallel") throw notAvailable("backup --transport parallel");
+  if (options.jobs !== undefined && options.jobs !== 1)
+    throw notAvailable("backup --jobs for Postgres");
+  if (typeof options.maxRate === "string")
+    throw notAvailable(`backup --max-rate ${options.maxRate}`);
+}
+
+/**
+ * Where the WAL of the backup shall come from. As asked; else from the archive when the server's
+ * archiver works and what it archived last is in this repository, else from a stream of our own.
+ * @throws LifeboatError `ARCHIVE_OFF`, `SENDERS_EXHAUSTED`
+ */
+export async function chooseWalSource(
+  client: pg.Client,
+  server: ServerFacts,
+  { options, folder }: SnapshotRequest,
+): Promise<WalSource> {
+  if (options.wal === "archive" && !server.archiving)
+    throw new LifeboatError({
+      code: "ARCHIVE_OFF",
+      kind: "usage",
+      message: "--wal archive waits for archive_command, and archive_mode is off",
+      remedy: "take --wal stream, or set archive_mode and archive_command",
+    });
+  const wal = options.wal ?? ((await archives(client, server, folder)) ? "archive" : "stream");
+  if (wal === "stream") await assertSendersFree(client, server);
+  return wal;
+}
+
+async function archives(
+  client: pg.Client,
+  server: ServerFacts,
+  folder: SnapshotRequest["folder"],
+): Promise<boolean> {
+  if (!server.archiving) return false;
+  const { failing, lastArchivedWal } = await readArchiver(client);
+  if (failing || lastArchivedWal === null || !parseWalFileName(lastArchivedWal)) return false;
+  return (await folder.statLog(logName(lastArchivedWal))) !== undefined;
+}
+
+async function assertSendersFree(client: pg.Client, server: ServerFacts): Promise<void> {
+  const holders = await senderHolders(client);
+  const free = server.maxWalSenders - holders.length;
+  if (free >= SENDERS_OF_STREAM) return;
+  const held = holders.length === 0 ? "" : `, held by ${holders.join(", ")}`;
+  throw new LifeboatError({
+    code: "SENDERS_EXHAUSTED",
+    message: `a backup that streams its WAL needs ${SENDERS_OF_STREAM} WAL senders, and ${free} of ${server.maxWalSenders} are free${held}`,
+    remedy:
+      "alter system set max_wal_senders = 10, and restart the server; with a working archive_command --wal archive needs only one",
+    details: { needed: SENDERS_OF_STREAM, free, maxWalSenders: server.maxWalSenders, holders },
+  });
+}
+
+/**
+ * As asked; else pg_basebackup where a client of the server's major version is found and can do the
+ * work, else the wire. It cannot where there are tablespaces, nor where the archiver does not get on:
+ * without WAL it waits for that at its end.
+ */
+export async function chooseTransport(
+  connection: ServerConnection,
+  server: ServerFacts,
+  { options }: SnapshotRequest,
+  wal: WalSource,
+): Promise<Transport> {
+  if (options.transport === "wire") return wireTransport;
+  if (options.transport === "pg_basebackup") return pgBasebackupTransport;
+  const waitsInVain = server.archiving && wal === "stream";
+  if (server.tablespaces.length > 0 || waitsInVain) return wireTransport;
+  try {
+    await clientProgram(connection, server);
+    return pgBasebackupTransport;
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    return wireTransport;
+  }
+}

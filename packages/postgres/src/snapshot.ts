@@ -1,0 +1,170 @@
+import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
+import type pg from "pg";
+import { pack } from "tar-stream";
+import type { BaseBackup, TablespaceArchive, Transport } from "./basebackup/transport.ts";
+import { connect, type ServerConnection } from "./connection.ts";
+import type { PostgresDetails, WalSource } from "./details.ts";
+import { directoryOwner } from "./local-directory.ts";
+import { preflight, refusal } from "./preflight.ts";
+import { describeServer, type ServerFacts } from "./server-facts.ts";
+import { chooseTransport, chooseWalSource, refuseUnavailable } from "./snapshot-choices.ts";
+import { storeSettings } from "./snapshot-settings.ts";
+import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
+import { formatLsn } from "./wal/lsn.ts";
+import { WalReceiver } from "./wal/receiver.ts";
+import { segmentStart } from "./wal/segment-name.ts";
+
+/** All that one backup works with. */
+interface Work {
+  readonly connection: ServerConnection;
+  readonly client: pg.Client;
+  readonly server: ServerFacts;
+  readonly transport: Transport;
+  readonly wal: WalSource;
+  readonly request: SnapshotRequest;
+}
+
+/**
+ * Takes a base backup of the whole cluster into the repository, with its settings files and all WAL
+ * that it needs to become consistent, and proves that WAL before it resolves.
+ * @throws LifeboatError `DATABASE_CHANGED`, what {@link preflight} found to be in the way, what the
+ *   transport or the repository threw, `WAL_NOT_ARCHIVED`, `WAL_GAP`
+ */
+export async function takeSnapshot(
+  connection: ServerConnection,
+  request: SnapshotRequest,
+): Promise<Snapshot> {
+  refuseUnavailable(request);
+  const client = await connect(connection);
+  try {
+    const server = await describeServer(client);
+    assertSameCluster(server, request);
+    const findings = await preflight(connection, client, server);
+    const refused = refusal(findings);
+    if (refused) throw refused;
+    const wal = await chooseWalSource(client, server, request);
+    const transport = await chooseTransport(connection, server, request, wal);
+    const work = { connection, client, server, transport, wal, request };
+    const settings = await storeSettings(client, server, request.store);
+    const taken = await takeWithWal(work);
+    return {
+      consistentAt: consistentAt(server, taken.lastCommit),
+      details: await detailsOf(work, taken, settings.settings),
+      findings: [...findings, ...settings.findings],
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+interface Taken {
+  readonly needed: NeededWal;
+  readonly tablespaces: PostgresDetails["tablespaces"];
+  /** Microseconds since 1970. */
+  readonly lastCommit: number | undefined;
+}
+
+/** The base backup and its WAL; the WAL stream, where there is one, begins before and ends after. */
+async function takeWithWal(work: Work): Promise<Taken> {
+  const { connection, server, wal, request } = work;
+  const { folder, signal } = request;
+  const receiver =
+    wal === "stream" ? await WalReceiver.start({ connection, server, folder }) : undefined;
+  try {
+    const whole = receiver ? AbortSignal.any([signal, receiver.signal]) : signal;
+    const { backup, tablespaces } = await storeBaseBackup(work, whole);
+    const needed = neededWal(server, backup);
+    if (receiver) await receiver.until(endOf(needed), signal);
+    else await awaitArchive({ ...work, folder, needed, report: request.report, signal });
+    return { needed, tablespaces, lastCommit: await proveWal(folder, needed, signal) };
+  } finally {
+    await receiver?.close();
+  }
+}
+
+async function storeBaseBackup(work: Work, signal: AbortSignal) {
+  const { connection, server, transport, request } = work;
+  const tablespaces: PostgresDetails["tablespaces"][number][] = [];
+  const archive = async ({ tablespace, content }: TablespaceArchive) => {
+    if (!tablespace) {
+      await request.store("base.tar", "base", content);
+      return;
+    }
+    const { object } = await request.store(`${tablespace.oid}.tar`, "tablespace", content);
+    tablespaces.push({ ...tablespace, object });
+  };
+  const label = request.options.label ?? `lifeboat ${request.id}`;
+  const maxRate = (request.options.maxRate ?? null) as number | null;
+  const { report } = request;
+  const backup = await transport.takeBaseBackup({
+    ...{ connection, server, label, maxRate, archive, report, signal },
+  });
+  if (backup.manifest)
+    await request.store("backup_manifest.tar", "backup-manifest", manifestTar(backup.manifest));
+  return { backup, tablespaces };
+}
+
+/** A tar, so that unpacking every `*.tar.zst` of a backup gives a whole data directory. */
+async function* manifestTar(manifest: Uint8Array): AsyncGenerator<Uint8Array> {
+  const tar = pack();
+  tar.entry({ name: "backup_manifest", mode: 0o600 }, Buffer.from(manifest));
+  tar.finalize();
+  for await (const chunk of tar) yield chunk as Uint8Array;
+}
+
+function neededWal(server: ServerFacts, backup: BaseBackup): NeededWal {
+  return {
+    timeline: backup.timeline,
+    start: backup.startLsn,
+    stop: backup.stopLsn,
+    segmentBytes: server.walSegmentBytes,
+  };
+}
+
+/** The server switches segments when a backup stops, so the last one fills up to its end. */
+function endOf(needed: NeededWal): bigint {
+  return segmentStart(lastSegment(needed) + 1n, needed.segmentBytes);
+}
+
+/**
+ * The state at the stop position holds every commit before it: all up to the last of these, which
+ * the WAL tells. Where nothing was committed since the start, all up to the server's clock before
+ * the start. Rounded up, since a millisecond cut short would lie before the commit.
+ */
+function consistentAt(server: ServerFacts, lastCommit: number | undefined): Date {
+  return new Date(Math.max(server.clock.getTime(), Math.ceil((lastCommit ?? 0) / 1000)));
+}
+
+async function detailsOf(
+  { server, transport, wal }: Work,
+  { needed, tablespaces }: Taken,
+  settings: PostgresDetails["settings"],
+): Promise<Readonly<Record<string, unknown>>> {
+  const details: PostgresDetails = {
+    systemIdentifier: server.systemIdentifier,
+    serverVersion: server.version,
+    timeline: needed.timeline,
+    startLsn: formatLsn(needed.start),
+    stopLsn: formatLsn(needed.stop),
+    walSegmentBytes: needed.segmentBytes,
+    transport: transport.name,
+    wal,
+    checksums: server.checksums,
+    dataDirectory: server.dataDirectory,
+    tablespaces,
+    settings,
+    owner: await directoryOwner(server),
+  };
+  return { ...details };
+}
+
+function assertSameCluster(server: ServerFacts, { folder }: SnapshotRequest): void {
+  if (folder.database === server.systemIdentifier) return;
+  throw new LifeboatError({
+    code: "DATABASE_CHANGED",
+    kind: "refused",
+    message: `the server is the cluster ${server.systemIdentifier}, and ${folder.path} belongs to ${folder.database}`,
+    remedy: "run the backup again: it will get a folder of its own",
+    details: { found: server.systemIdentifier, expected: folder.database },
+  });
+}

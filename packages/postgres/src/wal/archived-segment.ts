@@ -1,0 +1,84 @@
+import type { DatabaseFolder } from "@lifeboat/core";
+import type { WalMark } from "./mark.ts";
+import { RecordScanner } from "./record-scanner.ts";
+import {
+  assertOwnSegment,
+  assertSegmentSize,
+  IDENTITY_BYTES,
+  segmentIdentity,
+} from "./segment-identity.ts";
+import {
+  logName,
+  parseWalFileName,
+  segmentName,
+  segmentStart,
+  type WalFile,
+} from "./segment-name.ts";
+
+/** A segment of the repository, by number. */
+export interface SegmentRef {
+  readonly timeline: number;
+  readonly number: bigint;
+}
+
+/**
+ * Reads one WAL segment of a repository and checks all that can be known of it: its seal, its size,
+ * its cluster, its place.
+ * @throws LifeboatError `OBJECT_MISSING`, `CHECKSUM_MISMATCH`, `WAL_INVALID`, `WAL_FOREIGN`, naming the object
+ */
+export async function* readSegment(
+  folder: DatabaseFolder,
+  ref: SegmentRef,
+  segmentBytes: number,
+): AsyncGenerator<Uint8Array> {
+  const name = segmentName(ref.timeline, ref.number, segmentBytes);
+  yield* checkedSegment(folder, name);
+}
+
+/** The same by file name, partial segments included. */
+export async function* checkedSegment(
+  folder: DatabaseFolder,
+  name: string,
+): AsyncGenerator<Uint8Array> {
+  const path = folder.logPath(logName(name));
+  const file = parseWalFileName(name) as Extract<WalFile, { high: number }>;
+  let start: Buffer | undefined = Buffer.alloc(0);
+  let identity: ReturnType<typeof segmentIdentity> | undefined;
+  let bytes = 0;
+  for await (const chunk of folder.readLog(logName(name))) {
+    bytes += chunk.length;
+    if (start) start = Buffer.concat([start, chunk]);
+    if (start && start.length >= IDENTITY_BYTES) {
+      identity = segmentIdentity(start, file, path);
+      assertOwnSegment(identity, folder.database, path);
+      start = undefined;
+    }
+    yield chunk;
+  }
+  identity ??= segmentIdentity(start ?? Buffer.alloc(0), file, path);
+  assertSegmentSize(bytes, identity, path);
+}
+
+/** What the records of a run of segments say. */
+export interface WalScan {
+  readonly marks: readonly WalMark[];
+  /** Where the last whole record begins; undefined when no record begins in the run. */
+  readonly lastRecord: bigint | undefined;
+  /** Where and why the chain of records ended before the run did; undefined when it did not. */
+  readonly broken: RecordScanner["broken"];
+}
+
+/** Follows the records through neighbouring segments, the first of which must begin at a boundary. */
+export async function scanSegments(
+  folder: DatabaseFolder,
+  refs: readonly [SegmentRef, ...SegmentRef[]],
+  segmentBytes: number,
+): Promise<WalScan> {
+  const start = segmentStart(refs[0].number, segmentBytes);
+  const scanner = new RecordScanner({ start, segmentBytes });
+  const marks: WalMark[] = [];
+  for (const ref of refs)
+    for await (const chunk of readSegment(folder, ref, segmentBytes))
+      marks.push(...scanner.push(chunk));
+  return { marks, lastRecord: scanner.lastRecord, broken: scanner.broken };
+}

@@ -1,0 +1,107 @@
+import type { Connection, Submittable } from "pg";
+import { formatLsn, type Lsn } from "./lsn.ts";
+
+/** What `pg` adds for COPY to its connection, which its types do not name. */
+interface CopyConnection extends Connection {
+  sendCopyFromChunk(chunk: Buffer): void;
+  endCopyFrom(): void;
+}
+
+export interface ReceiveInit {
+  readonly slot: string;
+  readonly start: Lsn;
+  readonly timeline: number;
+  /** Takes WAL as it comes, in order and without a gap. Copies what it keeps. */
+  take(bytes: Buffer): void;
+}
+
+const STANDBY_STATUS_BYTES = 34;
+const WAL_DATA_HEADER = 25;
+
+/** Microseconds from 1970 to 2000, where the server's clock begins. */
+const POSTGRES_EPOCH = 946_684_800_000_000n;
+
+/**
+ * START_REPLICATION as a query of `pg` (the manual, "Streaming Replication Protocol"): WAL comes as
+ * CopyData, and the position up to which it is safe goes back the same way. The methods named
+ * `handle…` are those that `pg` calls.
+ */
+export class ReceiveQuery implements Submittable {
+  /** Resolves when the server has ended the stream, rejects when it failed. */
+  readonly ended: Promise<void>;
+  readonly #init: ReceiveInit;
+  #received: Lsn;
+  #connection: CopyConnection | undefined;
+  #flushed: Lsn = 0n;
+  #end: { resolve(): void; reject(reason: unknown): void };
+
+  constructor(init: ReceiveInit) {
+    this.#init = init;
+    this.#received = init.start;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#end = { resolve, reject };
+    // It is awaited where the stream is stopped; until then a failure is not an unhandled one.
+    promise.catch(() => {});
+  }
+
+  submit(connection: Connection): void {
+    this.#connection = connection as CopyConnection;
+    const { slot, start, timeline } = this.#init;
+    connection.query(
+      `START_REPLICATION SLOT "${slot}" PHYSICAL ${formatLsn(start)} TIMELINE ${timeline}`,
+    );
+  }
+
+  handleCopyData({ chunk }: { chunk: Buffer }): void {
+    if (chunk[0] === 0x77) this.#takeWal(chunk);
+    else if (chunk[0] === 0x6b && chunk[17] === 1) this.sendStatus();
+  }
+
+  /**
+   * Tells the server up to where WAL is safe here. Position 0 says nothing of it: a standby without
+   * a flush position is never waited for by a commit, however `synchronous_standby_names` is set.
+   */
+  sendStatus(flushed: Lsn = this.#flushed): void {
+    this.#flushed = flushed;
+    const status = Buffer.alloc(STANDBY_STATUS_BYTES);
+    status.writeUInt8(0x72, 0);
+    status.writeBigUInt64BE(flushed, 1);
+    status.writeBigUInt64BE(flushed, 9);
+    status.writeBigUInt64BE(0n, 17);
+    status.writeBigInt64BE(BigInt(Date.now()) * 1000n - POSTGRES_EPOCH, 25);
+    this.#connection?.sendCopyFromChunk(status);
+  }
+
+  /** Asks the server to end the stream; {@link ended} resolves when it has. */
+  stop(): void {
+    this.#connection?.endCopyFrom();
+  }
+
+  handleRowDescription(): void {}
+
+  handleDataRow(): void {}
+
+  handleCommandComplete(): void {}
+
+  handleReadyForQuery(): void {
+    this.#end.resolve();
+  }
+
+  handleError(reason: unknown): void {
+    this.#end.reject(reason);
+  }
+
+  #takeWal(chunk: Buffer): void {
+    const start = chunk.readBigUInt64BE(1);
+    const bytes = chunk.subarray(WAL_DATA_HEADER);
+    if (start !== this.#received) {
+      this.#end.reject(
+        new Error(`WAL came from ${formatLsn(start)} instead of ${formatLsn(this.#received)}`),
+      );
+      return;
+    }
+    this.#received += BigInt(bytes.length);
+    this.#init.take(bytes);
+  }
+}

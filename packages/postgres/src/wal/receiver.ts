@@ -1,0 +1,130 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { type DatabaseFolder, LifeboatError, reasonOf } from "@lifeboat/core";
+import type pg from "pg";
+import { connectForReplication, hangUp, type ServerConnection } from "../connection.ts";
+import type { ServerFacts } from "../server-facts.ts";
+import { type Lsn, lsnOf } from "./lsn.ts";
+import { ReceiveQuery } from "./receive-query.ts";
+import { segmentAt, segmentStart } from "./segment-name.ts";
+import { SegmentStore } from "./segment-store.ts";
+
+/** The server ends a sender that is silent for `wal_sender_timeout`, a minute unless set otherwise. */
+const STATUS_INTERVAL_MS = 5_000;
+/** So many whole segments may wait for the repository before the server is made to wait. */
+const MOST_PENDING = 2;
+const POLL_MS = 25;
+
+export interface ReceiverInit {
+  readonly connection: ServerConnection;
+  readonly server: ServerFacts;
+  readonly folder: DatabaseFolder;
+}
+
+/**
+ * Streams WAL into the repository beside a running backup, through a temporary slot, so that the
+ * server keeps what is needed until it is here. The slot belongs to the connection: whatever ends
+ * that, a kill included, removes the slot.
+ */
+export class WalReceiver {
+  /** Aborted with the reason when the stream fails, so that the backup beside it need not go on. */
+  readonly signal: AbortSignal;
+  readonly #client: pg.Client;
+  readonly #segments: SegmentStore;
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(
+    client: pg.Client,
+    query: ReceiveQuery,
+    segments: SegmentStore,
+    reports: boolean,
+  ) {
+    this.#client = client;
+    this.#segments = segments;
+    // A commit must never wait for a backup. Where commits may wait for standbys, ours says nothing
+    // of what it has, and the server keeps the WAL of the whole backup instead.
+    const failure = new AbortController();
+    this.signal = failure.signal;
+    query.ended.then(
+      () => failure.abort(receiveFailure(new Error("the server ended the stream"))),
+      (cause: unknown) => failure.abort(receiveFailure(cause)),
+    );
+    const status = () => query.sendStatus(reports ? segments.durable : 0n);
+    this.#timer = setInterval(status, STATUS_INTERVAL_MS);
+  }
+
+  /** Begins at the segment that is being written now: a backup started later needs none before. */
+  static async start(init: ReceiverInit): Promise<WalReceiver> {
+    const { server } = init;
+    const client = await connectForReplication(init.connection);
+    try {
+      const slot = `lifeboat_${randomBytes(6).toString("hex")}`;
+      const { rows } = await client.query("IDENTIFY_SYSTEM");
+      const { timeline, xlogpos } = rows[0] as { timeline: number | string; xlogpos: string };
+      await client.query(`CREATE_REPLICATION_SLOT "${slot}" TEMPORARY PHYSICAL RESERVE_WAL`);
+      const { walSegmentBytes: segmentBytes } = server;
+      const start = segmentStart(segmentAt(lsnOf(xlogpos), segmentBytes), segmentBytes);
+      const segments = new SegmentStore({
+        folder: init.folder,
+        timeline: Number(timeline),
+        segmentBytes,
+        start,
+      });
+      const query = new ReceiveQuery({
+        slot,
+        start,
+        timeline: Number(timeline),
+        take: throttled(client, segments),
+      });
+      client.query(query);
+      return new WalReceiver(client, query, segments, server.synchronousStandbys === "");
+    } catch (cause) {
+      hangUp(client);
+      throw receiveFailure(cause);
+    }
+  }
+
+  /**
+   * Waits until everything before `end`, the first byte of a segment, is durable.
+   * @throws LifeboatError `WAL_STREAM_FAILED`, or what storing a segment threw
+   */
+  async until(end: Lsn, signal: AbortSignal): Promise<void> {
+    while (this.#segments.durable < end) {
+      signal.throwIfAborted();
+      this.signal.throwIfAborted();
+      await this.#segments.settled();
+      await delay(POLL_MS);
+    }
+  }
+
+  /** Ends the stream and the slot, at once and whatever the state. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    hangUp(this.#client);
+    // What storing a segment threw was reported by `until`, or nobody waits for it any more.
+    await this.#segments.settled().catch(() => {});
+  }
+}
+
+function throttled(client: pg.Client, segments: SegmentStore): (bytes: Buffer) => void {
+  const socket = client.connection.stream;
+  return (bytes) => {
+    segments.take(bytes);
+    if (segments.pending < MOST_PENDING || socket.isPaused()) return;
+    socket.pause();
+    void segments
+      .settled()
+      .catch(() => {})
+      .finally(() => socket.resume());
+  };
+}
+
+function receiveFailure(cause: unknown): LifeboatError {
+  if (cause instanceof LifeboatError) return cause;
+  return new LifeboatError({
+    code: "WAL_STREAM_FAILED",
+    message: `the WAL stream beside the backup failed: ${reasonOf(cause)}`,
+    remedy: "see the server's log for its side, then run the backup again",
+    cause,
+  });
+}
