@@ -1,0 +1,62 @@
+import { type Finding, LifeboatError } from "@lifeboat/core";
+import type { SnapshotDetails } from "./details.ts";
+import { connect, pragmaNumber } from "./driver.ts";
+import { type Integrity, integrityOf } from "./integrity.ts";
+
+/**
+ * Checks a restored copy before it gets its name: page size and count as they were, and SQLite's
+ * `quick_check`. Its digest was checked already, so what is found here was wrong in the source.
+ * @param copy in a folder of its own, since reading a WAL-mode database makes files beside it
+ * @throws LifeboatError `RESTORED_COPY_DAMAGED`
+ */
+export function checkRestored(
+  copy: string,
+  details: SnapshotDetails,
+  backup: string,
+): readonly Finding[] {
+  const connection = connect(copy, { readonly: true });
+  try {
+    for (const [pragma, expected] of [
+      ["page_size", details.pageSize],
+      ["page_count", details.pageCount],
+    ] as const) {
+      const found = pragmaNumber(connection, pragma);
+      if (found !== expected) throw damaged(backup, `${pragma} is ${found} instead of ${expected}`);
+    }
+    const integrity = integrityOf(connection, "quick_check");
+    const [first] = integrity.damage;
+    if (first !== undefined) throw damaged(backup, first);
+    return findingsOf(details.fileName, integrity);
+  } finally {
+    connection.close();
+  }
+}
+
+function findingsOf(fileName: string, { violations, unchecked }: Integrity): Finding[] {
+  const findings: Finding[] = [];
+  if (violations.length > 0)
+    findings.push({
+      id: "sqlite-rows-against-schema",
+      severity: "warning",
+      summary: `${fileName} holds rows that its schema forbids, as its source did: ${violations[0]}`,
+      remedy: "the copy is whole; correct the rows with the app",
+    });
+  if (unchecked.length > 0)
+    findings.push({
+      id: "sqlite-tables-unchecked",
+      severity: "warning",
+      summary: `${fileName} has tables that only the app can read: ${unchecked.join("; ")}`,
+      remedy: "the copy has the bytes of its source; let the app check these tables",
+    });
+  return findings;
+}
+
+function damaged(backup: string, what: string): LifeboatError {
+  return new LifeboatError({
+    code: "RESTORED_COPY_DAMAGED",
+    message: `the database in backup ${backup} was damaged before it was backed up: ${what}`,
+    remedy:
+      "restore an older backup (lifeboat list); to save what can be read, unpack the object by hand as RESTORE.md says and use sqlite3's .recover",
+    details: { backup },
+  });
+}

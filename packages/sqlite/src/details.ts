@@ -1,0 +1,91 @@
+import { LifeboatError, type Manifest } from "@lifeboat/core";
+import type { Owner } from "./owner.ts";
+
+/**
+ * How the file was held still while it was read: `pin`, a reader on read lock 0 of the WAL;
+ * `backup-api`, SQLite's online backup inside a read transaction; `shared-lock`, a read transaction
+ * on a rollback-journal database.
+ */
+export type Way = "pin" | "backup-api" | "shared-lock";
+
+/** What a SQLite backup's manifest says in `details`. */
+export interface SnapshotDetails {
+  /** The database's own file name, under which it is restored. */
+  readonly fileName: string;
+  /** Permission bits, octal: `0640`. */
+  readonly mode: string;
+  readonly owner: Owner;
+  readonly pageSize: number;
+  readonly pageCount: number;
+  readonly journalMode: string;
+  readonly applicationId: number;
+  readonly userVersion: number;
+  /** The SQLite that read it. */
+  readonly sqliteVersion: string;
+  readonly way: Way;
+  /** How long writers were kept out: at the gate, or by the shared lock. */
+  readonly heldMilliseconds: number;
+  readonly copySeconds: number;
+  /** Size of the `-wal` file when the database was let go. */
+  readonly walBytes: number;
+}
+
+type Shape = "string" | "count" | "integer" | "number";
+const SHAPES: Readonly<Record<Exclude<keyof SnapshotDetails, "owner">, Shape>> = {
+  fileName: "string",
+  mode: "string",
+  pageSize: "count",
+  pageCount: "count",
+  journalMode: "string",
+  applicationId: "integer",
+  userVersion: "integer",
+  sqliteVersion: "string",
+  way: "string",
+  heldMilliseconds: "number",
+  copySeconds: "number",
+  walBytes: "count",
+};
+
+/**
+ * The details of a SQLite backup's manifest, each member checked: an archive may be hostile, and the
+ * file name becomes a path.
+ * @throws LifeboatError `MANIFEST_CORRUPT` naming the backup and the member
+ */
+export function detailsOf(manifest: Manifest): SnapshotDetails {
+  const { details } = manifest;
+  for (const [member, shape] of Object.entries(SHAPES))
+    if (!hasShape(details[member], shape)) throw corrupt(manifest, member);
+  const found = details as unknown as SnapshotDetails;
+  if (!isFileName(found.fileName)) throw corrupt(manifest, "fileName");
+  if (!/^0[0-7]{3}$/.test(found.mode)) throw corrupt(manifest, "mode");
+  if (!isOwner(details.owner)) throw corrupt(manifest, "owner");
+  return found;
+}
+
+/** Whether a text is one part of a path and stays in its folder. */
+export function isFileName(text: string): boolean {
+  const inside = text !== "" && text !== "." && text !== ".." && !/[/\\\0]/.test(text);
+  return inside && Buffer.byteLength(text) <= 255;
+}
+
+function isOwner(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { uid, gid, user, group } = value as Record<string, unknown>;
+  const named = (name: unknown) => name === null || typeof name === "string";
+  return hasShape(uid, "count") && hasShape(gid, "count") && named(user) && named(group);
+}
+
+function hasShape(value: unknown, shape: Shape): boolean {
+  if (shape === "string") return typeof value === "string";
+  if (shape === "number") return typeof value === "number" && value >= 0;
+  return Number.isSafeInteger(value) && (shape === "integer" || (value as number) >= 0);
+}
+
+function corrupt(manifest: Manifest, member: string): LifeboatError {
+  return new LifeboatError({
+    code: "MANIFEST_CORRUPT",
+    message: `backup ${manifest.id}: "details.${member}" is missing or of the wrong kind`,
+    remedy: "this is no SQLite backup of Lifeboat: restore another one (lifeboat list)",
+    details: { backup: manifest.id, member },
+  });
+}

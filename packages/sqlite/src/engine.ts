@@ -1,0 +1,89 @@
+import { resolve } from "node:path";
+import { type Engine, type EngineStatus, LifeboatError, SAFE_NAME } from "@lifeboat/core";
+import { inspectDatabases } from "./inspect.ts";
+import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
+import { checkLog, planRecovery, windowsOf } from "./log.ts";
+import { restoreDatabase } from "./restore.ts";
+import { reviveDatabase } from "./revive.ts";
+import { type ConfiguredDatabase, takeSnapshot } from "./snapshot.ts";
+
+export interface SqliteEngineInit {
+  /** The app's databases; none where only the repository is at hand. */
+  readonly databases: readonly { readonly name: string; readonly path: string }[];
+  readonly limits?: Partial<SnapshotLimits>;
+}
+
+/**
+ * The engine for SQLite databases.
+ * @throws LifeboatError kind `usage` when a name cannot be a folder's, or is given twice
+ */
+export function sqliteEngine(init: SqliteEngineInit): Engine {
+  const databases = checked(init.databases);
+  const limits = { ...DEFAULT_LIMITS, ...init.limits };
+  const live = () => {
+    if (databases.length === 0) throw notConfigured();
+    return databases;
+  };
+  const named = (name: string) =>
+    live().find((database) => database.name === name) ?? unknownDatabase(name);
+
+  return {
+    kind: "sqlite",
+    databases: async () => live().map(({ name }) => name),
+    inspect: async () => inspectDatabases(live()),
+    snapshot: async (request) => takeSnapshot(named(request.folder.database), request, limits),
+    status: async (folder) => statusOf(folder ? [named(folder.database)] : live()),
+    windows: async (folder, backups) => windowsOf(folder, backups),
+    plan: async (folder, backups, target, options) =>
+      planRecovery(folder, backups, target, options),
+    restore: restoreDatabase,
+    revive: reviveDatabase,
+    verifyLog: async (folder) => checkLog(folder),
+  };
+}
+
+async function statusOf(databases: readonly ConfiguredDatabase[]): Promise<EngineStatus> {
+  const findings = await inspectDatabases(databases);
+  const alerts = findings.filter(({ severity }) => severity === "error");
+  return { archive: null, slots: [], alerts };
+}
+
+function checked(
+  databases: readonly { readonly name: string; readonly path: string }[],
+): readonly ConfiguredDatabase[] {
+  const names = new Set<string>();
+  return databases.map(({ name, path }) => {
+    if (!SAFE_NAME.test(name))
+      throw badName(name, "cannot be a database's name", "letters, digits, hyphens, dots");
+    if (names.has(name)) throw badName(name, "names two databases", "a name of its own for each");
+    names.add(name);
+    return { name, path: resolve(path) };
+  });
+}
+
+function badName(name: string, what: string, wanted: string): LifeboatError {
+  return new LifeboatError({
+    code: "DATABASE_NAME_INVALID",
+    kind: "usage",
+    message: `${JSON.stringify(name)} ${what}`,
+    remedy: `give sqlite.name in the configuration ${wanted}; it becomes a folder in the repository`,
+  });
+}
+
+function notConfigured(): LifeboatError {
+  return new LifeboatError({
+    code: "ENGINE_NOT_CONFIGURED",
+    kind: "usage",
+    message: "no SQLite database is configured",
+    remedy: 'name it in the configuration: "sqlite": { "path": "/srv/app/app.db" }',
+  });
+}
+
+function unknownDatabase(name: string): never {
+  throw new LifeboatError({
+    code: "DATABASE_UNKNOWN",
+    kind: "usage",
+    message: `no SQLite database ${name} is configured`,
+    remedy: "compare sqlite in the configuration with the folders in the repository",
+  });
+}

@@ -1,0 +1,34 @@
+import type { Way } from "./details.ts";
+import { type Connection, pragmaNumber } from "./driver.ts";
+
+/** What a snapshot says about its database. */
+export interface DatabaseFacts {
+  readonly pageSize: number;
+  readonly pageCount: number;
+  readonly journalMode: string;
+  readonly applicationId: number;
+  readonly userVersion: number;
+  readonly sqliteVersion: string;
+}
+
+/** A database file that nobody can change until it is let go. */
+export interface HeldFile {
+  readonly way: Way;
+  /** An instant at which no writer could commit, and whose state the file holds. */
+  readonly consistentAt: Date;
+  readonly facts: DatabaseFacts;
+  /** Lets go, and tells how many milliseconds writers were kept out. May be called twice. */
+  release(): number;
+}
+
+/** Reads the facts in the connection's open read transaction. */
+export function factsOf(connection: Connection): DatabaseFacts {
+  return {
+    pageSize: pragmaNumber(connection, "page_size"),
+    pageCount: pragmaNumber(connection, "page_count"),
+    journalMode: String(connection.pragma("journal_mode", { simple: true })),
+    applicationId: pragmaNumber(connection, "application_id"),
+    userVersion: pragmaNumber(connection, "user_version"),
+    sqliteVersion: String(connection.prepare("SELECT sqlite_version()").pluck().get()),
+  };
+}

@@ -1,0 +1,2 @@
+export { type SqliteEngineInit, sqliteEngine } from "./engine.ts";
+export type { SnapshotLimits } from "./limits.ts";

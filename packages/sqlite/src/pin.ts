@@ -1,0 +1,90 @@
+import { pause } from "./driver.ts";
+import { factsOf, type HeldFile } from "./held.ts";
+import type { WalConnections, WalProgress } from "./wal-connections.ts";
+
+/**
+ * What may be left for the checkpoint behind the gate, where writers wait. The smaller one holds where
+ * the bulk was copied before, the larger one where nothing may be.
+ */
+const RESIDUE_BYTES = 1 << 20;
+const RESIDUE_BYTES_AT_ONCE = 8 << 20;
+
+export interface PinOptions {
+  readonly pageSize: number;
+  /** Whether a checkpoint may run while writers write; see {@link hasWalResetFix}. */
+  readonly checkpointFreely: boolean;
+  readonly patienceMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Holds the main file of a WAL-mode database still, with everything that is committed in it: copies
+ * the WAL back into it, shuts the gate for some milliseconds, copies the rest, and opens a read
+ * transaction before the gate is opened again. As the whole WAL was copied back, that reader is one on
+ * read lock 0 (sqlite.org/walformat.html, 2.2), and while it is there no checkpoint writes to the
+ * file. Writers go on into the WAL.
+ *
+ * @returns undefined when an old reader, a long transaction or a checkpoint of somebody else kept it
+ *   out for the whole patience
+ */
+export async function pin(
+  connections: WalConnections,
+  options: PinOptions,
+): Promise<HeldFile | undefined> {
+  const { signal, checkpointFreely } = options;
+  const until = Date.now() + options.patienceMs;
+  const residue = checkpointFreely ? RESIDUE_BYTES : RESIDUE_BYTES_AT_ONCE;
+  let longestGate = 0;
+  do {
+    signal.throwIfAborted();
+    if (checkpointFreely) connections.checkpoint();
+    let shutAt = 0;
+    let pinnedAt: Date | undefined;
+    const entered = connections.whileGated(() => {
+      shutAt = performance.now();
+      if (backlog(connections.progress()) * options.pageSize > residue) return;
+      if (!isComplete(connections.checkpoint())) return;
+      connections.beginRead();
+      pinnedAt = new Date();
+    });
+    if (entered) longestGate = Math.max(longestGate, performance.now() - shutAt);
+    if (pinnedAt) return heldBy(connections, pinnedAt, longestGate);
+    await pause();
+  } while (Date.now() < until);
+  return undefined;
+}
+
+/**
+ * Whether that version of SQLite cannot lose commits to a checkpoint that runs while another
+ * connection resets the WAL: fixed in 3.51.3, and in 3.44.6 and 3.50.7 (sqlite.org/wal.html, "The
+ * WAL-Reset Bug"). Beside an app with an older one we checkpoint only behind the gate, where nobody
+ * can reset it, so that our being there never raises its risk.
+ * @param version as in a database's header: 3040001
+ */
+export function hasWalResetFix(version: number): boolean {
+  return (
+    version >= 3051003 ||
+    (version >= 3050007 && version < 3051000) ||
+    (version >= 3044006 && version < 3045000)
+  );
+}
+
+function heldBy(connections: WalConnections, consistentAt: Date, gateMs: number): HeldFile {
+  return {
+    way: "pin",
+    consistentAt,
+    facts: factsOf(connections.reader),
+    release() {
+      connections.close();
+      return gateMs;
+    },
+  };
+}
+
+function backlog(progress: WalProgress): number {
+  return Math.max(0, progress.logged - progress.checkpointed);
+}
+
+function isComplete(progress: WalProgress): boolean {
+  return !progress.busy && progress.logged === progress.checkpointed;
+}

@@ -1,0 +1,132 @@
+import { link, lstat, open, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { isSystemError, LifeboatError } from "@lifeboat/core";
+import { assertNotInUse, foldLog } from "./in-use.ts";
+
+/** Where a restored database goes. */
+export interface Place {
+  readonly directory: string;
+  readonly file: string;
+  /** What SQLite would take for the database's own if it lay there: nothing in it says whose it is. */
+  readonly companions: readonly string[];
+}
+
+export function placeOf(directory: string, fileName: string): Place {
+  const file = join(directory, fileName);
+  return {
+    directory,
+    file,
+    companions: ["-wal", "-journal", "-shm"].map((suffix) => file + suffix),
+  };
+}
+
+/**
+ * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY` when the file is there, `STALE_WAL` when a
+ *   `-wal`, `-journal` or `-shm` lies where it would be read as the copy's; with `force` only
+ *   `DATABASE_IN_USE` and what no file can be put over
+ */
+export async function assertPlaceIsFree(place: Place, force: boolean): Promise<void> {
+  await assertDirectory(place.directory);
+  const kind = await kindOf(place.file);
+  if (kind === "other") throw notReplaceable(place);
+  if (kind === "file" && !force) throw taken(place);
+  if (kind === "file") return assertNotInUse(place.file);
+  for (const companion of force ? [] : place.companions)
+    if ((await kindOf(companion)) !== "none") throw stale(place, companion);
+}
+
+/**
+ * Gives a finished copy its name, durably. What was there with `force` is first brought into one file,
+ * so that a crash at any instant leaves the old database or the new one and never one with the log of
+ * the other.
+ */
+export async function takePlace(place: Place, copy: string, force: boolean): Promise<void> {
+  await assertPlaceIsFree(place, force);
+  if (force) {
+    if ((await kindOf(place.file)) === "file") foldLog(place.file);
+    for (const companion of place.companions) await rm(companion, { force: true });
+    await syncDirectory(place.directory);
+    await rename(copy, place.file);
+  } else {
+    await linkOrRename(copy, place);
+  }
+  await syncDirectory(place.directory);
+  await syncDirectory(dirname(place.directory));
+}
+
+/** A link never replaces a file that came into being since we looked; a rename would. */
+async function linkOrRename(copy: string, place: Place): Promise<void> {
+  try {
+    await link(copy, place.file);
+  } catch (thrown) {
+    if (isSystemError(thrown, "EEXIST")) throw taken(place);
+    const noLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
+    if (!noLinks.some((code) => isSystemError(thrown, code))) throw thrown;
+    await rename(copy, place.file);
+  }
+}
+
+async function kindOf(path: string): Promise<"none" | "file" | "other"> {
+  try {
+    return (await lstat(path)).isFile() ? "file" : "other";
+  } catch (thrown) {
+    if (isSystemError(thrown, "ENOENT")) return "none";
+    throw thrown;
+  }
+}
+
+async function assertDirectory(path: string): Promise<void> {
+  try {
+    if ((await lstat(join(path, "."))).isDirectory()) return;
+  } catch (thrown) {
+    if (isSystemError(thrown, "ENOENT")) return;
+    if (!isSystemError(thrown, "ENOTDIR")) throw thrown;
+  }
+  throw refused("TARGET_NOT_A_DIRECTORY", path, "is no directory", "name a directory");
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function taken({ file }: Place): LifeboatError {
+  return refused(
+    "TARGET_NOT_EMPTY",
+    file,
+    "is there already",
+    "restore to another directory, or say --force to put the restored file in its place",
+  );
+}
+
+function stale({ file }: Place, companion: string): LifeboatError {
+  return refused(
+    "STALE_WAL",
+    companion,
+    `lies where SQLite would apply it to the restored ${file}`,
+    "restore to another directory, or say --force to remove it",
+  );
+}
+
+function notReplaceable({ file }: Place): LifeboatError {
+  return refused(
+    "TARGET_NOT_EMPTY",
+    file,
+    "is a link, a directory or no regular file, which is not replaced",
+    "restore to another directory",
+  );
+}
+
+function refused(code: string, path: string, what: string, remedy: string): LifeboatError {
+  return new LifeboatError({
+    code,
+    kind: "refused",
+    message: `${path} ${what}`,
+    remedy,
+    details: { path },
+  });
+}

@@ -1,0 +1,167 @@
+import { type FileHandle, mkdir, open, rmdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import {
+  type Finding,
+  isSystemError,
+  LifeboatError,
+  type Manifest,
+  type ManifestObject,
+  notAvailable,
+  type RestoredDatabase,
+  type RestoreRequest,
+} from "@lifeboat/core";
+import { checkRestored } from "./check-restored.ts";
+import { detailsOf, type SnapshotDetails } from "./details.ts";
+import { databaseFailure } from "./driver.ts";
+import { roomAt } from "./file-system.ts";
+import { idsFor } from "./owner.ts";
+import { assertPlaceIsFree, type Place, placeOf, takePlace } from "./place.ts";
+import { Scratch } from "./scratch.ts";
+
+/**
+ * Restores a database into a directory under its own file name, owner and mode. It is built in a
+ * scratch folder inside that directory, checked, made durable, and only then gets its name.
+ */
+export async function restoreDatabase(request: RestoreRequest): Promise<RestoredDatabase> {
+  const { plan, to } = request;
+  refuseForeignOptions(request);
+  const [manifest] = plan.backups;
+  const details = detailsOf(manifest);
+  const object = databaseObject(manifest);
+  const place = placeOf(to, details.fileName);
+  await assertPlaceIsFree(place, request.force);
+  await assertRoom(place, object);
+  const made = await mkdir(to, { recursive: true, mode: 0o700 });
+  try {
+    const findings = await buildAndName(request, { manifest, object, details, place, made });
+    const bytes = object.content.bytes;
+    const { willRecoverTo } = plan;
+    return { path: place.file, bytes, willRecoverTo, recoveredTo: willRecoverTo.time, findings };
+  } catch (thrown) {
+    if (made !== undefined) await removeEmpty(to, made);
+    throw databaseFailure(place.file, thrown);
+  }
+}
+
+interface Build {
+  readonly manifest: Manifest;
+  readonly object: ManifestObject;
+  readonly details: SnapshotDetails;
+  readonly place: Place;
+  /** The topmost directory that was made for it, if any. */
+  readonly made: string | undefined;
+}
+
+async function buildAndName(request: RestoreRequest, build: Build): Promise<Finding[]> {
+  const { details, place, made } = build;
+  const scratch = await Scratch.make(place.directory);
+  try {
+    const copy = scratch.file(details.fileName);
+    const findings = await writeCopy(request, build, copy);
+    request.report({ note: "check the copy (quick_check)" });
+    findings.push(...checkRestored(copy, details, build.manifest.id));
+    request.signal.throwIfAborted();
+    await takePlace(place, copy, request.force);
+    if (made !== undefined) await giveDirectory(place.directory, details);
+    return findings;
+  } finally {
+    await scratch.remove();
+  }
+}
+
+async function writeCopy(request: RestoreRequest, build: Build, copy: string): Promise<Finding[]> {
+  const { manifest, object, details } = build;
+  const totalBytes = object.content.bytes;
+  const file = await open(copy, "wx", 0o600);
+  try {
+    let bytes = 0;
+    for await (const chunk of request.folder.readObject(manifest, object)) {
+      request.signal.throwIfAborted();
+      await file.writeFile(chunk);
+      bytes += chunk.length;
+      request.report({ bytes, totalBytes, note: "unpack the database" });
+    }
+    const findings = await giveFile(file, details);
+    await file.sync();
+    return findings;
+  } finally {
+    await file.close();
+  }
+}
+
+async function giveFile(file: FileHandle, details: SnapshotDetails): Promise<Finding[]> {
+  const { owner } = details;
+  const self = process.getuid?.();
+  // Changing the owner takes bits off the mode, so it comes first.
+  if (self === 0) {
+    const { uid, gid } = await idsFor(owner);
+    await file.chown(uid, gid);
+  }
+  await file.chmod(Number.parseInt(details.mode, 8));
+  if (self === undefined || self === 0 || self === owner.uid) return [];
+  return [
+    {
+      id: "sqlite-owner-not-restored",
+      severity: "warning",
+      summary: `${details.fileName} belonged to ${owner.user ?? owner.uid}; only root can give it back`,
+      remedy: `chown ${owner.user ?? owner.uid}:${owner.group ?? owner.gid} the restored file as root`,
+    },
+  ];
+}
+
+/** An app makes its `-wal` beside its database: a new folder of root's would keep it from that. */
+async function giveDirectory(directory: string, { owner }: SnapshotDetails): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await idsFor(owner);
+  const handle = await open(directory);
+  try {
+    await handle.chown(uid, gid);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Takes back the directories that were made, up to `topmost`, unless somebody put something there. */
+async function removeEmpty(directory: string, topmost: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (thrown) {
+    if (isSystemError(thrown, "ENOTEMPTY")) return;
+    throw thrown;
+  }
+  if (directory !== topmost) await removeEmpty(dirname(directory), topmost);
+}
+
+function refuseForeignOptions({ tablespaceMapping, plan }: RestoreRequest): void {
+  if (plan.backups.length > 1) throw notAvailable("an incremental SQLite backup");
+  if (tablespaceMapping.size === 0) return;
+  throw new LifeboatError({
+    code: "OPTION_NOT_FOR_SQLITE",
+    kind: "usage",
+    message: "--tablespace-mapping means nothing for a SQLite database",
+    remedy: "leave it out",
+  });
+}
+
+function databaseObject(manifest: Manifest): ManifestObject {
+  const [object, ...others] = manifest.objects.filter(({ role }) => role === "database");
+  if (object && others.length === 0) return object;
+  throw new LifeboatError({
+    code: "MANIFEST_CORRUPT",
+    message: `backup ${manifest.id} names ${others.length + (object ? 1 : 0)} database files instead of one`,
+    remedy: "this is no SQLite backup of Lifeboat: restore another one (lifeboat list)",
+    details: { backup: manifest.id },
+  });
+}
+
+async function assertRoom({ directory }: Place, { content }: ManifestObject): Promise<void> {
+  const { freeBytes } = await roomAt(directory);
+  if (freeBytes >= content.bytes) return;
+  throw new LifeboatError({
+    code: "NO_SPACE",
+    message: `${directory} has ${freeBytes} bytes free, the database needs ${content.bytes}`,
+    remedy: "free some space, or restore to another disk",
+    details: { path: directory, freeBytes, neededBytes: content.bytes },
+  });
+}

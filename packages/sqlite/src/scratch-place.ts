@@ -1,0 +1,40 @@
+import { tmpdir } from "node:os";
+import { dirname } from "node:path";
+import { isSystemError } from "@lifeboat/core";
+import type { Examined } from "./examine.ts";
+import { roomAt } from "./file-system.ts";
+import { removeDeadScratches, Scratch } from "./scratch.ts";
+import { walBytes } from "./wal-watch.ts";
+
+/** What a copy must leave free, for the app and its WAL. */
+const SPARE_BYTES = 64 << 20;
+const SPARE_SHARE = 0.1;
+
+/**
+ * A scratch folder with room for one raw copy of the database: beside it, where a file system with
+ * clones makes the copy cost nothing, else in the temporary folder if that is on a disk. Also removes
+ * what killed runs left in both.
+ * @returns undefined when there is no room
+ */
+export async function scratchFor({ path, stat }: Examined): Promise<Scratch | undefined> {
+  const bytes = stat.size + (await walBytes(path));
+  const needed = bytes + Math.max(SPARE_BYTES, bytes * SPARE_SHARE);
+  const beside = dirname(path);
+  await removeDeadScratches(tmpdir());
+  for (const folder of [beside, tmpdir()]) {
+    const { freeBytes, memory } = await roomAt(folder);
+    if (freeBytes < needed || (memory && folder !== beside)) continue;
+    const scratch = await makeIfAllowed(folder);
+    if (scratch) return scratch;
+  }
+  return undefined;
+}
+
+async function makeIfAllowed(folder: string): Promise<Scratch | undefined> {
+  try {
+    return await Scratch.make(folder);
+  } catch (thrown) {
+    if (["EACCES", "EPERM", "EROFS"].some((code) => isSystemError(thrown, code))) return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,34 @@
+import type { Finding } from "@lifeboat/core";
+import type { Way } from "./details.ts";
+
+/** What the engineer should know about a good backup. */
+export function snapshotFindings(
+  path: string,
+  way: Way,
+  how: { readonly heldMilliseconds: number; readonly streamed: boolean },
+): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (way === "shared-lock")
+    findings.push({
+      id: "sqlite-rollback-journal",
+      severity: "warning",
+      summary: `${path} is not in WAL mode: nobody could commit for ${Math.ceil(how.heldMilliseconds)} ms while it was copied`,
+      remedy: `switch it to WAL once, with the app stopped: sqlite3 ${path} "PRAGMA journal_mode=WAL"`,
+    });
+  if (way === "backup-api")
+    findings.push({
+      id: "sqlite-old-reader",
+      severity: "warning",
+      summary: `${path} was copied through SQLite's backup API, slower, since a long transaction kept its WAL from being checkpointed`,
+      remedy:
+        "end transactions of the app soon after their last row; lifeboat doctor names the process",
+    });
+  if (how.streamed)
+    findings.push({
+      id: "sqlite-no-room-for-copy",
+      severity: "warning",
+      summary: `there was no room for a raw copy of ${path}: it was held still until all of it was compressed and stored`,
+      remedy: "make room of its size beside it or in the temporary folder",
+    });
+  return findings;
+}

@@ -1,0 +1,177 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { LifeboatError, notAvailable, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
+import type { SnapshotDetails } from "./details.ts";
+import { databaseFailure } from "./driver.ts";
+import { type Examined, examine } from "./examine.ts";
+import { roomAt } from "./file-system.ts";
+import type { HeldFile } from "./held.ts";
+import { hold } from "./hold.ts";
+import { assertUntouched, identityOf } from "./identity.ts";
+import type { SnapshotLimits } from "./limits.ts";
+import { ownerOf } from "./owner.ts";
+import { RawReader } from "./raw-reader.ts";
+import type { Scratch } from "./scratch.ts";
+import { scratchFor } from "./scratch-place.ts";
+import { snapshotFindings } from "./snapshot-findings.ts";
+import { walBytes, whileWalIsSmall } from "./wal-watch.ts";
+
+const READ_BYTES = 1 << 20;
+
+/** A database of the configuration. */
+export interface ConfiguredDatabase {
+  /** Its folder in the repository. */
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+}
+
+/** What all steps of one snapshot share. */
+interface Job {
+  readonly database: ConfiguredDatabase;
+  readonly examined: Examined;
+  readonly reader: RawReader;
+  /** Where the raw copy goes; undefined: there is no room for one. */
+  readonly copyTo: string | undefined;
+  readonly request: SnapshotRequest;
+  readonly limits: SnapshotLimits;
+}
+
+/** How a database was read. */
+interface Reading {
+  readonly held: HeldFile;
+  readonly heldMilliseconds: number;
+  readonly copySeconds: number;
+  readonly walBytes: number;
+}
+
+/**
+ * Takes a consistent backup of one database while others write to it: holds its file still, copies it
+ * raw in another process, lets go, and only then compresses and stores the copy. Without room for a
+ * raw copy it is stored straight from the held file.
+ */
+export async function takeSnapshot(
+  database: ConfiguredDatabase,
+  request: SnapshotRequest,
+  limits: SnapshotLimits,
+): Promise<Snapshot> {
+  refuseForeignOptions(request);
+  const reader = new RawReader();
+  let scratch: Scratch | undefined;
+  try {
+    const examined = await examine(reader, database.path);
+    scratch = await scratchFor(examined);
+    const copyTo = scratch?.file(basename(examined.path));
+    const job: Job = { database, examined, reader, copyTo, request, limits };
+    const reading = await readDatabase(job);
+    if (copyTo !== undefined)
+      await store(job, createReadStream(copyTo, { highWaterMark: READ_BYTES }));
+    return await describe(job, reading);
+  } catch (thrown) {
+    throw databaseFailure(database.path, thrown);
+  } finally {
+    await reader.close();
+    await scratch?.remove();
+  }
+}
+
+function refuseForeignOptions({ type, options }: SnapshotRequest): void {
+  if (type === "incremental") throw notAvailable("an incremental SQLite backup");
+  const { transport, wal, jobs, maxRate } = options;
+  const foreign = [
+    transport !== undefined && transport !== "auto" && "--transport",
+    wal !== undefined && "--wal",
+    jobs !== undefined && "--jobs",
+    maxRate !== undefined && "--max-rate",
+  ].find((option) => option !== false);
+  if (!foreign) return;
+  throw new LifeboatError({
+    code: "OPTION_NOT_FOR_SQLITE",
+    kind: "usage",
+    message: `${foreign} means nothing for a SQLite database`,
+    remedy: "leave it out; a SQLite database is copied as one file",
+  });
+}
+
+async function readDatabase(job: Job): Promise<Reading> {
+  const { examined, limits, request } = job;
+  const { freeBytes } = await roomAt(examined.path);
+  const growth = limits.walGrowthBytes ?? freeBytes / 4;
+  return whileWalIsSmall(examined.path, growth, request.signal, async (signal) => {
+    request.report({ note: "hold the file still" });
+    const startedAt = performance.now();
+    const held = await hold({ examined, copyTo: job.copyTo, limits, signal });
+    try {
+      if (held.way !== "backup-api") await copyHeld(job, held, signal);
+      const wal = await walBytes(examined.path);
+      const heldMilliseconds = held.release();
+      const copySeconds = (performance.now() - startedAt) / 1000;
+      return { held, heldMilliseconds, copySeconds, walBytes: wal };
+    } finally {
+      held.release();
+    }
+  });
+}
+
+async function copyHeld(job: Job, held: HeldFile, signal: AbortSignal): Promise<void> {
+  const { examined, reader, copyTo, request } = job;
+  const { path } = examined;
+  const before = await identityOf(path);
+  assertWhole(path, Number(before.size), held);
+  request.report({ note: "copy the file", totalBytes: Number(before.size) });
+  if (copyTo === undefined) await store(job, reader.stream(path, signal));
+  else await reader.copy(path, copyTo, signal);
+  await assertUntouched(path, before);
+  if (copyTo !== undefined) assertWhole(path, (await stat(copyTo)).size, held);
+}
+
+/** A file may be longer than its pages (space taken in advance), never shorter. */
+function assertWhole(path: string, bytes: number, { facts }: HeldFile): void {
+  if (bytes >= facts.pageCount * facts.pageSize) return;
+  throw new LifeboatError({
+    code: "DATABASE_CORRUPT",
+    message: `${path} has ${bytes} bytes, too few for its ${facts.pageCount} pages of ${facts.pageSize}`,
+    remedy: "the file was cut: restore a backup beside it and compare (lifeboat restore --to DIR)",
+    details: { path, bytes, ...facts },
+  });
+}
+
+async function store(job: Job, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const { request, database, examined } = job;
+  const counted = async function* () {
+    let bytes = 0;
+    for await (const chunk of content) {
+      request.signal.throwIfAborted();
+      yield chunk;
+      bytes += chunk.length;
+      request.report({ bytes, totalBytes: examined.stat.size, note: "compress and store" });
+    }
+  };
+  await request.store(`${database.name}.db`, "database", counted());
+}
+
+async function describe(job: Job, reading: Reading): Promise<Snapshot> {
+  const { database, examined, copyTo } = job;
+  const { held, heldMilliseconds } = reading;
+  const details: SnapshotDetails = {
+    fileName: basename(database.path),
+    mode: `0${(examined.stat.mode & 0o777).toString(8).padStart(3, "0")}`,
+    owner: await ownerOf(examined.stat),
+    ...held.facts,
+    way: held.way,
+    heldMilliseconds: rounded(heldMilliseconds),
+    copySeconds: rounded(reading.copySeconds),
+    walBytes: reading.walBytes,
+  };
+  const streamed = copyTo === undefined;
+  return {
+    consistentAt: held.consistentAt,
+    details: { ...details },
+    findings: snapshotFindings(database.path, held.way, { heldMilliseconds, streamed }),
+  };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -1,0 +1,75 @@
+import { join } from "node:path";
+import {
+  type BackupReport,
+  backup,
+  type DatabaseFolder,
+  type Manifest,
+  type RecoveryTarget,
+  Repository,
+  RepositoryMemory,
+  type RestoreReport,
+  restore,
+} from "@lifeboat/core";
+import { type SqliteEngineInit, sqliteEngine } from "@lifeboat/sqlite";
+import { filesystemStorage } from "@lifeboat/storage";
+
+/** A repository on disk below `folder`, and an app with the one SQLite database `app` in it. */
+export class SqliteApp {
+  readonly folder: string;
+  readonly path: string;
+  readonly limits: SqliteEngineInit["limits"];
+
+  constructor(folder: string, path: string, limits: SqliteEngineInit["limits"] = {}) {
+    this.folder = folder;
+    this.path = path;
+    this.limits = limits;
+  }
+
+  get engine() {
+    const { path, limits } = this;
+    return sqliteEngine({ databases: [{ name: "app", path }], ...(limits ? { limits } : {}) });
+  }
+
+  async repository(): Promise<Repository> {
+    return Repository.open({
+      storage: filesystemStorage({ path: join(this.folder, "repository") }),
+      app: "product",
+      compression: { level: 1, logLevel: 1 },
+      memory: new RepositoryMemory(join(this.folder, "memory")),
+      mode: "write",
+    });
+  }
+
+  async backup(signal: AbortSignal = new AbortController().signal): Promise<BackupReport> {
+    const repository = await this.repository();
+    return backup({ repository, engine: this.engine, type: "full", options: {}, signal });
+  }
+
+  async manifests(): Promise<{ folder: DatabaseFolder; manifests: Manifest[] }> {
+    const repository = await this.repository();
+    const folder = repository.folder("sqlite", "app");
+    return { folder, manifests: (await repository.backups(folder)).manifests };
+  }
+
+  /** The manifest's details of the newest backup. */
+  async details(): Promise<Readonly<Record<string, unknown>>> {
+    return (await this.manifests()).manifests.at(-1)?.details ?? {};
+  }
+
+  async restore(
+    to: string,
+    options: { target?: RecoveryTarget; force?: boolean; signal?: AbortSignal } = {},
+  ): Promise<RestoreReport> {
+    return restore({
+      repository: await this.repository(),
+      engines: [sqliteEngine({ databases: [] })],
+      target: options.target ?? { kind: "latest" },
+      to,
+      tablespaceMapping: new Map(),
+      force: options.force ?? false,
+      replay: false,
+      fetchCommand: [],
+      signal: options.signal ?? new AbortController().signal,
+    });
+  }
+}
