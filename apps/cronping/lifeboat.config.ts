@@ -1,4 +1,5 @@
 import { defineConfig } from "lifeboat";
+import { schema } from "./src/schema.ts";
 
 const { CRONPING_SQLITE, CRONPING_POSTGRES_URL, CRONPING_POSTGRES_DATA, CRONPING_POSTGRES_BIN } =
   process.env;
@@ -16,8 +17,5 @@ export default defineConfig({
     },
   }),
   drill: { checks: () => import("./src/checks.ts") },
-  schema: {
-    sqlite: () => import("./src/schema/sqlite.ts"),
-    postgres: () => import("./src/schema/postgres.ts"),
-  },
+  schema,
 });

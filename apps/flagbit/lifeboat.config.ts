@@ -1,4 +1,5 @@
 import { defineConfig } from "lifeboat";
+import { schema } from "./src/schema.ts";
 
 const { FLAGBIT_SQLITE, FLAGBIT_POSTGRES_URL, FLAGBIT_POSTGRES_DATA, FLAGBIT_POSTGRES_BIN } =
   process.env;
@@ -16,8 +17,5 @@ export default defineConfig({
     },
   }),
   drill: { checks: () => import("./src/checks.ts") },
-  schema: {
-    sqlite: () => import("./src/schema/sqlite.ts"),
-    postgres: () => import("./src/schema/postgres.ts"),
-  },
+  schema,
 });

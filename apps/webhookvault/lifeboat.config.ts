@@ -1,4 +1,5 @@
 import { defineConfig } from "lifeboat";
+import { schema } from "./src/schema.ts";
 
 const {
   WEBHOOKVAULT_SQLITE,
@@ -20,8 +21,5 @@ export default defineConfig({
     },
   }),
   drill: { checks: () => import("./src/checks.ts") },
-  schema: {
-    sqlite: () => import("./src/schema/sqlite.ts"),
-    postgres: () => import("./src/schema/postgres.ts"),
-  },
+  schema,
 });

@@ -16,6 +16,7 @@ export async function seed(session: Session, random: Random, rows: number): Prom
     "UPDATE monitors SET n_pings = (SELECT count(*) FROM pings WHERE monitor_id = monitors.id)",
   );
   await hardCases(session);
+  await insert(session, "activity", { action: "seed", at: new Date(0).toISOString() });
 }
 
 async function addUser(session: Session, random: Random, user: number): Promise<number> {

@@ -1,4 +1,5 @@
 import {
+  epoch,
   insert,
   insertNumbered,
   number,
@@ -39,7 +40,7 @@ async function ping(session: Session, random: Random): Promise<void> {
   await insert(session, "pings", {
     monitor_id: monitor.id,
     n: monitor.pings + 1,
-    created_at: now,
+    created_at: epoch(session, "milliseconds", now),
     kind: failed ? "fail" : "success",
     method: random.pick(["GET", "POST", "HEAD"]),
     remote_addr: `10.0.${random.below(256)}.${random.below(256)}`,
@@ -51,7 +52,7 @@ async function ping(session: Session, random: Random): Promise<void> {
     "UPDATE monitors SET n_pings = n_pings + 1, last_ping = ?, last_duration_ms = ?, alert_after = ? WHERE id = ?",
     new Date(now).toISOString(),
     random.fraction() * 9_000,
-    Math.floor(now / 1_000) + monitor.patience,
+    epoch(session, "seconds", now + monitor.patience * 1_000),
     monitor.id,
   );
   if (monitor.status !== "up") await flip(session, monitor, "up");
@@ -66,7 +67,7 @@ async function miss(session: Session, random: Random): Promise<void> {
   await session.run(
     `INSERT INTO notifications (monitor_id, channel_id, created_at, error)
      SELECT monitor_id, channel_id, ?, ? FROM monitor_channels WHERE monitor_id = ?`,
-    Date.now(),
+    epoch(session, "milliseconds", Date.now()),
     random.chance(0.1) ? "connection refused" : "",
     monitor.id,
   );
@@ -140,7 +141,7 @@ async function flip(session: Session, monitor: Monitor, status: string): Promise
   await session.run("UPDATE monitors SET status = ? WHERE id = ?", status, monitor.id);
   await insert(session, "flips", {
     monitor_id: monitor.id,
-    created_at: Date.now(),
+    created_at: epoch(session, "milliseconds", Date.now()),
     old_status: monitor.status,
     new_status: status,
   });

@@ -19,6 +19,7 @@ export async function seed(session: Session, random: Random, rows: number): Prom
   }
   for (let row = 0; row < rows; row++) await addDocument(session, random, row);
   await hardCases(session);
+  await insert(session, "activity", { action: "seed", at: new Date(0).toISOString() });
 }
 
 async function addUser(session: Session, random: Random, user: number): Promise<void> {

@@ -3,7 +3,7 @@ export type { Acknowledged } from "./ledger.ts";
 export { openPostgres } from "./postgres-session.ts";
 export { runTraffic, type Traffic, type Transaction } from "./program.ts";
 export { Random, uuid } from "./random.ts";
-export { number, type Session } from "./session.ts";
+export { epoch, number, type Session } from "./session.ts";
 export { openSqlite } from "./sqlite-session.ts";
 export { insert, insertNumbered, replace, someKey, someNumber } from "./statements.ts";
 export type { Row, Value } from "./value.ts";

@@ -14,9 +14,19 @@ export type Traffic = (session: Session, random: Random) => Promise<Transaction>
 
 /**
  * A traffic program's whole life: opens the database, runs the product's transactions at the rate
- * asked for, prints a ledger line a commit, and ends between two of them on SIGTERM or SIGINT.
+ * asked for, prints a ledger line a commit, and ends between two of them on SIGTERM or SIGINT. What
+ * goes wrong (the database refuses writes after a cutover …) is said on stderr, with exit status 1.
  */
 export async function runTraffic(traffic: Traffic): Promise<void> {
+  try {
+    await write(traffic);
+  } catch (thrown) {
+    process.stderr.write(`traffic: ${thrown instanceof Error ? thrown.message : thrown}\n`);
+    process.exitCode = 1;
+  }
+}
+
+async function write(traffic: Traffic): Promise<void> {
   const options = trafficOptions(process.argv.slice(2));
   const session =
     "url" in options.target

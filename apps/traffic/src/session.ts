@@ -29,3 +29,13 @@ export async function number(
   if (row === undefined) throw new Error(`no row from: ${sql}`);
   return Number(Object.values(row)[0]);
 }
+
+/**
+ * An instant for a column that counts seconds or milliseconds since 1970 in SQLite, and that the move
+ * to Postgres makes a timestamptz.
+ */
+export function epoch(session: Session, unit: "seconds" | "milliseconds", at: number): Value {
+  const step = unit === "seconds" ? 1_000 : 1;
+  const count = Math.floor(at / step);
+  return session.engine === "sqlite" ? count : new Date(count * step).toISOString();
+}

@@ -3,11 +3,25 @@ import { insert, insertNumbered, type Session, uuid, type Value } from "@lifeboa
 /** What years of real use leave in such a database, and what careless copies lose. */
 export async function hardCases(session: Session): Promise<void> {
   await insert(session, "endpoints", { id: "hard-cases", user_id: 1, name: "it's \\N, \t and 😀" });
+  await bytesInText(session);
   await bodies(session);
   await queries(session);
   await sameTagTwice(session);
   await longNames(session);
   await deletedNewestUser(session);
+}
+
+/** Texts that are none: with a NUL, and of bytes that are no UTF-8. Users may answer with anything. */
+async function bytesInText(session: Session): Promise<void> {
+  for (const bytes of [Buffer.from("before\0after"), Buffer.of(0xc3, 0x28), Buffer.from("héllo")]) {
+    const id = `bytes-${bytes.toString("hex")}`;
+    await insert(session, "endpoints", { id, user_id: 1, name: "bytes" });
+    await session.run(
+      "UPDATE endpoints SET response_body = CAST(? AS TEXT) WHERE id = ?",
+      bytes,
+      id,
+    );
+  }
 }
 
 /** Empty is not NULL, and bytes are no text. */
@@ -38,8 +52,8 @@ async function longNames(session: Session): Promise<void> {
     attempt: 1,
     url: "",
     error: "",
-    upstream_response_time_with_tls_handshake_and_redirects_in_microseconds: 1_500,
-    upstream_response_time_with_tls_handshake_and_redirects_in_milliseconds: 1,
+    upstream_response_time_with_tls_handshake_and_redirects_counted_in_microseconds: 1_500,
+    upstream_response_time_with_tls_handshake_and_redirects_counted_in_milliseconds: 1,
   });
 }
 

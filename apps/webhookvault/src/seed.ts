@@ -23,6 +23,7 @@ export async function seed(session: Session, random: Random, rows: number): Prom
   }
   await addForwards(session);
   await hardCases(session);
+  await insert(session, "activity", { action: "seed", at: "1970-01-01 00:00:00" });
   await countUsage(session);
 }
 

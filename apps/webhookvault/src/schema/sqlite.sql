@@ -42,8 +42,8 @@ CREATE TABLE forwards (
   status INTEGER,
   duration_ms REAL,
   error TEXT,
-  upstream_response_time_with_tls_handshake_and_redirects_in_microseconds INTEGER,
-  upstream_response_time_with_tls_handshake_and_redirects_in_milliseconds INTEGER
+  upstream_response_time_with_tls_handshake_and_redirects_counted_in_microseconds INTEGER,
+  upstream_response_time_with_tls_handshake_and_redirects_counted_in_milliseconds INTEGER
 );
 CREATE INDEX forwards_failed ON forwards (request_id) WHERE error IS NOT NULL;
 

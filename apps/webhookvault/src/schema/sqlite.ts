@@ -70,10 +70,10 @@ export const forwards = sqliteTable(
     durationMs: real("duration_ms"),
     error: text(),
     upstreamMicroseconds: integer(
-      "upstream_response_time_with_tls_handshake_and_redirects_in_microseconds",
+      "upstream_response_time_with_tls_handshake_and_redirects_counted_in_microseconds",
     ),
     upstreamMilliseconds: integer(
-      "upstream_response_time_with_tls_handshake_and_redirects_in_milliseconds",
+      "upstream_response_time_with_tls_handshake_and_redirects_counted_in_milliseconds",
     ),
   },
   (forward) => [index("forwards_failed").on(forward.requestId).where(sql`error IS NOT NULL`)],
