@@ -70,6 +70,8 @@ export interface Configuration {
   readonly sqlite: readonly { readonly name: string; readonly path: string }[];
   readonly postgres: PostgresPlace | null;
   readonly compression: Compression;
+  /** The engines that have a live database. */
+  readonly engines: readonly EngineKind[];
   /** The engine that is live now. */
   readonly live: EngineKind;
   readonly checks: ConfiguredChecks;

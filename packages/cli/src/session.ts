@@ -7,7 +7,9 @@ import type {
   StepRunner,
   Storage,
 } from "@lifeboat/core";
+import { engineOf } from "./config/engine.ts";
 import type { ConfigurationSource } from "./config/load.ts";
+import { storageOf } from "./config/storage.ts";
 import type { Configuration } from "./configuration.ts";
 import type { GlobalOptions } from "./global-options.ts";
 import { stateDirectory } from "./state-directory.ts";
@@ -15,7 +17,7 @@ import { usage } from "./usage.ts";
 
 /** Where the backups of an app lie. */
 interface Place {
-  readonly path: string;
+  readonly repository: Configuration["repository"];
   readonly app: string;
   readonly compression?: Compression;
 }
@@ -68,46 +70,35 @@ export class Session {
 
   /** Opens the repository; `write` makes it where there is none. */
   async openRepository(mode: "read" | "write"): Promise<Repository> {
-    const { path, app, compression } = await this.#place();
+    const { repository, app, compression } = await this.#place();
     const [{ Repository, RepositoryMemory }, storage] = await Promise.all([
       import("@lifeboat/core"),
-      storageAt(path),
+      storageOf(repository),
     ]);
     const memory = new RepositoryMemory(stateDirectory());
     return Repository.open({ storage, app, memory, mode, ...(compression && { compression }) });
   }
 
   async storage(): Promise<Storage> {
-    return storageAt((await this.#place()).path);
+    return storageOf((await this.#place()).repository);
   }
 
   /** Both engines; without a configuration, or where it has no such database, able to read backups only. */
   async engines(): Promise<Engine[]> {
     const configuration = this.isByRepository ? undefined : await this.configuration();
-    const [{ sqliteEngine }, { postgresEngine }] = await Promise.all([
-      import("@lifeboat/sqlite"),
-      import("@lifeboat/postgres"),
-    ]);
-    const postgres = configuration?.postgres;
-    return [
-      sqliteEngine({ databases: configuration?.sqlite ?? [] }),
-      postgresEngine(postgres ? { connection: postgres } : {}),
-    ];
+    return Promise.all([engineOf("sqlite", configuration), engineOf("postgres", configuration)]);
   }
 
   /** The engine that `--engine` names, else the live one; it has a live database. */
   async liveEngine(): Promise<Engine> {
     const configuration = await this.configuration();
     const kind = this.global.engine ?? configuration.live;
-    const isConfigured =
-      kind === "sqlite" ? configuration.sqlite.length > 0 : configuration.postgres !== null;
-    if (!isConfigured)
+    if (!configuration.engines.includes(kind))
       throw usage(
         `--engine ${kind}: the configuration has no ${kind} database`,
         `add ${kind} to the configuration, or leave --engine out`,
       );
-    const engine = (await this.engines()).find((each) => each.kind === kind);
-    return engine as Engine;
+    return engineOf(kind, configuration);
   }
 
   /** The engine that is live now; null when only the repository is known. */
@@ -117,22 +108,18 @@ export class Session {
 
   /** The repository's path and the app, absolute, for commands that are run elsewhere. */
   async repositoryOptions(): Promise<string[]> {
-    const { path, app } = await this.#place();
-    return ["--repository", path, "--app", app];
+    const { repository, app } = await this.#place();
+    return ["--repository", repository.path, "--app", app];
   }
 
   async #place(): Promise<Place> {
     const { repository, app } = this.global;
-    if (repository === undefined) {
-      const configuration = await this.configuration();
-      const { path } = configuration.repository;
-      return { path, app: configuration.app, compression: configuration.compression };
-    }
+    if (repository === undefined) return this.configuration();
     if (this.global.config !== undefined)
       throw usage("--repository and --config exclude each other", "leave one of them out");
     if (app === undefined)
       throw usage("--repository needs --app", "add --app NAME: the app's folder in the repository");
-    return { path: resolve(repository), app };
+    return { repository: { type: "filesystem", path: resolve(repository) }, app };
   }
 
   async #load(): Promise<Configuration> {
@@ -142,9 +129,4 @@ export class Session {
     const { loadConfiguration } = await import("./config/load.ts");
     return loadConfiguration({ file: config, builtIn: this.#builtIn, program: this.program });
   }
-}
-
-async function storageAt(path: string): Promise<Storage> {
-  const { filesystemStorage } = await import("@lifeboat/storage");
-  return filesystemStorage({ path });
 }

@@ -1,5 +1,5 @@
 import { basename, extname, resolve } from "node:path";
-import { SAFE_NAME } from "@lifeboat/core";
+import { type EngineKind, SAFE_NAME } from "@lifeboat/core";
 import type { Configuration, LifeboatConfig, PostgresPlace } from "../configuration.ts";
 import { withEnvironment } from "./environment.ts";
 import { configurationInvalid, configurationNotAvailable, type Fault } from "./fault.ts";
@@ -30,6 +30,9 @@ export function resolveConfiguration(
   const sqlite = sqliteOf(checked, place);
   const { compression, drill } = checked;
   const level = compression?.level ?? DEFAULT_LEVEL;
+  const engines: EngineKind[] = [];
+  if (sqlite.length > 0) engines.push("sqlite");
+  if (checked.postgres) engines.push("postgres");
   return {
     file: place.file,
     app: checked.app,
@@ -37,7 +40,9 @@ export function resolveConfiguration(
     sqlite,
     postgres: checked.postgres ? postgresOf(checked.postgres, place.directory) : null,
     compression: { level, logLevel: compression?.wal ?? level },
-    live: sqlite.length > 0 ? "sqlite" : "postgres",
+    engines,
+    // Until a cutover is recorded, a product with both lives in SQLite.
+    live: engines[0] as EngineKind,
     checks: (drill?.checks ?? []) as Configuration["checks"],
     schema: (checked.schema ?? {}) as NonNullable<LifeboatConfig["schema"]>,
   };

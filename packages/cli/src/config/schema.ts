@@ -74,9 +74,12 @@ function checkWith<S extends v.GenericSchema>(
 ): Checked<v.InferOutput<S>> {
   const result = v.safeParse(schema, value);
   if (result.success) return { value: result.output };
-  return {
-    faults: result.issues.map((issue) => ({ path: pathOf(issue), message: messageOf(issue) })),
-  };
+  const faults = result.issues.map((issue) => ({ path: pathOf(issue), message: messageOf(issue) }));
+  return { faults: faults.filter(isFirstAtItsPath) };
+}
+
+function isFirstAtItsPath({ path }: Fault, index: number, all: readonly Fault[]): boolean {
+  return all.findIndex((fault) => fault.path === path) === index;
 }
 
 /** One of two shapes, chosen by a look at the value: the faults are then those of the shape that was meant. */
@@ -109,6 +112,7 @@ function messageOf(issue: v.BaseIssue<unknown>): string {
   if (issue.type === "strict_object" && issue.expected === "never") return "is an unknown key";
   if (issue.received === "undefined") return "is missing";
   if (issue.kind === "validation" || issue.type === "custom") return issue.message;
+  if (issue.type === "literal") return `must be ${issue.expected}`;
   return `must be ${wanted(issue)}, not ${kindOf(issue.input)}`;
 }
 
@@ -120,8 +124,6 @@ function wanted(issue: v.BaseIssue<unknown>): string {
       return "a number";
     case "array":
       return "a list";
-    case "literal":
-      return issue.expected ?? "another value";
     case "strict_object":
       return "an object";
     default:
