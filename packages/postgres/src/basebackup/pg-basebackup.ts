@@ -14,6 +14,7 @@ import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 
 const STALLED = /still waiting for all required WAL segments to be archived/;
 const MANIFEST = "backup_manifest";
+const REPORT_BYTES = 1 << 20;
 /** How long it may take to end when told to. */
 const GRACE_MS = 5_000;
 
@@ -84,11 +85,13 @@ async function* metered(
   { report }: BaseBackupRequest,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
+  let reported = 0;
   for await (const chunk of content) {
     bytes += chunk.length;
-    report({ bytes });
+    if (bytes - reported >= REPORT_BYTES) report({ bytes: (reported = bytes) });
     yield chunk;
   }
+  report({ bytes });
 }
 
 function positions(watch: TarWatch): Omit<BaseBackup, "manifest"> {

@@ -1,0 +1,102 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { EngineStatus, Finding } from "@lifeboat/core";
+import type pg from "pg";
+import { type ArchiverState, readArchiver } from "./archiver.ts";
+import { connect, type ServerConnection } from "./connection.ts";
+import { localDirectory } from "./local-directory.ts";
+import { findingOf } from "./preflight.ts";
+import { liveFindings } from "./preflight-live.ts";
+import { describeServer, type ServerFacts } from "./server-facts.ts";
+import { readSlots } from "./slots.ts";
+import { lsnOf } from "./wal/lsn.ts";
+import { parseWalFileName, segmentNumber, segmentStart } from "./wal/segment-name.ts";
+
+type ArchiveStatus = NonNullable<EngineStatus["archive"]>;
+
+/** How archiving and slots of the live server stand. What cannot be asked is an alert, never thrown. */
+export async function serverStatus(connection: ServerConnection): Promise<EngineStatus> {
+  try {
+    const client = await connect(connection);
+    try {
+      const server = await describeServer(client);
+      return {
+        archive: server.archiving ? await archiveStatus(client, server) : null,
+        slots: (await readSlots(client)).map((slot) => ({ ...slot })),
+        alerts: await alertsOf(client, server),
+      };
+    } finally {
+      await client.end();
+    }
+  } catch (thrown) {
+    return { archive: null, slots: [], alerts: [findingOf(thrown)] };
+  }
+}
+
+async function alertsOf(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
+  const worrying = ["archive-failing", "slot-inactive"];
+  return (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+}
+
+async function archiveStatus(client: pg.Client, server: ServerFacts): Promise<ArchiveStatus> {
+  const archiver = await readArchiver(client);
+  const waiting = await waitingSegments(client, server);
+  const oldest = waiting[0] ?? null;
+  return {
+    ok: !archiver.failing,
+    lagSeconds: lagSeconds(archiver, oldest, server),
+    lagBytes: await lagBytes(client, server, archiver),
+    lastSegment: archiver.lastArchivedWal,
+    oldestUnarchived: oldest,
+  };
+}
+
+/** With nothing waiting there is no lag, however long ago the last segment was archived. */
+function lagSeconds(
+  { lastArchivedTime }: ArchiverState,
+  oldest: string | null,
+  { clock }: ServerFacts,
+): number | null {
+  if (oldest === null) return 0;
+  if (lastArchivedTime === null) return null;
+  return Math.max(0, (clock.getTime() - lastArchivedTime.getTime()) / 1000);
+}
+
+/** WAL written since the end of the last segment that was archived. */
+async function lagBytes(
+  client: pg.Client,
+  { inRecovery, walSegmentBytes }: ServerFacts,
+  { lastArchivedWal }: ArchiverState,
+): Promise<number | null> {
+  const file = lastArchivedWal === null ? undefined : parseWalFileName(lastArchivedWal);
+  const number = file && "high" in file ? segmentNumber(file, walSegmentBytes) : undefined;
+  if (inRecovery || number === undefined) return null;
+  const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");
+  const written = lsnOf(rows[0]?.lsn ?? "0/0");
+  return Math.max(0, Number(written - segmentStart(number + 1n, walSegmentBytes)));
+}
+
+/** Segments marked ready for the archiver, oldest first; asked on disk where SQL may not. */
+async function waitingSegments(client: pg.Client, server: ServerFacts): Promise<string[]> {
+  const names = await listArchiveStatus(client, server);
+  return names
+    .filter((name) => name.endsWith(".ready"))
+    .map((name) => name.slice(0, -".ready".length))
+    .sort();
+}
+
+async function listArchiveStatus(client: pg.Client, server: ServerFacts): Promise<string[]> {
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      "select name from pg_ls_archive_statusdir()",
+    );
+    return rows.map(({ name }) => name);
+  } catch (thrown) {
+    const directory = await localDirectory(server);
+    // A role that may not look (it takes pg_monitor) on another host: then it is not known.
+    if (directory === undefined) return [];
+    return readdir(join(directory, "pg_wal", "archive_status")).catch(() => {
+      throw thrown;
+    });
+  }
+}
