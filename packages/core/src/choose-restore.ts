@@ -45,15 +45,31 @@ export async function chooseRestore(request: {
     candidates.push({ engine, folder, ...(await repository.backups(folder)) });
   }
   const chosen: ChosenRestore[] = [];
-  for (const { engine, folder, manifests, problems } of await narrow(candidates, target)) {
-    const damaged = (id: string) => problems.find(({ object }) => object.includes(`/${id}/`));
-    if (target.kind === "backup") assertReadable(damaged(target.id));
-    const plan = await engine.plan(folder, manifests, target, { timeline });
+  for (const candidate of await narrow(candidates, target)) {
+    const { engine, folder, problems } = candidate;
+    const plan = await planFor(candidate, target, timeline);
     if (target.kind !== "backup") assertReadable(newerDamaged(problems, plan.backups[0]));
     chosen.push({ engine, folder, plan });
   }
   if (chosen.length === 0) throw nothingThere(repository);
   return chosen as [ChosenRestore, ...ChosenRestore[]];
+}
+
+/** A target that cannot be had is explained by a damaged manifest, where there is one. */
+async function planFor(
+  { engine, folder, manifests, problems }: Candidate,
+  target: RecoveryTarget,
+  timeline: number | undefined,
+): Promise<RecoveryPlan> {
+  if (target.kind === "backup")
+    assertReadable(problems.find(({ object }) => object.includes(`/${target.id}/`)));
+  try {
+    return await engine.plan(folder, manifests, target, { timeline });
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError && thrown.kind === "not-found")
+      assertReadable(problems.at(-1));
+    throw thrown;
+  }
 }
 
 async function narrow(
@@ -99,6 +115,7 @@ async function holdersOf(
   // One engine alone may know more than its windows say, and explains better why not.
   const kinds = new Set(candidates.map(({ engine }) => engine.kind));
   if (candidates.length === 1 && kinds.size === 1) return candidates;
+  for (const { problems } of candidates) assertReadable(problems.at(-1));
   throw outsideEveryWindow(at, windows);
 }
 
