@@ -1,0 +1,205 @@
+import { constants, type FileHandle, mkdir, open } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
+import { type Extract, extract, type Header } from "tar-stream";
+import type { Account } from "./account.ts";
+import { archivePath, unsafe } from "./archive-path.ts";
+import { syncDirectories } from "./durable.ts";
+
+/** How many files are written before they are made durable together: their flushes overlap. */
+const BATCH_FILES = 64;
+const BATCH_BYTES = 64 * 2 ** 20;
+
+/** An entry of the archive: what it is, and its bytes. */
+type Entry = AsyncIterable<Uint8Array> & { readonly header: Header; resume(): unknown };
+
+/** New, and never through a link that somebody put there. */
+const NEW_FILE =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
+
+/**
+ * Unpacks the archives of a backup into one directory: regular files and directories, each once,
+ * nothing outside, no link made or followed. What it makes belongs to the account and is closed to
+ * others; the group may read where it could in the original (`initdb --allow-group-access`).
+ *
+ * While it works the directory holds only what it made itself, so a parent that it knows is no link.
+ */
+export class Unpacker {
+  readonly #into: string;
+  readonly #account: Account;
+  readonly #passOver: ReadonlySet<string>;
+  readonly #links: ReadonlySet<string>;
+  readonly #directories = new Set<string>([""]);
+  #groupReads = false;
+  #unsynced: FileHandle[] = [];
+  #unsyncedBytes = 0;
+
+  /**
+   * @param into an empty directory
+   * @param passOver paths whose content is not wanted
+   * @param links paths of symbolic links that an archive may name; they are not made
+   */
+  constructor(init: {
+    into: string;
+    account: Account;
+    passOver?: ReadonlySet<string>;
+    links?: ReadonlySet<string>;
+  }) {
+    this.#into = init.into;
+    this.#account = init.account;
+    this.#passOver = init.passOver ?? new Set();
+    this.#links = init.links ?? new Set();
+  }
+
+  /**
+   * Unpacks one archive; its files are durable when this resolves.
+   * @param object what to call it in messages
+   * @throws LifeboatError `ARCHIVE_UNSAFE`, `ARCHIVE_INVALID`; whatever `content` throws
+   */
+  async add(content: AsyncIterable<Uint8Array>, object: string): Promise<void> {
+    const source: { fault?: unknown } = {};
+    const tar = extract();
+    const feeding = feed(noting(content, source), tar);
+    try {
+      for await (const entry of tar) await this.#take(entry as Entry, object);
+      await this.#sync();
+    } catch (cause) {
+      tar.destroy();
+      await feeding;
+      // What the source has to say comes first: a broken archive is only its consequence.
+      if (source.fault !== undefined) throw source.fault;
+      throw cause instanceof LifeboatError ? cause : invalid(object, cause);
+    } finally {
+      await Promise.all(this.#unsynced.splice(0).map((file) => file.close()));
+    }
+  }
+
+  /** Makes the directories themselves durable, and gives the outermost one its mode. */
+  async finish(): Promise<void> {
+    const root = await open(this.#into, constants.O_RDONLY);
+    await root.chmod(this.#groupReads ? 0o750 : 0o700).finally(() => root.close());
+    await syncDirectories([...this.#directories].map((path) => join(this.#into, path)));
+  }
+
+  async #take(entry: Entry, object: string): Promise<void> {
+    const { header } = entry;
+    const path = archivePath(header.name, object);
+    if (header.type === "directory") await this.#makeDirectory(path, header, object);
+    else if (header.type === "file") await this.#makeFile(path, entry, object);
+    else if (header.type !== "symlink" || !this.#links.has(path))
+      throw unsafe(object, header.name, `is a ${header.type ?? "thing of unknown type"}`);
+    entry.resume();
+  }
+
+  async #makeFile(path: string, entry: Entry, object: string): Promise<void> {
+    if (path === "") throw unsafe(object, entry.header.name, "has no name");
+    if (this.#passOver.has(path)) return;
+    await this.#makeParents(path, object);
+    const mode = entry.header.mode & 0o040 ? 0o640 : 0o600;
+    const file = await open(join(this.#into, path), NEW_FILE, mode).catch((cause: unknown) => {
+      throw collision(cause, object, path);
+    });
+    this.#unsynced.push(file);
+    this.#unsyncedBytes += entry.header.size;
+    await file.writeFile(entry);
+    // Our umask may have taken the group's right away.
+    if (mode === 0o640) await file.chmod(mode);
+    if (this.#account.foreign) await file.chown(this.#account.uid, this.#account.gid);
+    if (this.#unsynced.length >= BATCH_FILES || this.#unsyncedBytes >= BATCH_BYTES)
+      await this.#sync();
+  }
+
+  async #makeParents(path: string, object: string): Promise<void> {
+    const parent = dirname(path) === "." ? "" : dirname(path);
+    if (!this.#directories.has(parent)) await this.#makeDirectory(parent, {}, object);
+  }
+
+  async #makeDirectory(path: string, header: Partial<Header>, object: string): Promise<void> {
+    const groupReads = ((header.mode ?? 0) & 0o050) === 0o050;
+    this.#groupReads ||= groupReads;
+    if (this.#directories.has(path)) return;
+    await this.#makeParents(path, object);
+    const made = join(this.#into, path);
+    await mkdir(made, { mode: 0o700 }).catch((cause: unknown) => {
+      throw collision(cause, object, path);
+    });
+    const directory = await open(made, constants.O_RDONLY);
+    try {
+      if (groupReads) await directory.chmod(0o750);
+      if (this.#account.foreign) await directory.chown(this.#account.uid, this.#account.gid);
+    } finally {
+      await directory.close();
+    }
+    this.#directories.add(path);
+  }
+
+  async #sync(): Promise<void> {
+    await Promise.all(this.#unsynced.map((file) => file.sync()));
+    await Promise.all(this.#unsynced.splice(0).map((file) => file.close()));
+    this.#unsyncedBytes = 0;
+  }
+}
+
+/** Hands the bytes over as fast as they are taken. Never rejects: what fails, fails in the archive. */
+async function feed(content: AsyncIterable<Uint8Array>, tar: Extract): Promise<void> {
+  try {
+    for await (const chunk of content) {
+      if (tar.destroyed) return;
+      if (!tar.write(chunk)) await drained(tar);
+    }
+    tar.end(null);
+  } catch (cause) {
+    tar.destroy(cause instanceof Error ? cause : new Error(reasonOf(cause)));
+  }
+}
+
+async function* noting(
+  content: AsyncIterable<Uint8Array>,
+  source: { fault?: unknown },
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* content;
+  } catch (cause) {
+    source.fault = cause;
+    throw cause;
+  }
+}
+
+function drained(tar: Extract): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  tar.once("drain", resolve);
+  tar.once("close", resolve);
+  return promise.finally(() => {
+    tar.off("drain", resolve);
+    tar.off("close", resolve);
+  });
+}
+
+/** The name is taken: by an entry before it, or by something that appeared while we worked. */
+function collision(cause: unknown, object: string, path: string): unknown {
+  return isSystemError(cause, "EEXIST") || isSystemError(cause, "ELOOP")
+    ? unsafe(object, path, "is there already")
+    : cause;
+}
+
+function invalid(object: string, cause: unknown): unknown {
+  // A fault of the target (a full disk, a missing right) is none of the archive's.
+  if (cause instanceof Error && "syscall" in cause) return targetFailed(object, cause);
+  return new LifeboatError({
+    code: "ARCHIVE_INVALID",
+    message: `${object} is no whole tar archive: ${reasonOf(cause)}`,
+    remedy: "restore another backup (lifeboat list); lifeboat verify finds all that is damaged",
+    details: { object },
+    cause,
+  });
+}
+
+function targetFailed(object: string, cause: Error): LifeboatError {
+  return new LifeboatError({
+    code: "TARGET_UNWRITABLE",
+    message: `${object} could not be unpacked: ${cause.message}`,
+    remedy: "make room or give the right to write there, and run it again; nothing was left behind",
+    details: { object },
+    cause,
+  });
+}
