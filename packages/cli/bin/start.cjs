@@ -30,6 +30,7 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
     return;
   }
   process.on("uncaughtException", crash);
+  process.stdout.on("error", readerLeft);
   try {
     require(entryOf(packageDirectory, sourceEntry, bundleEntry))
       .run(process.argv)
@@ -84,6 +85,11 @@ function leave(status) {
       process.exit(status);
     });
   });
+}
+
+/** `lifeboat list | head -1`: what nobody reads any more need not be written. */
+function readerLeft(failure) {
+  if (failure.code !== "EPIPE") throw failure;
 }
 
 function refuse(message) {

@@ -1,4 +1,5 @@
 import type { Session } from "./session.ts";
+import { shellWord } from "./shell-word.ts";
 
 /**
  * What a restored Postgres runs to fetch one WAL segment, before its name and destination. It names
@@ -13,9 +14,4 @@ export async function archiveCommandSetting(session: Session): Promise<string> {
   const words = [...session.ownCommand, "wal", "push", ...(await session.repositoryOptions())];
   const command = `${words.map(shellWord).join(" ").replaceAll("%", "%%")} "%p"`;
   return `archive_command = '${command.replaceAll("'", "''")}'`;
-}
-
-/** A word that a shell takes as it stands. */
-export function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -12,6 +12,7 @@ import type { ConfigurationSource } from "./config/load.ts";
 import { storageOf } from "./config/storage.ts";
 import type { Configuration } from "./configuration.ts";
 import type { GlobalOptions } from "./global-options.ts";
+import { shellWord } from "./shell-word.ts";
 import { stateDirectory } from "./state-directory.ts";
 import { usage } from "./usage.ts";
 
@@ -55,6 +56,15 @@ export class Session {
   /** Whether `--repository` stands in place of a configuration. */
   get isByRepository(): boolean {
     return this.global.repository !== undefined;
+  }
+
+  /** This command with the same configuration or repository, for a line to copy. */
+  get commandLine(): string {
+    const { config, repository, app } = this.global;
+    const given = Object.entries({ config, repository, app }).flatMap(([name, value]) =>
+      value === undefined ? [] : [`--${name}`, shellWord(value)],
+    );
+    return [this.program, ...given].join(" ");
   }
 
   /** @throws LifeboatError kind `usage`, also when `--repository` stands in its place */

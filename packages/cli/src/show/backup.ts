@@ -4,7 +4,7 @@ import { facts, table } from "./table.ts";
 import { duration, size } from "./units.ts";
 
 /** What a backup holds, and how to restore it. */
-export function showBackup(report: BackupReport, program: string): string {
+export function showBackup(report: BackupReport, commandLine: string): string {
   const seconds = (Date.parse(report.finishedAt) - Date.parse(report.startedAt)) / 1000;
   const summary = facts([
     ["backup", report.id],
@@ -12,7 +12,7 @@ export function showBackup(report: BackupReport, program: string): string {
     ["holds the state of", report.consistentAt],
     ["size", `${size(report.sourceBytes)}, stored as ${size(report.storedBytes)}`],
     ["took", duration(seconds)],
-    ["restore it with", `${program} restore --backup ${report.id} --to DIRECTORY`],
+    ["restore it with", `${commandLine} restore --backup ${report.id} --to DIRECTORY`],
   ]);
   return `${summary}${eachDatabase(report)}${alsoFindings(report.findings)}`;
 }

@@ -4,9 +4,9 @@ import { table } from "./table.ts";
 import { size } from "./units.ts";
 
 /** Backups, oldest first, then the spans in which every instant can be restored. Instants are UTC. */
-export function showList(report: BackupList, program: string): string {
+export function showList(report: BackupList, commandLine: string): string {
   if (report.backups.length === 0 && report.problems.length === 0)
-    return `no backup of ${report.app} yet: ${program} backup\n`;
+    return `no backup of ${report.app} yet: ${commandLine} backup\n`;
   return [backupsOf(report), windowsOf(report), showProblems(report.problems)]
     .filter((part) => part !== "")
     .join("\n");

@@ -4,7 +4,7 @@ import { facts } from "./table.ts";
 import { ago, duration, size } from "./units.ts";
 
 /** How an app stands: what could be restored now, and what wants attention. */
-export function showStatus(status: Status, program: string): string {
+export function showStatus(status: Status, commandLine: string): string {
   const { lastBackup, lastDrill } = status;
   const summary = facts([
     ["app", status.live === null ? status.app : `${status.app}, live on ${status.live}`],
@@ -12,13 +12,13 @@ export function showStatus(status: Status, program: string): string {
       "last backup",
       lastBackup
         ? `${lastBackup.id}, ${ago(lastBackup.finishedAt)} (${lastBackup.engine}, ${size(lastBackup.storedBytes)})`
-        : `none: ${program} backup`,
+        : `none: ${commandLine} backup`,
     ],
     [
       "last drill",
       lastDrill
         ? `${lastDrill.ok ? "passed" : "FAILED"} ${ago(lastDrill.finishedAt)}, recovery took ${duration(lastDrill.seconds.total)}`
-        : `none: ${program} drill`,
+        : `none: ${commandLine} drill`,
     ],
     ...status.windows.map(
       ({ engine, from, to }) =>

@@ -52,7 +52,7 @@ export const backupVerb: Verb = {
     });
     return {
       document: report,
-      show: async () => (await import("../show/backup.ts")).showBackup(report, session.program),
+      show: async () => (await import("../show/backup.ts")).showBackup(report, session.commandLine),
     };
   },
 };

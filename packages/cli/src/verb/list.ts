@@ -16,7 +16,7 @@ export const listVerb: Verb = {
     const report = await list({ repository, engines, engine, live: await session.live() });
     return {
       document: report,
-      show: async () => (await import("../show/list.ts")).showList(report, session.program),
+      show: async () => (await import("../show/list.ts")).showList(report, session.commandLine),
     };
   },
 };

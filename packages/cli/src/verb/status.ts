@@ -16,7 +16,7 @@ export const statusVerb: Verb = {
     return {
       status: options.check === true && report.alerts.length > 0 ? 1 : 0,
       document: report,
-      show: async () => (await import("../show/status.ts")).showStatus(report, session.program),
+      show: async () => (await import("../show/status.ts")).showStatus(report, session.commandLine),
     };
   },
 };

@@ -1,0 +1,106 @@
+import Database from "better-sqlite3";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BIN, Place } from "./command.ts";
+
+let place: Place;
+
+beforeAll(async () => {
+  place = await Place.make();
+  const database = new Database(place.at("app.db"));
+  database.exec("create table orders (id integer primary key, note text)");
+  database.close();
+  await place.write("lifeboat.config.json", {
+    app: "shop",
+    repository: { type: "filesystem", path: "repository" },
+    sqlite: { path: "app.db" },
+  });
+  await place.run(["backup", "--quiet"]);
+});
+
+afterAll(() => place[Symbol.asyncDispose]());
+
+const VERBS: [string, string[]][] = [
+  ["backup", ["backup"]],
+  ["list", ["list"]],
+  ["verify", ["verify"]],
+  ["drill", ["drill"]],
+  ["doctor", ["doctor"]],
+  ["status", ["status"]],
+];
+
+describe("with --json, stdout is one document with at least what the contract says:", () => {
+  test.each([
+    [
+      "backup",
+      [
+        "id",
+        "app",
+        "engine",
+        "type",
+        "parent",
+        "startedAt",
+        "finishedAt",
+        "sourceBytes",
+        "storedBytes",
+        "consistentAt",
+      ],
+    ],
+    ["list", ["app", "live", "backups", "windows"]],
+    ["verify", ["ok", "objects", "bytes", "problems"]],
+    ["drill", ["ok", "id", "engine", "backup", "recoveredTo", "seconds", "checks"]],
+    ["doctor", ["ok", "findings"]],
+    ["status", ["app", "live", "lastBackup", "lastDrill", "archive", "slots", "windows", "alerts"]],
+    [
+      "restore",
+      ["engine", "backup", "path", "target", "willRecoverTo", "recoveredTo", "bytes", "seconds"],
+    ],
+  ])("%s", async (verb, members) => {
+    const words = verb === "restore" ? [verb, "--to", "json-copy"] : [verb];
+    const { stdout } = await place.run([...words, "--json"]);
+    expect(Object.keys(JSON.parse(stdout))).toEqual(expect.arrayContaining(members));
+  });
+});
+
+describe("without --json, the result is for people and progress goes to stderr:", () => {
+  test.each(VERBS)("%s", async (_, words) => {
+    const { stdout } = await place.run(words);
+    expect(stdout).not.toBe("");
+    expect(stdout).not.toContain(" …");
+    expect(() => JSON.parse(stdout)).toThrow();
+  });
+});
+
+test("progress without a terminal is plain lines", async () => {
+  const { stderr } = await place.run(["backup"]);
+  expect(stderr).toMatch(/^back up app …$/m);
+  expect(stderr).toMatch(/^back up app: done in /m);
+  expect(stderr).not.toContain("\u001b");
+});
+
+test("--quiet leaves stderr empty", async () => {
+  expect((await place.run(["backup", "--quiet"])).stderr).toBe("");
+});
+
+test("an error without --json says what to do, on stderr only", async () => {
+  const ran = await place.run(["restore", "--to", "x", "--backup", "20200101T000000.000Z-full"]);
+  expect(ran.stdout).toBe("");
+  expect(ran.stderr).toContain("20200101T000000.000Z-full");
+  expect(ran.stderr).toContain("what to do: ");
+});
+
+test("--verbose adds the stack", async () => {
+  const words = ["list", "--repository", "nowhere", "--app", "shop"];
+  expect((await place.run(words)).stderr).not.toContain("    at ");
+  expect((await place.run([...words, "--verbose"])).stderr).toContain("    at ");
+});
+
+test("a reader that goes away early is no error", async () => {
+  const { exitCode, stderr } = await execa({
+    shell: "/bin/bash",
+    cwd: place.path,
+    env: place.environment,
+    reject: false,
+  })`${process.execPath} ${BIN} list --json | true; exit \${PIPESTATUS[0]}`;
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+});
