@@ -22,7 +22,7 @@ export async function* compress(
   content: AsyncIterable<Uint8Array>,
   level: number,
 ): AsyncGenerator<Uint8Array> {
-  const blocks = blocksOf(content, FRAME_BYTES);
+  const blocks = blocksOf(content, FRAME_BYTES, () => pool?.spare() ?? new Uint8Array(FRAME_BYTES));
   const first = await blocks.next();
   const second = first.done ? first : await blocks.next();
   // What fits into one frame is not worth waking another thread: WAL pushes start and end by the hundred.
@@ -30,7 +30,7 @@ export async function* compress(
     yield compressFrame(first.done ? new Uint8Array() : first.value, level);
     return;
   }
-  pool ??= new CompressorPool(Math.min(availableParallelism(), 4));
+  pool ??= new CompressorPool(Math.min(availableParallelism(), 4), FRAME_BYTES);
   const ahead = pool.size * 2;
   const pending: Promise<Uint8Array>[] = [];
   const submit = (block: Uint8Array<ArrayBuffer>) => {

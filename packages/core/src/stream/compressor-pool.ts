@@ -13,10 +13,14 @@ interface Waiting {
  */
 export class CompressorPool {
   readonly size: number;
+  readonly #blockBytes: number;
+  /** Blocks that came back: fresh memory for each would cost more than compressing at level 1. */
+  readonly #spares: Uint8Array<ArrayBuffer>[] = [];
   readonly #workers: { worker: Worker; waiting: Waiting[] }[] = [];
 
-  constructor(size: number) {
+  constructor(size: number, blockBytes: number) {
     this.size = size;
+    this.#blockBytes = blockBytes;
   }
 
   /** Takes over the block's memory: the caller may not use it afterwards. */
@@ -30,6 +34,16 @@ export class CompressorPool {
     });
   }
 
+  /** The memory of a block that is compressed, if there is one. */
+  spare(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#spares.pop();
+  }
+
+  #keep(block: Uint8Array<ArrayBuffer>): void {
+    const full = block.byteLength === this.#blockBytes;
+    if (full && this.#spares.length < this.size * 2) this.#spares.push(block);
+  }
+
   #leastBusy() {
     if (this.#workers.length < this.size) return this.#start();
     return this.#workers.reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a));
@@ -41,6 +55,7 @@ export class CompressorPool {
     worker.on("message", (reply: CompressReply) => {
       const waiting = seat.waiting.shift();
       if (seat.waiting.length === 0) worker.unref();
+      this.#keep(reply.block);
       if ("frame" in reply) waiting?.resolve(reply.frame);
       else waiting?.reject(new Error(`zstd: ${reply.failure}`));
     });
