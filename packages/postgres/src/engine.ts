@@ -1,0 +1,50 @@
+import { type Engine, LifeboatError } from "@lifeboat/core";
+import { type ServerConnection, withClient } from "./connection.ts";
+import { inspectServer } from "./inspect.ts";
+import { planRecovery } from "./log-plan.ts";
+import { verifyWal } from "./log-verify.ts";
+import { recoveryWindows } from "./log-windows.ts";
+import { restorePostgres } from "./restore.ts";
+import { revivePostgres } from "./revive.ts";
+import { describeServer } from "./server-facts.ts";
+import { takeSnapshot } from "./snapshot.ts";
+import { serverStatus } from "./status.ts";
+
+export interface PostgresEngineInit {
+  /** The live server; without it the engine serves what needs only the repository. */
+  readonly connection?: ServerConnection;
+  /** The folder of the programs that restored copies are run with; found when left out. */
+  readonly binDirectory?: string;
+}
+
+/** Postgres behind core's seam: one cluster, all its databases. */
+export function postgresEngine(init: PostgresEngineInit): Engine {
+  const binDirectory = init.binDirectory ?? init.connection?.binDirectory;
+  const live = () => {
+    if (init.connection) return init.connection;
+    throw notConfigured();
+  };
+  return {
+    kind: "postgres",
+    databases: async () =>
+      withClient(live(), async (client) => [(await describeServer(client)).systemIdentifier]),
+    inspect: async () => inspectServer(live()),
+    snapshot: async (request) => takeSnapshot(live(), request),
+    status: async () => serverStatus(live()),
+    windows: recoveryWindows,
+    plan: (folder, backups, target, { timeline }) =>
+      planRecovery({ folder, backups, timeline }, target),
+    restore: (request) => restorePostgres(request),
+    revive: (request) => revivePostgres(request, { binDirectory }),
+    verifyLog: verifyWal,
+  };
+}
+
+function notConfigured(): LifeboatError {
+  return new LifeboatError({
+    code: "ENGINE_NOT_CONFIGURED",
+    kind: "usage",
+    message: "no live Postgres server is configured",
+    remedy: "name it in the configuration: postgres.url",
+  });
+}

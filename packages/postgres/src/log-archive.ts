@@ -1,0 +1,102 @@
+import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
+import type { SegmentRef } from "./wal/archived-segment.ts";
+import type { Lsn } from "./wal/lsn.ts";
+import {
+  historyName,
+  logName,
+  parseWalFileName,
+  segmentAt,
+  segmentNumber,
+} from "./wal/segment-name.ts";
+import { parseTimelineHistory, type TimelineStep } from "./wal/timeline-history.ts";
+
+/** The WAL of a repository, by what lies there; nothing of it has been read but the histories. */
+export interface LogArchive {
+  readonly folder: DatabaseFolder;
+  readonly segmentBytes: number;
+  /** Whole segments by timeline: their numbers, and when each was stored. */
+  readonly segments: ReadonlyMap<number, ReadonlyMap<bigint, Date>>;
+  /** Where each timeline comes from, oldest parent first. */
+  readonly histories: ReadonlyMap<number, readonly TimelineStep[]>;
+}
+
+export async function readLogArchive(
+  folder: DatabaseFolder,
+  segmentBytes: number,
+): Promise<LogArchive> {
+  const segments = new Map<number, Map<bigint, Date>>();
+  const histories = new Map<number, readonly TimelineStep[]>();
+  for await (const { name, stored } of folder.listLog()) {
+    const file = parseWalFileName(name.slice(name.indexOf("/") + 1));
+    if (file?.kind === "history") {
+      const steps = await readHistory(folder, file.timeline);
+      if (steps) histories.set(file.timeline, steps);
+    } else if (file?.kind === "segment") {
+      const number = segmentNumber(file, segmentBytes);
+      const own = segments.get(file.timeline) ?? new Map<bigint, Date>();
+      if (number !== undefined) segments.set(file.timeline, own.set(number, stored.storedAt));
+    }
+  }
+  return { folder, segmentBytes, segments, histories };
+}
+
+/** A history that is damaged cannot be followed by a server either; `verify` names it. */
+async function readHistory(
+  folder: DatabaseFolder,
+  timeline: number,
+): Promise<TimelineStep[] | undefined> {
+  const name = logName(historyName(timeline));
+  try {
+    const content = Buffer.concat(await Array.fromAsync(folder.readLog(name)));
+    return parseTimelineHistory(content.toString(), timeline, folder.logPath(name));
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError && isDamage(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+/** Whether an error says that an object itself is at fault, and not the way to it. */
+export function isDamage({ code }: LifeboatError): boolean {
+  return ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "WAL_INVALID", "WAL_FOREIGN"].includes(code);
+}
+
+/** The way that replay takes to a timeline: through its ancestors, each up to where the next left it. */
+export class TimelinePath {
+  readonly timeline: number;
+  readonly #steps: readonly TimelineStep[];
+  readonly #segmentBytes: number;
+
+  constructor(archive: LogArchive, timeline: number) {
+    this.timeline = timeline;
+    this.#steps = archive.histories.get(timeline) ?? [];
+    this.#segmentBytes = archive.segmentBytes;
+  }
+
+  /** Whether a state reached at `lsn` on `timeline` lies on this way. */
+  passes(timeline: number, lsn: Lsn): boolean {
+    if (timeline === this.timeline) return true;
+    const step = this.#steps.find((each) => each.timeline === timeline);
+    return step !== undefined && lsn <= step.switchPoint;
+  }
+
+  /** The segment with this number. The one in which a timeline was left is read from the newer one, which holds both. */
+  segment(number: bigint): SegmentRef {
+    const step = this.#steps.find(
+      ({ switchPoint }) => number < segmentAt(switchPoint, this.#segmentBytes),
+    );
+    return { timeline: step?.timeline ?? this.timeline, number };
+  }
+}
+
+/** When a segment was stored, or undefined if it is not there. */
+export function storedAt(archive: LogArchive, { timeline, number }: SegmentRef): Date | undefined {
+  return archive.segments.get(timeline)?.get(number);
+}
+
+/** The newest whole segment of a timeline; undefined when it has none. */
+export function newestSegment(archive: LogArchive, timeline: number): bigint | undefined {
+  let newest: bigint | undefined;
+  for (const number of archive.segments.get(timeline)?.keys() ?? [])
+    if (newest === undefined || number > newest) newest = number;
+  return newest;
+}

@@ -1,0 +1,85 @@
+import { LifeboatError } from "@lifeboat/core";
+import { isDamage, type LogArchive, type TimelinePath } from "./log-archive.ts";
+import { scanSegments, type WalScan } from "./wal/archived-segment.ts";
+import type { Lsn } from "./wal/lsn.ts";
+import type { WalMark } from "./wal/mark.ts";
+
+/** How far replay gets at the end of a run of segments. */
+export interface LogEnd {
+  /** The number of the last segment that can be replayed. */
+  readonly segment: bigint;
+  /** Where the last whole record begins. */
+  readonly lastRecord: Lsn;
+  /** The latest instant that any record of the last segments tells, in microseconds since 1970. */
+  readonly evidence: number | undefined;
+}
+
+/**
+ * Reads the end of a run: only the last segment, and those before it while it tells no time. One
+ * that is damaged ends the run before itself, as it would end a recovery.
+ * @param first the run's first segment; nothing before it is read
+ */
+export async function readLogEnd(
+  archive: LogArchive,
+  path: TimelinePath,
+  first: bigint,
+  last: bigint,
+): Promise<LogEnd | undefined> {
+  let segment = last;
+  let lastRecord: Lsn | undefined;
+  for (let number = last; number >= first; number--) {
+    const scan = await scan1(archive, path, number, segment);
+    if (!scan) {
+      segment = number - 1n;
+      lastRecord = undefined;
+      continue;
+    }
+    lastRecord ??= scan.lastRecord;
+    const evidence = latest(scan.marks, () => true);
+    if (lastRecord !== undefined && evidence !== undefined)
+      return { segment, lastRecord, evidence };
+  }
+  return lastRecord === undefined ? undefined : { segment, lastRecord, evidence: undefined };
+}
+
+/**
+ * The time of the last commit or abort of a run, in microseconds since 1970: past it, a server finds
+ * nothing that tells it to stop. Reads backwards until it has one.
+ */
+export async function lastTransaction(
+  archive: LogArchive,
+  path: TimelinePath,
+  first: bigint,
+  last: bigint,
+): Promise<number | undefined> {
+  for (let number = last; number >= first; number--) {
+    const scan = await scan1(archive, path, number, last);
+    const found = scan && latest(scan.marks, ({ kind }) => kind === "commit" || kind === "abort");
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The records that begin in one segment; the one that leaves it is followed into the next. */
+async function scan1(
+  archive: LogArchive,
+  path: TimelinePath,
+  number: bigint,
+  last: bigint,
+): Promise<WalScan | undefined> {
+  const { folder, segmentBytes } = archive;
+  const more = number < last ? [path.segment(number + 1n)] : [];
+  try {
+    return await scanSegments(folder, [path.segment(number), ...more], segmentBytes);
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError && isDamage(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+function latest(marks: readonly WalMark[], counts: (mark: WalMark) => boolean): number | undefined {
+  let micros: number | undefined;
+  for (const mark of marks)
+    if ("micros" in mark && counts(mark)) micros = Math.max(micros ?? 0, mark.micros);
+  return micros;
+}

@@ -1,0 +1,138 @@
+import {
+  type DatabaseFolder,
+  LifeboatError,
+  type LogCheck,
+  type Manifest,
+  type Problem,
+} from "@lifeboat/core";
+import {
+  type LogArchive,
+  newestSegment,
+  readLogArchive,
+  storedAt,
+  TimelinePath,
+} from "./log-archive.ts";
+import { type Base, baseOf, timelinesOf } from "./log-chains.ts";
+import { checkedSegment } from "./wal/archived-segment.ts";
+import { formatLsn } from "./wal/lsn.ts";
+import { RecordScanner } from "./wal/record-scanner.ts";
+import {
+  historyName,
+  logName,
+  parseWalFileName,
+  segmentName,
+} from "./wal/segment-name.ts";
+import { parseTimelineHistory } from "./wal/timeline-history.ts";
+
+interface Check {
+  readonly folder: DatabaseFolder;
+  readonly deep: boolean;
+  readonly problems: Problem[];
+}
+
+/**
+ * Reads every object of the log and names what is damaged, foreign or missing. Segments that no
+ * backup needs are no fault. With `deep` the records of each segment are followed as well.
+ */
+export async function verifyWal(
+  folder: DatabaseFolder,
+  backups: readonly Manifest[],
+  { deep, signal }: { readonly deep: boolean; readonly signal: AbortSignal },
+): Promise<LogCheck> {
+  const check: Check = { folder, deep, problems: [] };
+  let objects = 0;
+  let bytes = 0;
+  for await (const { name, stored } of folder.listLog()) {
+    signal.throwIfAborted();
+    objects++;
+    bytes += stored.bytes;
+    await verifyObject(check, name);
+  }
+  await verifyNoGaps(check, backups);
+  return { objects, bytes, problems: check.problems };
+}
+
+async function verifyObject(check: Check, name: string): Promise<void> {
+  const object = check.folder.logPath(name);
+  try {
+    await readObject(check, name, object);
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    check.problems.push({ object, code: thrown.code, message: thrown.message });
+  }
+}
+
+async function readObject({ folder, deep }: Check, name: string, object: string): Promise<void> {
+  const base = name.slice(name.indexOf("/") + 1);
+  const file = parseWalFileName(base);
+  if (!file || name !== logName(base)) throw strange(object);
+  if (file.kind === "segment" || file.kind === "partial") {
+    const follow = deep && file.kind === "segment";
+    await readWhole(checkedSegment(folder, base), follow ? object : undefined);
+    return;
+  }
+  const content = Buffer.concat(await Array.fromAsync(folder.readLog(name)));
+  if (file.kind === "history") parseTimelineHistory(content.toString(), file.timeline, object);
+}
+
+/** Reads a segment to its end, which checks it; and follows its records when it is named. */
+async function readWhole(content: AsyncIterable<Uint8Array>, object?: string): Promise<void> {
+  let scanner: RecordScanner | undefined;
+  for await (const chunk of content) {
+    if (object === undefined) continue;
+    scanner ??= scannerFor(chunk);
+    scanner.push(chunk);
+  }
+  if (scanner?.broken)
+    throw new LifeboatError({
+      code: "WAL_INVALID",
+      message: `${object}: ${scanner.broken.why} at ${formatLsn(scanner.broken.at)}`,
+      remedy: "take a new backup: nothing can be recovered past this place",
+      details: { object },
+    });
+}
+
+/** Where the segment begins and how large it is stands in its first page, which has been checked. */
+function scannerFor(chunk: Uint8Array): RecordScanner {
+  const page = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return new RecordScanner({ start: page.readBigUInt64LE(8), segmentBytes: page.readUInt32LE(32) });
+}
+
+/** From each backup on, along each timeline it reaches, up to the last segment there is. */
+async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise<void> {
+  const bases = backups.map(baseOf);
+  const segmentBytes = bases.at(-1)?.details.walSegmentBytes;
+  if (segmentBytes === undefined) return;
+  const archive = await readLogArchive(check.folder, segmentBytes);
+  const missing = new Set<string>();
+  for (const timeline of timelinesOf(archive, bases)) {
+    const path = new TimelinePath(archive, timeline);
+    for (const base of bases)
+      if (path.passes(base.details.timeline, base.stop))
+        for (const name of holes(archive, path, base)) missing.add(name);
+    if (timeline > 1 && !archive.histories.has(timeline)) missing.add(historyName(timeline));
+  }
+  for (const name of missing)
+    check.problems.push({
+      object: check.folder.logPath(logName(name)),
+      code: "WAL_GAP",
+      message: `${check.folder.logPath(logName(name))} is missing: no recovery gets past it`,
+    });
+}
+
+function* holes(archive: LogArchive, path: TimelinePath, base: Base): Generator<string> {
+  const newest = newestSegment(archive, path.timeline) ?? base.lastSegment;
+  for (let number = base.firstSegment; number <= newest || number <= base.lastSegment; number++) {
+    const ref = path.segment(number);
+    if (!storedAt(archive, ref)) yield segmentName(ref.timeline, number, archive.segmentBytes);
+  }
+}
+
+function strange(object: string): LifeboatError {
+  return new LifeboatError({
+    code: "WAL_NAME_INVALID",
+    message: `${object} has no name that a server gives to a WAL file`,
+    remedy: "find out who put it there; it is of no use to any recovery",
+    details: { object },
+  });
+}
