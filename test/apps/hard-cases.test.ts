@@ -1,9 +1,9 @@
 import Database from "better-sqlite3";
 import { describe, expect, test } from "vitest";
-import { createProduct, products } from "./products.ts";
+import { createProduct, type Product, products } from "./products.ts";
 
 /** What each product's database must hold, as a statement that is true of it. */
-const CASES: Record<(typeof products)[number]["name"], Readonly<Record<string, string>>> = {
+const CASES: Record<Product["name"], Readonly<Record<string, string>>> = {
   cronping: {
     "an address is unique whatever its case":
       "SELECT count(*) = 1 FROM users WHERE email = 'PERSON1@EXAMPLE.COM'",

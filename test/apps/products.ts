@@ -8,14 +8,20 @@ import * as webhookvault from "@lifeboat/webhookvault";
 import Database from "better-sqlite3";
 import { onTestFinished } from "vitest";
 
-export const products = [
+export interface Product
+  extends Pick<typeof documint, "checks" | "createDatabase" | "trafficProgram"> {
+  readonly name: "cronping" | "documint" | "flagbit" | "webhookvault";
+  /** The table to which every transaction of the product adds a row. */
+  readonly ledger: string;
+  readonly schema: Readonly<Record<"sqlite" | "postgres", () => Promise<Record<string, unknown>>>>;
+}
+
+export const products: readonly Product[] = [
   { name: "cronping", ledger: "activity", ...cronping },
   { name: "documint", ledger: "activity", ...documint },
   { name: "flagbit", ledger: "audit_log", ...flagbit },
   { name: "webhookvault", ledger: "activity", ...webhookvault },
-] as const;
-
-export type Product = (typeof products)[number];
+];
 
 /** Makes the product's database in a folder that goes when the test ends; gives the file's path. */
 export async function createProduct(product: Product, rows = 200): Promise<string> {

@@ -36,7 +36,7 @@ describe.each(products)("traffic of $name", (product) => {
 
 test("traffic without a database says how it is used and fails", async () => {
   const [product] = products;
-  const traffic = spawn(process.execPath, [product.trafficProgram], { stdio: "pipe" });
+  const traffic = spawn(process.execPath, [product?.trafficProgram ?? ""], { stdio: "pipe" });
   let errors = "";
   traffic.stderr.on("data", (text) => {
     errors += text;
