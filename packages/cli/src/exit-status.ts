@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 import type { StopSignal } from "./stop-signal.ts";
 
 /** PostgreSQL reads any status up to 125 of a restore_command as the end of the archive. */

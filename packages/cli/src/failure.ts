@@ -1,4 +1,4 @@
-import { LifeboatError, reasonOf } from "@lifeboat/core";
+import { LifeboatError, reasonOf } from "@lifeboat/core/errors";
 import type { StopSignal } from "./stop-signal.ts";
 
 /** A failure as scripts read it. */

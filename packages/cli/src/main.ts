@@ -1,11 +1,11 @@
 import { realpathSync } from "node:fs";
+import { parseCommandLine, type VerbRequest } from "./command-line.ts";
 import type { ConfigurationSource } from "./config/load.ts";
 import { exitStatus } from "./exit-status.ts";
 import { failureDocument, failureText } from "./failure.ts";
 import type { GlobalOptions } from "./global-options.ts";
-import { parseCommandLine } from "./program.ts";
 import { stopSwitch } from "./stop-signal.ts";
-import type { Outcome, Verb, VerbInput } from "./verb.ts";
+import type { Outcome, Verb } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 
 export interface CommandInit {
@@ -30,7 +30,7 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
   const stop = stopSwitch();
   let verb: Verb | undefined;
   try {
-    const request = parseCommandLine(words, init.program, VERBS);
+    const request = await parseCommandLine(words, init.program, VERBS);
     if (request.kind === "text") return print(request.text);
     verb = request.verb;
     const ownCommand = [process.execPath, realpathSync(argv[1] ?? "")];
@@ -51,7 +51,7 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
 }
 
 async function perform(
-  request: { readonly verb: Verb; readonly input: VerbInput; readonly global: GlobalOptions },
+  request: VerbRequest,
   init: CommandInit & { readonly ownCommand: readonly string[]; readonly signal: AbortSignal },
 ): Promise<Outcome> {
   const { verb, input, global } = request;

@@ -1,27 +1,17 @@
-import { LifeboatError, notAvailable, VERSION } from "@lifeboat/core";
+import { LifeboatError, notAvailable } from "@lifeboat/core/errors";
+import { VERSION } from "@lifeboat/core/version";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { Request } from "./command-line.ts";
 import { GLOBAL_OPTIONS, type GlobalOptions } from "./global-options.ts";
 import { usage } from "./usage.ts";
 import { NOT_BUILT, type NotBuiltVerb } from "./verb/not-built.ts";
 import type { Verb, VerbInput, VerbOption } from "./verb.ts";
 
-/** What a command line asks for: a verb, or a text to print (help, version). */
-export type Request =
-  | { readonly kind: "text"; readonly text: string }
-  | {
-      readonly kind: "verb";
-      readonly verb: Verb;
-      readonly input: VerbInput;
-      readonly global: GlobalOptions;
-    };
-
 /**
- * Reads a command line.
- * @param words without Node and the script
- * @throws LifeboatError kind `usage`: `USAGE`, or `NOT_AVAILABLE` for what the contract names and this
- *   version does not do
+ * Reads a command line with commander: its help, and what it says about a fault.
+ * @throws LifeboatError kind `usage`
  */
-export function parseCommandLine(
+export function parseWithCommander(
   words: readonly string[],
   program: string,
   verbs: readonly Verb[],
@@ -44,7 +34,6 @@ export function parseCommandLine(
     throw usageOf(thrown, program);
   }
   if (!chosen) throw usage("no verb was given", `see ${program} --help`);
-  refuseNotBuilt(chosen.verb, chosen.input.options);
   return { kind: "verb", ...chosen, global: command.opts<GlobalOptions>() };
 }
 
@@ -134,17 +123,6 @@ function parsed(parse: (text: string) => unknown, text: string, option: Option):
   } catch (thrown) {
     if (thrown instanceof LifeboatError) throw thrown;
     throw new InvalidArgumentError(`${option.flags}: ${String(thrown)}`);
-  }
-}
-
-function refuseNotBuilt(verb: Verb, options: Readonly<Record<string, unknown>>) {
-  for (const option of verb.options) {
-    const made = new Option(option.flags);
-    const value = options[made.attributeName()];
-    if (value === undefined) continue;
-    if (option.notBuilt === true) throw notAvailable(`${verb.name} ${made.long}`);
-    if (option.notBuilt?.includes(String(value)))
-      throw notAvailable(`${verb.name} ${made.long} ${String(value)}`);
   }
 }
 

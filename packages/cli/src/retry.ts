@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 
 /** Pauses before the second, third and fourth try: long enough for a mount or a network to come back. */
 const PAUSES_MS = [500, 1500, 3000];

@@ -13,7 +13,6 @@ import { storageOf } from "./config/storage.ts";
 import type { Configuration } from "./configuration.ts";
 import type { GlobalOptions } from "./global-options.ts";
 import { shellWord } from "./shell-word.ts";
-import { stateDirectory } from "./state-directory.ts";
 import { usage } from "./usage.ts";
 
 /** Where the backups of an app lie. */
@@ -81,12 +80,11 @@ export class Session {
   /** Opens the repository; `write` makes it where there is none. */
   async openRepository(mode: "read" | "write"): Promise<Repository> {
     const { repository, app, compression } = await this.#place();
-    const [{ Repository, RepositoryMemory }, storage] = await Promise.all([
-      import("@lifeboat/core"),
+    const [{ openRepository }, storage] = await Promise.all([
+      import("./open-repository.ts"),
       storageOf(repository),
     ]);
-    const memory = new RepositoryMemory(stateDirectory());
-    return Repository.open({ storage, app, memory, mode, ...(compression && { compression }) });
+    return openRepository({ storage, app, mode, ...(compression && { compression }) });
   }
 
   async storage(): Promise<Storage> {

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 
 /** The command, copied to where any account can run it. */
 export interface StagedCommand {

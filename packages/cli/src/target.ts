@@ -1,4 +1,4 @@
-import { parseInstant, type RecoveryTarget } from "@lifeboat/core";
+import { parseInstant, type RecoveryTarget } from "@lifeboat/core/window";
 import { usage } from "./usage.ts";
 import type { VerbOption } from "./verb.ts";
 

@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 
 /** Wrong usage of the command line. */
 export function usage(message: string, remedy: string): LifeboatError {

@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 
 /** One thing that is wrong in a configuration. */
 export interface Fault {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 
 const NAMES = ["lifeboat.config.ts", "lifeboat.config.js", "lifeboat.config.json"];
 

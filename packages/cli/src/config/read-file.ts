@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
+import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core/errors";
 import { configurationInvalid } from "./fault.ts";
 
 /**

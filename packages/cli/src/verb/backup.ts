@@ -39,7 +39,7 @@ export const backupVerb: Verb = {
   async run({ options }, session) {
     const engine = await session.liveEngine();
     const repository = await session.openRepository("write");
-    const { backup } = await import("@lifeboat/core");
+    const { backup } = await import("../operations.ts");
     const { signal, run } = session;
     const snapshot = snapshotOptions(options);
     const report = await backup({

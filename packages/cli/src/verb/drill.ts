@@ -13,7 +13,7 @@ export const drillVerb: Verb = {
   async run({ options }, session) {
     const checks = await drillChecks(session);
     const repository = await session.openRepository("read");
-    const { drill } = await import("@lifeboat/core");
+    const { drill } = await import("../operations.ts");
     const report = await drill({
       repository,
       engines: await session.engines(),

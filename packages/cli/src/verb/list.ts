@@ -10,7 +10,7 @@ export const listVerb: Verb = {
   ],
   async run(_, session) {
     const repository = await session.openRepository("read");
-    const { list } = await import("@lifeboat/core");
+    const { list } = await import("../operations.ts");
     const { engine } = session.global;
     const engines = await session.engines();
     const report = await list({ repository, engines, engine, live: await session.live() });

@@ -45,7 +45,7 @@ export const restoreVerb: Verb = {
     if (tablespaceMapping.size < mappings.length)
       throw usage("--tablespace-mapping: one place is mapped twice", "map each place once");
     const repository = await session.openRepository("read");
-    const { restore } = await import("@lifeboat/core");
+    const { restore } = await import("../operations.ts");
     const report = await restore({
       repository,
       engines: await session.engines(),

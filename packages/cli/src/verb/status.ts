@@ -7,7 +7,7 @@ export const statusVerb: Verb = {
   examples: [["status --check --quiet", "for a monitor"]],
   async run({ options }, session) {
     const repository = await session.openRepository("read");
-    const { status } = await import("@lifeboat/core");
+    const { status } = await import("../operations.ts");
     const report = await status({
       repository,
       engines: await session.engines(),

@@ -7,7 +7,7 @@ export const verifyVerb: Verb = {
   examples: [["verify --deep", "all of it, down to the content"]],
   async run({ options }, session) {
     const repository = await session.openRepository("read");
-    const { verify } = await import("@lifeboat/core");
+    const { verify } = await import("../operations.ts");
     const report = await verify({
       repository,
       engines: await session.engines(),

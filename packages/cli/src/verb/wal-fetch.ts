@@ -18,11 +18,12 @@ export const walFetchVerb: Verb = {
   ],
   async run({ arguments: [name = "", destination = ""] }, session) {
     const { fetchWal } = await import("@lifeboat/postgres/archive");
-    const fetching = retried(async () => {
-      const repository = await session.openRepository("read");
+    const fetching = async () => {
+      const open = () => session.openRepository("read");
+      const repository = await retried(open, session.signal);
       await fetchWal({ repository, name, destination });
-    }, session.signal);
-    await withGrace(fetching, session.signal);
+    };
+    await withGrace(fetching(), session.signal);
     return { document: null, show: () => "" };
   },
 };

@@ -1,0 +1,49 @@
+import { notAvailable } from "@lifeboat/core/errors";
+import { VERSION } from "@lifeboat/core/version";
+import type { GlobalOptions } from "./global-options.ts";
+import { optionFlag } from "./option-flag.ts";
+import { parsePlain } from "./parse-plain.ts";
+import type { Verb, VerbInput } from "./verb.ts";
+
+/** A verb with what was given to it. */
+export interface VerbRequest {
+  readonly kind: "verb";
+  readonly verb: Verb;
+  readonly input: VerbInput;
+  readonly global: GlobalOptions;
+}
+
+/** What a command line asks for: a verb, or a text to print (help, version). */
+export type Request = VerbRequest | { readonly kind: "text"; readonly text: string };
+
+/**
+ * Reads a command line. What is written plainly and right is read without commander, which takes as
+ * long to load as all the rest of `wal push`; everything else is commander's: help, faults, and what to
+ * say about them.
+ * @param words without Node and the script
+ * @throws LifeboatError kind `usage`: `USAGE`, or `NOT_AVAILABLE` for what the contract names and this
+ *   version does not do
+ */
+export async function parseCommandLine(
+  words: readonly string[],
+  program: string,
+  verbs: readonly Verb[],
+): Promise<Request> {
+  if (words.length === 1 && words[0] === "--version") return { kind: "text", text: `${VERSION}\n` };
+  const request =
+    parsePlain(words, verbs) ??
+    (await import("./program.ts")).parseWithCommander(words, program, verbs);
+  if (request.kind === "verb") refuseNotBuilt(request);
+  return request;
+}
+
+function refuseNotBuilt({ verb, input }: VerbRequest) {
+  for (const { flags, notBuilt } of verb.options) {
+    const { long, name } = optionFlag(flags);
+    const value = input.options[name];
+    if (value === undefined) continue;
+    if (notBuilt === true) throw notAvailable(`${verb.name} ${long}`);
+    if (notBuilt?.includes(String(value)))
+      throw notAvailable(`${verb.name} ${long} ${String(value)}`);
+  }
+}
