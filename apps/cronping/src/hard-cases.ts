@@ -1,5 +1,7 @@
 import { insert, insertNumbered, type Session, uuid, type Value } from "@lifeboat/traffic";
 
+const NOON = Date.UTC(2026, 0, 1, 12);
+
 /** What years of real use leave in such a database, and what careless copies lose. */
 export async function hardCases(session: Session): Promise<void> {
   await deletedNewestUser(session);
@@ -42,7 +44,7 @@ async function bodies(session: Session): Promise<void> {
     { body: Uint8Array.of(0xff, 0xfe, 0xc3, 0x28), ua: "x".repeat(300) },
   ];
   for (const [index, row] of rows.entries()) {
-    await insert(session, "pings", { monitor_id: id, n: index + 1, created_at: 0, ...row });
+    await insert(session, "pings", { monitor_id: id, n: index + 1, created_at: NOON, ...row });
   }
 }
 
