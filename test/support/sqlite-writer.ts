@@ -14,6 +14,7 @@ const { values } = parseArgs({
     rate: { type: "string", default: "1000" },
     autocheckpoint: { type: "string", default: "1000" },
     payload: { type: "string", default: "200" },
+    journal: { type: "string" },
   },
 });
 const { database: path, ledger } = values;
@@ -22,6 +23,7 @@ if (path === undefined || ledger === undefined)
 
 const database = new Database(path, { fileMustExist: true, timeout: 60_000 });
 database.pragma("synchronous = NORMAL");
+if (values.journal !== undefined) database.pragma(`journal_mode = ${values.journal}`);
 database.pragma(`wal_autocheckpoint = ${Number(values.autocheckpoint)}`);
 
 const last = database.prepare("SELECT v FROM counter").pluck();

@@ -15,7 +15,7 @@ export async function testFolder(): Promise<string> {
 
 export interface LedgerShape {
   readonly pageSize?: number;
-  readonly journalMode?: "wal" | "delete" | "truncate" | "persist";
+  readonly journalMode?: "wal" | "delete";
   /** Rows to begin with, of some 4 KiB each. */
   readonly rows?: number;
 }
@@ -46,8 +46,8 @@ export interface Writer {
   acknowledged(): Promise<number>;
   /** Resolves when that many more commits were acknowledged than at the call. */
   commits(more: number): Promise<void>;
-  /** Milliseconds that the slowest commit took so far. */
-  slowestCommit(): Promise<number>;
+  /** All that was acknowledged, in order. */
+  ledger(): Promise<{ seq: number; acknowledgedAt: number; milliseconds: number }[]>;
   /** Ends it in its own time, last connection closed, or by SIGKILL. */
   stop(how?: "SIGKILL"): Promise<void>;
 }
@@ -55,7 +55,7 @@ export interface Writer {
 /** Starts the writer process and waits for its first commits. It ends with the test. */
 export async function startWriter(
   path: string,
-  options: { rate?: number; autocheckpoint?: number; payload?: number } = {},
+  options: { rate?: number; autocheckpoint?: number; payload?: number; journal?: string } = {},
 ): Promise<Writer> {
   const ledger = `${path}.ledger-${Math.random().toString(36).slice(2)}`;
   await writeFile(ledger, "");
@@ -80,6 +80,48 @@ export async function startCliWriter(path: string): Promise<Writer> {
   return begun(child, ledger);
 }
 
+export interface Process {
+  readonly child: ChildProcess;
+  /** Ends it and waits until it is gone. */
+  kill(): Promise<void>;
+}
+
+export type Behaviour = "read" | "write" | "idle" | "exclusive" | "spill" | "checkpoint";
+
+/** Starts another process at work on the database (`sqlite-bystander.ts`). It ends with the test. */
+export async function startBystander(path: string, behaviour: Behaviour): Promise<Process> {
+  const bystander = startScript("sqlite-bystander.ts", [path, behaviour]);
+  await heard(bystander, "ready");
+  return bystander;
+}
+
+/** Starts a program of this folder. It ends with the test. */
+export function startScript(name: string, args: readonly string[]): Process {
+  const program = fileURLToPath(new URL(name, import.meta.url));
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const kill = async () => {
+    child.kill("SIGKILL");
+    await ended;
+  };
+  onTestFinished(kill);
+  return { child, kill };
+}
+
+/** Waits until a process said a word; false when it ended without. */
+export function heard({ child }: Process, word: string): Promise<boolean> {
+  let text = "";
+  return new Promise((resolve) => {
+    child.stdout?.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes(word)) resolve(true);
+    });
+    child.once("exit", () => resolve(text.includes(word)));
+  });
+}
+
 async function begun(child: ChildProcess, ledger: string): Promise<Writer> {
   const writer = writerOf(child, ledger);
   onTestFinished(() => writer.stop("SIGKILL"));
@@ -101,8 +143,11 @@ function writerOf(child: ChildProcess, ledger: string): Writer {
         return (await lines()).length >= from + more;
       });
     },
-    async slowestCommit() {
-      return Math.max(...(await lines()).map((line) => Number(line.split(" ")[2])));
+    async ledger() {
+      return (await lines()).map((line) => {
+        const [seq = 0, acknowledgedAt = 0, milliseconds = 0] = line.split(" ").map(Number);
+        return { seq, acknowledgedAt, milliseconds };
+      });
     },
     async stop(how) {
       if (how) child.kill(how);

@@ -17,7 +17,7 @@ export interface SnapshotDetails {
   readonly owner: Owner;
   readonly pageSize: number;
   readonly pageCount: number;
-  readonly journalMode: string;
+  readonly journalMode: "wal" | "rollback";
   readonly applicationId: number;
   readonly userVersion: number;
   /** The SQLite that read it. */

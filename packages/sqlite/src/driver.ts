@@ -70,20 +70,28 @@ export function pause(): Promise<void> {
 /** What SQLite threw, as an error that says what to do; anything else is given back as it is. */
 export function databaseFailure(path: string, thrown: unknown): unknown {
   if (!(thrown instanceof Database.SqliteError)) return thrown;
-  const known = FAILURES.find(([pattern]) => pattern.test(thrown.code));
-  const [, code, what, remedy] = known ?? [null, "DATABASE_FAILED", "failed", "see the message"];
+  const said = `${thrown.code}: ${reasonOf(thrown)}`;
+  const known = FAILURES.find(([pattern]) => pattern.test(said));
+  const [, code, what, remedy] = known ?? OTHER_FAILURE;
   return new LifeboatError({
     code,
-    message: `${path} ${what} (${thrown.code}: ${reasonOf(thrown)})`,
+    message: `${path} ${what} (${said})`,
     remedy,
     details: { path, sqlite: thrown.code },
     cause: thrown,
   });
 }
 
+const OTHER_FAILURE = [
+  null,
+  "DATABASE_FAILED",
+  "cannot be used",
+  "try it with the sqlite3 program, which will say the same with more words around it",
+] as const;
+
 const FAILURES: readonly (readonly [RegExp, string, string, string])[] = [
   [
-    /^SQLITE_READONLY_ROLLBACK$/,
+    /^SQLITE_READONLY_ROLLBACK/,
     "HOT_JOURNAL",
     "has a hot journal that cannot be rolled back without the right to write",
     "run Lifeboat as the database's owner, or let the app open it once",
@@ -95,7 +103,7 @@ const FAILURES: readonly (readonly [RegExp, string, string, string])[] = [
     "wait for its transaction to end; an app with locking_mode = EXCLUSIVE must be stopped first",
   ],
   [
-    /^SQLITE_NOTADB/,
+    /^SQLITE_NOTADB|unsupported file format/,
     "DATABASE_ENCRYPTED",
     "cannot be read: its pages are encrypted, or it is damaged",
     "encrypted databases cannot be backed up by Lifeboat; if it is not encrypted, restore a backup",

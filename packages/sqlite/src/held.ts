@@ -5,7 +5,8 @@ import { type Connection, pragmaNumber } from "./driver.ts";
 export interface DatabaseFacts {
   readonly pageSize: number;
   readonly pageCount: number;
-  readonly journalMode: string;
+  /** Only WAL mode is the file's; how a rollback journal ends is each connection's own choice. */
+  readonly journalMode: "wal" | "rollback";
   readonly applicationId: number;
   readonly userVersion: number;
   readonly sqliteVersion: string;
@@ -23,10 +24,11 @@ export interface HeldFile {
 
 /** Reads the facts in the connection's open read transaction. */
 export function factsOf(connection: Connection): DatabaseFacts {
+  const mode = connection.pragma("journal_mode", { simple: true });
   return {
     pageSize: pragmaNumber(connection, "page_size"),
     pageCount: pragmaNumber(connection, "page_count"),
-    journalMode: String(connection.pragma("journal_mode", { simple: true })),
+    journalMode: mode === "wal" ? "wal" : "rollback",
     applicationId: pragmaNumber(connection, "application_id"),
     userVersion: pragmaNumber(connection, "user_version"),
     sqliteVersion: String(connection.prepare("SELECT sqlite_version()").pluck().get()),

@@ -11,7 +11,10 @@ export interface Integrity {
   readonly unchecked: readonly string[];
 }
 
-/** The rows in which `integrity_check` speaks of data (sqlite.org/pragma.html#pragma_integrity_check). */
+/**
+ * The lines in which the check speaks of data (sqlite.org/pragma.html#pragma_integrity_check). CHECKs are
+ * looked at only by connections that may write.
+ */
 const VIOLATION = /^(NULL|NUMERIC|TEXT|non-\S+) value in |^CHECK constraint failed in /;
 
 /**

@@ -52,12 +52,12 @@ export class RawReader {
 
   /** Copies a whole file; `to` may not exist yet. */
   async copy(from: string, to: string, signal: AbortSignal): Promise<void> {
-    await this.#untilAborted(this.#ask({ kind: "copy", from, to }), signal);
+    await this.#askUntilAborted({ kind: "copy", from, to }, signal);
   }
 
   /** The content of a whole file. Throws at its end unless the child said that all was read. */
   async *stream(from: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const done = this.#untilAborted(this.#ask({ kind: "stream", from }), signal);
+    const done = this.#askUntilAborted({ kind: "stream", from }, signal);
     // Awaited at the end; until then its failure shows as the end of the stream.
     done.catch(() => {});
     for await (const chunk of this.#child.stdio[3] as Readable) yield chunk;
@@ -88,12 +88,12 @@ export class RawReader {
     else pending?.reject(Object.assign(new Error(reply.message), { code: reply.code }));
   }
 
-  async #untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  async #askUntilAborted(request: RawRequest, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const stop = () => this.#child.kill("SIGKILL");
     signal.addEventListener("abort", stop, { once: true });
     try {
-      signal.throwIfAborted();
-      return await work;
+      await this.#ask(request);
     } catch (thrown) {
       signal.throwIfAborted();
       throw thrown;

@@ -16,9 +16,12 @@ const SPARE_SHARE = 0.1;
  * what killed runs left in both.
  * @returns undefined when there is no room
  */
-export async function scratchFor({ path, stat }: Examined): Promise<Scratch | undefined> {
+export async function scratchFor(
+  { path, stat }: Examined,
+  spareBytes: number | null,
+): Promise<Scratch | undefined> {
   const bytes = stat.size + (await walBytes(path));
-  const needed = bytes + Math.max(SPARE_BYTES, bytes * SPARE_SHARE);
+  const needed = bytes + (spareBytes ?? Math.max(SPARE_BYTES, bytes * SPARE_SHARE));
   const beside = dirname(path);
   await removeDeadScratches(tmpdir());
   for (const folder of [beside, tmpdir()]) {

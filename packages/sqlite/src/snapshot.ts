@@ -61,7 +61,7 @@ export async function takeSnapshot(
   let scratch: Scratch | undefined;
   try {
     const examined = await examine(reader, database.path);
-    scratch = await scratchFor(examined);
+    scratch = await scratchFor(examined, limits.spareBytes);
     const copyTo = scratch?.file(basename(examined.path));
     const job: Job = { database, examined, reader, copyTo, request, limits };
     const reading = await readDatabase(job);

@@ -1,0 +1,238 @@
+import {
+  chmod,
+  chown,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, test } from "vitest";
+import {
+  expectCleanPrefix,
+  isThere,
+  makeLedger,
+  startBystander,
+  testFolder,
+} from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+
+/** An app with one backup of 50 rows. */
+async function backedUp(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path, shape);
+  await app.backup();
+  return app;
+}
+
+test("a restored WAL-mode database is complete without a -wal and still in WAL mode", async () => {
+  const app = await backedUp();
+  const report = await app.restore(join(app.folder, "to"));
+  expect(report).toMatchObject({ engine: "sqlite", path: join(app.folder, "to", "app.db") });
+  expect(report.recoveredTo).toBe(report.willRecoverTo.time);
+  expect(await readdir(join(app.folder, "to"))).toEqual(["app.db"]);
+  const bytes = await readFile(report.path);
+  expect([bytes[18], bytes[19]]).toEqual([2, 2]);
+  expect(bytes.length).toBe(report.bytes);
+  expect(expectCleanPrefix(report.path)).toBe(50);
+});
+
+test("the copy has the file's own name, mode and owner, in a new folder that its owner can use", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "with blanks & ünïcode.sqlite3"));
+  makeLedger(app.path);
+  const root = process.getuid?.() === 0;
+  if (root) await chown(app.path, 12_345, 23_456);
+  await chmod(app.path, 0o640);
+  await app.backup();
+  const { path } = await app.restore(join(folder, "new", "folder"));
+  expect(path).toBe(join(folder, "new", "folder", "with blanks & ünïcode.sqlite3"));
+  const restored = await stat(path);
+  expect(restored.mode & 0o7777).toBe(0o640);
+  if (root) expect([restored.uid, restored.gid]).toEqual([12_345, 23_456]);
+  const made = await stat(join(folder, "new", "folder"));
+  expect(made.mode & 0o777).toBe(0o700);
+  expect(made.uid).toBe(restored.uid);
+});
+
+test("a database reached by a link is restored under the name of the configuration", async () => {
+  const folder = await testFolder();
+  makeLedger(join(folder, "release-7.db"));
+  const app = new SqliteApp(folder, join(folder, "current.db"));
+  await symlink("release-7.db", app.path);
+  await app.backup();
+  expect((await app.restore(join(folder, "to"))).path).toBe(join(folder, "to", "current.db"));
+});
+
+test("an existing file is left alone and refused", async () => {
+  const app = await backedUp();
+  const to = join(app.folder, "to");
+  await mkdir(to);
+  await writeFile(join(to, "app.db"), "mine");
+  await expect(app.restore(to)).rejects.toMatchObject({
+    code: "TARGET_NOT_EMPTY",
+    kind: "refused",
+  });
+  expect(await readFile(join(to, "app.db"), "utf8")).toBe("mine");
+  expect(await readdir(to)).toEqual(["app.db"]);
+});
+
+test("files of other names in the directory are no hindrance", async () => {
+  const app = await backedUp();
+  const to = join(app.folder, "to");
+  await mkdir(to);
+  await writeFile(join(to, "notes"), "mine");
+  await app.restore(to);
+  expect((await readdir(to)).sort()).toEqual(["app.db", "notes"]);
+});
+
+test.each(["-wal", "-journal", "-shm"])(
+  "a stale %s, which SQLite would apply to the copy, is refused, and removed with force",
+  async (suffix) => {
+    const app = await backedUp();
+    const to = join(app.folder, "to");
+    await mkdir(to);
+    await writeFile(join(to, `app.db${suffix}`), "stale");
+    await expect(app.restore(to)).rejects.toMatchObject({ code: "STALE_WAL", kind: "refused" });
+    expect(await readdir(to)).toEqual([`app.db${suffix}`]);
+    await app.restore(to, { force: true });
+    expect(await readdir(to)).toEqual(["app.db"]);
+  },
+);
+
+test("with force a database that nobody uses is replaced, and its log does not reach the copy", async () => {
+  const app = await backedUp();
+  const database = new Database(app.path);
+  database.exec("UPDATE counter SET v = -1; DELETE FROM ledger");
+  // As after a kill: the newest commits lie in the -wal only.
+  const [main, wal] = [await readFile(app.path), await readFile(`${app.path}-wal`)];
+  database.close();
+  await writeFile(app.path, main);
+  await writeFile(`${app.path}-wal`, wal);
+  await app.restore(app.folder, { force: true });
+  expect(expectCleanPrefix(app.path)).toBe(50);
+});
+
+test("with force a file that SQLite cannot read is replaced", async () => {
+  const app = await backedUp();
+  await writeFile(app.path, "no database at all");
+  await writeFile(`${app.path}-wal`, "rubbish");
+  await app.restore(app.folder, { force: true });
+  expect(expectCleanPrefix(app.path)).toBe(50);
+});
+
+test.each(["idle", "read", "write"] as const)(
+  "with force a database in use (%s) is refused and left alone",
+  async (behaviour) => {
+    for (const journalMode of ["wal", "delete"] as const) {
+      const app = await backedUp({ journalMode });
+      const bystander = await startBystander(app.path, behaviour);
+      const before = (await stat(app.path)).ino;
+      await expect(app.restore(app.folder, { force: true })).rejects.toMatchObject({
+        code: "DATABASE_IN_USE",
+        kind: "refused",
+      });
+      expect((await stat(app.path)).ino).toBe(before);
+      await bystander.kill();
+      await app.restore(app.folder, { force: true });
+      expect(expectCleanPrefix(app.path)).toBe(50);
+    }
+  },
+);
+
+test("a file where the directory should be is refused", async () => {
+  const app = await backedUp();
+  const to = join(app.folder, "to");
+  await writeFile(to, "mine");
+  await expect(app.restore(to)).rejects.toMatchObject({ kind: "refused" });
+  expect(await readFile(to, "utf8")).toBe("mine");
+});
+
+test("a damaged object ends the restore, names itself, and leaves no directory behind", async () => {
+  const app = await backedUp();
+  const { folder, manifests } = await app.manifests();
+  const [manifest] = manifests;
+  if (!manifest?.objects[0]) throw new Error("no backup");
+  const object = folder.objectPath(manifest, manifest.objects[0]);
+  const file = await open(join(app.folder, "repository", object), "r+");
+  await file.write(Buffer.from("damage"), 0, 6, 1000);
+  await file.close();
+  await expect(app.restore(join(app.folder, "a", "b"))).rejects.toMatchObject({
+    code: "CHECKSUM_MISMATCH",
+    message: expect.stringContaining(object),
+  });
+  expect(await isThere(join(app.folder, "a"))).toBe(false);
+});
+
+test("a database that was damaged when it was backed up gets no name", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path, { rows: 200 });
+  const file = await open(app.path, "r+");
+  await file.write(Buffer.alloc(4096, 7), 0, 4096, 40 * 4096);
+  await file.close();
+  await app.backup();
+  await expect(app.restore(join(folder, "to"))).rejects.toMatchObject({
+    code: "RESTORED_COPY_DAMAGED",
+  });
+  expect(await isThere(join(folder, "to"))).toBe(false);
+});
+
+test("rows that the schema forbids are data of the source: restored, and told", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  const database = new Database(app.path);
+  database.unsafeMode();
+  database.exec(`
+    CREATE TABLE plans(price INTEGER);
+    INSERT INTO plans VALUES (NULL);
+    PRAGMA writable_schema = on;
+    UPDATE sqlite_schema SET sql = 'CREATE TABLE plans(price INTEGER NOT NULL)' WHERE name = 'plans';
+  `);
+  database.close();
+  await app.backup();
+  const { findings } = await app.restore(join(folder, "to"));
+  expect(findings).toMatchObject([{ id: "sqlite-rows-against-schema", severity: "warning" }]);
+});
+
+test("an aborted restore and an aborted backup leave nothing", async () => {
+  const app = await backedUp({ rows: 2000 });
+  const signal = AbortSignal.abort(new Error("stopped"));
+  await expect(app.restore(join(app.folder, "to"), { signal })).rejects.toThrow("stopped");
+  expect(await isThere(join(app.folder, "to"))).toBe(false);
+  for (const milliseconds of [1, 20, 60, 100]) {
+    const before = (await app.manifests()).manifests.length;
+    const outcome = await app.backup(AbortSignal.timeout(milliseconds)).then(
+      () => 1,
+      () => 0,
+    );
+    expect((await app.manifests()).manifests.length).toBe(before + outcome);
+    expect((await readdir(app.folder)).filter((name) => /^\.lifeboat|-wal$/.test(name))).toEqual(
+      [],
+    );
+  }
+});
+
+test("an instant is restored only if a backup holds it, and a backup by its id", async () => {
+  const app = await backedUp();
+  const { consistentAt, id } = await app.backup();
+  const at = new Date(consistentAt);
+  const target = { kind: "time", at, exclusive: false } as const;
+  expect((await app.restore(join(app.folder, "a"), { target })).backup).toBe(id);
+  const outside = { ...target, at: new Date(at.getTime() + 1) };
+  await expect(app.restore(join(app.folder, "b"), { target: outside })).rejects.toMatchObject({
+    code: "TARGET_OUTSIDE_WINDOWS",
+    kind: "not-found",
+  });
+  const lsn = { kind: "lsn", lsn: "0/1", exclusive: false } as const;
+  await expect(app.restore(join(app.folder, "b"), { target: lsn })).rejects.toMatchObject({
+    kind: "usage",
+  });
+  expect(await isThere(join(app.folder, "b"))).toBe(false);
+});
