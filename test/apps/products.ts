@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import * as cronping from "@lifeboat/cronping";
 import * as documint from "@lifeboat/documint";
 import * as flagbit from "@lifeboat/flagbit";
 import * as webhookvault from "@lifeboat/webhookvault";
 import Database from "better-sqlite3";
+import { execa } from "execa";
 import { onTestFinished } from "vitest";
 
 export interface Product
@@ -46,4 +48,15 @@ export function failedChecks(product: Product, path: string): string[] {
   } finally {
     database.close();
   }
+}
+
+/** Runs the product's own command, as a process of its own. */
+export function runCommand(
+  product: Product,
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+) {
+  const bin = `../../apps/${product.name}/bin/lifeboat-${product.name}.cjs`;
+  const path = fileURLToPath(new URL(bin, import.meta.url));
+  return execa(process.execPath, [path, ...words], { env, reject: false });
 }

@@ -1,0 +1,31 @@
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { createProduct, products, runCommand } from "./products.ts";
+
+describe.each(products)("lifeboat-$name", (product) => {
+  const prefix = product.name.toUpperCase();
+
+  test("backs the product up and drills it, with its checks, by its variables alone", async () => {
+    const path = await createProduct(product);
+    const environment = {
+      [`${prefix}_REPOSITORY`]: join(dirname(path), "repository"),
+      [`${prefix}_SQLITE`]: path,
+      LIFEBOAT_STATE_DIRECTORY: join(dirname(path), "state"),
+    };
+    const backup = await runCommand(product, ["backup", "--json"], environment);
+    expect(backup.exitCode, backup.stdout + backup.stderr).toBe(0);
+    expect(JSON.parse(backup.stdout)).toMatchObject({ app: product.name, engine: "sqlite" });
+    const drill = await runCommand(product, ["drill", "--json"], environment);
+    expect(drill.exitCode, drill.stdout + drill.stderr).toBe(0);
+    const held = (JSON.parse(drill.stdout).checks as { name: string; ok: boolean }[])
+      .filter(({ ok }) => ok)
+      .map(({ name }) => name);
+    expect(held).toEqual(expect.arrayContaining(product.checks.map(({ name }) => name)));
+  });
+
+  test("names the variable that it lacks", async () => {
+    const list = await runCommand(product, ["list"], {});
+    expect(list.exitCode).toBe(2);
+    expect(list.stderr).toContain(`${prefix}_REPOSITORY is not set`);
+  });
+});

@@ -1,0 +1,60 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import { expect, onTestFinished, test } from "vitest";
+
+const main = fileURLToPath(new URL("../../apps/demo/src/main.ts", import.meta.url));
+
+test("the demo goes through the whole main job and leaves only what it names", async () => {
+  const temporary = await temporaryFolder();
+  const demo = await execa(process.execPath, [main], { env: { TMPDIR: temporary }, reject: false });
+  expect(demo.exitCode, `${demo.stdout}\n${demo.stderr}`).toBe(0);
+  for (const name of ["documint", "cronping", "flagbit", "webhookvault"])
+    expect(demo.stdout).toMatch(new RegExp(`^ +${name} +sqlite .* restored, equal$`, "m"));
+  expect(demo.stdout).toMatch(/^ +documint +postgres .* recovered, equal$/m);
+  expect(demo.stdout).toMatch(/measured recovery time \d/);
+  const [folder, ...others] = readdirSync(temporary);
+  expect(others).toEqual([]);
+  const path = join(temporary, folder ?? "");
+  expect(readdirSync(path).toSorted()).toEqual(LEFT);
+  expect(readdirSync(join(path, "repository")).toSorted()).toEqual([...PRODUCTS, "RESTORE.md"]);
+  expect(processesNaming(temporary)).toEqual([]);
+}, 180_000);
+
+test("stopped while its server runs, the demo leaves nothing at all", async () => {
+  const temporary = await temporaryFolder();
+  const demo = execa(process.execPath, [main], { env: { TMPDIR: temporary }, reject: false });
+  for await (const line of demo) if (/archive_command = /.test(String(line))) break;
+  demo.kill("SIGINT");
+  expect((await demo).exitCode).toBe(130);
+  expect(readdirSync(temporary)).toEqual([]);
+  expect(processesNaming(temporary)).toEqual([]);
+}, 120_000);
+
+const PRODUCTS = ["cronping", "documint", "flagbit", "webhookvault"];
+const LEFT = ["databases", "environment.sh", "repository", "server-state", "state"];
+
+/** Under the machine's own, since a server's account must be able to pass through it. */
+async function temporaryFolder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "lifeboat-demo-test-"));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** The command lines of running processes in which the text occurs. */
+function processesNaming(text: string): string[] {
+  if (!existsSync("/proc/self/cmdline")) return [];
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(commandLineOf)
+    .filter((line) => line.includes(text));
+}
+
+/** Empty when the process has ended meanwhile. */
+function commandLineOf(pid: string): string {
+  const file = `/proc/${pid}/cmdline`;
+  return existsSync(file) ? readFileSync(file, "utf8").replaceAll("\0", " ") : "";
+}
