@@ -1,0 +1,138 @@
+import { writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { LifeboatError } from "@lifeboat/core";
+import type pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import { connect, connectForReplication, parseConnectionUrl } from "../src/connection.ts";
+
+const SECRET = "s3cr3t-of-the-url";
+
+describe.each(await availableMajors())("connections to a server of version %i", (major) => {
+  let cluster: TestCluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ major, settings: { max_wal_senders: "1" } });
+    await cluster.query(`create role plain login password '${SECRET}'`);
+    await cluster.query(`create role sender login replication password '${SECRET}'`);
+    await cluster.query(`create role shut login replication password '${SECRET}'`);
+    const hba = join(cluster.dataDirectory, "pg_hba.conf");
+    await writeFile(
+      hba,
+      "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 scram-sha-256\n" +
+        "host replication sender,plain,postgres 127.0.0.1/32 scram-sha-256\n",
+    );
+    await cluster.query("select pg_reload_conf()");
+  });
+  afterAll(() => cluster?.stop());
+
+  const urlOf = (user: string, password = SECRET, database = "app") =>
+    `postgres://${user}:${password}@127.0.0.1:${cluster.port}/${database}`;
+
+  async function refusal(connecting: Promise<pg.Client>): Promise<LifeboatError> {
+    const outcome = await connecting.catch((thrown: unknown) => thrown);
+    if (!(outcome instanceof LifeboatError)) throw new Error("it was let in");
+    const shown = JSON.stringify([
+      outcome.message,
+      outcome.remedy,
+      outcome.details,
+      String(outcome.cause),
+    ]);
+    expect(shown).not.toContain(SECRET);
+    return outcome;
+  }
+
+  test("a role that may is let in, for SQL and as a WAL sender", async () => {
+    const client = await connect({ url: urlOf("sender") });
+    expect((await client.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+    await client.end();
+    const sender = await connectForReplication({ url: urlOf("sender") });
+    expect((await sender.query("IDENTIFY_SYSTEM")).rows).toHaveLength(1);
+    await sender.end();
+  });
+
+  test("a wrong password is said to be one", async () => {
+    const failure = await refusal(connect({ url: urlOf("sender", `not-${SECRET}`) }));
+    expect(failure).toMatchObject({ code: "AUTHENTICATION_FAILED" });
+    expect(failure.message).toContain('"sender"');
+  });
+
+  test("a role without the replication right gets the command that gives it", async () => {
+    const failure = await refusal(connectForReplication({ url: urlOf("plain") }));
+    expect(failure).toMatchObject({
+      code: "REPLICATION_DENIED",
+      remedy: "as a superuser: alter role plain replication",
+    });
+  });
+
+  test("without a line in pg_hba.conf the line is shown", async () => {
+    const failure = await refusal(connectForReplication({ url: urlOf("shut") }));
+    expect(failure.code).toBe("HBA_ENTRY_MISSING");
+    expect(failure.remedy).toContain("host replication shut");
+  });
+
+  test("a database that is not there is named", async () => {
+    const failure = await refusal(connect({ url: urlOf("plain", SECRET, "nowhere") }));
+    expect(failure).toMatchObject({ code: "DATABASE_MISSING" });
+    expect(failure.message).toContain('"nowhere"');
+  });
+
+  test("when all WAL senders are taken, the setting is named", async () => {
+    const holder = await connectForReplication({ url: urlOf("sender") });
+    const failure = await refusal(connectForReplication({ url: urlOf("sender") }));
+    expect(failure.code).toBe("SENDERS_EXHAUSTED");
+    expect(failure.message).toContain("max_wal_senders");
+    await holder.end();
+  });
+
+  test("the password comes from the password file, a line for replication included, unless others may read it", async () => {
+    const file = join(cluster.directory, "pgpass");
+    const before = process.env.PGPASSFILE;
+    process.env.PGPASSFILE = file;
+    try {
+      const line = (database: string) => `127.0.0.1:*:${database}:sender:${SECRET}\n`;
+      const bare = { url: `postgres://sender@127.0.0.1:${cluster.port}/app` };
+      await writeFile(file, `# a comment\n${line("replication")}`, { mode: 0o600 });
+      await (await connectForReplication(bare)).end();
+      expect((await refusal(connect(bare))).code).toBe("AUTHENTICATION_FAILED");
+      await writeFile(file, line("app"));
+      await (await connect(bare)).end();
+      await writeFile(`${file}-open`, line("app"), { mode: 0o644 });
+      process.env.PGPASSFILE = `${file}-open`;
+      expect((await refusal(connect(bare))).code).toBe("AUTHENTICATION_FAILED");
+    } finally {
+      if (before === undefined) delete process.env.PGPASSFILE;
+      else process.env.PGPASSFILE = before;
+    }
+  });
+});
+
+test("where no server listens, host and port are named", async () => {
+  const port = await new Promise<number>((resolve) => {
+    const once = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = once.address() as AddressInfo;
+      once.close(() => resolve(port));
+    });
+  });
+  await expect(
+    connect({ url: `postgres://nobody:${SECRET}@127.0.0.1:${port}/x` }),
+  ).rejects.toMatchObject({
+    code: "SERVER_UNREACHABLE",
+    message: expect.stringContaining(`127.0.0.1:${port}`),
+  });
+});
+
+test("what is no URL is refused without being repeated", () => {
+  for (const url of [
+    `localhost:5432/${SECRET}`,
+    `mysql://a:${SECRET}@b/c`,
+    `postgres://a:${SECRET}@[b/c`,
+  ])
+    expect(() => parseConnectionUrl(url)).toThrow(
+      expect.objectContaining({
+        code: "CONNECTION_URL_INVALID",
+        message: expect.not.stringContaining(SECRET),
+      }),
+    );
+});

@@ -1,0 +1,165 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import { runAs } from "../src/account.ts";
+import { hasProgram, programPath } from "../src/programs.ts";
+import { lsnOf } from "../src/wal/lsn.ts";
+import type { WalMark } from "../src/wal/mark.ts";
+import { RecordScanner } from "../src/wal/record-scanner.ts";
+import { segmentAt, segmentName, segmentStart } from "../src/wal/segment-name.ts";
+
+const SEGMENT = 1 << 20;
+
+/** Small segments, so that records cross them. */
+describe.each(await availableMajors())("the WAL of a server of version %i", (major) => {
+  let cluster: TestCluster;
+  let first: bigint;
+  let last: bigint;
+
+  beforeAll(async () => {
+    cluster = await startCluster({
+      major,
+      settings: {
+        track_commit_timestamp: "on",
+        max_prepared_transactions: "2",
+        wal_keep_size: "1GB",
+      },
+      initdb: ["--wal-segsize=1"],
+    });
+    first = segmentAt(await position(), SEGMENT);
+    await busyTime();
+    last = segmentAt(await position(), SEGMENT) - 1n;
+  });
+  afterAll(() => cluster?.stop());
+
+  async function position(): Promise<bigint> {
+    const [row] = await cluster.query<{ lsn: string }>(
+      "select pg_switch_wal(), pg_current_wal_lsn() as lsn",
+    );
+    return lsnOf(row?.lsn ?? "");
+  }
+
+  /** Commits of all kinds, aborts, records larger than a page and than a segment, a restore point. */
+  async function busyTime(): Promise<void> {
+    const client = new pg.Client(cluster.server.clientConfig("postgres", "app"));
+    await client.connect();
+    await client.query("create table t(n int, wide text)");
+    for (let n = 0; n < 40; n++) {
+      const wide = `(select string_agg(md5((${n} * i)::text), '') from generate_series(1, 2000) i)`;
+      await client.query(`insert into t values (${n}, ${wide})`);
+      if (n % 8 === 0) await client.query("checkpoint");
+    }
+    await client.query("select pg_logical_emit_message(true, 'lifeboat', repeat('x', 3000000))");
+    await client.query("begin; insert into t values (-1, 'away'); rollback");
+    await client.query("begin; insert into t values (-2, 'two-phase'); prepare transaction 'kept'");
+    await client.query(
+      "begin; insert into t values (-3, 'two-phase'); prepare transaction 'given up'",
+    );
+    await client.query("commit prepared 'kept'");
+    await client.query("rollback prepared 'given up'");
+    await client.query("select pg_create_restore_point('before the storm')");
+    await client.query(
+      "begin; savepoint a; insert into t values (1, 'x'); release a; savepoint b; insert into t values (2, 'y'); commit",
+    );
+    await client.end();
+  }
+
+  async function marksFrom(number: bigint): Promise<{ marks: WalMark[]; scanner: RecordScanner }> {
+    const scanner = new RecordScanner({
+      start: segmentStart(number, SEGMENT),
+      segmentBytes: SEGMENT,
+    });
+    const marks: WalMark[] = [];
+    for (let each = number; each <= last; each++) {
+      const bytes = await readFile(segmentPath(each));
+      // Odd pieces, as a stream brings them.
+      for (let at = 0; at < bytes.length; at += 70_001)
+        marks.push(...scanner.push(bytes.subarray(at, at + 70_001)));
+    }
+    return { marks, scanner };
+  }
+
+  function segmentPath(number: bigint): string {
+    return join(cluster.dataDirectory, "pg_wal", segmentName(1, number, SEGMENT));
+  }
+
+  test("gives each commit with the time that the server itself remembers", async () => {
+    const { marks, scanner } = await marksFrom(first);
+    expect(scanner.broken).toBeUndefined();
+    const found = marks.filter(({ kind }) => kind === "commit") as Extract<
+      WalMark,
+      { kind: "commit" }
+    >[];
+    const known = await cluster.query<{ xid: string; micros: string }>(
+      `select xid::text, (extract(epoch from stamp) * 1000000)::int8::text as micros
+       from (select distinct xmin as xid, pg_xact_commit_timestamp(xmin) as stamp from t where n >= 0) as all_of_t`,
+    );
+    expect(known.length).toBeGreaterThan(39);
+    for (const { xid, micros } of known) {
+      // The transaction that rolled two savepoints up commits under its own number.
+      const mark = found.find((each) => each.micros === Number(micros));
+      expect(mark, `commit of ${xid}`).toBeDefined();
+    }
+    const lsns = marks.map(({ lsn }) => lsn);
+    expect(lsns).toEqual(lsns.toSorted((a, b) => (a < b ? -1 : 1)));
+  });
+
+  test("tells aborts, prepared transactions and restore points", async () => {
+    const { marks } = await marksFrom(first);
+    expect(marks.filter(({ kind }) => kind === "abort").length).toBeGreaterThanOrEqual(2);
+    expect(marks.find(({ kind }) => kind === "restore-point")).toMatchObject({
+      name: "before the storm",
+    });
+    const now = Date.now() * 1000;
+    for (const mark of marks)
+      if ("micros" in mark) expect(Math.abs(now - mark.micros)).toBeLessThan(600_000_000);
+  });
+
+  test("can be entered at any segment, also in the midst of a record", async () => {
+    const all = (await marksFrom(first)).marks;
+    for (let number = first + 1n; number <= last; number++) {
+      const { marks, scanner } = await marksFrom(number);
+      expect(scanner.broken).toBeUndefined();
+      const start = segmentStart(number, SEGMENT);
+      expect(marks).toEqual(all.filter(({ lsn }) => lsn >= start));
+    }
+  });
+
+  test("is said to be broken where a segment was taken out or a page damaged", async () => {
+    const start = segmentStart(first, SEGMENT);
+    const one = await readFile(segmentPath(first));
+    const three = await readFile(segmentPath(first + 2n));
+    const hole = new RecordScanner({ start, segmentBytes: SEGMENT });
+    hole.push(one);
+    hole.push(three);
+    expect(hole.broken?.at).toBe(segmentStart(first + 1n, SEGMENT));
+    one.fill(0x2a, 8192 * 3, 8192 * 3 + 24);
+    const damaged = new RecordScanner({ start, segmentBytes: SEGMENT });
+    damaged.push(one);
+    expect(damaged.broken?.at).toBe(start + BigInt(8192 * 3));
+  });
+
+  test("is read as pg_waldump reads it", async ({ skip }) => {
+    if (!(await hasProgram(cluster.programs, "pg_waldump")))
+      skip(`the programs of version ${major} here have no pg_waldump`);
+    const { stdout } = await execa(
+      programPath(cluster.programs, "pg_waldump"),
+      ["--rmgr=Transaction", segmentName(1, first, SEGMENT), segmentName(1, last, SEGMENT)],
+      { ...runAs(cluster.account), cwd: join(cluster.dataDirectory, "pg_wal") },
+    );
+    const expected = stdout
+      .split("\n")
+      .map((line) => /lsn: ([0-9A-F/]+),.*desc: (COMMIT|ABORT)/.exec(line))
+      .filter((match) => match !== null)
+      .map(([, lsn, what]) => ({
+        lsn: lsnOf(lsn as string),
+        kind: (what as string).toLowerCase(),
+      }));
+    const { marks } = await marksFrom(first);
+    const found = marks.filter(({ kind }) => kind === "commit" || kind === "abort");
+    expect(found.map(({ lsn, kind }) => ({ lsn, kind }))).toEqual(expected);
+  });
+});

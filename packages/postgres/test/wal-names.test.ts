@@ -1,0 +1,100 @@
+import { describe, expect, test } from "vitest";
+import { formatLsn, parseLsn } from "../src/wal/lsn.ts";
+import {
+  parseWalFileName,
+  segmentAt,
+  segmentBefore,
+  segmentName,
+  segmentNumber,
+  segmentStart,
+} from "../src/wal/segment-name.ts";
+import { parseTimelineHistory } from "../src/wal/timeline-history.ts";
+
+const MIB = 1 << 20;
+
+describe("positions", () => {
+  test.each(["0/0", "0/2000028", "16/B374D848", "FFFFFFFF/FFFFFFFF"])(
+    "%s is read and written back",
+    (text) => {
+      expect(formatLsn(parseLsn(text) as bigint)).toBe(text);
+    },
+  );
+
+  test.each(["", "0", "0/", "/0", "0/123456789", "G/0", "0/0 "])("%j is no position", (text) => {
+    expect(parseLsn(text)).toBeUndefined();
+  });
+});
+
+describe("segment names", () => {
+  // Asked of pg_walfile_name on servers initialised with these segment sizes.
+  test.each([
+    [16 * MIB, 1, "0/2000028", "000000010000000000000002"],
+    [16 * MIB, 0x1a, "1/0", "0000001A0000000100000000"],
+    [16 * MIB, 1, "0/FFFFFFFF", "0000000100000000000000FF"],
+    [1 * MIB, 1, "0/FFFFFFFF", "000000010000000000000FFF"],
+    [1024 * MIB, 2, "3/C0000000", "000000020000000300000003"],
+  ])(
+    "with segments of %i bytes, timeline %i and position %s lie in %s",
+    (bytes, timeline, lsn, name) => {
+      const number = segmentAt(parseLsn(lsn) as bigint, bytes);
+      expect(segmentName(timeline, number, bytes)).toBe(name);
+      const file = parseWalFileName(name);
+      if (file?.kind !== "segment") throw new Error("not a segment");
+      expect(segmentNumber(file, bytes)).toBe(number);
+      expect(segmentStart(number, bytes) <= (parseLsn(lsn) as bigint)).toBe(true);
+    },
+  );
+
+  test("a position on a boundary needs only the segment before", () => {
+    expect(segmentBefore(0x2000000n, 16 * MIB)).toBe(1n);
+    expect(segmentBefore(0x2000001n, 16 * MIB)).toBe(2n);
+  });
+
+  test("a name whose low part is too high for the segment size belongs to no segment", () => {
+    const file = parseWalFileName("000000010000000000000100");
+    if (file?.kind !== "segment") throw new Error("not a segment");
+    expect(segmentNumber(file, 16 * MIB)).toBeUndefined();
+    expect(segmentNumber(file, 1 * MIB)).toBe(256n);
+  });
+
+  test.each([
+    ["000000010000000000000003", "segment"],
+    ["000000010000000000000003.partial", "partial"],
+    ["000000010000000000000003.00000028.backup", "backup-label"],
+    ["00000002.history", "history"],
+  ])("%s is a %s", (name, kind) => {
+    expect(parseWalFileName(name)?.kind).toBe(kind);
+  });
+
+  test.each([
+    "RECOVERYXLOG",
+    "00000001000000000000000",
+    "00000001000000000000000g",
+    "000000010000000000000003.gz",
+    "../00000001000000000000003",
+    "00000002.history.bak",
+    "000000010000000000000003.partial.backup",
+  ])("%s is none of the server's names", (name) => {
+    expect(parseWalFileName(name)).toBeUndefined();
+  });
+});
+
+describe("timeline histories", () => {
+  test("name each parent and where it was left", () => {
+    const text =
+      "1\t0/A000000\tno recovery target specified\n\n# note\n2\t0/C0000F8\tbefore 2026\n";
+    expect(parseTimelineHistory(text, 3, "00000003.history")).toEqual([
+      { timeline: 1, switchPoint: 0xa000000n },
+      { timeline: 2, switchPoint: 0xc0000f8n },
+    ]);
+  });
+
+  test.each(["", "hello", "2\t0/A000000\tloop", "1\t0\tshort", "1\t0/1\ta\n1\t0/2\tb"])(
+    "%j is none of timeline 2",
+    (text) => {
+      expect(() => parseTimelineHistory(text, 2, "00000002.history")).toThrow(
+        expect.objectContaining({ code: "WAL_INVALID" }),
+      );
+    },
+  );
+});
