@@ -56,7 +56,9 @@ test("a Node that is new enough is let through", async () => {
 
 test.each([BIN, START])("%s holds nothing that an old Node cannot parse", async (file) => {
   const source = await readFile(file, "utf8");
-  const printedAs = async (target: string) => (await transform(source, { target })).code;
+  // Shorthand is how esbuild prints what was written out in full.
+  const supported = { "object-extensions": false };
+  const printedAs = async (target: string) => (await transform(source, { target, supported })).code;
   // What had to be rewritten for ES5 would not be the same.
   expect(await printedAs("es5")).toBe(await printedAs("esnext"));
   expect(source).not.toMatch(/,\s*\)/);

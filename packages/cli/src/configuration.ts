@@ -1,4 +1,5 @@
 import type { Compression, EngineKind } from "@lifeboat/core";
+import type { Choice, Choices } from "@lifeboat/migrate";
 
 /** A string, or the name of the environment variable that holds it. */
 export type Text = string | { readonly env: string };
@@ -49,6 +50,12 @@ export interface LifeboatConfig {
   /** How WAL reaches the repository: Postgres' own archive_command. */
   readonly archive?: { readonly mode: "command" };
   readonly drill?: { readonly checks?: ConfiguredChecks };
+  readonly migrate?: {
+    /** The schema of Postgres that tables are loaded into; `public` when left out. */
+    readonly schema?: Text;
+    /** Answers to what `migrate plan` found, by `table`, `table.column` or `table.constraint`. */
+    readonly columns?: Readonly<Record<string, Choice>>;
+  };
   /** Drizzle's schemas, one for each engine. */
   readonly schema?: {
     readonly sqlite?: () => Promise<SchemaModule>;
@@ -75,6 +82,7 @@ export interface Configuration {
   /** The engine that is live now. */
   readonly live: EngineKind;
   readonly checks: ConfiguredChecks;
+  readonly migrate: { readonly schema?: string; readonly columns?: Choices };
   readonly schema: NonNullable<LifeboatConfig["schema"]>;
 }
 

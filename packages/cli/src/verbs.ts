@@ -2,6 +2,9 @@ import { backupVerb } from "./verb/backup.ts";
 import { doctorVerb } from "./verb/doctor.ts";
 import { drillVerb } from "./verb/drill.ts";
 import { listVerb } from "./verb/list.ts";
+import { migrateLoadVerb } from "./verb/migrate-load.ts";
+import { migratePlanVerb } from "./verb/migrate-plan.ts";
+import { migrateVerifyVerb } from "./verb/migrate-verify.ts";
 import { restoreVerb } from "./verb/restore.ts";
 import { statusVerb } from "./verb/status.ts";
 import { verifyVerb } from "./verb/verify.ts";
@@ -20,4 +23,7 @@ export const VERBS: readonly Verb[] = [
   statusVerb,
   walPushVerb,
   walFetchVerb,
+  migratePlanVerb,
+  migrateLoadVerb,
+  migrateVerifyVerb,
 ];

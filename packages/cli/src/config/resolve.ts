@@ -44,6 +44,7 @@ export function resolveConfiguration(
     // Until a cutover is recorded, a product with both lives in SQLite.
     live: engines[0] as EngineKind,
     checks: (drill?.checks ?? []) as Configuration["checks"],
+    migrate: (checked.migrate ?? {}) as Configuration["migrate"],
     schema: (checked.schema ?? {}) as NonNullable<LifeboatConfig["schema"]>,
   };
 }

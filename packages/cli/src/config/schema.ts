@@ -28,6 +28,16 @@ const check = v.strictObject({
 
 const checks = v.array(check);
 
+/** The answers that migrate's findings offer; what a codec may be called, migrate knows. */
+const choice = v.strictObject({
+  type: v.optional(text),
+  codec: v.optional(text),
+  constraint: v.optional(v.picklist(["skip", "not-valid"])),
+  generated: v.optional(v.picklist(["plain", "skip"])),
+  nullable: v.optional(v.literal(true)),
+  table: v.optional(v.literal("skip")),
+});
+
 const configuration = v.strictObject({
   app: name,
   repository: v.strictObject({ type: v.literal("filesystem"), path: text }),
@@ -44,6 +54,9 @@ const configuration = v.strictObject({
   compression: v.optional(v.strictObject({ level: v.optional(level), wal: v.optional(level) })),
   archive: v.optional(v.strictObject({ mode: v.literal("command") })),
   drill: v.optional(v.strictObject({ checks: v.optional(either(isFunction, lazy, checks)) })),
+  migrate: v.optional(
+    v.strictObject({ schema: v.optional(text), columns: v.optional(v.record(v.string(), choice)) }),
+  ),
   schema: v.optional(v.strictObject({ sqlite: v.optional(lazy), postgres: v.optional(lazy) })),
 });
 
@@ -112,7 +125,8 @@ function messageOf(issue: v.BaseIssue<unknown>): string {
   if (issue.type === "strict_object" && issue.expected === "never") return "is an unknown key";
   if (issue.received === "undefined") return "is missing";
   if (issue.kind === "validation" || issue.type === "custom") return issue.message;
-  if (issue.type === "literal") return `must be ${issue.expected}`;
+  if (issue.type === "literal" || issue.type === "picklist")
+    return `must be ${issue.expected?.replaceAll(" | ", " or ")}`;
   return `must be ${wanted(issue)}, not ${kindOf(issue.input)}`;
 }
 

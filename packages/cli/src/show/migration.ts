@@ -1,0 +1,70 @@
+import type { LoadReport, MigrationFinding, MigrationPlan } from "@lifeboat/migrate";
+import { choiceText } from "./choice.ts";
+import { facts, table } from "./table.ts";
+import { duration, size } from "./units.ts";
+
+/** What goes over and how, then what was found, the unanswered errors last, where the eye is. */
+export function showPlan(plan: MigrationPlan, commandLine: string): string {
+  const columns = [
+    { title: "table" },
+    { title: "rows", right: true },
+    { title: "size", right: true },
+    { title: "columns" },
+  ];
+  const rows = plan.tables.map((each) => [
+    each.name,
+    String(each.rows),
+    size(each.bytes),
+    each.columns.map(({ target, type }) => `${target} ${type}`).join(", "),
+  ]);
+  return `${table(columns, rows)}\n${showMigrationFindings(plan.findings)}${nextStep(plan, commandLine)}`;
+}
+
+export function showLoad(report: LoadReport, commandLine: string): string {
+  const columns = [
+    { title: "table" },
+    { title: "rows", right: true },
+    { title: "took", right: true },
+  ];
+  const rows = report.tables.map((each) => [
+    each.target,
+    String(each.rows),
+    duration(each.seconds),
+  ]);
+  const summary = facts([
+    ["loaded", `${report.rows} rows, ${size(report.bytes)}, into schema ${report.schema}`],
+    ["took", `${duration(report.seconds)}, both sides compared equal`],
+    ["back it up with", `${commandLine} backup --engine postgres`],
+  ]);
+  return `${table(columns, rows)}\n${summary}`;
+}
+
+function nextStep({ findings }: MigrationPlan, commandLine: string): string {
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  if (errors === 0) return `nothing stands in the way: ${commandLine} migrate load\n`;
+  return `${errors === 1 ? "1 error has" : `${errors} errors have`} to be answered in migrate.columns of the configuration\n`;
+}
+
+const ORDER = ["info", "warning", "error"];
+
+function showMigrationFindings(findings: readonly MigrationFinding[]): string {
+  return findings
+    .toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity))
+    .map(showOne)
+    .join("");
+}
+
+function showOne({
+  id,
+  severity,
+  summary,
+  sample,
+  choices,
+  table: name,
+  column,
+}: MigrationFinding) {
+  const lines = [`${severity === "error" ? "ERROR" : severity}  ${summary} [${id}]`];
+  if (sample.length > 0) lines.push(`         such as ${sample.join(", ")}`);
+  for (const choice of choices) lines.push(`         answer: ${choiceText(name, column, choice)}`);
+  return `${lines.join("\n")}\n`;
+}
