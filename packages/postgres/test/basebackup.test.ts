@@ -1,0 +1,276 @@
+import { mkdir, open, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  availableMajors,
+  startCluster,
+  type TestCluster,
+  tablespaceFolder,
+} from "../../../test/support/postgres.ts";
+import { pgBasebackupTransport } from "../src/basebackup/pg-basebackup.ts";
+import type {
+  BaseBackupRequest,
+  TablespaceArchive,
+  Transport,
+} from "../src/basebackup/transport.ts";
+import { wireTransport } from "../src/basebackup/wire.ts";
+import { withClient } from "../src/connection.ts";
+import { hasProgram } from "../src/programs.ts";
+import { describeServer } from "../src/server-facts.ts";
+import { formatLsn } from "../src/wal/lsn.ts";
+
+/** What two backups of one quiet cluster differ in: where each begins and ends, and what the server counts. */
+const DIFFERS = new Set(["backup_label", "backup_manifest", "global/pg_control"]);
+
+describe.each(await availableMajors())("base backups of a server of version %i", (major) => {
+  let cluster: TestCluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ major, settings: { max_wal_senders: "5", autovacuum: "off" } });
+    await cluster.query(
+      "create table t as select i, md5(i::text) from generate_series(1, 20000) i",
+    );
+  });
+  afterAll(() => cluster?.stop());
+
+  async function take(
+    transport: Transport,
+    archive: BaseBackupRequest["archive"],
+    more: Partial<BaseBackupRequest> = {},
+  ) {
+    const connection = { url: cluster.superuserUrl, binDirectory: cluster.programs.directory };
+    return transport.takeBaseBackup({
+      connection,
+      server: await withClient(connection, describeServer),
+      label: "it's a 'label'\nof two lines",
+      maxRate: null,
+      archive,
+      report: () => {},
+      signal: new AbortController().signal,
+      ...more,
+    });
+  }
+
+  /** Unpacked by tar alone, as it would be on the worst day. */
+  async function unpacked(transport: Transport, into: string) {
+    const folder = join(cluster.directory, into);
+    await mkdir(folder);
+    const backup = await take(transport, async ({ tablespace, content }) => {
+      const place = join(folder, tablespace ? String(tablespace.oid) : "data");
+      await mkdir(place);
+      const tar = execa("tar", ["-x", "-f", "-", "-C", place]);
+      await Promise.all([pipeline(Readable.from(content), tar.stdin), tar]);
+    });
+    return { backup, folder };
+  }
+
+  async function filesBelow(folder: string): Promise<Map<string, string>> {
+    const files = new Map<string, string>();
+    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      const name = path.slice(folder.length + 1);
+      if (entry.isDirectory()) files.set(name, "directory");
+      else if (!DIFFERS.has(name)) files.set(name, (await readFile(path)).toString("base64"));
+    }
+    return files;
+  }
+
+  async function nothingRemains(): Promise<void> {
+    await expect.poll(() => cluster.query("select pid from pg_stat_replication")).toEqual([]);
+    expect(await cluster.query("select * from pg_stat_progress_basebackup")).toEqual([]);
+    expect(await cluster.query("select slot_name from pg_replication_slots")).toEqual([]);
+  }
+
+  test("by pg_basebackup and by the wire hold the same files", async ({ skip }) => {
+    if (!(await hasProgram(cluster.programs, "pg_basebackup")))
+      skip(`the programs of version ${major} here have no pg_basebackup`);
+    await cluster.query("checkpoint");
+    const wire = await unpacked(wireTransport, "wire");
+    const program = await unpacked(pgBasebackupTransport, "program");
+    const left = await filesBelow(join(wire.folder, "data"));
+    const right = await filesBelow(join(program.folder, "data"));
+    expect([...left.keys()].sort()).toEqual([...right.keys()].sort());
+    expect(
+      [...left].filter(([name, content]) => right.get(name) !== content).map(([name]) => name),
+    ).toEqual([]);
+    expect(left.size).toBeGreaterThan(900);
+    expect(wire.backup.manifest).not.toBeNull();
+    expect(program.backup.manifest).toBeNull();
+    expect(await readdir(join(program.folder, "data"))).toContain("backup_manifest");
+    const label = await readFile(join(program.folder, "data", "backup_label"), "utf8");
+    expect(label).toContain("LABEL: it's a 'label' of two lines");
+    for (const { startLsn, stopLsn, timeline } of [wire.backup, program.backup]) {
+      expect(stopLsn).toBeGreaterThan(startLsn);
+      expect(timeline).toBe(1);
+    }
+    await nothingRemains();
+  });
+
+  test("by the wire say where they begin, end, and which files they hold, as the label and the manifest do", async () => {
+    const { backup, folder } = await unpacked(wireTransport, "positions");
+    const label = await readFile(join(folder, "data", "backup_label"), "utf8");
+    const start = /START WAL LOCATION: ([0-9A-F/]+)/.exec(label)?.[1];
+    const manifest = JSON.parse(Buffer.from(backup.manifest ?? []).toString());
+    const [range] = manifest["WAL-Ranges"];
+    expect(formatLsn(backup.startLsn)).toBe(start);
+    expect(formatLsn(backup.startLsn)).toBe(range["Start-LSN"]);
+    expect(formatLsn(backup.stopLsn)).toBe(range["End-LSN"]);
+    expect(manifest.Files.length).toBeGreaterThan(900);
+  });
+
+  test("by the wire take every tablespace; pg_basebackup is refused them with a way out", async () => {
+    const places = [
+      await tablespaceFolder(cluster, "east"),
+      await tablespaceFolder(cluster, "we st"),
+    ];
+    await cluster.query(`create tablespace east location '${places[0]}'`);
+    await cluster.query(`create tablespace west location '${places[1]}'`);
+    await cluster.query("create table far(n) tablespace east as select 1");
+    await cluster.query("create table away(n) tablespace west as select 2");
+    try {
+      const found: TablespaceArchive["tablespace"][] = [];
+      const { folder } = await unpacked(wireTransport, "spaces");
+      await take(wireTransport, async ({ tablespace, content }) => {
+        found.push(tablespace);
+        for await (const _ of content);
+      });
+      expect(found.map((each) => each?.location ?? null).sort()).toEqual([...places, null].sort());
+      const map = await readFile(join(folder, "data", "tablespace_map"), "utf8");
+      for (const place of places) expect(map).toContain(place);
+      expect((await readdir(folder)).sort()).toEqual(
+        ["data", ...found.flatMap((each) => (each ? [String(each.oid)] : []))].sort(),
+      );
+      await expect(take(pgBasebackupTransport, async () => {})).rejects.toMatchObject({
+        code: "TRANSPORT_UNFIT",
+        remedy: expect.stringContaining("--transport wire"),
+      });
+    } finally {
+      await cluster.query("drop table far");
+      await cluster.query("drop table away");
+      await cluster.query("drop tablespace east");
+      await cluster.query("drop tablespace west");
+    }
+  });
+
+  test("wait for a slow reader instead of filling memory", async () => {
+    await cluster.query(
+      "create table big as select repeat(md5(i::text), 200) as t from generate_series(1, 1000) i",
+    );
+    await cluster.query("alter table big alter t set storage external");
+    await cluster.query(
+      "insert into big select repeat(md5(i::text), 200) from generate_series(1, 15000) i",
+    );
+    const before = process.memoryUsage().arrayBuffers;
+    let bytes = 0;
+    let held = 0;
+    await take(wireTransport, async ({ content }) => {
+      for await (const chunk of content) {
+        if (bytes === 0) {
+          await expect
+            .poll(
+              () =>
+                cluster.query(
+                  "select wait_event from pg_stat_activity where backend_type = 'walsender'",
+                ),
+              { timeout: 10_000 },
+            )
+            .toEqual([{ wait_event: "ClientWrite" }]);
+          held = process.memoryUsage().arrayBuffers - before;
+        }
+        bytes += chunk.length;
+      }
+    });
+    expect(bytes).toBeGreaterThan(100 << 20);
+    expect(held).toBeLessThan(32 << 20);
+    await cluster.query("drop table big");
+  });
+
+  test("a reader that fails ends the backup on the server too", async () => {
+    const failing = take(wireTransport, async ({ content }) => {
+      for await (const _ of content) throw new Error("no space left");
+    });
+    await expect(failing).rejects.toMatchObject({
+      message: expect.stringContaining("no space left"),
+    });
+    await nothingRemains();
+  });
+
+  test.each([wireTransport, pgBasebackupTransport])(
+    "that are stopped leave nothing on the server",
+    async (transport) => {
+      if (
+        transport === pgBasebackupTransport &&
+        !(await hasProgram(cluster.programs, "pg_basebackup"))
+      )
+        return;
+      const stop = new AbortController();
+      const stopped = take(
+        transport,
+        async ({ content }) => {
+          for await (const _ of content) {
+            stop.abort();
+            await delay(10);
+          }
+        },
+        { signal: stop.signal },
+      );
+      await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
+      await nothingRemains();
+    },
+  );
+
+  test("a corrupt page stops the backup, and its file is named", async () => {
+    await cluster.query("create table rotten as select i from generate_series(1, 5000) i");
+    await cluster.query("checkpoint");
+    const [row] = await cluster.query<{ path: string }>(
+      "select pg_relation_filepath('rotten') as path",
+    );
+    const path = row?.path as string;
+    const file = await open(join(cluster.dataDirectory, path), "r+");
+    const page = Buffer.alloc(8192);
+    await file.read(page, 0, 8192, 8192);
+    page.writeUInt8((page.readUInt8(5000) ^ 0x10) & 0xff, 5000);
+    await file.write(page, 0, 8192, 8192);
+    try {
+      for (const transport of [wireTransport, pgBasebackupTransport]) {
+        if (
+          transport === pgBasebackupTransport &&
+          !(await hasProgram(cluster.programs, "pg_basebackup"))
+        )
+          continue;
+        const taken = take(transport, async ({ content }) => {
+          for await (const _ of content);
+        });
+        await expect(taken).rejects.toMatchObject({
+          code: "PAGE_CORRUPT",
+          message: expect.stringContaining(path),
+        });
+      }
+    } finally {
+      await file.close();
+      await cluster.query("drop table rotten");
+    }
+  });
+
+  test("keep to the rate that is asked for, and refuse one that no server takes", async () => {
+    await expect(take(wireTransport, async () => {}, { maxRate: 1000 })).rejects.toMatchObject({
+      code: "RATE_INVALID",
+      kind: "usage",
+    });
+    const started = performance.now();
+    let bytes = 0;
+    await take(
+      wireTransport,
+      async ({ content }) => {
+        for await (const chunk of content) bytes += chunk.length;
+      },
+      { maxRate: 16 << 20 },
+    );
+    const seconds = (performance.now() - started) / 1000;
+    expect(bytes / seconds).toBeLessThan(1.2 * (16 << 20));
+  });
+});
