@@ -1,0 +1,76 @@
+import type { Codec } from "./codec.ts";
+import { realHex, realText } from "./plain-codecs.ts";
+
+/** Codecs for columns that hold values of several storage classes. */
+
+const byClass = (c: string, cases: Readonly<Record<string, string>>) =>
+  `CASE typeof(${c}) ${Object.entries(cases)
+    .map(([type, sql]) => `WHEN '${type}' THEN ${sql}`)
+    .join(" ")} END`;
+
+/** 15 digits where they bring the double back (12.34), else 17. */
+const shortRealText = (c: string) =>
+  `CASE WHEN CAST(printf('%!.15g', ${c}) AS REAL) = ${c} THEN printf('%!.15g', ${c}) ELSE printf('%!.17g', ${c}) END`;
+
+/**
+ * Integers and reals in one column of numbers, as numeric. A whole number was an integer, any other a
+ * real: so NUMERIC and INTEGER affinity store them, and the plan admits no column where it is not so.
+ */
+const number: Codec = {
+  name: "number",
+  classes: ["integer", "real"],
+  input: (c) => byClass(c, { integer: c, real: shortRealText(c) }),
+  free: false,
+  canon: (c) => byClass(c, { integer: c, real: `'r' || lifeboat_real_hex(${c})` }),
+  canonIn: (p) =>
+    `CASE WHEN ${p} = trunc(${p}) THEN trunc(${p})::text ELSE 'r' || ${realHex(p)} END`,
+  bytes: false,
+  framed: false,
+  ordered: true,
+};
+
+/** The same as double precision: integers up to 2^53, and infinities. */
+const numberReal: Codec = {
+  ...number,
+  name: "number-real",
+  input: (c) => byClass(c, { integer: c, real: realText(c) }),
+  canonIn: (p) =>
+    `CASE WHEN ${p} = trunc(${p}) AND abs(${p}) <= 9007199254740992 THEN ${p}::bigint::text ELSE 'r' || ${realHex(p)} END`,
+};
+
+/** A real as quote() spells it always has a point or an exponent, so it can't be taken for an integer. */
+const numberText = (c: string) =>
+  `CASE WHEN ${c} = 0.0 THEN lifeboat_zero(${c}) || '.0' ELSE quote(${c}) END`;
+
+/**
+ * Numbers among texts. A number is written as SQLite spells it; the plan admits no column that holds a
+ * text of the same spelling, so what looks like a number was one.
+ */
+const numbersInText: Codec = {
+  name: "numbers-in-text",
+  classes: ["integer", "real", "text"],
+  input: (c) => byClass(c, { integer: `CAST(${c} AS TEXT)`, real: numberText(c), text: c }),
+  free: true,
+  canon: (c) => numbersInText.input(c),
+  canonIn: (p) => `${p}::text`,
+  bytes: false,
+  framed: true,
+  ordered: false,
+};
+
+/** By choice, for columns that nothing else holds: each value after a letter that tells its class. */
+const tagged: Codec = {
+  ...numbersInText,
+  name: "tagged",
+  classes: ["integer", "real", "text", "blob"],
+  input: (c) =>
+    byClass(c, {
+      integer: `'i:' || ${c}`,
+      real: `'r:' || ${numberText(c)}`,
+      text: `CASE WHEN lifeboat_is_utf8(CAST(${c} AS BLOB)) AND instr(${c}, char(0)) = 0 THEN 't:' || ${c} ELSE 'x:' || lower(hex(CAST(${c} AS BLOB))) END`,
+      blob: `'b:' || lower(hex(${c}))`,
+    }),
+  canon: (c) => tagged.input(c),
+};
+
+export const MIXED_CODECS: readonly Codec[] = [number, numberReal, numbersInText, tagged];

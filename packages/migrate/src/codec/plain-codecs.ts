@@ -1,0 +1,141 @@
+import type { Codec } from "./codec.ts";
+
+/** Codecs that give one storage class its own Postgres type, or a narrower one. */
+
+const integer: Codec = {
+  name: "integer",
+  classes: ["integer"],
+  input: (c) => c,
+  free: false,
+  binary: int8,
+  binaryLength: 8,
+  canon: (c) => c,
+  canonIn: (p) => `${p}::text`,
+  bytes: false,
+  framed: false,
+  ordered: true,
+};
+
+/** 17 digits bring every double back; the zero that has a sign is the one that printf loses. */
+export const realText = (c: string) =>
+  `CASE WHEN ${c} = 0.0 THEN lifeboat_zero(${c}) ELSE printf('%!.17g', ${c}) END`;
+export const realHex = (p: string) => `encode(float8send(${p}::float8), 'hex')`;
+
+const real: Codec = {
+  name: "real",
+  classes: ["real"],
+  input: realText,
+  free: false,
+  binary: (c) => `lifeboat_real(${c})`,
+  binaryLength: 8,
+  canon: (c) => `lifeboat_real_hex(${c})`,
+  canonIn: realHex,
+  bytes: false,
+  framed: false,
+  ordered: true,
+};
+
+const text: Codec = {
+  name: "text",
+  classes: ["text"],
+  input: (c) => c,
+  free: true,
+  binary: (c) => c,
+  canon: (c) => c,
+  canonIn: (p) => `${p}::text`,
+  bytes: false,
+  framed: true,
+  ordered: true,
+};
+
+/** json keeps the text as it is; jsonb would reorder keys and drop duplicates. It has no order and no equality. */
+const json: Codec = { ...text, name: "json", ordered: false };
+
+const bytes: Codec = {
+  name: "bytes",
+  classes: ["blob"],
+  // COPY reads the first backslash as an escape: the second is bytea's own.
+  input: (c) => `'\\x' || hex(${c})`,
+  free: true,
+  binary: (c) => c,
+  canon: (c) => c,
+  canonIn: (p) => p,
+  bytes: true,
+  framed: true,
+  ordered: true,
+};
+
+const boolean: Codec = {
+  name: "boolean",
+  classes: ["integer"],
+  input: (c) => `CASE ${c} WHEN 1 THEN 't' WHEN 0 THEN 'f' END`,
+  free: false,
+  binary: (c) => `CASE ${c} WHEN 1 THEN x'01' WHEN 0 THEN x'00' END`,
+  binaryLength: 1,
+  canon: (c) => c,
+  canonIn: (p) => `${p}::int::text`,
+  bytes: false,
+  framed: false,
+  ordered: true,
+};
+
+const uuid: Codec = {
+  name: "uuid",
+  classes: ["text"],
+  input: (c) => c,
+  free: false,
+  binary: (c) => `unhex(replace(${c}, '-', ''))`,
+  binaryLength: 16,
+  canon: (c) => c,
+  canonIn: (p) => `${p}::text`,
+  bytes: false,
+  framed: false,
+  ordered: true,
+};
+
+/** Text that always spells an integer, in a column that refers to integers. */
+const integerText: Codec = {
+  ...integer,
+  name: "integer-text",
+  classes: ["text"],
+  binary: (c) => int8(`CAST(${c} AS INTEGER)`),
+  ordered: false,
+};
+
+/** Texts that Postgres refuses (NUL, broken UTF-8), kept as the bytes they are. */
+const textBytes: Codec = {
+  ...bytes,
+  name: "text-bytes",
+  classes: ["text"],
+  input: (c) => bytes.input(`CAST(${c} AS BLOB)`),
+  binary: (c) => c,
+  canon: (c) => `CAST(${c} AS BLOB)`,
+};
+
+/** By the user's choice only: NUL dropped, broken sequences replaced. What is kept is compared, not what was. */
+const textCleaned: Codec = {
+  ...text,
+  name: "text-cleaned",
+  input: (c) => `lifeboat_clean(CAST(${c} AS BLOB))`,
+  binary: (c) => `lifeboat_clean(CAST(${c} AS BLOB))`,
+  canon: (c) => `lifeboat_clean(CAST(${c} AS BLOB))`,
+  ordered: false,
+};
+
+/** Eight bytes, most significant first. */
+export function int8(c: string): string {
+  return `unhex(printf('%016llx', ${c}))`;
+}
+
+export const PLAIN_CODECS: readonly Codec[] = [
+  integer,
+  real,
+  text,
+  json,
+  bytes,
+  boolean,
+  uuid,
+  integerText,
+  textBytes,
+  textCleaned,
+];

@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import type { CompareInput, Differences } from "../compare.ts";
+import { qualified } from "../ddl.ts";
+import { quoteName } from "../quote.ts";
+import { rowCanon } from "./row-canon.ts";
+
+/** Digits of a row's digest that choose its bucket: 4,096 of them. */
+const BUCKET_DIGITS = 3;
+
+/**
+ * Compares a table whose rows no key tells apart as a multiset: rows by digest, digests in buckets. A
+ * row that is there twice must be there twice.
+ */
+export async function compareKeyless(input: CompareInput, differences: Differences): Promise<void> {
+  const here = sqliteBuckets(input);
+  const there = await postgresBuckets(input);
+  const total = (buckets: Buckets) =>
+    [...buckets.values()].reduce((sum, bucket) => sum + bucket.rows, 0);
+  differences.rows(total(here), total(there));
+  const differing = [...new Set([...here.keys(), ...there.keys()])].filter(
+    (bucket) => here.get(bucket)?.digest !== there.get(bucket)?.digest,
+  );
+  for (const bucket of differing) {
+    input.signal.throwIfAborted();
+    await compareBucket(input, bucket, differences);
+  }
+}
+
+type Buckets = ReadonlyMap<string, { readonly rows: number; readonly digest: string }>;
+
+function sqliteBuckets({ db, table }: CompareInput): Buckets {
+  const rows = db
+    .prepare<[], [string, bigint, string]>(
+      `SELECT substr(d, 1, ${BUCKET_DIGITS}), count(*), group_concat(d, '' ORDER BY d)
+       FROM (SELECT lifeboat_md5(${rowCanon(table).sqlite}) AS d FROM ${quoteName(table.name)}) GROUP BY 1`,
+    )
+    .raw()
+    .iterate();
+  const buckets = new Map<string, { rows: number; digest: string }>();
+  for (const [bucket, count, digests] of rows)
+    buckets.set(bucket, {
+      rows: Number(count),
+      digest: createHash("md5").update(digests).digest("hex"),
+    });
+  return buckets;
+}
+
+async function postgresBuckets({ client, schema, table }: CompareInput): Promise<Buckets> {
+  const { rows } = await client.query<{ bucket: string; rows: string; digest: string }>(
+    `SELECT left(d, ${BUCKET_DIGITS}) AS bucket, count(*) AS rows, md5(string_agg(d, '' ORDER BY d COLLATE "C")) AS digest
+     FROM (SELECT md5(${rowCanon(table).postgres}) AS d FROM ${qualified(schema, table.target)}) AS digests GROUP BY 1`,
+  );
+  return new Map(rows.map((row) => [row.bucket, { rows: Number(row.rows), digest: row.digest }]));
+}
+
+interface Copies {
+  readonly place: string;
+  readonly count: number;
+}
+
+async function compareBucket(
+  input: CompareInput,
+  bucket: string,
+  differences: Differences,
+): Promise<void> {
+  const here = sqliteDigests(input, bucket);
+  const there = await postgresDigests(input, bucket);
+  for (const [digest, copies] of here)
+    for (let missing = copies.count - (there.get(digest)?.count ?? 0); missing > 0; missing--)
+      differences.add({ key: copies.place, kind: "missing-in-postgres", columns: [] });
+  for (const [digest, copies] of there)
+    for (let missing = copies.count - (here.get(digest)?.count ?? 0); missing > 0; missing--)
+      differences.add({ key: copies.place, kind: "missing-in-sqlite", columns: [] });
+}
+
+function sqliteDigests({ db, table }: CompareInput, bucket: string): ReadonlyMap<string, Copies> {
+  const place = table.rowid === null ? "''" : `'rowid ' || min(${quoteName(table.rowid)})`;
+  const rows = db
+    .prepare<[string], [string, string, bigint]>(
+      `SELECT lifeboat_md5(${rowCanon(table).sqlite}) AS d, ${place}, count(*) FROM ${quoteName(table.name)}
+       GROUP BY 1 HAVING substr(d, 1, ${BUCKET_DIGITS}) = ?`,
+    )
+    .raw()
+    .all(bucket);
+  return new Map(rows.map(([digest, at, count]) => [digest, { place: at, count: Number(count) }]));
+}
+
+async function postgresDigests(
+  { client, schema, table }: CompareInput,
+  bucket: string,
+): Promise<ReadonlyMap<string, Copies>> {
+  const { rows } = await client.query<{ d: string; place: string; count: string }>(
+    `SELECT d, 'ctid ' || min(place) AS place, count(*) AS count
+     FROM (SELECT md5(${rowCanon(table).postgres}) AS d, ctid::text AS place FROM ${qualified(schema, table.target)}) AS digests
+     WHERE left(d, ${BUCKET_DIGITS}) = $1 GROUP BY d`,
+    [bucket],
+  );
+  return new Map(rows.map((row) => [row.d, { place: row.place, count: Number(row.count) }]));
+}

@@ -1,0 +1,231 @@
+import { quoteText } from "../quote.ts";
+import { type Expression, Untranslatable } from "./expression.ts";
+import { globToRegex, likePattern } from "./patterns.ts";
+import { translateCall } from "./translate-call.ts";
+
+export type ValueType = "integer" | "real" | "text" | "blob" | "boolean" | "null" | "json";
+
+/** A translated expression: Postgres SQL, safe to stand inside any other, and the class that its value has in SQLite. */
+export interface Translated {
+  readonly sql: string;
+  readonly type: ValueType;
+  /** BINARY unless a column or COLLATE says otherwise. */
+  readonly collation: string;
+}
+
+/** Finds the columns that an expression may name. */
+export type Scope = (qualifier: string | null, name: string) => Translated | null;
+
+/**
+ * Translates an expression whose meaning is the same in both databases for the types that its columns
+ * have; refuses whatever might differ, rather than give a CHECK or an index another meaning.
+ * @throws Untranslatable
+ */
+export function translate(expression: Expression, scope: Scope): Translated {
+  const of = (inner: Expression) => translate(inner, scope);
+  switch (expression.kind) {
+    case "literal":
+      return literal(expression.type, expression.value);
+    case "column":
+      return column(expression, scope);
+    case "unary":
+      return unary(expression.operator, of(expression.operand));
+    case "binary":
+      return binary(expression.operator, of(expression.left), of(expression.right));
+    case "in":
+      return inList(of(expression.operand), expression.list.map(of), expression.negated);
+    case "between": {
+      const low = binary(">=", of(expression.operand), of(expression.low));
+      const high = binary("<=", of(expression.operand), of(expression.high));
+      const both = value(`(${low.sql} AND ${high.sql})`, "boolean");
+      return expression.negated ? unary("NOT", both) : both;
+    }
+    case "is-null":
+      return value(
+        `(${of(expression.operand).sql} IS ${expression.negated ? "NOT " : ""}NULL)`,
+        "boolean",
+      );
+    case "pattern":
+      return pattern(expression, of(expression.operand));
+    case "case":
+      return caseOf(expression, of);
+    case "cast":
+      return cast(of(expression.operand), expression.type);
+    case "call":
+      return translateCall(expression, of);
+    case "collate":
+      return { ...of(expression.operand), collation: expression.collation };
+  }
+}
+
+export function value(sql: string, type: ValueType): Translated {
+  return { sql, type, collation: "BINARY" };
+}
+
+/** A condition as Postgres wants it. SQLite takes any number other than zero for true. */
+export function asCondition(one: Translated): string {
+  if (one.type === "boolean") return one.sql;
+  if (one.type === "null") return "NULL::boolean";
+  if (one.type === "integer" || one.type === "real") return `(${one.sql} <> 0)`;
+  throw new Untranslatable("a text has no truth value that Postgres shares");
+}
+
+/** A value as it may be stored or calculated with: a condition is 0 or 1. */
+export function asValue(one: Translated): Translated {
+  return one.type === "boolean"
+    ? { ...one, sql: `(${one.sql})::int::bigint`, type: "integer" }
+    : one;
+}
+
+export function asNumber(one: Translated): Translated {
+  const number = asValue(one);
+  if (number.type === "integer" || number.type === "real" || number.type === "null") return number;
+  throw new Untranslatable("a text or BLOB is used as a number");
+}
+
+export function asText(one: Translated): Translated {
+  const text = asValue(one);
+  if (text.type === "integer") return { ...text, sql: `(${text.sql})::text`, type: "text" };
+  if (text.type === "text" || text.type === "null") return text;
+  throw new Untranslatable(`a ${text.type} is used as a text`);
+}
+
+/** A text so that byte equality in Postgres is equality under the SQLite collation. */
+export function collated(one: Translated, collation: string): string {
+  if (one.type !== "text") return one.sql;
+  if (collation === "BINARY") return `${one.sql} COLLATE "C"`;
+  // NOCASE folds the 26 ASCII letters only, and so does lower() under collation "C".
+  if (collation === "NOCASE") return `lower(${one.sql} COLLATE "C")`;
+  if (collation === "RTRIM") return `rtrim(${one.sql} COLLATE "C", ' ')`;
+  throw new Untranslatable(`collation ${collation} is not known here`);
+}
+
+function literal(
+  type: "integer" | "real" | "text" | "blob" | "null" | "boolean",
+  text: string,
+): Translated {
+  if (type === "integer") return value(`${text}::bigint`, type);
+  if (type === "real") return value(`${text}::double precision`, type);
+  if (type === "text") return value(`${quoteText(text)}::text`, type);
+  if (type === "blob") return value(`'\\x${text}'::bytea`, type);
+  if (type === "boolean") return value(text, "boolean");
+  return value("NULL", "null");
+}
+
+function column(expression: Extract<Expression, { kind: "column" }>, scope: Scope): Translated {
+  const found = scope(expression.qualifier, expression.name);
+  if (found) return found;
+  if (expression.quoted) return literal("text", expression.name);
+  throw new Untranslatable(`${expression.name} is no column that can be used in an expression`);
+}
+
+function unary(operator: "-" | "+" | "~" | "NOT", operand: Translated): Translated {
+  if (operator === "NOT") return value(`(NOT ${asCondition(operand)})`, "boolean");
+  if (operator === "+") return operand;
+  const number = asNumber(operand);
+  if (operator === "~" && number.type === "real") throw new Untranslatable("~ of a real");
+  return value(`(${operator} ${number.sql})`, number.type);
+}
+
+const COMPARISONS: Readonly<Record<string, string>> = {
+  "=": "=",
+  "<>": "<>",
+  "<": "<",
+  "<=": "<=",
+  ">": ">",
+  ">=": ">=",
+  IS: "IS NOT DISTINCT FROM",
+  "IS NOT": "IS DISTINCT FROM",
+};
+
+function binary(operator: string, left: Translated, right: Translated): Translated {
+  if (operator === "AND" || operator === "OR")
+    return value(`(${asCondition(left)} ${operator} ${asCondition(right)})`, "boolean");
+  const comparison = COMPARISONS[operator];
+  if (comparison) return compare(comparison, left, right);
+  if (operator === "||") return value(`(${asText(left).sql} || ${asText(right).sql})`, "text");
+  if (["+", "-", "*"].includes(operator)) return arithmetic(operator, left, right);
+  throw new Untranslatable(`operator ${operator} is not known here`);
+}
+
+function compare(operator: string, left: Translated, right: Translated): Translated {
+  const [a, b] = [asValue(left), asValue(right)];
+  assertComparable(a, b);
+  // The left side's collation counts first: SQLite manual, "Datatypes", section 7.1.
+  const collation = a.collation !== "BINARY" ? a.collation : b.collation;
+  return value(`(${collated(a, collation)} ${operator} ${collated(b, collation)})`, "boolean");
+}
+
+function assertComparable(a: Translated, b: Translated): void {
+  const kind = (type: ValueType) => (type === "real" ? "integer" : type);
+  if (a.type === "json" || b.type === "json") throw new Untranslatable("a json value is compared");
+  if (a.type !== "null" && b.type !== "null" && kind(a.type) !== kind(b.type))
+    throw new Untranslatable(`a ${a.type} is compared with a ${b.type}`);
+}
+
+function arithmetic(operator: string, left: Translated, right: Translated): Translated {
+  const [a, b] = [asNumber(left), asNumber(right)];
+  const real = a.type === "real" || b.type === "real";
+  const operand = (one: Translated) =>
+    real && one.type === "integer" ? `${one.sql}::double precision` : one.sql;
+  return value(`(${operand(a)} ${operator} ${operand(b)})`, real ? "real" : "integer");
+}
+
+function inList(operand: Translated, list: readonly Translated[], negated: boolean): Translated {
+  if (list.length === 0) return value(negated ? "true" : "false", "boolean");
+  const tests = list.map((one) => compare("=", operand, { ...one, collation: operand.collation }));
+  const any = value(`(${tests.map((test) => test.sql).join(" OR ")})`, "boolean");
+  return negated ? unary("NOT", any) : any;
+}
+
+function pattern(
+  expression: Extract<Expression, { kind: "pattern" }>,
+  operand: Translated,
+): Translated {
+  const { pattern: wanted } = expression;
+  if (operand.type !== "text" || wanted.kind !== "literal" || wanted.type !== "text")
+    throw new Untranslatable("a pattern that is no constant, or a value that is no text");
+  const test =
+    expression.operator === "GLOB"
+      ? `(${operand.sql} COLLATE "C" ~ ${quoteText(globToRegex(wanted.value))})`
+      : `(lower(${operand.sql} COLLATE "C") LIKE ${quoteText(likePattern(wanted.value))} ESCAPE '')`;
+  const matches = value(test, "boolean");
+  return expression.negated ? unary("NOT", matches) : matches;
+}
+
+function caseOf(
+  expression: Extract<Expression, { kind: "case" }>,
+  of: (inner: Expression) => Translated,
+): Translated {
+  const operand = expression.operand ? of(expression.operand) : null;
+  const results = expression.branches.map((branch) => asValue(of(branch.result)));
+  const otherwise = expression.otherwise
+    ? asValue(of(expression.otherwise))
+    : value("NULL", "null");
+  const branches = expression.branches.map((branch, index) => {
+    const when = of(branch.when);
+    const test = operand ? compare("=", operand, when).sql : asCondition(when);
+    return `WHEN ${test} THEN ${results[index]?.sql}`;
+  });
+  const type = commonType([...results, otherwise]);
+  return value(`(CASE ${branches.join(" ")} ELSE ${otherwise.sql} END)`, type);
+}
+
+/** The one class of several values; a value whose class depends on the row has no column type. */
+export function commonType(values: readonly Translated[]): ValueType {
+  const types = new Set(values.map((one) => one.type).filter((type) => type !== "null"));
+  if (types.size > 1) throw new Untranslatable(`values of class ${[...types].join(" and ")} mixed`);
+  return [...types][0] ?? "null";
+}
+
+function cast(operand: Translated, type: string): Translated {
+  const wanted = type.toUpperCase();
+  if (/CHAR|CLOB|TEXT/.test(wanted)) return asText(operand);
+  const number = asNumber(operand);
+  if (wanted.includes("INT"))
+    return number.type === "real"
+      ? value(`(trunc(${number.sql})::bigint)`, "integer")
+      : { ...number, type: "integer" };
+  if (/REAL|FLOA|DOUB/.test(wanted)) return value(`(${number.sql}::double precision)`, "real");
+  throw new Untranslatable(`CAST to ${type} is not known here`);
+}

@@ -1,0 +1,69 @@
+import type { Codec } from "../codec/codec.ts";
+import { codecNamed } from "../codec/registry.ts";
+import type { PlannedColumn, PlannedTable } from "../plan.ts";
+import { quoteName, quoteText } from "../quote.ts";
+
+/** How a table's rows travel: the COPY form, and the SQLite expression that makes one row of it. */
+export interface CopyForm {
+  readonly format: "text" | "binary";
+  readonly row: string;
+}
+
+/** The columns that are sent; those that Postgres calculates are not. */
+export function sentColumns(table: PlannedTable): readonly PlannedColumn[] {
+  return table.columns.filter((column) => column.generated === null);
+}
+
+/**
+ * Lets SQLite itself build the rows of COPY, which is several times faster than JavaScript. BLOBs go in the
+ * binary form, where they keep their size; everything else as text, except a BLOB's table that holds a type
+ * without a binary form.
+ */
+export function copyForm(table: PlannedTable): CopyForm {
+  const columns = sentColumns(table);
+  const codecs = columns.map((column) => codecNamed(column.codec));
+  const binary = codecs.some((codec) => codec.bytes) && codecs.every((codec) => codec.binary);
+  const fields = columns.map((column) => field(table, column, binary));
+  if (!binary) return { format: "text", row: `${fields.join(" || char(9) || ")} || char(10)` };
+  const count = columns.length.toString(16).padStart(4, "0");
+  return { format: "binary", row: [`x'${count}'`, ...fields].join(" || ") };
+}
+
+function field(table: PlannedTable, column: PlannedColumn, binary: boolean): string {
+  const codec = codecNamed(column.codec);
+  const c = quoteName(column.source);
+  const content = binary ? binaryField(codec, c) : textField(codec, column, c);
+  return guarded(table, column, c, binary ? "x'ffffffff'" : "'\\N'", content);
+}
+
+/** NULL by its own test (hex, printf and concatenation all lose it), and nothing but the classes of the codec. */
+function guarded(
+  table: PlannedTable,
+  column: PlannedColumn,
+  c: string,
+  nothing: string,
+  content: string,
+): string {
+  const admitted = codecNamed(column.codec)
+    .classes.map((name) => `'${name}'`)
+    .join(", ");
+  const place = quoteText(`${table.name}.${column.source}`);
+  return `(CASE WHEN ${c} IS NULL THEN ${nothing} WHEN typeof(${c}) IN (${admitted}) THEN ${content} ELSE lifeboat_unexpected(typeof(${c}), ${place}) END)`;
+}
+
+function textField(codec: Codec, column: PlannedColumn, c: string): string {
+  const text = codec.input(c);
+  // The second backslash of bytea's own is written by the codec's escape here.
+  return codec.free && (column.escape || codec.bytes) ? escaped(text) : `(${text})`;
+}
+
+function escaped(text: string): string {
+  return `replace(replace(replace(replace(${text}, '\\', '\\\\'), char(10), '\\n'), char(13), '\\r'), char(9), '\\t')`;
+}
+
+function binaryField(codec: Codec, c: string): string {
+  const content = codec.binary?.(c) ?? "";
+  if (codec.binaryLength !== undefined)
+    return `(x'${codec.binaryLength.toString(16).padStart(8, "0")}' || ${content})`;
+  return `(unhex(printf('%08x', octet_length(${content}))) || ${content})`;
+}

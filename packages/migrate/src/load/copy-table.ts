@@ -1,0 +1,101 @@
+import { once } from "node:events";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Database } from "better-sqlite3";
+import type { Client } from "pg";
+import { from as copyFrom } from "pg-copy-streams";
+import { qualified } from "../ddl.ts";
+import type { PlannedTable } from "../plan.ts";
+import { nameList, quoteName } from "../quote.ts";
+import { rowidRanges, rowsAtOnce } from "../row-range.ts";
+import { type CopyForm, copyForm, sentColumns } from "./copy-expression.ts";
+
+/** "PGCOPY\n\377\r\n\0", no flags, no extension: the header of the binary form (manual, COPY). */
+const BINARY_HEADER = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
+const BINARY_TRAILER = Buffer.from([0xff, 0xff]);
+/** Fewer, larger messages: one of a megabyte costs little more than one of a kilobyte. */
+const CHUNK_BYTES = 1024 * 1024;
+
+/** What is told of a running copy: bytes of COPY data. */
+export type CopyProgress = (bytes: number) => void;
+
+/**
+ * Copies all rows of one table in a single COPY stream.
+ * @returns the number of rows that Postgres took
+ */
+export async function copyTable(
+  db: Database,
+  client: Client,
+  schema: string,
+  table: PlannedTable,
+  progress: CopyProgress,
+  signal: AbortSignal,
+): Promise<number> {
+  const columns = nameList(sentColumns(table).map((column) => column.target));
+  const form = copyForm(table);
+  // FREEZE is allowed since the table was made in this transaction: no second pass to set hint bits.
+  const sql = `COPY ${qualified(schema, table.target)} (${columns}) FROM STDIN WITH (FORMAT ${form.format}, FREEZE)`;
+  const stream = client.query(copyFrom(sql));
+  const failed = once(stream, "error").then(([cause]) => {
+    throw cause;
+  });
+  const done = once(stream, "finish");
+  try {
+    for (const chunk of chunksOf(db, table, form)) {
+      signal.throwIfAborted();
+      progress(chunk.length);
+      if (!stream.write(chunk)) await Promise.race([once(stream, "drain"), failed]);
+      else await nextTurn();
+    }
+    stream.end();
+    await Promise.race([done, failed]);
+  } catch (cause) {
+    stream.destroy();
+    throw cause;
+  } finally {
+    failed.catch(() => undefined);
+  }
+  return stream.rowCount;
+}
+
+function* chunksOf(db: Database, table: PlannedTable, form: CopyForm): Generator<Buffer> {
+  if (form.format === "binary") yield BINARY_HEADER;
+  yield* gathered(rowsOf(db, table, form));
+  if (form.format === "binary") yield BINARY_TRAILER;
+}
+
+/** Rows as SQLite joined them, or one by one where they are long or have no rowid to walk by. */
+function* rowsOf(db: Database, table: PlannedTable, form: CopyForm): Generator<Buffer> {
+  const name = quoteName(table.name);
+  const rows = rowsAtOnce(table);
+  if (table.rowid === null || rows < 16) {
+    yield* db
+      .prepare<[], Buffer>(`SELECT CAST(${form.row} AS BLOB) FROM ${name}`)
+      .pluck()
+      .iterate();
+    return;
+  }
+  const rowid = quoteName(table.rowid);
+  const joined = db
+    .prepare<[bigint, bigint], Buffer | null>(
+      `SELECT CAST(group_concat(${form.row}, '') AS BLOB) FROM ${name} WHERE ${rowid} >= ? AND ${rowid} <= ?`,
+    )
+    .pluck();
+  for (const [from, to] of rowidRanges(db, table.name, table.rowid, rows)) {
+    const buffer = joined.get(from, to);
+    if (buffer) yield buffer;
+  }
+}
+
+function* gathered(parts: Iterable<Buffer>): Generator<Buffer> {
+  let held: Buffer[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    held.push(part);
+    bytes += part.length;
+    if (bytes < CHUNK_BYTES) continue;
+    yield held.length === 1 ? part : Buffer.concat(held);
+    held = [];
+    bytes = 0;
+  }
+  if (held.length > 0) yield Buffer.concat(held);
+}

@@ -1,0 +1,137 @@
+import { basename } from "node:path";
+import { runSteps } from "@lifeboat/core";
+import { assertChoicesUsed } from "./choices.ts";
+import { ddlOf } from "./ddl.ts";
+import { driftFindings } from "./drift.ts";
+import { MapContext } from "./map/context.ts";
+import { mapViews } from "./map/map-views.ts";
+import { NameSpace } from "./map/names.ts";
+import { mapTables } from "./map.ts";
+import type { MigrationPlan, PlannedTable, PlannedView } from "./plan.ts";
+import { profileTable, type TableProfile } from "./profile.ts";
+import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { openSource, type Source } from "./source.ts";
+import { foldName } from "./sqlite/schema.ts";
+import { connectTarget } from "./target/connect.ts";
+import { tryOnServer } from "./target/try-on-server.ts";
+
+export interface PlanRequest extends MigrationRequest {
+  /** With it every translated expression is tried on that server, in a transaction that is rolled back. */
+  readonly postgres?: TargetAddress;
+}
+
+/**
+ * Reads every stored value and decides how it goes over. Nothing is written on either side. Whether a
+ * load may follow, `unansweredErrors` of the plan tells.
+ * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE`, `CHOICE_UNKNOWN`, `CHOICE_IMPOSSIBLE`
+ */
+export async function planMigration(request: PlanRequest): Promise<MigrationPlan> {
+  const source = openSource(request.sqlite.path);
+  try {
+    return await planSource(source, request);
+  } finally {
+    source.close();
+  }
+}
+
+/** The same for a source that is held open, so that what was planned is what is then loaded. */
+export async function planSource(source: Source, request: PlanRequest): Promise<MigrationPlan> {
+  const run = request.run ?? runSteps;
+  const profiles = new Map<string, TableProfile>();
+  let plan: MigrationPlan | undefined;
+  await run([
+    {
+      title: "profile the stored values",
+      run: async (report) => {
+        for (const table of source.schema.tables)
+          profiles.set(
+            foldName(table.name),
+            await profileTable(source, table, report, request.signal),
+          );
+      },
+    },
+    {
+      title: "map types, keys and constraints",
+      run: async () => {
+        plan = mapSource(source, profiles, request);
+      },
+    },
+    ...(request.postgres
+      ? [
+          {
+            title: "try the translation on the server",
+            run: async () => {
+              if (plan && request.postgres) plan = await tried(plan, request.postgres);
+            },
+          },
+        ]
+      : []),
+  ]);
+  if (!plan) throw new Error("the step runner did not run the steps");
+  return plan;
+}
+
+function mapSource(
+  source: Source,
+  profiles: ReadonlyMap<string, TableProfile>,
+  request: PlanRequest,
+): MigrationPlan {
+  const choices = request.choices ?? {};
+  const context = new MapContext({
+    source,
+    profiles,
+    wishes: request.declared?.postgres,
+    choices,
+    schema: request.schema ?? "public",
+    names: new NameSpace(),
+  });
+  const tables = mapTables(context);
+  const views = mapViews(context, tables);
+  context.findings.push(...driftFindings(request.declared, source.schema, tables));
+  assertChoicesUsed(choices, context.knownKeys);
+  return assemblePlan(source, context, tables, views);
+}
+
+function assemblePlan(
+  source: Source,
+  context: MapContext,
+  tables: readonly PlannedTable[],
+  views: readonly PlannedView[],
+): MigrationPlan {
+  const number = (pragma: string) => Number(source.db.pragma(pragma, { simple: true }));
+  const sum = (of: (table: PlannedTable) => number) =>
+    tables.reduce((total, table) => total + of(table), 0);
+  return {
+    format: 1,
+    phase: "plan",
+    madeAt: new Date().toISOString(),
+    source: {
+      file: basename(source.path),
+      bytes: source.bytes,
+      userVersion: number("user_version"),
+      schemaVersion: number("schema_version"),
+    },
+    schema: context.schema,
+    tables,
+    views,
+    leftOut: source.schema.tables
+      .filter((table) => !context.tables.includes(table))
+      .map((table) => table.name),
+    ddl: ddlOf({ schema: context.schema, tables, views }),
+    findings: context.findings,
+    sizes: {
+      tables: tables.length,
+      rows: sum((table) => table.rows),
+      bytes: sum((table) => table.bytes),
+    },
+  };
+}
+
+async function tried(plan: MigrationPlan, address: TargetAddress): Promise<MigrationPlan> {
+  const client = await connectTarget(address);
+  try {
+    return await tryOnServer(client, plan);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,77 @@
+import type { DeclaredTable } from "../declared.ts";
+import type { Choice, Choices, MigrationFinding } from "../finding.ts";
+import { choiceKey } from "../finding.ts";
+import type { TableProfile } from "../profile.ts";
+import { quoteName } from "../quote.ts";
+import type { Source } from "../source.ts";
+import { foldName, type SqliteTable } from "../sqlite/schema.ts";
+import type { NameSpace } from "./names.ts";
+
+/** What the mapping steps share: the source, what was found in it, the answers, and the findings so far. */
+export class MapContext {
+  readonly source: Source;
+  readonly profiles: ReadonlyMap<string, TableProfile>;
+  readonly wishes: readonly DeclaredTable[] | undefined;
+  readonly schema: string;
+  readonly names: NameSpace;
+  readonly findings: MigrationFinding[] = [];
+  readonly #choices: Choices;
+  /** Every key under which an answer means something. */
+  readonly knownKeys = new Set<string>();
+
+  constructor(init: {
+    source: Source;
+    profiles: ReadonlyMap<string, TableProfile>;
+    wishes: readonly DeclaredTable[] | undefined;
+    choices: Choices;
+    schema: string;
+    names: NameSpace;
+  }) {
+    this.source = init.source;
+    this.profiles = init.profiles;
+    this.wishes = init.wishes;
+    this.schema = init.schema;
+    this.names = init.names;
+    this.#choices = init.choices;
+  }
+
+  /** The tables that go over: those that no choice leaves out. */
+  get tables(): readonly SqliteTable[] {
+    return this.source.schema.tables.filter(
+      (table) => this.choice(table.name, null).table !== "skip",
+    );
+  }
+
+  choice(table: string, subject: string | null): Choice {
+    const key = choiceKey(table, subject);
+    this.knownKeys.add(key);
+    return this.#choices[key] ?? {};
+  }
+
+  add(finding: MigrationFinding): void {
+    this.findings.push(finding);
+  }
+
+  profile(table: SqliteTable): TableProfile {
+    const profile = this.profiles.get(foldName(table.name));
+    if (!profile) throw new Error(`table ${table.name} was not profiled`);
+    return profile;
+  }
+
+  /** The keys of a few rows for which a condition holds, never their content. */
+  sample(table: SqliteTable, condition: string): string[] {
+    const key = table.primaryKey.length > 0 && !table.rowid ? table.primaryKey : [];
+    const columns = key.length > 0 ? key.map(quoteName) : [quoteName(table.rowid ?? "rowid")];
+    return this.source.db
+      .prepare(
+        `SELECT ${columns.join(", ")} FROM ${quoteName(table.name)} AS t WHERE ${condition} LIMIT 5`,
+      )
+      .raw()
+      .all()
+      .map((row) => (row as unknown[]).map(String).join(", "));
+  }
+
+  count(sql: string): number {
+    return Number(this.source.db.prepare(sql).pluck().get() ?? 0);
+  }
+}

@@ -1,0 +1,79 @@
+import { Untranslatable } from "../expression/expression.ts";
+import { parseExpression } from "../expression/parse-expression.ts";
+import { asValue, translate, type ValueType } from "../expression/translate-expression.ts";
+import { finding } from "../finding.ts";
+import type { PlannedColumn } from "../plan.ts";
+import type { SqliteColumn, SqliteTable } from "../sqlite/schema.ts";
+import type { MapContext } from "./context.ts";
+import { type ColumnFacts, type Mapping, provenWays } from "./decide-type.ts";
+import { columnName } from "./names.ts";
+import { tableScope } from "./table-scope.ts";
+
+/** The mappings that a calculated value of a class may have, the plainer first. */
+const WAYS: Readonly<Partial<Record<ValueType, readonly Mapping[]>>> = {
+  integer: [{ type: "bigint", codec: "integer" }],
+  real: [
+    { type: "double precision", codec: "real" },
+    { type: "double precision", codec: "number-real" },
+    { type: "bigint", codec: "integer" },
+  ],
+  text: [{ type: "text", codec: "text" }],
+};
+
+/**
+ * Plans a generated column: calculated in Postgres where its expression means the same there; by choice
+ * a plain column that keeps its values, or none. Null where it is left out.
+ */
+export function mapGenerated(
+  context: MapContext,
+  table: SqliteTable,
+  column: SqliteColumn,
+  plain: readonly PlannedColumn[],
+  asPlain: () => PlannedColumn,
+): PlannedColumn | null {
+  const { generated } = context.choice(table.name, column.name);
+  if (generated === "skip") return null;
+  if (generated === "plain") return { ...asPlain(), default: null };
+  try {
+    return calculated(context, table, column, plain);
+  } catch (cause) {
+    if (!(cause instanceof Untranslatable)) throw cause;
+    context.add(
+      finding({
+        id: "generated-not-translated",
+        severity: "error",
+        table: table.name,
+        column: column.name,
+        count: context.profile(table).rows,
+        choices: [{ generated: "plain" }, { generated: "skip" }],
+        summary: `${table.name}.${column.name} is calculated by ${column.generated?.sql}, which is left to choose: ${cause.message}`,
+      }),
+    );
+    return { ...asPlain(), default: null };
+  }
+}
+
+function calculated(
+  context: MapContext,
+  table: SqliteTable,
+  column: SqliteColumn,
+  plain: readonly PlannedColumn[],
+): PlannedColumn {
+  const { sql, type } = asValue(
+    translate(parseExpression(column.generated?.sql ?? ""), tableScope(table, plain)),
+  );
+  const profile = context.profile(table).columns.get(column.name);
+  const facts = { profile, affinity: column.affinity, indexed: true } as ColumnFacts;
+  const way = WAYS[type]?.find((one) => provenWays(facts, one).length > 0);
+  if (!way) throw new Untranslatable(`its values are stored as another class than ${type}`);
+  return {
+    source: column.name,
+    target: columnName(column.name),
+    ...way,
+    nullable: !column.notNull,
+    default: null,
+    identity: false,
+    generated: way.type === "bigint" && type === "real" ? `(${sql})::bigint` : sql,
+    escape: (profile?.escapeTexts ?? 0) > 0,
+  };
+}

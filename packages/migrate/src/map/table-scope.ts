@@ -1,0 +1,48 @@
+import type { Scope, Translated, ValueType } from "../expression/translate-expression.ts";
+import type { PlannedColumn } from "../plan.ts";
+import { quoteName } from "../quote.ts";
+import { columnNamed, type SqliteTable, sameName } from "../sqlite/schema.ts";
+
+/** The class that a codec's values have in SQLite, where the Postgres value can stand for them in an expression. */
+const CLASSES: Readonly<Record<string, ValueType>> = {
+  integer: "integer",
+  real: "real",
+  text: "text",
+  uuid: "text",
+  bytes: "blob",
+  boolean: "boolean",
+  json: "json",
+  number: "real",
+  "number-real": "real",
+};
+
+/**
+ * The columns of a table as its own expressions see them. A column whose values are written in another
+ * form than they have (dates of texts, numbers among texts) can't be named: its expression would mean
+ * something else.
+ * @param prefix put before each column, `u.`
+ */
+export function tableScope(
+  table: SqliteTable,
+  columns: readonly PlannedColumn[],
+  prefix = "",
+): Scope {
+  return (qualifier, name) => {
+    if (qualifier !== null && !sameName(qualifier, table.name)) return null;
+    const column = columns.find((one) => sameName(one.source, name));
+    const type = column && CLASSES[column.codec];
+    if (!column || !type) return null;
+    return {
+      sql: sqlOf(column, prefix),
+      type,
+      collation: columnNamed(table, name)?.collation ?? "BINARY",
+    } satisfies Translated;
+  };
+}
+
+function sqlOf(column: PlannedColumn, prefix: string): string {
+  const name = `${prefix}${quoteName(column.target)}`;
+  if (column.codec === "uuid") return `${name}::text`;
+  // Arithmetic of doubles, as SQLite does it, not of decimals.
+  return column.codec === "number" ? `${name}::double precision` : name;
+}

@@ -1,0 +1,102 @@
+import { isUtf8 } from "node:buffer";
+import { createHash } from "node:crypto";
+import { existsSync, statSync } from "node:fs";
+import { LifeboatError, reasonOf } from "@lifeboat/core";
+import Database, { type Database as Connection } from "better-sqlite3";
+import { readSchema } from "./sqlite/read-schema.ts";
+import type { SqliteSchema } from "./sqlite/schema.ts";
+
+/**
+ * A SQLite database held still: one read transaction from opening to {@link Source.release}. What
+ * the profile saw is then what the copy reads. In WAL mode writers go on meanwhile; in a
+ * rollback-journal database they wait.
+ */
+export interface Source {
+  readonly db: Connection;
+  readonly schema: SqliteSchema;
+  readonly path: string;
+  readonly bytes: number;
+  /** Ends the read transaction; says whether another connection has committed since it began. */
+  release(): { readonly changed: boolean };
+  /** May be called twice. */
+  close(): void;
+}
+
+/**
+ * Opens a SQLite database read-only and takes its snapshot.
+ * @throws LifeboatError `SQLITE_NOT_FOUND` (usage), `SQLITE_UNREADABLE`
+ */
+export function openSource(path: string): Source {
+  if (!existsSync(path))
+    throw new LifeboatError({
+      code: "SQLITE_NOT_FOUND",
+      kind: "usage",
+      message: `there is no SQLite database at ${path}`,
+      remedy: "set sqlite.path in the configuration to the database's file",
+      details: { path },
+    });
+  let db: Connection | undefined;
+  try {
+    db = new Database(path, { readonly: true, timeout: 10_000 });
+    return snapshotOf(db, path);
+  } catch (cause) {
+    db?.close();
+    throw new LifeboatError({
+      code: "SQLITE_UNREADABLE",
+      message: `the SQLite database ${path} can't be read: ${reasonOf(cause)}`,
+      remedy:
+        "check that it is a SQLite database, its permissions, and that no other process holds it exclusively",
+      details: { path },
+      cause,
+    });
+  }
+}
+
+function snapshotOf(db: Connection, path: string): Source {
+  db.defaultSafeIntegers(true);
+  defineFunctions(db);
+  const version = () => db.pragma("data_version", { simple: true });
+  db.exec("BEGIN");
+  const schema = readSchema(db);
+  const before = version();
+  return {
+    db,
+    schema,
+    path,
+    bytes: statSync(path).size,
+    release() {
+      db.exec("COMMIT");
+      // data_version moves only for commits of other connections, and only once we look again.
+      return { changed: version() !== before };
+    },
+    close: () => db.close(),
+  };
+}
+
+/**
+ * What SQL alone can't say about a value. They see bytes (`CAST(… AS BLOB)`), never text that the
+ * driver has decoded already, since that replaces broken sequences without a word.
+ */
+function defineFunctions(db: Connection): void {
+  const options = { deterministic: true, directOnly: true };
+  db.function("lifeboat_is_utf8", options, (bytes: Buffer) => (isUtf8(bytes) ? 1n : 0n));
+  db.function("lifeboat_md5", options, (row: Buffer) =>
+    createHash("md5").update(row).digest("hex"),
+  );
+  db.function("lifeboat_real", options, realBytes);
+  db.function("lifeboat_real_hex", options, (real: number) => realBytes(real).toString("hex"));
+  db.function("lifeboat_zero", options, (zero: number) => (Object.is(zero, -0) ? "-0" : "0"));
+  db.function("lifeboat_clean", options, (bytes: Buffer) =>
+    bytes.toString("utf8").replaceAll("\0", ""),
+  );
+  db.function("lifeboat_unexpected", options, (type: string, place: string) => {
+    throw new Error(`${place} holds a value of class ${type} that its profile did not show`);
+  });
+}
+
+/** The eight bytes of an IEEE 754 double, most significant first, as Postgres sends a float8. */
+function realBytes(real: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeDoubleBE(real);
+  return bytes;
+}

@@ -1,0 +1,74 @@
+import { LifeboatError, reasonOf } from "@lifeboat/core";
+import pg from "pg";
+import type { TargetAddress } from "../request.ts";
+
+/**
+ * Connects to the target with settings under which texts, instants and numbers are spelled one way.
+ * @throws LifeboatError `POSTGRES_UNREACHABLE`, `TARGET_ENCODING`, `TARGET_TOO_OLD`
+ */
+export async function connectTarget(address: TargetAddress): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString: address.url,
+    application_name: "lifeboat migrate",
+    keepAlive: true,
+  });
+  // A server that goes away is reported by the query that runs; without a listener it would end the process.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+  } catch (cause) {
+    throw new LifeboatError({
+      code: "POSTGRES_UNREACHABLE",
+      message: `the target Postgres can't be reached: ${reasonOf(cause)}`,
+      remedy: "check postgres.url, that the server runs, and its pg_hba.conf",
+      cause,
+    });
+  }
+  try {
+    await prepareSession(client);
+    return client;
+  } catch (cause) {
+    await client.end();
+    throw cause;
+  }
+}
+
+async function prepareSession(client: pg.Client): Promise<void> {
+  await client.query(
+    `SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET bytea_output = 'hex';
+     SET standard_conforming_strings = on; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+     SET search_path = pg_catalog`,
+  );
+  const { rows } = await client.query<{ encoding: string; version: string }>(
+    "SELECT current_setting('server_encoding') AS encoding, current_setting('server_version_num') AS version",
+  );
+  const [facts] = rows;
+  if (Number(facts?.version) < 150_000)
+    throw new LifeboatError({
+      code: "TARGET_TOO_OLD",
+      kind: "usage",
+      message: `the target runs Postgres ${facts?.version}, older than 15`,
+      remedy: "migrate into Postgres 15 or newer",
+    });
+  if (facts?.encoding !== "UTF8")
+    throw new LifeboatError({
+      code: "TARGET_ENCODING",
+      kind: "usage",
+      message: `the target database is encoded in ${facts?.encoding}, which can't hold every text of SQLite`,
+      remedy: "create the database with ENCODING 'UTF8' TEMPLATE template0",
+    });
+  await endWithClient(client);
+}
+
+/**
+ * Lets the server notice within a second that its client was killed, also in the middle of an index
+ * build, so that a second run need not wait for the first one's transaction.
+ */
+async function endWithClient(client: pg.Client): Promise<void> {
+  try {
+    await client.query("SET client_connection_check_interval = '1s'");
+  } catch (cause) {
+    // Not every system can watch a connection (manual, "client_connection_check_interval").
+    if ((cause as { code?: string }).code !== "22023") throw cause;
+  }
+}

@@ -1,0 +1,67 @@
+import type { Client } from "pg";
+import type { MigrationPlan } from "../plan.ts";
+
+/** What the target knows of its own migration. Lies in schema `lifeboat`, apart from the product's tables. */
+export interface JournalEntry {
+  readonly id: string;
+  readonly phase: "loading" | "loaded";
+  readonly startedAt: string;
+  readonly finishedAt: string | null;
+  readonly plan: MigrationPlan;
+}
+
+const TABLE = "lifeboat.migrations";
+
+/** Creates the journal where it is missing. */
+export async function prepareJournal(client: Client): Promise<void> {
+  await client.query(`
+    CREATE SCHEMA IF NOT EXISTS lifeboat;
+    CREATE TABLE IF NOT EXISTS ${TABLE} (
+      id text PRIMARY KEY,
+      phase text NOT NULL CHECK (phase IN ('loading', 'loaded')),
+      started_at timestamptz NOT NULL DEFAULT now(),
+      finished_at timestamptz,
+      plan json NOT NULL
+    )`);
+}
+
+/** Writes that a load has begun. Committed by itself, so that a killed load leaves its trace. */
+export async function openEntry(client: Client, id: string, plan: MigrationPlan): Promise<void> {
+  await client.query(`DELETE FROM ${TABLE} WHERE phase = 'loading'`);
+  await client.query(`INSERT INTO ${TABLE} (id, phase, plan) VALUES ($1, 'loading', $2)`, [
+    id,
+    JSON.stringify(plan),
+  ]);
+}
+
+/** Writes that the load is done; in the load's own transaction, so that both are true together. */
+export async function closeEntry(client: Client, id: string): Promise<void> {
+  await client.query(
+    `UPDATE ${TABLE} SET phase = 'loaded', finished_at = clock_timestamp() WHERE id = $1`,
+    [id],
+  );
+}
+
+/** The newest entry, or null where nothing was ever loaded. */
+export async function newestEntry(client: Client): Promise<JournalEntry | null> {
+  const present = await client.query<{ found: boolean }>(
+    `SELECT to_regclass('${TABLE}') IS NOT NULL AS found`,
+  );
+  if (!present.rows[0]?.found) return null;
+  const { rows } = await client.query<{
+    id: string;
+    phase: JournalEntry["phase"];
+    started_at: Date;
+    finished_at: Date | null;
+    plan: MigrationPlan;
+  }>(`SELECT * FROM ${TABLE} ORDER BY started_at DESC, id DESC LIMIT 1`);
+  const [row] = rows;
+  if (!row) return null;
+  return {
+    id: row.id,
+    phase: row.phase,
+    startedAt: row.started_at.toISOString(),
+    finishedAt: row.finished_at?.toISOString() ?? null,
+    plan: row.plan,
+  };
+}

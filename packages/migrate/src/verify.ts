@@ -1,0 +1,158 @@
+import { LifeboatError, type Report, reasonOf, runSteps } from "@lifeboat/core";
+import { SqliteError } from "better-sqlite3";
+import type { Client } from "pg";
+import { compareCatalog } from "./compare/compare-catalog.ts";
+import { compareTable, type TableComparison } from "./compare.ts";
+import { driftFindings } from "./drift.ts";
+import { finding, type MigrationFinding } from "./finding.ts";
+import type { MigrationPlan, PlannedTable } from "./plan.ts";
+import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { openSource, type Source } from "./source.ts";
+import { sameName } from "./sqlite/schema.ts";
+import { connectTarget } from "./target/connect.ts";
+import { newestEntry } from "./target/journal.ts";
+
+export interface VerifyRequest extends MigrationRequest {
+  readonly postgres: TargetAddress;
+}
+
+export interface VerifyReport {
+  readonly phase: "verify";
+  /** Every value equal, every constraint, index and sequence in place. */
+  readonly ok: boolean;
+  readonly schema: string;
+  readonly tables: readonly TableComparison[];
+  readonly findings: readonly MigrationFinding[];
+  readonly rows: number;
+  readonly seconds: number;
+}
+
+/**
+ * Compares both sides, value by value, by the plan under which the target was loaded. Changes nothing on
+ * either side and may be run as often as one likes.
+ * @throws LifeboatError `NOT_LOADED` (not-found) where no load of ours has finished
+ */
+export async function verifyMigration(request: VerifyRequest): Promise<VerifyReport> {
+  const source = openSource(request.sqlite.path);
+  try {
+    const client = await connectTarget(request.postgres);
+    try {
+      return await verifyBoth(client, source, request);
+    } finally {
+      await client.end();
+    }
+  } finally {
+    source.close();
+  }
+}
+
+async function verifyBoth(
+  client: Client,
+  source: Source,
+  request: VerifyRequest,
+): Promise<VerifyReport> {
+  const started = performance.now();
+  const plan = await loadedPlan(client, request.schema);
+  const tables: TableComparison[] = [];
+  const findings: MigrationFinding[] = unplannedTables(plan, source);
+  await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  const run = request.run ?? runSteps;
+  await run([
+    {
+      title: "compare every value",
+      run: async (report) => {
+        for (const table of plan.tables) {
+          const compared = await compareOne(client, source, plan, table, request.signal, report);
+          tables.push(compared.table);
+          findings.push(...compared.findings);
+        }
+      },
+    },
+    {
+      title: "look for constraints, indexes and sequences",
+      run: async () => {
+        for (const table of plan.tables)
+          findings.push(...(await compareCatalog(client, plan.schema, table)));
+      },
+    },
+  ]);
+  findings.push(...driftFindings(request.declared, source.schema, plan.tables));
+  return {
+    phase: "verify",
+    ok: !findings.some((one) => one.severity === "error"),
+    schema: plan.schema,
+    tables,
+    findings,
+    rows: tables.reduce((sum, table) => sum + table.rows, 0),
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+async function loadedPlan(client: Client, schema: string | undefined): Promise<MigrationPlan> {
+  const entry = await newestEntry(client);
+  if (entry?.phase === "loaded" && (schema === undefined || entry.plan.schema === schema))
+    return entry.plan;
+  throw new LifeboatError({
+    code: "NOT_LOADED",
+    kind: "not-found",
+    message: entry
+      ? "the last load into the target did not finish"
+      : "nothing was loaded into the target yet",
+    remedy: "run `lifeboat migrate load`",
+  });
+}
+
+function unplannedTables(plan: MigrationPlan, source: Source): MigrationFinding[] {
+  const known = [...plan.tables.map((table) => table.name), ...plan.leftOut];
+  return source.schema.tables
+    .filter((table) => !known.some((name) => sameName(name, table.name)))
+    .map((table) =>
+      finding({
+        id: "table-not-loaded",
+        severity: "error",
+        table: table.name,
+        summary: `table ${table.name} came to SQLite after the load and is not in Postgres`,
+      }),
+    );
+}
+
+async function compareOne(
+  client: Client,
+  source: Source,
+  plan: MigrationPlan,
+  table: PlannedTable,
+  signal: AbortSignal,
+  report: Report,
+): Promise<{ table: TableComparison; findings: MigrationFinding[] }> {
+  try {
+    const input = { db: source.db, client, schema: plan.schema, table, report, signal };
+    const compared = await compareTable(input);
+    return { table: compared, findings: compared.equal ? [] : [differs(compared)] };
+  } catch (cause) {
+    if (!(cause instanceof SqliteError)) throw cause;
+    const nothing = { rows: 0, rowsInPostgres: 0, equal: false, differing: 0, differences: [] };
+    return { table: { name: table.name, ...nothing }, findings: [unreadable(table, cause)] };
+  }
+}
+
+function differs(compared: TableComparison): MigrationFinding {
+  const columns = new Set(compared.differences.flatMap((one) => one.columns));
+  return finding({
+    id: "rows-differ",
+    severity: "error",
+    table: compared.name,
+    column: columns.size > 0 ? [...columns].join(",") : null,
+    count: compared.differing,
+    sample: compared.differences.map((one) => `${one.key} (${one.kind})`),
+    summary: `${compared.differing} rows of ${compared.name} differ (SQLite ${compared.rows}, Postgres ${compared.rowsInPostgres})`,
+  });
+}
+
+function unreadable(table: PlannedTable, cause: unknown): MigrationFinding {
+  return finding({
+    id: "schema-changed",
+    severity: "error",
+    table: table.name,
+    summary: `table ${table.name} can't be read in SQLite as it was planned: ${reasonOf(cause)}`,
+  });
+}
