@@ -46,6 +46,8 @@ export interface PostgresDetails {
   readonly settings: readonly SettingsDetail[];
   /** The account that owns the data directory, when it is known. */
   readonly owner: string | null;
+  /** The database that was connected to: the product's, among those of the cluster. */
+  readonly database: string | null;
 }
 
 /**
@@ -74,6 +76,7 @@ export function postgresDetails(manifest: Manifest): PostgresDetails {
   need("tablespaces", (value) => Array.isArray(value) && value.every(isTablespace));
   need("settings", (value) => Array.isArray(value) && value.every(isSettings));
   need("owner", (value) => value === null || isText(value));
+  need("database", (value) => value === null || isText(value));
   return found as unknown as PostgresDetails;
 }
 

@@ -1,5 +1,6 @@
-import { type Engine, LifeboatError } from "@lifeboat/core";
+import { type Engine, LifeboatError, type Manifest } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "./connection.ts";
+import { postgresDetails } from "./details.ts";
 import { inspectServer } from "./inspect.ts";
 import { planRecovery } from "./log-plan.ts";
 import { verifyWal } from "./log-verify.ts";
@@ -35,9 +36,15 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     plan: (folder, backups, target, { timeline }) =>
       planRecovery({ folder, backups, timeline }, target),
     restore: (request) => restorePostgres(request),
-    revive: (request) => revivePostgres(request, { binDirectory }),
+    revive: (request) =>
+      revivePostgres(request, { binDirectory, database: databaseOf(request.plan.backups[0]) }),
     verifyLog: verifyWal,
   };
+}
+
+/** Where a query goes that names no database: to the one that the backup was taken through. */
+function databaseOf(manifest: Manifest): string | undefined {
+  return postgresDetails(manifest).database ?? undefined;
 }
 
 function notConfigured(): LifeboatError {

@@ -1,5 +1,8 @@
 export { type Account, accountMay, namedAccount, runAs, serverAccount } from "./account.ts";
 export { type ClusterInit, initialiseCluster, startOnFreePort } from "./cluster.ts";
+export type { ServerConnection } from "./connection.ts";
+export { type PostgresDetails, postgresDetails } from "./details.ts";
+export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
 export {
   findPrograms,
   hasProgram,

@@ -136,7 +136,7 @@ function consistentAt(server: ServerFacts, lastCommit: number | undefined): Date
 }
 
 async function detailsOf(
-  { server, transport, wal }: Work,
+  { client, server, transport, wal }: Work,
   { needed, tablespaces }: Taken,
   settings: PostgresDetails["settings"],
 ): Promise<Readonly<Record<string, unknown>>> {
@@ -154,6 +154,7 @@ async function detailsOf(
     tablespaces,
     settings,
     owner: await directoryOwner(server),
+    database: client.database ?? null,
   };
   return { ...details };
 }
