@@ -11,10 +11,18 @@ export async function drillChecks(
   session: Session,
 ): Promise<(engine: EngineKind) => readonly DrillCheck[]> {
   if (session.isByRepository) return () => [];
-  const { checks: configured, file } = await session.configuration();
+  const { checks: configured, file, postgres } = await session.configuration();
   const source = file ?? session.program;
   const checks = typeof configured === "function" ? await imported(configured, source) : configured;
-  return (engine) => checks.map((check) => checkFor(engine, check));
+  const product = postgres ? databaseOf(postgres.url) : undefined;
+  return (engine) =>
+    checks.map((check) => checkFor(engine, check, engine === "postgres" ? product : undefined));
+}
+
+/** The product's own database in the cluster: the one that the URL names. */
+function databaseOf(url: string): string | undefined {
+  if (!URL.canParse(url)) return undefined;
+  return decodeURIComponent(new URL(url).pathname.slice(1)) || undefined;
 }
 
 async function imported(
@@ -31,10 +39,14 @@ async function imported(
   );
 }
 
-function checkFor(engine: EngineKind, { name, sql, database }: ConfiguredCheck): DrillCheck {
+function checkFor(
+  engine: EngineKind,
+  { name, sql, database }: ConfiguredCheck,
+  usual: string | undefined,
+): DrillCheck {
   // Variables were resolved with the configuration; a module's checks are plain texts.
   const statement = typeof sql === "object" && engine in sql ? (sql as Each)[engine] : sql;
-  return { name, sql: statement as string, database: database as string | undefined };
+  return { name, sql: statement as string, database: (database as string) ?? usual };
 }
 
 type Each = Readonly<Record<EngineKind, unknown>>;

@@ -1,3 +1,4 @@
+import { optionFlag } from "./option-flag.ts";
 import { helpOf } from "./program.ts";
 import { NOT_BUILT } from "./verb/not-built.ts";
 import type { Verb, VerbOption } from "./verb.ts";
@@ -7,14 +8,14 @@ export function readmeTable(verbs: readonly Verb[], global: readonly VerbOption[
   const rows = verbs.map(
     (verb) => `| \`${nameOf(verb)}\` | ${verb.summary} | ${optionsOf(verb.options)} |`,
   );
-  const later = NOT_BUILT.map(({ name }) => `\`${name}\``).join(", ");
+  const later = [...NOT_BUILT.map(({ name }) => name), ...verbs.flatMap(optionsNotBuilt)];
   return [
     "| verb | what it does | options |",
     "| --- | --- | --- |",
     ...rows,
     `| every verb | | ${optionsOf(global)} |`,
     "",
-    `Known and refused until they are built: ${later}.`,
+    `Known and refused until they are built: ${later.map((name) => `\`${name}\``).join(", ")}.`,
   ].join("\n");
 }
 
@@ -23,7 +24,16 @@ function nameOf({ name, arguments: words = [] }: Verb): string {
 }
 
 function optionsOf(options: readonly VerbOption[]): string {
-  return options.map((option) => `\`${option.flags}\` ${escaped(helpOf(option))}`).join("<br>");
+  return options
+    .filter(({ notBuilt }) => notBuilt !== true)
+    .map((option) => `\`${option.flags}\` ${escaped(helpOf(option))}`)
+    .join("<br>");
+}
+
+function optionsNotBuilt({ name, options }: Verb): string[] {
+  return options
+    .filter(({ notBuilt }) => notBuilt === true)
+    .map(({ flags }) => `${name} ${optionFlag(flags).long}`);
 }
 
 function escaped(text: string): string {
