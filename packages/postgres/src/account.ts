@@ -26,7 +26,7 @@ export async function serverAccount(...places: readonly string[]): Promise<Accou
   const { username, uid, gid } = userInfo();
   if (uid !== 0) return { name: username, uid, gid, foreign: false };
   for (const place of places) {
-    const owner = await ownerOf(place);
+    const owner = await unprivilegedOwner(place);
     if (owner) return owner;
   }
   return namedAccount(...UNPRIVILEGED);
@@ -46,7 +46,7 @@ export async function namedAccount(...names: readonly string[]): Promise<Account
 }
 
 /** The account that owns a place; undefined when it is missing or root's. */
-async function ownerOf(place: string): Promise<Account | undefined> {
+export async function unprivilegedOwner(place: string): Promise<Account | undefined> {
   const found = await stat(place).catch(() => undefined);
   if (!found || found.uid === 0) return undefined;
   const name = (await askId("-un", String(found.uid))) ?? String(found.uid);

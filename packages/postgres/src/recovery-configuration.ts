@@ -19,6 +19,9 @@ const RECOVERY_SETTINGS = new Set([
 /** Of these at most one may be set, or the server refuses to start. */
 const TARGETS = ["", "_lsn", "_name", "_time", "_xid"].map((suffix) => `recovery_target${suffix}`);
 
+/** Commands of the original's own: on a copy they would work on the original's archive. */
+const COMMANDS = ["archive_cleanup_command", "recovery_end_command"];
+
 const HEADING = `
 # Written by lifeboat restore: how this copy recovers when it is started. They are read while
 # recovery.signal is there; the server removes that file when the recovery has ended.
@@ -106,9 +109,9 @@ export function withRecovery(
     .map((line) => (RECOVERY_SETTINGS.has(parseSetting(line)?.name ?? "") ? `#${line}` : line));
   const set = new Set(settings.map(({ name }) => name));
   // First, since older servers take clearing one target for a clash with another set before it.
-  const cleared = TARGETS.filter(
-    (name) => !set.has(name) && elsewhere.some((setting) => setting.name === name),
-  ).map((name) => ({ name, value: "" }));
+  const cleared = [...TARGETS, ...COMMANDS]
+    .filter((name) => !set.has(name) && elsewhere.some((setting) => setting.name === name))
+    .map((name) => ({ name, value: "" }));
   const lines = [...cleared, ...settings].map((setting) => `${settingLine(setting)}\n`);
   return `${kept.join("\n").replace(/\n*$/, "\n")}${HEADING}${lines.join("")}`;
 }

@@ -109,17 +109,27 @@ export class Server {
   }
 
   async #lets(user: string): Promise<boolean> {
+    // Class 28 (no such role) and 3D (no such database) come from a server that is open.
+    const refusal = await this.#refusal(user);
+    return refusal === undefined || /^(28|3D)/.test(refusal);
+  }
+
+  /** Whether a role of this name may enter. */
+  async knows(user: string): Promise<boolean> {
+    return (await this.#refusal(user)) === undefined;
+  }
+
+  /** The SQLSTATE with which a client is turned away, "" when there is none; undefined when it is let in. */
+  async #refusal(user: string): Promise<string | undefined> {
     const client = new pg.Client(this.clientConfig(user, "postgres"));
     // A connection that breaks after it was made is reported again, by an event.
     client.on("error", () => {});
     try {
       await client.connect();
       await client.end();
-      return true;
+      return undefined;
     } catch (cause) {
-      // Class 28 (no such role) and 3D (no such database) come from a server that is open.
-      const code = (cause as { code?: string }).code ?? "";
-      return /^(28|3D)/.test(code);
+      return (cause as { code?: string }).code ?? "";
     }
   }
 

@@ -6,7 +6,7 @@ export interface Setting {
 
 /** `name = value`, `name value` or `name 'va''lue'`, and a comment behind (manual, 20.1.2). */
 const LINE =
-  /^\s*([A-Za-z_][\w$.]*)(?:\s*=\s*|\s+)('(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s#'"]+)\s*(?:#.*)?$/;
+  /^\s*([A-Za-z_][\w$.]*)(?:\s*=\s*|\s+)('(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s#'"=][^\s#'"]*)\s*(?:#.*)?$/;
 
 /** What a line sets; undefined for a blank line, a comment, and what is no setting. */
 export function parseSetting(line: string): Setting | undefined {

@@ -74,6 +74,11 @@ export class Unpacker {
     }
   }
 
+  /** Whether the original's group could read it. */
+  get groupReads(): boolean {
+    return this.#groupReads;
+  }
+
   /** Makes the directories themselves durable, and gives the outermost one its mode. */
   async finish(): Promise<void> {
     const root = await open(this.#into, constants.O_RDONLY);

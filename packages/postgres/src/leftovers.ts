@@ -1,0 +1,78 @@
+import { readdir, readFile, readlink, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { isSystemError, LifeboatError, processOfMarkIsGone } from "@lifeboat/core";
+
+/** Lies in a tablespace that was put in its place until the whole restore is done; names the run. */
+export const UNFINISHED = ".lifeboat-restore";
+
+/** Lies in a building folder inside its place, on a mount point, while its entries are moved up. */
+export const MOVING = ".lifeboat-moving";
+
+/** The entries of a directory, without what dead or running restores to it build; undefined if it is missing. */
+export async function entriesOf(place: string): Promise<string[] | undefined> {
+  try {
+    const prefix = leftoverPrefix(place);
+    return (await readdir(place)).filter((name) => !name.startsWith(prefix));
+  } catch (cause) {
+    if (isSystemError(cause, "ENOENT")) return undefined;
+    throw isSystemError(cause, "ENOTDIR") ? notDirectory(place) : cause;
+  }
+}
+
+/**
+ * Removes what runs to this place left that were killed: their building folders, and tablespaces
+ * that they had put in place already, which a mark in them tells.
+ */
+export async function clearLeftovers(place: string): Promise<void> {
+  for (const folder of [dirname(place), place])
+    for (const name of await readdir(folder).catch((): string[] => [])) {
+      if (!isDeadRun(name, leftoverPrefix(place))) continue;
+      const leftover = join(folder, name);
+      for (const tablespace of await linksIn(join(leftover, "pg_tblspc")))
+        if ((await readMark(tablespace)) === name) await emptyOut(tablespace);
+      if ((await entriesOf(leftover))?.includes(MOVING)) await emptyOut(place, await keptIn(place));
+      await rm(leftover, { recursive: true, force: true });
+    }
+}
+
+async function keptIn(place: string): Promise<string[]> {
+  return (await readdir(place)).filter((name) => name.startsWith(leftoverPrefix(place)));
+}
+
+/** How the names of all folders begin that restores to a place make beside it. */
+export function leftoverPrefix(place: string): string {
+  return `.${basename(place)}.lifeboat-`;
+}
+
+function isDeadRun(name: string, prefix: string): boolean {
+  const mark = /^(.+)-[0-9a-f]{12}$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "");
+  return mark?.[1] !== undefined && processOfMarkIsGone(mark[1]);
+}
+
+async function linksIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((): string[] => []);
+  const targets = await Promise.all(
+    names.map((name) => readlink(join(folder, name)).catch(() => undefined)),
+  );
+  return targets.filter((target) => target !== undefined);
+}
+
+async function readMark(place: string): Promise<string | undefined> {
+  return readFile(join(place, UNFINISHED), "utf8").catch(() => undefined);
+}
+
+/** Removes what is in a directory, and leaves the directory. */
+export async function emptyOut(place: string, keep: readonly string[] = []): Promise<void> {
+  for (const name of await readdir(place))
+    if (!keep.includes(name)) await rm(join(place, name), { recursive: true, force: true });
+}
+
+function notDirectory(place: string): LifeboatError {
+  return new LifeboatError({
+    code: "TARGET_NOT_EMPTY",
+    kind: "refused",
+    message: `${place} is no directory`,
+    remedy: "name a directory that is missing or empty",
+    details: { path: place },
+  });
+}

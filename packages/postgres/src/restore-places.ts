@@ -1,0 +1,160 @@
+import { readFile, readlink } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import { isSystemError, LifeboatError, type RestoreRequest } from "@lifeboat/core";
+import type { PostgresDetails, TablespaceDetail } from "./details.ts";
+import { clearLeftovers, entriesOf } from "./leftovers.ts";
+
+/** Where the parts of a cluster go, all of them proved to be free. */
+export interface RestorePlaces {
+  readonly dataDirectory: string;
+  readonly tablespaces: readonly {
+    readonly tablespace: TablespaceDetail;
+    readonly place: string;
+  }[];
+  /** Directories with content that `force` allows to replace. */
+  readonly replaced: readonly string[];
+}
+
+/**
+ * Decides where everything goes, before anything is written (but for clearing what killed runs
+ * left). A tablespace goes where the mapping says, else below `tablespaceRoot`, else where it was.
+ * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `TARGET_IN_USE`, `TABLESPACE_NOT_EMPTY`;
+ *   kind `usage`: `TABLESPACE_UNKNOWN`, `TABLESPACE_MAPPING_INVALID`
+ */
+export async function restorePlaces(
+  request: Pick<RestoreRequest, "to" | "tablespaceMapping" | "tablespaceRoot" | "force">,
+  details: PostgresDetails,
+): Promise<RestorePlaces> {
+  const dataDirectory = resolve(request.to);
+  const tablespaces = mapped(details.tablespaces, request, dataDirectory);
+  await assertNotRunning(dataDirectory);
+  const own = request.force ? await tablespacesOf(dataDirectory) : new Set<string>();
+  const replaced: string[] = [];
+  if (await isFilled(dataDirectory)) {
+    if (!request.force || !(await isDataDirectory(dataDirectory)))
+      throw targetNotEmpty(dataDirectory, request.force);
+    replaced.push(dataDirectory);
+  }
+  for (const { tablespace, place } of tablespaces) {
+    if (!(await isFilled(place))) continue;
+    // Only those of the very cluster that is replaced: another one may be running on them.
+    if (!own.has(place)) throw tablespaceNotEmpty(tablespace, place);
+    replaced.push(place);
+  }
+  return { dataDirectory, tablespaces, replaced };
+}
+
+function mapped(
+  tablespaces: readonly TablespaceDetail[],
+  {
+    tablespaceMapping: mapping,
+    tablespaceRoot: root,
+  }: Pick<RestoreRequest, "tablespaceMapping" | "tablespaceRoot">,
+  dataDirectory: string,
+): RestorePlaces["tablespaces"] {
+  const known = new Set(tablespaces.map(({ location }) => resolve(location)));
+  for (const old of mapping.keys())
+    if (!known.has(resolve(old))) throw unknownTablespace(old, [...known]);
+  const byOld = new Map([...mapping].map(([old, place]) => [resolve(old), place]));
+  const taken = new Set([dataDirectory]);
+  return tablespaces.map((tablespace) => {
+    const own = root === null ? tablespace.location : join(root, String(tablespace.oid));
+    const place = byOld.get(resolve(tablespace.location)) ?? own;
+    if (!isAbsolute(place)) throw badMapping(tablespace, place, "is not an absolute path");
+    const settled = resolve(place);
+    for (const other of taken)
+      if (overlap(other, settled))
+        throw badMapping(tablespace, place, `overlaps ${other}, which is restored too`);
+    taken.add(settled);
+    return { tablespace, place: settled };
+  });
+}
+
+function overlap(a: string, b: string): boolean {
+  return `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
+}
+
+async function isFilled(place: string): Promise<boolean> {
+  await clearLeftovers(place);
+  return ((await entriesOf(place)) ?? []).length > 0;
+}
+
+async function isDataDirectory(place: string): Promise<boolean> {
+  const entries = (await entriesOf(place)) ?? [];
+  return ["PG_VERSION", "base", "global"].every((name) => entries.includes(name));
+}
+
+async function tablespacesOf(dataDirectory: string): Promise<Set<string>> {
+  const folder = join(dataDirectory, "pg_tblspc");
+  const names = (await entriesOf(folder).catch(() => undefined)) ?? [];
+  const targets = names.map((name) => readlink(join(folder, name)).catch(() => ""));
+  return new Set((await Promise.all(targets)).filter(Boolean).map((target) => resolve(target)));
+}
+
+/** Also with `force`: files pulled from under a running server are a lost database. */
+async function assertNotRunning(dataDirectory: string): Promise<void> {
+  const text = await readFile(join(dataDirectory, "postmaster.pid"), "utf8").catch(() => "");
+  const pid = Number.parseInt(text, 10);
+  if (!(pid > 0) || !isAlive(pid)) return;
+  throw new LifeboatError({
+    code: "TARGET_IN_USE",
+    kind: "refused",
+    message: `a server runs on ${dataDirectory} (process ${pid})`,
+    remedy: `stop it first (pg_ctl -D ${dataDirectory} stop), or restore to another directory`,
+    details: { path: dataDirectory, pid },
+  });
+}
+
+/** Whether a process runs. One that we may not signal runs as well. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (cause) {
+    return !isSystemError(cause, "ESRCH");
+  }
+}
+
+function targetNotEmpty(path: string, force: boolean): LifeboatError {
+  return new LifeboatError({
+    code: "TARGET_NOT_EMPTY",
+    kind: "refused",
+    message: force
+      ? `${path} is not empty and holds no data directory of Postgres`
+      : `${path} is not empty`,
+    remedy: force
+      ? "--force replaces a data directory and nothing else: empty it by hand, or name another"
+      : "name a directory that is missing or empty, or replace this data directory by --force",
+    details: { path },
+  });
+}
+
+function tablespaceNotEmpty({ location, oid }: TablespaceDetail, place: string): LifeboatError {
+  return new LifeboatError({
+    code: "TABLESPACE_NOT_EMPTY",
+    kind: "refused",
+    message: `tablespace ${oid} belongs in ${place}, which is not empty`,
+    remedy: `give it another place: --tablespace-mapping ${location}=NEW`,
+    details: { oid, location, path: place },
+  });
+}
+
+function unknownTablespace(old: string, known: readonly string[]): LifeboatError {
+  return new LifeboatError({
+    code: "TABLESPACE_UNKNOWN",
+    kind: "usage",
+    message: `the backup has no tablespace at ${old}`,
+    remedy: known.length > 0 ? `it has ${known.join(", ")}` : "it has none: leave the mapping out",
+    details: { location: old, known },
+  });
+}
+
+function badMapping(tablespace: TablespaceDetail, place: string, why: string): LifeboatError {
+  return new LifeboatError({
+    code: "TABLESPACE_MAPPING_INVALID",
+    kind: "usage",
+    message: `tablespace ${tablespace.oid} cannot be restored to ${place}: it ${why}`,
+    remedy: `choose another place: --tablespace-mapping ${tablespace.location}=NEW`,
+    details: { oid: tablespace.oid, path: place },
+  });
+}

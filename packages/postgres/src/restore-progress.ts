@@ -1,0 +1,25 @@
+import type { RestoreRequest } from "@lifeboat/core";
+import { consistencySegments } from "./consistency-wal.ts";
+import type { PostgresDetails } from "./details.ts";
+
+/** Passes bytes on, counts them, and stops when it should. */
+export type Through = (content: AsyncIterable<Uint8Array>) => AsyncGenerator<Uint8Array>;
+
+/** Counts all that a restore unpacks against what it has to unpack. */
+export function restoreProgress(
+  { plan, report, signal }: RestoreRequest,
+  details: PostgresDetails,
+): Through {
+  const [manifest] = plan.backups;
+  const wal = consistencySegments(details).length * details.walSegmentBytes;
+  const totalBytes = manifest.objects.reduce((sum, { content }) => sum + content.bytes, wal);
+  let bytes = 0;
+  return async function* through(content) {
+    for await (const chunk of content) {
+      signal.throwIfAborted();
+      yield chunk;
+      bytes += chunk.length;
+      report({ bytes, totalBytes });
+    }
+  };
+}

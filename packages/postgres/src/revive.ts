@@ -1,0 +1,207 @@
+import { join } from "node:path";
+import { LifeboatError, type RevivedDatabase, type ReviveRequest } from "@lifeboat/core";
+import { execa } from "execa";
+import { type Account, accountMay, runAs, serverAccount } from "./account.ts";
+import { postgresDetails } from "./details.ts";
+import { writeDurably } from "./durable.ts";
+import { privateSettings } from "./private-settings.ts";
+import { findPrograms, programPath, type ServerPrograms } from "./programs.ts";
+import { RevivedCluster } from "./revived-cluster.ts";
+import { Scratch } from "./scratch.ts";
+import { SegmentServer } from "./segment-server.ts";
+import { Server, serverEnded } from "./server.ts";
+import { reachablePrograms } from "./staging.ts";
+import { superuserNames } from "./superuser-names.ts";
+
+export interface ReviveOptions {
+  /** `binDirectory` of the configuration. */
+  readonly binDirectory?: string | undefined;
+  /** The database that `query` asks when it is given none. When left out: the only one beside `postgres`, else that. */
+  readonly database?: string | undefined;
+}
+
+/** Whoever reaches the private socket is let in: only the server's account and root can. */
+const HBA = "local all all trust\n";
+
+/**
+ * Starts a restored data directory in private, hands it the WAL from the repository, and waits until
+ * it has recovered to its target and is open.
+ * @throws LifeboatError `PROGRAMS_NOT_FOUND`; `DATA_DIRECTORY_UNREACHABLE`; `RECOVERY_FAILED` with the
+ *   server's words; what kept a segment from being handed over (`CHECKSUM_MISMATCH` …), naming it
+ */
+export async function revivePostgres(
+  request: ReviveRequest,
+  options: ReviveOptions = {},
+): Promise<RevivedDatabase> {
+  const { path } = request.restored;
+  const major = Math.trunc(postgresDetails(request.plan.backups[0]).serverVersion / 10_000);
+  const found = await findPrograms({ binDirectory: options.binDirectory, major });
+  const account = await serverAccount(path);
+  if (!(await accountMay(account, "x", path))) throw unreachable(path, account);
+  const { programs, release } = await reachablePrograms(found, account);
+  try {
+    const revival = await recover(request, programs, account);
+    return await RevivedCluster.open({ ...revival, database: options.database, release });
+  } catch (cause) {
+    await release();
+    throw cause;
+  }
+}
+
+/** A server that has recovered, and who may enter it. */
+interface Revival {
+  readonly server: Server;
+  readonly superuser: string;
+  /** Libraries that the copy's settings preload and that this host has not. */
+  readonly missingLibraries: readonly string[];
+}
+
+/** Starts it, again without a library that this host lacks as often as that takes. */
+async function recover(
+  request: ReviveRequest,
+  programs: ServerPrograms,
+  account: Account,
+): Promise<Revival> {
+  const dataDirectory = request.restored.path;
+  const preload = await preloadedLibraries(dataDirectory, programs, account);
+  const missingLibraries: string[] = [];
+  for (;;) {
+    try {
+      const revived = await tryToRecover(request, { programs, account, preload });
+      return { ...revived, missingLibraries };
+    } catch (cause) {
+      const missing = cause instanceof LifeboatError ? missingLibrary(cause) : undefined;
+      const at = missing === undefined ? -1 : preload.indexOf(missing);
+      if (at < 0) throw cause;
+      missingLibraries.push(...preload.splice(at, 1));
+    }
+  }
+}
+
+interface Attempt {
+  readonly programs: ServerPrograms;
+  readonly account: Account;
+  readonly preload: readonly string[];
+}
+
+async function tryToRecover(request: ReviveRequest, attempt: Attempt) {
+  const { account } = attempt;
+  const dataDirectory = request.restored.path;
+  const scratch = await Scratch.make(account);
+  const segments = await openSegments(request, account, scratch);
+  const server = await startPrivately(dataDirectory, attempt, scratch, segments);
+  server.log.onLine((line) => {
+    const replayed = /^LOG: {2}redo in progress.*current LSN: ([0-9A-F/]+)/.exec(line)?.[1];
+    if (replayed) request.report({ note: `replayed up to ${replayed}` });
+  });
+  try {
+    const names = [...(await superuserNames(dataDirectory)), "postgres"];
+    await server.accepting(names[0] ?? "postgres", request.signal);
+    await segments.close();
+    return { server, superuser: await firstKnown(server, names) };
+  } catch (cause) {
+    await server.stop("immediate");
+    await segments.close();
+    throw recoveryFailed(server, segments, cause);
+  }
+}
+
+async function openSegments(
+  { folder, plan, restored, report }: ReviveRequest,
+  account: Account,
+  scratch: Scratch,
+): Promise<SegmentServer> {
+  const { walSegmentBytes } = postgresDetails(plan.backups[0]);
+  let bytes = 0;
+  return SegmentServer.open({
+    folder,
+    dataDirectory: restored.path,
+    walSegmentBytes,
+    account,
+    scratch: scratch.path,
+    onServed(name) {
+      bytes += walSegmentBytes;
+      report({ bytes, note: `replaying ${name}` });
+    },
+  });
+}
+
+async function startPrivately(
+  dataDirectory: string,
+  { programs, account, preload }: Attempt,
+  scratch: Scratch,
+  segments: SegmentServer,
+): Promise<Server> {
+  const hbaFile = join(scratch.path, "pg_hba.conf");
+  const identFile = join(scratch.path, "pg_ident.conf");
+  await writeDurably(hbaFile, HBA, { account, mode: 0o600 });
+  await writeDurably(identFile, "", { account, mode: 0o600 });
+  const { major } = programs;
+  const restoreCommand = segments.command;
+  const settings = privateSettings({ major, restoreCommand, hbaFile, identFile, preload });
+  return Server.start({ programs, account, dataDirectory, settings, scratch });
+}
+
+/** As the server itself reads it from all of the copy's files; none when it cannot read them, which its start will tell. */
+async function preloadedLibraries(
+  dataDirectory: string,
+  programs: ServerPrograms,
+  account: Account,
+): Promise<string[]> {
+  const args = ["-D", dataDirectory, "-C", "shared_preload_libraries"];
+  const asked = await execa(programPath(programs, "postgres"), args, {
+    ...runAs(account),
+    reject: false,
+  });
+  const names = asked.failed ? [] : asked.stdout.trim().split(",");
+  return names.map((name) => name.trim().replace(/^"(.*)"$/, "$1")).filter(Boolean);
+}
+
+function missingLibrary({ message }: LifeboatError): string | undefined {
+  return /could not access file "([^"]+)"/.exec(message)?.[1];
+}
+
+async function firstKnown(server: Server, names: readonly string[]): Promise<string> {
+  for (const name of names) if (await server.knows(name)) return name;
+  throw new LifeboatError({
+    code: "SUPERUSER_UNKNOWN",
+    message: `the restored cluster has none of the superusers ${names.join(", ")}`,
+    remedy:
+      "make one that may log in on the original (create role … superuser login), and take a new backup",
+    details: { names },
+  });
+}
+
+/** What we know is said first: a server only sees that a file did not come. */
+function recoveryFailed(server: Server, segments: SegmentServer, cause: unknown): unknown {
+  const { failure } = segments;
+  const { dataDirectory } = server;
+  if (failure instanceof LifeboatError)
+    return new LifeboatError({
+      code: failure.code,
+      message: `the recovery of ${dataDirectory} was stopped: ${failure.message}`,
+      remedy: failure.remedy,
+      details: failure.details,
+      cause: failure,
+    });
+  if (failure !== undefined) return failure;
+  if (!(cause instanceof LifeboatError) || cause.code !== "SERVER_ENDED") return cause;
+  const { message, details } = serverEnded(server);
+  return new LifeboatError({
+    code: "RECOVERY_FAILED",
+    message,
+    remedy: `the reason is in the server's words above; ${dataDirectory} is left as it is, without a server`,
+    details,
+    cause,
+  });
+}
+
+function unreachable(path: string, account: Account): LifeboatError {
+  return new LifeboatError({
+    code: "DATA_DIRECTORY_UNREACHABLE",
+    message: `account ${account.name}, which the server has to run as, cannot reach ${path}`,
+    remedy:
+      "restore to a folder whose parents it may search (/var/lib/postgresql, /var/tmp), or chmod o+x them",
+    details: { path, account: account.name },
+  });
+}

@@ -1,0 +1,87 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type DatabaseFolder,
+  LifeboatError,
+  type Manifest,
+  type ManifestObject,
+} from "@lifeboat/core";
+import type { Account } from "./account.ts";
+import type { PostgresDetails, TablespaceDetail } from "./details.ts";
+import type { Through } from "./restore-progress.ts";
+import { tablespaceLink } from "./tablespace-links.ts";
+import { Unpacker } from "./unpack.ts";
+
+/** Of a server that ran, or of a standby: a copy must not start with them. */
+const STALE = new Set(["postmaster.pid", "postmaster.opts", "standby.signal", "recovery.signal"]);
+
+/** What the data directory of a backup never lacks. */
+const ESSENTIAL = ["PG_VERSION", "backup_label", "global/pg_control"];
+
+/** A stored backup, and how its bytes reach the disk. */
+export interface BackupContent {
+  readonly folder: DatabaseFolder;
+  readonly manifest: Manifest;
+  readonly details: PostgresDetails;
+  readonly account: Account;
+  readonly through: Through;
+}
+
+/**
+ * Unpacks the data directory, whatever archives it consists of, and proves that it is one.
+ * @returns the mode of its files: 0640 where the group may read the cluster, else 0600
+ * @throws LifeboatError `BACKUP_INCOMPLETE`; what `Unpacker` and the repository throw
+ */
+export async function unpackBase(backup: BackupContent, directory: string): Promise<number> {
+  const { manifest, details, account } = backup;
+  const apart = new Set(details.tablespaces.map(({ object }) => object));
+  const links = new Set(details.tablespaces.map(({ oid }) => tablespaceLink(oid)));
+  const unpacker = new Unpacker({ into: directory, account, passOver: STALE, links });
+  for (const object of manifest.objects)
+    if (object.object.endsWith(".tar.zst") && !apart.has(object.object))
+      await addTo(unpacker, backup, object);
+  await unpacker.finish();
+  await assertWhole(directory, backup);
+  return unpacker.groupReads ? 0o640 : 0o600;
+}
+
+export async function unpackTablespace(
+  backup: BackupContent,
+  { object: name }: TablespaceDetail,
+  directory: string,
+): Promise<void> {
+  const object = backup.manifest.objects.find(({ object }) => object === name);
+  if (!object) throw incomplete(backup.manifest, `its tablespace ${name} is not among its objects`);
+  const unpacker = new Unpacker({ into: directory, account: backup.account });
+  await addTo(unpacker, backup, object);
+  await unpacker.finish();
+}
+
+async function addTo(
+  unpacker: Unpacker,
+  { folder, manifest, through }: BackupContent,
+  object: ManifestObject,
+): Promise<void> {
+  const path = folder.objectPath(manifest, object);
+  await unpacker.add(through(folder.readObject(manifest, object)), path);
+}
+
+async function assertWhole(directory: string, { manifest, details }: BackupContent): Promise<void> {
+  for (const name of ESSENTIAL) {
+    const found = await stat(join(directory, name)).catch(() => undefined);
+    if (!found?.isFile()) throw incomplete(manifest, `it holds no ${name}`);
+  }
+  const version = (await readFile(join(directory, "PG_VERSION"), "utf8")).trim();
+  const expected = String(Math.trunc(details.serverVersion / 10_000));
+  if (version !== expected)
+    throw incomplete(manifest, `its PG_VERSION is ${version}, and not ${expected}`);
+}
+
+function incomplete(manifest: Manifest, why: string): LifeboatError {
+  return new LifeboatError({
+    code: "BACKUP_INCOMPLETE",
+    message: `backup ${manifest.id} is no whole base backup: ${why}`,
+    remedy: "restore another backup (lifeboat list)",
+    details: { backup: manifest.id },
+  });
+}
