@@ -7,6 +7,7 @@ export {
 } from "./declared.ts";
 export * from "./drift.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
+export { readPostgresTables, readSqliteTables } from "./live-tables.ts";
 export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";
 export * from "./plan.ts";

@@ -1,4 +1,4 @@
-import type { LoadReport, MigrationFinding, MigrationPlan } from "@lifeboat/migrate";
+import type { LoadReport, MigrationFinding, MigrationPlan, VerifyReport } from "@lifeboat/migrate";
 import { choiceText } from "./choice.ts";
 import { facts, table } from "./table.ts";
 import { duration, size } from "./units.ts";
@@ -37,6 +37,25 @@ export function showLoad(report: LoadReport, commandLine: string): string {
     ["back it up with", `${commandLine} backup --engine postgres`],
   ]);
   return `${table(columns, rows)}\n${summary}`;
+}
+
+/** Whether both sides hold the same, a table a line. */
+export function showComparison(report: VerifyReport): string {
+  const columns = [
+    { title: "table" },
+    { title: "SQLite rows", right: true },
+    { title: "Postgres rows", right: true },
+    { title: "result" },
+  ];
+  const rows = report.tables.map((each) => [
+    each.name,
+    String(each.rows),
+    String(each.rowsInPostgres),
+    each.equal ? "equal" : `${each.differing} DIFFER`,
+  ]);
+  const result = report.ok ? "both sides are equal" : "the sides DIFFER";
+  const closing = `${result}: ${report.rows} rows compared in ${duration(report.seconds)}\n`;
+  return `${table(columns, rows)}\n${showMigrationFindings(report.findings)}${closing}`;
 }
 
 function nextStep({ findings }: MigrationPlan, commandLine: string): string {
