@@ -1,4 +1,4 @@
-import { chmod, chown, open, readdir, rm, truncate } from "node:fs/promises";
+import { open, readdir, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
@@ -72,15 +72,6 @@ test("a WAL file that grew large is a warning", async () => {
   await truncate(`${path}-wal`, 70 << 20);
   expect(await inspected(path)).toMatchObject([{ id: "sqlite-wal-large", severity: "warning" }]);
   database.close();
-});
-
-test("a database of another user's is a warning for those who are not root", async () => {
-  const path = await ledger();
-  const findings = await inspected(path);
-  expect(findings.map(({ id }) => id)).not.toContain("sqlite-foreign-owner");
-  await chmod(path, 0o666);
-  if (process.getuid?.() === 0) await chown(path, 12_345, 12_345);
-  expect((await inspected(path)).map(({ id }) => id)).not.toContain("sqlite-foreign-owner");
 });
 
 test("of several databases each is inspected, and told that each is consistent by itself", async () => {

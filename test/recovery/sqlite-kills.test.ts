@@ -10,6 +10,7 @@ import {
   heard,
   isThere,
   makeLedger,
+  type Process,
   startScript,
   startWriter,
   testFolder,
@@ -45,10 +46,12 @@ test(`a backup killed at any instant hurts nothing, and the next one cleans up (
   const app = await sizeableApp();
   const writer = await startWriter(app.path, { rate: 300 });
   let leftSomething = 0;
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 10; round++) {
     const run = startScript("sqlite-run.ts", [app.folder, app.path, "backup"]);
     await heard(run, "started");
-    await sleep(random() * 350);
+    // Every other round surely meets the copy, at an instant of its own; the others anything.
+    if (round % 2 === 0) await copying(app.folder, run);
+    await sleep(random() * (round % 2 === 0 ? 60 : 350));
     await run.kill();
     // The process that copies ends by itself when its parent is gone, and lets go of the file.
     await until(async () => (await processesWithOpen(app.path)).join() === `${writer.pid}`);
@@ -113,6 +116,12 @@ test("nothing of a killed run stays in the temporary folder", async () => {
     expect(await isThere(`/proc/${pid}`)).toBe(true);
   }
 });
+
+/** Waits until a run has made its scratch folder, or ended. */
+async function copying(folder: string, { child }: Process): Promise<void> {
+  const own = async () => (await leftovers(folder)).some((name) => name.includes(`-${child.pid}-`));
+  await until(async () => child.exitCode !== null || (await own()));
+}
 
 async function killReader(app: SqliteApp, afterMilliseconds: number): Promise<void> {
   let pid: number | undefined;

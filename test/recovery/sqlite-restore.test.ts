@@ -10,6 +10,8 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
+import { backup } from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import {
@@ -235,4 +237,25 @@ test("an instant is restored only if a backup holds it, and a backup by its id",
     kind: "usage",
   });
   expect(await isThere(join(app.folder, "b"))).toBe(false);
+});
+
+test("several databases are backed up in one run and restored together, each complete", async () => {
+  const folder = await testFolder();
+  const databases = ["orders", "events"].map((name) => ({
+    name,
+    path: join(folder, `${name}.db`),
+  }));
+  for (const { path } of databases) makeLedger(path);
+  const app = new SqliteApp(folder, join(folder, "orders.db"));
+  const report = await backup({
+    repository: await app.repository(),
+    engine: sqliteEngine({ databases }),
+    type: "full",
+    options: {},
+    signal: new AbortController().signal,
+  });
+  expect(report.databases.map(({ database }) => database)).toEqual(["orders", "events"]);
+  const restored = await app.restore(join(folder, "to"));
+  expect((await readdir(join(folder, "to"))).sort()).toEqual(["events.db", "orders.db"]);
+  expect(restored.databases.map(({ path }) => expectCleanPrefix(path))).toEqual([50, 50]);
 });

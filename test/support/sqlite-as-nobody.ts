@@ -1,5 +1,5 @@
-import { databaseFailure } from "../../packages/sqlite/src/driver.ts";
 import { sqliteEngine } from "../../packages/sqlite/src/engine.ts";
+import { databaseFailure } from "../../packages/sqlite/src/failures.ts";
 import { holdByReading } from "../../packages/sqlite/src/shared-lock.ts";
 
 /**

@@ -201,3 +201,9 @@ export async function isThere(path: string): Promise<boolean> {
     () => false,
   );
 }
+
+/** Whether a process runs; one that only waits for its parent to notice does not (Linux). */
+export async function isRunning(pid: number): Promise<boolean> {
+  const state = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ") X");
+  return !/\) [ZX]/.test(state);
+}

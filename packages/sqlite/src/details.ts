@@ -65,7 +65,8 @@ export function detailsOf(manifest: Manifest): SnapshotDetails {
 /** Whether a text is one part of a path and stays in its folder. */
 export function isFileName(text: string): boolean {
   const inside = text !== "" && text !== "." && text !== ".." && !/[/\\\0]/.test(text);
-  return inside && Buffer.byteLength(text) <= 255;
+  // The driver takes blanks off the end, and would open another file.
+  return inside && text === text.trimEnd() && Buffer.byteLength(text) <= 255;
 }
 
 function isOwner(value: unknown): boolean {

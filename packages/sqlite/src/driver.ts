@@ -1,4 +1,3 @@
-import { LifeboatError, reasonOf } from "@lifeboat/core";
 import Database from "better-sqlite3";
 
 export type Connection = Database.Database;
@@ -66,70 +65,3 @@ export async function patiently<T>(
 export function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, BETWEEN_TRIES_MS));
 }
-
-/** What SQLite threw, as an error that says what to do; anything else is given back as it is. */
-export function databaseFailure(path: string, thrown: unknown): unknown {
-  if (!(thrown instanceof Database.SqliteError)) return thrown;
-  const said = `${thrown.code}: ${reasonOf(thrown)}`;
-  const known = FAILURES.find(([pattern]) => pattern.test(said));
-  const [, code, what, remedy] = known ?? OTHER_FAILURE;
-  return new LifeboatError({
-    code,
-    message: `${path} ${what} (${said})`,
-    remedy,
-    details: { path, sqlite: thrown.code },
-    cause: thrown,
-  });
-}
-
-const OTHER_FAILURE = [
-  null,
-  "DATABASE_FAILED",
-  "cannot be used",
-  "try it with the sqlite3 program, which will say the same with more words around it",
-] as const;
-
-const FAILURES: readonly (readonly [RegExp, string, string, string])[] = [
-  [
-    /^SQLITE_READONLY_ROLLBACK/,
-    "HOT_JOURNAL",
-    "has a hot journal that cannot be rolled back without the right to write",
-    "run Lifeboat as the database's owner, or let the app open it once",
-  ],
-  [
-    /^SQLITE_(BUSY|LOCKED)/,
-    "DATABASE_LOCKED",
-    "is locked by another process",
-    "wait for its transaction to end; an app with locking_mode = EXCLUSIVE must be stopped first",
-  ],
-  [
-    /^SQLITE_NOTADB|unsupported file format/,
-    "DATABASE_ENCRYPTED",
-    "cannot be read: its pages are encrypted, or it is damaged",
-    "encrypted databases cannot be backed up by Lifeboat; if it is not encrypted, restore a backup",
-  ],
-  [
-    /^SQLITE_CORRUPT/,
-    "DATABASE_CORRUPT",
-    "is damaged",
-    "restore a backup beside it and compare (lifeboat restore --to DIR)",
-  ],
-  [
-    /^SQLITE_(READONLY|PERM|AUTH|CANTOPEN)/,
-    "PERMISSION_DENIED",
-    "cannot be opened",
-    "run Lifeboat as the database's owner, who can write the file and its folder",
-  ],
-  [
-    /^SQLITE_FULL/,
-    "NO_SPACE",
-    "has no space left on its file system",
-    "free some space and run it again",
-  ],
-  [
-    /^SQLITE_IOERR/,
-    "DATABASE_IO",
-    "cannot be read or written",
-    "look at the disk and its file system",
-  ],
-];

@@ -59,10 +59,11 @@ async function locate(configured: string): Promise<{ path: string; found: Stats 
       path: configured,
     });
   // The driver trims what it is given, and would open (or miss) another file.
-  if (path !== path.trim())
+  const blank = [configured, path].find((name) => name !== name.trim());
+  if (blank !== undefined)
     throw refusal({
       code: "DATABASE_NOT_A_FILE",
-      message: `${JSON.stringify(path)} ends in a blank`,
+      message: `${JSON.stringify(blank)} ends in a blank`,
       remedy: "give the file a name without blanks at its end",
       path: configured,
     });

@@ -46,10 +46,11 @@ export interface Room {
 /** What the file system of a path holds; of its nearest folder that exists. */
 export async function roomAt(path: string): Promise<Room> {
   try {
-    const { bavail, bsize, type } = await statfs(path);
+    const { bavail, bsize, blocks, type } = await statfs(path);
     const linux = process.platform === "linux";
     return {
-      freeBytes: bavail * bsize,
+      // Some file systems do not count.
+      freeBytes: blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize,
       // Elsewhere the numbers mean other things.
       type: linux ? type : 0,
       memory: linux && type >>> 0 === TMPFS,

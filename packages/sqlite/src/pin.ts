@@ -3,11 +3,12 @@ import { factsOf, type HeldFile } from "./held.ts";
 import type { WalConnections, WalProgress } from "./wal-connections.ts";
 
 /**
- * What may be left for the checkpoint behind the gate, where writers wait. The smaller one holds where
- * the bulk was copied before, the larger one where nothing may be.
+ * What may be left for the checkpoint behind the gate, where writers wait. Each try that met more
+ * raises the bound by as much again, up to the most, which holds at once where nothing may be
+ * checkpointed before the gate.
  */
 const RESIDUE_BYTES = 1 << 20;
-const RESIDUE_BYTES_AT_ONCE = 8 << 20;
+const MOST_RESIDUE_BYTES = 8 << 20;
 
 export interface PinOptions {
   readonly pageSize: number;
@@ -33,7 +34,7 @@ export async function pin(
 ): Promise<HeldFile | undefined> {
   const { signal, checkpointFreely } = options;
   const until = Date.now() + options.patienceMs;
-  const residue = checkpointFreely ? RESIDUE_BYTES : RESIDUE_BYTES_AT_ONCE;
+  let residue = checkpointFreely ? RESIDUE_BYTES : MOST_RESIDUE_BYTES;
   let longestGate = 0;
   do {
     signal.throwIfAborted();
@@ -49,6 +50,7 @@ export async function pin(
     });
     if (entered) longestGate = Math.max(longestGate, performance.now() - shutAt);
     if (pinnedAt) return heldBy(connections, pinnedAt, longestGate);
+    residue = Math.min(residue + RESIDUE_BYTES, MOST_RESIDUE_BYTES);
     await pause();
   } while (Date.now() < until);
   return undefined;

@@ -12,7 +12,7 @@ import {
 } from "@lifeboat/core";
 import { checkRestored } from "./check-restored.ts";
 import { detailsOf, type SnapshotDetails } from "./details.ts";
-import { databaseFailure } from "./driver.ts";
+import { databaseFailure } from "./failures.ts";
 import { roomAt } from "./file-system.ts";
 import { idsFor } from "./owner.ts";
 import { assertPlaceIsFree, type Place, placeOf, takePlace } from "./place.ts";
@@ -29,10 +29,11 @@ export async function restoreDatabase(request: RestoreRequest): Promise<Restored
   const details = detailsOf(manifest);
   const object = databaseObject(manifest);
   const place = placeOf(to, details.fileName);
-  await assertPlaceIsFree(place, request.force);
-  await assertRoom(place, object);
-  const made = await mkdir(to, { recursive: true, mode: 0o700 });
+  let made: string | undefined;
   try {
+    await assertPlaceIsFree(place, request.force);
+    await assertRoom(place, object);
+    made = await mkdir(to, { recursive: true, mode: 0o700 });
     const findings = await buildAndName(request, { manifest, object, details, place, made });
     const bytes = object.content.bytes;
     const { willRecoverTo } = plan;

@@ -1,7 +1,8 @@
 import { constants, copyFile, link } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { LifeboatError, type RevivedDatabase, type ReviveRequest, reasonOf } from "@lifeboat/core";
-import { type Connection, connect, databaseFailure } from "./driver.ts";
+import { type Connection, connect } from "./driver.ts";
+import { databaseFailure } from "./failures.ts";
 import { integrityOf } from "./integrity.ts";
 import { Scratch } from "./scratch.ts";
 

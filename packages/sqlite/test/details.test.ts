@@ -33,6 +33,7 @@ test.each([
   ["fileName", ""],
   ["fileName", "a\0b"],
   ["fileName", "x".repeat(256)],
+  ["fileName", "app.db "],
   ["fileName", 7],
   ["mode", "4755"],
   ["mode", "640"],

@@ -2,7 +2,14 @@ import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { heard, isThere, startScript, testFolder, until } from "../../../test/support/sqlite.ts";
+import {
+  heard,
+  isRunning,
+  isThere,
+  startScript,
+  testFolder,
+  until,
+} from "../../../test/support/sqlite.ts";
 import { RawReader } from "../src/raw-reader.ts";
 
 const signal = new AbortController().signal;
@@ -58,8 +65,8 @@ test.runIf(process.platform === "linux")("it ends when its parent is killed", as
     said += chunk.toString();
   });
   await heard(parent, "reader\n");
-  const pid = /(\d+) reader/.exec(said)?.[1];
-  expect(await isThere(`/proc/${pid}`)).toBe(true);
+  const pid = Number(/(\d+) reader/.exec(said)?.[1]);
+  expect(await isRunning(pid)).toBe(true);
   await parent.kill();
-  await until(async () => !(await isThere(`/proc/${pid}`)));
+  await until(async () => !(await isRunning(pid)));
 });
