@@ -22,4 +22,6 @@ export default defineConfig({
   }),
   drill: { checks: () => import("./src/checks.ts") },
   schema,
+  // Users answer with any bytes, NUL and broken UTF-8 among them, which a Postgres text refuses.
+  migrate: { columns: { "endpoints.response_body": { type: "bytea", codec: "text-bytes" } } },
 });

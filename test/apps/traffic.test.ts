@@ -1,30 +1,27 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
 import Database from "better-sqlite3";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createProduct, failedChecks, type Product, products } from "./products.ts";
+import { startTraffic } from "./traffic-process.ts";
 
 describe.each(products)("traffic of $name", (product) => {
   test("keeps what the product's drill asserts true, while it runs and after it", async () => {
     const path = await createProduct(product);
     expect(failedChecks(product, path)).toEqual([]);
-    const traffic = start(product, path);
+    const traffic = startTraffic(product, ["--database", path]);
     await traffic.acknowledged(150);
     expect(failedChecks(product, path)).toEqual([]);
-    traffic.process.kill("SIGTERM");
-    await once(traffic.process, "exit");
-    expect(traffic.process.exitCode).toBe(0);
+    expect(await traffic.end("SIGTERM")).toBe(0);
     expect(failedChecks(product, path)).toEqual([]);
   });
 
   test("acknowledges only what a kill -9 cannot take back", async () => {
     const path = await createProduct(product);
     const before = numbersIn(product, path);
-    const traffic = start(product, path);
+    const traffic = startTraffic(product, ["--database", path]);
     await traffic.acknowledged(200);
-    traffic.process.kill("SIGKILL");
-    await once(traffic.process, "close");
+    await traffic.end("SIGKILL");
     const found = numbersIn(product, path);
     expect(traffic.ledger.filter((seq) => !found.has(seq))).toEqual([]);
     expect(traffic.ledger.filter((seq) => before.has(seq))).toEqual([]);
@@ -45,27 +42,6 @@ test("traffic without a database says how it is used and fails", async () => {
   expect(traffic.exitCode).toBe(1);
   expect(errors).toContain("usage: traffic --database PATH | --url URL");
 });
-
-function start(product: Product, path: string) {
-  const args = [product.trafficProgram, "--database", path, "--rate", "500"];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const ledger: number[] = [];
-  const lines = createInterface(child.stdout);
-  lines.on("line", (line) => {
-    const { seq, at } = JSON.parse(line) as { seq: number; at: string };
-    expect(new Date(at).toISOString()).toBe(at);
-    ledger.push(seq);
-  });
-  return { process: child as ChildProcess, ledger, acknowledged };
-
-  async function acknowledged(count: number): Promise<void> {
-    while (ledger.length < count) {
-      if (child.exitCode !== null) throw new Error(`traffic ended with ${child.exitCode}`);
-      await once(lines, "line");
-    }
-  }
-}
 
 function numbersIn(product: Product, path: string): Set<number> {
   const database = new Database(path, { readonly: true });

@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Account } from "@lifeboat/postgres";
+import { type Account, accountMay } from "@lifeboat/postgres";
 
 /** Where everything of a show lies. What is left of it afterwards is for the reader to play with. */
 export interface DemoFolder {
@@ -24,7 +24,7 @@ export interface DemoFolder {
  * pass through it, and owns the repository: it writes WAL there.
  */
 export async function makeFolder(account: Account): Promise<DemoFolder> {
-  const path = await mkdtemp(join(tmpdir(), "lifeboat-demo-"));
+  const path = await mkdtemp(join(await temporaryPlace(account), "lifeboat-demo-"));
   if (account.foreign) await chmod(path, 0o711);
   const within = async (name: string, owner?: Account): Promise<string> => {
     const folder = join(path, name);
@@ -41,6 +41,13 @@ export async function makeFolder(account: Account): Promise<DemoFolder> {
     state: await within("state"),
     serverState: await within("server-state", account),
   };
+}
+
+/** The machine's own choice, unless the account cannot pass through it (a folder in somebody's home). */
+async function temporaryPlace(account: Account): Promise<string> {
+  for (const place of [tmpdir(), "/tmp", "/var/tmp"])
+    if (await accountMay(account, "x", place)) return place;
+  throw new Error(`set TMPDIR to a folder that the account ${account.name} may enter`);
 }
 
 /** The file that a reader's shell reads to run Lifeboat's commands on what is left. */

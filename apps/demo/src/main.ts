@@ -24,5 +24,5 @@ process.exitCode = await perform(async (show) => {
   await recover(show, moved, mistake, results);
   await rehearse(show, moved, mistake);
   await closingTable(show, products, results);
-  await handOver(show, products);
+  await handOver(show, products, mistake);
 });

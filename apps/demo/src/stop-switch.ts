@@ -19,5 +19,10 @@ export function stopSwitch(): StopSwitch {
       controller.abort(new Error(`stopped by ${name}`));
     });
   }
+  // Nobody looks on any more: `npm start | head`.
+  process.stdout.on("error", () => {
+    status ??= 128 + constants.signals.SIGPIPE;
+    controller.abort(new Error("nobody reads the output"));
+  });
   return { signal: controller.signal, status: () => status };
 }

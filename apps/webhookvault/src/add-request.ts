@@ -13,6 +13,7 @@ export async function addEndpoint(
     user_id: userId,
     name: random.prose(10),
     response_headers: '{"content-type": "text/plain"}',
+    response_body: "",
     forward_url: random.pick([null, "", "https://internal.example.com/hook"]),
     secret: random.pick([null, "", Buffer.from(random.bytes(16)).toString("hex")]),
     expires_at: random.pick([null, 1_798_761_600 + random.below(1_000_000)]),

@@ -3,9 +3,14 @@ import { binDirectory } from "../lifeboat.ts";
 import { blank, heading, line } from "../narration.ts";
 import type { Product } from "../product.ts";
 import type { Show } from "../show.ts";
+import type { Mistake } from "./drop-table.ts";
 
 /** Leaves the repository and the SQLite databases, with commands to try on them. */
-export async function handOver(show: Show, products: readonly Product[]): Promise<void> {
+export async function handOver(
+  show: Show,
+  products: readonly Product[],
+  { instantBefore }: Mistake,
+): Promise<void> {
   heading("Yours to play with");
   for (const product of products) await product.traffic?.stop();
   const variables = products.map(({ name, path }) => [
@@ -25,7 +30,7 @@ export async function handOver(show: Show, products: readonly Product[]): Promis
     "lifeboat-cronping verify --deep",
     `lifeboat-cronping restore --to ${copy}`,
     "lifeboat-flagbit drill",
-    "lifeboat-documint drill --engine postgres",
+    `lifeboat-documint drill --engine postgres --at ${instantBefore}`,
     "lifeboat-documint doctor",
     "lifeboat-webhookvault --help",
   ])
