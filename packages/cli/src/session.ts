@@ -94,7 +94,7 @@ export class Session {
   /** Both engines; without a configuration, or where it has no such database, able to read backups only. */
   async engines(): Promise<Engine[]> {
     const configuration = this.isByRepository ? undefined : await this.configuration();
-    return Promise.all([engineOf("sqlite", configuration), engineOf("postgres", configuration)]);
+    return [engineOf("sqlite", configuration), engineOf("postgres", configuration)];
   }
 
   /** The engine that `--engine` names, else the live one; it has a live database. */

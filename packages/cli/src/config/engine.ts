@@ -2,7 +2,7 @@ import type { Engine, EngineKind } from "@lifeboat/core";
 import type { Configuration } from "../configuration.ts";
 
 /** The engine of a kind: a line for each. Without a database in the configuration it reads backups only. */
-export async function engineOf(
+async function loadEngine(
   kind: EngineKind,
   configuration: Configuration | undefined,
 ): Promise<Engine> {
@@ -17,4 +17,30 @@ export async function engineOf(
       return postgresEngine(connection ? { connection } : {});
     }
   }
+}
+
+/**
+ * The engine of a kind, imported when it is first asked for something: a repository that holds only
+ * the other one's backups costs nothing, and a host without this one's libraries can restore them.
+ */
+export function engineOf(kind: EngineKind, configuration: Configuration | undefined): Engine {
+  let loading: Promise<Engine> | undefined;
+  const engine = () => {
+    loading ??= loadEngine(kind, configuration);
+    return loading;
+  };
+  return {
+    kind,
+    databases: async () => (await engine()).databases(),
+    inspect: async () => (await engine()).inspect(),
+    snapshot: async (request) => (await engine()).snapshot(request),
+    status: async (folder) => (await engine()).status(folder),
+    windows: async (folder, backups) => (await engine()).windows(folder, backups),
+    plan: async (folder, backups, target, options) =>
+      (await engine()).plan(folder, backups, target, options),
+    restore: async (request) => (await engine()).restore(request),
+    revive: async (request) => (await engine()).revive(request),
+    verifyLog: async (folder, backups, options) =>
+      (await engine()).verifyLog(folder, backups, options),
+  };
 }

@@ -10,7 +10,7 @@ export async function examineEngines(session: Session): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const kind of configuration.engines)
     if ((wanted ?? kind) === kind)
-      findings.push(...(await (await engineOf(kind, configuration)).inspect()));
+      findings.push(...(await engineOf(kind, configuration).inspect()));
   if (configuration.postgres && wanted !== "sqlite")
     findings.push({
       id: "archive-command",
