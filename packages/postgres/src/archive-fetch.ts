@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type DatabaseFolder, LifeboatError, type Repository } from "@lifeboat/core";
 import { readSystemIdentifier } from "./system-identifier.ts";
-import { checkedSegment } from "./wal/archived-segment.ts";
+import { archivedFile } from "./wal/archived-file.ts";
 import { logName, parseWalFileName } from "./wal/segment-name.ts";
 
 export interface FetchWal {
@@ -18,11 +18,9 @@ const TRIES = 4;
 const FIRST_PAUSE_MS = 250;
 
 /**
- * Lays one WAL file at its destination, whole and checked, or leaves nothing there.
- *
- * The server takes "there is no such file" for the end of the archive and opens the database. So
- * that is said only when it is proved: the repository is there, the file is not, and no later one of
- * its timeline either. Whatever else goes wrong is tried again and then thrown as what it is.
+ * Lays one WAL file at its destination, whole and checked, or leaves nothing there. That there is no
+ * such file is said only when {@link archivedFile} has proved it; whatever else goes wrong is tried
+ * again and then thrown as what it is.
  * @throws LifeboatError `WAL_MISSING` (kind `not-found`), and no other error of that kind;
  *   `WAL_GAP`, `CHECKSUM_MISMATCH`, `WAL_FOREIGN`, or what the storage threw
  */
@@ -46,57 +44,10 @@ function isFinal(thrown: unknown): boolean {
   return thrown instanceof LifeboatError && codes.includes(thrown.code);
 }
 
-async function fetchOnce(folder: DatabaseFolder, request: FetchWal): Promise<void> {
-  const { repository, name, destination } = request;
-  if (await folder.statLog(logName(name))) return place(contentOf(folder, name), destination);
-  // A repository whose mount has gone has no files either.
-  if (!(await repository.storage.stat(`${repository.app}/lifeboat.json`))) throw gone(repository);
-  await assertArchiveEnds(folder, name);
-  throw missing(folder, name);
-}
-
-/**
- * A segment that is missing between others is a hole, not the end. Before a timeline's first
- * segment there is none: the server asks the newest timeline first and goes back to its parents.
- */
-async function assertArchiveEnds(folder: DatabaseFolder, name: string): Promise<void> {
-  if (parseWalFileName(name)?.kind !== "segment") return;
-  const siblings = `${name.slice(0, 8)}/${name.slice(0, 8)}`;
-  const earlier = await firstSegment(folder, siblings, undefined);
-  const later = await firstSegment(folder, siblings, folder.logPath(logName(name)));
-  if (earlier === undefined || later === undefined || earlier > name) return;
-  throw new LifeboatError({
-    code: "WAL_GAP",
-    message: `${folder.logPath(logName(name))} is missing, and later segments such as ${later} are there`,
-    remedy: `recover to an instant before the hole (lifeboat list shows the windows), or archive ${name} from the server's pg_wal`,
-    details: { segment: name, later },
-  });
-}
-
-/** The first whole segment of a timeline, or the first after a path. */
-async function firstSegment(
-  folder: DatabaseFolder,
-  prefix: string,
-  after: string | undefined,
-): Promise<string | undefined> {
-  const root = folder.logPath("").replace(/\.zst$/, "");
-  let from = after;
-  for (;;) {
-    const page = await folder.storage.list({ prefix: `${root}${prefix}`, after: from, limit: 10 });
-    for (const { path } of page.objects) {
-      const name = basename(path, ".zst");
-      if (parseWalFileName(name)?.kind === "segment") return name;
-    }
-    if (page.next === null) return undefined;
-    from = page.next;
-  }
-}
-
-/** Segments are checked for whose they are; history and label files have nothing to check but the seal. */
-function contentOf(folder: DatabaseFolder, name: string): AsyncIterable<Uint8Array> {
-  const kind = parseWalFileName(name)?.kind;
-  if (kind === "segment" || kind === "partial") return checkedSegment(folder, name);
-  return folder.readLog(logName(name));
+async function fetchOnce(folder: DatabaseFolder, { name, destination }: FetchWal): Promise<void> {
+  const content = await archivedFile(folder, name);
+  if (!content) throw missing(folder, name);
+  await place(content, destination);
 }
 
 /** Beside its place, durable, and then under its name: the server never sees half a file. */
@@ -139,14 +90,6 @@ function missing(folder: DatabaseFolder, name: string): LifeboatError {
     message: `${folder.logPath(logName(name))} is not there`,
     remedy: "nothing to do: this is how a server learns where the archive ends",
     details: { name },
-  });
-}
-
-function gone(repository: Repository): LifeboatError {
-  return new LifeboatError({
-    code: "REPOSITORY_GONE",
-    message: `the repository of ${repository.app} in ${repository.storage.description} is gone`,
-    remedy: "mount it again; the server asks again by itself when it is started again",
   });
 }
 

@@ -7,7 +7,8 @@ import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
 import type { Account } from "./account.ts";
 import { restoreCommand } from "./recovery-configuration.ts";
-import { logName, parseWalFileName, segmentName, segmentNumber } from "./wal/segment-name.ts";
+import { archivedFile } from "./wal/archived-file.ts";
+import { parseWalFileName, segmentName, segmentNumber } from "./wal/segment-name.ts";
 
 /**
  * What the server runs as `restore_command`: it asks us through one named pipe and waits at another.
@@ -112,9 +113,10 @@ export class SegmentServer {
   /** Brings one file beside its place, all digests checked; false when there is none. */
   async #fetch(name: string): Promise<boolean> {
     const { folder, account } = this.#init;
-    if (!(await folder.statLog(logName(name)))) return false;
+    const content = await archivedFile(folder, name);
+    if (!content) return false;
     const path = this.#fetchedPath(name);
-    await writeFile(path, folder.readLog(logName(name)), { mode: 0o600 });
+    await writeFile(path, content, { mode: 0o600 });
     if (account.foreign) await chown(path, account.uid, account.gid);
     return true;
   }

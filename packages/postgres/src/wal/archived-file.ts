@@ -1,0 +1,76 @@
+import { basename } from "node:path";
+import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
+import { checkedSegment } from "./archived-segment.ts";
+import { logName, parseWalFileName } from "./segment-name.ts";
+
+/**
+ * A WAL file for a server in recovery: its content, checked as it is read, or undefined where it is
+ * proved that there is none.
+ *
+ * The server takes "there is no such file" for the end of the archive and opens the database. So
+ * that is said only when the repository is there, the file is not, and it lies in no hole.
+ * @throws LifeboatError `WAL_GAP`, `REPOSITORY_GONE`; when the content is read: `CHECKSUM_MISMATCH`,
+ *   `WAL_INVALID`, `WAL_FOREIGN`
+ */
+export async function archivedFile(
+  folder: DatabaseFolder,
+  name: string,
+): Promise<AsyncIterable<Uint8Array> | undefined> {
+  if (await folder.statLog(logName(name))) return contentOf(folder, name);
+  // A repository whose mount has gone has no files either.
+  const { storage, app } = folder;
+  if (!(await storage.stat(`${app}/lifeboat.json`))) throw gone(folder);
+  await assertNoHole(folder, name);
+  return undefined;
+}
+
+/** Segments are checked for whose they are; history and label files have nothing to check but the seal. */
+function contentOf(folder: DatabaseFolder, name: string): AsyncIterable<Uint8Array> {
+  const kind = parseWalFileName(name)?.kind;
+  if (kind === "segment" || kind === "partial") return checkedSegment(folder, name);
+  return folder.readLog(logName(name));
+}
+
+/**
+ * A segment that is missing between others is a hole, not the end. Before a timeline's first
+ * segment there is none: the server asks the newest timeline first and goes back to its parents.
+ */
+async function assertNoHole(folder: DatabaseFolder, name: string): Promise<void> {
+  if (parseWalFileName(name)?.kind !== "segment") return;
+  const timeline = name.slice(0, 8);
+  const earlier = await firstSegment(folder, timeline, undefined);
+  const later = await firstSegment(folder, timeline, folder.logPath(logName(name)));
+  if (earlier === undefined || later === undefined || earlier > name) return;
+  throw new LifeboatError({
+    code: "WAL_GAP",
+    message: `${folder.logPath(logName(name))} is missing, and later segments such as ${later} are there`,
+    remedy: `recover to an instant before the hole (lifeboat list shows the windows), or archive ${name} from the server's pg_wal`,
+    details: { segment: name, later },
+  });
+}
+
+/** The first whole segment of a timeline, or the first after a path. */
+async function firstSegment(
+  folder: DatabaseFolder,
+  timeline: string,
+  after: string | undefined,
+): Promise<string | undefined> {
+  const prefix = `${folder.path}/wal/${timeline}/${timeline}`;
+  for (let from = after; ; ) {
+    const page = await folder.storage.list({ prefix, after: from, limit: 10 });
+    for (const { path } of page.objects) {
+      const name = basename(path, ".zst");
+      if (parseWalFileName(name)?.kind === "segment") return name;
+    }
+    if (page.next === null) return undefined;
+    from = page.next;
+  }
+}
+
+function gone({ storage, app }: DatabaseFolder): LifeboatError {
+  return new LifeboatError({
+    code: "REPOSITORY_GONE",
+    message: `the repository of ${app} in ${storage.description} is gone`,
+    remedy: "mount it again; the server asks again when it is started again",
+  });
+}
