@@ -1,0 +1,333 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+/** What pgloader 3.6.9 was seen to lose, most of it without a word: each must be right here, or refused. */
+describe("what a migration must not lose", () => {
+  let cluster: TestCluster;
+  beforeAll(async () => {
+    cluster = await startCluster();
+  }, 60_000);
+  afterAll(() => cluster.stop());
+
+  async function using(sql: string, test: (one: MigrationCase) => Promise<void>): Promise<void> {
+    const one = await migrationCase(cluster, sql);
+    try {
+      await test(one);
+    } finally {
+      await one.end();
+    }
+  }
+
+  const typesOf = (one: MigrationCase, table: string) =>
+    one.query<{ name: string; type: string; required: boolean }>(
+      `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS required
+       FROM pg_attribute WHERE attrelid = 'public.${table}'::regclass AND attnum > 0 ORDER BY attnum`,
+    );
+
+  it("keeps every bit of a real, and NOT NULL outside the key", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, r REAL NOT NULL, u, name TEXT NOT NULL);
+       INSERT INTO t VALUES (1, 1700000000.123, -0.0, 'a'), (2, 1929.47, 9e999, 'b'), (3, 5e-324, -9e999, ''), (4, 0.1 + 0.2, 1e15, 'd')`,
+      async (one) => {
+        await one.loadFaithfully();
+        expect(await typesOf(one, "t")).toEqual([
+          { name: "id", type: "bigint", required: true },
+          { name: "r", type: "double precision", required: true },
+          { name: "u", type: "double precision", required: false },
+          { name: "name", type: "text", required: true },
+        ]);
+      },
+    );
+  });
+
+  it("refuses text with NUL or broken UTF-8 by name, and keeps its bytes when told to", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, secret TEXT);
+       INSERT INTO t VALUES (1, 'secret' || char(0) || 'suffix'), (2, CAST(x'fffe41' AS TEXT)), (3, 'fine')`,
+      async (one) => {
+        const [found] = (await one.plan()).findings;
+        expect(found).toMatchObject({
+          id: "text-with-nul",
+          severity: "error",
+          table: "t",
+          column: "secret",
+          count: 2,
+          sample: ["1", "2"],
+        });
+        one.choices = { "t.secret": { type: "bytea", codec: "text-bytes" } };
+        await one.loadFaithfully();
+        expect((await one.verify()).ok).toBe(true);
+      },
+    );
+  });
+
+  it("takes a time without a zone as it is, whatever zone the target is set to", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, at DATETIME DEFAULT CURRENT_TIMESTAMP, z TIMESTAMP);
+       INSERT INTO t VALUES (1, '2024-07-01 12:00:00', '2024-07-01T12:00:00.250Z')`,
+      async (one) => {
+        const [{ name } = { name: "" }] = await one.query<{ name: string }>(
+          "SELECT current_database() AS name",
+        );
+        await cluster.query(`ALTER DATABASE ${name} SET timezone = 'America/New_York'`);
+        await one.loadFaithfully();
+        expect((await typesOf(one, "t")).map((column) => column.type)).toEqual([
+          "bigint",
+          "timestamp without time zone",
+          "timestamp with time zone",
+        ]);
+        expect(
+          await one.query(`SELECT "at"::text, (z AT TIME ZONE 'UTC')::text AS z FROM public.t`),
+        ).toEqual([{ at: "2024-07-01 12:00:00", z: "2024-07-01 12:00:00.25" }]);
+      },
+    );
+  });
+
+  it("keeps a NOCASE key unique without regard to ASCII case, and to no other", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, email TEXT COLLATE NOCASE UNIQUE);
+       INSERT INTO t VALUES (1, 'Bob'), (2, 'CAFÉ'), (3, 'café')`,
+      async (one) => {
+        await one.loadFaithfully();
+        await expect(one.query("INSERT INTO public.t(email) VALUES ('bOB')")).rejects.toThrow(
+          /duplicate key/,
+        );
+        await one.query("INSERT INTO public.t(email) VALUES ('cafÈ')");
+      },
+    );
+  });
+
+  it("keeps CHECKs and generated columns, and names each that it can't", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, kind TEXT CHECK (kind IN ('simple', 'cron')), n INT CHECK (n BETWEEN 1 AND 9),
+         amount DECIMAL(10,2), cents AS (CAST(ROUND(amount * 100) AS INTEGER)) STORED, loud TEXT AS (upper(kind)),
+         CONSTRAINT dated CHECK (date(kind) IS NULL));
+       INSERT INTO t(kind, n, amount) VALUES ('simple', 1, 12.34), ('cron', 9, 5), (NULL, NULL, 0.285), ('cron', 2, -0.285)`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.findings).toEqual([
+          expect.objectContaining({
+            id: "check-not-translated",
+            severity: "warning",
+            table: "t",
+            column: "dated",
+          }),
+        ]);
+        await expect(one.query("INSERT INTO public.t(kind) VALUES ('else')")).rejects.toThrow(
+          /t_check/,
+        );
+        await expect(one.query("INSERT INTO public.t(n) VALUES (10)")).rejects.toThrow(/t_check_2/);
+        const made = await one.query(
+          "INSERT INTO public.t(kind, amount) VALUES ('cron', 0.5) RETURNING cents, loud",
+        );
+        expect(made).toEqual([{ cents: "50", loud: "CRON" }]);
+      },
+    );
+  });
+
+  it("never gives out again an id that AUTOINCREMENT has given, and goes on where there is none", async () => {
+    await using(
+      `CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO a VALUES (500, 1); DELETE FROM a;
+       CREATE TABLE b(id INTEGER PRIMARY KEY, v); INSERT INTO b VALUES (7, 1);
+       CREATE TABLE c(id INTEGER PRIMARY KEY, v); CREATE TABLE d(id INTEGER PRIMARY KEY, v); INSERT INTO d VALUES (-4, 1)`,
+      async (one) => {
+        await one.loadFaithfully();
+        const next = async (table: string) =>
+          (
+            await one.query<{ id: string }>(
+              `INSERT INTO public.${table}(v) VALUES (1) RETURNING id`,
+            )
+          )[0]?.id;
+        expect([await next("a"), await next("b"), await next("c"), await next("d")]).toEqual([
+          "501",
+          "8",
+          "1",
+          "1",
+        ]);
+      },
+    );
+  });
+
+  it("gives new rows the defaults that SQLite gave them", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, made TEXT DEFAULT (datetime('now')), iso TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+         s INTEGER DEFAULT (strftime('%s','now')), token TEXT DEFAULT (lower(hex(randomblob(16)))), q TEXT DEFAULT 'it''s',
+         d TEXT DEFAULT "double", b BLOB DEFAULT x'cafe', f BOOLEAN DEFAULT TRUE, n INT DEFAULT -1, odd TEXT DEFAULT (sqlite_version()));
+       INSERT INTO t(id, made, iso) VALUES (1, 'long ago', 'then')`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.findings.map((found) => `${found.id} ${found.column}`)).toEqual([
+          "default-not-translated odd",
+        ]);
+        const [row] = await one.query("INSERT INTO public.t DEFAULT VALUES RETURNING *");
+        expect(row).toMatchObject({
+          made: expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/),
+          iso: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+          s: expect.stringMatching(/^\d{10}$/),
+          token: expect.stringMatching(/^[0-9a-f]{32}$/),
+          q: "it's",
+          d: "double",
+          b: Buffer.from("cafe", "hex"),
+          f: true,
+          n: "-1",
+          odd: null,
+        });
+      },
+    );
+  });
+
+  it("keeps foreign keys with their actions and deferral, by implicit key, to itself and in a circle", async () => {
+    await using(
+      `CREATE TABLE p(a INT, b TEXT, PRIMARY KEY(a, b)); INSERT INTO p VALUES (1, 'x');
+       CREATE TABLE c(id INTEGER PRIMARY KEY, a INT, b TEXT,
+         FOREIGN KEY (a, b) REFERENCES P(A, B) ON DELETE CASCADE ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED);
+       INSERT INTO c VALUES (1, 1, 'x'), (2, NULL, 'z');
+       CREATE TABLE tree(id INTEGER PRIMARY KEY, parent INT REFERENCES tree ON DELETE RESTRICT); INSERT INTO tree VALUES (1, 2), (2, 1);
+       CREATE TABLE x(id INTEGER PRIMARY KEY, y INT REFERENCES y); CREATE TABLE y(id INTEGER PRIMARY KEY, x INT REFERENCES x);
+       INSERT INTO x VALUES (1, 1); INSERT INTO y VALUES (1, 1);
+       CREATE TABLE told(id INTEGER PRIMARY KEY, tree TEXT REFERENCES tree(id)); INSERT INTO told VALUES (1, '2')`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.findings).toEqual([]);
+        const keys = await one.query<{ definition: string }>(
+          "SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE contype = 'f' AND convalidated ORDER BY conname",
+        );
+        expect(keys.map((key) => key.definition)).toEqual([
+          "FOREIGN KEY (a, b) REFERENCES p(a, b) ON UPDATE SET NULL ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED",
+          "FOREIGN KEY (tree) REFERENCES tree(id)",
+          "FOREIGN KEY (parent) REFERENCES tree(id) ON DELETE RESTRICT",
+          "FOREIGN KEY (y) REFERENCES y(id)",
+          "FOREIGN KEY (x) REFERENCES x(id)",
+        ]);
+      },
+    );
+  });
+
+  it("refuses orphans by name, and keeps them beside a key that is not validated when told to", async () => {
+    await using(
+      `CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(id INTEGER PRIMARY KEY, p INT REFERENCES p);
+       INSERT INTO c VALUES (5, 1), (6, NULL), (9, 2)`,
+      async (one) => {
+        expect((await one.plan()).findings).toEqual([
+          expect.objectContaining({
+            id: "foreign-key-orphans",
+            severity: "error",
+            table: "c",
+            column: "p",
+            count: 2,
+            sample: ["5", "9"],
+          }),
+        ]);
+        one.choices = { "c.p": { constraint: "not-valid" } };
+        await one.loadFaithfully();
+        expect((await one.verify()).ok).toBe(true);
+        await expect(one.query("INSERT INTO public.c VALUES (10, 3)")).rejects.toThrow(
+          /foreign key/,
+        );
+      },
+    );
+  });
+
+  it("keeps partial, expression and descending indexes, and NULLs in a key", async () => {
+    await using(
+      `CREATE TABLE t(code TEXT PRIMARY KEY, state TEXT, at INT);
+       INSERT INTO t VALUES ('x', 'down', 1), (NULL, 'up', 2), (NULL, 'up', 2);
+       CREATE UNIQUE INDEX one_down ON t(at) WHERE state <> 'up'; CREATE INDEX folded ON t(lower(state), at DESC)`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.findings.map((found) => `${found.severity} ${found.id}`)).toEqual([
+          "warning null-in-primary-key",
+        ]);
+        await one.query("INSERT INTO public.t VALUES (NULL, 'up', 1)");
+        await expect(one.query("INSERT INTO public.t VALUES ('y', 'lost', 1)")).rejects.toThrow(
+          /one_down/,
+        );
+        await expect(one.query("INSERT INTO public.t VALUES ('x', 'up', 1)")).rejects.toThrow(
+          /t_code_key/,
+        );
+      },
+    );
+  });
+
+  it("leaves virtual and shadow tables and triggers out with a warning each, and statistics without", async () => {
+    await using(
+      `CREATE TABLE notes(id INTEGER PRIMARY KEY, body TEXT); INSERT INTO notes VALUES (1, 'first');
+       CREATE VIRTUAL TABLE notes_fts USING fts5(body, content='notes', content_rowid='id');
+       CREATE TRIGGER notes_ai AFTER INSERT ON notes BEGIN INSERT INTO notes_fts(rowid, body) VALUES (new.id, new.body); END;
+       CREATE INDEX by_body ON notes(body); ANALYZE`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.tables.map((table) => table.name)).toEqual(["notes"]);
+        expect(
+          plan.findings.map((found) => `${found.severity} ${found.id} ${found.table}`),
+        ).toEqual(["warning trigger notes", "warning virtual-table notes_fts"]);
+        expect(plan.findings[1]?.summary).toContain("tsvector");
+      },
+    );
+  });
+
+  it("keeps names as they are, and names each that Postgres can't have", async () => {
+    const long = "a_name_that_is_longer_than_the_sixty_three_bytes_of_postgres_and_cut";
+    await using(
+      `CREATE TABLE "Order"("Mixed Case" INT PRIMARY KEY, "quo""te" TEXT, "ünïcode" TEXT, ctid TEXT, "a.b" TEXT);
+       INSERT INTO "Order" VALUES (1, 'q', 'u', 'c', 'd');
+       CREATE TABLE ${long}_1(${long}_x INT, ${long}_y INT); INSERT INTO ${long}_1 VALUES (1, 2); CREATE TABLE ${long}_2(x INT)`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.findings.every((found) => found.id === "renamed")).toBe(true);
+        expect(plan.findings).toHaveLength(5);
+        expect(
+          await one.query(
+            `SELECT "Mixed Case", "quo""te", "ünïcode", ctid_, "a.b" FROM public."Order"`,
+          ),
+        ).toHaveLength(1);
+      },
+    );
+  });
+
+  it("moves numbers among texts with a spelling that brings them back, keys and references too", async () => {
+    await using(
+      `CREATE TABLE p(id INT PRIMARY KEY, v); INSERT INTO p VALUES (3, 1), ('x', 2.5), (2.5, 7);
+       CREATE TABLE c(id INTEGER PRIMARY KEY, p INT REFERENCES p); INSERT INTO c VALUES (1, 3), (2, 'x');
+       CREATE TABLE m(v); INSERT INTO m VALUES (1), ('1')`,
+      async (one) => {
+        expect((await one.plan()).findings.filter((found) => found.severity === "error")).toEqual([
+          expect.objectContaining({ id: "mixed-classes", table: "m", column: "v" }),
+        ]);
+        one.choices = { "m.v": { type: "text", codec: "tagged" } };
+        await one.loadFaithfully();
+        expect(await one.query("SELECT v FROM public.m ORDER BY v")).toEqual([
+          { v: "i:1" },
+          { v: "t:1" },
+        ]);
+      },
+    );
+  });
+
+  it("moves wide rows, BLOBs and long texts, and tables without a rowid", async () => {
+    await using(
+      `CREATE TABLE wide(id INTEGER PRIMARY KEY, body BLOB, t TEXT, at REAL, ok BOOLEAN, u TEXT, d DATE);
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+       INSERT INTO wide SELECT i * 1000, randomblob(i % 300), replace(hex(zeroblob(i % 50)), '00', 'a' || char(9)), i / 7.0, i % 2,
+         '0f8fad5b-d9cb-469f-a165-7086772895' || printf('%02x', i % 256), date('2024-01-01', i || ' days') FROM n;
+       UPDATE wide SET body = zeroblob(3000000) WHERE id = 5000; UPDATE wide SET body = NULL, t = NULL, at = NULL WHERE id = 7000;
+       UPDATE wide SET body = x'' WHERE id = 8000;
+       CREATE TABLE kv(ns TEXT, k TEXT, v INT, b BLOB, PRIMARY KEY (ns, k, v DESC)) WITHOUT ROWID;
+       INSERT INTO kv SELECT 'n' || (id % 7), id, id, body FROM wide WHERE id <> 5000`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.tables[0]?.columns.map((column) => column.type)).toEqual([
+          "bigint",
+          "bytea",
+          "text",
+          "double precision",
+          "boolean",
+          "uuid",
+          "date",
+        ]);
+        expect((await one.verify()).ok).toBe(true);
+      },
+    );
+  });
+});
