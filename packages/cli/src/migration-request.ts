@@ -4,6 +4,7 @@ import { usage } from "./usage.ts";
 
 /** What every phase of a migration is given, from the configuration. */
 export async function migrationRequest(session: Session): Promise<MigrationRequest> {
+  session.assertEngine([], "migrate moves from SQLite to Postgres");
   const { sqlite, migrate, schema } = await session.configuration();
   const [source, another] = sqlite;
   if (!source || another)

@@ -31,7 +31,8 @@ export function terminalRunner({ color }: { readonly color: boolean }): StepRunn
       },
     }));
     const logger = new ListrLogger({
-      processOutput: new ProcessOutput(process.stderr, process.stderr),
+      // It holds back what is written to either while it draws, and cannot hold one stream twice.
+      processOutput: new ProcessOutput(process.stderr, process.stdout),
       useIcons: true,
       toStderr: [],
     });

@@ -101,12 +101,18 @@ export class Session {
   async liveEngine(): Promise<Engine> {
     const configuration = await this.configuration();
     const kind = this.global.engine ?? configuration.live;
-    if (!configuration.engines.includes(kind))
-      throw usage(
-        `--engine ${kind}: the configuration has no ${kind} database`,
-        `add ${kind} to the configuration, or leave --engine out`,
-      );
-    return engineOf(kind, configuration);
+    if (configuration.engines.includes(kind)) return engineOf(kind, configuration);
+    throw usage(
+      `--engine ${kind}: the configuration has no ${kind} database`,
+      `add ${kind} to the configuration, or leave --engine out`,
+    );
+  }
+
+  /** For verbs that concern one engine whatever is live: `--engine` may name that one only. */
+  assertEngine(kinds: readonly EngineKind[], what: string): void {
+    const { engine } = this.global;
+    if (engine !== undefined && !kinds.includes(engine))
+      throw usage(`${what}: --engine ${engine} means nothing here`, "leave --engine out");
   }
 
   /** The engine that is live now; null when only the repository is known. */

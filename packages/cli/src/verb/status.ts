@@ -8,11 +8,10 @@ export const statusVerb: Verb = {
   async run({ options }, session) {
     const repository = await session.openRepository("read");
     const { status } = await import("../operations.ts");
-    const report = await status({
-      repository,
-      engines: await session.engines(),
-      live: session.global.engine ?? (await session.live()),
-    });
+    const live = await session.live();
+    const shown = session.isByRepository ? null : (await session.liveEngine()).kind;
+    const found = await status({ repository, engines: await session.engines(), live: shown });
+    const report = { ...found, live };
     return {
       status: options.check === true && report.alerts.length > 0 ? 1 : 0,
       document: report,

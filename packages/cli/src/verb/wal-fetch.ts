@@ -17,6 +17,7 @@ export const walFetchVerb: Verb = {
     ],
   ],
   async run({ arguments: [name = "", destination = ""] }, session) {
+    session.assertEngine(["postgres"], "wal fetch");
     const { fetchWal } = await import("@lifeboat/postgres/archive");
     const fetching = async () => {
       const open = () => session.openRepository("read");

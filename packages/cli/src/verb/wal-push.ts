@@ -10,6 +10,7 @@ export const walPushVerb: Verb = {
     ["wal push --repository /var/backups/lifeboat --app documint %p", "as archive_command has it"],
   ],
   async run({ arguments: [path = ""] }, session) {
+    session.assertEngine(["postgres"], "wal push");
     const repository = await session.openRepository("write");
     const { pushWal } = await import("@lifeboat/postgres/archive");
     await withGrace(pushWal({ repository, path }), session.signal);
