@@ -1,8 +1,9 @@
 import { LifeboatError, type Report, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
-import { compareTable } from "./compare.ts";
+import { type CompareInput, compareTable } from "./compare.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { assertComparedEqual } from "./load/assert-compared-equal.ts";
+import { assertQuiet } from "./load/assert-quiet.ts";
 import { copyTable } from "./load/copy-table.ts";
 import { runDdl } from "./load/run-ddl.ts";
 import { planSource } from "./make-plan.ts";
@@ -135,6 +136,10 @@ class Load {
         run: (report) => this.#ddl(["sequences", "views", "statistics"], report),
       },
       { title: "compare both sides", run: (report) => this.#compare(report) },
+      {
+        title: "see that the source stayed quiet",
+        run: (report) => assertQuiet(this.#source, this.#plan, this.#compared(report)),
+      },
       { title: "commit", run: () => this.#commit() },
     ];
   }
@@ -195,26 +200,16 @@ class Load {
   async #compare(report: Report): Promise<void> {
     for (const table of this.#plan.tables) {
       report({ note: table.name });
-      const compared = await compareTable({
-        db: this.#source.db,
-        client: this.#client,
-        schema: this.#plan.schema,
-        table,
-        report,
-        signal: this.#signal,
-      });
-      assertComparedEqual(compared);
+      assertComparedEqual(await compareTable({ ...this.#compared(report), table }));
     }
   }
 
+  #compared(report: Report): Omit<CompareInput, "table"> {
+    const { db } = this.#source;
+    return { db, client: this.#client, schema: this.#plan.schema, report, signal: this.#signal };
+  }
+
   async #commit(): Promise<void> {
-    if (this.#source.release().changed)
-      throw new LifeboatError({
-        code: "SOURCE_CHANGED",
-        message: `the SQLite database ${this.#plan.source.file} changed while it was loaded; nothing was kept in Postgres`,
-        remedy: "stop what writes to it, then run `lifeboat migrate load` again",
-        details: { file: this.#plan.source.file },
-      });
     await closeEntry(this.#client, this.id);
     await this.#client.query("COMMIT");
   }

@@ -16,8 +16,10 @@ export interface Source {
   readonly schema: SqliteSchema;
   readonly path: string;
   readonly bytes: number;
-  /** Ends the read transaction; says whether another connection has committed since it began. */
-  release(): { readonly changed: boolean };
+  /** Ends the read transaction; says whether another connection may have committed since it began. */
+  release(): { readonly touched: boolean };
+  /** Takes a new snapshot after a release, and gives the schema as it is now. */
+  hold(): SqliteSchema;
   /** May be called twice. */
   close(): void;
 }
@@ -56,18 +58,24 @@ function snapshotOf(db: Connection, path: string): Source {
   db.defaultSafeIntegers(true);
   defineFunctions(db);
   const version = () => db.pragma("data_version", { simple: true });
-  db.exec("BEGIN");
-  const schema = readSchema(db);
-  const before = version();
+  let before: unknown;
+  const hold = () => {
+    db.exec("BEGIN");
+    const schema = readSchema(db);
+    before = version();
+    return schema;
+  };
   return {
     db,
-    schema,
+    schema: hold(),
     path,
     bytes: statSync(path).size,
+    hold,
     release() {
       db.exec("COMMIT");
-      // data_version moves only for commits of other connections, and only once we look again.
-      return { changed: version() !== before };
+      // data_version moves for commits of other connections, once we look again, and now and then
+      // for a checkpoint.
+      return { touched: version() !== before };
     },
     close: () => db.close(),
   };

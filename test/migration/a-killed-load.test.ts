@@ -1,0 +1,72 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+const PROGRAM = fileURLToPath(new URL("./load-in-process.ts", import.meta.url));
+
+describe("a load that is killed", () => {
+  let cluster: TestCluster;
+  let one: MigrationCase;
+  beforeAll(async () => {
+    cluster = await startCluster();
+    one = await migrationCase(
+      cluster,
+      `CREATE TABLE parent(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE);
+       CREATE TABLE child(id INTEGER PRIMARY KEY, parent_id INT REFERENCES parent, body TEXT, at REAL);
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+       INSERT INTO parent(name) SELECT 'name ' || i FROM n;
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+       INSERT INTO child SELECT i, 1 + i % 1000, 'body ' || i, i / 3.0 FROM n`,
+    );
+  }, 60_000);
+  afterAll(async () => {
+    await one.end();
+    await cluster.stop();
+  });
+
+  /** Starts a load, ends it without mercy as soon as it says that a step begins. */
+  async function killedAt(title: string): Promise<string[]> {
+    const child = spawn(process.execPath, [PROGRAM, one.path], {
+      env: { ...process.env, LIFEBOAT_TEST_URL: one.url },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exit = once(child, "exit");
+    const said: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      said.push(line);
+      if (line === title) child.kill("SIGKILL");
+    }
+    await exit;
+    return said;
+  }
+
+  it.each([
+    "open the journal",
+    "create the tables",
+    "copy the rows",
+    "build keys and indexes",
+    "validate constraints",
+    "compare both sides",
+    "commit",
+  ])("leaves nothing to see when that is as it begins to %s", async (title) => {
+    expect(await killedAt(title)).toContain(title);
+    const visible = await one.query(
+      "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    );
+    // A commit may have been sent before the kill; then all of it is there.
+    if (title === "commit") expect([0, 7]).toContain(visible.length);
+    else expect(visible).toEqual([]);
+  });
+
+  it("is simply run again", async () => {
+    const loaded = await one.query("SELECT 1 FROM pg_class WHERE relname = 'child'");
+    if (loaded.length === 0) await one.loadFaithfully();
+    expect((await one.verify()).ok).toBe(true);
+    const journal = await one.query("SELECT phase FROM lifeboat.migrations");
+    expect(journal).toEqual([{ phase: "loaded" }]);
+  });
+});

@@ -1,0 +1,148 @@
+import { loadMigration, verifyMigration } from "@lifeboat/migrate";
+import Database from "better-sqlite3";
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+describe("a load", () => {
+  let cluster: TestCluster;
+  let one: MigrationCase;
+  beforeAll(async () => {
+    cluster = await startCluster();
+  }, 60_000);
+  afterAll(() => cluster.stop());
+  beforeEach(async () => {
+    one = await migrationCase(
+      cluster,
+      "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    );
+  });
+  afterEach(() => one.end());
+
+  const tables = () =>
+    one.query(
+      "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+    );
+
+  it("refuses a schema that is not empty, and touches nothing in it", async () => {
+    await one.query("CREATE TABLE public.mine(x int)");
+    await expect(one.load()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", kind: "refused" });
+    expect(await tables()).toEqual([{ relname: "mine" }]);
+    expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+  });
+
+  it("goes into another schema when told to, and refuses to load twice", async () => {
+    await one.query("CREATE TABLE public.mine(x int)");
+    const request = {
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      schema: "Moved Here",
+      signal: new AbortController().signal,
+    };
+    const report = await loadMigration(request);
+    expect(report).toMatchObject({
+      phase: "load",
+      rows: 2,
+      schema: "Moved Here",
+      tables: [{ name: "t", rows: 2 }],
+    });
+    expect((await verifyMigration(request)).ok).toBe(true);
+    await expect(loadMigration(request)).rejects.toMatchObject({
+      code: "TARGET_NOT_EMPTY",
+      remedy: expect.stringContaining("migrate verify"),
+    });
+  });
+
+  it("keeps nothing when the SQLite database changed meanwhile, and says so", async () => {
+    const load = loadMigration({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+      run: async (steps) => {
+        for (const step of steps) {
+          if (step.title === "copy the rows") one.sqlite("UPDATE t SET v = 'changed' WHERE id = 2");
+          await step.run(() => undefined);
+        }
+      },
+    });
+    await expect(load).rejects.toMatchObject({ code: "SOURCE_CHANGED", kind: "failed" });
+    expect(await tables()).toEqual([]);
+    expect((await one.load()).rows).toBe(2);
+  });
+
+  it("is not disturbed by a checkpoint, which changes no row", async () => {
+    const db = new Database(one.path);
+    await loadMigration({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+      run: async (steps) => {
+        for (const step of steps) {
+          if (step.title === "copy the rows") db.pragma("wal_checkpoint(TRUNCATE)");
+          await step.run(() => undefined);
+        }
+      },
+    });
+    db.close();
+    expect(await tables()).toEqual([{ relname: "t" }]);
+  });
+
+  it("ends at a signal and leaves nothing", async () => {
+    const stop = new AbortController();
+    const load = loadMigration({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: stop.signal,
+      run: async (steps) => {
+        for (const step of steps) {
+          if (step.title === "build keys and indexes") stop.abort(new Error("stopped by the user"));
+          await step.run(() => undefined);
+        }
+      },
+    });
+    await expect(load).rejects.toThrow("stopped by the user");
+    expect(await tables()).toEqual([]);
+  });
+
+  it("waits for another one on the same target, then gives way", async () => {
+    const other = new pg.Client(one.url);
+    await other.connect();
+    await loadOnce(one);
+    await other.query("SELECT pg_advisory_lock(5497853339122026)");
+    await expect(one.load()).rejects.toMatchObject({ code: "LOCKED", kind: "locked" });
+    await other.end();
+  }, 30_000);
+
+  it("says what is wrong with what it was given", async () => {
+    const request = { postgres: { url: one.url }, signal: new AbortController().signal };
+    await expect(
+      loadMigration({ ...request, sqlite: { path: `${one.path}.not` } }),
+    ).rejects.toMatchObject({
+      code: "SQLITE_NOT_FOUND",
+      kind: "usage",
+    });
+    await expect(verifyMigration({ ...request, sqlite: { path: one.path } })).rejects.toMatchObject(
+      {
+        code: "NOT_LOADED",
+        kind: "not-found",
+      },
+    );
+    one.choices = { "t.w": { type: "bytea" } };
+    await expect(one.load()).rejects.toMatchObject({ code: "CHOICE_UNKNOWN", kind: "usage" });
+    one.choices = { "t.v": { type: "bigint" } };
+    await expect(one.load()).rejects.toMatchObject({ code: "CHOICE_IMPOSSIBLE", kind: "usage" });
+    const nobody = one.url.replace(/\/\/[^@]*@/, "//nobody:secret-word@");
+    const refused = loadMigration({
+      ...request,
+      sqlite: { path: one.path },
+      postgres: { url: nobody },
+    });
+    await expect(refused).rejects.toMatchObject({ code: "POSTGRES_UNREACHABLE" });
+    await expect(refused).rejects.not.toThrow(/secret-word/);
+  });
+
+  async function loadOnce(made: MigrationCase): Promise<void> {
+    await made.load();
+  }
+});

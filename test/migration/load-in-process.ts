@@ -1,0 +1,16 @@
+import { writeSync } from "node:fs";
+import { loadMigration } from "@lifeboat/migrate";
+
+/** A load in a process of its own, which tells each step as it begins: `node load-in-process.ts PATH`, URL in the environment. */
+await loadMigration({
+  sqlite: { path: process.argv[2] ?? "" },
+  postgres: { url: process.env.LIFEBOAT_TEST_URL ?? "" },
+  signal: new AbortController().signal,
+  run: async (steps) => {
+    for (const step of steps) {
+      writeSync(1, `${step.title}\n`);
+      await step.run(() => undefined);
+    }
+  },
+});
+writeSync(1, "done\n");
