@@ -46,6 +46,9 @@ export function recoverySettings(
     { name: "recovery_target_timeline", value: String(wanted) },
     // The default, pause, leaves a server that reads only and waits for a person.
     { name: "recovery_target_action", value: "promote" },
+    // Reading ahead, the server would ask for segments past its target, and stop where one of them
+    // is missing or damaged although it needs none of them.
+    { name: "recovery_prefetch", value: "off" },
   ];
 }
 

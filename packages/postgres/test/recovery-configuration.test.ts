@@ -56,6 +56,7 @@ describe("the recovery of a copy", () => {
       restore_command: '/opt/lifeboat wal fetch %f "%p"',
       recovery_target_timeline: "latest",
       recovery_target_action: "promote",
+      recovery_prefetch: "off",
     });
   });
 
