@@ -18,4 +18,6 @@ export default defineConfig({
   }),
   drill: { checks: () => import("./src/checks.ts") },
   schema,
+  // Notifications of channels that are gone: kept, and the key holds for every row from now on.
+  migrate: { columns: { "notifications.channel_id": { constraint: "not-valid" } } },
 });

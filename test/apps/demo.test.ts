@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,6 +36,19 @@ test("stopped while its server runs, the demo leaves nothing at all", async () =
   expect(readdirSync(temporary)).toEqual([]);
   expect(processesNaming(temporary)).toEqual([]);
 }, 120_000);
+
+test("a backup that is damaged before it is restored ends the demo with exit status 1", async () => {
+  const temporary = await temporaryFolder();
+  const demo = execa(process.execPath, [main], { env: { TMPDIR: temporary }, reject: false });
+  await lineMatching(demo.stdout, /^Each is restored/);
+  const [damaged] = globSync(`${temporary}/*/repository/webhookvault/**/*.db.zst`);
+  truncateSync(damaged ?? "", 100_000);
+  const { exitCode, stderr } = await demo;
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/lifeboat-webhookvault restore .* ended with 1/);
+  expect(stderr).toContain("webhookvault.db.zst");
+  expect(processesNaming(temporary)).toEqual([]);
+}, 60_000);
 
 const PRODUCTS = ["cronping", "documint", "flagbit", "webhookvault"];
 const LEFT = ["databases", "environment.sh", "repository", "server-state", "state"];

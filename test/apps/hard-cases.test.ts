@@ -17,6 +17,11 @@ const CASES: Record<Product["name"], Readonly<Record<string, string>>> = {
     "a real that needs 17 digits":
       "SELECT count(*) = 1 FROM monitors WHERE last_duration_ms = 0.1 + 0.2",
     infinity: "SELECT count(*) = 1 FROM monitors WHERE last_duration_ms = 9e999",
+    "no number, which is NULL":
+      "SELECT count(*) = 1 FROM monitors WHERE name = 'slow' AND last_duration_ms IS NULL",
+    "booleans as 0, 1, 'true' and 't'": "SELECT count(DISTINCT disabled) = 4 FROM channels",
+    "a row that breaks a foreign key":
+      "SELECT count(*) = 1 FROM pragma_foreign_key_check WHERE \"table\" = 'notifications'",
     "the smallest real": "SELECT count(*) = 1 FROM monitors WHERE last_duration_ms = 5e-324",
     "text that COPY trips over": "SELECT count(*) = 1 FROM monitors WHERE name = '\\N'",
     "a VARCHAR(200) of 300": "SELECT count(*) = 1 FROM pings WHERE length(ua) = 300",

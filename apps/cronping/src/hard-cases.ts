@@ -8,6 +8,8 @@ export async function hardCases(session: Session): Promise<void> {
   await durations(session);
   await names(session);
   await bodies(session);
+  await switches(session);
+  await orphan(session);
 }
 
 /** The number of a deleted account must never be given out again: sqlite_sequence is past max(id). */
@@ -16,9 +18,9 @@ async function deletedNewestUser(session: Session): Promise<void> {
   await session.run("DELETE FROM users WHERE id = 500");
 }
 
-/** Reals that need all 17 digits, the smallest and the largest there is, and infinity. */
+/** Reals that need all 17 digits, the smallest, the largest, infinity; what is no number becomes NULL. */
 async function durations(session: Session): Promise<void> {
-  const values = [0.1 + 0.2, 5e-324, Number.MAX_VALUE, Number.POSITIVE_INFINITY];
+  const values = [0.1 + 0.2, 5e-324, Number.MAX_VALUE, Number.POSITIVE_INFINITY, Number.NaN];
   for (const value of values) await monitor(session, { name: "slow", last_duration_ms: value });
 }
 
@@ -46,6 +48,17 @@ async function bodies(session: Session): Promise<void> {
   for (const [index, row] of rows.entries()) {
     await insert(session, "pings", { monitor_id: id, n: index + 1, created_at: NOON, ...row });
   }
+}
+
+/** Booleans as several releases wrote them. */
+async function switches(session: Session): Promise<void> {
+  for (const disabled of [0, 1, "true", "t"])
+    await insert(session, "channels", { code: uuid(), project_id: 1, kind: "sms", disabled });
+}
+
+/** Before foreign keys were enforced, a channel was deleted and its notifications stayed. */
+async function orphan(session: Session): Promise<void> {
+  await insert(session, "notifications", { monitor_id: 1, channel_id: 999_999, created_at: NOON });
 }
 
 function monitor(session: Session, row: Readonly<Record<string, Value>>): Promise<number> {

@@ -107,6 +107,7 @@ async function reconnect(session: Session, random: Random): Promise<void> {
     project_id: channel.project_id ?? null,
     kind: "webhook",
     value: JSON.stringify({ url: `https://hooks.example.com/${random.below(1_000)}` }),
+    disabled: 0,
   });
 }
 

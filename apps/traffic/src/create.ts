@@ -27,7 +27,7 @@ export async function createDatabase(
   file.pragma("journal_mode = WAL");
   file.exec(readFileSync(product.schema, "utf8"));
   file.close();
-  const session = openSqlite(database.path);
+  const session = openSqlite(database.path, { foreignKeys: false });
   try {
     await session.transaction(() => product.seed(session, new Random(1), database.rows));
   } finally {

@@ -5,11 +5,15 @@ import type { Row, Value } from "./value.ts";
 /**
  * Opens a SQLite file as the products do: WAL, foreign keys enforced, five seconds of patience with
  * another writer. The file must exist.
+ * @param options.foreignKeys false: not enforced, as before the products' first releases that did
  */
-export function openSqlite(path: string): Session {
+export function openSqlite(
+  path: string,
+  options: { readonly foreignKeys: boolean } = { foreignKeys: true },
+): Session {
   const database = new Database(path, { fileMustExist: true, timeout: 5_000 });
   database.pragma("journal_mode = WAL");
-  database.pragma("foreign_keys = ON");
+  database.pragma(`foreign_keys = ${options.foreignKeys ? "ON" : "OFF"}`);
   const statements = new Map<string, Database.Statement<Value[], Row>>();
   const prepare = (sql: string) => {
     const statement = statements.get(sql) ?? database.prepare<Value[], Row>(sql);

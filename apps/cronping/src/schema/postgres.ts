@@ -24,7 +24,9 @@ export const users = pgTable("users", {
   email: text().notNull(),
   apiKey: uuid("api_key").unique(),
   plan: text().notNull().default("free"),
-  createdAt: timestamp("created_at").notNull(),
+  createdAt: timestamp("created_at")
+    .notNull()
+    .default(sql`date_trunc('second', now() AT TIME ZONE 'UTC')`),
 });
 
 export const projects = pgTable("projects", {
@@ -111,7 +113,8 @@ export const channels = pgTable("channels", {
     .references(() => projects.id, { onDelete: "cascade" }),
   kind: text().notNull(),
   value: json().notNull().default({}),
-  disabled: boolean().notNull().default(false),
+  // Old rows say 'true' and 't' beside 0 and 1.
+  disabled: text().notNull(),
 });
 
 export const monitorChannels = pgTable(

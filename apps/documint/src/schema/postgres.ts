@@ -26,7 +26,9 @@ export const users = pgTable(
     email: text().notNull(),
     name: text(),
     storageLimit: bigint("storage_limit", { mode: "bigint" }).notNull().default(1_073_741_824n),
-    createdAt: timestamp("created_at").notNull(),
+    createdAt: timestamp("created_at")
+      .notNull()
+      .default(sql`date_trunc('second', now() AT TIME ZONE 'UTC')`),
   },
   (user) => [uniqueIndex("users_email").on(sql`lower(${user.email})`)],
 );

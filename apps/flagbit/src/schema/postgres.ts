@@ -22,7 +22,9 @@ const number = (name: string) => bigint(name, { mode: "number" });
 export const organisations = pgTable("organisations", {
   id: id(),
   name: text().notNull(),
-  createdAt: timestamp("created_at").notNull(),
+  createdAt: timestamp("created_at")
+    .notNull()
+    .default(sql`date_trunc('second', now() AT TIME ZONE 'UTC')`),
 });
 
 export const projects = pgTable("projects", {
@@ -58,7 +60,9 @@ export const flags = pgTable(
     type: text({ enum: ["boolean", "string", "number", "json"] }).notNull(),
     description: text(),
     archived: boolean().notNull().default(false),
-    createdAt: timestamp("created_at", { withTimezone: true }).notNull(),
+    createdAt: timestamp("created_at", { withTimezone: true })
+      .notNull()
+      .default(sql`date_trunc('milliseconds', now())`),
   },
   (flag) => [
     unique().on(flag.projectId, flag.key),

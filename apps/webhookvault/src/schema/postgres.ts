@@ -33,7 +33,7 @@ export const endpoints = pgTable("endpoints", {
   // Users answer with any bytes, which a Postgres text does not take.
   responseBody: bytea("response_body").notNull(),
   forwardUrl: text("forward_url"),
-  secret: text(),
+  secret: text().default(sql`left(replace(gen_random_uuid()::text, '-', ''), 32)`),
   expiresAt: number("expires_at"),
 });
 
@@ -105,5 +105,5 @@ export const usage = pgTable(
 export const activity = pgTable("activity", {
   id: id(),
   action: text().notNull(),
-  at: timestamp("at").notNull(),
+  at: timestamp("at").notNull().default(sql`date_trunc('second', now() AT TIME ZONE 'UTC')`),
 });
