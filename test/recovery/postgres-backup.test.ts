@@ -1,0 +1,381 @@
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  hasProgram,
+  postgresDetails,
+  postgresEngine,
+  programPath,
+  runAs,
+} from "@lifeboat/postgres";
+import { execa } from "execa";
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import {
+  archiveInto,
+  type ClusterRepository,
+  repositoryBeside,
+} from "../support/postgres-repository.ts";
+
+const BACKUP_PROCESS = fileURLToPath(
+  new URL("../support/postgres-backup-process.ts", import.meta.url),
+);
+
+describe.each(await availableMajors())("a backup of a server of version %i", (major) => {
+  let cluster: TestCluster;
+  let kept: ClusterRepository;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ major, settings: { max_wal_size: "64MB" } });
+    kept = await repositoryBeside(cluster);
+    await cluster.query("create table load(n int primary key, filler text)");
+    await cluster.query(
+      "insert into load select n, repeat('x', 500) from generate_series(1, 20000) n",
+    );
+  });
+  afterAll(() => cluster?.stop());
+
+  const transports = async () =>
+    (await hasProgram(cluster.programs, "pg_basebackup"))
+      ? (["wire", "pg_basebackup"] as const)
+      : (["wire"] as const);
+
+  /** Nothing of a backup is left on the server. */
+  async function serverIsFree(): Promise<void> {
+    await vi.waitFor(
+      async () => {
+        expect(await cluster.query("select pid from pg_stat_replication")).toEqual([]);
+        expect(await cluster.query("select slot_name from pg_replication_slots")).toEqual([]);
+        expect(await cluster.query("select pid from pg_stat_progress_basebackup")).toEqual([]);
+      },
+      { timeout: 20_000, interval: 50 },
+    );
+  }
+
+  /** Updates as fast as one connection can, until told to stop. */
+  function underLoad(): { stop(): Promise<void> } {
+    let going = true;
+    const client = new pg.Client(cluster.server.clientConfig("postgres", "app"));
+    const running = (async () => {
+      await client.connect();
+      for (let n = 0; going; n = (n + 97) % 20_000)
+        await client.query(
+          `update load set filler = md5(random()::text) || repeat('y', 450) where n between ${n} and ${n + 20}`,
+        );
+      await client.end();
+    })();
+    return {
+      async stop() {
+        going = false;
+        await running;
+      },
+    };
+  }
+
+  test("taken under load is whole by the server's own pg_verifybackup, with nothing but tar and zstd to unpack it", async () => {
+    const load = underLoad();
+    try {
+      for (const transport of await transports()) {
+        const { id } = await kept.take({ transport });
+        const copy = join(cluster.directory, `unpacked-${transport}`);
+        await unpackByHand(cluster, kept, id, copy);
+        await serverIsFree();
+        if (!(await hasProgram(cluster.programs, "pg_verifybackup"))) continue;
+        const { stdout } = await execa(programPath(cluster.programs, "pg_verifybackup"), [copy], {
+          ...runAs(cluster.account),
+          all: true,
+        });
+        expect(stdout).toContain("backup successfully verified");
+      }
+    } finally {
+      await load.stop();
+    }
+  });
+
+  test("says in its manifest what it is", async () => {
+    const { id } = await kept.take({ transport: "wire", label: "before the move" });
+    const manifest = (await kept.repository.backups(kept.folder)).manifests.find(
+      (each) => each.id === id,
+    );
+    expect(manifest?.label).toBe("before the move");
+    const details = postgresDetails(manifest as NonNullable<typeof manifest>);
+    expect(details).toMatchObject({
+      systemIdentifier: kept.folder.database,
+      timeline: 1,
+      transport: "wire",
+      wal: "stream",
+      checksums: true,
+      dataDirectory: cluster.dataDirectory,
+      tablespaces: [],
+      settings: [],
+      owner: cluster.account.name,
+      database: "app",
+    });
+    expect(JSON.stringify(manifest)).not.toContain(new URL(cluster.superuserUrl).password);
+  });
+
+  test("that is killed in its midst leaves the server free, and the next one works", async () => {
+    for (const [round, transport] of (await transports()).entries()) {
+      const child = execa(
+        process.execPath,
+        [
+          BACKUP_PROCESS,
+          kept.path,
+          join(cluster.directory, "own-state"),
+          cluster.superuserUrl,
+          transport,
+          "stream",
+          String(4 << 20),
+        ],
+        { reject: false },
+      );
+      // In backup mode with a slot: all that could be left behind.
+      await vi.waitFor(
+        async () => {
+          const [state] = await cluster.query<{ slots: number; backups: number }>(
+            `select (select count(*)::int from pg_replication_slots where temporary) as slots,
+                  (select count(*)::int from pg_stat_progress_basebackup where phase like 'streaming%') as backups`,
+          );
+          expect(state).toEqual({ slots: 1, backups: 1 });
+        },
+        { timeout: 20_000, interval: 20 },
+      );
+      child.kill("SIGKILL");
+      await child;
+      await serverIsFree();
+      expect((await kept.repository.backups(kept.folder)).problems).toEqual([]);
+      expect((await kept.take({ transport })).id, `round ${round}`).toBeDefined();
+    }
+  }, 60_000);
+
+  test("without a free WAL sender is refused before anything is stored, with the setting and the way out", async () => {
+    const before = (await kept.repository.backups(kept.folder)).manifests.length;
+    await cluster.restart({ max_wal_senders: "1" });
+    try {
+      await expect(kept.take({ wal: "stream" })).rejects.toMatchObject({
+        code: "SENDERS_EXHAUSTED",
+        message: expect.stringContaining("needs 2 WAL senders, and 1 of 1 are free"),
+        remedy: expect.stringContaining("max_wal_senders"),
+      });
+      const findings = await postgresEngine({
+        connection: { url: cluster.superuserUrl },
+      }).inspect();
+      expect(findings.map(({ id }) => id)).toContain("wal-senders-scarce");
+    } finally {
+      await cluster.restart({ max_wal_senders: "10" });
+    }
+    expect((await kept.repository.backups(kept.folder)).manifests).toHaveLength(before);
+  });
+
+  test("of another cluster does not get into this one's folder", async () => {
+    const other = kept.repository.folder("postgres", "7000000000000000000");
+    const snapshot = postgresEngine({ connection: { url: cluster.superuserUrl } }).snapshot({
+      folder: other,
+      id: "20260101T000000.000Z-full",
+      type: "full",
+      parent: null,
+      options: {},
+      store: () => Promise.reject(new Error("nothing may be stored")),
+      report: () => {},
+      signal: new AbortController().signal,
+    });
+    await expect(snapshot).rejects.toMatchObject({ code: "DATABASE_CHANGED", kind: "refused" });
+  });
+
+  test.each([
+    { transport: "parallel" },
+    { jobs: 4 },
+    { maxRate: "auto" },
+    { maxRate: "adaptive" },
+  ] as const)("with %o is refused by its name", async (options) => {
+    await expect(kept.take(options)).rejects.toMatchObject({
+      code: "NOT_AVAILABLE",
+      kind: "usage",
+    });
+  });
+});
+
+describe("a backup of a cluster whose settings lie elsewhere", () => {
+  let cluster: TestCluster;
+  let kept: ClusterRepository;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    const etc = join(cluster.directory, "etc");
+    await mkdir(join(etc, "conf.d"), { recursive: true });
+    await writeFile(join(etc, "conf.d", "10 work.conf"), "work_mem = '9MB'\n");
+    await writeFile(
+      join(etc, "extra.conf"),
+      "# a comment of mine\nmaintenance_work_mem = '33MB'\n",
+    );
+    for (const name of ["pg_hba.conf", "pg_ident.conf"])
+      await rename(join(cluster.dataDirectory, name), join(etc, name));
+    const own = await readFile(join(cluster.dataDirectory, "postgresql.conf"), "utf8");
+    await writeFile(
+      join(cluster.dataDirectory, "postgresql.conf"),
+      `${own}\nhba_file = '${etc}/pg_hba.conf'\nident_file = '${etc}/pg_ident.conf'\ninclude '${etc}/extra.conf'\ninclude_dir '${etc}/conf.d'\n`,
+    );
+    await cluster.restart();
+    kept = await repositoryBeside(cluster);
+  });
+  afterAll(() => cluster?.stop());
+
+  test("holds each of them verbatim, with the place it lay at", async () => {
+    const report = await kept.take();
+    const [manifest] = (await kept.repository.backups(kept.folder)).manifests;
+    const { settings } = postgresDetails(manifest as NonNullable<typeof manifest>);
+    const etc = join(cluster.directory, "etc");
+    expect(
+      settings.map(({ setting, path }) => `${setting} ${path.slice(etc.length + 1)}`).sort(),
+    ).toEqual([
+      "hba_file pg_hba.conf",
+      "ident_file pg_ident.conf",
+      "include conf.d/10 work.conf",
+      "include extra.conf",
+    ]);
+    for (const { path, object } of settings) {
+      const { stdout } = await execa(
+        "zstd",
+        ["-d", "-c", kept.file(`${kept.folder.backupPath(report.id)}/${object}`)],
+        {
+          stripFinalNewline: false,
+        },
+      );
+      expect(stdout).toBe(await readFile(path, "utf8"));
+    }
+    expect(report.findings.map(({ id }) => id)).not.toContain("settings-unread");
+  });
+
+  test("taken by a role that may not read them says so and is a backup all the same", async () => {
+    await cluster.query("create role modest login replication password 'modest'");
+    await writeFile(
+      join(cluster.directory, "etc", "pg_hba.conf"),
+      "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n",
+    );
+    await cluster.query("select pg_reload_conf()");
+    const url = `postgres://modest@127.0.0.1:${cluster.port}/app`;
+    const findings = await postgresEngine({ connection: { url } }).inspect();
+    expect(findings.filter(({ severity }) => severity === "error")).toEqual([]);
+    const ids: string[] = [];
+    const snapshot = await postgresEngine({ connection: { url } }).snapshot({
+      folder: kept.folder,
+      id: "20260101T000000.000Z-full",
+      type: "full",
+      parent: null,
+      options: {},
+      store: (name, role, content) => {
+        ids.push(name);
+        return kept.folder.storeObject("20260101T000000.000Z-full", name, role, content);
+      },
+      report: () => {},
+      signal: new AbortController().signal,
+    });
+    expect(ids).toContain("base.tar");
+    expect(snapshot.findings.map(({ id }) => id)).toContain("settings-unseen");
+  });
+});
+
+describe("the WAL of a backup", () => {
+  const open: TestCluster[] = [];
+  afterEach(async () => {
+    for (const cluster of open.splice(0)) await cluster.stop();
+  });
+
+  async function archiving(): Promise<{ cluster: TestCluster; kept: ClusterRepository }> {
+    const cluster = await startCluster({
+      settings: { archive_mode: "on" },
+      initdb: ["--wal-segsize=1"],
+    });
+    open.push(cluster);
+    return { cluster, kept: await repositoryBeside(cluster) };
+  }
+
+  const walOf = async (kept: ClusterRepository, id: string) =>
+    (await kept.repository.backups(kept.folder)).manifests.find((each) => each.id === id)?.details
+      .wal;
+
+  test("comes from the archive once that is proved to reach this repository, else by a stream", async () => {
+    const { cluster, kept } = await archiving();
+    await cluster.query("alter system set archive_command = 'true'");
+    await cluster.query("select pg_reload_conf(), pg_switch_wal()");
+    expect(await walOf(kept, (await kept.take()).id)).toBe("stream");
+    await archiveInto(cluster);
+    await cluster.query("create table t(n int)");
+    await cluster.query("select pg_switch_wal()");
+    await vi.waitFor(
+      async () => {
+        const [row] = await cluster.query<{ last: string }>(
+          "select last_archived_wal as last from pg_stat_archiver",
+        );
+        expect(await kept.folder.statLog(`${row?.last.slice(0, 8)}/${row?.last}`)).toBeDefined();
+      },
+      { timeout: 20_000, interval: 50 },
+    );
+    expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
+    // The same segments by both ways are the same bytes.
+    expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");
+  }, 60_000);
+
+  test("asked for from an archive that is off is refused before anything is stored", async () => {
+    const cluster = await startCluster();
+    open.push(cluster);
+    const kept = await repositoryBeside(cluster);
+    await expect(kept.take({ wal: "archive" })).rejects.toMatchObject({
+      code: "ARCHIVE_OFF",
+      kind: "usage",
+    });
+  });
+
+  test("an archive_command that fails does not stop a backup, which streams, and is a finding and an alert", async () => {
+    const { cluster, kept } = await archiving();
+    await cluster.query("alter system set archive_command = 'false'");
+    await cluster.query("select pg_reload_conf(), pg_switch_wal()");
+    await vi.waitFor(
+      async () => {
+        const [row] = await cluster.query<{ failed: number }>(
+          "select failed_count::int as failed from pg_stat_archiver",
+        );
+        expect(row?.failed).toBeGreaterThan(0);
+      },
+      { timeout: 20_000, interval: 50 },
+    );
+    const report = await kept.take();
+    expect(await walOf(kept, report.id)).toBe("stream");
+    expect(report.findings.map(({ id }) => id)).toContain("archive-failing");
+    const status = await kept.engine.status(kept.folder);
+    expect(status.archive).toMatchObject({ ok: false });
+    expect(status.archive?.oldestUnarchived).toMatch(/^[0-9A-F]{24}$/);
+    expect(status.alerts.map(({ id }) => id)).toContain("archive-failing");
+  });
+});
+
+/** As RESTORE.md tells an engineer who has only `tar` and `zstd`. */
+async function unpackByHand(
+  cluster: TestCluster,
+  { folder, file }: ClusterRepository,
+  id: string,
+  copy: string,
+): Promise<void> {
+  await mkdir(copy, { mode: 0o700 });
+  const backup = file(folder.backupPath(id));
+  for (const name of (await readdir(backup)).filter((each) => each.endsWith(".tar.zst")))
+    await execa("sh", [
+      "-c",
+      `zstd -d -c "$1" | tar -x -f - -C "$2"`,
+      "sh",
+      join(backup, name),
+      copy,
+    ]);
+  const wal = file(`${folder.path}/wal/00000001`);
+  for (const name of await readdir(wal))
+    await execa("zstd", [
+      "-q",
+      "-d",
+      join(wal, name),
+      "-o",
+      join(copy, "pg_wal", name.replace(/\.zst$/, "")),
+    ]);
+  if (cluster.account.foreign)
+    await execa("chown", ["-R", `${cluster.account.uid}:${cluster.account.gid}`, copy]);
+}
