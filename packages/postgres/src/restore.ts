@@ -1,4 +1,3 @@
-import { basename } from "node:path";
 import {
   type Finding,
   notAvailable,
@@ -6,7 +5,6 @@ import {
   type RestoreRequest,
 } from "@lifeboat/core";
 import { type Account, namedAccount, unprivilegedOwner } from "./account.ts";
-import { BuildSite } from "./build-site.ts";
 import { layConsistencyWal } from "./consistency-wal.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
@@ -15,6 +13,7 @@ import { configureRecovery } from "./recovery-files.ts";
 import { restoreFindings } from "./restore-findings.ts";
 import { type RestorePlaces, restorePlaces } from "./restore-places.ts";
 import { restoreProgress } from "./restore-progress.ts";
+import { Sites } from "./restore-sites.ts";
 import { linkTablespaces } from "./tablespace-links.ts";
 import { unpackBase, unpackTablespace } from "./unpack-backup.ts";
 
@@ -33,9 +32,8 @@ export async function restorePostgres(request: RestoreRequest): Promise<Restored
   const details = postgresDetails(manifest);
   const places = await restorePlaces(request, details);
   const account = await ownerFor(places.dataDirectory, details);
-  const sites = new Sites();
+  const sites = await Sites.open(places, account);
   try {
-    await sites.open(places, account);
     const findings = await build(request, { details, places, account, sites });
     await sites.putInPlace();
     return {
@@ -81,41 +79,6 @@ async function build(
   const findings = await restoreFindings(directory, dataDirectory);
   await syncDirectories([directory]);
   return [...rewritten, ...findings];
-}
-
-/** The directories that a restore makes: they are put in their places together, or none is. */
-class Sites {
-  data!: BuildSite;
-  readonly tablespaces: {
-    tablespace: PostgresDetails["tablespaces"][number];
-    site: BuildSite;
-  }[] = [];
-  readonly #opened: BuildSite[] = [];
-
-  async open(places: RestorePlaces, account: Account): Promise<void> {
-    this.data = await this.#openOne(places.dataDirectory, account);
-    for (const { tablespace, place } of places.tablespaces) {
-      const site = await this.#openOne(place, account);
-      await site.markUnfinished(basename(this.data.path), account);
-      this.tablespaces.push({ tablespace, site });
-    }
-  }
-
-  async putInPlace(): Promise<void> {
-    for (const { site } of this.tablespaces) await site.putInPlace();
-    await this.data.putInPlace();
-    for (const site of this.#opened) await site.settle();
-  }
-
-  async discard(): Promise<void> {
-    for (const site of this.#opened.toReversed()) await site.discard();
-  }
-
-  async #openOne(place: string, account: Account): Promise<BuildSite> {
-    const site = await BuildSite.open(place, account);
-    this.#opened.push(site);
-    return site;
-  }
 }
 
 /** For root: whoever owns the directory already, else the account that owned the original, if this host knows it. */

@@ -20,6 +20,8 @@ export interface ReviveOptions {
   readonly database?: string | undefined;
 }
 
+const REPLAYED = /^LOG: {2}redo in progress.*current LSN: ([0-9A-F/]+)/;
+
 /** Whoever reaches the private socket is let in: only the server's account and root can. */
 const HBA = "local all all trust\n";
 
@@ -85,24 +87,26 @@ interface Attempt {
 }
 
 async function tryToRecover(request: ReviveRequest, attempt: Attempt) {
-  const { account } = attempt;
   const dataDirectory = request.restored.path;
-  const scratch = await Scratch.make(account);
-  const segments = await openSegments(request, account, scratch);
-  const server = await startPrivately(dataDirectory, attempt, scratch, segments);
-  server.log.onLine((line) => {
-    const replayed = /^LOG: {2}redo in progress.*current LSN: ([0-9A-F/]+)/.exec(line)?.[1];
-    if (replayed) request.report({ note: `replayed up to ${replayed}` });
-  });
+  const names = [...(await superuserNames(dataDirectory)), "postgres"];
+  const scratch = await Scratch.make(attempt.account);
+  let server: Server | undefined;
+  let segments: SegmentServer | undefined;
   try {
-    const names = [...(await superuserNames(dataDirectory)), "postgres"];
+    segments = await openSegments(request, attempt.account, scratch);
+    server = await startPrivately(dataDirectory, attempt, scratch, segments);
+    server.log.onLine((line) => {
+      const replayed = REPLAYED.exec(line)?.[1];
+      if (replayed) request.report({ note: `replayed up to ${replayed}` });
+    });
     await server.accepting(names[0] ?? "postgres", request.signal);
     await segments.close();
     return { server, superuser: await firstKnown(server, names) };
   } catch (cause) {
-    await server.stop("immediate");
-    await segments.close();
-    throw recoveryFailed(server, segments, cause);
+    await server?.stop("immediate");
+    await segments?.close();
+    await scratch.remove();
+    throw server && segments ? recoveryFailed(server, segments, cause) : cause;
   }
 }
 

@@ -15,15 +15,24 @@ export interface RevivedClusterInit {
 }
 
 interface Recovered {
-  readonly time: Date | null;
+  /** Milliseconds since 1970. */
+  readonly time: string | null;
   readonly lsn: string | null;
   readonly databases: readonly string[];
 }
 
 const RECOVERED_QUERY = `
-  select pg_last_xact_replay_timestamp() as time, pg_last_wal_replay_lsn()::text as lsn,
+  select ceil(extract(epoch from pg_last_xact_replay_timestamp()) * 1000)::text as time, pg_last_wal_replay_lsn()::text as lsn,
     array(select datname::text from pg_database where datallowconn and not datistemplate order by 1)
       as databases`;
+
+/**
+ * Rounded up to the millisecond that holds the commit, as windows are: recovering to the instant that
+ * is told must bring the same commit back.
+ */
+function instantOf(millis: string | null): string | null {
+  return millis === null ? null : new Date(Number(millis)).toISOString();
+}
 
 /** A restored cluster that has recovered, on a socket that only its account and root can reach. */
 export class RevivedCluster implements RevivedDatabase {
@@ -36,7 +45,7 @@ export class RevivedCluster implements RevivedDatabase {
 
   private constructor(init: RevivedClusterInit, { time, lsn, databases }: Recovered) {
     this.#init = init;
-    this.recoveredTo = time?.toISOString() ?? null;
+    this.recoveredTo = instantOf(time);
     this.recoveredLsn = lsn;
     this.#databases = databases;
     const own = databases.filter((name) => name !== "postgres");

@@ -110,15 +110,20 @@ export class SegmentServer {
     return "present";
   }
 
-  /** Brings one file beside its place, all digests checked; false when there is none. */
+  /** Brings one file beside its place, all digests checked; false when it is proved that there is none. */
   async #fetch(name: string): Promise<boolean> {
     const { folder, account } = this.#init;
     const content = await archivedFile(folder, name);
     if (!content) return false;
     const path = this.#fetchedPath(name);
-    await writeFile(path, content, { mode: 0o600 });
-    if (account.foreign) await chown(path, account.uid, account.gid);
-    return true;
+    try {
+      await writeFile(path, content, { mode: 0o600 });
+      if (account.foreign) await chown(path, account.uid, account.gid);
+      return true;
+    } catch (cause) {
+      await rm(path, { force: true });
+      throw cause;
+    }
   }
 
   #fetchNext(name: string): void {

@@ -1,0 +1,52 @@
+import { basename } from "node:path";
+import type { Account } from "./account.ts";
+import { BuildSite } from "./build-site.ts";
+import type { TablespaceDetail } from "./details.ts";
+import type { RestorePlaces } from "./restore-places.ts";
+
+/** A tablespace and where it is built. */
+export interface TablespaceSite {
+  readonly tablespace: TablespaceDetail;
+  readonly site: BuildSite;
+}
+
+/** The directories that a restore makes: all are put in their places, or none is. */
+export class Sites {
+  readonly data: BuildSite;
+  readonly tablespaces: readonly TablespaceSite[];
+
+  private constructor(data: BuildSite, tablespaces: readonly TablespaceSite[]) {
+    this.data = data;
+    this.tablespaces = tablespaces;
+  }
+
+  static async open(places: RestorePlaces, account: Account): Promise<Sites> {
+    const data = await BuildSite.open(places.dataDirectory, account);
+    const tablespaces: TablespaceSite[] = [];
+    const sites = new Sites(data, tablespaces);
+    try {
+      for (const { tablespace, place } of places.tablespaces) {
+        const site = await BuildSite.open(place, account);
+        tablespaces.push({ tablespace, site });
+        await site.markUnfinished(basename(data.path), account);
+      }
+      return sites;
+    } catch (cause) {
+      await sites.discard();
+      throw cause;
+    }
+  }
+
+  /** The data directory last: without it nothing leads to the tablespaces. */
+  async putInPlace(): Promise<void> {
+    for (const { site } of this.tablespaces) await site.putInPlace();
+    await this.data.putInPlace();
+    for (const { site } of this.tablespaces) await site.settle();
+    await this.data.settle();
+  }
+
+  async discard(): Promise<void> {
+    await this.data.discard();
+    for (const { site } of this.tablespaces) await site.discard();
+  }
+}

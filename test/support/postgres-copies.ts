@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import {
+  type RecoveryTarget,
+  type RestoreOrder,
+  type RestoreReport,
+  restore,
+} from "@lifeboat/core";
+import { programPath, runAs, Server } from "@lifeboat/postgres";
+import { execa } from "execa";
+import type { TestCluster } from "./postgres.ts";
+import type { ClusterRepository } from "./postgres-repository.ts";
+
+/** Restores from a cluster's repository, beside the cluster. */
+export function restoreBeside(
+  cluster: TestCluster,
+  { repository, offline }: ClusterRepository,
+  order: Partial<RestoreOrder> & { target?: RecoveryTarget } = {},
+): Promise<RestoreReport> {
+  return restore({
+    repository,
+    engines: [offline],
+    target: { kind: "latest" },
+    to: join(cluster.directory, "copy"),
+    tablespaceMapping: new Map(),
+    force: false,
+    replay: false,
+    fetchCommand: [],
+    signal: new AbortController().signal,
+    ...order,
+  });
+}
+
+/** Starts a restored directory as it is, as an engineer would: nothing set but the socket. */
+export async function startAsItIs(
+  { programs, account }: TestCluster,
+  dataDirectory: string,
+): Promise<Server> {
+  return Server.start({ programs, account, dataDirectory });
+}
+
+/** Runs a program of the cluster's installation as the server's account. */
+export function runProgram(
+  { programs, account }: TestCluster,
+  name: Parameters<typeof programPath>[1],
+  args: readonly string[],
+) {
+  return execa(programPath(programs, name), [...args], {
+    ...runAs(account),
+    reject: false,
+    all: true,
+  });
+}
