@@ -43,10 +43,10 @@ export class Place implements AsyncDisposable {
     return { LIFEBOAT_STATE_DIRECTORY: this.at("state"), NO_COLOR: "1" };
   }
 
-  /** Runs `lifeboat` as a process of its own, with this folder as its working directory. */
-  async run(words: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  /** Runs `lifeboat` as a process of its own, with this folder, or one below it, as its working directory. */
+  async run(words: readonly string[], env: Record<string, string> = {}, below = "."): Promise<Ran> {
     const { exitCode, stdout, stderr } = await execa(process.execPath, [BIN, ...words], {
-      cwd: this.path,
+      cwd: this.at(below),
       env: { ...this.environment, ...env },
       reject: false,
       stripFinalNewline: false,

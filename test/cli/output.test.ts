@@ -95,6 +95,19 @@ test("--verbose adds the stack", async () => {
   expect((await place.run([...words, "--verbose"])).stderr).toContain("    at ");
 });
 
+test("what a configuration module prints does not get into the JSON", async () => {
+  await place.write(
+    "chatty.js",
+    `import { readFileSync } from "node:fs";
+     console.log("injecting variables");
+     export default JSON.parse(readFileSync(${JSON.stringify(place.at("lifeboat.config.json"))}, "utf8"));`,
+  );
+  await place.write("package.json", { type: "module" });
+  const { stdout, stderr } = await place.run(["list", "--json", "--config", "chatty.js"]);
+  expect(JSON.parse(stdout).app).toBe("shop");
+  expect(stderr).toContain("injecting variables");
+});
+
 test("a reader that goes away early is no error", async () => {
   const { exitCode, stderr } = await execa({
     shell: "/bin/bash",

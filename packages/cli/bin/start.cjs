@@ -31,6 +31,8 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
   }
   process.on("uncaughtException", crash);
   process.stdout.on("error", readerLeft);
+  /* What a configuration module prints must not get among the result. */
+  console.log = console.info = console.debug = console.error;
   try {
     require(entryOf(packageDirectory, sourceEntry, bundleEntry))
       .run(process.argv)

@@ -2,9 +2,6 @@ import { runSteps, type StepRunner } from "@lifeboat/core";
 import type { GlobalOptions } from "./global-options.ts";
 import { plainRunner } from "./plain-progress.ts";
 
-/** Below it, lines would wrap and could not be redrawn. */
-const NARROWEST = 40;
-
 /** How progress is shown: not at all, as it moves on a terminal, or as plain lines. Always on stderr. */
 export function progressRunner({ quiet, color }: GlobalOptions): StepRunner {
   if (quiet) return runSteps;
@@ -15,8 +12,8 @@ export function progressRunner({ quiet, color }: GlobalOptions): StepRunner {
   };
 }
 
-/** A terminal that says nothing of its width (a pseudo-terminal of a script) would get a word a line. */
+/** A pseudo-terminal of a script may have no size at all, and what is drawn there would be a mess or nothing. */
 function canRedraw(): boolean {
-  const { isTTY, columns } = process.stderr;
-  return isTTY === true && columns >= NARROWEST && process.env.TERM !== "dumb";
+  const { isTTY, columns, rows } = process.stderr;
+  return isTTY === true && columns >= 40 && rows >= 5 && process.env.TERM !== "dumb";
 }

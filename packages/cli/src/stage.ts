@@ -8,13 +8,13 @@ import {
   mkdtemp,
   opendir,
   rm,
-  stat,
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LifeboatError } from "@lifeboat/core/errors";
+import { isOpenToAll } from "./open-to-all.ts";
 
 /** The command, copied to where any account can run it. */
 export interface StagedCommand {
@@ -96,14 +96,6 @@ async function openToAll(directory: string): Promise<void> {
     const inside = join(directory, entry.name);
     if (entry.isDirectory()) await openToAll(inside);
     else await chmod(inside, 0o755);
-  }
-}
-
-async function isOpenToAll(directory: string): Promise<boolean> {
-  for (let here = directory; ; here = dirname(here)) {
-    const { mode } = await stat(here);
-    if ((mode & 0o001) === 0) return false;
-    if (dirname(here) === here) return true;
   }
 }
 

@@ -1,4 +1,5 @@
 import { fetchCommand } from "../archive-commands.ts";
+import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
 import { TARGET_OPTIONS, targetOf } from "../target.ts";
 import { usage } from "../usage.ts";
@@ -46,7 +47,7 @@ export const restoreVerb: Verb = {
       throw usage("--tablespace-mapping: one place is mapped twice", "map each place once");
     const repository = await session.openRepository("read");
     const { restore } = await import("../operations.ts");
-    const report = await restore({
+    const restored = await restore({
       repository,
       engines: await session.engines(),
       engine: session.global.engine,
@@ -60,6 +61,10 @@ export const restoreVerb: Verb = {
       signal: session.signal,
       run: session.run,
     });
+    // Until it has recovered, the copy needs this command each time it is started.
+    const recoversLater = restored.engine === "postgres" && restored.recoveredTo === null;
+    const unreachable = recoversLater ? await commandUnreachable(session.ownCommand) : [];
+    const report = { ...restored, findings: [...restored.findings, ...unreachable] };
     return {
       document: report,
       show: async () => (await import("../show/restore.ts")).showRestore(report),

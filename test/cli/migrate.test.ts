@@ -1,0 +1,122 @@
+import { readFile } from "node:fs/promises";
+import Database from "better-sqlite3";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { errorOf, Place } from "./command.ts";
+
+let place: Place;
+let cluster: TestCluster;
+
+function configuration(sqlite: unknown, more = {}) {
+  return {
+    app: "shop",
+    repository: { type: "filesystem", path: "repository" },
+    sqlite,
+    postgres: { url: cluster.superuserUrl },
+    ...more,
+  };
+}
+
+beforeAll(async () => {
+  place = await Place.make();
+  cluster = await startCluster();
+  const database = new Database(place.at("shop.db"));
+  database.exec("create table orders (id integer primary key, note text not null, price real)");
+  database.exec("insert into orders (note, price) values ('first', 1.5), ('second', 2.25)");
+  database.close();
+  await place.write("lifeboat.config.json", configuration({ path: "shop.db" }));
+}, 60_000);
+
+afterAll(async () => {
+  await cluster?.stop();
+  await place?.[Symbol.asyncDispose]();
+});
+
+describe("a SQLite database is moved to Postgres", () => {
+  test("plan says how each column goes over, and writes it to a file when asked", async () => {
+    const ran = await place.run(["migrate", "plan", "--out", "plan.json", "--json"]);
+    expect(ran.status).toBe(0);
+    const plan = JSON.parse(ran.stdout);
+    expect(plan).toMatchObject({
+      phase: "plan",
+      tables: [{ name: "orders", rows: 2 }],
+      findings: [],
+    });
+    expect(JSON.parse(await readFile(place.at("plan.json"), "utf8"))).toEqual(plan);
+  });
+
+  test("plan replaces an earlier plan and nothing else", async () => {
+    expect((await place.run(["migrate", "plan", "--out", "plan.json"])).status).toBe(0);
+    const ran = await place.run(["migrate", "plan", "--out", "lifeboat.config.json", "--json"]);
+    expect(ran.status).toBe(3);
+    expect(errorOf(ran).code).toBe("FILE_EXISTS");
+  });
+
+  test("verify before any load is exit 5", async () => {
+    expect((await place.run(["migrate", "verify"])).status).toBe(5);
+  });
+
+  test("load copies the rows, and verify finds both sides equal", async () => {
+    const loaded = await place.run(["migrate", "load", "--json"]);
+    expect(loaded.status).toBe(0);
+    expect(JSON.parse(loaded.stdout)).toMatchObject({
+      phase: "load",
+      tables: [{ name: "orders", rows: 2 }],
+    });
+    const verified = await place.run(["migrate", "verify", "--json"]);
+    expect(verified.status).toBe(0);
+    expect(JSON.parse(verified.stdout)).toMatchObject({ phase: "verify", ok: true });
+  });
+
+  test("a second load is refused", async () => {
+    const ran = await place.run(["migrate", "load", "--json"]);
+    expect(ran.status).toBe(3);
+    expect(errorOf(ran).code).toBe("TARGET_NOT_EMPTY");
+  });
+
+  test("verify names a row that was changed on one side, with exit 1", async () => {
+    await cluster.query("update orders set note = 'changed' where id = 2");
+    const ran = await place.run(["migrate", "verify"]);
+    expect(ran.status).toBe(1);
+    expect(ran.stdout).toContain("1 DIFFER");
+  });
+});
+
+describe("migrate is refused", () => {
+  test("with exit 1 while the plan has an unanswered error, and the answer is shown", async () => {
+    const database = new Database(place.at("broken.db"));
+    database.pragma("foreign_keys = off");
+    database.exec("create table a (id integer primary key)");
+    database.exec("create table b (a integer not null references a (id))");
+    database.exec("insert into b values (7)");
+    database.close();
+    await place.write("broken.json", configuration({ path: "broken.db" }));
+    const ran = await place.run(["migrate", "plan", "--config", "broken.json"]);
+    expect(ran.status).toBe(1);
+    expect(ran.stdout).toMatch(/^ERROR /m);
+    expect(ran.stdout).toContain("answer: ");
+  });
+
+  test.each([
+    ["several databases", [{ path: "shop.db" }, { path: "broken.db" }], []],
+    ["an engine", { path: "shop.db" }, ["--engine", "sqlite"]],
+  ])("with exit 2 for %s", async (_, sqlite, words) => {
+    await place.write("wrong.json", configuration(sqlite));
+    const ran = await place.run(["migrate", "plan", "--config", "wrong.json", "--json", ...words]);
+    expect(ran.status).toBe(2);
+    expect(errorOf(ran).code).toBe("USAGE");
+  });
+
+  test("with exit 2 for an answer that none of the findings offers", async () => {
+    await place.write(
+      "answer.json",
+      configuration(
+        { path: "shop.db" },
+        { migrate: { columns: { "orders.note": { constraint: "maybe" } } } },
+      ),
+    );
+    const ran = await place.run(["migrate", "plan", "--config", "answer.json", "--json"]);
+    expect(ran.status).toBe(2);
+    expect(errorOf(ran).message).toContain("migrate.columns.orders.note.constraint: must be");
+  });
+});
