@@ -35,24 +35,52 @@ export async function chooseRestore(request: {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
   readonly engine?: EngineKind | undefined;
+  /** Only this database, of several. */
+  readonly database?: string | undefined;
   readonly target: RecoveryTarget;
   readonly timeline?: number | undefined;
 }): Promise<readonly [ChosenRestore, ...ChosenRestore[]]> {
   const { repository, target, timeline } = request;
   const candidates: Candidate[] = [];
   for (const folder of await repository.folders(request.engine)) {
+    if (request.database !== undefined && folder.database !== request.database) continue;
     const engine = engineOf(request.engines, folder.engine);
     candidates.push({ engine, folder, ...(await repository.backups(folder)) });
   }
   const chosen: ChosenRestore[] = [];
   for (const candidate of await narrow(candidates, target)) {
     const { engine, folder, problems } = candidate;
-    const plan = await planFor(candidate, target, timeline);
+    const plan = await planFor(candidate, siblingTarget(target, chosen[0]), timeline);
     if (target.kind !== "backup") assertReadable(newerDamaged(problems, plan.backups[0]));
     chosen.push({ engine, folder, plan });
   }
   if (chosen.length === 0) throw nothingThere(repository);
+  assertNamesDiffer(chosen);
   return chosen as [ChosenRestore, ...ChosenRestore[]];
+}
+
+/**
+ * Databases that are backed up together share a backup's id, and each holds an instant of its own: the
+ * first is chosen by the target, its siblings by that id.
+ */
+function siblingTarget(target: RecoveryTarget, first: ChosenRestore | undefined): RecoveryTarget {
+  return target.kind === "time" && first
+    ? { kind: "backup", id: first.plan.backups[0].id }
+    : target;
+}
+
+/** Two files of one name cannot lie in one directory: said before the first is restored. */
+function assertNamesDiffer(chosen: readonly ChosenRestore[]): void {
+  const names = chosen.map(({ plan }) => plan.fileName);
+  const twice = names.find((name, index) => name !== null && names.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw new LifeboatError({
+    code: "FILE_NAMES_CLASH",
+    kind: "refused",
+    message: `several databases of this app have the file name ${twice}, and would lie in one directory`,
+    remedy: "restore them one by one with --database NAME (lifeboat list shows the names)",
+    details: { fileName: twice },
+  });
 }
 
 /** A target that cannot be had is explained by a damaged manifest, where there is one. */
@@ -109,7 +137,8 @@ async function holdersOf(
   const windows: RecoveryWindow[] = [];
   for (const candidate of [...candidates].sort((a, b) => (newestId(a) < newestId(b) ? 1 : -1))) {
     const own = await candidate.engine.windows(candidate.folder, candidate.manifests);
-    if (own.some((window) => windowHolds(window, at))) return siblingsOf(candidates, candidate);
+    if (own.some((window) => windowHolds(window, at)))
+      return [candidate, ...siblingsOf(candidates, candidate).filter((each) => each !== candidate)];
     windows.push(...own);
   }
   // One engine alone may know more than its windows say, and explains better why not.

@@ -1,23 +1,15 @@
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import type { DrillRecord } from "./drill-record.ts";
-import type { Engine, EngineKind, RestoredDatabase, RevivedDatabase } from "./engine.ts";
-import { LifeboatError, reasonOf } from "./errors.ts";
-import { meteredStorage } from "./metered-storage.ts";
+import { type DrillCheck, DrillRun } from "./drill-run.ts";
+import type { Engine, EngineKind } from "./engine.ts";
+import { reasonOf } from "./errors.ts";
 import { runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { secondsSince } from "./restore.ts";
 import { makeScratch } from "./scratch.ts";
 import type { RecoveryTarget } from "./window.ts";
-
-/** A statement that must be true of a restored copy: the first column of its first row, as true or 1. */
-export interface DrillCheck {
-  readonly name: string;
-  readonly sql: string;
-  /** In which database of a Postgres cluster, or which SQLite database; the first when left out. */
-  readonly database?: string | undefined;
-}
 
 export interface DrillRequest {
   readonly repository: Repository;
@@ -25,144 +17,105 @@ export interface DrillRequest {
   readonly engine?: EngineKind | undefined;
   readonly target: RecoveryTarget;
   readonly checks: (engine: EngineKind) => readonly DrillCheck[];
-  /** Leave the restored copy, stopped, and name it in the report. */
+  /** Leave the restored copies, stopped, and say in the report where. */
   readonly keep: boolean;
   readonly signal: AbortSignal;
   readonly run?: StepRunner | undefined;
 }
 
 export interface DrillReport extends DrillRecord {
-  /** Where the copy was left. */
+  /** Where the copies were left. */
   readonly kept: string | null;
 }
 
 /**
- * Restores into a scratch place, brings the copy to life, asks whether it is sound and whether what
- * the product asserts is true, and records how long each part took: the measured recovery time. A
- * drill that finds something wrong returns `ok: false`; it is recorded too.
+ * Restores into a scratch place, brings the copies to life, asks whether they are sound and whether
+ * what the product asserts is true, and records how long each part took: the measured recovery time. A
+ * drill that finds something wrong returns `ok: false`.
  *
- * @throws LifeboatError when nothing could be restored; that is recorded as a failed drill as well
- *   where a backup was chosen
+ * @throws LifeboatError when a copy could not be restored or brought to life; that is recorded as a
+ *   failed drill, too
  */
 export async function drill(request: DrillRequest): Promise<DrillReport> {
+  const { repository, keep, signal, run = runSteps } = request;
   const started = performance.now();
   const startedAt = new Date();
-  const [choice] = await chooseRestore(request);
+  const choices = await chooseRestore(request);
   const scratch = await makeScratch();
-  const run = new DrillRun(request, choice, scratch);
+  const runs: DrillRun[] = [];
+  const record = () => recordOf(runs, startedAt, secondsSince(started));
   try {
-    await run.perform();
-  } finally {
-    await run.close();
-    if (!request.keep) await rm(scratch, { recursive: true, force: true });
-  }
-  const record = run.record(startedAt, secondsSince(started));
-  await request.repository.writeDrill(record);
-  return { ...record, kept: request.keep ? scratch : null };
-}
-
-class DrillRun {
-  readonly #request: DrillRequest;
-  readonly #choice: ChosenRestore;
-  readonly #scratch: string;
-  readonly #seconds = { fetch: 0, restore: 0, replay: 0, checks: 0 };
-  readonly #checks: { name: string; ok: boolean; message: string }[] = [];
-  #restored: RestoredDatabase | undefined;
-  #revived: RevivedDatabase | undefined;
-
-  constructor(request: DrillRequest, choice: ChosenRestore, scratch: string) {
-    this.#request = request;
-    this.#choice = choice;
-    this.#scratch = scratch;
-  }
-
-  async perform(): Promise<void> {
-    const { run = runSteps } = this.#request;
-    const { folder } = this.#choice;
-    await run([
-      { title: `restore ${folder.database}`, run: (report) => this.#restore(report) },
-      { title: "bring the copy to life", run: (report) => this.#revive(report) },
-      { title: "check the copy", run: () => this.#check() },
-    ]);
-  }
-
-  async close(): Promise<void> {
-    await this.#revived?.close();
-  }
-
-  record(startedAt: Date, total: number): DrillRecord {
-    const { folder, plan, engine } = this.#choice;
-    return {
-      ok: this.#checks.every(({ ok }) => ok),
-      id: startedAt.toISOString().replace(/[-:]/g, ""),
-      app: folder.app,
-      engine: engine.kind,
-      database: folder.database,
-      backup: plan.backups[0].id,
-      startedAt: startedAt.toISOString(),
-      finishedAt: new Date().toISOString(),
-      recoveredTo: this.#revived?.recoveredTo ?? this.#restored?.recoveredTo ?? null,
-      seconds: { ...this.#seconds, total },
-      checks: this.#checks,
-    };
-  }
-
-  async #restore(report: Parameters<Engine["restore"]>[0]["report"]): Promise<void> {
-    const { engine, folder, plan } = this.#choice;
-    const { signal } = this.#request;
-    const started = performance.now();
-    const metered = meteredStorage(folder.storage);
-    this.#restored = await engine.restore({
-      folder: folder.over(metered.storage),
-      plan,
-      to: join(this.#scratch, "copy"),
-      tablespaceMapping: new Map(),
-      tablespaceRoot: join(this.#scratch, "tablespaces"),
-      force: false,
-      fetchCommand: [],
-      report,
-      signal,
-    });
-    this.#seconds.fetch = metered.seconds();
-    this.#seconds.restore = rounded(secondsSince(started) - metered.seconds());
-  }
-
-  async #revive(report: Parameters<Engine["revive"]>[0]["report"]): Promise<void> {
-    const { engine, folder, plan } = this.#choice;
-    const { signal } = this.#request;
-    const started = performance.now();
-    const restored = this.#restored as RestoredDatabase;
-    this.#revived = await engine.revive({ folder, plan, restored, report, signal });
-    this.#seconds.replay = secondsSince(started);
-  }
-
-  async #check(): Promise<void> {
-    const started = performance.now();
-    const copy = this.#revived as RevivedDatabase;
-    this.#checks.push(...(await copy.prove()));
-    for (const check of this.#request.checks(this.#choice.engine.kind)) {
-      this.#request.signal.throwIfAborted();
-      this.#checks.push(await answerOf(copy, check));
+    for (const choice of choices) {
+      const own = await ownFolder(scratch, choice);
+      const drillRun = new DrillRun(choice, own, checksOf(request, choices, choice), signal);
+      runs.push(drillRun);
+      await run(drillRun.steps());
+      await drillRun.close();
     }
-    this.#seconds.checks = secondsSince(started);
+  } catch (cause) {
+    // Stopped by hand is no verdict; anything else is the very thing that drills are for.
+    if (!signal.aborted) await repository.writeDrill(failed(record(), cause));
+    throw cause;
+  } finally {
+    for (const each of runs) await each.close();
+    if (!keep) await rm(scratch, { recursive: true, force: true });
   }
+  const done = record();
+  await repository.writeDrill(done);
+  return { ...done, kept: keep ? scratch : null };
 }
 
-async function answerOf(copy: RevivedDatabase, { name, sql, database }: DrillCheck) {
-  try {
-    const rows = await copy.query(sql, database);
-    const answer = rows[0]?.[0];
-    if (answer === true || answer === 1 || answer === 1n)
-      return { name, ok: true, message: "true" };
-    const said = rows.length === 0 ? "no row" : String(answer);
-    return { name, ok: false, message: `answered ${said} instead of true` };
-  } catch (thrown) {
-    // A check that cannot be asked has failed: that is its answer, and the drill's record shows it.
-    const message = thrown instanceof LifeboatError ? thrown.message : reasonOf(thrown);
-    return { name, ok: false, message };
-  }
+/** Passed through by other accounts, as the scratch folder itself: a server that we start runs as one. */
+async function ownFolder(scratch: string, { folder }: ChosenRestore): Promise<string> {
+  const own = join(scratch, folder.database);
+  await mkdir(own, { mode: 0o711 });
+  return own;
 }
 
-function rounded(seconds: number): number {
-  return Math.max(0, Math.round(seconds * 1000) / 1000);
+/** Of several SQLite databases each check belongs to the one that it names, or to the first. */
+function checksOf(
+  request: DrillRequest,
+  choices: readonly ChosenRestore[],
+  { engine, folder }: ChosenRestore,
+): readonly DrillCheck[] {
+  const checks = request.checks(engine.kind);
+  if (choices.length === 1) return checks;
+  const first = choices[0]?.folder.database;
+  return checks.filter(({ database }) => (database ?? first) === folder.database);
+}
+
+function recordOf(runs: readonly DrillRun[], startedAt: Date, total: number): DrillRecord {
+  const [{ choice }] = runs as [DrillRun];
+  const sum = (part: keyof DrillRun["seconds"]) =>
+    Math.round(runs.reduce((seconds, run) => seconds + run.seconds[part], 0) * 1000) / 1000;
+  const several = runs.length > 1;
+  const checks = runs.flatMap(({ answers, choice: { folder } }) =>
+    answers.map((answer) =>
+      several ? { ...answer, name: `${folder.database}: ${answer.name}` } : answer,
+    ),
+  );
+  return {
+    ok: checks.every(({ ok }) => ok),
+    id: startedAt.toISOString().replace(/[-:]/g, ""),
+    app: choice.folder.app,
+    engine: choice.engine.kind,
+    database: runs.map((run) => run.choice.folder.database).join(", "),
+    backup: choice.plan.backups[0].id,
+    startedAt: startedAt.toISOString(),
+    finishedAt: new Date().toISOString(),
+    recoveredTo: runs.map(({ recoveredTo }) => recoveredTo).sort()[0] ?? null,
+    seconds: {
+      fetch: sum("fetch"),
+      restore: sum("restore"),
+      replay: sum("replay"),
+      checks: sum("checks"),
+      total,
+    },
+    checks,
+  };
+}
+
+function failed(record: DrillRecord, cause: unknown): DrillRecord {
+  const check = { name: "the copy comes back", ok: false, message: reasonOf(cause) };
+  return { ...record, ok: false, checks: [...record.checks, check] };
 }

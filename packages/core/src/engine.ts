@@ -47,6 +47,8 @@ export interface RecoveryPlan {
   readonly backups: readonly [Manifest, ...Manifest[]];
   readonly target: RecoveryTarget;
   readonly timeline: number | null;
+  /** The name of the copy in the directory restored into; null: it is the directory itself. */
+  readonly fileName: string | null;
   /** Up to where the copy will recover; time null when only the position is known. */
   readonly willRecoverTo: { readonly time: string | null; readonly lsn: string | null };
 }

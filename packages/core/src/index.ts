@@ -1,8 +1,9 @@
 export { type BackupReport, type BackupRequest, backup } from "./backup.ts";
 export type { BackupSummary } from "./backup-summary.ts";
 export { type Compression, DatabaseFolder } from "./database-folder.ts";
-export { type DrillCheck, type DrillReport, type DrillRequest, drill } from "./drill.ts";
+export { type DrillReport, type DrillRequest, drill } from "./drill.ts";
 export type { DrillRecord } from "./drill-record.ts";
+export type { DrillCheck } from "./drill-run.ts";
 export * from "./engine.ts";
 export * from "./errors.ts";
 export * from "./finding.ts";

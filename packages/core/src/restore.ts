@@ -11,6 +11,8 @@ export interface RestoreOrder {
   readonly engines: readonly Engine[];
   /** Left out: the target decides. */
   readonly engine?: EngineKind | undefined;
+  /** Only this database, of several. */
+  readonly database?: string | undefined;
   readonly target: RecoveryTarget;
   readonly timeline?: number | undefined;
   /** The directory to restore into. */

@@ -183,7 +183,13 @@ function planOf(
   target: RecoveryTarget,
   willRecoverTo: RecoveryPlan["willRecoverTo"],
 ): RecoveryPlan {
-  return { backups: [base.manifest], target, timeline: path.timeline, willRecoverTo };
+  return {
+    backups: [base.manifest],
+    target,
+    timeline: path.timeline,
+    fileName: null,
+    willRecoverTo,
+  };
 }
 
 function gapAfter(

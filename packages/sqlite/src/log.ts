@@ -10,6 +10,7 @@ import {
   type RecoveryTarget,
   type RecoveryWindow,
 } from "@lifeboat/core";
+import { detailsOf } from "./details.ts";
 
 /** Each backup is one instant that can be restored: nothing lies between them without a log. */
 export function windowsOf(
@@ -40,7 +41,8 @@ export function planRecovery(
   const base = baseFor(folder, oldestFirst(backups), target);
   if (base.type !== "full") throw notAvailable("an incremental SQLite backup");
   const willRecoverTo = { time: base.consistentAt, lsn: null };
-  return { backups: [base], target, timeline: null, willRecoverTo };
+  const { fileName } = detailsOf(base);
+  return { backups: [base], target, timeline: null, fileName, willRecoverTo };
 }
 
 function baseFor(

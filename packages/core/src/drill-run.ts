@@ -1,0 +1,120 @@
+import { join } from "node:path";
+import type { ChosenRestore } from "./choose-restore.ts";
+import type { RestoredDatabase, RevivedDatabase } from "./engine.ts";
+import { LifeboatError, reasonOf } from "./errors.ts";
+import { meteredStorage } from "./metered-storage.ts";
+import type { Report, Step } from "./progress.ts";
+import { secondsSince } from "./restore.ts";
+
+/** A statement that must be true of a restored copy: the first column of its first row, as true or 1. */
+export interface DrillCheck {
+  readonly name: string;
+  readonly sql: string;
+  /** In which database of a Postgres cluster, or which SQLite database; the first when left out. */
+  readonly database?: string | undefined;
+}
+
+export interface DrillAnswer {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+/** The drill of one database: restore into a scratch place, bring to life, check. */
+export class DrillRun {
+  readonly choice: ChosenRestore;
+  readonly seconds = { fetch: 0, restore: 0, replay: 0, checks: 0 };
+  readonly answers: DrillAnswer[] = [];
+  readonly #scratch: string;
+  readonly #checks: readonly DrillCheck[];
+  readonly #signal: AbortSignal;
+  #restored: RestoredDatabase | undefined;
+  #revived: RevivedDatabase | undefined;
+
+  /** @param scratch a directory of its own, which the caller removes */
+  constructor(
+    choice: ChosenRestore,
+    scratch: string,
+    checks: readonly DrillCheck[],
+    signal: AbortSignal,
+  ) {
+    this.choice = choice;
+    this.#scratch = scratch;
+    this.#checks = checks;
+    this.#signal = signal;
+  }
+
+  get recoveredTo(): string | null {
+    return this.#revived?.recoveredTo ?? this.#restored?.recoveredTo ?? null;
+  }
+
+  steps(): Step[] {
+    const { database } = this.choice.folder;
+    return [
+      { title: `restore ${database}`, run: (report) => this.#restore(report) },
+      { title: "bring the copy to life", run: (report) => this.#revive(report) },
+      { title: "check the copy", run: () => this.#check() },
+    ];
+  }
+
+  /** Stops the copy. May be called twice. */
+  async close(): Promise<void> {
+    await this.#revived?.close();
+  }
+
+  async #restore(report: Report): Promise<void> {
+    const { engine, folder, plan } = this.choice;
+    const started = performance.now();
+    const metered = meteredStorage(folder.storage);
+    this.#restored = await engine.restore({
+      folder: folder.over(metered.storage),
+      plan,
+      to: join(this.#scratch, "copy"),
+      tablespaceMapping: new Map(),
+      tablespaceRoot: join(this.#scratch, "tablespaces"),
+      force: false,
+      fetchCommand: [],
+      report,
+      signal: this.#signal,
+    });
+    this.seconds.fetch = metered.seconds();
+    this.seconds.restore = Math.max(0, secondsSince(started) - metered.seconds());
+  }
+
+  async #revive(report: Report): Promise<void> {
+    const { engine, folder, plan } = this.choice;
+    const started = performance.now();
+    const restored = this.#restored as RestoredDatabase;
+    this.#revived = await engine.revive({ folder, plan, restored, report, signal: this.#signal });
+    this.seconds.replay = secondsSince(started);
+  }
+
+  async #check(): Promise<void> {
+    const started = performance.now();
+    const copy = this.#revived as RevivedDatabase;
+    this.answers.push(...(await copy.prove()));
+    for (const check of this.#checks) {
+      this.#signal.throwIfAborted();
+      this.answers.push(await answerOf(copy, check));
+    }
+    this.seconds.checks = secondsSince(started);
+  }
+}
+
+async function answerOf(
+  copy: RevivedDatabase,
+  { name, sql, database }: DrillCheck,
+): Promise<DrillAnswer> {
+  try {
+    const rows = await copy.query(sql, database);
+    const answer = rows[0]?.[0];
+    if (answer === true || answer === 1 || answer === 1n)
+      return { name, ok: true, message: "true" };
+    const said = rows.length === 0 ? "no row" : String(answer);
+    return { name, ok: false, message: `answered ${said} instead of true` };
+  } catch (thrown) {
+    // A check that cannot be asked has failed: that is its answer, and the drill's record shows it.
+    const message = thrown instanceof LifeboatError ? thrown.message : reasonOf(thrown);
+    return { name, ok: false, message };
+  }
+}
