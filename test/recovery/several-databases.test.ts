@@ -1,0 +1,147 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  backup,
+  drill,
+  list,
+  type RecoveryTarget,
+  Repository,
+  RepositoryMemory,
+  restore,
+} from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
+import { filesystemStorage } from "@lifeboat/storage";
+import { execa } from "execa";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+let folder: string;
+let repository: Repository;
+const signal = new AbortController().signal;
+const engines = [sqliteEngine({ databases: [] })];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lifeboat-several-"));
+  repository = await Repository.open({
+    storage: filesystemStorage({ path: join(folder, "repository") }),
+    app: "shop",
+    memory: new RepositoryMemory(join(folder, "state")),
+    mode: "write",
+  });
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function makeDatabase(path: string, value: number): Promise<void> {
+  await execa("sqlite3", [path, `CREATE TABLE t(v); INSERT INTO t VALUES (${value})`]);
+}
+
+async function takeBoth(files: Record<string, string>) {
+  const databases = Object.entries(files).map(([name, path]) => ({
+    name,
+    path: join(folder, path),
+  }));
+  for (const [index, { path }] of databases.entries()) await makeDatabase(path, index + 1);
+  const engine = sqliteEngine({ databases });
+  return backup({ repository, engine, type: "full", options: {}, signal });
+}
+
+const bring = (target: RecoveryTarget, more: { database?: string } = {}) =>
+  restore({
+    repository,
+    engines,
+    target,
+    to: join(folder, "copy"),
+    tablespaceMapping: new Map(),
+    force: false,
+    replay: false,
+    fetchCommand: [],
+    signal,
+    ...more,
+  });
+
+test("several databases are backed up under one id and restored together", async () => {
+  const taken = await takeBoth({ orders: "orders.db", users: "users.db" });
+  expect(taken.databases.map(({ database, id }) => ({ database, id }))).toEqual([
+    { database: "orders", id: taken.id },
+    { database: "users", id: taken.id },
+  ]);
+  expect(taken.sourceBytes).toBe(
+    taken.databases.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0),
+  );
+  const restored = await bring({ kind: "latest" });
+  expect(restored.databases.map(({ database }) => database)).toEqual(["orders", "users"]);
+  expect((await readdir(join(folder, "copy"))).sort()).toEqual(["orders.db", "users.db"]);
+});
+
+test("an instant of one of them restores its siblings from the same backup", async () => {
+  const taken = await takeBoth({ orders: "orders.db", users: "users.db" });
+  await backup({
+    repository,
+    engine: sqliteEngine({ databases: [{ name: "users", path: join(folder, "users.db") }] }),
+    type: "full",
+    options: {},
+    signal,
+  });
+  const { windows } = await list({ repository, engines, live: null });
+  for (const database of ["orders", "users"]) {
+    const from = windows.find((window) => window.database === database)?.from as string;
+    const restored = await bring({ kind: "time", at: new Date(from), exclusive: false });
+    expect(new Set(restored.databases.map(({ backup }) => backup))).toEqual(new Set([taken.id]));
+    await rm(join(folder, "copy"), { recursive: true });
+  }
+});
+
+test("two of one file name are refused before the first is restored, and can be had one by one", async () => {
+  for (const name of ["a", "b"]) await mkdir(join(folder, name));
+  await takeBoth({ orders: "a/app.db", users: "b/app.db" });
+  await expect(bring({ kind: "latest" })).rejects.toMatchObject({
+    code: "FILE_NAMES_CLASH",
+    kind: "refused",
+  });
+  expect(await readdir(folder)).not.toContain("copy");
+  const restored = await bring({ kind: "latest" }, { database: "users" });
+  const { stdout } = await execa("sqlite3", [restored.path, "SELECT v FROM t"]);
+  expect(stdout).toBe("2");
+});
+
+test("a drill checks each database, and each check goes to the database that it names", async () => {
+  await takeBoth({ orders: "orders.db", users: "users.db" });
+  const report = await drill({
+    repository,
+    engines,
+    target: { kind: "latest" },
+    checks: () => [
+      { name: "the first", sql: "SELECT v = 1 FROM t" },
+      { name: "the second", sql: "SELECT v = 2 FROM t", database: "users" },
+    ],
+    keep: false,
+    signal,
+  });
+  expect(report.ok).toBe(true);
+  const names = report.checks.map(({ name }) => name);
+  expect(names).toContain("orders: the first");
+  expect(names).toContain("users: the second");
+  expect(names).toContain("users: integrity_check");
+});
+
+test("a drill whose copy does not come back is recorded as failed", async () => {
+  const taken = await takeBoth({ orders: "orders.db" });
+  const object = join(folder, `repository/shop/sqlite/orders/backups/${taken.id}/orders.db.zst`);
+  const bytes = await readFile(object);
+  bytes[20] = (bytes[20] as number) ^ 1;
+  await writeFile(object, bytes);
+  const failing = drill({
+    repository,
+    engines,
+    target: { kind: "latest" },
+    checks: () => [],
+    keep: false,
+    signal,
+  });
+  await expect(failing).rejects.toMatchObject({
+    message: expect.stringContaining("orders.db.zst"),
+  });
+  expect(await repository.drills()).toMatchObject([
+    { ok: false, backup: taken.id, checks: [{ ok: false }] },
+  ]);
+});
