@@ -1,13 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Report } from "@lifeboat/core";
-import {
-  aggregatesOf,
-  type ColumnProfile,
-  emptyProfile,
-  mergeInto,
-  readAggregates,
-} from "./column-profile.ts";
-import { quoteName } from "./quote.ts";
+import { type ColumnProfile, EMPTY_PROFILE, mergeProfiles } from "./column-profile.ts";
+import { MAX_PART_ROWS, type OpenShapes, type Part, profilePart } from "./profile-part.ts";
+import { nameList, quoteName } from "./quote.ts";
 import { rowidRanges } from "./row-range.ts";
 import type { Source } from "./source.ts";
 import type { SqliteTable } from "./sqlite/schema.ts";
@@ -23,34 +18,34 @@ export interface TableProfile {
   readonly columns: ReadonlyMap<string, ColumnProfile>;
 }
 
-const ROWS_A_TURN = 50_000;
-/** A SELECT has at most 2,000 result columns; a column takes some thirty of them. */
-const COLUMNS_A_SCAN = 40;
+/** Rows that are read before progress is shown and a signal heard; they stay in SQLite's cache for the second look. */
+const ROWS_A_TURN = 20_000;
+/** A SELECT has at most 2,000 result columns; a column takes up to some twenty of them. */
+const COLUMNS_A_SCAN = 80;
 
-/**
- * Reads every value of a table once (once per {@link COLUMNS_A_SCAN} columns) and counts its classes,
- * limits and shapes. Tables with a rowid are read in turns, so that progress shows and a signal is heard.
- */
+/** Reads every value of a table and counts its classes, limits and shapes. */
 export async function profileTable(
   source: Source,
   table: SqliteTable,
   report: Report,
   signal: AbortSignal,
 ): Promise<TableProfile> {
-  const columns = new Map<string, ColumnProfile>();
+  const columns = new Map(table.columns.map((column) => [column.name, EMPTY_PROFILE]));
+  const open: OpenShapes = new Map();
   let rows = 0;
-  for (let first = 0; first < table.columns.length; first += COLUMNS_A_SCAN) {
-    const names = table.columns.slice(first, first + COLUMNS_A_SCAN).map((column) => column.name);
-    rows = 0;
-    for (const name of names) columns.set(name, emptyProfile());
-    for (const part of scan(source, table, names)) {
-      rows += part.rows;
-      for (const [name, profile] of part.columns)
-        columns.set(name, mergeInto(columns.get(name) ?? emptyProfile(), profile));
-      report({ note: `${table.name}: ${rows} rows read` });
-      await nextTurn();
-      signal.throwIfAborted();
+  for (const part of partsOf(source, table)) {
+    let inPart = 0;
+    for (const names of groupsOf([...columns.keys()])) {
+      const profiled = profilePart(source.db, part, names, open);
+      inPart = profiled.rows;
+      for (const [name, profile] of profiled.columns)
+        columns.set(name, mergeProfiles(columns.get(name) ?? EMPTY_PROFILE, profile));
     }
+    if (inPart === 0) break;
+    rows += inPart;
+    report({ note: `${table.name}: ${rows} rows read` });
+    await nextTurn();
+    signal.throwIfAborted();
   }
   return { rows, ...sizeOf([...columns.values()]), columns };
 }
@@ -65,31 +60,22 @@ function sizeOf(columns: readonly ColumnProfile[]): { bytes: number; maxRowBytes
   return { bytes, maxRowBytes };
 }
 
-interface Part {
-  readonly rows: number;
-  readonly columns: ReadonlyMap<string, ColumnProfile>;
-}
-
-function* scan(source: Source, table: SqliteTable, names: readonly string[]): Generator<Part> {
-  const select = `SELECT count(*), ${names.map((name) => aggregatesOf(quoteName(name))).join(", ")}
-    FROM ${quoteName(table.name)}`;
-  if (table.rowid === null) {
-    yield readPart(source.db.prepare(select).raw().get() as unknown[], names);
+function* partsOf(source: Source, table: SqliteTable): Generator<Part> {
+  const name = quoteName(table.name);
+  if (table.rowid !== null) {
+    const rowid = quoteName(table.rowid);
+    const from = `${name} WHERE ${rowid} >= ? AND ${rowid} <= ?`;
+    for (const values of rowidRanges(source.db, table.name, table.rowid, ROWS_A_TURN))
+      yield { from, values };
     return;
   }
-  const rowid = quoteName(table.rowid);
-  const range = source.db.prepare(`${select} WHERE ${rowid} >= ? AND ${rowid} <= ?`).raw();
-  for (const [from, to] of rowidRanges(source.db, table.name, table.rowid, ROWS_A_TURN))
-    yield readPart(range.get(from, to) as unknown[], names);
+  // In the order of the key, or each question might walk another index in another order.
+  const order = table.primaryKey.length > 0 ? nameList(table.primaryKey) : "1";
+  const from = `(SELECT * FROM ${name} ORDER BY ${order} LIMIT ${MAX_PART_ROWS} OFFSET ?)`;
+  for (let offset = 0; ; offset += MAX_PART_ROWS) yield { from, values: [offset] };
 }
 
-function readPart(row: readonly unknown[], names: readonly string[]): Part {
-  let at = 1;
-  const columns = new Map<string, ColumnProfile>();
-  for (const name of names) {
-    const { profile, next } = readAggregates(row, at);
-    columns.set(name, profile);
-    at = next;
-  }
-  return { rows: Number(row[0]), columns };
+function* groupsOf(names: readonly string[]): Generator<readonly string[]> {
+  for (let first = 0; first < names.length; first += COLUMNS_A_SCAN)
+    yield names.slice(first, first + COLUMNS_A_SCAN);
 }

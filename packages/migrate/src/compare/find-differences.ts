@@ -110,7 +110,7 @@ async function differingColumns(
     .get(...here.values) as string[] | undefined;
   const there = postgresRange(terms, { from: null, to: bound });
   const { rows } = await input.client.query<string[]>({
-    text: `SELECT ${columns.map((column) => `md5(${postgresCanon(column, true)})`).join(", ")}
+    text: `SELECT ${columns.map((column) => `md5(${postgresCanon(column)})`).join(", ")}
        FROM ${qualified(input.schema, input.table.target)} ${there.where.replace("<=", "=")}`,
     values: [...there.values],
     rowMode: "array",

@@ -1,4 +1,3 @@
-import type { Codec } from "../codec/codec.ts";
 import { codecNamed } from "../codec/registry.ts";
 import type { PlannedColumn, PlannedTable } from "../plan.ts";
 import { quoteName } from "../quote.ts";
@@ -16,12 +15,20 @@ export interface RowCanon {
 }
 
 export function rowCanon(table: PlannedTable): RowCanon {
-  const bytes = table.columns.some((column) => codecNamed(column.codec).bytes);
-  const of = (make: (column: PlannedColumn) => string) => table.columns.map(make).join(" || ");
+  const isBytes = (column: PlannedColumn) => codecNamed(column.codec).bytes;
+  const texts = table.columns.filter((column) => !isBytes(column));
+  // Behind the texts, so that Postgres turns those into bytes once a row and not once a value.
+  const raw = table.columns.filter(isBytes);
+  const text = ["''", ...texts.map((column) => postgresCanon(column))].join(" || ");
   return {
-    sqlite: `CAST(${of(sqliteCanon)} AS BLOB)`,
-    postgres: of((column) => postgresCanon(column, bytes)),
-    bytes,
+    sqlite: `CAST(${[...texts, ...raw].map(sqliteCanon).join(" || ")} AS BLOB)`,
+    postgres:
+      raw.length === 0
+        ? text
+        : [`convert_to(${text}, 'UTF8')`, ...raw.map((column) => postgresCanon(column))].join(
+            " || ",
+          ),
+    bytes: raw.length > 0,
   };
 }
 
@@ -37,16 +44,11 @@ export function sqliteCanon(column: PlannedColumn): string {
   return `(CASE WHEN ${c} IS NULL THEN 'N' WHEN typeof(${c}) IN (${admitted}) THEN ${spelled} ELSE '!' || typeof(${c}) || quote(${c}) END)`;
 }
 
-export function postgresCanon(column: PlannedColumn, asBytes: boolean): string {
+/** Text, or bytea where the column's codec gives bytes. */
+export function postgresCanon(column: PlannedColumn): string {
   const codec = codecNamed(column.codec);
   const canon = `(${codec.canonIn(quoteName(column.target))})`;
-  const [head, tail] = spelledIn(codec, canon);
-  if (!asBytes) return `coalesce(${[head, canon, ...tail].join(" || ")}, 'N')`;
-  const text = (sql: string) => `convert_to(${sql}, 'UTF8')`;
-  const content = codec.bytes ? canon : text(canon);
-  return `coalesce(${[text(head), content, ...tail.map(text)].join(" || ")}, '\\x4e'::bytea)`;
-}
-
-function spelledIn(codec: Codec, canon: string): [string, string[]] {
-  return codec.framed ? [`'V' || octet_length(${canon}) || ':'`, []] : ["'V'", ["','"]];
+  const frame = `'V' || octet_length(${canon}) || ':'`;
+  if (codec.bytes) return `coalesce(convert_to(${frame}, 'UTF8') || ${canon}, '\\x4e'::bytea)`;
+  return `coalesce(${codec.framed ? `${frame} || ${canon}` : `'V' || ${canon} || ','`}, 'N')`;
 }

@@ -1,5 +1,5 @@
 import { LifeboatError } from "@lifeboat/core";
-import { mergeInto } from "../column-profile.ts";
+import { mergeProfiles } from "../column-profile.ts";
 import { canonicalType, declaredType } from "../declared.ts";
 import type { Choice } from "../finding.ts";
 import type { SqliteColumn, SqliteTable } from "../sqlite/schema.ts";
@@ -103,7 +103,10 @@ function chooseTogether(
 /** The facts of all members as if they were one column, led by the one that declares most. */
 function sharedWish(all: readonly Member[]): ColumnFacts {
   const [first, ...rest] = all.toSorted((a, b) => rank(b) - rank(a)) as [Member, ...Member[]];
-  const profile = rest.reduce((sum, one) => mergeInto(sum, one.facts.profile), first.facts.profile);
+  const profile = rest.reduce(
+    (sum, one) => mergeProfiles(sum, one.facts.profile),
+    first.facts.profile,
+  );
   return { ...first.facts, profile };
 }
 

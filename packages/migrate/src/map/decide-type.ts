@@ -32,7 +32,7 @@ const within = (profile: ColumnProfile, low: bigint, high: bigint) =>
 /** Every way that is proven to bring all stored values back, the better type before the plainer one. */
 const WAYS: readonly (Mapping & { readonly proof: Proof })[] = [
   way("bigint", "integer", ({ profile }) => only(profile, "integers")),
-  way("boolean", "boolean", ({ profile }) => only(profile, "integers") && profile.notBoolean === 0),
+  way("boolean", "boolean", ({ profile }) => only(profile, "integers") && within(profile, 0n, 1n)),
   // Years 0001 to 9999, which both sides spell with four digits.
   way(
     "timestamp with time zone",
@@ -61,18 +61,18 @@ const WAYS: readonly (Mapping & { readonly proof: Proof })[] = [
       profile.wholeReals === 0 &&
       within(profile, -EXACT, EXACT),
   ),
-  way("uuid", "uuid", ({ profile }) => only(profile, "texts") && profile.uuids === profile.texts),
+  way("uuid", "uuid", ({ profile }) => only(profile, "texts") && profile.shapes.has("uuid")),
   way(
     "json",
     "json",
     ({ profile, indexed }) =>
-      only(profile, "texts") && sound(profile) && profile.json === profile.texts && !indexed,
+      only(profile, "texts") && sound(profile) && profile.shapes.has("json") && !indexed,
   ),
   ...ISO_SHAPES.map((shape) =>
     way(
       shape.type,
       `iso-${shape.name}`,
-      ({ profile }) => only(profile, "texts") && profile.iso[shape.name] === profile.texts,
+      ({ profile }) => only(profile, "texts") && profile.shapes.has(`iso-${shape.name}`),
     ),
   ),
   way("text", "text", ({ profile }) => only(profile, "texts") && sound(profile)),

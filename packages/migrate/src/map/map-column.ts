@@ -1,9 +1,10 @@
-import { brokenTextTest, type ColumnProfile, nulTest, storedValues } from "../column-profile.ts";
+import { type ColumnProfile, storedValues } from "../column-profile.ts";
 import { type Choice, finding } from "../finding.ts";
 import type { PlannedColumn } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import type { SqliteColumn, SqliteTable } from "../sqlite/schema.ts";
 import { sameName } from "../sqlite/schema.ts";
+import { brokenTest, nulTest } from "../text-shape.ts";
 import type { MapContext } from "./context.ts";
 import type { Mapping } from "./decide-type.ts";
 import { isNullDefault, translateDefault } from "./default-value.ts";
@@ -53,7 +54,7 @@ function noteUnfaithful(
   const textOnly = profile.texts === storedValues(profile);
   const tagged: Choice = { type: "text", codec: "tagged" };
   if (profile.nulTexts + profile.brokenTexts > 0 && textOnly) {
-    const refused = `typeof(${c}) = 'text' AND (${nulTest(c)} OR ${brokenTextTest(c)})`;
+    const refused = `typeof(${c}) = 'text' AND (${nulTest(c)} OR ${brokenTest(c)})`;
     const bad = context.count(`SELECT count(*) FROM ${quoteName(table.name)} WHERE ${refused}`);
     const id = profile.nulTexts > 0 ? "text-with-nul" : "text-not-utf8";
     context.add(

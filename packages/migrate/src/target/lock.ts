@@ -4,7 +4,7 @@ import type { Client } from "pg";
 /** Any number that nothing else uses; the same for all of Lifeboat's migrations in one database. */
 const LOCK_KEY = "5497853339122026";
 /** A load that was killed lets go within seconds of its client's end. */
-const PATIENCE = "10s";
+const PATIENCE = "5s";
 
 /**
  * Keeps two migrations from working on one database; held until the connection ends.
