@@ -1,6 +1,8 @@
+import type { RestoreOrder } from "@lifeboat/core";
 import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
+import type { Session } from "../session.ts";
 import { TARGET_OPTIONS, targetOf } from "../target.ts";
 import { usage } from "../usage.ts";
 import type { Verb } from "../verb.ts";
@@ -40,27 +42,9 @@ export const restoreVerb: Verb = {
     ],
   ],
   async run({ options }, session) {
-    const target = targetOf(options);
-    const mappings = (options.tablespaceMapping ?? []) as (readonly [string, string])[];
-    const tablespaceMapping = new Map(mappings);
-    if (tablespaceMapping.size < mappings.length)
-      throw usage("--tablespace-mapping: one place is mapped twice", "map each place once");
-    const repository = await session.openRepository("read");
+    const order = await orderOf(options, session);
     const { restore } = await import("../operations.ts");
-    const restored = await restore({
-      repository,
-      engines: await session.engines(),
-      engine: session.global.engine,
-      target,
-      timeline: options.timeline as number | undefined,
-      to: options.to as string,
-      tablespaceMapping,
-      force: options.force === true,
-      replay: options.replay === true,
-      fetchCommand: await fetchCommand(session),
-      signal: session.signal,
-      run: session.run,
-    });
+    const restored = await restore(order);
     // Until it has recovered, the copy needs this command each time it is started.
     const recoversLater = restored.engine === "postgres" && restored.recoveredTo === null;
     const unreachable = recoversLater ? await commandUnreachable(session.ownCommand) : [];
@@ -71,3 +55,28 @@ export const restoreVerb: Verb = {
     };
   },
 };
+
+async function orderOf(
+  options: Readonly<Record<string, unknown>>,
+  session: Session,
+): Promise<RestoreOrder> {
+  const target = targetOf(options);
+  const mappings = (options.tablespaceMapping ?? []) as (readonly [string, string])[];
+  const tablespaceMapping = new Map(mappings);
+  if (tablespaceMapping.size < mappings.length)
+    throw usage("--tablespace-mapping: one place is mapped twice", "map each place once");
+  return {
+    repository: await session.openRepository("read"),
+    engines: await session.engines(),
+    engine: session.global.engine,
+    target,
+    timeline: options.timeline as number | undefined,
+    to: options.to as string,
+    tablespaceMapping,
+    force: options.force === true,
+    replay: options.replay === true,
+    fetchCommand: await fetchCommand(session),
+    signal: session.signal,
+    run: session.run,
+  };
+}
