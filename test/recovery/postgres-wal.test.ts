@@ -34,6 +34,8 @@ describe.each(await availableMajors())(
     let client: pg.Client;
     const ledger: Entry[] = [];
     const backups: string[] = [];
+    /** After the last commit, and before the segment that holds it was archived. */
+    let quiet: Date;
 
     beforeAll(async () => {
       cluster = await startCluster({
@@ -53,6 +55,8 @@ describe.each(await availableMajors())(
         await client.query("select pg_logical_emit_message(true, 'ballast', repeat('x', 2500000))");
         await commits(30);
       }
+      const [clock] = await cluster.query<{ now: Date }>("select clock_timestamp() as now");
+      quiet = clock?.now as Date;
       await archived();
     }, 120_000);
     afterAll(async () => {
@@ -168,6 +172,7 @@ describe.each(await availableMajors())(
       expect(await entriesAt({ kind: "time", at: from, exclusive: false })).toBe(upTo(from));
       const to = new Date(window?.to as string);
       expect(await entriesAt({ kind: "time", at: to, exclusive: false })).toBe(ledger.length);
+      expect(await entriesAt({ kind: "time", at: quiet, exclusive: false })).toBe(ledger.length);
     });
 
     test("latest gives everything; a backup by its id what it held; an LSN what lies before it", async () => {

@@ -52,7 +52,8 @@ async function fetchOnce(folder: DatabaseFolder, { name, destination }: FetchWal
 
 /** Beside its place, durable, and then under its name: the server never sees half a file. */
 async function place(content: AsyncIterable<Uint8Array>, destination: string): Promise<void> {
-  const beside = join(dirname(destination), `.${basename(destination)}.lifeboat-${process.pid}`);
+  // One name for all: what a killed call left is overwritten by the next, and a server makes one at a time.
+  const beside = join(dirname(destination), `.${basename(destination)}.lifeboat`);
   try {
     const file = await open(beside, "w", 0o600);
     try {

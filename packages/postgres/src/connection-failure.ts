@@ -111,6 +111,31 @@ export function connectionFailure(cause: unknown, attempt: Attempt): LifeboatErr
   });
 }
 
+/**
+ * A failure of a statement or of the connection it ran on, in words; what is neither is a defect and
+ * comes back as it is.
+ */
+export function serverFailure(cause: unknown, place: { host: string; port: number }): unknown {
+  if (cause instanceof LifeboatError || !(cause instanceof Error)) return cause;
+  const code = codeOf(cause);
+  const lost =
+    UNREACHABLE.includes(code) ||
+    /^(57P0|08)/.test(code) ||
+    /^Connection terminated|not queryable|was closed/.test(cause.message);
+  // Five characters that the server chose: an SQLSTATE.
+  if (!lost && !/^[0-9A-Z]{5}$/.test(code)) return cause;
+  return new LifeboatError({
+    code: lost ? "SERVER_LOST" : "STATEMENT_FAILED",
+    message: lost
+      ? `the connection to ${nameOf(place)} broke: ${cause.message}`
+      : `${nameOf(place)} refused a statement: ${cause.message} (SQLSTATE ${code})`,
+    remedy: lost
+      ? "see the server's log for why, then run this again"
+      : "see the server's log; if it is a missing right, grant pg_monitor to the role",
+    cause,
+  });
+}
+
 /** A server as messages name it: `db1:5432`, or the socket's folder. */
 export function nameOf({ host, port }: { host: string; port: number }): string {
   return host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : `${host}:${port}`;

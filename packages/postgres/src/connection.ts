@@ -1,7 +1,7 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import pg from "pg";
 import { type ConnectionOptions, parse, toClientConfig } from "pg-connection-string";
-import { connectionFailure, type Place } from "./connection-failure.ts";
+import { connectionFailure, type Place, serverFailure } from "./connection-failure.ts";
 import { storedPassword } from "./connection-password.ts";
 
 /** The live server, as the configuration names it. */
@@ -56,7 +56,10 @@ export function connectForReplication(connection: ServerConnection): Promise<pg.
   return open(connection, { replication: "true" });
 }
 
-/** Connects for SQL, runs, and hangs up whatever happens. */
+/**
+ * Connects for SQL, runs, and hangs up whatever happens.
+ * @throws LifeboatError `SERVER_LOST`, `STATEMENT_FAILED` for what the server's side makes fail
+ */
 export async function withClient<T>(
   connection: ServerConnection,
   run: (client: pg.Client) => Promise<T>,
@@ -64,6 +67,8 @@ export async function withClient<T>(
   const client = await connect(connection);
   try {
     return await run(client);
+  } catch (cause) {
+    throw serverFailure(cause, client);
   } finally {
     await client.end();
   }

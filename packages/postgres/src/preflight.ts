@@ -1,9 +1,14 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Finding, LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
 import { connectForReplication, type ServerConnection } from "./connection.ts";
 import { configurationFindings } from "./preflight-configuration.ts";
 import { liveFindings } from "./preflight-live.ts";
 import type { ServerFacts } from "./server-facts.ts";
+
+const SENDER_QUERY = "select from pg_stat_replication where pid = $1";
+const SENDER_END_MS = 5_000;
+const SENDER_POLL_MS = 5;
 
 /**
  * Finds what stands in the way of a good backup before a byte of it moves: what is configured, who
@@ -15,22 +20,41 @@ export async function preflight(
   server: ServerFacts,
 ): Promise<Finding[]> {
   const configured = configurationFindings(server);
+  // Of a version that is not supported nothing further is known to be askable.
+  if (configured.some(({ id }) => id === "version-unsupported")) return configured;
   const live = await liveFindings(client, server);
   // Where no sender can start at all, the trial would only say so again in other words.
   const trial = configured.some(({ id }) => id === "wal-level-minimal")
     ? []
-    : await senderTrial(connection);
+    : await senderTrial(connection, client);
   return [...configured, ...trial, ...live];
 }
 
+/** What `pg` knows of its connection and its types do not name. */
+interface Backend {
+  readonly processID: number | null;
+}
+
 /** Only a connection that is made proves the right, the pg_hba.conf line and the free sender. */
-async function senderTrial(connection: ServerConnection): Promise<Finding[]> {
+async function senderTrial(connection: ServerConnection, client: pg.Client): Promise<Finding[]> {
   try {
-    const client = await connectForReplication(connection);
-    await client.end();
+    const sender = await connectForReplication(connection);
+    const { processID } = sender as pg.Client & Backend;
+    await sender.end();
+    await untilGone(client, processID);
     return [];
   } catch (thrown) {
     return [findingOf(thrown)];
+  }
+}
+
+/** The trial's sender may be the last free one: the backup that follows must find it free again. */
+async function untilGone(client: pg.Client, pid: number | null): Promise<void> {
+  const patience = Date.now() + SENDER_END_MS;
+  while (Date.now() < patience) {
+    const { rows } = await client.query(SENDER_QUERY, [pid]);
+    if (rows.length === 0) return;
+    await delay(SENDER_POLL_MS);
   }
 }
 

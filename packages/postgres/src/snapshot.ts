@@ -2,7 +2,7 @@ import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/co
 import type pg from "pg";
 import { pack } from "tar-stream";
 import type { BaseBackup, TablespaceArchive, Transport } from "./basebackup/transport.ts";
-import { connect, type ServerConnection } from "./connection.ts";
+import { type ServerConnection, withClient } from "./connection.ts";
 import type { PostgresDetails, WalSource } from "./details.ts";
 import { directoryOwner } from "./local-directory.ts";
 import { preflight, refusal } from "./preflight.ts";
@@ -35,8 +35,7 @@ export async function takeSnapshot(
   request: SnapshotRequest,
 ): Promise<Snapshot> {
   refuseUnavailable(request);
-  const client = await connect(connection);
-  try {
+  return withClient(connection, async (client) => {
     const server = await describeServer(client);
     assertSameCluster(server, request);
     const findings = await preflight(connection, client, server);
@@ -52,9 +51,7 @@ export async function takeSnapshot(
       details: await detailsOf(work, taken, settings.settings),
       findings: [...findings, ...settings.findings],
     };
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 interface Taken {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { EngineStatus, Finding } from "@lifeboat/core";
 import type pg from "pg";
 import { type ArchiverState, readArchiver } from "./archiver.ts";
-import { connect, type ServerConnection } from "./connection.ts";
+import { type ServerConnection, withClient } from "./connection.ts";
 import { localDirectory } from "./local-directory.ts";
 import { findingOf } from "./preflight.ts";
 import { liveFindings } from "./preflight-live.ts";
@@ -17,17 +17,14 @@ type ArchiveStatus = NonNullable<EngineStatus["archive"]>;
 /** How archiving and slots of the live server stand. What cannot be asked is an alert, never thrown. */
 export async function serverStatus(connection: ServerConnection): Promise<EngineStatus> {
   try {
-    const client = await connect(connection);
-    try {
+    return await withClient(connection, async (client) => {
       const server = await describeServer(client);
       return {
         archive: server.archiving ? await archiveStatus(client, server) : null,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
         alerts: await alertsOf(client, server),
       };
-    } finally {
-      await client.end();
-    }
+    });
   } catch (thrown) {
     return { archive: null, slots: [], alerts: [findingOf(thrown)] };
   }

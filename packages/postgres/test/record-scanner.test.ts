@@ -89,10 +89,7 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
   test("gives each commit with the time that the server itself remembers", async () => {
     const { marks, scanner } = await marksFrom(first);
     expect(scanner.broken).toBeUndefined();
-    const found = marks.filter(({ kind }) => kind === "commit") as Extract<
-      WalMark,
-      { kind: "commit" }
-    >[];
+    const found = marks.filter((mark) => mark.kind === "commit");
     const known = await cluster.query<{ xid: string; micros: string }>(
       `select xid::text, (extract(epoch from stamp) * 1000000)::int8::text as micros
        from (select distinct xmin as xid, pg_xact_commit_timestamp(xmin) as stamp from t where n >= 0) as all_of_t`,
