@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
-import type { Engine, EngineKind, RestoredDatabase } from "./engine.ts";
+import type { Engine, EngineKind, RecoveryPlan, RestoredDatabase } from "./engine.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
@@ -57,7 +57,7 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   for (const choice of await chooseRestore(order)) {
     const { report, copy } = await restoreOne(order, choice);
     reports.push(report);
-    findings.push(...copy.findings);
+    findings.push(...copy.findings, ...endsBefore(order.target, choice.plan));
   }
   const [first] = reports as [RestoredReport];
   return {
@@ -67,6 +67,21 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     databases: reports,
     findings,
   };
+}
+
+/** An instant past the last commit that the log holds is recovered to that commit: worth knowing. */
+function endsBefore(target: RecoveryTarget, { willRecoverTo }: RecoveryPlan): Finding[] {
+  const { time } = willRecoverTo;
+  if (target.kind !== "time" || time === null || Date.parse(time) >= target.at.getTime()) return [];
+  return [
+    {
+      id: "last-commit-before-target",
+      severity: "info",
+      summary: `the newest commit in the repository before ${target.at.toISOString()} is of ${time}: the copy recovers to that one`,
+      remedy:
+        "if you know of a later one, it was not archived yet: look at lifeboat status, and at the server's pg_wal",
+    },
+  ];
 }
 
 async function restoreOne(

@@ -19,6 +19,7 @@ import {
   readLog,
 } from "./log-chains.ts";
 import { lastTransaction } from "./log-end.ts";
+import { livingOf } from "./log-living.ts";
 import { instantOf, type LogWindow, logWindows } from "./log-windows.ts";
 import { formatLsn, type Lsn, parseLsn } from "./wal/lsn.ts";
 import { segmentName } from "./wal/segment-name.ts";
@@ -74,31 +75,33 @@ function planBackup(log: Log, target: RecoveryTarget, base: Base): RecoveryPlan 
   return planOf(chain, target, { time: consistentAt, lsn: base.details.stopLsn });
 }
 
-/** The newest backup, along the newest timeline that it reaches, to the end of the archive. */
+/** The newest backup, along the timeline that lives, to the end of the archive. */
 async function planLatest(
   log: Log,
   target: RecoveryTarget,
   timeline: number | undefined,
 ): Promise<RecoveryPlan> {
-  const reached = chainsAlong(log, timeline).at(-1);
-  if (!reached) throw noBackup(log.archive.folder, timeline);
+  const ends = newestChains(log, timeline).map((chain) => ({
+    ...chain,
+    first: chain.base.firstSegment,
+    last: chain.runEnd,
+  }));
+  const living = await livingOf(log.archive, ends);
+  if (!living) throw noBackup(log.archive.folder, timeline);
+  const { of: reached, last } = living;
   if (!isWhole(reached) || hasHole(log, reached))
     throw gapAfter(log, reached, reached.base, await logWindows(log));
-  const { base, path, runEnd } = reached;
-  const last = await lastTransaction(log.archive, path, base.firstSegment, runEnd);
-  return planOf(reached, target, { time: instantOf(last, base.manifest.consistentAt), lsn: null });
+  const time = instantOf(last, reached.base.manifest.consistentAt);
+  return planOf(reached, target, { time, lsn: null });
 }
 
-/** All backups along the newest timeline that any reaches, or along the one asked for; whole or not, oldest first. */
-function chainsAlong(log: Log, timeline: number | undefined): Chain[] {
-  const timelines = new Set(log.archive.segments.keys());
-  const newestFirst = [...timelines].sort((a, b) => b - a);
-  for (const each of timeline === undefined ? newestFirst : [timeline]) {
+/** The newest backup of each timeline, or of the one asked for; its chain whole or not. */
+function newestChains(log: Log, timeline: number | undefined): Chain[] {
+  const timelines = timeline === undefined ? [...log.archive.segments.keys()] : [timeline];
+  return timelines.flatMap((each) => {
     const path = new TimelinePath(log.archive, each);
-    const chains = log.bases.flatMap((base) => chainOf(log.archive, path, base) ?? []);
-    if (chains.length > 0) return chains;
-  }
-  return [];
+    return log.bases.flatMap((base) => chainOf(log.archive, path, base) ?? []).at(-1) ?? [];
+  });
 }
 
 /** Whether segments lie behind the hole at which a chain's run ends. */
@@ -116,7 +119,10 @@ async function planTime(
     ({ window }) => timeline === undefined || window.timeline === timeline,
   );
   const holders = windows.filter(({ window }) => windowHolds(window, at));
-  const found = onNewestTimeline(holders.length > 0 ? holders : beforeStored(log, windows, at));
+  const found = await onLivingTimeline(
+    log,
+    holders.length > 0 ? holders : beforeStored(log, windows, at),
+  );
   const chain = found?.chains.findLast(
     ({ base }) => Date.parse(base.manifest.consistentAt) <= at.getTime(),
   );
@@ -143,10 +149,15 @@ async function planTime(
   return planOf(chain, { kind: "lsn", lsn, exclusive: false }, { time, lsn });
 }
 
-/** As the server does by itself: `recovery_target_timeline` is `latest` unless it is set. */
-function onNewestTimeline(windows: readonly LogWindow[]): LogWindow | undefined {
-  const newest = Math.max(...windows.map(({ window }) => window.timeline ?? 0));
-  return windows.findLast(({ window }) => window.timeline === newest);
+async function onLivingTimeline(
+  { archive }: Log,
+  windows: readonly LogWindow[],
+): Promise<LogWindow | undefined> {
+  const ends = windows.map((each) => {
+    const [{ base, path }] = each.chains;
+    return { ...each, path, first: base.firstSegment, last: each.end.segment };
+  });
+  return (await livingOf(archive, ends))?.of;
 }
 
 /**
