@@ -1,0 +1,101 @@
+import type { Finding } from "@lifeboat/core";
+import { postgresEngine } from "@lifeboat/postgres";
+import { afterEach, expect, test, vi } from "vitest";
+import {
+  startCluster,
+  type TestCluster,
+  type TestClusterOptions,
+  tablespaceFolder,
+} from "../support/postgres.ts";
+import { archiveInto, repositoryBeside } from "../support/postgres-repository.ts";
+
+const open: TestCluster[] = [];
+afterEach(async () => {
+  for (const cluster of open.splice(0)) await cluster.stop();
+});
+
+async function started(options: TestClusterOptions): Promise<TestCluster> {
+  const cluster = await startCluster(options);
+  open.push(cluster);
+  return cluster;
+}
+
+async function findingsOf(cluster: TestCluster): Promise<Map<string, Finding>> {
+  const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
+  return new Map((await engine.inspect()).map((finding) => [finding.id, finding]));
+}
+
+test("a server in good order, archiving into the repository, has nothing to report", async () => {
+  const cluster = await started({ settings: { archive_mode: "on" } });
+  const kept = await repositoryBeside(cluster);
+  await archiveInto(cluster);
+  await cluster.query("create table t as select 1");
+  await cluster.query("select pg_switch_wal()");
+  await vi.waitFor(
+    async () => expect(await Array.fromAsync(kept.folder.listLog())).not.toHaveLength(0),
+    { timeout: 20_000, interval: 50 },
+  );
+  expect([...(await findingsOf(cluster)).keys()]).toEqual([]);
+  const status = await kept.engine.status(kept.folder);
+  expect(status.alerts).toEqual([]);
+  expect(status.archive).toMatchObject({
+    ok: true,
+    lastSegment: expect.stringMatching(/^[0-9A-F]{24}$/),
+  });
+  expect(status.archive?.lagBytes).toBeLessThan(32 << 20);
+});
+
+test("what would go wrong on the worst day is found beforehand, each with a remedy", async () => {
+  const cluster = await started({ settings: { max_wal_senders: "1" } });
+  await cluster.query("create unlogged table scratch(n int)");
+  await cluster.query("select pg_create_physical_replication_slot('left_behind', true)");
+  const place = await tablespaceFolder(cluster, "space");
+  await cluster.query(`create tablespace space location '${place}'`);
+  const findings = await findingsOf(cluster);
+  expect([...findings].map(([id, { severity }]) => `${severity} ${id}`).sort()).toEqual([
+    "info tablespaces",
+    "warning archive-mode-off",
+    "warning slot-inactive",
+    "warning unlogged-tables",
+    "warning wal-senders-scarce",
+  ]);
+  expect(findings.get("slot-inactive")?.remedy).toContain(
+    "pg_drop_replication_slot('left_behind')",
+  );
+  expect(findings.get("unlogged-tables")?.summary).toContain("scratch");
+  expect(findings.get("tablespaces")?.summary).toContain(place);
+  for (const { remedy } of findings.values()) expect(remedy).not.toBe("");
+  const status = await postgresEngine({ connection: { url: cluster.superuserUrl } }).status(null);
+  expect(status.slots).toMatchObject([{ name: "left_behind", active: false, temporary: false }]);
+  expect(status.alerts.map(({ id }) => id)).toEqual(["slot-inactive"]);
+});
+
+test("wal_level minimal is an error, and a backup is refused with it", async () => {
+  const cluster = await started({ settings: { wal_level: "minimal", max_wal_senders: "0" } });
+  const findings = await findingsOf(cluster);
+  expect(findings.get("wal-level-minimal")).toMatchObject({
+    severity: "error",
+    remedy: expect.stringContaining("wal_level = replica"),
+  });
+  const kept = await repositoryBeside(cluster);
+  await expect(kept.take()).rejects.toMatchObject({
+    code: "WAL_LEVEL_MINIMAL",
+    message: expect.stringContaining("wal_level is minimal"),
+  });
+});
+
+test("archiving without a command is an error that does not stop a backup", async () => {
+  const cluster = await started({ settings: { archive_mode: "on" } });
+  expect((await findingsOf(cluster)).get("archive-command-empty")?.severity).toBe("error");
+  const kept = await repositoryBeside(cluster);
+  await expect(kept.take()).resolves.toMatchObject({ engine: "postgres" });
+});
+
+test("a server that is not there is a finding and an alert, never thrown", async () => {
+  const engine = postgresEngine({ connection: { url: "postgres://nobody@127.0.0.1:1/nothing" } });
+  expect(await engine.inspect()).toMatchObject([{ id: "server-unreachable", severity: "error" }]);
+  expect(await engine.status(null)).toMatchObject({
+    archive: null,
+    alerts: [{ id: "server-unreachable" }],
+  });
+});
