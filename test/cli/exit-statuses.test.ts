@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { Repository, RepositoryMemory } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
@@ -79,6 +79,27 @@ describe("exit status 1, failed or found something wrong:", () => {
     const ran = await place.run(["status", "--check", "--json"]);
     const { alerts } = JSON.parse(ran.stdout);
     expect(ran.status).toBe(alerts.length > 0 ? 1 : 0);
+  });
+
+  test("a damaged object, named by verify and by restore, which writes nothing", async () => {
+    const object = `shop/sqlite/app/backups/${backupId}/app.db.zst`;
+    const file = place.at("repository", object);
+    const sound = await readFile(file);
+    await chmod(file, 0o600);
+    await writeFile(file, sound.with(sound.length - 20, (sound.at(-20) ?? 0) ^ 1));
+    try {
+      const verified = await place.run(["verify", "--json"]);
+      expect(verified.status).toBe(1);
+      const { ok, problems } = JSON.parse(verified.stdout);
+      expect(ok).toBe(false);
+      expect(problems).toMatchObject([{ object, code: "CHECKSUM_MISMATCH" }]);
+      const restored = await place.run(["restore", "--to", "damaged", "--json"]);
+      expect(restored.status).toBe(1);
+      expect(errorOf(restored).message).toContain(object);
+      expect(await readdir(place.path)).not.toContain("damaged");
+    } finally {
+      await writeFile(file, sound);
+    }
   });
 
   test("a repository that is not there", async () => {

@@ -46,6 +46,7 @@ describe("what the contract names and this version does not do is refused with i
     ["restore --to dir --extract orders"],
     ["restore --to dir --into file"],
     ["doctor --sql"],
+    ["migrate plan --emit drizzle"],
   ])("%s", async (line) => {
     const words = line.split(" ");
     const ran = await place.run([...words, "--json"]);
@@ -56,7 +57,7 @@ describe("what the contract names and this version does not do is refused with i
       .filter((word) => !word.startsWith("-"))
       .slice(0, words[1]?.startsWith("-") ? 1 : 2);
     expect(message).toContain(verb[0]);
-    const option = /--(type|transport|jobs|max-rate|delta|extract|into|sql)\b/.exec(line);
+    const option = /--(type|transport|jobs|max-rate|delta|extract|into|sql|emit)\b/.exec(line);
     if (option && !line.startsWith("import")) expect(message).toContain(option[0]);
     expect(await readdir(place.path)).toEqual(["lifeboat.config.json"]);
   });
