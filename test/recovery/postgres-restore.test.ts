@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import {
   access,
   mkdir,
@@ -10,7 +11,12 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { hasProgram } from "@lifeboat/postgres";
+import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { StepRunner } from "@lifeboat/core";
+import { hasProgram, type Server } from "@lifeboat/postgres";
+import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -28,12 +34,14 @@ import {
   walCommand,
 } from "../support/postgres-repository.ts";
 
-describe.each(await availableMajors())("a restored cluster of version %i", (major) => {
+const majors = await availableMajors();
+
+describe.each(majors)("a restored cluster of version %i", (major) => {
   let cluster: TestCluster;
   let store: ClusterRepository;
   let fetchCommand: string[];
   let fast: string;
-  const at = {} as Record<"before" | "after", Date>;
+  let beforeMistake: Date;
 
   beforeAll(async () => {
     cluster = await startCluster({ major, settings: { archive_mode: "on" } });
@@ -47,10 +55,9 @@ describe.each(await availableMajors())("a restored cluster of version %i", (majo
     await cluster.query("insert into kept select generate_series(1, 1000)");
     await store.take();
     await cluster.query("insert into dropped values (1)");
-    at.before = await now();
+    beforeMistake = await now();
     await cluster.query("drop table dropped");
     await cluster.query("insert into kept values (1001)");
-    at.after = await now();
     await archived();
   }, 60_000);
 
@@ -58,9 +65,9 @@ describe.each(await availableMajors())("a restored cluster of version %i", (majo
 
   /** The server's clock, with a pause on either side that no commit falls into. */
   async function now(): Promise<Date> {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await delay(20);
     const [row] = await cluster.query<{ now: Date }>("select clock_timestamp() as now");
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await delay(20);
     return row?.now as Date;
   }
 
@@ -69,26 +76,19 @@ describe.each(await availableMajors())("a restored cluster of version %i", (majo
     const [last] = await cluster.query<{ name: string }>(
       "select pg_walfile_name(pg_switch_wal()) as name",
     );
-    for (;;) {
-      const [row] = await cluster.query<{ done: boolean }>(
-        `select coalesce(last_archived_wal >= '${last?.name}', false) as done from pg_stat_archiver`,
-      );
-      if (row?.done) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const done = `select coalesce(last_archived_wal >= '${last?.name}', false) as done from pg_stat_archiver`;
+    while (!(await cluster.query<{ done: boolean }>(done))[0]?.done) await delay(50);
   }
 
-  const mapping = (name: string) => new Map([[fast, join(cluster.directory, name)]]);
   const into = (name: string) => ({
     to: join(cluster.directory, name),
-    tablespaceMapping: mapping(`${name}-fast`),
+    tablespaceMapping: new Map([[fast, join(cluster.directory, `${name}-fast`)]]),
     fetchCommand,
   });
 
   test("starts by itself, recovers to the last commit and opens, on a timeline of its own", async () => {
     const report = await restoreBeside(cluster, store, into("latest"));
     expect(report).toMatchObject({ path: join(cluster.directory, "latest"), recoveredTo: null });
-    expect(Date.parse(report.willRecoverTo.time ?? "")).toBeLessThanOrEqual(at.after.getTime());
     const server = await startAsItIs(cluster, report.path);
     try {
       await server.accepting("postgres");
@@ -96,35 +96,37 @@ describe.each(await availableMajors())("a restored cluster of version %i", (majo
       expect(await ask(server, "select count(*)::int as n from kept", "app")).toEqual([
         { n: 1001 },
       ]);
-      const [row] = await ask(
+      const [timeline] = await ask(
         server,
-        "select timeline_id as timeline from pg_control_checkpoint()",
+        "select pg_walfile_name(pg_current_wal_lsn()) as name",
         "app",
       );
-      expect(row).toEqual({ timeline: 2 });
+      expect(timeline?.name).toMatch(/^00000002/);
+      const [place] = await ask(
+        server,
+        "select pg_tablespace_location(oid) as place from pg_tablespace where spcname = 'fast'",
+        "app",
+      );
+      expect(place).toEqual({ place: join(cluster.directory, "latest-fast") });
     } finally {
       await server.stop();
     }
   }, 30_000);
 
   test("recovers to the instant before a table was dropped, started by pg_ctl", async () => {
-    const target = { kind: "time", at: at.before, exclusive: false } as const;
+    const target = { kind: "time", at: beforeMistake, exclusive: false } as const;
     const { path } = await restoreBeside(cluster, store, { ...into("before"), target });
     const options = `-c listen_addresses='' -c unix_socket_directories='${path}'`;
     const log = join(path, "server.log");
-    const started = await runProgram(cluster, "pg_ctl", [
-      "-D",
-      path,
-      "-o",
-      options,
-      "-l",
-      log,
-      "start",
-    ]);
+    const start = ["-D", path, "-o", options, "-l", log, "start"];
+    const started = await runProgram(cluster, "pg_ctl", start);
     expect(started.failed, started.all).toBe(false);
     const client = new pg.Client({ host: path, port: 5432, user: "postgres", database: "app" });
     try {
       await client.connect();
+      // pg_ctl calls a server ready that can be read and is still recovering.
+      while ((await client.query("select pg_is_in_recovery() as busy")).rows[0]?.busy)
+        await delay(50);
       const { rows } = await client.query("select * from dropped");
       expect(rows).toEqual([{ n: 1 }]);
     } finally {
@@ -134,25 +136,9 @@ describe.each(await availableMajors())("a restored cluster of version %i", (majo
     }
   }, 30_000);
 
-  test("is what the server's own programs call a good backup", async () => {
-    if (!(await hasProgram(cluster.programs, "pg_verifybackup"))) return;
-    const { path } = await restoreBeside(cluster, store, {
-      ...into("verified"),
-      target: { kind: "immediate" },
-      // A tablespace elsewhere changes tablespace_map, which is under the manifest's checksum.
-      tablespaceMapping: new Map(),
-      force: false,
-    }).catch(async (cause: unknown) => {
-      expect(cause).toMatchObject({ code: "TABLESPACE_NOT_EMPTY" });
-      return restoreBeside(cluster, store, { ...into("verified"), target: { kind: "immediate" } });
-    });
-    const verified = await runProgram(cluster, "pg_verifybackup", ["-i", "tablespace_map", path]);
-    expect(verified.failed, verified.all).toBe(false);
-    expect(verified.all).toContain("backup successfully verified");
-  });
-
-  test("belongs to the server's account and is closed to all others", async () => {
-    const { path } = await restoreBeside(cluster, store, into("owned"));
+  test("is a good backup to the server's own programs, belongs to its account, and is closed", async () => {
+    const order = { ...into("untouched"), target: { kind: "immediate" } } as const;
+    const { path } = await restoreBeside(cluster, store, order);
     for (const name of [
       "",
       "PG_VERSION",
@@ -164,162 +150,182 @@ describe.each(await availableMajors())("a restored cluster of version %i", (majo
       const { uid, mode } = await stat(join(path, name));
       expect([name, uid, mode & 0o077]).toEqual([name, cluster.account.uid, 0]);
     }
-    expect(await readdir(path)).not.toContain("postmaster.pid");
-  });
-
-  test("has the WAL that makes it consistent with it, marked as archived", async () => {
-    const { path } = await restoreBeside(cluster, store, into("wal"));
     const segments = (await readdir(join(path, "pg_wal"))).filter((name) => name.length === 24);
     expect(segments.length).toBeGreaterThan(0);
     const status = await readdir(join(path, "pg_wal", "archive_status"));
     expect(status).toEqual(segments.map((name) => `${name}.done`));
+    if (!(await hasProgram(cluster.programs, "pg_verifybackup"))) return;
+    // A tablespace elsewhere changes tablespace_map, which is under the manifest's checksum too.
+    const verified = await runProgram(cluster, "pg_verifybackup", ["-i", "tablespace_map", path]);
+    expect(verified.all).toContain("backup successfully verified");
   });
+});
 
-  test("tells that it would archive where the original does", async () => {
-    const { findings } = await restoreBeside(cluster, store, into("archives"));
-    expect(findings).toContainEqual(expect.objectContaining({ id: "copy-archives" }));
+async function promoted(server: Server): Promise<void> {
+  const busy = "select pg_is_in_recovery() as busy";
+  while ((await ask<{ busy: boolean }>(server, busy, "app"))[0]?.busy) await delay(50);
+}
+
+describe("a restore of a cluster", () => {
+  let cluster: TestCluster;
+  let store: ClusterRepository;
+  let fast: string;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    store = await repositoryBeside(cluster);
+    fast = await tablespaceFolder(cluster, "fast");
+    await cluster.query(`create tablespace fast location '${fast}'`);
+    await cluster.query(
+      "create table kept tablespace fast as select generate_series(1, 1000) as n",
+    );
+    await store.take();
+  }, 60_000);
+
+  afterAll(() => cluster.stop());
+
+  const place = (name: string) => join(cluster.directory, name);
+  const into = (name: string) => ({
+    to: place(name),
+    tablespaceMapping: new Map([[fast, place(`${name}-fast`)]]),
   });
-
-  test("has its tablespaces where the mapping says, and the server keeps to that", async () => {
-    const { path } = await restoreBeside(cluster, store, into("mapped"));
-    const server = await startAsItIs(cluster, path);
-    try {
-      await server.accepting("postgres");
-      const [row] = await ask(
-        server,
-        "select pg_tablespace_location(oid) as place from pg_tablespace where spcname = 'fast'",
-        "app",
-      );
-      expect(row).toEqual({ place: join(cluster.directory, "mapped-fast") });
-      expect(await readdir(join(cluster.directory, "mapped-fast"))).not.toContain(
-        ".lifeboat-restore",
-      );
-    } finally {
-      await server.stop();
-    }
-  }, 30_000);
+  const entriesWith = async (part: string) =>
+    (await readdir(cluster.directory)).filter((name) => name.includes(part));
 
   test("never takes a tablespace's place where something lies", async () => {
-    const to = join(cluster.directory, "clash");
-    await expect(restoreBeside(cluster, store, { to })).rejects.toMatchObject({
+    await expect(restoreBeside(cluster, store, { to: place("clash") })).rejects.toMatchObject({
       code: "TABLESPACE_NOT_EMPTY",
       kind: "refused",
       remedy: expect.stringContaining(`--tablespace-mapping ${fast}=NEW`),
     });
-    await expect(access(to)).rejects.toThrow("ENOENT");
+    expect(await entriesWith("clash")).toEqual([]);
   });
 
   test.each([
-    [
-      "a mapping of a tablespace that is none",
-      new Map([["/nowhere", "/elsewhere"]]),
-      "TABLESPACE_UNKNOWN",
-    ],
-    ["a mapping to a relative path", "relative", "TABLESPACE_MAPPING_INVALID"],
-    ["a mapping into the copy itself", "inside", "TABLESPACE_MAPPING_INVALID"],
-  ])("%s is wrong usage", async (_, how, code) => {
-    const to = join(cluster.directory, "misused");
-    const place = how === "inside" ? join(to, "base") : "relative/path";
-    const tablespaceMapping = how instanceof Map ? how : new Map([[fast, place]]);
+    ["a mapping of a tablespace that is none", "/nowhere", "/elsewhere", "TABLESPACE_UNKNOWN"],
+    ["a mapping to a relative path", "fast", "relative", "TABLESPACE_MAPPING_INVALID"],
+    ["a mapping into the copy itself", "fast", "inside", "TABLESPACE_MAPPING_INVALID"],
+  ])("refuses %s", async (_, old, where, code) => {
+    const to = place("misused");
+    const mapped = where === "inside" ? join(to, "base") : where;
+    const tablespaceMapping = new Map([[old === "fast" ? fast : old, mapped]]);
     await expect(restoreBeside(cluster, store, { to, tablespaceMapping })).rejects.toMatchObject({
       code,
       kind: "usage",
     });
+    expect(await entriesWith("misused")).toEqual([]);
   });
 
-  test("takes the place of an empty directory, and of no other", async () => {
-    const to = join(cluster.directory, "filled");
-    await mkdir(to);
-    await writeFile(join(to, "precious"), "x");
-    const order = { ...into("filled"), to };
-    await expect(restoreBeside(cluster, store, order)).rejects.toMatchObject({
-      code: "TARGET_NOT_EMPTY",
-      kind: "refused",
-    });
-    await expect(restoreBeside(cluster, store, { ...order, force: true })).rejects.toMatchObject({
-      code: "TARGET_NOT_EMPTY",
-      kind: "refused",
-    });
-    expect(await readdir(to)).toEqual(["precious"]);
-    await rm(join(to, "precious"));
-    expect((await restoreBeside(cluster, store, order)).path).toBe(to);
+  test("takes the place of an empty directory, and of no other, force or not", async () => {
+    const order = into("filled");
+    await mkdir(order.to);
+    await writeFile(join(order.to, "precious"), "x");
+    for (const force of [false, true])
+      await expect(restoreBeside(cluster, store, { ...order, force })).rejects.toMatchObject({
+        code: "TARGET_NOT_EMPTY",
+        kind: "refused",
+      });
+    expect(await readdir(order.to)).toEqual(["precious"]);
+    await rm(join(order.to, "precious"));
+    expect((await restoreBeside(cluster, store, order)).path).toBe(order.to);
   });
 
-  test("with force replaces a data directory with its tablespaces, but none that a server runs on", async () => {
+  test("with force replaces a data directory and its tablespaces, but none that a server runs on", async () => {
     const first = await restoreBeside(cluster, store, into("again"));
     await writeFile(join(first.path, "from-before"), "x");
+    await rm(join(first.path, "recovery.signal"));
     const server = await startAsItIs(cluster, first.path);
     await server.accepting("postgres");
-    await expect(
-      restoreBeside(cluster, store, { ...into("again"), force: true }),
-    ).rejects.toMatchObject({ code: "TARGET_IN_USE", kind: "refused" });
+    const replacing = { ...into("again"), force: true };
+    await expect(restoreBeside(cluster, store, replacing)).rejects.toMatchObject({
+      code: "TARGET_IN_USE",
+      kind: "refused",
+    });
     await server.stop();
-    const second = await restoreBeside(cluster, store, { ...into("again"), force: true });
+    const second = await restoreBeside(cluster, store, replacing);
     expect(await readdir(second.path)).not.toContain("from-before");
-    const left = (await readdir(cluster.directory)).filter((name) => name.startsWith(".again"));
-    expect(left).toEqual([]);
+    expect(await entriesWith("lifeboat-")).toEqual([]);
   }, 30_000);
 
-  test("of an object that is damaged, nothing is left, in no place", async () => {
-    const [id] = await readdir(store.file(join(store.folder.path, "backups")));
-    const tablespace = (await readdir(store.file(join(store.folder.backupPath(id ?? ""))))).find(
-      (name) => /^\d+\.tar\.zst$/.test(name),
-    );
-    const file = store.file(join(store.folder.backupPath(id ?? ""), tablespace ?? ""));
-    const whole = await readFile(file);
-    await truncate(file, whole.length - 1);
+  test("of an object that is damaged leaves nothing in any place, and what was replaced as it was", async () => {
+    const standing = await restoreBeside(cluster, store, into("damaged"));
+    await writeFile(join(standing.path, "from-before"), "x");
+    const backup = store.file(store.folder.backupPath(standing.backup));
+    const object = (await readdir(backup)).find((name) => /^\d+\.tar\.zst$/.test(name)) ?? "";
+    const whole = await readFile(join(backup, object));
+    await truncate(join(backup, object), whole.length - 1);
     try {
-      await expect(restoreBeside(cluster, store, into("damaged"))).rejects.toMatchObject({
+      const replacing = { ...into("damaged"), force: true };
+      await expect(restoreBeside(cluster, store, replacing)).rejects.toMatchObject({
         code: "CHECKSUM_MISMATCH",
-        message: expect.stringContaining(tablespace ?? ""),
+        message: expect.stringContaining(object),
       });
     } finally {
-      await writeFile(file, whole);
+      await writeFile(join(backup, object), whole);
     }
-    const left = (await readdir(cluster.directory)).filter((name) => name.includes("damaged"));
-    expect(left).toEqual([]);
+    expect(await readdir(standing.path)).toContain("from-before");
+    expect(await entriesWith("lifeboat-")).toEqual([]);
   });
 
   test("that is stopped half-way leaves nothing", async () => {
     const stopping = new AbortController();
-    let pieces = 0;
-    const order = { ...into("stopped"), signal: stopping.signal };
-    const run: NonNullable<typeof order & { run?: unknown }>["run"] = async (
-      steps: readonly { run(report: () => void): Promise<void> }[],
-    ) => {
+    const run: StepRunner = async (steps) => {
       for (const step of steps)
-        await step.run(() => {
-          if (++pieces === 5) stopping.abort(new Error("stopped by the test"));
+        await step.run(({ bytes = 0 }) => {
+          if (bytes > 1_000_000) stopping.abort(new Error("stopped by the test"));
         });
     };
-    await expect(restoreBeside(cluster, store, { ...order, run } as never)).rejects.toThrow(
-      "stopped by the test",
-    );
-    const left = (await readdir(cluster.directory)).filter((name) => name.includes("stopped"));
-    expect(left).toEqual([]);
+    const order = { ...into("stopped"), signal: stopping.signal, run };
+    await expect(restoreBeside(cluster, store, order)).rejects.toThrow("stopped by the test");
+    expect(await entriesWith("stopped")).toEqual([]);
   });
 
-  test("through a link puts nothing where the link leads", async () => {
-    const to = join(cluster.directory, "link");
-    const victim = join(cluster.directory, "victim");
+  test("to a link puts nothing where the link leads", async () => {
+    const victim = place("victim");
     await mkdir(victim);
     await writeFile(join(victim, "precious"), "x");
-    await symlink(victim, to);
-    await expect(restoreBeside(cluster, store, { ...into("link"), to })).rejects.toMatchObject({
+    await symlink(victim, place("link"));
+    await expect(restoreBeside(cluster, store, into("link"))).rejects.toMatchObject({
       kind: "refused",
     });
     expect(await readdir(victim)).toEqual(["precious"]);
   });
 
-  async function promoted(server: Awaited<ReturnType<typeof startAsItIs>>): Promise<void> {
-    for (;;) {
-      const [row] = await ask<{ busy: boolean }>(
-        server,
-        "select pg_is_in_recovery() as busy",
-        "app",
+  test("that is killed at any instant leaves a whole copy or none, and the next one cleans up", async () => {
+    const order = into("killed");
+    const run = fileURLToPath(new URL("../support/postgres-restore-run.ts", import.meta.url));
+    const args = [run, store.path, place("state"), order.to, fast, place("killed-fast")];
+    const seed = Math.trunc(Math.random() * 1e9);
+    const outcomes: boolean[] = [];
+    let longest = 0;
+    for (let round = 0; round < 6; round++) {
+      const child = execa(process.execPath, args, { reject: false, buffer: false });
+      await once(createInterface({ input: child.stdout }), "line");
+      const began = performance.now();
+      // The first runs to its end and shows how long that takes; the others are cut within that time.
+      if (round > 0) {
+        await delay(longest * fraction(seed, round));
+        child.kill("SIGKILL");
+      }
+      await child;
+      if (round === 0) longest = performance.now() - began;
+      const whole = await access(order.to).then(
+        () => true,
+        () => false,
       );
-      if (!row?.busy) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      outcomes.push(whole);
+      if (whole) expect(await readdir(order.to), `seed ${seed}`).toContain("recovery.signal");
+      if (whole)
+        for (const left of [order.to, place("killed-fast")]) await rm(left, { recursive: true });
     }
-  }
+    expect(outcomes[0]).toBe(true);
+    const { path } = await restoreBeside(cluster, store, order);
+    expect(await readdir(path), `seed ${seed}`).toContain("recovery.signal");
+    expect(await entriesWith("lifeboat-"), `seed ${seed}`).toEqual([]);
+  }, 60_000);
 });
+
+/** A number from 0 to 1 that a seed and a round give again. */
+function fraction(seed: number, round: number): number {
+  return ((seed * (2 * round + 1) * 2_654_435_761) % 4_294_967_296) / 4_294_967_296;
+}

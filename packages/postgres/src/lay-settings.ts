@@ -18,6 +18,17 @@ import { rewriteSettings, type SettingsText } from "./settings-rewrite.ts";
 /** A settings file is text that people write. A larger one is an attack on our memory. */
 const LARGEST_FILE = 16 * 2 ** 20;
 
+const STAND_INS: Readonly<Record<string, string>> = {
+  "postgresql.conf": `# Written by lifeboat restore: the original's settings were not in the backup.
+# A server that can be read while it recovers needs room for as many connections as the original
+# had, which only those settings told. This one is opened when it has recovered.
+hot_standby = off
+`,
+  "pg_hba.conf": `# Written by lifeboat restore: the original's rules were not in the backup.
+local all all peer
+`,
+};
+
 export interface LayingInit {
   readonly folder: DatabaseFolder;
   readonly manifest: Manifest;
@@ -60,7 +71,16 @@ export async function laySettings(init: LayingInit): Promise<Finding[]> {
     const file = { from, to: name, dataDirectory, layout, kind: "settings" } as const;
     findings.push(...(await lay(init, bytes, file, "if changed")));
   }
-  return findings;
+  return [...findings, ...(await fillIn(init))];
+}
+
+/** Stands in for settings that are not in the backup: without these two files no server starts. */
+async function fillIn({ directory, account, mode }: LayingInit): Promise<Finding[]> {
+  const entries = await readdir(directory);
+  const missing = Object.entries(STAND_INS).filter(([name]) => !entries.includes(name));
+  for (const [name, text] of missing)
+    await writeDurably(join(directory, name), text, { account, mode });
+  return missing.map(([name]) => standIn(name));
 }
 
 /** Rewrites one file and puts it in its place; one that is there already is kept beside it. */
@@ -122,6 +142,15 @@ function rewritten({ to }: Omit<SettingsText, "text">, changes: readonly string[
     severity: "info",
     summary: `${to} was turned to the copy: ${changes.join(", ")}`,
     remedy: `the lines as they were are comments in it; look through them before the copy serves`,
+  };
+}
+
+function standIn(name: string): Finding {
+  return {
+    id: "settings-missing",
+    severity: "warning",
+    summary: `${name} lay outside the data directory and is not in the backup: a stand-in lets the copy start`,
+    remedy: `put the original's ${name} in its place, or write one, before the copy serves`,
   };
 }
 
