@@ -12,13 +12,7 @@ export interface FailureDocument {
 }
 
 /** Every failure has a code and a remedy; one that nobody foresaw is a defect and says so. */
-export function failureDocument(
-  thrown: unknown,
-  stop: StopSignal | undefined,
-  verbose: boolean,
-): FailureDocument {
-  if (stop)
-    return document("STOPPED", `stopped by ${stop}`, "run it again; everything was cleaned up");
+export function failureDocument(thrown: unknown, verbose: boolean): FailureDocument {
   if (thrown instanceof LifeboatError) {
     const { code, message, remedy, details } = thrown;
     return { error: { code, message, remedy, details } };
@@ -27,6 +21,17 @@ export function failureDocument(
     ? "this is a defect of Lifeboat: report it with the stack"
     : "this is a defect of Lifeboat: run again with --verbose and report the stack";
   return document("INTERNAL", reasonOf(thrown), remedy);
+}
+
+/** A run that a signal ended. */
+export function stopDocument(stop: StopSignal, finished: boolean): FailureDocument {
+  return finished
+    ? document(
+        "STOPPED",
+        `${stop} came when the work was done already`,
+        "nothing has to be repeated",
+      )
+    : document("STOPPED", `stopped by ${stop}`, "run it again; everything was cleaned up");
 }
 
 /** A failure as people read it, with `verbose` down to its causes. */

@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { parseCommandLine, type VerbRequest } from "./command-line.ts";
 import type { ConfigurationSource } from "./config/load.ts";
 import { exitStatus } from "./exit-status.ts";
-import { failureDocument, failureText } from "./failure.ts";
+import { failureDocument, failureText, stopDocument } from "./failure.ts";
 import type { GlobalOptions } from "./global-options.ts";
 import { stopSwitch } from "./stop-signal.ts";
 import type { Outcome, Verb } from "./verb.ts";
@@ -28,23 +28,26 @@ export function run(argv: readonly string[]): Promise<number> {
 export async function main(argv: readonly string[], init: CommandInit): Promise<number> {
   const words = argv.slice(2);
   const stop = stopSwitch();
+  const verbose = words.includes("--verbose");
   let verb: Verb | undefined;
+  let finished = false;
   try {
     const request = await parseCommandLine(words, init.program, VERBS);
     if (request.kind === "text") return print(request.text);
     verb = request.verb;
     const ownCommand = [process.execPath, realpathSync(argv[1] ?? "")];
     const outcome = await perform(request, { ...init, ownCommand, signal: stop.signal });
-    // What was finished before the signal took hold is done; but whoever sent it asked for a stop.
+    finished = true;
+    // Whoever sent the signal asked for a stop, and is told that it came too late.
     if (stop.stoppedBy()) throw stop.signal.reason;
     await show(outcome, request.global);
     return outcome.status ?? 0;
   } catch (thrown) {
-    const failure = failureDocument(thrown, stop.stoppedBy(), words.includes("--verbose"));
+    const signal = stop.stoppedBy();
+    const failure = signal ? stopDocument(signal, finished) : failureDocument(thrown, verbose);
     if (words.includes("--json")) print(`${JSON.stringify(failure, null, 2)}\n`);
-    else
-      process.stderr.write(failureText(failure, thrown, init.program, words.includes("--verbose")));
-    return exitStatus(thrown, verb?.name ?? verbNamedBy(words), stop.stoppedBy());
+    else process.stderr.write(failureText(failure, thrown, init.program, verbose));
+    return exitStatus(thrown, verb?.name ?? verbNamedBy(words), signal);
   } finally {
     stop.release();
   }
