@@ -1,6 +1,12 @@
-import type { DatabaseFolder, Manifest } from "@lifeboat/core";
+import type { DatabaseFolder, Manifest, RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
-import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "./log-archive.ts";
+import {
+  type LogArchive,
+  newestSegment,
+  readLogArchive,
+  storedAt,
+  TimelinePath,
+} from "./log-archive.ts";
 import { type Lsn, lsnOf } from "./wal/lsn.ts";
 import { segmentAt, segmentBefore } from "./wal/segment-name.ts";
 
@@ -76,4 +82,23 @@ export function timelinesOf(archive: LogArchive, bases: readonly Base[]): number
   const timelines = new Set<number>(archive.segments.keys());
   for (const { details } of bases) timelines.add(details.timeline);
   return [...timelines].sort((a, b) => a - b);
+}
+
+/** Whether segments lie behind the hole at which a chain's run ends. */
+export function hasHole({ archive }: Log, { path, runEnd }: Chain): boolean {
+  return (newestSegment(archive, path.timeline) ?? runEnd) > runEnd;
+}
+
+export function planOf(
+  { base, path }: Chain,
+  target: RecoveryTarget,
+  willRecoverTo: RecoveryPlan["willRecoverTo"],
+): RecoveryPlan {
+  return {
+    backups: [base.manifest],
+    target,
+    timeline: path.timeline,
+    fileName: null,
+    willRecoverTo,
+  };
 }

@@ -16,12 +16,7 @@ import { type Base, baseOf, timelinesOf } from "./log-chains.ts";
 import { checkedSegment } from "./wal/archived-segment.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { RecordScanner } from "./wal/record-scanner.ts";
-import {
-  historyName,
-  logName,
-  parseWalFileName,
-  segmentName,
-} from "./wal/segment-name.ts";
+import { historyName, logName, parseWalFileName, segmentName } from "./wal/segment-name.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
 
 interface Check {

@@ -1,0 +1,68 @@
+import {
+  outsideEveryWindow,
+  type RecoveryPlan,
+  type RecoveryTarget,
+  windowHolds,
+} from "@lifeboat/core";
+import { storedAt } from "./log-archive.ts";
+import { hasHole, type Log, planOf } from "./log-chains.ts";
+import { livingOf } from "./log-living.ts";
+import { instantOf, type LogWindow, logWindows } from "./log-windows.ts";
+import { formatLsn } from "./wal/lsn.ts";
+
+type TimeTarget = Extract<RecoveryTarget, { kind: "time" }>;
+
+/**
+ * A plan for an instant, from the newest backup before it.
+ *
+ * The server stops at the first transaction past the instant, and fails where none comes. Past the
+ * last one the end is named by its place instead: the last record, which is there, and never a later
+ * one that is archived in the meantime.
+ * @throws LifeboatError `TARGET_OUTSIDE_WINDOWS`
+ */
+export async function planTime(
+  log: Log,
+  target: TimeTarget,
+  timeline: number | undefined,
+): Promise<RecoveryPlan> {
+  const { at, exclusive } = target;
+  const windows = (await logWindows(log)).filter(
+    ({ window }) => timeline === undefined || window.timeline === timeline,
+  );
+  const holders = windows.filter(({ window }) => windowHolds(window, at));
+  const found = await living(log, holders.length > 0 ? holders : beforeStored(log, windows, at));
+  const chain = found?.of.chains.findLast(
+    ({ base }) => Date.parse(base.manifest.consistentAt) <= at.getTime(),
+  );
+  if (!found || !chain) {
+    const known = windows.map(({ window }) => window);
+    throw outsideEveryWindow(at, known);
+  }
+  const { last } = found;
+  const micros = at.getTime() * 1000;
+  const stops = last !== undefined && (exclusive ? micros <= last : micros < last);
+  if (stops) return planOf(chain, target, { time: at.toISOString(), lsn: null });
+  const lsn = formatLsn(found.of.end.lastRecord);
+  const time = instantOf(last, chain.base.manifest.consistentAt);
+  return planOf(chain, { kind: "lsn", lsn, exclusive: false }, { time, lsn });
+}
+
+async function living({ archive }: Log, windows: readonly LogWindow[]) {
+  const ends = windows.map((each) => {
+    const [{ base, path }] = each.chains;
+    return { ...each, path, first: base.firstSegment, last: each.end.segment };
+  });
+  return livingOf(archive, ends);
+}
+
+/**
+ * The windows of an instant past the last that the WAL tells of, but before its last segment was
+ * stored: nothing was committed between, as far as the archive reaches, and its end is what can be had.
+ */
+function beforeStored(log: Log, windows: readonly LogWindow[], at: Date): readonly LogWindow[] {
+  return windows.filter(({ window, end, chains: [chain] }) => {
+    const stored = storedAt(log.archive, chain.path.segment(end.segment));
+    if (stored === undefined || hasHole(log, chain)) return false;
+    return Date.parse(window.to) < at.getTime() && at <= stored;
+  });
+}
