@@ -330,4 +330,42 @@ describe("what a migration must not lose", () => {
       },
     );
   });
+
+  it("keeps views whose query means the same, and names each other", async () => {
+    await using(
+      `CREATE TABLE users(id INTEGER PRIMARY KEY, email TEXT COLLATE NOCASE, paid BOOLEAN, at DATETIME);
+       CREATE TABLE bills(id INTEGER PRIMARY KEY, user_id INT REFERENCES users, cents INT, note TEXT);
+       INSERT INTO users VALUES (1, 'a', 1, '2024-01-02 03:04:05'), (2, 'B', 0, NULL), (3, 'c', 0, '2024-01-02 03:04:06');
+       INSERT INTO bills VALUES (1, 1, 5, 'x'), (2, 1, 7, NULL), (3, 3, 1, 'ä');
+       CREATE VIEW unpaid AS SELECT u.id, u.email, ifnull(b.note, '-') AS note, b.cents * 2 twice, b.cents > 3 AS big
+         FROM users u LEFT JOIN bills AS b ON b.user_id = u.id WHERE NOT u.paid AND u.email <> 'C' ORDER BY b.note DESC;
+       CREATE VIEW sums AS SELECT user_id, count(*) AS n, sum(cents), max(note) FROM bills GROUP BY user_id HAVING count(*) > 1;
+       CREATE VIEW dated AS SELECT * FROM users WHERE at IS NOT NULL;
+       CREATE VIEW of_view AS SELECT n + 1 AS more FROM sums WHERE n IN (1, 2, 3);
+       CREATE VIEW years AS SELECT strftime('%Y', at) FROM users; CREATE VIEW folded AS SELECT email FROM users GROUP BY email;
+       CREATE VIEW broken AS SELECT * FROM missing`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(
+          plan.findings.map((found) => `${found.severity} ${found.id} ${found.table}`),
+        ).toEqual([
+          "warning view-not-translated years",
+          "warning view-not-translated broken",
+          "warning view-refused folded",
+        ]);
+        expect(await one.query("SELECT * FROM public.unpaid")).toEqual([
+          { id: "2", email: "B", note: "-", twice: null, big: null },
+        ]);
+        expect(await one.query("SELECT * FROM public.sums")).toEqual([
+          { user_id: "1", n: "2", "sum(cents)": "12", "max(note)": "x" },
+        ]);
+        expect(await one.query("SELECT id FROM public.dated ORDER BY id")).toEqual([
+          { id: "1" },
+          { id: "3" },
+        ]);
+        expect(await one.query("SELECT * FROM public.of_view")).toEqual([{ more: "3" }]);
+        expect((await one.verify()).ok).toBe(true);
+      },
+    );
+  });
 });

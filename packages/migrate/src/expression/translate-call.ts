@@ -1,4 +1,5 @@
 import { type Expression, Untranslatable } from "./expression.ts";
+import { isAggregate, translateAggregate } from "./translate-aggregate.ts";
 import {
   asNumber,
   asText,
@@ -50,7 +51,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   substring,
   typeof: ([one]) => {
     const known = present(one);
-    if (known.type === "boolean" || known.type === "json")
+    if (["boolean", "json", "opaque"].includes(known.type))
       throw new Untranslatable("typeof of a column with a codec");
     return value(`(CASE WHEN ${known.sql} IS NULL THEN 'null' ELSE '${known.type}' END)`, "text");
   },
@@ -62,6 +63,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 /** Translates a call of a known function. @throws Untranslatable */
 export function translateCall(call: Call, of: (inner: Expression) => Translated): Translated {
+  if (isAggregate(call)) return translateAggregate(call, of);
   const rule = Object.hasOwn(RULES, call.name) ? RULES[call.name] : undefined;
   if (!rule || call.star || call.distinct)
     throw new Untranslatable(`function ${call.name}() is not known here`);

@@ -3,7 +3,16 @@ import { type Expression, Untranslatable } from "./expression.ts";
 import { globToRegex, likePattern } from "./patterns.ts";
 import { translateCall } from "./translate-call.ts";
 
-export type ValueType = "integer" | "real" | "text" | "blob" | "boolean" | "null" | "json";
+/** `opaque` is a value that Postgres stores in another form than SQLite: all that can be asked is whether it is NULL. */
+export type ValueType =
+  | "integer"
+  | "real"
+  | "text"
+  | "blob"
+  | "boolean"
+  | "null"
+  | "json"
+  | "opaque";
 
 /** A translated expression: Postgres SQL, safe to stand inside any other, and the class that its value has in SQLite. */
 export interface Translated {
@@ -72,6 +81,8 @@ export function asCondition(one: Translated): string {
 
 /** A value as it may be stored or calculated with: a condition is 0 or 1. */
 export function asValue(one: Translated): Translated {
+  if (one.type === "opaque")
+    throw new Untranslatable(`${one.sql} is stored in another form and can't be calculated with`);
   return one.type === "boolean"
     ? { ...one, sql: `(${one.sql})::int::bigint`, type: "integer" }
     : one;

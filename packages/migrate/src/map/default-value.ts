@@ -65,6 +65,8 @@ function numberDefault(number: string, target: DefaultTarget): string | null {
 
 function textDefault(text: string, target: DefaultTarget): string | null {
   if (target.codec === "text" || target.codec === "numbers-in-text") return quoteText(text);
+  if (target.codec === "text-bytes") return `'\\x${Buffer.from(text).toString("hex")}'::bytea`;
+  if (target.codec === "tagged") return quoteText(`t:${text}`);
   // A column of numbers turns the text of a number into that number.
   if (/^-?\d+(\.\d+)?$/.test(text)) return numberDefault(text, target);
   if (target.codec === "json") return isJson(text) ? quoteText(text) : null;

@@ -156,9 +156,9 @@ function definitionOf(index: SqliteIndex, columns: readonly PlannedColumn[], sco
       return `(${asValue(translate(parseExpression(term.expression ?? ""), scope)).sql})${direction}`;
     const [name = ""] = targetsOf(columns, [term.column]);
     const found = scope(null, term.column);
-    if (term.collation === "BINARY" || (found && found.type !== "text"))
+    if (term.collation === "BINARY" || (found && !["text", "opaque"].includes(found.type)))
       return `${quoteName(name)}${direction}`;
-    if (!found)
+    if (!found || found.type === "opaque")
       throw new Untranslatable(
         `collation ${term.collation} on ${term.column}, which is no plain text`,
       );

@@ -3,7 +3,10 @@ import type { PlannedColumn } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import { columnNamed, type SqliteTable, sameName } from "../sqlite/schema.ts";
 
-/** The class that a codec's values have in SQLite, where the Postgres value can stand for them in an expression. */
+/**
+ * The class that a codec's values have in SQLite, where the Postgres value can stand for them in an
+ * expression. Of any other (dates of texts, numbers among texts) an expression would mean something else.
+ */
 const CLASSES: Readonly<Record<string, ValueType>> = {
   integer: "integer",
   real: "real",
@@ -17,9 +20,7 @@ const CLASSES: Readonly<Record<string, ValueType>> = {
 };
 
 /**
- * The columns of a table as its own expressions see them. A column whose values are written in another
- * form than they have (dates of texts, numbers among texts) can't be named: its expression would mean
- * something else.
+ * The columns of a table as its own expressions see them.
  * @param prefix put before each column, `u.`
  */
 export function tableScope(
@@ -30,11 +31,10 @@ export function tableScope(
   return (qualifier, name) => {
     if (qualifier !== null && !sameName(qualifier, table.name)) return null;
     const column = columns.find((one) => sameName(one.source, name));
-    const type = column && CLASSES[column.codec];
-    if (!column || !type) return null;
+    if (!column) return null;
     return {
       sql: sqlOf(column, prefix),
-      type,
+      type: CLASSES[column.codec] ?? "opaque",
       collation: columnNamed(table, name)?.collation ?? "BINARY",
     } satisfies Translated;
   };
