@@ -1,86 +1,89 @@
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import type { VerbRequest } from "./command-line.ts";
 import { GLOBAL_OPTIONS, type GlobalOptions } from "./global-options.ts";
-import { type OptionFlag, optionFlag } from "./option-flag.ts";
+import { optionFlag } from "./option-flag.ts";
 import type { Verb, VerbOption } from "./verb.ts";
 
-interface Reading {
-  readonly options: Record<string, unknown>;
-  readonly arguments: string[];
-}
+type Given = Readonly<Record<string, readonly (string | boolean)[] | undefined>>;
 
 /**
- * Reads a command line that is plain: a verb, long options that are known, each with its value where it
- * takes one, all that is required, nothing else. Commander reads it the same way, by test.
- * @returns undefined for any other: it is left to commander
+ * Reads a command line that is plain and right with Node's own parser, which costs nothing to load.
+ * Commander reads it the same way, by test.
+ * @returns undefined for any other, which is left to commander: help, faults, and what to say of them
  */
 export function parsePlain(
   words: readonly string[],
   verbs: readonly Verb[],
 ): VerbRequest | undefined {
-  const globals: Reading = { options: {}, arguments: [] };
-  const rest = readOptions(words, GLOBAL_OPTIONS, globals, "leave");
-  const verb = rest && verbOf(rest, verbs);
+  // What stands behind `--` is no option any more; commander knows the fine points.
+  if (words.includes("--")) return undefined;
+  const verb = verbOf(words, verbs);
   if (!verb) return undefined;
-  const own: Reading = { options: {}, arguments: [] };
-  const wordsOfVerb = rest.slice(verb.name.split(" ").length);
-  if (!readOptions(wordsOfVerb, verb.options, own, "refuse")) return undefined;
-  if (!isComplete(verb, own)) return undefined;
-  const global = { ...defaults(GLOBAL_OPTIONS), ...globals.options } as unknown as GlobalOptions;
-  return { kind: "verb", verb, input: own, global };
-}
-
-/** Takes the known options out of the words; gives back the others, or undefined when it is not plain. */
-function readOptions(
-  words: readonly string[],
-  known: readonly VerbOption[],
-  into: Reading,
-  unknown: "leave" | "refuse",
-): string[] | undefined {
-  const left: string[] = [];
-  const queue = [...words];
-  for (let word = queue.shift(); word !== undefined; word = queue.shift()) {
-    const option = known.find(({ flags }) => optionFlag(flags).long === word);
-    if (option) {
-      if (!take(option, optionFlag(option.flags), queue, into.options)) return undefined;
-    } else if (word.startsWith("-") && unknown === "refuse") return undefined;
-    else if (unknown === "refuse") into.arguments.push(word);
-    else left.push(word);
-  }
-  return left;
-}
-
-function take(
-  { values, parse, repeatable }: VerbOption,
-  { name, takesValue, negated }: OptionFlag,
-  queue: string[],
-  options: Record<string, unknown>,
-): boolean {
-  if (!takesValue) {
-    options[name] = !negated;
-    return true;
-  }
-  const text = queue.shift();
-  if (text === undefined || text.startsWith("-")) return false;
-  if (values && !values.includes(text)) return false;
-  if (options[name] !== undefined && !repeatable) return false;
-  const value = parse ? parse(text) : text;
-  options[name] = repeatable ? [...((options[name] as unknown[]) ?? []), value] : value;
-  return true;
+  const read = strictly(words, [...GLOBAL_OPTIONS, ...verb.options]);
+  const given = read?.positionals.slice(verb.name.split(" ").length);
+  if (!read || given?.length !== (verb.arguments ?? []).length) return undefined;
+  const global = valuesOf(GLOBAL_OPTIONS, read.values);
+  const options = valuesOf(verb.options, read.values);
+  if (!global || !options) return undefined;
+  return {
+    kind: "verb",
+    verb,
+    input: { arguments: given, options },
+    global: global as unknown as GlobalOptions,
+  };
 }
 
 function verbOf(words: readonly string[], verbs: readonly Verb[]): Verb | undefined {
-  return verbs.find(({ name }) => name.split(" ").every((part, at) => words[at] === part));
+  const all = [...GLOBAL_OPTIONS, ...verbs.flatMap(({ options }) => options)];
+  const { positionals } = parseArgs({
+    args: [...words],
+    options: forNode(all),
+    strict: false,
+    allowPositionals: true,
+  });
+  return verbs.find(({ name }) => name.split(" ").every((part, at) => positionals[at] === part));
 }
 
-function isComplete(verb: Verb, { options, arguments: given }: Reading): boolean {
-  const required = verb.options.filter((option) => option.required);
-  return (
-    given.length === (verb.arguments ?? []).length &&
-    required.every(({ flags }) => options[optionFlag(flags).name] !== undefined)
+/** Undefined when an option is unknown, or has no value where it needs one. */
+function strictly(words: readonly string[], known: readonly VerbOption[]) {
+  try {
+    const { positionals, values } = parseArgs({
+      args: [...words],
+      options: forNode(known),
+      allowPositionals: true,
+    });
+    return { positionals, values: values as Given };
+  } catch {
+    // Commander reads it again, and says what is wrong.
+    return undefined;
+  }
+}
+
+function forNode(options: readonly VerbOption[]): ParseArgsOptionsConfig {
+  return Object.fromEntries(
+    options.map(({ flags }) => {
+      const { long, takesValue } = optionFlag(flags);
+      const type = takesValue ? ("string" as const) : ("boolean" as const);
+      return [long.slice("--".length), { type, multiple: true }];
+    }),
   );
 }
 
-function defaults(known: readonly VerbOption[]): Record<string, unknown> {
-  const negated = known.map(({ flags }) => optionFlag(flags)).filter((flag) => flag.negated);
-  return Object.fromEntries(negated.map(({ name }) => [name, true]));
+/** Undefined when one is required and missing, given twice without being repeatable, or none of its values. */
+function valuesOf(
+  options: readonly VerbOption[],
+  given: Given,
+): Record<string, unknown> | undefined {
+  const values: Record<string, unknown> = {};
+  for (const { flags, parse, required, repeatable, values: allowed } of options) {
+    const { long, name, negated } = optionFlag(flags);
+    const texts = given[long.slice("--".length)] ?? [];
+    if (negated) values[name] = texts.length === 0;
+    if (negated || (texts.length === 0 && !required)) continue;
+    if (texts.length === 0 || (texts.length > 1 && !repeatable)) return undefined;
+    if (allowed && !texts.every((text) => allowed.includes(String(text)))) return undefined;
+    const parsed = parse ? texts.map((text) => parse(String(text))) : texts;
+    values[name] = repeatable ? parsed : parsed[0];
+  }
+  return values;
 }

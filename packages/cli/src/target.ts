@@ -8,6 +8,11 @@ export const AT_OPTION: VerbOption = {
   parse: parseInstant,
 };
 
+export const DATABASE_OPTION: VerbOption = {
+  flags: "--database <name>",
+  help: "only this database, where the app has several",
+};
+
 /** The recovery targets of `restore`, of which one at most is given; none means the latest. */
 export const TARGET_OPTIONS: readonly VerbOption[] = [
   AT_OPTION,

@@ -15,6 +15,8 @@ export interface DrillRequest {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
   readonly engine?: EngineKind | undefined;
+  /** Only this database, of several. */
+  readonly database?: string | undefined;
   readonly target: RecoveryTarget;
   readonly checks: (engine: EngineKind) => readonly DrillCheck[];
   /** Leave the restored copies, stopped, and say in the report where. */

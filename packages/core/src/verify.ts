@@ -1,7 +1,7 @@
 import { lockName } from "./backup.ts";
 import { checkedContent } from "./checked-read.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
-import type { Engine, Problem } from "./engine.ts";
+import type { Engine, EngineKind, Problem } from "./engine.ts";
 import { engineOf } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import { foldersBelow } from "./listing.ts";
@@ -34,6 +34,8 @@ interface Tally {
 export async function verify(request: {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
+  /** Only this engine's. */
+  readonly engine?: EngineKind | undefined;
   readonly deep: boolean;
   readonly signal: AbortSignal;
   readonly run?: StepRunner | undefined;
@@ -41,7 +43,7 @@ export async function verify(request: {
   const { repository, engines, deep, signal, run = runSteps } = request;
   const tally: Tally = { objects: 0, bytes: 0, problems: [] };
   const manifests = new Map<DatabaseFolder, readonly Manifest[]>();
-  const folders = await repository.folders();
+  const folders = await repository.folders(request.engine);
   await run([
     {
       title: "read the manifests",

@@ -1,11 +1,15 @@
 import { drillChecks } from "../drill-checks.ts";
-import { AT_OPTION, targetOf } from "../target.ts";
+import { AT_OPTION, DATABASE_OPTION, targetOf } from "../target.ts";
 import type { Verb } from "../verb.ts";
 
 export const drillVerb: Verb = {
   name: "drill",
   summary: "restore into a scratch place, bring it to life, check it, and record how long it took",
-  options: [AT_OPTION, { flags: "--keep", help: "leave the restored copy and say where" }],
+  options: [
+    AT_OPTION,
+    DATABASE_OPTION,
+    { flags: "--keep", help: "leave the restored copy and say where" },
+  ],
   examples: [
     ["drill", "the latest state"],
     ["drill --at 2026-11-22T10:00:00Z --keep", "an instant, and keep the copy to look at"],
@@ -18,6 +22,7 @@ export const drillVerb: Verb = {
       repository,
       engines: await session.engines(),
       engine: session.global.engine,
+      database: options.database as string | undefined,
       target: targetOf(options),
       checks,
       keep: options.keep === true,

@@ -3,7 +3,7 @@ import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
 import type { Session } from "../session.ts";
-import { TARGET_OPTIONS, targetOf } from "../target.ts";
+import { DATABASE_OPTION, TARGET_OPTIONS, targetOf } from "../target.ts";
 import { usage } from "../usage.ts";
 import type { Verb } from "../verb.ts";
 
@@ -17,6 +17,7 @@ export const restoreVerb: Verb = {
       required: true,
     },
     ...TARGET_OPTIONS,
+    DATABASE_OPTION,
     { flags: "--timeline <n>", help: "Postgres' timeline to follow", parse: parseCount },
     {
       flags: "--tablespace-mapping <old=new>",

@@ -11,6 +11,7 @@ export const verifyVerb: Verb = {
     const report = await verify({
       repository,
       engines: await session.engines(),
+      engine: session.global.engine,
       deep: options.deep === true,
       signal: session.signal,
       run: session.run,
