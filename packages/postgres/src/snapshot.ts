@@ -71,6 +71,7 @@ async function takeWithWal(work: Work): Promise<Taken> {
     const whole = receiver ? AbortSignal.any([signal, receiver.signal]) : signal;
     const { backup, tablespaces } = await storeBaseBackup(work, whole);
     const needed = neededWal(server, backup);
+    request.report({ note: `storing the WAL up to ${formatLsn(needed.stop)}` });
     if (receiver) await receiver.until(endOf(needed), signal);
     else await awaitArchive({ ...work, folder, needed, report: request.report, signal });
     return { needed, tablespaces, lastCommit: await proveWal(folder, needed, signal) };
