@@ -105,6 +105,28 @@ describe("a load", () => {
     expect(await tables()).toEqual([]);
   });
 
+  it("ends at a signal although the server is busy with one long statement", async () => {
+    const stop = new AbortController();
+    const holder = new pg.Client(one.url);
+    await holder.connect();
+    await holder.query("BEGIN; CREATE TABLE public.t(in_the_way int)");
+    const load = loadMigration({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: stop.signal,
+    });
+    // The load waits for the other transaction to say whether its table will be there.
+    for (;;) {
+      const waiting = await cluster.query(
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+      );
+      if (waiting.length > 0) break;
+    }
+    stop.abort(new Error("stopped by the user"));
+    await expect(load).rejects.toThrow("stopped by the user");
+    await holder.end();
+  });
+
   it("waits for another one on the same target, then gives way", async () => {
     const other = new pg.Client(one.url);
     await other.connect();

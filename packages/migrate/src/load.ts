@@ -12,9 +12,11 @@ import { quoteName } from "./quote.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { openSource, type Source } from "./source.ts";
 import { assertEmptyTarget } from "./target/assert-empty.ts";
+import { cancelOnAbort } from "./target/cancel-on-abort.ts";
 import { connectTarget } from "./target/connect.ts";
 import { closeEntry, openEntry, prepareJournal } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
+import { targetError } from "./target/target-error.ts";
 
 export interface LoadRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
@@ -45,7 +47,7 @@ export interface LoadedTable {
  * foreign keys, sequences, and at its end the comparison of both sides. Only what compared equal is
  * committed, so nobody ever sees half of it, and a load that was killed is simply run again.
  * @throws LifeboatError `PLAN_HAS_ERRORS`, `TARGET_NOT_EMPTY` (refused), `LOCKED`, `SOURCE_CHANGED`,
- * `LOAD_DIFFERS`, `TARGET_REFUSED_ROWS`, and those of `planMigration`
+ * `LOAD_DIFFERS`, `TARGET_REFUSED`, `TARGET_REFUSED_ROWS`, `POSTGRES_LOST`, and those of `planMigration`
  */
 export async function loadMigration(request: LoadRequest): Promise<LoadReport> {
   const started = performance.now();
@@ -73,13 +75,15 @@ async function loadInto(
   await assertEmptyTarget(client, schema);
   const plan = await planSource(source, request);
   assertAnswered(plan);
+  await using _ = await cancelOnAbort(client, request.postgres, request.signal);
   const load = new Load(client, source, plan, request.signal);
   const run = request.run ?? runSteps;
   try {
     await run(load.steps());
   } catch (cause) {
     await load.abandon();
-    throw cause;
+    request.signal.throwIfAborted();
+    throw targetError(cause);
   }
   return {
     phase: "load",
@@ -146,10 +150,12 @@ class Load {
 
   /** Leaves nothing of the transaction; the journal still tells that there was one. */
   async abandon(): Promise<void> {
-    await this.#client.query("ROLLBACK").catch((cause: Error) => {
-      // The connection is gone, and with it the transaction: the first failure is the one to tell.
-      if (!/terminated|ended|closed|not queryable/i.test(cause.message)) throw cause;
-    });
+    try {
+      await this.#client.query("ROLLBACK");
+    } catch (cause) {
+      // Without its connection there is no transaction either; the first failure is the one to tell.
+      if (!(targetError(cause) instanceof LifeboatError)) throw cause;
+    }
   }
 
   async #begin(): Promise<void> {

@@ -26,7 +26,7 @@ export interface Source {
 
 /**
  * Opens a SQLite database read-only and takes its snapshot.
- * @throws LifeboatError `SQLITE_NOT_FOUND` (usage), `SQLITE_UNREADABLE`
+ * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_ENCODING` (both usage), `SQLITE_UNREADABLE`
  */
 export function openSource(path: string): Source {
   if (!existsSync(path))
@@ -40,9 +40,11 @@ export function openSource(path: string): Source {
   let db: Connection | undefined;
   try {
     db = new Database(path, { readonly: true, timeout: 10_000 });
+    assertUtf8(db, path);
     return snapshotOf(db, path);
   } catch (cause) {
     db?.close();
+    if (cause instanceof LifeboatError) throw cause;
     throw new LifeboatError({
       code: "SQLITE_UNREADABLE",
       message: `the SQLite database ${path} can't be read: ${reasonOf(cause)}`,
@@ -52,6 +54,19 @@ export function openSource(path: string): Source {
       cause,
     });
   }
+}
+
+/** Texts are read by their bytes, and those of UTF-16 are no text for Postgres. */
+function assertUtf8(db: Connection, path: string): void {
+  const encoding = db.pragma("encoding", { simple: true });
+  if (encoding === "UTF-8") return;
+  throw new LifeboatError({
+    code: "SQLITE_ENCODING",
+    kind: "usage",
+    message: `the SQLite database ${path} is encoded in ${encoding}, and only UTF-8 can be migrated`,
+    remedy: `(echo "PRAGMA encoding = 'UTF-8';"; sqlite3 OLD .dump) | sqlite3 NEW, then migrate the new file`,
+    details: { path, encoding },
+  });
 }
 
 function snapshotOf(db: Connection, path: string): Source {

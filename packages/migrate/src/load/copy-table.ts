@@ -1,13 +1,13 @@
-import { once } from "node:events";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { LifeboatError } from "@lifeboat/core";
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
-import { from as copyFrom } from "pg-copy-streams";
 import { qualified } from "../ddl.ts";
 import type { PlannedTable } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
 import { rowidRanges, rowsAtOnce } from "../row-range.ts";
+import { targetError } from "../target/target-error.ts";
 import { type CopyForm, copyForm, sentColumns } from "./copy-expression.ts";
+import { sendCopy } from "./copy-stream.ts";
 
 /** "PGCOPY\n\377\r\n\0", no flags, no extension: the header of the binary form (manual, COPY). */
 const BINARY_HEADER = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
@@ -21,6 +21,7 @@ export type CopyProgress = (bytes: number) => void;
 /**
  * Copies all rows of one table in a single COPY stream.
  * @returns the number of rows that Postgres took
+ * @throws LifeboatError `TARGET_REFUSED_ROWS`, `POSTGRES_LOST`
  */
 export async function copyTable(
   db: Database,
@@ -34,27 +35,36 @@ export async function copyTable(
   const form = copyForm(table);
   // FREEZE is allowed since the table was made in this transaction: no second pass to set hint bits.
   const sql = `COPY ${qualified(schema, table.target)} (${columns}) FROM STDIN WITH (FORMAT ${form.format}, FREEZE)`;
-  const stream = client.query(copyFrom(sql));
-  const failed = once(stream, "error").then(([cause]) => {
-    throw cause;
-  });
-  const done = once(stream, "finish");
   try {
-    for (const chunk of chunksOf(db, table, form)) {
-      signal.throwIfAborted();
-      progress(chunk.length);
-      if (!stream.write(chunk)) await Promise.race([once(stream, "drain"), failed]);
-      else await nextTurn();
-    }
-    stream.end();
-    await Promise.race([done, failed]);
+    return await sendCopy(client, sql, watched(chunksOf(db, table, form), progress, signal));
   } catch (cause) {
-    stream.destroy();
-    throw cause;
-  } finally {
-    failed.catch(() => undefined);
+    throw refusedRows(table, targetError(cause));
   }
-  return stream.rowCount;
+}
+
+function* watched(
+  chunks: Iterable<Buffer>,
+  progress: CopyProgress,
+  signal: AbortSignal,
+): Generator<Buffer> {
+  for (const chunk of chunks) {
+    signal.throwIfAborted();
+    progress(chunk.length);
+    yield chunk;
+  }
+}
+
+/** The server's message quotes the row that it refuses, which must not reach a log: only its code is told. */
+function refusedRows(table: PlannedTable, cause: unknown): unknown {
+  const { code, severity } = cause as { code?: string; severity?: string };
+  if (severity === undefined) return cause;
+  return new LifeboatError({
+    code: "TARGET_REFUSED_ROWS",
+    message: `Postgres refuses a row of ${table.name} (SQLSTATE ${code}); nothing was kept`,
+    remedy:
+      "this is a defect of the mapping: choose another type for the column in migrate.columns, and report it",
+    details: { table: table.name, sqlstate: code },
+  });
 }
 
 function* chunksOf(db: Database, table: PlannedTable, form: CopyForm): Generator<Buffer> {

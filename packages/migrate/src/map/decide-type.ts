@@ -25,6 +25,8 @@ type Proof = (facts: ColumnFacts) => boolean;
 const only = (profile: ColumnProfile, ...counts: ("integers" | "reals" | "texts" | "blobs")[]) =>
   counts.reduce((sum, key) => sum + profile[key], 0) === storedValues(profile);
 const sound = (profile: ColumnProfile) => profile.nulTexts === 0 && profile.brokenTexts === 0;
+const shaped = (profile: ColumnProfile, shape: string) =>
+  profile.texts === 0 || profile.shapes.has(shape);
 const EXACT = 2n ** 53n;
 const within = (profile: ColumnProfile, low: bigint, high: bigint) =>
   (profile.minInteger ?? low) >= low && (profile.maxInteger ?? high) <= high;
@@ -61,18 +63,18 @@ const WAYS: readonly (Mapping & { readonly proof: Proof })[] = [
       profile.wholeReals === 0 &&
       within(profile, -EXACT, EXACT),
   ),
-  way("uuid", "uuid", ({ profile }) => only(profile, "texts") && profile.shapes.has("uuid")),
+  way("uuid", "uuid", ({ profile }) => only(profile, "texts") && shaped(profile, "uuid")),
   way(
     "json",
     "json",
     ({ profile, indexed }) =>
-      only(profile, "texts") && sound(profile) && profile.shapes.has("json") && !indexed,
+      only(profile, "texts") && sound(profile) && shaped(profile, "json") && !indexed,
   ),
   ...ISO_SHAPES.map((shape) =>
     way(
       shape.type,
       `iso-${shape.name}`,
-      ({ profile }) => only(profile, "texts") && profile.shapes.has(`iso-${shape.name}`),
+      ({ profile }) => only(profile, "texts") && shaped(profile, `iso-${shape.name}`),
     ),
   ),
   way("text", "text", ({ profile }) => only(profile, "texts") && sound(profile)),

@@ -1,0 +1,46 @@
+import { once } from "node:events";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Client } from "pg";
+import { from as copyFrom } from "pg-copy-streams";
+
+/**
+ * Sends chunks through one COPY … FROM STDIN.
+ * @returns the number of rows that Postgres took, once it has taken them
+ * @throws the server's error, that of the connection, or whatever `chunks` throws; the COPY is over then
+ */
+export async function sendCopy(
+  client: Client,
+  sql: string,
+  chunks: Iterable<Buffer>,
+): Promise<number> {
+  const stream = client.query(copyFrom(sql));
+  let broken = false;
+  // Heard to the end: a second error, of the COPY that we broke off ourselves, must find a listener.
+  const failed = new Promise<never>((_, reject) => {
+    stream.on("error", (cause) => {
+      broken = true;
+      reject(cause);
+    });
+  });
+  failed.catch(() => undefined);
+  const finished = new Promise<void>((resolve) => stream.once("finish", () => resolve()));
+  try {
+    for (const chunk of chunks) {
+      const drained = stream.write(chunk) ? nextTurn() : once(stream, "drain");
+      await Promise.race([drained, failed]);
+    }
+    stream.end();
+    await Promise.race([finished, failed]);
+    return stream.rowCount;
+  } catch (cause) {
+    if (!broken) await breakOff(stream);
+    throw cause;
+  }
+}
+
+/** Ends the COPY on the server too; without its answer the connection could do nothing else. */
+async function breakOff(stream: ReturnType<typeof copyFrom>): Promise<void> {
+  const closed = new Promise<void>((resolve) => stream.once("close", () => resolve()));
+  stream.destroy(new Error("lifeboat broke off the copy"));
+  await closed;
+}

@@ -1,0 +1,138 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, it, onTestFinished } from "vitest";
+import type { DeclaredTable } from "../src/declared.ts";
+import type { Choices } from "../src/finding.ts";
+import { planMigration } from "../src/make-plan.ts";
+
+/** The type and codec of each column of the first table of a database. */
+async function typesOf(
+  sql: string,
+  options: { wish?: Record<string, string>; choices?: Choices } = {},
+): Promise<Record<string, string>> {
+  const folder = await mkdtemp(join(tmpdir(), "lifeboat-types-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, "app.db");
+  const db = new Database(path);
+  db.pragma("foreign_keys = OFF");
+  db.exec(sql);
+  db.close();
+  const postgres: DeclaredTable[] = [
+    {
+      name: "t",
+      columns: Object.entries(options.wish ?? {}).map(([name, type]) => ({
+        name,
+        type,
+        notNull: false,
+      })),
+    },
+  ];
+  const plan = await planMigration({
+    sqlite: { path },
+    ...(options.wish && { declared: { postgres } }),
+    ...(options.choices && { choices: options.choices }),
+    signal: new AbortController().signal,
+  });
+  return Object.fromEntries(
+    plan.tables[0]?.columns.map((column) => [column.source, `${column.type} ${column.codec}`]) ??
+      [],
+  );
+}
+
+it("decides by what is stored, not by what was declared", async () => {
+  expect(
+    await typesOf(
+      `CREATE TABLE t(a INTEGER, b TEXT, c BOOLEAN, d BOOLEAN, e DATETIME, f DATETIME, g JSON, h JSON, i DECIMAL, j DECIMAL, k REAL, l, m BLOB);
+       INSERT INTO t VALUES ('abc', '{}', 1, 2, '2024-01-02 03:04:05', '2024-01-02 03:04:05', '{"a":1}', '{bad', 12.34, 5, 3, 7, 'text');
+       INSERT INTO t VALUES (5, '[]', 0, 1, '2024-02-29 00:00:00', '2024-02-30 00:00:00', '[]', '{}', 5, 6, 0.5, -7, NULL)`,
+    ),
+  ).toEqual({
+    a: "text numbers-in-text",
+    b: "text text",
+    c: "boolean boolean",
+    d: "bigint integer",
+    e: "timestamp without time zone iso-datetime",
+    f: "text text",
+    g: "json json",
+    h: "text text",
+    i: "numeric number",
+    j: "numeric number",
+    k: "double precision real",
+    l: "bigint integer",
+    m: "text text",
+  });
+});
+
+it("takes the type that the product wishes for where every stored value allows it, and only there", async () => {
+  const wish = {
+    a: "timestamp with time zone",
+    b: "timestamp (3) with time zone",
+    c: "uuid",
+    d: "uuid",
+    e: "jsonb",
+    f: "numeric(10, 2)",
+    g: "boolean",
+    h: "text",
+    i: "timestamp",
+  };
+  expect(
+    await typesOf(
+      `CREATE TABLE t(a INT, b INT, c TEXT, d TEXT, e TEXT, f REAL, g INT, h TEXT, i INT);
+       INSERT INTO t VALUES (1704164645, 1704164645123, '0f8fad5b-d9cb-469f-a165-70867728950e', '0F8FAD5B-D9CB-469F-A165-70867728950E',
+         '{"b":1,"a":2}', 0.5, 1, '0f8fad5b-d9cb-469f-a165-70867728950e', 5)`,
+      { wish },
+    ),
+  ).toEqual({
+    a: "timestamp with time zone epoch-s",
+    b: "timestamp with time zone epoch-ms",
+    c: "uuid uuid",
+    d: "text text",
+    // jsonb would order the keys anew.
+    e: "json json",
+    f: "numeric number",
+    g: "boolean boolean",
+    h: "text text",
+    i: "bigint integer",
+  });
+});
+
+it("gives both ends of a foreign key one type, whatever either would get alone", async () => {
+  const sql = `CREATE TABLE t(id INT PRIMARY KEY, parent INT REFERENCES t); INSERT INTO t VALUES (1, NULL), ('x', 1)`;
+  expect(await typesOf(sql)).toEqual({
+    id: "text numbers-in-text",
+    parent: "text numbers-in-text",
+  });
+  const uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+  expect(
+    await typesOf(
+      `CREATE TABLE t(id TEXT PRIMARY KEY, parent TEXT REFERENCES t); INSERT INTO t VALUES ('${uuid}', 'gone')`,
+    ),
+  ).toEqual({ id: "text text", parent: "text text" });
+  expect(
+    await typesOf(
+      `CREATE TABLE t(id TEXT PRIMARY KEY, parent TEXT REFERENCES t); INSERT INTO t VALUES ('${uuid}', NULL)`,
+    ),
+  ).toEqual({ id: "uuid uuid", parent: "uuid uuid" });
+});
+
+it("never makes json of a column that a key or an index compares", async () => {
+  expect(
+    await typesOf(
+      `CREATE TABLE t(a JSON UNIQUE, b JSON); INSERT INTO t VALUES ('{}', '{}'); CREATE INDEX i ON t(b)`,
+    ),
+  ).toEqual({ a: "text text", b: "text text" });
+});
+
+it("does what a choice says where that brings every value back, and refuses where not", async () => {
+  const sql = "CREATE TABLE t(a TEXT, b INT); INSERT INTO t VALUES ('x' || char(0), 1704164645)";
+  expect(
+    await typesOf(sql, {
+      choices: { "t.a": { type: "bytea" }, "t.b": { type: "timestamptz", codec: "epoch-s" } },
+    }),
+  ).toEqual({ a: "bytea text-bytes", b: "timestamp with time zone epoch-s" });
+  await expect(typesOf(sql, { choices: { "t.b": { type: "boolean" } } })).rejects.toMatchObject({
+    code: "CHOICE_IMPOSSIBLE",
+  });
+});

@@ -1,0 +1,56 @@
+import { expect, it } from "vitest";
+import { translateDefault } from "../src/map/default-value.ts";
+
+const text = { type: "text", codec: "text" };
+const bigint = { type: "bigint", codec: "integer" };
+
+it.each([
+  ["'it''s'", text, "'it''s'"],
+  ['"double"', text, "'double'"],
+  ["word", text, "'word'"],
+  ["12", text, "'12'"],
+  ["1.50", text, null],
+  ["-1", bigint, "-1"],
+  ["+ 7", bigint, "7"],
+  ["'42'", bigint, "42"],
+  ["''", bigint, null],
+  ["9223372036854775808", bigint, null],
+  ["0x10", bigint, null],
+  ["TRUE", { type: "boolean", codec: "boolean" }, "true"],
+  ["2", { type: "boolean", codec: "boolean" }, null],
+  ["1.5", { type: "numeric", codec: "number" }, "1.5"],
+  ["x'CAFE'", { type: "bytea", codec: "bytes" }, "'\\xCAFE'::bytea"],
+  ["'é'", { type: "bytea", codec: "text-bytes" }, "'\\xc3a9'::bytea"],
+  ["'{}'", { type: "json", codec: "json" }, "'{}'"],
+  ["'{'", { type: "json", codec: "json" }, null],
+  ["CURRENT_TIMESTAMP", text, "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"],
+  ["( datetime ( 'now' ) )", text, "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"],
+  [
+    "current_timestamp",
+    { type: "timestamp without time zone", codec: "iso-datetime" },
+    "date_trunc('second', (now() AT TIME ZONE 'UTC'))",
+  ],
+  [
+    "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+    text,
+    `to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  ],
+  ["strftime('%W', 'now')", text, null],
+  ["unixepoch()", bigint, "floor(extract(epoch FROM now()))::bigint"],
+  [
+    "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    bigint,
+    "floor(extract(epoch FROM now()) * 1000)::bigint",
+  ],
+  [
+    "strftime('%s','now')",
+    { type: "timestamp with time zone", codec: "epoch-s" },
+    "date_trunc('second', now())",
+  ],
+  ["date('now')", { type: "date", codec: "iso-date" }, "(now() AT TIME ZONE 'UTC')::date"],
+  ["lower(hex(randomblob(8)))", text, "left(replace(gen_random_uuid()::text, '-', ''), 16)"],
+  ["random()", bigint, null],
+  ["sqlite_version()", text, null],
+])("default %s for %o", (sql, target, wanted) => {
+  expect(translateDefault(sql, target)).toBe(wanted);
+});
