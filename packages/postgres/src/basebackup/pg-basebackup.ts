@@ -88,7 +88,10 @@ async function* metered(
   let reported = 0;
   for await (const chunk of content) {
     bytes += chunk.length;
-    if (bytes - reported >= REPORT_BYTES) report({ bytes: (reported = bytes) });
+    if (bytes - reported >= REPORT_BYTES) {
+      reported = bytes;
+      report({ bytes });
+    }
     yield chunk;
   }
   report({ bytes });

@@ -33,51 +33,44 @@ export class WalReceiver {
   readonly #segments: SegmentStore;
   readonly #timer: NodeJS.Timeout;
 
-  private constructor(
-    client: pg.Client,
-    query: ReceiveQuery,
-    segments: SegmentStore,
-    reports: boolean,
-  ) {
-    this.#client = client;
+  private constructor(init: {
+    client: pg.Client;
+    query: ReceiveQuery;
+    segments: SegmentStore;
+    failure: AbortController;
+    reportsFlushed: boolean;
+  }) {
+    const { query, segments, failure } = init;
+    this.#client = init.client;
     this.#segments = segments;
-    // A commit must never wait for a backup. Where commits may wait for standbys, ours says nothing
-    // of what it has, and the server keeps the WAL of the whole backup instead.
-    const failure = new AbortController();
     this.signal = failure.signal;
     query.ended.then(
       () => failure.abort(receiveFailure(new Error("the server ended the stream"))),
       (cause: unknown) => failure.abort(receiveFailure(cause)),
     );
-    const status = () => query.sendStatus(reports ? segments.durable : 0n);
+    const status = () => query.sendStatus(init.reportsFlushed ? segments.durable : 0n);
     this.#timer = setInterval(status, STATUS_INTERVAL_MS);
   }
 
   /** Begins at the segment that is being written now: a backup started later needs none before. */
-  static async start(init: ReceiverInit): Promise<WalReceiver> {
-    const { server } = init;
-    const client = await connectForReplication(init.connection);
+  static async start({ connection, server, folder }: ReceiverInit): Promise<WalReceiver> {
+    const client = await connectForReplication(connection);
     try {
       const slot = `lifeboat_${randomBytes(6).toString("hex")}`;
-      const { rows } = await client.query("IDENTIFY_SYSTEM");
-      const { timeline, xlogpos } = rows[0] as { timeline: number | string; xlogpos: string };
       await client.query(`CREATE_REPLICATION_SLOT "${slot}" TEMPORARY PHYSICAL RESERVE_WAL`);
+      const { timeline, position } = await identify(client);
       const { walSegmentBytes: segmentBytes } = server;
-      const start = segmentStart(segmentAt(lsnOf(xlogpos), segmentBytes), segmentBytes);
-      const segments = new SegmentStore({
-        folder: init.folder,
-        timeline: Number(timeline),
-        segmentBytes,
-        start,
-      });
-      const query = new ReceiveQuery({
-        slot,
-        start,
-        timeline: Number(timeline),
-        take: throttled(client, segments),
-      });
+      const start = segmentStart(segmentAt(position, segmentBytes), segmentBytes);
+      const failure = new AbortController();
+      const onFailure = (reason: unknown) => failure.abort(receiveFailure(reason));
+      const segments = new SegmentStore({ folder, timeline, segmentBytes, start, onFailure });
+      const take = throttled(client, segments);
+      const query = new ReceiveQuery({ slot, start, timeline, take });
       client.query(query);
-      return new WalReceiver(client, query, segments, server.synchronousStandbys === "");
+      // A commit must never wait for a backup. Where commits may wait for standbys, ours says nothing
+      // of what it has, and the server keeps the WAL of the whole backup instead.
+      const reportsFlushed = server.synchronousStandbys === "";
+      return new WalReceiver({ client, query, segments, failure, reportsFlushed });
     } catch (cause) {
       hangUp(client);
       throw receiveFailure(cause);
@@ -92,7 +85,6 @@ export class WalReceiver {
     while (this.#segments.durable < end) {
       signal.throwIfAborted();
       this.signal.throwIfAborted();
-      await this.#segments.settled();
       await delay(POLL_MS);
     }
   }
@@ -101,11 +93,19 @@ export class WalReceiver {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     hangUp(this.#client);
-    // What storing a segment threw was reported by `until`, or nobody waits for it any more.
+    // What storing a segment threw has aborted `signal`, or nobody waits for it any more.
     await this.#segments.settled().catch(() => {});
   }
 }
 
+/** The server's timeline and up to where its WAL is flushed. Since 16 the timeline comes as text. */
+async function identify(client: pg.Client): Promise<{ timeline: number; position: Lsn }> {
+  const { rows } = await client.query("IDENTIFY_SYSTEM");
+  const { timeline, xlogpos } = rows[0] as { timeline: number | string; xlogpos: string };
+  return { timeline: Number(timeline), position: lsnOf(xlogpos) };
+}
+
+/** While too many segments wait for the repository, the server waits to send. */
 function throttled(client: pg.Client, segments: SegmentStore): (bytes: Buffer) => void {
   const socket = client.connection.stream;
   return (bytes) => {

@@ -8,6 +8,8 @@ export interface SegmentStoreInit {
   readonly segmentBytes: number;
   /** The first byte of a segment. */
   readonly start: Lsn;
+  /** Called with what storing a segment threw; none is stored after it. */
+  onFailure(reason: unknown): void;
 }
 
 /**
@@ -33,7 +35,7 @@ export class SegmentStore {
     this.#segment = Buffer.allocUnsafeSlow(init.segmentBytes);
   }
 
-  /** Takes the next bytes. Storing goes on behind; a failure shows in {@link settled}. */
+  /** Takes the next bytes. Storing goes on behind. */
   take(bytes: Uint8Array): void {
     const { segmentBytes } = this.#init;
     for (let taken = 0; taken < bytes.length; ) {
@@ -60,7 +62,7 @@ export class SegmentStore {
       this.pending--;
       this.durable = segmentStart(number + 1n, segmentBytes);
     });
-    this.#stored.catch(() => {});
+    this.#stored.catch((reason: unknown) => this.#init.onFailure(reason));
     this.#number++;
     this.#segment = Buffer.allocUnsafeSlow(segmentBytes);
     this.#filled = 0;

@@ -1,0 +1,96 @@
+import { rename } from "node:fs/promises";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import {
+  type ClusterRepository,
+  repositoryBeside,
+} from "../../../test/support/postgres-repository.ts";
+import { withClient } from "../src/connection.ts";
+import { describeServer } from "../src/server-facts.ts";
+import { scanSegments } from "../src/wal/archived-segment.ts";
+import { lsnOf } from "../src/wal/lsn.ts";
+import { WalReceiver } from "../src/wal/receiver.ts";
+import { segmentAt, segmentBefore, segmentStart } from "../src/wal/segment-name.ts";
+
+const SEGMENT = 1 << 20;
+const never = new AbortController().signal;
+
+describe.each(await availableMajors())("the WAL stream of a server of version %i", (major) => {
+  let cluster: TestCluster;
+  let kept: ClusterRepository;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ major, initdb: ["--wal-segsize=1"] });
+    kept = await repositoryBeside(cluster);
+    await cluster.query("create table t(n int, filler text)");
+  });
+  afterAll(() => cluster?.stop());
+
+  async function start(): Promise<WalReceiver> {
+    const connection = { url: cluster.superuserUrl };
+    const server = await withClient(connection, describeServer);
+    return WalReceiver.start({ connection, server, folder: kept.folder });
+  }
+
+  async function position(): Promise<bigint> {
+    const [row] = await cluster.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");
+    return lsnOf(row?.lsn as string);
+  }
+
+  async function slots(): Promise<number> {
+    return (await cluster.query("select from pg_replication_slots")).length;
+  }
+
+  test("brings every segment while much is written, and ends with its slot", async () => {
+    const before = await position();
+    const receiver = await start();
+    expect(await slots()).toBe(1);
+    const client = new pg.Client(cluster.server.clientConfig("postgres", "app"));
+    await client.connect();
+    for (let round = 0; round < 15; round++)
+      await client.query(
+        "insert into t select n, md5(random()::text) || repeat('z', 900) from generate_series(1, 1500) n",
+      );
+    await client.end();
+    await cluster.query("select pg_switch_wal()");
+    const first = segmentAt(before, SEGMENT);
+    const last = segmentBefore(
+      segmentStart(segmentAt(await position(), SEGMENT), SEGMENT),
+      SEGMENT,
+    );
+    await receiver.until(segmentStart(last + 1n, SEGMENT), never);
+    await receiver.close();
+    await vi.waitFor(async () => expect(await slots()).toBe(0), { timeout: 10_000 });
+    const refs = Array.from({ length: Number(last - first) + 1 }, (_, i) => ({
+      timeline: 1,
+      number: first + BigInt(i),
+    }));
+    expect(refs.length).toBeGreaterThan(20);
+    const scan = await scanSegments(kept.folder, refs as [(typeof refs)[0]], SEGMENT);
+    expect(scan.broken).toBeUndefined();
+    expect(scan.marks.filter(({ kind }) => kind === "commit").length).toBeGreaterThanOrEqual(15);
+  });
+
+  test("says at once when the repository takes no more, or the server goes away", async () => {
+    const failing = await start();
+    await rename(kept.path, `${kept.path}-away`);
+    try {
+      await cluster.query("insert into t values (1, 'lost')");
+      await cluster.query("select pg_switch_wal()");
+      await vi.waitFor(() => expect(failing.signal.aborted).toBe(true), { timeout: 10_000 });
+      await expect(failing.until(1n << 60n, never)).rejects.toMatchObject({
+        name: "LifeboatError",
+      });
+    } finally {
+      await failing.close();
+      await rename(`${kept.path}-away`, kept.path);
+    }
+    const cut = await start();
+    await cluster.query("select pg_terminate_backend(pid) from pg_stat_replication");
+    await vi.waitFor(() => expect(cut.signal.aborted).toBe(true), { timeout: 10_000 });
+    expect(cut.signal.reason).toMatchObject({ code: "WAL_STREAM_FAILED" });
+    await cut.close();
+    await vi.waitFor(async () => expect(await slots()).toBe(0), { timeout: 10_000 });
+  });
+});
