@@ -1,4 +1,4 @@
-import { access, chmod, cp, mkdir, mkdtemp, readlink, rm } from "node:fs/promises";
+import { access, chmod, cp, mkdir, mkdtemp, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -22,7 +22,11 @@ afterEach(async () => {
 
 describe("programs that the server's account cannot reach", () => {
   test("programs that it can run are left where they are", async () => {
-    const programs = await findPrograms({ major: 18 });
+    await chmod(closed, 0o755);
+    await writeFile(join(closed, "postgres"), "#!/bin/sh\necho 'postgres (PostgreSQL) 16.1'\n", {
+      mode: 0o755,
+    });
+    const programs = await findPrograms({ binDirectory: closed });
     const reachable = await reachablePrograms(programs, await serverAccount());
     expect(reachable.programs).toBe(programs);
     await reachable.release();
