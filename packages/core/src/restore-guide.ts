@@ -47,17 +47,20 @@ Use an empty directory that belongs to the account that runs the server, and wor
     zstd -dc base.tar.zst | tar -x -C /restore/data
     if [ -e backup_manifest.tar.zst ]; then zstd -dc backup_manifest.tar.zst | tar -x -C /restore/data; fi
 
-Tablespaces, if there are files \`OID.tar.zst\`: unpack each into an empty directory and write its new
-place into \`/restore/data/tablespace_map\` (a line \`OID /new/directory\`; the server makes the links):
+Tablespaces, if there are files \`OID.tar.zst\`: unpack each into an empty directory and link it.
 
     mkdir -m 0700 /restore/OID
     zstd -dc OID.tar.zst | tar -x -C /restore/OID
+    ln -s /restore/OID /restore/data/pg_tblspc/OID
 
-Check what was unpacked with the server's own program, of the server's major version (without
-\`-n\` it also wants the WAL, which comes below; with tablespaces, first make the links by hand:
-\`ln -s /restore/OID /restore/data/pg_tblspc/OID\`):
+Check what was unpacked with the server's own program, of the server's major version (without \`-n\` it
+also wants the WAL, which comes below):
 
     pg_verifybackup -n /restore/data
+
+Only then say where the tablespaces are now, one line for each: the server makes the links anew from it.
+
+    echo 'OID /restore/OID' > /restore/data/tablespace_map
 
 If there is a folder \`settings\`, unpack its files over the data directory's (\`postgresql.conf\`,
 \`pg_hba.conf\`, \`pg_ident.conf\`) and remove from \`postgresql.conf\` the settings that name paths of
@@ -76,6 +79,10 @@ Now tell the server where its WAL is and how far to go, and start it. \`WAL\` is
     END
     touch /restore/data/recovery.signal
     pg_ctl -D /restore/data -l /restore/log start
+
+If several timelines lie in \`WAL\`, \`latest\` follows the greatest. That is right after a promotion; a
+copy that was once started beside the original has left a greater one, too: then write the original's
+number (\`recovery_target_timeline = '1'\`).
 
 For an instant, add \`recovery_target_time = '2026-11-22 10:15:00.123+00'\` (not before the backup's
 \`consistentAt\`); for the backup alone, \`recovery_target = 'immediate'\`. Read \`/restore/log\` to the
