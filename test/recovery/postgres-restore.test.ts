@@ -4,6 +4,7 @@ import {
   mkdir,
   readdir,
   readFile,
+  readlink,
   rm,
   stat,
   symlink,
@@ -289,6 +290,24 @@ describe("a restore of a cluster", () => {
       kind: "refused",
     });
     expect(await readdir(victim)).toEqual(["precious"]);
+  });
+
+  test("to a link to an empty directory fills that, and the link stays", async () => {
+    await mkdir(place("disk"));
+    await symlink(place("disk"), place("linked"));
+    const { path } = await restoreBeside(cluster, store, into("linked"));
+    expect(path).toBe(place("disk"));
+    expect(await readlink(place("linked"))).toBe(place("disk"));
+    expect(await readdir(place("linked"))).toContain("PG_VERSION");
+  });
+
+  test("where nothing can be made says so, and leaves nothing", async () => {
+    await writeFile(place("a file"), "x");
+    const to = join(place("a file"), "copy");
+    await expect(restoreBeside(cluster, store, { ...into("blocked"), to })).rejects.toMatchObject({
+      code: expect.stringMatching(/^TARGET_/),
+    });
+    expect(await entriesWith("blocked")).toEqual([]);
   });
 
   test("that is killed at any instant leaves a whole copy or none, and the next one cleans up", async () => {

@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink, rm } from "node:fs/promises";
+import { lstat, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isSystemError, LifeboatError, processOfMarkIsGone } from "@lifeboat/core";
 
@@ -14,9 +14,18 @@ export async function entriesOf(place: string): Promise<string[] | undefined> {
     const prefix = leftoverPrefix(place);
     return (await readdir(place)).filter((name) => !name.startsWith(prefix));
   } catch (cause) {
+    if (isSystemError(cause, "ENOTDIR") || (await isLink(place))) throw notDirectory(place);
     if (isSystemError(cause, "ENOENT")) return undefined;
-    throw isSystemError(cause, "ENOTDIR") ? notDirectory(place) : cause;
+    throw cause;
   }
+}
+
+/** Links to directories are followed before; one that is met here leads nowhere. */
+async function isLink(place: string): Promise<boolean> {
+  return lstat(place).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  );
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFile, readlink } from "node:fs/promises";
+import { readFile, readlink, realpath } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { isSystemError, LifeboatError, type RestoreRequest } from "@lifeboat/core";
 import type { PostgresDetails, TablespaceDetail } from "./details.ts";
@@ -25,8 +25,8 @@ export async function restorePlaces(
   request: Pick<RestoreRequest, "to" | "tablespaceMapping" | "tablespaceRoot" | "force">,
   details: PostgresDetails,
 ): Promise<RestorePlaces> {
-  const dataDirectory = resolve(request.to);
-  const tablespaces = mapped(details.tablespaces, request, dataDirectory);
+  const dataDirectory = await settled(request.to);
+  const tablespaces = await mapped(details.tablespaces, request, dataDirectory);
   await assertNotRunning(dataDirectory);
   const own = request.force ? await tablespacesOf(dataDirectory) : new Set<string>();
   const replaced: string[] = [];
@@ -44,30 +44,37 @@ export async function restorePlaces(
   return { dataDirectory, tablespaces, replaced };
 }
 
-function mapped(
+/** Through links that the engineer set (`main` → a larger disk): what is built takes the place of what they lead to. */
+async function settled(place: string): Promise<string> {
+  return realpath(place).catch(() => resolve(place));
+}
+
+async function mapped(
   tablespaces: readonly TablespaceDetail[],
   {
     tablespaceMapping: mapping,
     tablespaceRoot: root,
   }: Pick<RestoreRequest, "tablespaceMapping" | "tablespaceRoot">,
   dataDirectory: string,
-): RestorePlaces["tablespaces"] {
+): Promise<RestorePlaces["tablespaces"]> {
   const known = new Set(tablespaces.map(({ location }) => resolve(location)));
   for (const old of mapping.keys())
     if (!known.has(resolve(old))) throw unknownTablespace(old, [...known]);
   const byOld = new Map([...mapping].map(([old, place]) => [resolve(old), place]));
   const taken = new Set([dataDirectory]);
-  return tablespaces.map((tablespace) => {
+  const places: { tablespace: TablespaceDetail; place: string }[] = [];
+  for (const tablespace of tablespaces) {
     const own = root === null ? tablespace.location : join(root, String(tablespace.oid));
-    const place = byOld.get(resolve(tablespace.location)) ?? own;
-    if (!isAbsolute(place)) throw badMapping(tablespace, place, "is not an absolute path");
-    const settled = resolve(place);
+    const wanted = byOld.get(resolve(tablespace.location)) ?? own;
+    if (!isAbsolute(wanted)) throw badMapping(tablespace, wanted, "is not an absolute path");
+    const place = await settled(wanted);
     for (const other of taken)
-      if (overlap(other, settled))
-        throw badMapping(tablespace, place, `overlaps ${other}, which is restored too`);
-    taken.add(settled);
-    return { tablespace, place: settled };
-  });
+      if (overlap(other, place))
+        throw badMapping(tablespace, wanted, `overlaps ${other}, which is restored too`);
+    taken.add(place);
+    places.push({ tablespace, place });
+  }
+  return places;
 }
 
 function overlap(a: string, b: string): boolean {

@@ -15,6 +15,7 @@ import { type RestorePlaces, restorePlaces } from "./restore-places.ts";
 import { restoreProgress } from "./restore-progress.ts";
 import { Sites } from "./restore-sites.ts";
 import { linkTablespaces } from "./tablespace-links.ts";
+import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
 import { unpackBase, unpackTablespace } from "./unpack-backup.ts";
 
 /**
@@ -24,7 +25,8 @@ import { unpackBase, unpackTablespace } from "./unpack-backup.ts";
  * Everything is built beside its place, checked, made durable, and then given its name: tablespaces
  * first, the data directory last.
  * @throws LifeboatError what {@link restorePlaces} refuses; `CHECKSUM_MISMATCH`, `OBJECT_MISSING`,
- *   `ARCHIVE_UNSAFE`, `ARCHIVE_INVALID`, `BACKUP_INCOMPLETE`, naming the object
+ *   `ARCHIVE_UNSAFE`, `ARCHIVE_INVALID`, `BACKUP_INCOMPLETE`, naming the object; `TARGET_FULL`,
+ *   `TARGET_UNWRITABLE`
  */
 export async function restorePostgres(request: RestoreRequest): Promise<RestoredDatabase> {
   const [manifest, ...incremental] = request.plan.backups;
@@ -32,8 +34,9 @@ export async function restorePostgres(request: RestoreRequest): Promise<Restored
   const details = postgresDetails(manifest);
   const places = await restorePlaces(request, details);
   const account = await ownerFor(places.dataDirectory, details);
-  const sites = await Sites.open(places, account);
+  let sites: Sites | undefined;
   try {
+    sites = await Sites.open(places, account);
     const findings = await build(request, { details, places, account, sites });
     await sites.putInPlace();
     return {
@@ -44,8 +47,8 @@ export async function restorePostgres(request: RestoreRequest): Promise<Restored
       findings,
     };
   } catch (cause) {
-    await sites.discard();
-    throw cause;
+    await sites?.discard();
+    throw isFaultOfTarget(cause) ? targetFailure(places.dataDirectory, cause) : cause;
   }
 }
 

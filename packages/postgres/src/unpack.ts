@@ -5,6 +5,7 @@ import { type Extract, extract, type Header } from "tar-stream";
 import type { Account } from "./account.ts";
 import { archivePath, unsafe } from "./archive-path.ts";
 import { syncDirectories } from "./durable.ts";
+import { isFaultOfTarget } from "./target-failure.ts";
 
 /** How many files are written before they are made durable together: their flushes overlap. */
 const BATCH_FILES = 64;
@@ -187,23 +188,13 @@ function collision(cause: unknown, object: string, path: string): unknown {
     : cause;
 }
 
+/** A fault of the target (a full disk, a missing right) is none of the archive's and stays as it is. */
 function invalid(object: string, cause: unknown): unknown {
-  // A fault of the target (a full disk, a missing right) is none of the archive's.
-  if (cause instanceof Error && "syscall" in cause) return targetFailed(object, cause);
+  if (isFaultOfTarget(cause)) return cause;
   return new LifeboatError({
     code: "ARCHIVE_INVALID",
     message: `${object} is no whole tar archive: ${reasonOf(cause)}`,
     remedy: "restore another backup (lifeboat list); lifeboat verify finds all that is damaged",
-    details: { object },
-    cause,
-  });
-}
-
-function targetFailed(object: string, cause: Error): LifeboatError {
-  return new LifeboatError({
-    code: "TARGET_UNWRITABLE",
-    message: `${object} could not be unpacked: ${cause.message}`,
-    remedy: "make room or give the right to write there, and run it again; nothing was left behind",
     details: { object },
     cause,
   });
