@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -10,13 +10,9 @@ import {
 } from "@lifeboat/postgres";
 import { execa } from "execa";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
-import {
-  archiveInto,
-  type ClusterRepository,
-  repositoryBeside,
-} from "../support/postgres-repository.ts";
+import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
 const BACKUP_PROCESS = fileURLToPath(
   new URL("../support/postgres-backup-process.ts", import.meta.url),
@@ -193,160 +189,6 @@ describe.each(await availableMajors())("a backup of a server of version %i", (ma
       code: "NOT_AVAILABLE",
       kind: "usage",
     });
-  });
-});
-
-describe("a backup of a cluster whose settings lie elsewhere", () => {
-  let cluster: TestCluster;
-  let kept: ClusterRepository;
-
-  beforeAll(async () => {
-    cluster = await startCluster();
-    const etc = join(cluster.directory, "etc");
-    await mkdir(join(etc, "conf.d"), { recursive: true });
-    await writeFile(join(etc, "conf.d", "10 work.conf"), "work_mem = '9MB'\n");
-    await writeFile(
-      join(etc, "extra.conf"),
-      "# a comment of mine\nmaintenance_work_mem = '33MB'\n",
-    );
-    for (const name of ["pg_hba.conf", "pg_ident.conf"])
-      await rename(join(cluster.dataDirectory, name), join(etc, name));
-    const own = await readFile(join(cluster.dataDirectory, "postgresql.conf"), "utf8");
-    await writeFile(
-      join(cluster.dataDirectory, "postgresql.conf"),
-      `${own}\nhba_file = '${etc}/pg_hba.conf'\nident_file = '${etc}/pg_ident.conf'\ninclude '${etc}/extra.conf'\ninclude_dir '${etc}/conf.d'\n`,
-    );
-    await cluster.restart();
-    kept = await repositoryBeside(cluster);
-  });
-  afterAll(() => cluster?.stop());
-
-  test("holds each of them verbatim, with the place it lay at", async () => {
-    const report = await kept.take();
-    const [manifest] = (await kept.repository.backups(kept.folder)).manifests;
-    const { settings } = postgresDetails(manifest as NonNullable<typeof manifest>);
-    const etc = join(cluster.directory, "etc");
-    expect(
-      settings.map(({ setting, path }) => `${setting} ${path.slice(etc.length + 1)}`).sort(),
-    ).toEqual([
-      "hba_file pg_hba.conf",
-      "ident_file pg_ident.conf",
-      "include conf.d/10 work.conf",
-      "include extra.conf",
-    ]);
-    for (const { path, object } of settings) {
-      const { stdout } = await execa(
-        "zstd",
-        ["-d", "-c", kept.file(`${kept.folder.backupPath(report.id)}/${object}`)],
-        {
-          stripFinalNewline: false,
-        },
-      );
-      expect(stdout).toBe(await readFile(path, "utf8"));
-    }
-    expect(report.findings.map(({ id }) => id)).not.toContain("settings-unread");
-  });
-
-  test("taken by a role that may not read them says so and is a backup all the same", async () => {
-    await cluster.query("create role modest login replication password 'modest'");
-    await writeFile(
-      join(cluster.directory, "etc", "pg_hba.conf"),
-      "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n",
-    );
-    await cluster.query("select pg_reload_conf()");
-    const url = `postgres://modest@127.0.0.1:${cluster.port}/app`;
-    const findings = await postgresEngine({ connection: { url } }).inspect();
-    expect(findings.filter(({ severity }) => severity === "error")).toEqual([]);
-    const ids: string[] = [];
-    const snapshot = await postgresEngine({ connection: { url } }).snapshot({
-      folder: kept.folder,
-      id: "20260101T000000.000Z-full",
-      type: "full",
-      parent: null,
-      options: {},
-      store: (name, role, content) => {
-        ids.push(name);
-        return kept.folder.storeObject("20260101T000000.000Z-full", name, role, content);
-      },
-      report: () => {},
-      signal: new AbortController().signal,
-    });
-    expect(ids).toContain("base.tar");
-    expect(snapshot.findings.map(({ id }) => id)).toContain("settings-unseen");
-  });
-});
-
-describe("the WAL of a backup", () => {
-  const open: TestCluster[] = [];
-  afterEach(async () => {
-    for (const cluster of open.splice(0)) await cluster.stop();
-  });
-
-  async function archiving(): Promise<{ cluster: TestCluster; kept: ClusterRepository }> {
-    const cluster = await startCluster({
-      settings: { archive_mode: "on" },
-      initdb: ["--wal-segsize=1"],
-    });
-    open.push(cluster);
-    return { cluster, kept: await repositoryBeside(cluster) };
-  }
-
-  const walOf = async (kept: ClusterRepository, id: string) =>
-    (await kept.repository.backups(kept.folder)).manifests.find((each) => each.id === id)?.details
-      .wal;
-
-  test("comes from the archive once that is proved to reach this repository, else by a stream", async () => {
-    const { cluster, kept } = await archiving();
-    await cluster.query("alter system set archive_command = 'true'");
-    await cluster.query("select pg_reload_conf(), pg_switch_wal()");
-    expect(await walOf(kept, (await kept.take()).id)).toBe("stream");
-    await archiveInto(cluster);
-    await cluster.query("create table t(n int)");
-    await cluster.query("select pg_switch_wal()");
-    await vi.waitFor(
-      async () => {
-        const [row] = await cluster.query<{ last: string }>(
-          "select last_archived_wal as last from pg_stat_archiver",
-        );
-        expect(await kept.folder.statLog(`${row?.last.slice(0, 8)}/${row?.last}`)).toBeDefined();
-      },
-      { timeout: 20_000, interval: 50 },
-    );
-    expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
-    // The same segments by both ways are the same bytes.
-    expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");
-  }, 60_000);
-
-  test("asked for from an archive that is off is refused before anything is stored", async () => {
-    const cluster = await startCluster();
-    open.push(cluster);
-    const kept = await repositoryBeside(cluster);
-    await expect(kept.take({ wal: "archive" })).rejects.toMatchObject({
-      code: "ARCHIVE_OFF",
-      kind: "usage",
-    });
-  });
-
-  test("an archive_command that fails does not stop a backup, which streams, and is a finding and an alert", async () => {
-    const { cluster, kept } = await archiving();
-    await cluster.query("alter system set archive_command = 'false'");
-    await cluster.query("select pg_reload_conf(), pg_switch_wal()");
-    await vi.waitFor(
-      async () => {
-        const [row] = await cluster.query<{ failed: number }>(
-          "select failed_count::int as failed from pg_stat_archiver",
-        );
-        expect(row?.failed).toBeGreaterThan(0);
-      },
-      { timeout: 20_000, interval: 50 },
-    );
-    const report = await kept.take();
-    expect(await walOf(kept, report.id)).toBe("stream");
-    expect(report.findings.map(({ id }) => id)).toContain("archive-failing");
-    const status = await kept.engine.status(kept.folder);
-    expect(status.archive).toMatchObject({ ok: false });
-    expect(status.archive?.oldestUnarchived).toMatch(/^[0-9A-F]{24}$/);
-    expect(status.alerts.map(({ id }) => id)).toContain("archive-failing");
   });
 });
 

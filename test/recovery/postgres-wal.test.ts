@@ -1,139 +1,35 @@
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LifeboatError, list, type RecoveryTarget, verify } from "@lifeboat/core";
+import { LifeboatError, type RecoveryTarget, verify } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
 import { execa } from "execa";
-import pg from "pg";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ask, availableMajors, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
-import {
-  archiveInto,
-  type ClusterRepository,
-  repositoryBeside,
-  walCommand,
-} from "../support/postgres-repository.ts";
+import { type LedgerEntry, LedgerHistory } from "../support/postgres-ledger.ts";
+import { type ClusterRepository, walCommand } from "../support/postgres-repository.ts";
 
 const never = new AbortController().signal;
 const majors = await availableMajors();
 
-/** A commit as it was acknowledged, with the server's own time of it in microseconds since 1970. */
-interface Entry {
-  readonly n: number;
-  readonly micros: number;
-}
-
-/**
- * One history for all tests of a version: backups and commits in turn, archived by the server's own
- * archiver. The ledger knows what a recovery to any instant must hold.
- */
+/** One history serves all tests of a version. */
 describe.each(majors)("recovery of a server of version %i from its archive", (major) => {
+  let history: LedgerHistory;
   let cluster: TestCluster;
   let kept: ClusterRepository;
-  let client: pg.Client;
-  const ledger: Entry[] = [];
-  const backups: string[] = [];
-  /** After the last commit, and before the segment that holds it was archived. */
-  let quiet: Date;
+  let ledger: readonly LedgerEntry[];
 
   beforeAll(async () => {
-    cluster = await startCluster({
-      major,
-      settings: { archive_mode: "on", track_commit_timestamp: "on" },
-      initdb: ["--wal-segsize=1"],
-    });
-    kept = await repositoryBeside(cluster);
-    await archiveInto(cluster);
-    client = new pg.Client(cluster.server.clientConfig("postgres", "app"));
-    await client.connect();
-    await client.query("create table ledger(n int primary key, filler text)");
-    for (let round = 0; round < 3; round++) {
-      await commits(30);
-      backups.push((await kept.take({ transport: round === 0 ? "wire" : "auto" })).id);
-      // More than a segment, so that something lies behind the backup's own WAL.
-      await client.query("select pg_logical_emit_message(true, 'ballast', repeat('x', 2500000))");
-      await commits(30);
-    }
-    const [clock] = await cluster.query<{ now: Date }>("select clock_timestamp() as now");
-    quiet = clock?.now as Date;
-    await archived();
+    history = await LedgerHistory.make(major);
+    ({ cluster, kept, ledger } = history);
   }, 120_000);
-  afterAll(async () => {
-    await client?.end();
-    await cluster?.stop();
-  });
+  afterAll(() => history?.stop());
 
-  async function commits(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      const filler = i % 5 === 0 ? 60_000 : 10;
-      await client.query(
-        `insert into ledger select coalesce(max(n), 0) + 1,
-           (select string_agg(md5((i * random())::text), '') from generate_series(1, ${filler} / 32) i) from ledger`,
-      );
-    }
-    const { rows } = await client.query<{ n: number; micros: string }>(
-      `select n, (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1000000)::int8::text as micros
-       from ledger where n > $1 order by n`,
-      [ledger.length],
-    );
-    for (const { n, micros } of rows) ledger.push({ n, micros: Number(micros) });
-  }
-
-  /** Everything committed so far is in the repository. */
-  async function archived(): Promise<void> {
-    const { rows } = await client.query<{ name: string }>(
-      "select pg_walfile_name(pg_switch_wal()) as name",
-    );
-    await vi.waitFor(
-      async () => {
-        const query = "select last_archived_wal as last from pg_stat_archiver";
-        const [archiver] = await cluster.query<{ last: string | null }>(query);
-        expect((archiver?.last ?? "") >= (rows[0]?.name ?? "")).toBe(true);
-      },
-      { timeout: 30_000, interval: 50 },
-    );
-  }
-
-  const instant = (micros: number) => new Date(Math.floor(micros / 1000));
-
-  /** How many commits a recovery to this instant must hold, to the microsecond. */
-  const upTo = (at: Date) => ledger.filter(({ micros }) => micros <= at.getTime() * 1000).length;
-
-  /** Recovers in private and says how many entries the copy holds, having proved that they are the first ones. */
-  async function entriesAt(target: RecoveryTarget): Promise<number> {
-    const { folder, offline, repository } = kept;
-    const to = join(cluster.directory, "copy");
-    const report = () => {};
-    const { manifests } = await repository.backups(folder);
-    const plan = await offline.plan(folder, manifests, target, {});
-    const restored = await offline.restore({
-      folder,
-      plan,
-      to,
-      tablespaceMapping: new Map(),
-      tablespaceRoot: null,
-      force: false,
-      fetchCommand: [],
-      report,
-      signal: never,
-    });
-    try {
-      const revived = await offline.revive({ folder, plan, restored, report, signal: never });
-      const [row] = await revived.query("select count(*), coalesce(max(n), 0) from ledger");
-      await revived.close();
-      const [count, last] = (row ?? []).map(Number) as [number, number];
-      expect(count).toBe(last);
-      return count;
-    } finally {
-      await rm(to, { recursive: true });
-    }
-  }
-
+  const entriesAt = (target: RecoveryTarget) => history.entriesAt(target);
+  const upTo = (at: Date) => history.upTo(at);
+  const windows = () => history.windows();
   const bring = (target: RecoveryTarget) =>
-    restoreBeside(cluster, kept, { target, to: join(cluster.directory) });
-
-  const windows = async () =>
-    (await list({ repository: kept.repository, engines: [kept.offline], live: null })).windows;
+    restoreBeside(cluster, kept, { target, to: join(cluster.directory, "never") });
 
   test("the archive is whole, and one window reaches from the first backup to the last commit", async () => {
     const report = await verify({
@@ -145,7 +41,7 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
     expect(report.problems).toEqual([]);
     const found = await windows();
     expect(found).toHaveLength(1);
-    const last = ledger.at(-1) as Entry;
+    const { last } = history;
     expect(Date.parse(found[0]?.to as string)).toBeGreaterThanOrEqual(
       Math.ceil(last.micros / 1000),
     );
@@ -156,9 +52,9 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
     const from = Date.parse((await windows())[0]?.from as string);
     const inside = ledger.filter(({ micros }) => micros / 1000 > from + 2);
     for (const share of [0, 0.35, 0.71]) {
-      const { micros } = inside[Math.floor(share * (inside.length - 1))] as Entry;
+      const { micros } = inside[Math.floor(share * (inside.length - 1))] as LedgerEntry;
       // Before, between and on a commit's own millisecond.
-      const at = instant(micros + (share > 0.5 ? 0 : 1000));
+      const at = new Date(Math.floor((micros + (share > 0.5 ? 0 : 1000)) / 1000));
       expect(await entriesAt({ kind: "time", at, exclusive: false }), at.toISOString()).toBe(
         upTo(at),
       );
@@ -171,19 +67,21 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
     expect(await entriesAt({ kind: "time", at: from, exclusive: false })).toBe(upTo(from));
     const to = new Date(window?.to as string);
     expect(await entriesAt({ kind: "time", at: to, exclusive: false })).toBe(ledger.length);
-    expect(await entriesAt({ kind: "time", at: quiet, exclusive: false })).toBe(ledger.length);
+    expect(await entriesAt({ kind: "time", at: history.quiet, exclusive: false })).toBe(
+      ledger.length,
+    );
   });
 
   test("latest gives everything; a backup by its id what it held; an LSN what lies before it", async () => {
     expect(await entriesAt({ kind: "latest" })).toBe(ledger.length);
-    const [first] = backups as [string];
+    const [first] = history.backups as [string];
     const alone = await entriesAt({ kind: "backup", id: first });
     expect(alone).toBe(30);
     const { lsn } = await kept.offline
       .plan(
         kept.folder,
         (await kept.repository.backups(kept.folder)).manifests,
-        { kind: "backup", id: backups[1] as string },
+        { kind: "backup", id: history.backups[1] as string },
         {},
       )
       .then(({ willRecoverTo }) => willRecoverTo);
@@ -201,11 +99,11 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
       { kind: "time", at, exclusive: false },
       {},
     );
-    expect(plan.backups.map(({ id }) => id)).toEqual([backups[1]]);
+    expect(plan.backups.map(({ id }) => id)).toEqual([history.backups[1]]);
     expect(plan.timeline).toBe(1);
     const late = await kept.offline.plan(kept.folder, manifests, { kind: "latest" }, {});
-    expect(late.backups[0].id).toBe(backups[2]);
-    const last = ledger.at(-1) as Entry;
+    expect(late.backups[0].id).toBe(history.backups[2]);
+    const { last } = history;
     expect(Date.parse(late.willRecoverTo.time as string)).toBeGreaterThanOrEqual(
       last.micros / 1000,
     );

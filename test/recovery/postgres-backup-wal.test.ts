@@ -1,0 +1,81 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import {
+  archiveInto,
+  type ClusterRepository,
+  repositoryBeside,
+} from "../support/postgres-repository.ts";
+
+describe("the WAL of a backup", () => {
+  const open: TestCluster[] = [];
+  afterEach(async () => {
+    for (const cluster of open.splice(0)) await cluster.stop();
+  });
+
+  async function archiving(): Promise<{ cluster: TestCluster; kept: ClusterRepository }> {
+    const cluster = await startCluster({
+      settings: { archive_mode: "on" },
+      initdb: ["--wal-segsize=1"],
+    });
+    open.push(cluster);
+    return { cluster, kept: await repositoryBeside(cluster) };
+  }
+
+  const walOf = async (kept: ClusterRepository, id: string) =>
+    (await kept.repository.backups(kept.folder)).manifests.find((each) => each.id === id)?.details
+      .wal;
+
+  test("comes from the archive once that is proved to reach this repository, else by a stream", async () => {
+    const { cluster, kept } = await archiving();
+    await cluster.query("alter system set archive_command = 'true'");
+    await cluster.query("select pg_reload_conf(), pg_switch_wal()");
+    expect(await walOf(kept, (await kept.take()).id)).toBe("stream");
+    await archiveInto(cluster);
+    await cluster.query("create table t(n int)");
+    await cluster.query("select pg_switch_wal()");
+    await vi.waitFor(
+      async () => {
+        const [row] = await cluster.query<{ last: string }>(
+          "select last_archived_wal as last from pg_stat_archiver",
+        );
+        expect(await kept.folder.statLog(`${row?.last.slice(0, 8)}/${row?.last}`)).toBeDefined();
+      },
+      { timeout: 20_000, interval: 50 },
+    );
+    expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
+    // The same segments by both ways are the same bytes.
+    expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");
+  }, 60_000);
+
+  test("asked for from an archive that is off is refused before anything is stored", async () => {
+    const cluster = await startCluster();
+    open.push(cluster);
+    const kept = await repositoryBeside(cluster);
+    await expect(kept.take({ wal: "archive" })).rejects.toMatchObject({
+      code: "ARCHIVE_OFF",
+      kind: "usage",
+    });
+  });
+
+  test("an archive_command that fails does not stop a backup, which streams, and is a finding and an alert", async () => {
+    const { cluster, kept } = await archiving();
+    await cluster.query("alter system set archive_command = 'false'");
+    await cluster.query("select pg_reload_conf(), pg_switch_wal()");
+    await vi.waitFor(
+      async () => {
+        const [row] = await cluster.query<{ failed: number }>(
+          "select failed_count::int as failed from pg_stat_archiver",
+        );
+        expect(row?.failed).toBeGreaterThan(0);
+      },
+      { timeout: 20_000, interval: 50 },
+    );
+    const report = await kept.take();
+    expect(await walOf(kept, report.id)).toBe("stream");
+    expect(report.findings.map(({ id }) => id)).toContain("archive-failing");
+    const status = await kept.engine.status(kept.folder);
+    expect(status.archive).toMatchObject({ ok: false });
+    expect(status.archive?.oldestUnarchived).toMatch(/^[0-9A-F]{24}$/);
+    expect(status.alerts.map(({ id }) => id)).toContain("archive-failing");
+  });
+});
