@@ -72,8 +72,9 @@ export class BuildSite {
     await rm(this.path, { recursive: true, force: true });
     if (this.#inPlace) await this.#clear();
     if (this.#aside === undefined) return;
-    if (this.#inside) await moveEntries(this.#aside, this.place, []);
-    else await rename(this.#aside, this.place);
+    if (!this.#inside) return rename(this.#aside, this.place);
+    await moveEntries(this.#aside, this.place, []);
+    await rm(this.#aside, { recursive: true });
   }
 
   async #clear(): Promise<void> {
