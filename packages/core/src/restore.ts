@@ -125,7 +125,7 @@ async function restoreOne(
     database: folder.database,
     backup: plan.backups[0].id,
     path: copy.path,
-    target: plan.target.kind,
+    target: order.target.kind,
     willRecoverTo: copy.willRecoverTo,
     recoveredTo: replayedTo ?? copy.recoveredTo,
     bytes: copy.bytes,
