@@ -126,6 +126,26 @@ describe("verify after a load", () => {
     );
   });
 
+  it("names rows of a large table whose key Postgres sorts in another order", async () => {
+    const large = await migrationCase(
+      cluster,
+      `CREATE TABLE t(k TEXT PRIMARY KEY, v INT);
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001)
+       INSERT INTO t SELECT 'Key ' || i, i FROM n`,
+    );
+    await large.load();
+    large.sqlite("UPDATE t SET v = -1 WHERE k = 'Key 5'; DELETE FROM t WHERE k = 'Key 77777'");
+    const [table] = (await large.verify()).tables;
+    expect(table?.differing).toBe(2);
+    expect(new Set(table?.differences)).toEqual(
+      new Set([
+        { key: "Key 5", kind: "different", columns: ["v"] },
+        { key: "Key 77777", kind: "missing-in-sqlite", columns: [] },
+      ]),
+    );
+    await large.end();
+  }, 30_000);
+
   it("counts rows that no key tells apart", async () => {
     await one.query(
       "DELETE FROM public.loose WHERE ctid = (SELECT max(ctid) FROM public.loose WHERE v = 'b')",

@@ -39,9 +39,13 @@ function assertPart(path: string, part: string, wanted: unknown): void {
 }
 
 /** A choice for what is not there is a slip of the pen that would otherwise pass unseen. */
-export function assertChoicesUsed(choices: Choices, known: ReadonlySet<string>): void {
+export function assertChoicesUsed(
+  choices: Choices,
+  known: ReadonlySet<string>,
+  leftOut: readonly string[],
+): void {
   for (const key of Object.keys(choices))
-    if (!known.has(key))
+    if (!known.has(key) && !leftOut.some((table) => key.startsWith(`${table}.`)))
       throw unknownChoice(
         `migrate.columns[${JSON.stringify(key)}]`,
         "names no table, column or finding of this database",

@@ -1,8 +1,8 @@
 import type { Report } from "@lifeboat/core";
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
+import { compareByDigest } from "./compare/compare-by-digest.ts";
 import { compareKeyed } from "./compare/compare-keyed.ts";
-import { compareKeyless } from "./compare/compare-keyless.ts";
 import type { PlannedTable } from "./plan.ts";
 
 export interface CompareInput {
@@ -64,8 +64,8 @@ export class Differences {
  */
 export async function compareTable(input: CompareInput): Promise<TableComparison> {
   const differences = new Differences();
-  if (input.table.key.length > 0) await compareKeyed(input, differences);
-  else await compareKeyless(input, differences);
+  if (isWalkedInOrder(input.table)) await compareKeyed(input, differences);
+  else await compareByDigest(input, differences);
   return {
     name: input.table.name,
     rows: differences.here,
@@ -74,4 +74,14 @@ export async function compareTable(input: CompareInput): Promise<TableComparison
     differing: differences.count,
     differences: differences.found,
   };
+}
+
+/** Beyond so many rows, reading the whole table again for each chunk of it would cost too much. */
+const MAX_UNINDEXED_ROWS = 100_000;
+
+/** Postgres can walk a key in SQLite's order by its index, unless that sorts texts by a language. */
+function isWalkedInOrder(table: PlannedTable): boolean {
+  if (table.key.length === 0) return false;
+  const types = table.key.map((name) => table.columns.find((one) => one.source === name)?.type);
+  return table.rows <= MAX_UNINDEXED_ROWS || !types.includes("text");
 }

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { runSteps } from "@lifeboat/core";
+import { LifeboatError, runSteps } from "@lifeboat/core";
 import { assertChoicesUsed } from "./choices.ts";
 import { ddlOf } from "./ddl.ts";
 import { driftFindings } from "./drift.ts";
@@ -8,10 +8,9 @@ import { mapViews } from "./map/map-views.ts";
 import { NameSpace } from "./map/names.ts";
 import { mapTables } from "./map.ts";
 import type { MigrationPlan, PlannedTable, PlannedView } from "./plan.ts";
-import { profileTable, type TableProfile } from "./profile.ts";
+import { type Profiles, profileTables } from "./profile-tables.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { openSource, type Source } from "./source.ts";
-import { foldName } from "./sqlite/schema.ts";
 import { connectTarget } from "./target/connect.ts";
 import { tryOnServer } from "./target/try-on-server.ts";
 
@@ -23,7 +22,8 @@ export interface PlanRequest extends MigrationRequest {
 /**
  * Reads every stored value and decides how it goes over. Nothing is written on either side. Whether a
  * load may follow, `unansweredErrors` of the plan tells.
- * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE`, `CHOICE_UNKNOWN`, `CHOICE_IMPOSSIBLE`
+ * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE`, `CHOICE_UNKNOWN`, `CHOICE_IMPOSSIBLE`,
+ * `SCHEMA_RESERVED`
  */
 export async function planMigration(request: PlanRequest): Promise<MigrationPlan> {
   const source = openSource(request.sqlite.path);
@@ -36,18 +36,15 @@ export async function planMigration(request: PlanRequest): Promise<MigrationPlan
 
 /** The same for a source that is held open, so that what was planned is what is then loaded. */
 export async function planSource(source: Source, request: PlanRequest): Promise<MigrationPlan> {
+  assertSchemaName(request.schema ?? "public");
   const run = request.run ?? runSteps;
-  const profiles = new Map<string, TableProfile>();
+  let profiles: Profiles = { tables: new Map(), findings: [] };
   let plan: MigrationPlan | undefined;
   await run([
     {
       title: "profile the stored values",
       run: async (report) => {
-        for (const table of source.schema.tables)
-          profiles.set(
-            foldName(table.name),
-            await profileTable(source, table, report, request.signal),
-          );
+        profiles = await profileTables(source, request, report);
       },
     },
     {
@@ -71,25 +68,35 @@ export async function planSource(source: Source, request: PlanRequest): Promise<
   return plan;
 }
 
-function mapSource(
-  source: Source,
-  profiles: ReadonlyMap<string, TableProfile>,
-  request: PlanRequest,
-): MigrationPlan {
+/** Schema `lifeboat` is removed when a migration is finished, and `pg_…` is the server's. */
+function assertSchemaName(schema: string): void {
+  if (schema !== "lifeboat" && schema !== "information_schema" && !schema.startsWith("pg_")) return;
+  throw new LifeboatError({
+    code: "SCHEMA_RESERVED",
+    kind: "usage",
+    message: `schema ${schema} is no place for a product's tables`,
+    remedy: "set migrate.schema to another one, or leave it out for public",
+    details: { schema },
+  });
+}
+
+function mapSource(source: Source, profiles: Profiles, request: PlanRequest): MigrationPlan {
   const choices = request.choices ?? {};
   const context = new MapContext({
     source,
-    profiles,
+    profiles: profiles.tables,
     wishes: request.declared?.postgres,
     choices,
     schema: request.schema ?? "public",
     names: new NameSpace(),
   });
+  context.findings.push(...profiles.findings);
   const tables = mapTables(context);
   const views = mapViews(context, tables);
   context.findings.push(...driftFindings(request.declared, source.schema, tables));
-  assertChoicesUsed(choices, context.knownKeys);
-  return assemblePlan(source, context, tables, views);
+  const plan = assemblePlan(source, context, tables, views);
+  assertChoicesUsed(choices, context.knownKeys, plan.leftOut);
+  return plan;
 }
 
 function assemblePlan(

@@ -32,7 +32,13 @@ export async function compareKeyed(input: CompareInput, differences: Differences
     rows += here.rows;
     input.report({ note: `${input.table.name}: ${rows} rows compared` });
     if (here.digest !== there.digest || here.rows !== there.rows)
-      await findDifferences(input, terms, canon, range, differences);
+      await findDifferences(
+        input,
+        terms,
+        canon,
+        { sqlite: sqliteRange(terms, range), postgres: postgresRange(terms, range) },
+        differences,
+      );
     await nextTurn();
   }
 }

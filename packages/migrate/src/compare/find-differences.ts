@@ -4,22 +4,28 @@ import { quoteName } from "../quote.ts";
 import { postgresCanon, type RowCanon, sqliteCanon } from "./row-canon.ts";
 import {
   type KeyBound,
-  type KeyRange,
   type KeyTerm,
   postgresRange,
+  type RangeSql,
   sqliteRange,
 } from "./row-key.ts";
 
-/** Names the rows by which the two sides of one chunk differ, and for the first of them the columns. */
+/** The same rows, as a WHERE clause of either side. */
+export interface RowsOfBoth {
+  readonly sqlite: RangeSql;
+  readonly postgres: RangeSql;
+}
+
+/** Names the rows by which the two sides of some rows differ, and for the first of them the columns. */
 export async function findDifferences(
   input: CompareInput,
   terms: readonly KeyTerm[],
   canon: RowCanon,
-  range: KeyRange,
+  rows: RowsOfBoth,
   differences: Differences,
 ): Promise<void> {
-  const here = sqliteRows(input, terms, canon, range);
-  const there = await postgresRows(input, terms, canon, range);
+  const here = sqliteRows(input, terms, canon, rows.sqlite);
+  const there = await postgresRows(input, terms, canon, rows.postgres);
   for (const [key, row] of here) {
     const other = there.get(key);
     if (other === undefined)
@@ -48,9 +54,8 @@ function sqliteRows(
   input: CompareInput,
   terms: readonly KeyTerm[],
   canon: RowCanon,
-  range: KeyRange,
+  { where, values }: RangeSql,
 ): Rows<Row & { readonly bound: KeyBound }> {
-  const { where, values } = sqliteRange(terms, range);
   const columns = [
     ...terms.map((term) => term.canon),
     ...terms.map((term) => term.sqlite),
@@ -77,9 +82,8 @@ async function postgresRows(
   input: CompareInput,
   terms: readonly KeyTerm[],
   canon: RowCanon,
-  range: KeyRange,
+  { where, values }: RangeSql,
 ): Promise<Rows> {
-  const { where, values } = postgresRange(terms, range);
   const columns = [...terms.map((term) => term.canonIn), ...terms.map((term) => term.shownIn)];
   const { rows } = await input.client.query<string[]>({
     text: `SELECT md5(${canon.postgres}), ${columns.join(", ")} FROM ${qualified(input.schema, input.table.target)} ${where}`,

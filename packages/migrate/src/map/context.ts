@@ -35,10 +35,11 @@ export class MapContext {
     this.#choices = init.choices;
   }
 
-  /** The tables that go over: those that no choice leaves out. */
+  /** The tables that go over: those that can be read and that no choice leaves out. */
   get tables(): readonly SqliteTable[] {
     return this.source.schema.tables.filter(
-      (table) => this.choice(table.name, null).table !== "skip",
+      (table) =>
+        this.choice(table.name, null).table !== "skip" && this.profiles.has(foldName(table.name)),
     );
   }
 

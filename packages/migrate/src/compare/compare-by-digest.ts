@@ -2,16 +2,24 @@ import { createHash } from "node:crypto";
 import type { CompareInput, Differences } from "../compare.ts";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
+import { findDifferences } from "./find-differences.ts";
 import { rowCanon } from "./row-canon.ts";
+import { keyTerms } from "./row-key.ts";
 
 /** Digits of a row's digest that choose its bucket: 4,096 of them. */
 const BUCKET_DIGITS = 3;
+/** Buckets whose rows are named; where more differ the rest is only counted. */
+const NAMED_BUCKETS = 64;
 
 /**
- * Compares a table whose rows no key tells apart as a multiset: rows by digest, digests in buckets. A
- * row that is there twice must be there twice.
+ * Compares a table without regard to order: rows by digest, digests in buckets, one scan of either side.
+ * For tables whose rows no key tells apart, where a row that is there twice must be there twice; and for
+ * large ones whose key Postgres keeps in another order than SQLite does.
  */
-export async function compareKeyless(input: CompareInput, differences: Differences): Promise<void> {
+export async function compareByDigest(
+  input: CompareInput,
+  differences: Differences,
+): Promise<void> {
   const here = sqliteBuckets(input);
   const there = await postgresBuckets(input);
   const total = (buckets: Buckets) =>
@@ -20,10 +28,30 @@ export async function compareKeyless(input: CompareInput, differences: Differenc
   const differing = [...new Set([...here.keys(), ...there.keys()])].filter(
     (bucket) => here.get(bucket)?.digest !== there.get(bucket)?.digest,
   );
-  for (const bucket of differing) {
-    input.signal.throwIfAborted();
-    await compareBucket(input, bucket, differences);
+  differences.count += Math.max(0, differing.length - NAMED_BUCKETS);
+  const named = differing.slice(0, NAMED_BUCKETS);
+  if (named.length > 0) await nameRows(input, named, differences);
+}
+
+async function nameRows(
+  input: CompareInput,
+  buckets: readonly string[],
+  differences: Differences,
+): Promise<void> {
+  const terms = keyTerms(input.table);
+  const canon = rowCanon(input.table);
+  if (terms.length === 0) {
+    for (const bucket of buckets) {
+      input.signal.throwIfAborted();
+      await compareBucket(input, bucket, differences);
+    }
+    return;
   }
+  const list = buckets.map((bucket) => `'${bucket}'`).join(", ");
+  const sqlite = `WHERE substr(lifeboat_md5(${canon.sqlite}), 1, ${BUCKET_DIGITS}) IN (${list})`;
+  const postgres = `WHERE left(md5(${canon.postgres}), ${BUCKET_DIGITS}) IN (${list})`;
+  const rows = { sqlite: { where: sqlite, values: [] }, postgres: { where: postgres, values: [] } };
+  await findDifferences(input, terms, canon, rows, differences);
 }
 
 type Buckets = ReadonlyMap<string, { readonly rows: number; readonly digest: string }>;

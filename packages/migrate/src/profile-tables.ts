@@ -1,0 +1,42 @@
+import { type Report, reasonOf } from "@lifeboat/core";
+import { SqliteError } from "better-sqlite3";
+import { finding, type MigrationFinding } from "./finding.ts";
+import { profileTable, type TableProfile } from "./profile.ts";
+import type { MigrationRequest } from "./request.ts";
+import type { Source } from "./source.ts";
+import { foldName } from "./sqlite/schema.ts";
+
+/** The profiles of all tables that go over and can be read, by folded name; and a finding for each that can't. */
+export interface Profiles {
+  readonly tables: ReadonlyMap<string, TableProfile>;
+  readonly findings: readonly MigrationFinding[];
+}
+
+/** Profiles every table that no choice leaves out. */
+export async function profileTables(
+  source: Source,
+  request: MigrationRequest,
+  report: Report,
+): Promise<Profiles> {
+  const tables = new Map<string, TableProfile>();
+  const findings: MigrationFinding[] = [];
+  for (const table of source.schema.tables) {
+    if (request.choices?.[table.name]?.table === "skip") continue;
+    try {
+      tables.set(foldName(table.name), await profileTable(source, table, report, request.signal));
+    } catch (cause) {
+      // A collation or function of the application's own, or a damaged page.
+      if (!(cause instanceof SqliteError)) throw cause;
+      findings.push(
+        finding({
+          id: "table-unreadable",
+          severity: "error",
+          table: table.name,
+          choices: [{ table: "skip" }],
+          summary: `table ${table.name} can't be read outside its application: ${reasonOf(cause)}`,
+        }),
+      );
+    }
+  }
+  return { tables, findings };
+}
