@@ -25,3 +25,21 @@ export function answerFor(
   );
   return answer;
 }
+
+/**
+ * Whether a choice leaves a key, index or constraint out although it could go over. Asked of each one, so
+ * that an answer stays valid when what it answered was set right meanwhile.
+ */
+export function isLeftOut(context: MapContext, table: string, subject: string): boolean {
+  if (context.choice(table, subject).constraint !== "skip") return false;
+  context.add(
+    finding({
+      id: "left-out",
+      severity: "warning",
+      table,
+      column: subject,
+      summary: `${subject} of ${table} is left out, as migrate.columns says`,
+    }),
+  );
+  return true;
+}

@@ -6,7 +6,7 @@ import type { PlannedColumn, PlannedConstraint } from "../plan.ts";
 import { quoteText } from "../quote.ts";
 import { columnNamed, type SqliteCheck, type SqliteTable } from "../sqlite/schema.ts";
 import { tokensOf } from "../sqlite/tokens.ts";
-import { answerFor } from "./answer.ts";
+import { answerFor, isLeftOut } from "./answer.ts";
 import type { MapContext } from "./context.ts";
 import { tableScope } from "./table-scope.ts";
 
@@ -19,6 +19,7 @@ export function mapChecks(
 ): PlannedConstraint[] {
   return table.checks.flatMap((check, position) => {
     const subject = check.name ?? `check ${position + 1}`;
+    if (isLeftOut(context, table.name, subject)) return [];
     const sql = translated(context, table, columns, check, subject);
     if (sql === null) return [];
     const validated = isKept(context, table, check, subject);

@@ -2,7 +2,7 @@ import type { PlannedColumn, PlannedConstraint } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
 import type { SqliteForeignKey, SqliteTable } from "../sqlite/schema.ts";
 import { sameName } from "../sqlite/schema.ts";
-import { answerFor } from "./answer.ts";
+import { answerFor, isLeftOut } from "./answer.ts";
 import type { MapContext } from "./context.ts";
 import { parentOf } from "./key-groups.ts";
 import { targetsOf } from "./map-indexes.ts";
@@ -36,6 +36,7 @@ function mapForeignKey(
   key: SqliteForeignKey,
 ): void {
   const subject = key.columns.join(",");
+  if (isLeftOut(context, child.table.name, subject)) return;
   const refused = (id: string, summary: string) =>
     answerFor(context, { id, table: child.table.name, column: subject, summary }, ["skip"]);
   const what = `the foreign key ${child.table.name}(${subject})`;

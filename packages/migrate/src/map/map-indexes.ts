@@ -11,7 +11,7 @@ import { finding } from "../finding.ts";
 import type { PlannedColumn, PlannedConstraint, PlannedIndex } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
 import { type SqliteIndex, type SqliteTable, sameName } from "../sqlite/schema.ts";
-import { answerFor } from "./answer.ts";
+import { answerFor, isLeftOut } from "./answer.ts";
 import type { MapContext } from "./context.ts";
 import { tableScope } from "./table-scope.ts";
 
@@ -35,12 +35,21 @@ export function mapIndexes(
   if (table.primaryKey.length > 0) mapPrimaryKey(context, table, columns, target, keys);
   const noted = new Set<string>();
   for (const index of table.indexes) {
+    context.choice(table.name, subjectOf(index));
+    // The answer for a UNIQUE column may be meant for its foreign key: only a problem of its own asks for it.
+    if (index.origin === "c" && isLeftOut(context, table.name, index.name)) continue;
     noteCollation(context, table, index, noted);
     if (isPlain(index) && index.origin !== "c") {
       if (index.origin === "u") addUnique(context, table, columns, target, index, keys);
     } else addIndex(context, table, columns, target, index, keys);
   }
   return keys;
+}
+
+/** What a finding or choice calls an index: its name, or the columns of the constraint behind it. */
+function subjectOf(index: SqliteIndex): string {
+  if (index.origin === "c") return index.name;
+  return index.columns.flatMap((term) => term.column ?? []).join(",");
 }
 
 /** Whether the index compares whole columns byte by byte, so that a plain constraint does the same. */
@@ -118,7 +127,7 @@ function addIndex(
   keys: PlannedKeys,
 ): void {
   const names = index.columns.flatMap((term) => term.column ?? []);
-  const subject = index.origin === "c" ? index.name : names.join(",");
+  const subject = subjectOf(index);
   try {
     const definition = definitionOf(index, columns, tableScope(table, columns));
     if (

@@ -1,6 +1,6 @@
 import type { Database } from "better-sqlite3";
 import { SqliteError } from "better-sqlite3";
-import { quoteName, quoteText } from "../quote.ts";
+import { quoteName } from "../quote.ts";
 import type { SqliteView, SqliteVirtualTable } from "./schema.ts";
 import { isWord, tokensOf } from "./tokens.ts";
 
@@ -59,13 +59,4 @@ function moduleOf(sql: string): { module: string; arguments: string } {
     module: tokens[using + 1]?.text.toLowerCase() ?? "unknown",
     arguments: open < 0 ? "" : sql.slice(open + 1, sql.lastIndexOf(")")).trim(),
   };
-}
-
-/** Whether a name stands for a readable object of this database, a view or virtual table included. */
-export function objectExists(db: Database, name: string): boolean {
-  return (
-    db
-      .prepare(`SELECT 1 FROM sqlite_schema WHERE name = ${quoteText(name)} COLLATE NOCASE`)
-      .get() !== undefined
-  );
 }
