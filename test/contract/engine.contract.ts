@@ -267,7 +267,7 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
       expect(answers.get("there are a million rows")).toBe(false);
       expect(answers.get("asked wrong")).toBe(false);
       expect(report.seconds.total).toBeGreaterThan(0);
-      expect((await repository.drills()).map(({ id, ok }) => ({ id, ok }))).toEqual([
+      expect((await repository.drills()).records.map(({ id, ok }) => ({ id, ok }))).toEqual([
         { id: report.id, ok: false },
       ]);
       const scratch = (names: string[]) =>

@@ -141,7 +141,7 @@ test("a drill whose copy does not come back is recorded as failed", async () => 
   await expect(failing).rejects.toMatchObject({
     message: expect.stringContaining("orders.db.zst"),
   });
-  expect(await repository.drills()).toMatchObject([
+  expect((await repository.drills()).records).toMatchObject([
     { ok: false, backup: taken.id, checks: [{ ok: false }] },
   ]);
 });

@@ -1,4 +1,6 @@
 import type { EngineKind } from "./engine.ts";
+import { LifeboatError } from "./errors.ts";
+import { isInstant, isRecord } from "./manifest-shape.ts";
 
 export interface DrillRecord {
   readonly ok: boolean;
@@ -19,4 +21,43 @@ export interface DrillRecord {
     readonly total: number;
   };
   readonly checks: readonly { name: string; ok: boolean; message: string }[];
+}
+
+/**
+ * Proves that a value read from a repository is a drill's record.
+ * @throws LifeboatError `MANIFEST_CORRUPT` naming the object
+ */
+export function assertDrillShape(value: Record<string, unknown>, object: string): DrillRecord {
+  const texts = ["id", "app", "engine", "database", "backup"];
+  const { seconds } = value;
+  const whole =
+    typeof value.ok === "boolean" &&
+    texts.every((member) => typeof value[member] === "string") &&
+    isInstant(value.startedAt) &&
+    isInstant(value.finishedAt) &&
+    (value.recoveredTo === null || typeof value.recoveredTo === "string") &&
+    isRecord(seconds) &&
+    ["fetch", "restore", "replay", "checks", "total"].every((part) => isSeconds(seconds[part])) &&
+    Array.isArray(value.checks) &&
+    value.checks.every(isAnswer);
+  if (whole) return value as unknown as DrillRecord;
+  throw new LifeboatError({
+    code: "MANIFEST_CORRUPT",
+    message: `${object} is no record of a drill`,
+    remedy: "remove it, and drill again: lifeboat drill",
+    details: { object },
+  });
+}
+
+function isSeconds(value: unknown): boolean {
+  return typeof value === "number" && value >= 0;
+}
+
+function isAnswer(value: unknown): boolean {
+  const texts = ["name", "message"];
+  return (
+    isRecord(value) &&
+    typeof value.ok === "boolean" &&
+    texts.every((member) => typeof value[member] === "string")
+  );
 }

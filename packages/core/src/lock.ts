@@ -3,6 +3,7 @@ import { hostname, userInfo } from "node:os";
 import { isSystemError, LifeboatError } from "./errors.ts";
 import { allObjects } from "./listing.ts";
 import { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
+import { readDocument } from "./read-document.ts";
 import type { Storage } from "./storage.ts";
 
 /** How long an entry of a process that cannot be seen from here counts as living. */
@@ -103,13 +104,13 @@ async function otherHolder(
 
 async function readEntry(storage: Storage, path: string): Promise<LockEntry | undefined> {
   try {
-    const chunks = await Array.fromAsync(storage.read(path));
-    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    const bytes = await readDocument(storage, path);
+    // Missing: released between the listing and the reading.
+    return bytes && JSON.parse(bytes.toString("utf8"));
   } catch (thrown) {
-    // Released between the listing and the reading.
-    if (thrown instanceof LifeboatError && thrown.code === "OBJECT_MISSING") return undefined;
     // Entries appear whole, so this one was damaged: it protects nobody.
-    if (thrown instanceof SyntaxError) return undefined;
+    const damaged = thrown instanceof LifeboatError && thrown.code === "MANIFEST_CORRUPT";
+    if (damaged || thrown instanceof SyntaxError) return undefined;
     throw thrown;
   }
 }

@@ -89,10 +89,19 @@ export function openSealedJson(bytes: Uint8Array, object: string): Record<string
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw corrupt(object, "is not a JSON object");
   // Byte for byte, so that a changed blank counts as well: whatever is not what we wrote is suspect.
-  if (sealedJson(value as Record<string, unknown>) !== text)
+  if (resealed(value as Record<string, unknown>, object) !== text)
     throw corrupt(object, "does not match its own SHA-256");
   const { sha256: _, ...body } = value as Record<string, unknown>;
   return body;
+}
+
+/** Text can be nested deeper than it can be written again. */
+function resealed(value: Record<string, unknown>, object: string): string {
+  try {
+    return sealedJson(value);
+  } catch (cause) {
+    throw corrupt(object, "is nested too deeply", cause);
+  }
 }
 
 function digestOf(text: string): string {

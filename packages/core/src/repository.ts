@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Compression, DatabaseFolder } from "./database-folder.ts";
-import type { DrillRecord } from "./drill-record.ts";
+import { assertDrillShape, type DrillRecord } from "./drill-record.ts";
 import type { EngineKind, Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import { allObjects, foldersBelow } from "./listing.ts";
@@ -13,6 +13,7 @@ import {
   sealedJson,
 } from "./manifest.ts";
 import { SAFE_NAME } from "./manifest-shape.ts";
+import { readDocument } from "./read-document.ts";
 import type { RepositoryMemory } from "./repository-memory.ts";
 import { RESTORE_GUIDE } from "./restore-guide.ts";
 import type { Storage } from "./storage.ts";
@@ -83,11 +84,10 @@ export class Repository {
     for (const id of await foldersBelow(this.storage, `${folder.path}/backups/`)) {
       const path = manifestPath(folder, id);
       try {
-        const bytes = await readIfThere(this.storage, path);
+        const bytes = await readDocument(this.storage, path);
         if (bytes) manifests.push(decodeOwn(bytes, path, folder, id));
       } catch (thrown) {
-        if (!(thrown instanceof LifeboatError) || !MANIFEST_FAULTS.has(thrown.code)) throw thrown;
-        problems.push({ object: path, code: thrown.code, message: thrown.message });
+        problems.push(problemOf(thrown, path));
       }
     }
     return { manifests, problems };
@@ -134,18 +134,29 @@ export class Repository {
     await this.storage.create(`${this.app}/drills/${record.id}.json`, Buffer.from(text));
   }
 
-  /** Recorded drills, oldest first. */
-  async drills(): Promise<DrillRecord[]> {
+  /** Recorded drills, oldest first; records that cannot be read are problems. */
+  async drills(): Promise<{ records: DrillRecord[]; problems: Problem[] }> {
     const records: DrillRecord[] = [];
+    const problems: Problem[] = [];
     for await (const { path } of allObjects(this.storage, `${this.app}/drills/`)) {
-      const bytes = await readIfThere(this.storage, path);
-      if (bytes) records.push(openSealedJson(bytes, path) as unknown as DrillRecord);
+      try {
+        const bytes = await readDocument(this.storage, path);
+        if (bytes) records.push(assertDrillShape(openSealedJson(bytes, path), path));
+      } catch (thrown) {
+        problems.push(problemOf(thrown, path));
+      }
     }
-    return records;
+    return { records, problems };
   }
 }
 
-const MANIFEST_FAULTS = new Set(["MANIFEST_CORRUPT", "FORMAT_TOO_NEW"]);
+/** One document is at fault, and the others can be read. */
+const DOCUMENT_FAULTS = new Set(["MANIFEST_CORRUPT", "FORMAT_TOO_NEW", "OBJECT_UNREADABLE"]);
+
+function problemOf(thrown: unknown, object: string): Problem {
+  if (!(thrown instanceof LifeboatError) || !DOCUMENT_FAULTS.has(thrown.code)) throw thrown;
+  return { object, code: thrown.code, message: thrown.message };
+}
 
 function manifestPath(folder: DatabaseFolder, id: string): string {
   return `${folder.backupPath(id)}/manifest.json`;
@@ -171,7 +182,7 @@ function decodeOwn(bytes: Uint8Array, path: string, folder: DatabaseFolder, id: 
 
 async function readMark(storage: Storage, app: string): Promise<string | undefined> {
   const path = `${app}/lifeboat.json`;
-  const bytes = await readIfThere(storage, path);
+  const bytes = await readDocument(storage, path);
   if (!bytes) return undefined;
   const mark = openSealedJson(bytes, path);
   if (mark.format !== 1)
@@ -246,15 +257,6 @@ async function createOnce(storage: Storage, path: string, text: string): Promise
     await storage.create(path, Buffer.from(text));
   } catch (thrown) {
     if (!(thrown instanceof LifeboatError) || thrown.code !== "OBJECT_EXISTS") throw thrown;
-  }
-}
-
-async function readIfThere(storage: Storage, path: string): Promise<Buffer | undefined> {
-  try {
-    return Buffer.concat(await Array.fromAsync(storage.read(path)));
-  } catch (thrown) {
-    if (thrown instanceof LifeboatError && thrown.code === "OBJECT_MISSING") return undefined;
-    throw thrown;
   }
 }
 

@@ -1,6 +1,6 @@
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
 import type { DrillRecord } from "./drill-record.ts";
-import type { Engine, EngineKind, EngineStatus } from "./engine.ts";
+import type { Engine, EngineKind, EngineStatus, Problem } from "./engine.ts";
 import { engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
 import type { Manifest } from "./manifest.ts";
@@ -36,19 +36,15 @@ export async function status(request: {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
     windows.push(...(await engineOf(engines, folder.engine).windows(folder, found.manifests)));
-    for (const { object, message } of found.problems)
-      alerts.push({
-        id: "manifest-damaged",
-        severity: "error",
-        summary: `${object}: ${message}`,
-        remedy: "lifeboat verify finds all that is damaged",
-      });
+    alerts.push(...found.problems.map(damaged));
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),
     null,
   );
-  const lastDrill = (await repository.drills()).at(-1) ?? null;
+  const drills = await repository.drills();
+  const lastDrill = drills.records.at(-1) ?? null;
+  alerts.push(...drills.problems.map(damaged));
   const shipping = await shippingOf(request);
   alerts.push(...backupAlerts(newest), ...drillAlerts(lastDrill), ...shipping.alerts);
   return {
@@ -60,6 +56,15 @@ export async function status(request: {
     slots: shipping.slots,
     windows,
     alerts,
+  };
+}
+
+function damaged({ object, message }: Problem): Finding {
+  return {
+    id: "manifest-damaged",
+    severity: "error",
+    summary: `${object}: ${message}`,
+    remedy: "lifeboat verify finds all that is damaged",
   };
 }
 

@@ -37,7 +37,7 @@ export interface ByteRange {
  * Objects are written once and never rewritten, so object lock and append-only keys work. All
  * methods may be called at the same time. Passing faults of the network are retried inside; what
  * is thrown is final. Errors are LifeboatErrors: `OBJECT_EXISTS` (create), `OBJECT_MISSING`
- * (read), `STORAGE_FULL`, `STORAGE_DENIED`, `STORAGE_UNREACHABLE`.
+ * (read), `OBJECT_UNREADABLE` (this one; others may be well), `STORAGE_FULL`, `STORAGE_DENIED`, `STORAGE_UNREACHABLE`.
  */
 export interface Storage {
   /** What to call it in messages: type and place, never a secret. */

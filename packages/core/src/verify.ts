@@ -101,11 +101,9 @@ async function checkManifests(
 }
 
 async function checkDrills(repository: Repository, tally: Tally): Promise<void> {
-  try {
-    tally.objects += (await repository.drills()).length;
-  } catch (thrown) {
-    tally.problems.push(problemOf(thrown, `${repository.app}/drills`));
-  }
+  const { records, problems } = await repository.drills();
+  tally.objects += records.length + problems.length;
+  tally.problems.push(...problems);
 }
 
 async function checkBackups(
@@ -159,7 +157,7 @@ async function* readingOf(
 
 /** Damage is what we look for; a storage that cannot be reached is no finding and ends the check. */
 function problemOf(thrown: unknown, object: string): Problem {
-  const damage = ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "MANIFEST_CORRUPT", "FORMAT_TOO_NEW"];
+  const damage = ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "OBJECT_UNREADABLE"];
   if (thrown instanceof LifeboatError && damage.includes(thrown.code))
     return { object, code: thrown.code, message: thrown.message };
   throw thrown;

@@ -22,6 +22,27 @@ export function objectMissing(description: string, path: string, cause?: unknown
   });
 }
 
+/** Something lies under an object's name that is no regular file: a link, a folder, a pipe, a device. */
+export function noObject(description: string, path: string): LifeboatError {
+  return objectUnreadable(description, path, "it is no regular file");
+}
+
+export function objectUnreadable(
+  description: string,
+  path: string,
+  why: string,
+  cause?: unknown,
+): LifeboatError {
+  return new LifeboatError({
+    code: "OBJECT_UNREADABLE",
+    message: `${path} in ${description} cannot be read: ${why}`,
+    remedy:
+      "look at the disk and its log (dmesg) and at the file's rights, bring the object back from a copy of the repository, or choose another backup (lifeboat list)",
+    details: { object: path },
+    cause,
+  });
+}
+
 /** A path that came from outside (an archive, a command line) may try to leave the repository. */
 export function assertObjectPath(path: string): void {
   const parts = path.split("/");

@@ -1,4 +1,5 @@
-import { LifeboatError, reasonOf } from "@lifeboat/core";
+import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
+import { objectUnreadable } from "./errors.ts";
 
 const KNOWN: Record<string, { code: string; remedy: string }> = {
   ENOSPC: { code: "STORAGE_FULL", remedy: "free space there, or name a repository with more room" },
@@ -19,7 +20,6 @@ const KNOWN: Record<string, { code: string; remedy: string }> = {
     remedy: "check the path in the configuration, and that it is mounted",
   },
   ENOTDIR: { code: "STORAGE_UNREACHABLE", remedy: "name a directory, not a file" },
-  ELOOP: { code: "STORAGE_DENIED", remedy: "an object must be a file, not a symbolic link" },
 };
 
 /** A system error said in our words. Passes on what is no system error. */
@@ -38,4 +38,14 @@ export function filesystemFailure(cause: unknown, doing: string, description: st
     details: { errno: code },
     cause,
   });
+}
+
+/** What befalls one object while the others may be well: a bad sector, a lost right, a link in its place. */
+const OF_THE_OBJECT = ["EIO", "EACCES", "EPERM", "EISDIR", "ELOOP", "ENXIO", "EUCLEAN", "EBADMSG"];
+
+/** The failure to open or read an object whose folder was reached. */
+export function objectFailure(cause: unknown, path: string, description: string): unknown {
+  return OF_THE_OBJECT.some((code) => isSystemError(cause, code))
+    ? objectUnreadable(description, path, reasonOf(cause), cause)
+    : filesystemFailure(cause, `read ${path} from`, description);
 }

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import {
   type FileHandle,
   link,
+  lstat,
   mkdir,
   open,
   readdir,
@@ -12,21 +13,21 @@ import {
   unlink,
 } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { crc32 } from "node:zlib";
 import {
   type ByteRange,
   isSystemError,
-  LifeboatError,
   type ListOptions,
   type ListPage,
   type Storage,
   type StoredObject,
 } from "@lifeboat/core";
-import { assertObjectPath, objectExists, objectMissing } from "./errors.ts";
-import { filesystemFailure } from "./filesystem-failure.ts";
+import { assertObjectPath, noObject, objectExists, objectMissing } from "./errors.ts";
+import { filesystemFailure, objectFailure } from "./filesystem-failure.ts";
+import { assertInside } from "./inside.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
 import { pageOf } from "./page.ts";
 import { TemporaryNames } from "./temporary-names.ts";
+import { syncDirectory, writeDurably } from "./write-durably.ts";
 
 /** Where objects grow before they get their name: inside the repository, so that a link suffices. */
 const GROWING = ".lifeboat-tmp";
@@ -63,6 +64,8 @@ class FilesystemStorage implements Storage {
     const final = this.#place(path);
     try {
       const ownership = await this.#owner();
+      await assertInside(this.#root, join(this.#root, GROWING));
+      await assertInside(this.#root, dirname(final));
       await ownership.makeDirectories(this.#root, join(this.#root, GROWING));
       const growing = await this.#temporary.next();
       try {
@@ -81,13 +84,7 @@ class FilesystemStorage implements Storage {
   }
 
   async *read(path: string, range?: ByteRange): AsyncGenerator<Uint8Array> {
-    const file = await open(this.#place(path), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
-      (cause) => {
-        if (isSystemError(cause, "ENOENT") || isSystemError(cause, "ENOTDIR"))
-          throw objectMissing(this.description, path, cause);
-        throw filesystemFailure(cause, `read ${path} from`, this.description);
-      },
-    );
+    const file = await this.#open(path);
     try {
       let position = range?.start ?? 0;
       const end = range?.end ?? Number.POSITIVE_INFINITY;
@@ -99,18 +96,22 @@ class FilesystemStorage implements Storage {
         yield buffer.subarray(0, bytesRead);
       }
     } catch (cause) {
-      throw filesystemFailure(cause, `read ${path} from`, this.description);
+      throw objectFailure(cause, path, this.description);
     } finally {
       await file.close();
     }
   }
 
   async stat(path: string): Promise<StoredObject | undefined> {
+    const place = this.#place(path);
     try {
-      const found = await stat(this.#place(path));
-      return found.isFile() ? { path, bytes: found.size, storedAt: found.mtime } : undefined;
+      await assertInside(this.#root, dirname(place));
+      const found = await lstat(place);
+      // Something else under its name does not prove that the object is absent.
+      if (!found.isFile()) throw noObject(this.description, path);
+      return { path, bytes: found.size, storedAt: found.mtime };
     } catch (cause) {
-      if (isSystemError(cause, "ENOENT") || isSystemError(cause, "ENOTDIR")) {
+      if (isSystemError(cause, "ENOENT")) {
         await this.#assertReachable();
         return undefined;
       }
@@ -122,7 +123,7 @@ class FilesystemStorage implements Storage {
     // Only the folders that the prefix leads into are read, not the whole repository.
     const start = options.prefix.slice(0, options.prefix.lastIndexOf("/") + 1);
     try {
-      if (start !== "") assertObjectPath(start.slice(0, -1));
+      if (start !== "") await assertInside(this.#root, this.#place(start.slice(0, -1)));
       const all = await this.#pathsBelow(start, options.prefix, options.folded ?? false);
       const { paths, folders, next } = pageOf(all, options);
       const objects = await Promise.all(paths.map((path) => this.#known(path)));
@@ -134,6 +135,7 @@ class FilesystemStorage implements Storage {
 
   async remove(path: string): Promise<void> {
     try {
+      await assertInside(this.#root, dirname(this.#place(path)));
       await unlink(this.#place(path));
       await syncDirectory(dirname(this.#place(path)));
       await this.#removeEmptyFolders(dirname(this.#place(path)));
@@ -161,6 +163,23 @@ class FilesystemStorage implements Storage {
     } catch (cause) {
       throw filesystemFailure(cause, "measure the free space of", this.description);
     }
+  }
+
+  async #open(path: string): Promise<FileHandle> {
+    const place = this.#place(path);
+    await assertInside(this.#root, dirname(place)).catch((cause) => {
+      if (isSystemError(cause, "ENOENT")) throw objectMissing(this.description, path, cause);
+      throw filesystemFailure(cause, `read ${path} from`, this.description);
+    });
+    // Without waiting: the open of a named pipe would wait for a writer, and no signal ends that.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const file = await open(place, flags).catch((cause) => {
+      if (isSystemError(cause, "ENOENT")) throw objectMissing(this.description, path, cause);
+      throw objectFailure(cause, path, this.description);
+    });
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+    throw noObject(this.description, path);
   }
 
   #place(path: string): string {
@@ -197,7 +216,7 @@ class FilesystemStorage implements Storage {
   /** Undefined when it was removed since it was listed. */
   async #known(path: string): Promise<StoredObject | undefined> {
     try {
-      const { size, mtime } = await stat(join(this.#root, path));
+      const { size, mtime } = await lstat(join(this.#root, path));
       return { path, bytes: size, storedAt: mtime };
     } catch (cause) {
       if (isSystemError(cause, "ENOENT")) return undefined;
@@ -226,68 +245,7 @@ async function entriesOf(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (cause) {
-    if (isSystemError(cause, "ENOENT") || isSystemError(cause, "ENOTDIR")) return [];
+    if (isSystemError(cause, "ENOENT")) return [];
     throw cause;
-  }
-}
-
-async function writeDurably(
-  file: string,
-  content: AsyncIterable<Uint8Array> | Uint8Array,
-  ownership: Ownership,
-): Promise<number> {
-  const handle = await open(file, "wx+", 0o600);
-  let bytes = 0;
-  let sum = 0;
-  try {
-    for await (const chunk of content instanceof Uint8Array ? [content] : content) {
-      await writeWhole(handle, chunk);
-      bytes += chunk.length;
-      sum = crc32(chunk, sum);
-    }
-    await ownership.give(handle);
-    await handle.sync();
-    await confirm(handle, bytes, sum);
-  } finally {
-    await handle.close();
-  }
-  return bytes;
-}
-
-/** Reads back what was written: a disk that lost it must be known now, not on the day of the restore. */
-async function confirm(handle: FileHandle, bytes: number, sum: number): Promise<void> {
-  const buffer = Buffer.allocUnsafe(READ_BYTES);
-  let position = 0;
-  let found = 0;
-  for (;;) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
-    if (bytesRead === 0) break;
-    found = crc32(buffer.subarray(0, bytesRead), found);
-    position += bytesRead;
-  }
-  if (position !== bytes || found !== sum)
-    throw new LifeboatError({
-      code: "STORAGE_CORRUPTS",
-      message: `the disk gave back other bytes than were written (${position} of ${bytes})`,
-      remedy: "look at the disk and its log (dmesg); nothing was stored",
-    });
-}
-
-/** A write may be short (a full disk says so only at the next one). */
-async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  let written = 0;
-  while (written < chunk.length) {
-    const { bytesWritten } = await handle.write(chunk, written, chunk.length - written);
-    written += bytesWritten;
-  }
-}
-
-/** Makes names durable: a rename or link is on disk only when its directory is. */
-async function syncDirectory(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

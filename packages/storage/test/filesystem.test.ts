@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmod,
@@ -13,6 +13,7 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { filesystemStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
@@ -63,7 +64,7 @@ test("an object that was replaced by a symbolic link is not followed", async () 
   await writeFile(join(folder, "secret"), "secret");
   await symlink(join(folder, "secret"), join(folder, "object"));
   await expect(Array.fromAsync(storage.read("object"))).rejects.toMatchObject({
-    code: "STORAGE_DENIED",
+    code: "OBJECT_UNREADABLE",
   });
 });
 
@@ -144,4 +145,52 @@ test.runIf(process.getuid?.() !== 0)(
 test("the bytes on disk are the bytes given, nothing around them", async () => {
   await filesystemStorage({ path: folder }).create("object", Buffer.from("plain"));
   expect(await readFile(join(folder, "object"), "utf8")).toBe("plain");
+});
+
+test("what is no regular file is refused at once, neither waited for nor taken for absent", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await promisify(execFile)("mkfifo", [join(folder, "pipe")]);
+  await mkdir(join(folder, "folder"));
+  await symlink("/dev/zero", join(folder, "device"));
+  await symlink("/nowhere", join(folder, "dangling"));
+  for (const path of ["pipe", "folder", "device", "dangling"]) {
+    const refusal = { code: "OBJECT_UNREADABLE", details: { object: path } };
+    await expect(Array.fromAsync(storage.read(path)), path).rejects.toMatchObject(refusal);
+    await expect(storage.stat(path), path).rejects.toMatchObject(refusal);
+  }
+  expect((await storage.list({ prefix: "" })).objects).toEqual([]);
+});
+
+test("a file where a folder belongs proves nothing about the objects below it", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await writeFile(join(folder, "wal"), "");
+  await expect(storage.stat("wal/object")).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
+  await expect(storage.list({ prefix: "wal/" })).rejects.toMatchObject({
+    code: "STORAGE_UNREACHABLE",
+  });
+});
+
+test("a folder that is a symbolic link leads nobody out of the repository", async () => {
+  const outside = join(folder, "outside");
+  await mkdir(join(folder, "r"));
+  await mkdir(outside);
+  await writeFile(join(outside, "precious"), "x");
+  await symlink(outside, join(folder, "r", "link"));
+  const storage = filesystemStorage({ path: join(folder, "r") });
+  const refusal = { code: "STORAGE_DENIED" };
+  for (const path of ["link/new", "link/deeper/new"])
+    await expect(storage.create(path, Buffer.from("x")), path).rejects.toMatchObject(refusal);
+  await expect(Array.fromAsync(storage.read("link/precious"))).rejects.toMatchObject(refusal);
+  await expect(storage.stat("link/precious")).rejects.toMatchObject(refusal);
+  await expect(storage.list({ prefix: "link/" })).rejects.toMatchObject(refusal);
+  await expect(storage.remove("link/precious")).rejects.toMatchObject(refusal);
+  expect(await readdir(outside)).toEqual(["precious"]);
+});
+
+test("the repository's own directory may be reached by a symbolic link", async () => {
+  await mkdir(join(folder, "disk"));
+  await symlink(join(folder, "disk"), join(folder, "r"));
+  const storage = filesystemStorage({ path: join(folder, "r") });
+  await storage.create("a/object", Buffer.from("x"));
+  expect(await storage.stat("a/object")).toMatchObject({ bytes: 1 });
 });
