@@ -28,7 +28,9 @@ const COLUMNS: Readonly<Record<string, [ValueType, string]>> = {
 };
 const scope: Scope = (_, name) => {
   const found = COLUMNS[name];
-  return found ? { sql: `"${name}"`, type: found[0], collation: found[1] } : null;
+  return found
+    ? { sql: `"${name}"`, type: found[0], collation: found[1], collatedBy: "column" }
+    : null;
 };
 
 let cluster: TestCluster;

@@ -15,7 +15,9 @@ const TYPES: Readonly<Record<string, [ValueType, string]>> = {
 };
 const scope: Scope = (_, name) => {
   const found = TYPES[name];
-  return found ? { sql: `"${name}"`, type: found[0], collation: found[1] } : null;
+  return found
+    ? { sql: `"${name}"`, type: found[0], collation: found[1], collatedBy: "column" }
+    : null;
 };
 const inPostgres = (sql: string) => translate(parseExpression(sql), scope).sql;
 

@@ -35,6 +35,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   ifnull: firstPresent,
   nullif: ([one, other]) => {
     const [a, b] = [asValue(present(one)), asValue(present(other))];
+    if (a.collation !== "BINARY" || b.collation !== "BINARY")
+      throw new Untranslatable("nullif under another collation than BINARY");
     return value(`nullif(${a.sql}, ${b.sql})`, commonType([a, b]));
   },
   trim: trimmer("btrim"),

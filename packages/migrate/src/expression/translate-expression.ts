@@ -18,8 +18,9 @@ export type ValueType =
 export interface Translated {
   readonly sql: string;
   readonly type: ValueType;
-  /** BINARY unless a column or COLLATE says otherwise. */
   readonly collation: string;
+  /** Where the collation comes from: a COLLATE clause, a column's own, or nowhere, and then it is BINARY. */
+  readonly collatedBy: "clause" | "column" | null;
 }
 
 /** Finds the columns that an expression may name. */
@@ -63,12 +64,12 @@ export function translate(expression: Expression, scope: Scope): Translated {
     case "call":
       return translateCall(expression, of);
     case "collate":
-      return { ...of(expression.operand), collation: expression.collation };
+      return { ...of(expression.operand), collation: expression.collation, collatedBy: "clause" };
   }
 }
 
 export function value(sql: string, type: ValueType): Translated {
-  return { sql, type, collation: "BINARY" };
+  return { sql, type, collation: "BINARY", collatedBy: null };
 }
 
 /** A condition as Postgres wants it. SQLite takes any number other than zero for true. */
@@ -162,9 +163,15 @@ function binary(operator: string, left: Translated, right: Translated): Translat
 function compare(operator: string, left: Translated, right: Translated): Translated {
   const [a, b] = [asValue(left), asValue(right)];
   assertComparable(a, b);
-  // The left side's collation counts first: SQLite manual, "Datatypes", section 7.1.
-  const collation = a.collation !== "BINARY" ? a.collation : b.collation;
+  const collation = collationOf(a, b);
   return value(`(${collated(a, collation)} ${operator} ${collated(b, collation)})`, "boolean");
+}
+
+/** SQLite manual, "Datatypes In SQLite", section 7.1: a clause before a column, the left before the right. */
+function collationOf(left: Translated, right: Translated): string {
+  for (const by of ["clause", "column"])
+    for (const one of [left, right]) if (one.collatedBy === by) return one.collation;
+  return "BINARY";
 }
 
 function assertComparable(a: Translated, b: Translated): void {
@@ -184,7 +191,7 @@ function arithmetic(operator: string, left: Translated, right: Translated): Tran
 
 function inList(operand: Translated, list: readonly Translated[], negated: boolean): Translated {
   if (list.length === 0) return value(negated ? "true" : "false", "boolean");
-  const tests = list.map((one) => compare("=", operand, { ...one, collation: operand.collation }));
+  const tests = list.map((one) => compare("=", operand, { ...one, collatedBy: null }));
   const any = value(`(${tests.map((test) => test.sql).join(" OR ")})`, "boolean");
   return negated ? unary("NOT", any) : any;
 }

@@ -149,7 +149,11 @@ function asColumn(output: Output): RelationColumn {
     name,
     target: name,
     inExpression: isPlain
-      ? (prefix) => ({ ...translated, sql: `${prefix}${quoteName(name)}` })
+      ? (prefix) => ({
+          ...translated,
+          sql: `${prefix}${quoteName(name)}`,
+          collatedBy: "column",
+        })
       : null,
   };
 }

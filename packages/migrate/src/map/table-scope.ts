@@ -36,6 +36,7 @@ export function tableScope(
       sql: sqlOf(column, prefix),
       type: CLASSES[column.codec] ?? "opaque",
       collation: columnNamed(table, name)?.collation ?? "BINARY",
+      collatedBy: "column",
     } satisfies Translated;
   };
 }
