@@ -11,9 +11,25 @@ function folderOf(): DatabaseFolder {
   return new DatabaseFolder({ storage, app: "a", engine: "sqlite", database: "app", compression });
 }
 
+const DETAILS = {
+  fileName: "app.db",
+  mode: "0640",
+  owner: { uid: 0, gid: 0, user: null, group: null },
+  pageSize: 4096,
+  pageCount: 10,
+  journalMode: "wal",
+  applicationId: 0,
+  userVersion: 0,
+  sqliteVersion: "3.54.1",
+  way: "pin",
+  heldMilliseconds: 1,
+  copySeconds: 1,
+  walBytes: 0,
+};
+
 function backupAt(consistentAt: string): Manifest {
   const id = `${consistentAt.replace(/[-:]/g, "")}-full`;
-  return { id, consistentAt, type: "full" } as Manifest;
+  return { id, consistentAt, type: "full", details: DETAILS } as unknown as Manifest;
 }
 
 const EARLY = backupAt("2026-11-22T10:00:00.000Z");
@@ -31,6 +47,7 @@ test("latest, immediate, an id and an exact instant choose their backup", async 
   const chosen = async (target: Parameters<typeof engine.plan>[2]) => {
     const plan = await engine.plan(folderOf(), [EARLY, LATE], target, {});
     expect(plan.willRecoverTo).toEqual({ time: plan.backups[0].consistentAt, lsn: null });
+    expect(plan.fileName).toBe("app.db");
     return plan.backups[0];
   };
   expect(await chosen({ kind: "latest" })).toBe(LATE);
