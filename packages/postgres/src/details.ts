@@ -75,7 +75,7 @@ export function postgresDetails(manifest: Manifest): PostgresDetails {
   need("dataDirectory", (value) => value === null || isAbsolutePath(value));
   need("tablespaces", (value) => Array.isArray(value) && value.every(isTablespace));
   need("settings", (value) => Array.isArray(value) && value.every(isSettings));
-  need("owner", (value) => value === null || isText(value));
+  need("owner", (value) => value === null || isAccountName(value));
   need("database", (value) => value === null || isText(value));
   return found as unknown as PostgresDetails;
 }
@@ -95,6 +95,11 @@ function isSettings(value: unknown): boolean {
     SAFE_NAME.test(name) &&
     rest.length === 0
   );
+}
+
+/** It becomes an argument of `id`. Numbers are accounts that had no name. */
+function isAccountName(value: unknown): boolean {
+  return isText(value) && /^[A-Za-z0-9_][\w.@\\-]{0,255}\$?$/.test(value);
 }
 
 function isAbsolutePath(value: unknown): boolean {

@@ -1,6 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { parseSettings, type Setting } from "./setting-line.ts";
+import { readSmallFile } from "./small-file.ts";
 
 /** Files include files; the server gives up at this depth too (`CONF_FILE_MAX_DEPTH`). */
 const MAX_DEPTH = 10;
@@ -21,9 +22,9 @@ export function effectiveValue(settings: readonly Setting[], name: string): stri
 }
 
 async function settingsOf(directory: string, file: string, depth: number): Promise<Setting[]> {
-  const text = await readFile(join(directory, file), "utf8").catch(() => "");
+  const text = await readSmallFile(join(directory, file)).catch(() => "");
   const found: Setting[] = [];
-  for (const setting of parseSettings(text))
+  for (const setting of parseSettings(String(text)))
     if (!setting.name.startsWith("include")) found.push(setting);
     else if (depth < MAX_DEPTH && !isAbsolute(setting.value))
       for (const included of await filesOf(directory, dirname(file), setting))
@@ -33,6 +34,7 @@ async function settingsOf(directory: string, file: string, depth: number): Promi
 
 async function filesOf(directory: string, folder: string, { name, value }: Setting) {
   const path = join(folder, value);
+  if (path.startsWith("..")) return [];
   if (name !== "include_dir") return [path];
   const names = await readdir(join(directory, path)).catch((): string[] => []);
   const wanted = names.filter((entry) => entry.endsWith(".conf") && !entry.startsWith("."));

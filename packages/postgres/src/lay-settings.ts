@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { chown, mkdir, readdir, readFile, rename } from "node:fs/promises";
-import { dirname, join, normalize } from "node:path";
+import { chown, mkdir, readdir, rename } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import {
   type DatabaseFolder,
   type Finding,
@@ -14,9 +14,7 @@ import { writeDurably } from "./durable.ts";
 import { parseSettings } from "./setting-line.ts";
 import { SettingsLayout } from "./settings-layout.ts";
 import { rewriteSettings, type SettingsText } from "./settings-rewrite.ts";
-
-/** A settings file is text that people write. A larger one is an attack on our memory. */
-const LARGEST_FILE = 16 * 2 ** 20;
+import { LARGEST_FILE, readSmallFile } from "./small-file.ts";
 
 const STAND_INS: Readonly<Record<string, string>> = {
   "postgresql.conf": `# Written by lifeboat restore: the original's settings were not in the backup.
@@ -57,7 +55,7 @@ export async function laySettings(init: LayingInit): Promise<Finding[]> {
   );
   const findings: Finding[] = [];
   for (const detail of details.settings) {
-    const to = layout.files.get(normalize(detail.path)) ?? "";
+    const to = layout.files.get(resolve(detail.path)) as string;
     const bytes = await storedBytes(init, detail);
     const kind = authenticates(detail) ? "authentication" : "settings";
     const file = { from: detail.path, to, dataDirectory, layout, kind } as const;
@@ -65,7 +63,7 @@ export async function laySettings(init: LayingInit): Promise<Finding[]> {
   }
   for (const name of ["postgresql.conf", "postgresql.auto.conf"]) {
     if ([...layout.files.values()].includes(name)) continue;
-    const bytes = await readFile(join(directory, name)).catch(absent);
+    const bytes = await readSmallFile(join(directory, name)).catch(absent);
     if (bytes === undefined) continue;
     const from = join(original, name);
     const file = { from, to: name, dataDirectory, layout, kind: "settings" } as const;

@@ -57,7 +57,8 @@ async function readHistory(
 
 /** Whether an error says that an object itself is at fault, and not the way to it. */
 export function isDamage({ code }: LifeboatError): boolean {
-  return ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "WAL_INVALID", "WAL_FOREIGN"].includes(code);
+  const codes = ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "OBJECT_UNREADABLE"];
+  return [...codes, "WAL_INVALID", "WAL_FOREIGN"].includes(code);
 }
 
 /** The way that replay takes to a timeline: through its ancestors, each up to where the next left it. */

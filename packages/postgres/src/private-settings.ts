@@ -30,6 +30,16 @@ export function privateSettings(init: {
     max_worker_processes: "0",
     max_parallel_workers: "0",
     shared_preload_libraries: init.preload.join(","),
+    session_preload_libraries: "",
+    local_preload_libraries: "",
+    // Of names without a folder only the installation's own libraries are meant.
+    dynamic_library_path: "$libdir",
+    jit_provider: "llvmjit",
+    ssl_passphrase_command: "",
+    // An absolute one would be the original's, whose files it would remove.
+    ...(init.major < 15 ? { stats_temp_directory: "pg_stat_tmp" } : {}),
+    zero_damaged_pages: "off",
+    ignore_checksum_failure: "off",
     ...(init.major >= 17 ? { event_triggers: "off" } : {}),
     // With hot standby the server would stop half-way when the original was given more connections
     // during the time that is replayed (manual, 27.4.3). Nobody reads from it before the end anyway.

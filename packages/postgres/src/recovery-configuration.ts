@@ -112,9 +112,11 @@ export function withRecovery(
     .map((line) => (RECOVERY_SETTINGS.has(parseSetting(line)?.name ?? "") ? `#${line}` : line));
   const set = new Set(settings.map(({ name }) => name));
   // First, since older servers take clearing one target for a clash with another set before it.
-  const cleared = [...TARGETS, ...COMMANDS]
-    .filter((name) => !set.has(name) && elsewhere.some((setting) => setting.name === name))
-    .map((name) => ({ name, value: "" }));
+  const cleared = TARGETS.filter(
+    (name) => !set.has(name) && elsewhere.some((setting) => setting.name === name),
+  ).map((name) => ({ name, value: "" }));
+  // These always: they may stand in a file that we do not see.
+  cleared.push(...COMMANDS.map((name) => ({ name, value: "" })));
   const lines = [...cleared, ...settings].map((setting) => `${settingLine(setting)}\n`);
   return `${kept.join("\n").replace(/\n*$/, "\n")}${HEADING}${lines.join("")}`;
 }

@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, type RecoveryPlan } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import { writeDurably } from "./durable.ts";
 import { settingsIn } from "./effective-settings.ts";
 import { recoverySettings, withRecovery } from "./recovery-configuration.ts";
+import { readSmallFile } from "./small-file.ts";
 
 /** Writes into a copy that, and how, it recovers when it is started. */
 export async function configureRecovery(
@@ -14,12 +14,12 @@ export async function configureRecovery(
   owned: { account: Account; mode: number },
 ): Promise<void> {
   const path = join(directory, "postgresql.auto.conf");
-  const before = await readFile(path, "utf8").catch((cause: unknown) => {
+  const before = await readSmallFile(path).catch((cause: unknown) => {
     if (isSystemError(cause, "ENOENT")) return "";
     throw cause;
   });
   const settings = recoverySettings(plan, recovery);
-  const text = withRecovery(before, settings, await settingsIn(directory));
+  const text = withRecovery(String(before), settings, await settingsIn(directory));
   // restore_command can hold what others need not know: paths, and whatever the command line says.
   await writeDurably(path, text, { ...owned, mode: 0o600 });
   await writeDurably(join(directory, "recovery.signal"), "", owned);

@@ -33,7 +33,9 @@ export async function restorePostgres(request: RestoreRequest): Promise<Restored
   if (incremental.length > 0) throw notAvailable("restoring an incremental Postgres backup");
   const details = postgresDetails(manifest);
   const places = await restorePlaces(request, details);
-  const account = await ownerFor(places.dataDirectory, details);
+  // A drill starts the copy at once: no archive chooses the account that its server runs as.
+  const owner = request.tablespaceRoot === null ? details.owner : null;
+  const account = await ownerFor(places.dataDirectory, owner);
   let sites: Sites | undefined;
   try {
     sites = await Sites.open(places, account);
@@ -85,7 +87,7 @@ async function build(
 }
 
 /** For root: whoever owns the directory already, else the account that owned the original, if this host knows it. */
-async function ownerFor(place: string, { owner }: PostgresDetails): Promise<Account> {
+async function ownerFor(place: string, owner: string | null): Promise<Account> {
   const names = owner === null ? [] : [owner];
   const fallback = await namedAccount(...names, "postgres", "nobody");
   return fallback.foreign ? ((await unprivilegedOwner(place)) ?? fallback) : fallback;

@@ -65,8 +65,9 @@ async function recover(
   account: Account,
 ): Promise<Revival> {
   const dataDirectory = request.restored.path;
-  const preload = await preloadedLibraries(dataDirectory, programs, account);
-  const missingLibraries: string[] = [];
+  const wanted = await preloadedLibraries(dataDirectory, programs, account);
+  const preload = wanted.filter(isInstalled);
+  const missingLibraries = wanted.filter((library) => !isInstalled(library));
   for (;;) {
     try {
       const revived = await tryToRecover(request, { programs, account, preload });
@@ -152,13 +153,22 @@ async function preloadedLibraries(
   programs: ServerPrograms,
   account: Account,
 ): Promise<string[]> {
-  const args = ["-D", dataDirectory, "-C", "shared_preload_libraries"];
+  const own = ["-D", dataDirectory, "-c", `data_directory=${dataDirectory}`];
+  const args = [...own, "-C", "shared_preload_libraries"];
   const asked = await execa(programPath(programs, "postgres"), args, {
     ...runAs(account),
     reject: false,
   });
   const names = asked.failed ? [] : asked.stdout.trim().split(",");
   return names.map((name) => name.trim().replace(/^"(.*)"$/, "$1")).filter(Boolean);
+}
+
+/**
+ * Whether a library is meant that this host's installation has. Any other path may lead to a file that
+ * came with the copy, and nothing in an archive is run.
+ */
+function isInstalled(library: string): boolean {
+  return /^(\$libdir\/)?[\w.-]+$/.test(library);
 }
 
 function missingLibrary({ message }: LifeboatError): string | undefined {

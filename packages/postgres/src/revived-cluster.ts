@@ -112,10 +112,9 @@ export class RevivedCluster implements RevivedDatabase {
 
   async #connect(database: string, readOnly: "on" | "off"): Promise<pg.Client> {
     const { server, superuser } = this.#init;
-    const client = new pg.Client({
-      ...server.clientConfig(superuser, database),
-      options: `-c default_transaction_read_only=${readOnly}`,
-    });
+    const config = server.clientConfig(superuser, database);
+    const options = `${config.options} -c default_transaction_read_only=${readOnly}`;
+    const client = new pg.Client({ ...config, options });
     // A server that ends is noticed by the next query; the event says nothing more.
     client.on("error", () => {});
     await client.connect();
@@ -149,6 +148,6 @@ function withoutLibrary(library: string): Proof {
   return {
     name: `library ${library}`,
     ok: true,
-    message: "is preloaded by the copy's settings, is not on this host, and was left out",
+    message: "is preloaded by the copy's settings, is not among this host's, and was left out",
   };
 }

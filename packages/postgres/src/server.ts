@@ -40,12 +40,14 @@ export class Server {
   readonly ended: Promise<void>;
   readonly #process: ReturnType<typeof spawnServer>;
   readonly #scratch: Scratch;
+  readonly #sessionOptions: string;
   #running = true;
 
   private constructor(init: ServerInit, scratch: Scratch) {
     this.dataDirectory = init.dataDirectory;
     this.port = init.port ?? SOCKET_PORT;
     this.#scratch = scratch;
+    this.#sessionOptions = sessionOptions(init.programs.major);
     this.#process = spawnServer(init, scratch.path, this.port);
     if (this.#process.pid !== undefined) scratch.watchdog.guard(this.#process.pid);
     this.ended = this.#follow();
@@ -71,7 +73,8 @@ export class Server {
   /** How a client reaches it by its private socket. */
   clientConfig(user: string, database: string): pg.ClientConfig {
     const { socketDirectory: host, port } = this;
-    return { host, port, user, database, ssl: false, connectionTimeoutMillis: 30_000 };
+    const options = this.#sessionOptions;
+    return { host, port, user, database, ssl: false, options, connectionTimeoutMillis: 30_000 };
   }
 
   /**
@@ -109,9 +112,10 @@ export class Server {
   }
 
   async #lets(user: string): Promise<boolean> {
-    // Class 28 (no such role) and 3D (no such database) come from a server that is open.
+    // Class 28 (no such role), 3D (no such database), and 42501 (a role that is no superuser and may not
+    // set our options) come from a server that is open.
     const refusal = await this.#refusal(user);
-    return refusal === undefined || /^(28|3D)/.test(refusal);
+    return refusal === undefined || /^(28|3D|42501)/.test(refusal);
   }
 
   /** Whether a role of this name may enter. */
@@ -141,6 +145,17 @@ export class Server {
   }
 }
 
+/**
+ * What ALTER DATABASE and ALTER ROLE can set past the command line: libraries that each session would
+ * load, triggers of its login, and leave to read damaged pages as if they were whole.
+ */
+function sessionOptions(major: number): string {
+  const names = ["session_preload_libraries=", "local_preload_libraries="];
+  names.push("zero_damaged_pages=off", "ignore_checksum_failure=off");
+  if (major >= 17) names.push("event_triggers=off");
+  return names.map((setting) => `-c ${setting}`).join(" ");
+}
+
 function spawnServer(init: ServerInit, socketDirectory: string, port: number) {
   const settings: Record<string, string> = {
     listen_addresses: init.port === undefined ? "" : "127.0.0.1",
@@ -149,6 +164,8 @@ function spawnServer(init: ServerInit, socketDirectory: string, port: number) {
     unix_socket_permissions: "0700",
     unix_socket_group: "",
     external_pid_file: "",
+    // In the copy's own files it would win over -D, and open the original.
+    data_directory: init.dataDirectory,
     // The log comes to us: on standard error, untranslated, nothing in front.
     logging_collector: "off",
     log_destination: "stderr",

@@ -4,9 +4,12 @@ export interface Setting {
   readonly value: string;
 }
 
-/** `name = value`, `name value` or `name 'va''lue'`, and a comment behind (manual, 20.1.2). */
+/**
+ * `name = value`, `name value` or `name 'va''lue'`, and a comment behind (manual, 20.1.2). A quoted
+ * value may follow its name at once: what the server reads as a setting must not pass us as none.
+ */
 const LINE =
-  /^\s*([A-Za-z_][\w$.]*)(?:\s*=\s*|\s+)('(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s#'"=][^\s#'"]*)\s*(?:#.*)?$/;
+  /^\s*([A-Za-z_][\w$.]*)(?:\s*=\s*|\s+|(?='))('(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s#'"=][^\s#'"]*)\s*(?:#.*)?$/;
 
 /** What a line sets; undefined for a blank line, a comment, and what is no setting. */
 export function parseSetting(line: string): Setting | undefined {

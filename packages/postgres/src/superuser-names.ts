@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readSmallFile } from "./small-file.ts";
 
 /** `pg_authid`'s object id, the same in every cluster. */
 const PG_AUTHID = 1260;
@@ -18,8 +18,8 @@ const NAME_BYTES = 64;
  */
 export async function superuserNames(dataDirectory: string): Promise<string[]> {
   const global = join(dataDirectory, "global");
-  const map = await readFile(join(global, "pg_filenode.map"));
-  const file = await readFile(join(global, String(fileOf(map, PG_AUTHID))));
+  const map = await readSmallFile(join(global, "pg_filenode.map"));
+  const file = await readSmallFile(join(global, String(fileOf(map, PG_AUTHID))));
   const names = new Set<string>();
   // The page's size is in the upper byte of its head's last member but one.
   const pageBytes = file.length > PAGE_HEAD ? file.readUInt16LE(18) & 0xff00 : 0;
@@ -31,18 +31,19 @@ export async function superuserNames(dataDirectory: string): Promise<string[]> {
 
 /** System catalogs that cannot look themselves up are found through this map (`relmapper.c`). */
 function fileOf(map: Buffer, relation: number): number {
-  const entries = map.readInt32LE(4);
-  for (let at = MAP_HEAD; at < MAP_HEAD + entries * 8; at += 8)
+  const entries = map.length < MAP_HEAD ? 0 : map.readInt32LE(4);
+  const end = Math.min(map.length - 7, MAP_HEAD + entries * 8);
+  for (let at = MAP_HEAD; at < end; at += 8)
     if (map.readUInt32LE(at) === relation) return map.readUInt32LE(at + 4);
   return relation;
 }
 
 function* namesIn(page: Buffer): Generator<string> {
-  const lower = page.readUInt16LE(12);
+  const lower = Math.min(page.readUInt16LE(12), page.length);
   for (let at = PAGE_HEAD; at + LINE_POINTER <= lower; at += LINE_POINTER) {
     const pointer = page.readUInt32LE(at);
     const offset = pointer & 0x7fff;
-    const isNormal = ((pointer >>> 15) & 0x3) === 1;
+    const isNormal = ((pointer >>> 15) & 0x3) === 1 && offset + 22 < page.length;
     const row = offset + (isNormal ? page.readUInt8(offset + 22) : 0);
     if (!isNormal || row + 4 + NAME_BYTES + 5 > page.length) continue;
     // oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin

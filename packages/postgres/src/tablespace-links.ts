@@ -1,9 +1,10 @@
-import { lchown, mkdir, readFile, symlink } from "node:fs/promises";
+import { lchown, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import { syncDirectories, writeDurably } from "./durable.ts";
 import type { RestorePlaces } from "./restore-places.ts";
+import { readSmallFile } from "./small-file.ts";
 
 /** The path of a tablespace's link below the data directory. */
 export function tablespaceLink(oid: number): string {
@@ -30,12 +31,12 @@ export async function linkTablespaces(
   }
   await syncDirectories([folder]);
   const path = join(directory, "tablespace_map");
-  const before = await readFile(path, "utf8").catch((cause: unknown) => {
+  const before = await readSmallFile(path).catch((cause: unknown) => {
     if (isSystemError(cause, "ENOENT")) return undefined;
     throw cause;
   });
   const lines = tablespaces.map(({ tablespace, place }) => `${tablespace.oid} ${escaped(place)}\n`);
-  if (before !== undefined && !saysTheSame(before, lines))
+  if (before !== undefined && !saysTheSame(String(before), lines))
     await writeDurably(path, lines.join(""), { account, mode });
 }
 

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type DatabaseFolder,
@@ -9,6 +9,7 @@ import {
 import type { Account } from "./account.ts";
 import type { PostgresDetails, TablespaceDetail } from "./details.ts";
 import type { Through } from "./restore-progress.ts";
+import { readSmallFile } from "./small-file.ts";
 import { tablespaceLink } from "./tablespace-links.ts";
 import { Unpacker } from "./unpack.ts";
 
@@ -52,9 +53,21 @@ export async function unpackTablespace(
 ): Promise<void> {
   const object = backup.manifest.objects.find(({ object }) => object === name);
   if (!object) throw incomplete(backup.manifest, `its tablespace ${name} is not among its objects`);
-  const unpacker = new Unpacker({ into: directory, account: backup.account });
+  const unpacker = new Unpacker({
+    into: directory,
+    account: backup.account,
+    only: versionFolder(backup),
+  });
   await addTo(unpacker, backup, object);
   await unpacker.finish();
+}
+
+/**
+ * The one folder that a server makes in a tablespace, `PG_15_202209061`. A tablespace lies where its
+ * backup says; under any other name an archive could lay files there that another program reads.
+ */
+function versionFolder({ details }: BackupContent): RegExp {
+  return new RegExp(`^PG_${Math.trunc(details.serverVersion / 10_000)}_\\d+(/|$)`);
 }
 
 async function addTo(
@@ -71,7 +84,7 @@ async function assertWhole(directory: string, { manifest, details }: BackupConte
     const found = await stat(join(directory, name)).catch(() => undefined);
     if (!found?.isFile()) throw incomplete(manifest, `it holds no ${name}`);
   }
-  const version = (await readFile(join(directory, "PG_VERSION"), "utf8")).trim();
+  const version = String(await readSmallFile(join(directory, "PG_VERSION"))).trim();
   const expected = String(Math.trunc(details.serverVersion / 10_000));
   if (version !== expected)
     throw incomplete(manifest, `its PG_VERSION is ${version}, and not ${expected}`);

@@ -30,6 +30,7 @@ export class Unpacker {
   readonly #account: Account;
   readonly #passOver: ReadonlySet<string>;
   readonly #links: ReadonlySet<string>;
+  readonly #only: RegExp;
   readonly #directories = new Set<string>([""]);
   #groupReads = false;
   #unsynced: FileHandle[] = [];
@@ -39,17 +40,20 @@ export class Unpacker {
    * @param into an empty directory
    * @param passOver paths whose content is not wanted
    * @param links paths of symbolic links that an archive may name; they are not made
+   * @param only what each path has to match; any will do when left out
    */
   constructor(init: {
     into: string;
     account: Account;
     passOver?: ReadonlySet<string>;
     links?: ReadonlySet<string>;
+    only?: RegExp;
   }) {
     this.#into = init.into;
     this.#account = init.account;
     this.#passOver = init.passOver ?? new Set();
     this.#links = init.links ?? new Set();
+    this.#only = init.only ?? /^/;
   }
 
   /**
@@ -90,6 +94,8 @@ export class Unpacker {
   async #take(entry: Entry, object: string): Promise<void> {
     const { header } = entry;
     const path = archivePath(header.name, object);
+    if (path !== "" && !this.#only.test(path))
+      throw unsafe(object, header.name, "does not belong there");
     if (header.type === "directory") await this.#makeDirectory(path, header, object);
     else if (header.type === "file") await this.#makeFile(path, entry, object);
     else if (header.type !== "symlink" || !this.#links.has(path))

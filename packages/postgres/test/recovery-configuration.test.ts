@@ -11,6 +11,7 @@ describe("a line of settings", () => {
     ["shared_buffers = 128MB", "shared_buffers", "128MB"],
     ["timescaledb.max_background_workers = 8", "timescaledb.max_background_workers", "8"],
     ["name = ''", "name", ""],
+    ["data_directory'/srv/other'", "data_directory", "/srv/other"],
     [
       "log_line_prefix = '%m [%p] # not a comment' # a comment",
       "log_line_prefix",
@@ -98,13 +99,22 @@ describe("the recovery of a copy", () => {
 
 describe("postgresql.auto.conf of a copy", () => {
   const settings = [{ name: "recovery_target_time", value: "2026-11-23 07:00:00+00" }];
+  /** Set wherever the original set them, also in a file that we do not see. */
+  const noCommands = [
+    { name: "archive_cleanup_command", value: "" },
+    { name: "recovery_end_command", value: "" },
+  ];
 
   test("keeps what ALTER SYSTEM set, and drops an older recovery's target", () => {
     const text = withRecovery(
       "# Do not edit\nwork_mem = '8MB'\nrecovery_target_xid = '12'\n",
       settings,
     );
-    expect(parseSettings(text)).toEqual([{ name: "work_mem", value: "8MB" }, ...settings]);
+    expect(parseSettings(text)).toEqual([
+      { name: "work_mem", value: "8MB" },
+      ...noCommands,
+      ...settings,
+    ]);
     expect(text).toContain("#recovery_target_xid = '12'");
   });
 
@@ -112,6 +122,7 @@ describe("postgresql.auto.conf of a copy", () => {
     const elsewhere = [{ name: "recovery_target_lsn", value: "0/1" }];
     expect(parseSettings(withRecovery("", settings, elsewhere))).toEqual([
       { name: "recovery_target_lsn", value: "" },
+      ...noCommands,
       ...settings,
     ]);
   });

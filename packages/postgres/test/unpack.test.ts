@@ -39,7 +39,10 @@ async function* inPieces(bytes: Buffer, size = 700): AsyncGenerator<Uint8Array> 
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-async function unpack(bytes: Buffer, init: { passOver?: Set<string>; links?: Set<string> } = {}) {
+async function unpack(
+  bytes: Buffer,
+  init: { passOver?: Set<string>; links?: Set<string>; only?: RegExp } = {},
+) {
   const unpacker = new Unpacker({ into, account, ...init });
   await unpacker.add(inPieces(bytes), "base.tar.zst");
   await unpacker.finish();
@@ -109,6 +112,18 @@ describe("unpacking a base backup", () => {
       "PG_VERSION",
       "pg_tblspc",
     ]);
+  });
+
+  test("of a tablespace takes nothing but what a server makes there", async () => {
+    const only = /^PG_15_\d+(\/|$)/;
+    const honest = await archive({ name: "./", type: "directory" }, file("PG_15_202209061/5/6"));
+    await unpack(honest, { only });
+    expect(await readdir(into)).toEqual(["PG_15_202209061"]);
+    for (const name of ["authorized_keys", "override.conf", "PG_15_2x/5", "PG_15_202209061x"])
+      await expect(unpack(await archive(file(name)), { only }), name).rejects.toMatchObject({
+        code: "ARCHIVE_UNSAFE",
+      });
+    expect(await readdir(into)).toEqual(["PG_15_202209061"]);
   });
 
   test("takes several archives into one directory", async () => {

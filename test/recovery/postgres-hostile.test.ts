@@ -1,0 +1,155 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { type DrillReport, drill, encodeManifest, type Manifest, restore } from "@lifeboat/core";
+import { extract, pack } from "tar-stream";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
+
+const signal = new AbortController().signal;
+
+describe.each(await availableMajors())("a hostile backup of version %i", (major) => {
+  let cluster: TestCluster;
+  let store: ClusterRepository;
+  let honest: Manifest;
+  let base: Buffer;
+  /** A file that a command of the archive would make. */
+  let mark: string;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ major, initdb: ["--wal-segsize=1"] });
+    store = await repositoryBeside(cluster);
+    mark = join("/tmp", `lifeboat-hostile-${process.pid}-${major}`);
+    await cluster.query("create table ledger(n int)");
+    await cluster.query("create database trap");
+    await cluster.query("alter database trap set session_preload_libraries = './evil'");
+    await cluster.query("alter database trap set local_preload_libraries = 'evil'");
+    await store.take();
+    const { manifests } = await store.repository.backups(store.folder);
+    honest = manifests[0] as Manifest;
+    base = zstdDecompressSync(await readFile(pathOf("base.tar.zst")));
+  }, 60_000);
+
+  afterAll(() => cluster.stop());
+
+  const pathOf = (object: string) => store.file(join(store.folder.backupPath(honest.id), object));
+
+  /** Puts a changed archive and manifest in the place of the honest ones, all digests right. */
+  async function forge(files: Readonly<Record<string, string>>, details = {}): Promise<void> {
+    const content = await withFiles(base, files);
+    const stored = zstdCompressSync(content);
+    await writeFile(pathOf("base.tar.zst"), stored);
+    const objects = honest.objects.map((each) =>
+      each.object === "base.tar.zst"
+        ? { ...each, content: digestOf(content), stored: digestOf(stored) }
+        : each,
+    );
+    const manifest = { ...honest, objects, details: { ...honest.details, ...details } };
+    await writeFile(pathOf("manifest.json"), encodeManifest(manifest));
+  }
+
+  const drilled = (): Promise<DrillReport> =>
+    drill({
+      repository: store.repository,
+      engines: [store.offline],
+      target: { kind: "latest" },
+      checks: () => [],
+      keep: false,
+      signal,
+    });
+
+  const restored = (name: string) =>
+    restore({
+      repository: store.repository,
+      engines: [store.offline],
+      target: { kind: "latest" },
+      to: join(cluster.directory, name),
+      tablespaceMapping: new Map(),
+      force: false,
+      replay: false,
+      fetchCommand: [],
+      signal,
+    });
+
+  test("a drill runs no command, loads no library and opens no other directory of the archive", async () => {
+    const touch = `touch ${mark}`;
+    await forge({
+      "postgresql.conf": `
+data_directory'/nowhere'
+include 'more.conf'
+archive_mode = on
+archive_command'${touch}'
+archive_cleanup_command'${touch}'
+recovery_end_command'${touch}'
+restore_command'${touch}'
+ssl_passphrase_command = '${touch}'
+shared_preload_libraries = './evil, /tmp/evil'
+jit_provider = '../../../../../../tmp/evil'
+`,
+      "more.conf": `data_directory = '/nowhere'\narchive_command = '${touch}'\nrecovery_end_command = '${touch}'\n`,
+      "evil.so": "no library",
+    });
+    const report = await drilled();
+    expect(report.checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect(report.checks.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["library ./evil", "library /tmp/evil"]),
+    );
+    await expect(stat(mark)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  test("no archive chooses the account that a drill's server runs as", async () => {
+    await forge({}, { owner: "daemon" });
+    expect(await drilled()).toMatchObject({ ok: true });
+    await forge({}, { owner: "--help" });
+    await expect(drilled()).rejects.toMatchObject({ code: "MANIFEST_CORRUPT" });
+  });
+
+  test("settings that lead out of the data directory are not read, and huge ones neither", async () => {
+    const away = `include '${"../".repeat(12)}dev/zero'\n`;
+    await forge({ "postgresql.conf": "include 'more.conf'\n", "more.conf": away });
+    await expect(restored("away")).resolves.toMatchObject({ engine: "postgres" });
+    await forge({ "postgresql.auto.conf": "#".repeat(17 * 2 ** 20) });
+    await expect(restored("huge")).rejects.toMatchObject({ code: "ARCHIVE_UNSAFE" });
+    expect((await readdir(cluster.directory)).filter((name) => /away|huge/.test(name))).toEqual([
+      "away",
+    ]);
+  });
+
+  test("a settings file with a strange path and no content leaves nothing, and nothing beside the copy", async () => {
+    const settings = [
+      { setting: "include", path: "/etc/x/../../strange.conf/", object: "settings/x.zst" },
+    ];
+    await forge({}, { settings });
+    await expect(restored("strange")).rejects.toMatchObject({ code: "BACKUP_INCOMPLETE" });
+    expect((await readdir(cluster.directory)).filter((name) => /strange/.test(name))).toEqual([]);
+  });
+});
+
+function digestOf(content: Buffer) {
+  return { bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") };
+}
+
+/** The archive with files replaced, or added at its end. */
+async function withFiles(archive: Buffer, files: Readonly<Record<string, string>>) {
+  const from = extract();
+  const to = pack();
+  const whole = buffer(to);
+  const feeding = pipeline([archive], from);
+  const left = new Map(Object.entries(files));
+  for await (const entry of from) {
+    const name = entry.header.name.replace(/^\.\//, "");
+    const content = await buffer(entry);
+    const changed = left.get(name);
+    left.delete(name);
+    const { size: _, ...header } = entry.header;
+    to.entry(header, changed === undefined ? content : Buffer.from(changed));
+  }
+  for (const [name, text] of left) to.entry({ name }, text);
+  to.finalize();
+  await feeding;
+  return whole;
+}
