@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
@@ -13,9 +13,11 @@ describe.each(await availableMajors())("a hostile SQLite database, into Postgres
   beforeAll(async () => {
     cluster = await startCluster({ major });
     one = await migrationCase(cluster, "");
-    // Its statements are of the sqlite3 program, which takes strings in double quotes.
+    // Written for the sqlite3 program, which takes strings in double quotes.
     rmSync(one.path, { force: true });
-    execFileSync("sqlite3", [one.path], { input: NASTY });
+    const database = new DatabaseSync(one.path, { enableDoubleQuotedStringLiterals: true });
+    database.exec(NASTY);
+    database.close();
   }, 60_000);
   afterAll(async () => {
     await one.end();

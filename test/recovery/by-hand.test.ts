@@ -7,6 +7,7 @@ import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { has } from "../support/outside-programs.ts";
 import { availableMajors, startCluster } from "../support/postgres.ts";
 import { repositoryBeside } from "../support/postgres-repository.ts";
 
@@ -32,39 +33,42 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-test("a SQLite database comes back by sha256sum, zstd and sqlite3", async () => {
-  const path = join(folder, "app.db");
-  await execa("sqlite3", [path, "CREATE TABLE t(v); INSERT INTO t VALUES ('kept')"]);
-  const place = join(folder, "repository");
-  const repository = await Repository.open({
-    storage: filesystemStorage({ path: place }),
-    app: "shop",
-    memory: new RepositoryMemory(join(folder, "state")),
-    mode: "write",
-  });
-  const { id } = await backup({
-    repository,
-    engine: sqliteEngine({ databases: [{ name: "app", path }] }),
-    type: "full",
-    options: {},
-    signal: new AbortController().signal,
-  });
-  const guide = await guideOf(place);
-  const script = [blockWith(guide, "sha256sum -c"), blockWith(guide, "mkdir -p /restore")]
-    .join("")
-    .replaceAll("APP/…/backups/ID", `shop/sqlite/app/backups/${id}`)
-    .replaceAll("NAME", "app")
-    .replaceAll("/restore", join(folder, "restored"));
-  const { stdout } = await execa("bash", ["-ec", script], { cwd: place });
-  expect(stdout.split("\n")).toEqual(["app.db.zst: OK", "ok"]);
-  const { stdout: value } = await execa("sqlite3", [
-    join(folder, "restored/app.db"),
-    "SELECT v FROM t",
-  ]);
-  expect(value).toBe("kept");
-});
+test.runIf(has("sqlite3", "zstd", "sha256sum", "python3"))(
+  "a SQLite database comes back by sha256sum, zstd and sqlite3",
+  async () => {
+    const path = join(folder, "app.db");
+    await execa("sqlite3", [path, "CREATE TABLE t(v); INSERT INTO t VALUES ('kept')"]);
+    const place = join(folder, "repository");
+    const repository = await Repository.open({
+      storage: filesystemStorage({ path: place }),
+      app: "shop",
+      memory: new RepositoryMemory(join(folder, "state")),
+      mode: "write",
+    });
+    const { id } = await backup({
+      repository,
+      engine: sqliteEngine({ databases: [{ name: "app", path }] }),
+      type: "full",
+      options: {},
+      signal: new AbortController().signal,
+    });
+    const guide = await guideOf(place);
+    const script = [blockWith(guide, "sha256sum -c"), blockWith(guide, "mkdir -p /restore")]
+      .join("")
+      .replaceAll("APP/…/backups/ID", `shop/sqlite/app/backups/${id}`)
+      .replaceAll("NAME", "app")
+      .replaceAll("/restore", join(folder, "restored"));
+    const { stdout } = await execa("bash", ["-ec", script], { cwd: place });
+    expect(stdout.split("\n")).toEqual(["app.db.zst: OK", "ok"]);
+    const { stdout: value } = await execa("sqlite3", [
+      join(folder, "restored/app.db"),
+      "SELECT v FROM t",
+    ]);
+    expect(value).toBe("kept");
+  },
+);
 
-describe.runIf((await availableMajors()).includes(15))(
+describe.runIf(has("zstd", "tar", "python3") && (await availableMajors()).includes(15))(
   "a Postgres cluster with a tablespace",
   () => {
     test("comes back by sha256sum, zstd, tar and the server's own programs", async () => {

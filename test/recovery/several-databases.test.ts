@@ -12,7 +12,7 @@ import {
 } from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
-import { execa } from "execa";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 let folder: string;
@@ -31,8 +31,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-async function makeDatabase(path: string, value: number): Promise<void> {
-  await execa("sqlite3", [path, `CREATE TABLE t(v); INSERT INTO t VALUES (${value})`]);
+function makeDatabase(path: string, value: number): void {
+  const database = new Database(path);
+  database.exec(`CREATE TABLE t(v); INSERT INTO t VALUES (${value})`);
+  database.close();
 }
 
 async function takeBoth(files: Record<string, string>) {
@@ -40,7 +42,7 @@ async function takeBoth(files: Record<string, string>) {
     name,
     path: join(folder, path),
   }));
-  for (const [index, { path }] of databases.entries()) await makeDatabase(path, index + 1);
+  for (const [index, { path }] of databases.entries()) makeDatabase(path, index + 1);
   const engine = sqliteEngine({ databases });
   return backup({ repository, engine, type: "full", options: {}, signal });
 }
@@ -100,8 +102,9 @@ test("two of one file name are refused before the first is restored, and can be 
   });
   expect(await readdir(folder)).not.toContain("copy");
   const restored = await bring({ kind: "latest" }, { database: "users" });
-  const { stdout } = await execa("sqlite3", [restored.path, "SELECT v FROM t"]);
-  expect(stdout).toBe("2");
+  const copy = new Database(restored.path, { readonly: true });
+  expect(copy.prepare("SELECT v FROM t").pluck().get()).toBe(2);
+  copy.close();
 });
 
 test("a drill checks each database, and each check goes to the database that it names", async () => {

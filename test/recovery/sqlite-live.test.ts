@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { test } from "vitest";
+import { has } from "../support/outside-programs.ts";
 import {
   expectBetween,
   expectCleanPrefix,
@@ -34,13 +35,16 @@ test.each([512, 4096, 65536])(
   },
 );
 
-test("a backup under the sqlite3 program as the writer is a clean prefix", async () => {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"));
-  makeLedger(app.path, { rows: 500 });
-  const writer = await startCliWriter(app.path);
-  for (let round = 0; round < 3; round++) {
-    await backUpAndProve(app, writer, round);
-    await writer.commits(20);
-  }
-});
+test.runIf(has("sqlite3"))(
+  "a backup under the sqlite3 program as the writer is a clean prefix",
+  async () => {
+    const folder = await testFolder();
+    const app = new SqliteApp(folder, join(folder, "app.db"));
+    makeLedger(app.path, { rows: 500 });
+    const writer = await startCliWriter(app.path);
+    for (let round = 0; round < 3; round++) {
+      await backUpAndProve(app, writer, round);
+      await writer.commits(20);
+    }
+  },
+);

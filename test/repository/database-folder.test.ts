@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { DatabaseFolder, type Manifest, type Storage } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { beforeEach, describe, expect, test } from "vitest";
+import { has } from "../support/outside-programs.ts";
 
 let storage: Storage;
 let folder: DatabaseFolder;
@@ -36,7 +37,7 @@ test.each(sizes)(
     expect(back.equals(content)).toBe(true);
     const stored = await bytesOf(folder.objectPath(backup, object));
     expect(object.stored).toEqual({ bytes: stored.length, sha256: sha256(stored) });
-    expect((await unzstd(stored)).equals(content)).toBe(true);
+    if (has("zstd")) expect((await unzstd(stored)).equals(content)).toBe(true);
   },
 );
 
@@ -47,6 +48,7 @@ test.each(sizes)(
     expect(await folder.storeLog("00000001/a", () => inPieces(content))).toBe("stored");
     const back = Buffer.concat(await Array.fromAsync(folder.readLog("00000001/a")));
     expect(back.equals(content)).toBe(true);
+    if (!has("zstd")) return;
     expect((await unzstd(await bytesOf(folder.logPath("00000001/a")))).equals(content)).toBe(true);
   },
 );

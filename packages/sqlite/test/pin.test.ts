@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
+import { has } from "../../../test/support/outside-programs.ts";
 import {
   makeLedger,
   startBystander,
@@ -24,18 +25,21 @@ async function connectedLedger() {
   return { path, connections };
 }
 
-test("a pinned file is not written to, whatever checkpoint another process runs", async () => {
-  const { path, connections } = await connectedLedger();
-  const held = await pin(connections, options);
-  const before = await readFileElsewhere(path);
-  execFileSync("sqlite3", [path, "UPDATE ledger SET payload = randomblob(3000)"]);
-  for (const kind of ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])
-    execFileSync("sqlite3", [path, `PRAGMA busy_timeout=50; PRAGMA wal_checkpoint(${kind})`]);
-  expect(await readFileElsewhere(path)).toEqual(before);
-  held?.release();
-  execFileSync("sqlite3", [path, "PRAGMA wal_checkpoint(TRUNCATE)"]);
-  expect(await readFileElsewhere(path)).not.toEqual(before);
-});
+test.runIf(has("sqlite3"))(
+  "a pinned file is not written to, whatever checkpoint another process runs",
+  async () => {
+    const { path, connections } = await connectedLedger();
+    const held = await pin(connections, options);
+    const before = await readFileElsewhere(path);
+    execFileSync("sqlite3", [path, "UPDATE ledger SET payload = randomblob(3000)"]);
+    for (const kind of ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])
+      execFileSync("sqlite3", [path, `PRAGMA busy_timeout=50; PRAGMA wal_checkpoint(${kind})`]);
+    expect(await readFileElsewhere(path)).toEqual(before);
+    held?.release();
+    execFileSync("sqlite3", [path, "PRAGMA wal_checkpoint(TRUNCATE)"]);
+    expect(await readFileElsewhere(path)).not.toEqual(before);
+  },
+);
 
 test.runIf(process.platform === "linux")(
   "the pin is a reader on read lock 0, and reading the file by the raw reader loses no lock",
