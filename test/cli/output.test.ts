@@ -117,3 +117,13 @@ test("a reader that goes away early is no error", async () => {
   })`${process.execPath} ${BIN} list --json | true; exit \${PIPESTATUS[0]}`;
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
 });
+
+test("what a backup is called commands no terminal and draws no line of its own", async () => {
+  const label = "\u001b]0;title\u0007\u001b[31mred\nERROR  forged\u009b2J\u202e";
+  await place.run(["backup", "--quiet", "--label", label]);
+  const { stdout } = await place.run(["list"]);
+  expect(stdout).toContain("\\x1b]0;title\\x07\\x1b[31mred\\x0aERROR  forged\\x9b2J\\u202e");
+  const { stderr } = await place.run(["restore", "--to", "x", "--backup", label]);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not come out
+  expect(`${stdout}${stderr}`).not.toMatch(/[\0-\x08\x0b-\x1f\x7f-\x9f\u202e]/);
+});

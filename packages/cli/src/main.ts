@@ -4,6 +4,7 @@ import type { ConfigurationSource } from "./config/load.ts";
 import { exitStatus } from "./exit-status.ts";
 import { failureDocument, failureText, stopDocument } from "./failure.ts";
 import type { GlobalOptions } from "./global-options.ts";
+import { printable } from "./printable.ts";
 import { stopSwitch } from "./stop-signal.ts";
 import type { Outcome, Verb } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
@@ -46,7 +47,7 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
     const signal = stop.stoppedBy();
     const failure = signal ? stopDocument(signal, finished) : failureDocument(thrown, verbose);
     if (words.includes("--json")) print(`${JSON.stringify(failure, null, 2)}\n`);
-    else process.stderr.write(failureText(failure, thrown, init.program, verbose));
+    else process.stderr.write(printable(failureText(failure, thrown, init.program, verbose)));
     return exitStatus(thrown, verb?.name ?? verbNamedBy(words), signal);
   } finally {
     stop.release();
@@ -76,7 +77,7 @@ async function perform(
 async function show(outcome: Outcome, { json }: GlobalOptions): Promise<void> {
   if (outcome.document === null) return;
   if (json) print(`${JSON.stringify(outcome.document, null, 2)}\n`);
-  else print(await outcome.show());
+  else print(printable(await outcome.show()));
 }
 
 function print(text: string): 0 {

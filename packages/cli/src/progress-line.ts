@@ -1,4 +1,5 @@
 import type { Progress } from "@lifeboat/core";
+import { inOneLine } from "./printable.ts";
 import { duration, size } from "./show/units.ts";
 
 /** What the reports of one step add up to, as words: bytes, rate, time left, and what is happening. */
@@ -25,7 +26,7 @@ export class ProgressLine {
       words.push(totalBytes ? `${size(bytes)} of ${size(totalBytes)}` : size(bytes));
       words.push(...this.#pace(bytes, totalBytes));
     }
-    if (note) words.push(note);
+    if (note) words.push(inOneLine(note));
     return words.join(", ");
   }
 

@@ -72,7 +72,9 @@ export function isFileName(text: string): boolean {
 function isOwner(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const { uid, gid, user, group } = value as Record<string, unknown>;
-  const named = (name: unknown) => name === null || typeof name === "string";
+  // They are part of a command that we propose.
+  const named = (name: unknown) =>
+    name === null || (typeof name === "string" && /^[\w.@\\-]{1,256}\$?$/.test(name));
   return hasShape(uid, "count") && hasShape(gid, "count") && named(user) && named(group);
 }
 

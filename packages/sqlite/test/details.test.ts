@@ -40,6 +40,7 @@ test.each([
   ["owner", null],
   ["owner", { uid: -1, gid: 0, user: null, group: null }],
   ["owner", { uid: 0, gid: 0, user: 5, group: null }],
+  ["owner", { uid: 0, gid: 0, user: "app; reboot", group: null }],
   ["pageSize", 4096.5],
   ["pageCount", "10"],
   ["copySeconds", Number.NaN],

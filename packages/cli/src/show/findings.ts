@@ -1,4 +1,5 @@
 import type { Finding } from "@lifeboat/core";
+import { inOneLine } from "../printable.ts";
 
 const MARKS = { error: "ERROR  ", warning: "warning", info: "info   " };
 
@@ -10,7 +11,7 @@ export function showFindings(findings: readonly Finding[]): string {
     .toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity))
     .map(
       ({ id, severity, summary, remedy }) =>
-        `${MARKS[severity]}  ${summary} [${id}]\n         ${remedy}\n`,
+        `${MARKS[severity]}  ${inOneLine(summary)} [${id}]\n         ${remedy}\n`,
     )
     .join("");
 }
