@@ -8,10 +8,13 @@ import { hostname } from "node:os";
  * and lock entries, to tell what a killed process left from what a living one holds.
  */
 export function ownProcessMark(): string {
-  own ??= `${place()}-${process.pid}-${startOf(process.pid) ?? "0"}`;
+  own ??= `${place()}-${process.pid}-${startOf(process.pid) ?? UNKNOWN}`;
   return own;
 }
 let own: string | undefined;
+
+/** In place of a start time that the system does not tell. */
+const UNKNOWN = "0";
 
 /**
  * Whether the process of a mark is certainly gone. False when it lives, and also when it ran on
@@ -20,7 +23,10 @@ let own: string | undefined;
 export function processOfMarkIsGone(mark: string): boolean {
   const match = /^([0-9a-f]{16})-(\d+)-(\d+)$/.exec(mark);
   if (!match || match[1] !== place()) return false;
-  return startOf(Number(match[2])) !== match[3];
+  const start = startOf(Number(match[2]));
+  if (start === undefined) return true;
+  // A process that lives and hides when it began (/proc with hidepid) may be the very one.
+  return start !== UNKNOWN && match[3] !== UNKNOWN && start !== match[3];
 }
 
 let placeMemo: string | undefined;
@@ -48,7 +54,7 @@ function pidNamespace(): string {
 /** Start time in clock ticks since boot (proc(5), stat, field 22); undefined when there is no such process. */
 function startOf(pid: number): string | undefined {
   const stat = readOr(`/proc/${pid}/stat`, undefined);
-  if (stat === undefined) return isAlive(pid) ? "0" : undefined;
+  if (stat === undefined) return isAlive(pid) ? UNKNOWN : undefined;
   // The program's name stands in parentheses and may hold blanks: count from its end.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   // A zombie only waits to be noticed by its parent: it holds nothing any more.

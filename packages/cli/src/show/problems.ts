@@ -5,7 +5,8 @@ import { inOneLine } from "../printable.ts";
 export function showProblems(problems: readonly Problem[]): string {
   return problems
     .map(
-      ({ object, code, message }) => `ERROR  ${inOneLine(object)}\n       ${message} [${code}]\n`,
+      ({ object, code, message }) =>
+        `ERROR  ${inOneLine(object)}\n       ${inOneLine(message)} [${code}]\n`,
     )
     .join("");
 }
