@@ -247,8 +247,8 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
       });
       await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
       const left = await Array.fromAsync(allObjects(repository.storage, "contract/"));
-      const kinds = left.map(({ path }) => path.split("/")[3] ?? path.split("/")[1]);
-      expect(kinds.filter((kind) => kind === "backups" || kind === "locks")).toEqual([]);
+      const paths = left.map(({ path }) => path);
+      expect(paths.filter((path) => /\/(backups|locks)\//.test(path))).toEqual([]);
       await expect(take()).resolves.toBeDefined();
     });
 

@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { allObjects, backup, type Repository } from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
+import { beforeEach, expect, test } from "vitest";
+import { makeLedger, testFolder } from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+
+let folder: string;
+let repository: Repository;
+beforeEach(async () => {
+  folder = await testFolder();
+  makeLedger(join(folder, "one.db"));
+  repository = await new SqliteApp(folder, join(folder, "one.db")).repository();
+});
+
+const backUp = (...names: string[]) =>
+  backup({
+    repository,
+    engine: sqliteEngine({
+      databases: names.map((name) => ({ name, path: join(folder, `${name}.db`) })),
+    }),
+    type: "full",
+    options: {},
+    signal: new AbortController().signal,
+  });
+
+const paths = async () =>
+  (await Array.fromAsync(allObjects(repository.storage, "product/"))).map(({ path }) => path);
+
+test("of several databases that fails at the second takes the first one's objects back, and its locks", async () => {
+  await expect(backUp("one", "missing")).rejects.toMatchObject({ code: "DATABASE_MISSING" });
+  expect(await paths()).toEqual(["product/lifeboat.json"]);
+});
+
+test("leaves an earlier backup as it was", async () => {
+  await backUp("one");
+  const before = await paths();
+  await expect(backUp("one", "missing")).rejects.toMatchObject({ code: "DATABASE_MISSING" });
+  expect(await paths()).toEqual(before);
+});
+
+test("that was killed leaves objects without a manifest, which the next backup removes", async () => {
+  const { id } = await backUp("one");
+  const manifest = `product/sqlite/one/backups/${id}/manifest.json`;
+  await repository.storage.remove(manifest);
+  const next = await backUp("one");
+  const left = await paths();
+  expect(left.filter((path) => path.includes(id))).toEqual([]);
+  expect(left.filter((path) => path.includes(next.id))).toHaveLength(2);
+});

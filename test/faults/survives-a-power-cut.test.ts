@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { appendFile, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Repository, RepositoryMemory } from "@lifeboat/core";
+import { fetchWal } from "@lifeboat/postgres/archive";
+import { filesystemStorage } from "@lifeboat/storage";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { FsyncWatch } from "../support/fsync-watch.ts";
+import { makeLedger } from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lifeboat-fsync-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Whether `path` had its name already at each fsync of what lies there now, and of its directory. */
+async function fsyncsFor(path: string, work: () => Promise<unknown>) {
+  const heard: { inode: number; named: boolean }[] = [];
+  {
+    using _ = await FsyncWatch.start(({ inode }) => heard.push({ inode, named: existsSync(path) }));
+    await work();
+  }
+  const namedAt = async (place: string) => {
+    const { ino } = await stat(place);
+    return heard.filter(({ inode }) => inode === ino).map(({ named }) => named);
+  };
+  return { file: await namedAt(path), directory: await namedAt(join(path, "..")) };
+}
+
+test("an object is on disk before it has its name, and its name before it counts as stored", async () => {
+  const storage = filesystemStorage({ path: folder });
+  const fsyncs = await fsyncsFor(join(folder, "a/object"), () =>
+    storage.create("a/object", Buffer.from("x")),
+  );
+  expect(fsyncs.file).toEqual([false]);
+  expect(fsyncs.directory).toContain(true);
+});
+
+test("the folders of an object are on disk before it counts as stored", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await storage.create("other", Buffer.from("x"));
+  const fsyncs = await fsyncsFor(join(folder, "a/b"), () =>
+    storage.create("a/b/object", Buffer.from("x")),
+  );
+  expect(fsyncs.directory).toContain(true);
+});
+
+test("an object that the disk gives back otherwise than it was written gets no name", async () => {
+  const storage = filesystemStorage({ path: folder });
+  const growing = join(folder, ".lifeboat-tmp");
+  using _ = await FsyncWatch.start(async ({ directory }) => {
+    if (directory) return;
+    for (const name of await readdir(growing)) await appendFile(join(growing, name), "y");
+  });
+  await expect(storage.create("object", Buffer.from("x"))).rejects.toMatchObject({
+    code: "STORAGE_CORRUPTS",
+  });
+  expect((await storage.list({ prefix: "" })).objects).toEqual([]);
+});
+
+test("a restored SQLite file is on disk before it has its name, and its name before it counts", async () => {
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  await app.backup();
+  const to = join(folder, "to");
+  const fsyncs = await fsyncsFor(join(to, "app.db"), () => app.restore(to));
+  expect(fsyncs.file).toEqual([false]);
+  expect(fsyncs.directory).toContain(true);
+});
+
+test("a fetched WAL file is on disk before the server sees it", async () => {
+  const repository = await Repository.open({
+    storage: filesystemStorage({ path: join(folder, "repository") }),
+    app: "app",
+    memory: new RepositoryMemory(join(folder, "memory")),
+    mode: "write",
+  });
+  await repository.folder("postgres", "7").storeLog("00000002/00000002.history", once);
+  const destination = join(folder, "pg_wal/RECOVERYHISTORY");
+  await mkdir(join(folder, "pg_wal"));
+  const name = "00000002.history";
+  const fsyncs = await fsyncsFor(destination, () => fetchWal({ repository, name, destination }));
+  expect(fsyncs.file).toEqual([false]);
+});
+
+async function* once(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from("1\t0/3000000\tno recovery target specified\n");
+}
