@@ -1,10 +1,19 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { type DrillReport, drill, encodeManifest, type Manifest, restore } from "@lifeboat/core";
+import {
+  type DrillReport,
+  drill,
+  encodeManifest,
+  list,
+  type Manifest,
+  type RecoveryTarget,
+  restore,
+  verify,
+} from "@lifeboat/core";
 import { extract, pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
@@ -62,11 +71,11 @@ describe.each(await availableMajors())("a hostile backup of version %i", (major)
       signal,
     });
 
-  const restored = (name: string) =>
+  const restored = (name: string, target: RecoveryTarget = { kind: "latest" }) =>
     restore({
       repository: store.repository,
       engines: [store.offline],
-      target: { kind: "latest" },
+      target,
       to: join(cluster.directory, name),
       tablespaceMapping: new Map(),
       force: false,
@@ -106,6 +115,38 @@ jit_provider = '../../../../../../tmp/evil'
     expect(await drilled()).toMatchObject({ ok: true });
     await forge({}, { owner: "--help" });
     await expect(drilled()).rejects.toMatchObject({ code: "MANIFEST_CORRUPT" });
+  });
+
+  test("a manifest of no sense is named, and hides no other backup", async () => {
+    await forge({}, { timeline: "one" });
+    const { id } = await store.take();
+    const { repository } = store;
+    const engines = [store.offline];
+    const named = [{ code: "MANIFEST_CORRUPT", object: expect.stringContaining(honest.id) }];
+    const listed = await list({ repository, engines, live: null });
+    expect(listed).toMatchObject({ backups: [{ id: honest.id }, { id }], problems: named });
+    const verified = await verify({ repository, engines, deep: false, signal });
+    expect(verified.problems).toMatchObject(named);
+    await expect(restored("other", { kind: "backup", id })).resolves.toMatchObject({ backup: id });
+    await rm(store.file(store.folder.backupPath(id)), { recursive: true });
+  });
+
+  test("a stray segment with a great number holds up no check of the log", async () => {
+    await forge({});
+    const wal = (number: string) =>
+      store.file(join(store.folder.path, "wal", "00000001", `00000001${number}.zst`));
+    const stray = wal("FFFFFFFF00000FFE");
+    await mkdir(dirname(stray), { recursive: true });
+    await writeFile(stray, "");
+    const { problems } = await verify({
+      repository: store.repository,
+      engines: [store.offline],
+      deep: false,
+      signal,
+    });
+    expect(problems.length).toBeGreaterThan(1);
+    expect(problems.length).toBeLessThan(2000);
+    await rm(stray);
   });
 
   test("settings that lead out of the data directory are not read, and huge ones neither", async () => {

@@ -3,6 +3,7 @@ import type { Engine, EngineKind, Problem } from "./engine.ts";
 import { engineOf } from "./engine-of.ts";
 import type { Repository } from "./repository.ts";
 import type { RecoveryWindow } from "./window.ts";
+import { windowsOf } from "./windows-of.ts";
 
 export interface BackupList {
   readonly app: string;
@@ -31,7 +32,9 @@ export async function list(request: {
     const found = await repository.backups(folder);
     backups.push(...found.manifests.map(summaryOf));
     problems.push(...found.problems);
-    windows.push(...(await engineOf(engines, folder.engine).windows(folder, found.manifests)));
+    const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
+    windows.push(...known.windows);
+    problems.push(...known.problems);
   }
   backups.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   return { app: repository.app, live, backups, windows, problems };

@@ -6,6 +6,7 @@ import type { Finding } from "./finding.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Repository } from "./repository.ts";
 import type { RecoveryWindow } from "./window.ts";
+import { windowsOf } from "./windows-of.ts";
 
 export interface Status {
   readonly app: string;
@@ -35,8 +36,9 @@ export async function status(request: {
   for (const folder of await repository.folders()) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
-    windows.push(...(await engineOf(engines, folder.engine).windows(folder, found.manifests)));
-    alerts.push(...found.problems.map(damaged));
+    const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
+    windows.push(...known.windows);
+    alerts.push(...[...found.problems, ...known.problems].map(damaged));
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),

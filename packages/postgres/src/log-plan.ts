@@ -8,7 +8,6 @@ import {
 import { TimelinePath } from "./log-archive.ts";
 import {
   type Base,
-  baseOf,
   type Chain,
   chainOf,
   hasHole,
@@ -43,12 +42,13 @@ interface Wish {
 export async function planRecovery(wish: Wish, target: RecoveryTarget): Promise<RecoveryPlan> {
   if (target.kind === "xid" || target.kind === "restore-point")
     throw notAvailable(`restore --${target.kind} of Postgres`);
-  const log = await readLog(wish.folder, wish.backups);
+  // Another backup that is damaged keeps nobody from the one that is named.
+  const named = target.kind === "backup" ? [manifestNamed(wish, target.id)] : wish.backups;
+  const log = await readLog(wish.folder, named);
   const newest = log?.bases.at(-1);
   if (!log || !newest) throw noBackup(wish.folder);
   switch (target.kind) {
     case "backup":
-      return planBackup(log, target, baseNamed(wish, target.id));
     case "immediate":
       return planBackup(log, target, newest);
     case "latest":
@@ -60,10 +60,10 @@ export async function planRecovery(wish: Wish, target: RecoveryTarget): Promise<
   }
 }
 
-function baseNamed({ backups }: Wish, id: string): Base {
+function manifestNamed({ backups }: Wish, id: string): Manifest {
   const manifest = backups.find((each) => each.id === id);
   if (!manifest) throw noSuchBackup(id);
-  return baseOf(manifest);
+  return manifest;
 }
 
 /** What the backup alone holds: it needs only its own WAL, on its own timeline. */

@@ -98,7 +98,7 @@ function scannerFor(chunk: Uint8Array): RecordScanner {
 
 /** From each backup on, along each timeline it reaches, up to the last segment there is. */
 async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise<void> {
-  const bases = backups.map(baseOf);
+  const bases = backups.flatMap((manifest) => readableBase(check, manifest) ?? []);
   const segmentBytes = bases.at(-1)?.details.walSegmentBytes;
   if (segmentBytes === undefined) return;
   const archive = await readLogArchive(check.folder, segmentBytes);
@@ -116,6 +116,17 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
       code: "WAL_GAP",
       message: `${check.folder.logPath(logName(name))} is missing: no recovery gets past it`,
     });
+}
+
+function readableBase({ folder, problems }: Check, manifest: Manifest): Base | undefined {
+  try {
+    return baseOf(manifest);
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    const object = `${folder.backupPath(manifest.id)}/manifest.json`;
+    problems.push({ object, code: thrown.code, message: thrown.message });
+    return undefined;
+  }
 }
 
 function* holes(archive: LogArchive, path: TimelinePath, base: Base): Generator<string> {

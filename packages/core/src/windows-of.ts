@@ -1,0 +1,26 @@
+import type { DatabaseFolder } from "./database-folder.ts";
+import type { Engine, Problem } from "./engine.ts";
+import { LifeboatError } from "./errors.ts";
+import type { Manifest } from "./manifest.ts";
+import type { RecoveryWindow } from "./window.ts";
+
+/**
+ * A database's recovery windows. A backup whose details only its engine can tell to be damaged is a
+ * problem, and the others are still to be listed.
+ */
+export async function windowsOf(
+  engine: Engine,
+  folder: DatabaseFolder,
+  manifests: readonly Manifest[],
+): Promise<{ windows: readonly RecoveryWindow[]; problems: readonly Problem[] }> {
+  try {
+    return { windows: await engine.windows(folder, manifests), problems: [] };
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError) || thrown.code !== "MANIFEST_CORRUPT") throw thrown;
+    const { backup } = thrown.details;
+    const object = manifests.some(({ id }) => id === backup)
+      ? `${folder.backupPath(String(backup))}/manifest.json`
+      : folder.path;
+    return { windows: [], problems: [{ object, code: thrown.code, message: thrown.message }] };
+  }
+}
