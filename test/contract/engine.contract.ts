@@ -7,6 +7,7 @@ import {
   drill,
   type Engine,
   list,
+  ownProcessMark,
   type RecoveryTarget,
   Repository,
   RepositoryMemory,
@@ -270,9 +271,8 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
       expect((await repository.drills()).records.map(({ id, ok }) => ({ id, ok }))).toEqual([
         { id: report.id, ok: false },
       ]);
-      const scratch = (names: string[]) =>
-        names.filter((each) => each.startsWith("lifeboat-scratch"));
-      expect(scratch(await readdir(tmpdir()))).toEqual(scratch(before));
+      const own = (names: string[]) => names.filter((each) => each.includes(ownProcessMark()));
+      expect(own(await readdir(tmpdir()))).toEqual(own(before));
     });
 
     test("what the engine does not do yet is refused, never ignored", async () => {

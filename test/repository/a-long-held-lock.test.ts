@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { allObjects, Repository, RepositoryMemory, type Storage } from "@lifeboat/core";
+import { memoryStorage } from "@lifeboat/storage";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+const MINUTE = 60_000;
+
+let state: string;
+let storage: Storage;
+beforeEach(async () => {
+  // Only the clock is moved: nobody waits ten minutes for a test.
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "Date"] });
+  state = await mkdtemp(join(tmpdir(), "lifeboat-lease-"));
+  storage = memoryStorage();
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await rm(state, { recursive: true });
+});
+
+async function entries(): Promise<{ path: string; until: string }[]> {
+  const found: { path: string; until: string }[] = [];
+  for await (const { path } of allObjects(storage, "documint/locks/")) {
+    const bytes = Buffer.concat(await Array.fromAsync(storage.read(path)));
+    found.push({ path, until: JSON.parse(bytes.toString()).until });
+  }
+  return found;
+}
+
+test("lives past its lease: a new entry takes the place of the old one, and the release takes that", async () => {
+  const memory = new RepositoryMemory(state);
+  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const lock = await repository.lock("sqlite-app", "backup of app");
+  const [first] = await entries();
+  for (let minute = 0; minute < 25; minute += 1) {
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(await repository.isLocked("sqlite-app"), `after ${minute + 1} minutes`).toBe(true);
+  }
+  await vi.waitFor(async () => expect(await entries()).toHaveLength(1));
+  const [now] = await entries();
+  expect(now?.path).not.toBe(first?.path);
+  expect(Date.parse(now?.until ?? "")).toBeGreaterThan(Date.now());
+  await lock.release();
+  expect(await entries()).toEqual([]);
+});
