@@ -57,7 +57,8 @@ async function place(content: AsyncIterable<Uint8Array>, destination: string): P
   try {
     const file = await open(beside, "w", 0o600);
     try {
-      for await (const chunk of content) await file.write(chunk);
+      // Not write(): on a full disk that may take a part of a chunk and say so only in its answer.
+      for await (const chunk of content) await file.writeFile(chunk);
       await file.sync();
     } finally {
       await file.close();
