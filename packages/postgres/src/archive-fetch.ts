@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type DatabaseFolder, LifeboatError, type Repository } from "@lifeboat/core";
 import { readSystemIdentifier } from "./system-identifier.ts";
+import { isFaultOfTarget } from "./target-failure.ts";
 import { archivedFile } from "./wal/archived-file.ts";
 import { logName, parseWalFileName } from "./wal/segment-name.ts";
 
@@ -22,7 +23,7 @@ const FIRST_PAUSE_MS = 250;
  * such file is said only when {@link archivedFile} has proved it; whatever else goes wrong is tried
  * again and then thrown as what it is.
  * @throws LifeboatError `WAL_MISSING` (kind `not-found`), and no other error of that kind;
- *   `WAL_GAP`, `CHECKSUM_MISMATCH`, `WAL_FOREIGN`, or what the storage threw
+ *   `WAL_GAP`, `CHECKSUM_MISMATCH`, `WAL_FOREIGN`, `WAL_UNWRITABLE`, or what the storage threw
  */
 export async function fetchWal(request: FetchWal): Promise<void> {
   const { repository, name } = request;
@@ -66,12 +67,13 @@ async function place(content: AsyncIterable<Uint8Array>, destination: string): P
     await rename(beside, destination);
   } catch (thrown) {
     await rm(beside, { force: true });
-    throw thrown;
+    throw isFaultOfTarget(thrown) ? unwritable(destination, thrown) : thrown;
   }
 }
 
 /** Which cluster asks: the server runs us in its data directory. */
 async function systemIdentifier(repository: Repository): Promise<string> {
+  // Called by hand it may be run anywhere; whose segment it is, is checked as it is read.
   const own = await readSystemIdentifier(process.cwd()).catch(() => undefined);
   if (own !== undefined) return own;
   const folders = await repository.folders("postgres");
@@ -92,6 +94,17 @@ function missing(folder: DatabaseFolder, name: string): LifeboatError {
     message: `${folder.logPath(logName(name))} is not there`,
     remedy: "nothing to do: this is how a server learns where the archive ends",
     details: { name },
+  });
+}
+
+function unwritable(destination: string, cause: NodeJS.ErrnoException): LifeboatError {
+  return new LifeboatError({
+    code: "WAL_UNWRITABLE",
+    message: `${destination} cannot be written: ${cause.message}`,
+    remedy:
+      "make room on the server's disk, or let its account write there, and start the server again: it asks again",
+    details: { path: destination, system: cause.code ?? null },
+    cause,
   });
 }
 
