@@ -1,10 +1,21 @@
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import {
+  appendFile,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Repository, RepositoryMemory } from "@lifeboat/core";
 import { fetchWal } from "@lifeboat/postgres/archive";
 import { filesystemStorage } from "@lifeboat/storage";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FsyncWatch } from "../support/fsync-watch.ts";
 import { makeLedger } from "../support/sqlite.ts";
@@ -69,6 +80,35 @@ test("a restored SQLite file is on disk before it has its name, and its name bef
   const fsyncs = await fsyncsFor(join(to, "app.db"), () => app.restore(to));
   expect(fsyncs.file).toEqual([false]);
   expect(fsyncs.directory).toContain(true);
+});
+
+test("until a copy takes its place by force, the old database keeps the commits of its log", async () => {
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  await app.backup();
+  const database = new Database(app.path);
+  database.exec("DELETE FROM ledger");
+  // As after a kill: the newest commit lies in the -wal only.
+  const [main, wal] = [await readFile(app.path), await readFile(`${app.path}-wal`)];
+  database.close();
+  await writeFile(app.path, main);
+  await writeFile(`${app.path}-wal`, wal);
+  const { ino } = await stat(app.path);
+  const seen: number[] = [];
+  {
+    using _ = await FsyncWatch.start(async ({ directory }) => {
+      if (!directory || (await stat(app.path)).ino !== ino) return;
+      const asLeft = await mkdtemp(join(folder, "as-left-"));
+      for (const name of ["app.db", "app.db-wal"])
+        if (existsSync(join(folder, name))) await copyFile(join(folder, name), join(asLeft, name));
+      const left = new Database(join(asLeft, "app.db"));
+      seen.push(left.prepare("SELECT count(*) FROM ledger").pluck().get() as number);
+      left.close();
+    });
+    await app.restore(folder, { force: true });
+  }
+  expect(seen.length).toBeGreaterThan(0);
+  expect(new Set(seen)).toEqual(new Set([0]));
 });
 
 test("a fetched WAL file is on disk before the server sees it", async () => {
