@@ -8,7 +8,7 @@ import { reasonOf } from "./errors.ts";
 import { runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { secondsSince } from "./restore.ts";
-import { makeScratch } from "./scratch.ts";
+import { keepScratch, makeScratch } from "./scratch.ts";
 import type { RecoveryTarget } from "./window.ts";
 
 export interface DrillRequest {
@@ -46,6 +46,7 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
   const scratch = await makeScratch();
   const runs: DrillRun[] = [];
   const record = () => recordOf(runs, startedAt, secondsSince(started));
+  let kept: string | null = null;
   try {
     for (const choice of choices) {
       const own = await ownFolder(scratch, choice);
@@ -54,17 +55,21 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
       await run(drillRun.steps());
       await drillRun.close();
     }
+    if (keep) {
+      await keepScratch(scratch);
+      kept = scratch;
+    }
   } catch (cause) {
     // Stopped by hand is no verdict; anything else is the very thing that drills are for.
     if (!signal.aborted) await repository.writeDrill(failed(record(), cause));
     throw cause;
   } finally {
     for (const each of runs) await each.close();
-    if (!keep) await rm(scratch, { recursive: true, force: true });
+    if (kept === null) await rm(scratch, { recursive: true, force: true });
   }
   const done = record();
   await repository.writeDrill(done);
-  return { ...done, kept: keep ? scratch : null };
+  return { ...done, kept };
 }
 
 /** Passed through by other accounts, as the scratch folder itself: a server that we start runs as one. */
@@ -118,6 +123,6 @@ function recordOf(runs: readonly DrillRun[], startedAt: Date, total: number): Dr
 }
 
 function failed(record: DrillRecord, cause: unknown): DrillRecord {
-  const check = { name: "the copy comes back", ok: false, message: reasonOf(cause) };
+  const check = { name: "the copy was brought back", ok: false, message: reasonOf(cause) };
   return { ...record, ok: false, checks: [...record.checks, check] };
 }

@@ -1,9 +1,12 @@
-import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
+import { access, chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
 
 const PREFIX = "lifeboat-scratch-";
+
+/** Lies in a scratch directory that somebody asked to keep: it outlives the process that made it. */
+const KEPT = ".kept";
 
 /**
  * A directory for copies that nobody keeps, below the system's temporary directory. Its name carries
@@ -17,10 +20,25 @@ export async function makeScratch(): Promise<string> {
   return directory;
 }
 
+/** From now on the directory is the engineer's: no later run takes it for what a killed one left. */
+export async function keepScratch(directory: string): Promise<void> {
+  await writeFile(join(directory, KEPT), "");
+}
+
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     if (!name.startsWith(PREFIX)) continue;
     const mark = name.slice(PREFIX.length, name.lastIndexOf("-"));
-    if (processOfMarkIsGone(mark)) await rm(join(tmpdir(), name), { recursive: true, force: true });
+    const directory = join(tmpdir(), name);
+    if (!processOfMarkIsGone(mark) || (await isKept(directory))) continue;
+    await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** Of one that we may not look into it cannot be said, and we could not remove it either. */
+async function isKept(directory: string): Promise<boolean> {
+  return access(join(directory, KEPT)).then(
+    () => true,
+    (cause: NodeJS.ErrnoException) => cause.code !== "ENOENT",
+  );
 }

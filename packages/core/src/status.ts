@@ -97,16 +97,18 @@ function drillAlerts(last: DrillRecord | null): Finding[] {
   const remedy = "run lifeboat drill; a backup that nobody restored is only believed to work";
   if (!last)
     return [{ id: "no-drill", severity: "warning", summary: "no restore was drilled yet", remedy }];
-  if (!last.ok)
+  if (!last.ok) {
+    const failed = last.checks.filter(({ ok }) => !ok);
+    const found = failed.map(({ name, message }) => `${name} (${message})`).join("; ");
     return [
       {
         id: "drill-failed",
         severity: "error",
-        summary: `the last drill (${last.id}) failed: ${last.checks.find(({ ok }) => !ok)?.name ?? "?"}`,
-        remedy:
-          "read its record in the repository's folder drills, mend what it found, and drill again",
+        summary: `the last drill (${last.id}) failed: ${found}`,
+        remedy: "mend what it found, and drill again",
       },
     ];
+  }
   const days = Math.floor((Date.now() - Date.parse(last.startedAt)) / DAY_MS);
   if (days < DRILL_DAYS) return [];
   return [
