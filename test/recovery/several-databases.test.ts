@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -147,4 +147,41 @@ test("a drill whose copy does not come back is recorded as failed", async () => 
   expect((await repository.drills()).records).toMatchObject([
     { ok: false, backup: taken.id, checks: [{ ok: false }] },
   ]);
+});
+
+test("a copy that a drill was told to keep outlives the next drill, and one that failed is not kept", async () => {
+  const taken = await takeBoth({ orders: "orders.db" });
+  const drilling = { repository, engines, checks: () => [], signal };
+  const { kept } = await drill({ ...drilling, target: { kind: "latest" }, keep: true });
+  // What a drill of a process that is gone left has its name; ours lives, so it is moved to such a one.
+  const abandoned = (kept as string).replace(/-\d+-\d+-(\w+)$/, "-999999999-1-$1");
+  await rename(kept as string, abandoned);
+  try {
+    await drill({ ...drilling, target: { kind: "latest" }, keep: false });
+    expect(await readdir(join(abandoned, "orders"))).toContain("copy");
+    await rm(join(abandoned, ".kept"));
+    await drill({ ...drilling, target: { kind: "latest" }, keep: false });
+    await expect(readdir(abandoned)).rejects.toMatchObject({ code: "ENOENT" });
+  } finally {
+    await rm(abandoned, { recursive: true, force: true });
+  }
+  await rm(join(folder, `repository/shop/sqlite/orders/backups/${taken.id}/orders.db.zst`));
+  const before = await scratches();
+  await expect(drill({ ...drilling, target: { kind: "latest" }, keep: true })).rejects.toThrow();
+  expect(await scratches()).toEqual(before);
+});
+
+/** Of this process alone: others drill here, too. */
+async function scratches(): Promise<string[]> {
+  const own = new RegExp(`^lifeboat-scratch-[0-9a-f]+-${process.pid}-`);
+  return (await readdir(tmpdir())).filter((name) => own.test(name));
+}
+
+test("a database that the repository does not know is not found, and those that it knows are named", async () => {
+  await takeBoth({ orders: "orders.db", users: "users.db" });
+  await expect(bring({ kind: "latest" }, { database: "order" })).rejects.toMatchObject({
+    code: "DATABASE_NOT_FOUND",
+    kind: "not-found",
+    remedy: "there are orders, users",
+  });
 });

@@ -42,7 +42,9 @@ export async function chooseRestore(request: {
 }): Promise<readonly [ChosenRestore, ...ChosenRestore[]]> {
   const { repository, target, timeline } = request;
   const candidates: Candidate[] = [];
-  for (const folder of await repository.folders(request.engine)) {
+  const folders = await repository.folders(request.engine);
+  assertDatabaseKnown(request.database, folders);
+  for (const folder of folders) {
     if (request.database !== undefined && folder.database !== request.database) continue;
     const engine = engineOf(request.engines, folder.engine);
     candidates.push({ engine, folder, ...(await repository.backups(folder)) });
@@ -54,7 +56,7 @@ export async function chooseRestore(request: {
     if (target.kind !== "backup") assertReadable(newerDamaged(problems, plan.backups[0]));
     chosen.push({ engine, folder, plan });
   }
-  if (chosen.length === 0) throw nothingThere(repository);
+  if (chosen.length === 0) throw nothingThere(repository, request.engine);
   assertNamesDiffer(chosen);
   return chosen as [ChosenRestore, ...ChosenRestore[]];
 }
@@ -179,11 +181,27 @@ function noSuchBackup(id: string): LifeboatError {
   });
 }
 
-function nothingThere(repository: Repository): LifeboatError {
+/** A name that is mistyped must not look like a database without backups. */
+function assertDatabaseKnown(name: string | undefined, folders: readonly DatabaseFolder[]): void {
+  if (name === undefined || folders.length === 0) return;
+  const known = folders.map(({ database }) => database);
+  if (known.includes(name)) return;
+  throw new LifeboatError({
+    code: "DATABASE_NOT_FOUND",
+    kind: "not-found",
+    message: `there is no backup of a database ${name}`,
+    remedy: `there are ${known.join(", ")}`,
+    details: { database: name, known },
+  });
+}
+
+function nothingThere(repository: Repository, engine: EngineKind | undefined): LifeboatError {
   return new LifeboatError({
     code: "BACKUP_NOT_FOUND",
     kind: "not-found",
-    message: `there is no backup of ${repository.app} in ${repository.storage.description}`,
-    remedy: "take one with lifeboat backup",
+    message: `there is no ${engine ? `${engine} ` : ""}backup of ${repository.app} in ${repository.storage.description}`,
+    remedy: engine
+      ? "leave --engine out, or take one with lifeboat backup"
+      : "take one with lifeboat backup",
   });
 }

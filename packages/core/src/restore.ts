@@ -114,7 +114,8 @@ async function restoreOne(
     title: `replay ${folder.database}`,
     run: async (report) => {
       const revived = await engine.revive({ folder, plan, restored: copy, report, signal });
-      replayedTo = revived.recoveredTo;
+      // With no commit since its base, what the copy holds is the backup's own state.
+      replayedTo = revived.recoveredTo ?? plan.backups[0].consistentAt;
       await revived.close();
     },
   };
