@@ -35,6 +35,14 @@ describe("making a repository", () => {
     await expect(open("write")).resolves.toBeInstanceOf(Repository);
   });
 
+  test("a reader who mistypes the app is told which there are", async () => {
+    await open("write");
+    await expect(open("read", "documnet")).rejects.toMatchObject({
+      code: "REPOSITORY_MISSING",
+      remedy: expect.stringContaining("it has documint"),
+    });
+  });
+
   test("a reader never makes one", async () => {
     await expect(open("read")).rejects.toMatchObject({ code: "REPOSITORY_MISSING" });
     expect(await readdir(folder)).toEqual([]);

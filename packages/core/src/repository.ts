@@ -212,13 +212,7 @@ async function makeRepository({ storage, app, memory, mode }: OpenRepository): P
       remedy: `mount it again; if it was removed on purpose, remove ${memory.fileOf(storage.description, app)} and run again`,
       details: { storage: storage.description, app },
     });
-  if (mode === "read")
-    throw new LifeboatError({
-      code: "REPOSITORY_MISSING",
-      message: `there is no repository of ${app} in ${storage.description}`,
-      remedy: "check the path and the app's name; the first backup makes the repository",
-      details: { storage: storage.description, app },
-    });
+  if (mode === "read") throw missing(storage, app, await appsIn(storage));
   await storage.initialize();
   await assertOwnPlace(storage);
   const id = randomUUID();
@@ -234,6 +228,26 @@ async function makeRepository({ storage, app, memory, mode }: OpenRepository): P
     if (winner === undefined) throw thrown;
     return winner;
   }
+}
+
+/** The apps that have a part in this place. */
+async function appsIn(storage: Storage): Promise<string[]> {
+  const apps: string[] = [];
+  for (const name of await foldersBelow(storage, ""))
+    if (SAFE_NAME.test(name) && (await storage.stat(`${name}/lifeboat.json`))) apps.push(name);
+  return apps;
+}
+
+function missing(storage: Storage, app: string, others: readonly string[]): LifeboatError {
+  return new LifeboatError({
+    code: "REPOSITORY_MISSING",
+    message: `there is no repository of ${app} in ${storage.description}`,
+    remedy:
+      others.length > 0
+        ? `it has ${others.join(", ")}: check the app's name; the first backup makes the repository`
+        : "check the path and the app's name; the first backup makes the repository",
+    details: { storage: storage.description, app, apps: others },
+  });
 }
 
 /** Making a repository among somebody's other files would be a typing error. */

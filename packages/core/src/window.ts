@@ -26,11 +26,19 @@ export function windowHolds(window: RecoveryWindow, at: Date): boolean {
   return Date.parse(window.from) <= at.getTime() && at.getTime() <= Date.parse(window.to);
 }
 
+/** So many are read at a glance; `list` shows all. */
+const SHOWN_WINDOWS = 3;
+
 /**
  * The refusal of an instant that lies in no window: says what was asked, in UTC, and what can be had.
  */
 export function outsideEveryWindow(at: Date, windows: readonly RecoveryWindow[]): LifeboatError {
-  const spans = windows.map((w) => (w.from === w.to ? w.from : `${w.from} … ${w.to}`));
+  const near = windows.toSorted((a, b) => distance(a, at) - distance(b, at));
+  const spans = near
+    .slice(0, SHOWN_WINDOWS)
+    .toSorted((a, b) => (a.from < b.from ? -1 : 1))
+    .map((w) => (w.from === w.to ? w.from : `${w.from} … ${w.to}`));
+  const nearest = windows.length > SHOWN_WINDOWS ? " (the nearest ones)" : "";
   return new LifeboatError({
     code: "TARGET_OUTSIDE_WINDOWS",
     kind: "not-found",
@@ -38,9 +46,15 @@ export function outsideEveryWindow(at: Date, windows: readonly RecoveryWindow[])
     remedy:
       spans.length === 0
         ? "there is no backup yet: take one with lifeboat backup"
-        : `choose an instant in ${spans.join(", ")}, or a backup by --backup ID (lifeboat list)`,
+        : `choose an instant in ${spans.join(", ")}${nearest}, or a backup by --backup ID (lifeboat list); without a target the newest state is restored`,
     details: { at: at.toISOString(), windows },
   });
+}
+
+/** Milliseconds from an instant to the nearer end of a window that does not hold it. */
+function distance({ from, to }: RecoveryWindow, at: Date): number {
+  const instant = at.getTime();
+  return Math.min(Math.abs(Date.parse(from) - instant), Math.abs(Date.parse(to) - instant));
 }
 
 /**

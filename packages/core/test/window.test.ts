@@ -1,4 +1,4 @@
-import { parseInstant } from "@lifeboat/core";
+import { outsideEveryWindow, parseInstant } from "@lifeboat/core";
 import { expect, test } from "vitest";
 
 test("an instant is read with a zone, in every usual spelling of one", () => {
@@ -32,4 +32,21 @@ test("an instant without a zone, or that is none, is refused as wrong usage", ()
     expect(() => parseInstant(text), text).toThrow(
       expect.objectContaining({ code: "TIME_INVALID", kind: "usage" }),
     );
+});
+
+test("an instant outside of hundreds of windows is refused with the nearest ones alone", () => {
+  const windows = Array.from({ length: 300 }, (_, minute) => {
+    const instant = new Date(Date.UTC(2026, 10, 22, 0, minute)).toISOString();
+    return {
+      engine: "sqlite",
+      database: "app",
+      timeline: null,
+      from: instant,
+      to: instant,
+    } as const;
+  });
+  const { remedy } = outsideEveryWindow(new Date("2026-11-22T02:00:10.000Z"), windows);
+  expect(remedy).toContain(
+    "2026-11-22T01:59:00.000Z, 2026-11-22T02:00:00.000Z, 2026-11-22T02:01:00.000Z (the nearest ones)",
+  );
 });
