@@ -14,6 +14,9 @@ var NEEDED_MAJOR = 26;
 /* A restore_command that ends with up to 125 tells PostgreSQL that the archive ends here. */
 var STOP_RECOVERY = 126;
 
+/* What was to be printed did not get to where it was sent, such as a file on a full disk. */
+var outputLost = false;
+
 /**
  * Checks Node's version, then runs a command from its bundle, or from its sources where they are
  * newer. The module that is loaded exports `run(argv)`, which resolves to the exit status. This file is
@@ -30,7 +33,8 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
     return;
   }
   process.on("uncaughtException", crash);
-  process.stdout.on("error", readerLeft);
+  process.stdout.on("error", notTaken);
+  process.stderr.on("error", readerLeft);
   /* What a configuration module prints must not get among the result. */
   console.log = console.info = console.debug = console.error;
   try {
@@ -82,17 +86,23 @@ function modifiedAt(file) {
 
 /** Ends the process once everything printed has been taken: a pipe may still be full. */
 function leave(status) {
-  process.stdout.write("", function () {
+  process.stdout.write("", function (failure) {
+    if (failure) notTaken(failure);
     process.stderr.write("", function () {
-      process.exit(status);
+      process.exit(outputLost && status === 0 ? statusOf(1) : status);
     });
   });
 }
 
 /** `lifeboat list | head -1`: what nobody reads any more need not be written. */
-function readerLeft(failure) {
-  if (failure.code !== "EPIPE") throw failure;
+function notTaken(failure) {
+  if (failure.code === "EPIPE" || outputLost) return;
+  outputLost = true;
+  process.stderr.write("lifeboat: the result could not be written: " + failure.message + "\n");
 }
+
+/** Progress and messages: with a closed terminal or a full disk behind them the work goes on. */
+function readerLeft() {}
 
 function refuse(message) {
   var remedy = "run the command by its link in node_modules/.bin, which has a Node of its own";
