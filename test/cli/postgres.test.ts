@@ -116,7 +116,9 @@ describe("a Postgres cluster, by the command line", () => {
       "--json",
     ]);
     expect(ran).toMatchObject({ status: 0 });
-    const { path, recoveredTo, willRecoverTo } = JSON.parse(ran.stdout);
+    const { path, recoveredTo, willRecoverTo, start } = JSON.parse(ran.stdout);
+    expect(start).toMatch(/\/pg_ctl start -D /);
+    expect(start).toMatch(process.getuid?.() === 0 ? /^su \S+ -s \/bin\/sh -c '/ : /^\//);
     expect(recoveredTo).toBeNull();
     expect(willRecoverTo.time <= beforeMistake).toBe(true);
     const { programs, account } = cluster;

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type {
   Compression,
   Engine,
@@ -124,6 +124,12 @@ export class Session {
   async repositoryOptions(): Promise<string[]> {
     const { repository, app } = await this.#place();
     return ["--repository", repository.path, "--app", app];
+  }
+
+  /** The file that everyone reads first who uses this repository. */
+  async repositoryMark(): Promise<string> {
+    const { repository, app } = await this.#place();
+    return join(repository.path, app, "lifeboat.json");
   }
 
   async #place(): Promise<Place> {

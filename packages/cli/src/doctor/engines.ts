@@ -4,6 +4,9 @@ import { engineOf } from "../config/engine.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import type { Session } from "../session.ts";
 
+/** Those whose remedy is to archive; the engine cannot know by which command. */
+const WANT_ARCHIVING: ReadonlySet<string> = new Set(["archive-mode-off", "archive-command-empty"]);
+
 /** What the engines find in their live databases, and how WAL would be shipped. */
 export async function examineEngines(session: Session): Promise<Finding[]> {
   const configuration = await session.configuration();
@@ -12,14 +15,22 @@ export async function examineEngines(session: Session): Promise<Finding[]> {
   for (const kind of configuration.engines)
     if ((wanted ?? kind) === kind)
       findings.push(...(await engineOf(kind, configuration).inspect()));
-  if (configuration.postgres && wanted !== "sqlite") {
-    findings.push(...(await commandUnreachable(session.ownCommand)));
-    findings.push({
+  if (!configuration.postgres || wanted === "sqlite") return findings;
+  const setting = await archiveCommandSetting(session);
+  return [
+    ...findings.map((finding) => withCommand(finding, setting)),
+    ...(await commandUnreachable(session.ownCommand)),
+    {
       id: "archive-command",
       severity: "info",
-      summary: "this setting ships Postgres' WAL into the repository",
-      remedy: await archiveCommandSetting(session),
-    });
-  }
-  return findings;
+      summary: "for comparison, the setting that ships Postgres' WAL into this repository",
+      remedy: setting,
+    },
+  ];
+}
+
+function withCommand(finding: Finding, setting: string): Finding {
+  if (!WANT_ARCHIVING.has(finding.id)) return finding;
+  const remedy = `alter system set archive_mode = on; alter system set ${setting}; then restart the server`;
+  return { ...finding, remedy };
 }

@@ -2,6 +2,9 @@ import type { DrillReport } from "@lifeboat/core";
 import { facts } from "./table.ts";
 import { duration } from "./units.ts";
 
+/** What a check says that only means that it passed. */
+const SAYS_NO_MORE: ReadonlySet<string> = new Set(["ok", "true"]);
+
 /** Whether the copy was sound, and how long a recovery takes. */
 export function showDrill(report: DrillReport): string {
   const { seconds, checks } = report;
@@ -13,7 +16,9 @@ export function showDrill(report: DrillReport): string {
     ...(report.kept === null ? [] : [["copy left in", report.kept] as const]),
   ]);
   const lines = checks.map(({ name, ok, message }) =>
-    ok ? `  ok      ${name}\n` : `  FAILED  ${name}: ${message}\n`,
+    ok
+      ? `  ok      ${name}${SAYS_NO_MORE.has(message) ? "" : `: ${message}`}\n`
+      : `  FAILED  ${name}: ${message}\n`,
   );
   return `${summary}\n${lines.join("")}`;
 }

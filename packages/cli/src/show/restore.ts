@@ -4,24 +4,27 @@ import { facts } from "./table.ts";
 import { duration, size } from "./units.ts";
 
 /** Where the copies lie, up to when they hold data, and what is left to do. */
-export function showRestore(report: RestoreReport): string {
-  return `${report.databases.map(showOne).join("\n")}${alsoFindings(report.findings)}`;
+export function showRestore(report: RestoreReport & { readonly start: string | null }): string {
+  const copies = report.databases.map((copy) => showOne(copy, report.start));
+  return `${copies.join("\n")}${alsoFindings(report.findings)}`;
 }
 
-function showOne(copy: RestoredReport): string {
+function showOne(copy: RestoredReport, start: string | null): string {
   return facts([
     ["restored", copy.path],
     ["from backup", `${copy.backup} (${copy.engine} ${copy.database})`],
     ["size", `${size(copy.bytes)} in ${duration(copy.seconds)}`],
     ...recoveryOf(copy),
+    ...(start === null ? [] : [["start it with", start] as const]),
+    ...(start === null || copy.recoveredTo !== null ? [] : [RECOVERED_WHEN]),
   ]);
 }
 
-function recoveryOf({ recoveredTo, willRecoverTo, path }: RestoredReport): [string, string][] {
+/** It answers queries before it is done, from a state that is older than the one that was asked for. */
+const RECOVERED_WHEN = ["it is done when", "select pg_is_in_recovery() answers f"] as const;
+
+function recoveryOf({ recoveredTo, willRecoverTo }: RestoredReport): [string, string][] {
   if (recoveredTo !== null) return [["holds the state of", recoveredTo]];
   const until = willRecoverTo.time ?? (willRecoverTo.lsn && `WAL position ${willRecoverTo.lsn}`);
-  return [
-    ["recovers when started", until ? `to ${until}` : "to the end of the archive"],
-    ["start it with", `pg_ctl start -D ${path}`],
-  ];
+  return [["recovers when started", until ? `to ${until}` : "to the end of the archive"]];
 }

@@ -3,6 +3,9 @@ import { showFindings } from "./findings.ts";
 import { facts } from "./table.ts";
 import { ago, duration, size } from "./units.ts";
 
+/** Without a log each backup is a window of its own, and there may be hundreds. */
+const SHOWN_WINDOWS = 4;
+
 /** How an app stands: what could be restored now, and what wants attention. */
 export function showStatus(status: Status, commandLine: string): string {
   const { lastBackup, lastDrill } = status;
@@ -20,20 +23,29 @@ export function showStatus(status: Status, commandLine: string): string {
         ? `${lastDrill.ok ? "passed" : "FAILED"} ${ago(lastDrill.finishedAt)}, recovery took ${duration(lastDrill.seconds.total)}`
         : `none: ${commandLine} drill`,
     ],
-    ...status.windows.map(
-      ({ engine, from, to }) =>
-        [`restorable (${engine})`, from === to ? `${from} only` : `${from} to ${to}`] as const,
-    ),
+    ...status.windows.slice(-SHOWN_WINDOWS).map(windowOf),
+    ...earlierOf(status, commandLine),
     ...archiveOf(status),
   ]);
   return status.alerts.length === 0 ? summary : `${summary}\n${showFindings(status.alerts)}`;
 }
 
+function windowOf({ engine, from, to }: Status["windows"][number]): readonly [string, string] {
+  return [`restorable (${engine})`, from === to ? `${from} only` : `${from} to ${to}`];
+}
+
+function earlierOf({ windows }: Status, commandLine: string): (readonly [string, string])[] {
+  const others = windows.length - SHOWN_WINDOWS;
+  return others > 0 ? [["", `and ${others} more: ${commandLine} list`]] : [];
+}
+
 function archiveOf({ archive }: Status): (readonly [string, string])[] {
   if (archive === null) return [];
   const words = [archive.ok ? "healthy" : "FAILING"];
-  if (archive.lagSeconds !== null) words.push(`${duration(archive.lagSeconds)} behind`);
-  if (archive.lagBytes !== null) words.push(`${size(archive.lagBytes)} behind`);
+  // The segment being written is never there yet: "0 s behind" would promise that nothing can be lost.
+  if (archive.oldestUnarchived === null) words.push("no full segment waits");
+  else if (archive.lagSeconds !== null) words.push(`${duration(archive.lagSeconds)} behind`);
+  if (archive.lagBytes !== null) words.push(`${size(archive.lagBytes)} not shipped yet`);
   if (archive.lastSegment !== null) words.push(`last ${archive.lastSegment}`);
   return [["log shipping", words.join(", ")]];
 }

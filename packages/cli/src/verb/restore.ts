@@ -1,8 +1,9 @@
-import type { RestoreOrder } from "@lifeboat/core";
+import type { RestoreOrder, RestoreReport } from "@lifeboat/core";
 import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
 import type { Session } from "../session.ts";
+import { type StartCommand, startCommand } from "../start-command.ts";
 import { DATABASE_OPTION, TARGET_OPTIONS, targetOf } from "../target.ts";
 import { usage } from "../usage.ts";
 import type { Verb } from "../verb.ts";
@@ -49,13 +50,27 @@ export const restoreVerb: Verb = {
     // Until it has recovered, the copy needs this command each time it is started.
     const recoversLater = restored.engine === "postgres" && restored.recoveredTo === null;
     const unreachable = recoversLater ? await commandUnreachable(session.ownCommand) : [];
-    const report = { ...restored, findings: [...restored.findings, ...unreachable] };
+    const start = restored.engine === "postgres" ? await startOf(restored, session) : null;
+    const findings = [...restored.findings, ...unreachable, ...(start?.findings ?? [])];
+    const report = { ...restored, start: start?.line ?? null, findings };
     return {
       document: report,
       show: async () => (await import("../show/restore.ts")).showRestore(report),
     };
   },
 };
+
+async function startOf(
+  { path, recoveredTo }: RestoreReport,
+  session: Session,
+): Promise<StartCommand> {
+  const configuration = session.isByRepository ? undefined : await session.configuration();
+  return startCommand({
+    dataDirectory: path,
+    binDirectory: configuration?.postgres?.binDirectory,
+    needed: recoveredTo === null ? await session.repositoryMark() : null,
+  });
+}
 
 async function orderOf(
   options: Readonly<Record<string, unknown>>,
@@ -70,6 +85,7 @@ async function orderOf(
     repository: await session.openRepository("read"),
     engines: await session.engines(),
     engine: session.global.engine,
+    database: options.database as string | undefined,
     target,
     timeline: options.timeline as number | undefined,
     to: options.to as string,

@@ -1,0 +1,84 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Finding, LifeboatError } from "@lifeboat/core";
+import type { Account } from "@lifeboat/postgres";
+import { shellWord } from "./shell-word.ts";
+
+/** How a restored data directory is started on this machine. */
+export interface StartCommand {
+  /** A line for the shell of whoever restored it. */
+  readonly line: string;
+  /** What keeps it from working. */
+  readonly findings: readonly Finding[];
+}
+
+export interface CopyToStart {
+  readonly dataDirectory: string;
+  /** `postgres.binDirectory` of the configuration. */
+  readonly binDirectory: string | undefined;
+  /** A file of the repository that the server must be able to read as it recovers; null when it has recovered. */
+  readonly needed: string | null;
+}
+
+/**
+ * The command that starts a restored data directory, ready to be pasted: with the path of the program,
+ * which Debian keeps out of PATH, and as root through the account that the server runs as, since
+ * Postgres refuses root.
+ */
+export async function startCommand(copy: CopyToStart): Promise<StartCommand> {
+  const { serverAccount } = await import("@lifeboat/postgres");
+  const { dataDirectory } = copy;
+  const program = await controlProgram(dataDirectory, copy.binDirectory);
+  const log = join(dataDirectory, "recovery.log");
+  const line = [program, "start", "-D", dataDirectory, "-l", log].map(shellWord).join(" ");
+  const account = await serverAccount(dataDirectory);
+  if (!account.foreign) return { line, findings: [] };
+  return {
+    line: `su ${shellWord(account.name)} -s /bin/sh -c ${shellWord(line)}`,
+    findings: await closedTo(account, copy),
+  };
+}
+
+/** What root restored, but the server's account cannot get at. */
+async function closedTo(account: Account, copy: CopyToStart): Promise<Finding[]> {
+  const { accountMay } = await import("@lifeboat/postgres");
+  const { dataDirectory, needed } = copy;
+  if (!(await accountMay(account, "x", dataDirectory)))
+    return [copyClosed(account.name, dataDirectory)];
+  if (needed === null || (await accountMay(account, "r", needed))) return [];
+  return [repositoryClosed(account.name, needed)];
+}
+
+/** Where no server of this version is installed, the name alone says what is needed. */
+async function controlProgram(
+  dataDirectory: string,
+  binDirectory: string | undefined,
+): Promise<string> {
+  const { findPrograms, programPath } = await import("@lifeboat/postgres");
+  const major = Number.parseInt(await readFile(join(dataDirectory, "PG_VERSION"), "utf8"), 10);
+  try {
+    const needs = ["pg_ctl", "postgres"] as const;
+    return programPath(await findPrograms({ binDirectory, major, needs }), "pg_ctl");
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError) return "pg_ctl";
+    throw thrown;
+  }
+}
+
+function repositoryClosed(account: string, file: string): Finding {
+  return {
+    id: "repository-unreachable",
+    severity: "error",
+    summary: `the copy cannot recover when it is started: account ${account}, which its server runs as, may not read ${file}`,
+    remedy: `restore again with --replay --force, which recovers the copy at once, or give ${account} the right to read the repository`,
+  };
+}
+
+function copyClosed(account: string, dataDirectory: string): Finding {
+  return {
+    id: "copy-unreachable",
+    severity: "error",
+    summary: `the server cannot be started in ${dataDirectory}: account ${account}, which it runs as, may not pass through a folder above it`,
+    remedy: `move it to where ${account} can go, such as below /var/lib, and start it there`,
+  };
+}
