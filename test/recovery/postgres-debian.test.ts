@@ -42,7 +42,7 @@ describe.runIf(await hasDebianTools())("a cluster made by pg_createcluster", () 
     const engine = postgresEngine({ connection: { url: cluster.url } });
     await backup({ repository, engine, type: "full", options: {}, signal });
     // Nothing of the original may be needed, and nothing of it may help.
-    await cluster.drop();
+    await cluster?.drop();
   }, 60_000);
 
   afterAll(async () => {
@@ -104,6 +104,39 @@ describe.runIf(await hasDebianTools())("a cluster made by pg_createcluster", () 
       await server.stop();
     }
   }, 30_000);
+
+  test("replayed with no commit since its base, is said to hold the backup's own state", async () => {
+    const to = join(folder, "replayed");
+    const restored = await restore({
+      repository,
+      engines: [offline],
+      target: { kind: "immediate" },
+      to,
+      tablespaceMapping: new Map(),
+      force: false,
+      replay: true,
+      fetchCommand: ["false"],
+      signal,
+    });
+    const [folderOf] = await repository.folders("postgres");
+    const { manifests } = await repository.backups(folderOf as NonNullable<typeof folderOf>);
+    expect(restored.recoveredTo).toBe(manifests[0]?.consistentAt);
+  }, 30_000);
+
+  test("into a place with an impossible name is refused in words", async () => {
+    const restoring = restore({
+      repository,
+      engines: [offline],
+      target: { kind: "latest" },
+      to: join(folder, "x".repeat(300)),
+      tablespaceMapping: new Map(),
+      force: false,
+      replay: false,
+      fetchCommand: [],
+      signal,
+    });
+    await expect(restoring).rejects.toMatchObject({ code: "TARGET_UNWRITABLE" });
+  });
 
   test("passes a drill", async () => {
     const checks = () => [{ name: "all there", sql: "select count(*) = 100 from ledger" }];

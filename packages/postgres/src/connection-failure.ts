@@ -58,6 +58,21 @@ const READINGS: readonly Reading[] = [
   },
   {
     code: "AUTHENTICATION_FAILED",
+    matches: ({ text }) => /^(Peer|Ident) authentication failed/.test(text),
+    message: (at, text) =>
+      `${nameOf(at)} admits role "${at.user}" only to the account of the same name: ${text}`,
+    remedy: (at) =>
+      `run this as that account (su ${at.user} -s /bin/sh -c '…'), or name another way of authentication in pg_hba.conf`,
+  },
+  {
+    code: "AUTHENTICATION_FAILED",
+    matches: ({ text }) => /client password must be a string|no password supplied/i.test(text),
+    message: (at) => `${nameOf(at)} wants a password for role "${at.user}", and none was given`,
+    remedy: () =>
+      "put it into the password file (~/.pgpass or PGPASSFILE, mode 0600) or PGPASSWORD",
+  },
+  {
+    code: "AUTHENTICATION_FAILED",
     matches: ({ code, text }) =>
       code === "28P01" ||
       code === "28000" ||

@@ -51,7 +51,7 @@ async function archiver(client: pg.Client, server: ServerFacts): Promise<Finding
   return [
     {
       id: "archive-failing",
-      severity: "warning",
+      severity: "error",
       summary: `archive_command fails: ${state.failedCount} failures, last with ${state.lastFailedWal}`,
       remedy: "the server's log says what it printed; until it is mended, WAL piles up in pg_wal",
     },

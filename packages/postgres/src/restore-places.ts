@@ -3,6 +3,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { isSystemError, LifeboatError, type RestoreRequest } from "@lifeboat/core";
 import type { PostgresDetails, TablespaceDetail } from "./details.ts";
 import { clearLeftovers, entriesOf } from "./leftovers.ts";
+import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
 
 /** Where the parts of a cluster go, all of them proved to be free. */
 export interface RestorePlaces {
@@ -82,8 +83,12 @@ function overlap(a: string, b: string): boolean {
 }
 
 async function isFilled(place: string): Promise<boolean> {
-  await clearLeftovers(place);
-  return ((await entriesOf(place)) ?? []).length > 0;
+  try {
+    await clearLeftovers(place);
+    return ((await entriesOf(place)) ?? []).length > 0;
+  } catch (cause) {
+    throw isFaultOfTarget(cause) ? targetFailure(place, cause) : cause;
+  }
 }
 
 async function isDataDirectory(place: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { connect, connectForReplication, parseConnectionUrl } from "../src/connection.ts";
+import { connectionFailure } from "../src/connection-failure.ts";
 
 const SECRET = "s3cr3t-of-the-url";
 
@@ -135,4 +136,24 @@ test("what is no URL is refused without being repeated", () => {
         message: expect.not.stringContaining(SECRET),
       }),
     );
+});
+
+describe("an authentication that takes no password", () => {
+  const place = {
+    host: "/run/postgresql",
+    port: 5432,
+    user: "ada",
+    database: "app",
+    replication: false,
+  };
+
+  test("is not blamed on one: the account that may is named", () => {
+    const said = 'Peer authentication failed for user "ada"';
+    const cause = Object.assign(new Error(said), { code: "28000" });
+    const failure = connectionFailure(cause, place);
+    expect(failure.code).toBe("AUTHENTICATION_FAILED");
+    expect(failure.message).toContain(said);
+    expect(failure.remedy).toContain("su ada ");
+    expect(failure.remedy).not.toContain("PGPASSWORD");
+  });
 });
