@@ -1,4 +1,4 @@
-import { loadMigration, verifyMigration } from "@lifeboat/migrate";
+import { loadMigration, planMigration, verifyMigration } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -30,6 +30,27 @@ describe("a load", () => {
     await expect(one.load()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", kind: "refused" });
     expect(await tables()).toEqual([{ relname: "mine" }]);
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+  });
+
+  it("and its plan say which right the role lacks, and keep nothing", async () => {
+    await cluster.query("drop role if exists lifeboat_guest");
+    await cluster.query("create role lifeboat_guest login password 'guest'");
+    const url = new URL(one.url);
+    url.username = "lifeboat_guest";
+    url.password = "guest";
+    const request = {
+      sqlite: { path: one.path },
+      postgres: { url: url.href },
+      signal: new AbortController().signal,
+    };
+    for (const work of [planMigration, loadMigration])
+      await expect(work(request)).rejects.toMatchObject({
+        code: "TARGET_DENIED",
+        message: expect.stringContaining("permission denied"),
+      });
+    expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname LIKE 'lifeboat%'")).toEqual(
+      [],
+    );
   });
 
   it("goes into another schema when told to, and refuses to load twice", async () => {

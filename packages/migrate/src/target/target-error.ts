@@ -4,13 +4,28 @@ import { LifeboatError, reasonOf } from "@lifeboat/core";
 const LOST = /^(08...|57P0[1-5])$/;
 const SOCKET = new Set(["EPIPE", "ECONNRESET", "ECONNREFUSED", "ETIMEDOUT", "ENOTCONN"]);
 
-/** Gives a failure of the connection itself a name; anything else comes back as it is. */
+/** "insufficient_privilege", appendix A. */
+const DENIED = "42501";
+
+/** Gives a broken connection or a missing right a name; anything else comes back as it is. */
 export function targetError(cause: unknown): unknown {
-  if (cause instanceof LifeboatError || !isLost(cause)) return cause;
+  if (cause instanceof LifeboatError) return cause;
+  if ((cause as { code?: string } | null)?.code === DENIED) return denied(cause);
+  if (!isLost(cause)) return cause;
   return new LifeboatError({
     code: "POSTGRES_LOST",
     message: `the connection to the target Postgres broke: ${reasonOf(cause)}`,
     remedy: "nothing was kept in Postgres; see that the server runs, then run this again",
+    cause,
+  });
+}
+
+function denied(cause: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "TARGET_DENIED",
+    message: `the role of postgres.url may not do this in the target: ${reasonOf(cause)}`,
+    remedy:
+      "nothing was kept; make the role owner of the database (alter database NAME owner to ROLE), or name one that is in postgres.url",
     cause,
   });
 }
