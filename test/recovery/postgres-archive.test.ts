@@ -2,7 +2,6 @@ import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { has } from "../support/outside-programs.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import {
   type ClusterRepository,
@@ -49,27 +48,19 @@ describe("pushing WAL", () => {
 
   const stored = async () => (await Array.fromAsync(kept.folder.listLog())).map(({ name }) => name);
 
-  test.runIf(has("zstd"))(
-    "stores a segment, silently; the same again is fine, also several at once",
-    async () => {
-      const at = `pg_wal/${segment}`;
-      const several = await Promise.all([push(at), push(at), push(at)]);
-      expect(several).toEqual(several.map(() => ({ exitCode: 0, said: "" })));
-      expect(await push(join(cluster.dataDirectory, at))).toEqual({ exitCode: 0, said: "" });
-      expect(await stored()).toEqual([`00000001/${segment}`]);
-      const { stdout } = await execa(
-        "zstd",
-        ["-d", "-c", kept.file(kept.folder.logPath(`00000001/${segment}`))],
-        {
-          encoding: "buffer",
-        },
-      );
-      const original = await readFile(join(cluster.dataDirectory, at));
-      expect(original.equals(Buffer.from(stdout))).toBe(true);
-    },
-  );
+  test("stores a segment, silently; the same again is fine, also several at once", async () => {
+    const at = `pg_wal/${segment}`;
+    const several = await Promise.all([push(at), push(at), push(at)]);
+    expect(several).toEqual(several.map(() => ({ exitCode: 0, said: "" })));
+    expect(await push(join(cluster.dataDirectory, at))).toEqual({ exitCode: 0, said: "" });
+    expect(await stored()).toEqual([`00000001/${segment}`]);
+    const back = await Array.fromAsync(kept.folder.readLog(`00000001/${segment}`));
+    const original = await readFile(join(cluster.dataDirectory, at));
+    expect(original.equals(Buffer.concat(back))).toBe(true);
+  });
 
   test("other bytes under the same name are refused, and what is stored stays", async () => {
+    await push(`pg_wal/${segment}`);
     const path = join(cluster.dataDirectory, "pg_wal", segment);
     const before = await readFile(path);
     const changed = Buffer.from(before);

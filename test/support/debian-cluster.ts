@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { access, readFile, writeFile } from "node:fs/promises";
+import { access, constants, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { execa } from "execa";
 
@@ -14,7 +14,7 @@ export interface DebianCluster {
 
 /** Whether a cluster can be made by Debian's tools: they are here, and we are root. */
 export async function hasDebianTools(): Promise<boolean> {
-  const tools = await access("/usr/bin/pg_createcluster").then(
+  const tools = await access("/usr/bin/pg_createcluster", constants.X_OK).then(
     () => true,
     () => false,
   );

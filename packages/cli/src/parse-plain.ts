@@ -19,7 +19,7 @@ export function parsePlain(
   if (words.includes("--")) return undefined;
   const verb = verbOf(words, verbs);
   if (!verb) return undefined;
-  const read = strictly(words, [...GLOBAL_OPTIONS, ...verb.options]);
+  const read = strictly(words, verb);
   const given = read?.positionals.slice(verb.name.split(" ").length);
   if (!read || given?.length !== (verb.arguments ?? []).length) return undefined;
   const global = valuesOf(GLOBAL_OPTIONS, read.values);
@@ -44,19 +44,29 @@ function verbOf(words: readonly string[], verbs: readonly Verb[]): Verb | undefi
   return verbs.find(({ name }) => name.split(" ").every((part, at) => positionals[at] === part));
 }
 
-/** Undefined when an option is unknown, or has no value where it needs one. */
-function strictly(words: readonly string[], known: readonly VerbOption[]) {
+/** Undefined when an option is unknown, stands before its verb, or has no value where it needs one. */
+function strictly(words: readonly string[], verb: Verb) {
   try {
-    const { positionals, values } = parseArgs({
+    const { positionals, values, tokens } = parseArgs({
       args: [...words],
-      options: forNode(known),
+      options: forNode([...GLOBAL_OPTIONS, ...verb.options]),
       allowPositionals: true,
+      tokens: true,
     });
-    return { positionals, values: values as Given };
+    const verbWords = tokens.filter(({ kind }) => kind === "positional");
+    const verbEnd = verbWords[verb.name.split(" ").length - 1]?.index ?? 0;
+    const early = tokens.some(
+      (token) => token.kind === "option" && token.index < verbEnd && !isGlobal(token.name),
+    );
+    return early ? undefined : { positionals, values: values as Given };
   } catch {
     // Commander reads it again, and says what is wrong.
     return undefined;
   }
+}
+
+function isGlobal(name: string): boolean {
+  return GLOBAL_OPTIONS.some(({ flags }) => optionFlag(flags).long === `--${name}`);
 }
 
 function forNode(options: readonly VerbOption[]): ParseArgsOptionsConfig {
