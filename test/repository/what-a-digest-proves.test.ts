@@ -1,6 +1,7 @@
 import { DatabaseFolder, type Manifest, type ManifestObject, type Storage } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { beforeEach, expect, test } from "vitest";
+import { faultyStorage, whole } from "../support/faulty-storage.ts";
 
 const backup = { id: "20261122T101500.123Z-full" } as Manifest;
 const mismatch = { code: "CHECKSUM_MISMATCH" };
@@ -37,13 +38,9 @@ test("content that is shorter than the manifest says is found", async () => {
 });
 
 test("a storage that keeps less than it was given is known when the object is stored", async () => {
-  const forgetful: Storage = {
-    ...methodsOf(storage),
-    create: async (path, bytes) => {
-      const whole = bytes instanceof Uint8Array ? bytes : await gather(bytes);
-      return storage.create(path, whole.subarray(0, -1));
-    },
-  };
+  const forgetful = faultyStorage(storage, {
+    create: async (path, bytes) => storage.create(path, (await whole(bytes)).subarray(0, -1)),
+  });
   const storing = folderOn(forgetful).storeObject(backup.id, "base.tar", "base", once(content));
   await expect(storing).rejects.toMatchObject(mismatch);
 });
@@ -85,7 +82,7 @@ function store(): Promise<ManifestObject> {
 
 /** Puts a frame before it that zstd passes over (RFC 8878, 3.1.2): the content stays as it was. */
 async function lengthen(path: string): Promise<void> {
-  const bytes = await gather(storage.read(path));
+  const bytes = await whole(storage.read(path));
   const skipped = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 0]);
   await storage.remove(path);
   await storage.create(path, Buffer.concat([skipped, bytes]));
@@ -99,23 +96,6 @@ async function readAll(object: ManifestObject): Promise<{ bytes: number; failure
   } catch (failure) {
     return { bytes, failure };
   }
-}
-
-function methodsOf(place: Storage): Storage {
-  return {
-    description: place.description,
-    create: (path, bytes) => place.create(path, bytes),
-    read: (path, range) => place.read(path, range),
-    stat: (path) => place.stat(path),
-    list: (options) => place.list(options),
-    remove: (path) => place.remove(path),
-    initialize: () => place.initialize(),
-    freeBytes: () => place.freeBytes(),
-  };
-}
-
-async function gather(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(bytes));
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
