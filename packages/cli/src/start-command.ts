@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Finding, LifeboatError } from "@lifeboat/core";
+import type { Finding } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 import type { Account } from "@lifeboat/postgres";
 import { shellWord } from "./shell-word.ts";
 

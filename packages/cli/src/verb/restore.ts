@@ -3,7 +3,7 @@ import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
 import type { Session } from "../session.ts";
-import { type StartCommand, startCommand } from "../start-command.ts";
+import type { StartCommand } from "../start-command.ts";
 import { DATABASE_OPTION, TARGET_OPTIONS, targetOf } from "../target.ts";
 import { usage } from "../usage.ts";
 import type { Verb } from "../verb.ts";
@@ -65,6 +65,7 @@ async function startOf(
   session: Session,
 ): Promise<StartCommand> {
   const configuration = session.isByRepository ? undefined : await session.configuration();
+  const { startCommand } = await import("../start-command.ts");
   return startCommand({
     dataDirectory: path,
     binDirectory: configuration?.postgres?.binDirectory,
