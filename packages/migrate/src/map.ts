@@ -10,6 +10,7 @@ import { mapGenerated } from "./map/map-generated.ts";
 import { mapIndexes } from "./map/map-indexes.ts";
 import { fittingName } from "./map/names.ts";
 import { noteLeftBehind } from "./map/note-left-behind.ts";
+import { noteRowWidth } from "./map/note-row-width.ts";
 import type { PlannedColumn, PlannedIndex, PlannedTable } from "./plan.ts";
 import { type SqliteTable, sameName } from "./sqlite/schema.ts";
 
@@ -39,6 +40,7 @@ function draft(
   if (target !== table.name) noteRenamedTable(context, table.name, target);
   noteUnreadable(context, table);
   const columns = mapColumns(context, table, types);
+  noteRowWidth(context, table, columns);
   const { constraints, indexes } = mapIndexes(context, table, columns, target);
   return { table, target, columns, constraints, indexes };
 }

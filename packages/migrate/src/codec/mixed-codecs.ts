@@ -1,3 +1,4 @@
+import { integerTextTest, realTextTest } from "../text-shape.ts";
 import type { Codec } from "./codec.ts";
 import { realHex, realText } from "./plain-codecs.ts";
 
@@ -12,6 +13,9 @@ const byClass = (c: string, cases: Readonly<Record<string, string>>) =>
 const shortRealText = (c: string) =>
   `CASE WHEN CAST(printf('%!.15g', ${c}) AS REAL) = ${c} THEN printf('%!.15g', ${c}) ELSE printf('%!.17g', ${c}) END`;
 
+/** Significant digits of a numeric: no double is written with more than 17. */
+const digits = (p: string) => `length(trim('0' FROM replace(abs(${p})::text, '.', '')))`;
+
 /**
  * Integers and reals in one column of numbers, as numeric. A whole number was an integer, any other a
  * real: so NUMERIC and INTEGER affinity store them, and the plan admits no column where it is not so.
@@ -23,7 +27,8 @@ const number: Codec = {
   free: false,
   canon: (c) => byClass(c, { integer: c, real: `'r' || lifeboat_real_hex(${c})` }),
   canonIn: (p) =>
-    `CASE WHEN ${p} = trunc(${p}) THEN trunc(${p})::text ELSE 'r' || ${realHex(p)} END`,
+    `CASE WHEN ${p} = trunc(${p}) THEN trunc(${p})::text
+      WHEN ${p} = ${p}::float8::numeric OR ${digits(p)} <= 17 THEN 'r' || ${realHex(p)} ELSE '!' || ${p}::text END`,
   bytes: false,
   framed: false,
   ordered: true,
@@ -51,7 +56,13 @@ const numbersInText: Codec = {
   classes: ["integer", "real", "text"],
   input: (c) => byClass(c, { integer: `CAST(${c} AS TEXT)`, real: numberText(c), text: c }),
   free: true,
-  canon: (c) => numbersInText.input(c),
+  // No text of Postgres holds a NUL: a number that has turned into a text shows.
+  canon: (c) =>
+    byClass(c, {
+      integer: `CAST(${c} AS TEXT)`,
+      real: numberText(c),
+      text: `CASE WHEN (${integerTextTest(c)}) OR (${realTextTest(c)}) THEN char(0) || ${c} ELSE ${c} END`,
+    }),
   canonIn: (p) => `${p}::text`,
   bytes: false,
   framed: true,

@@ -16,13 +16,21 @@ function isoCodec(shape: IsoShape): Codec {
     free: false,
     binary: (c) => binaryOf(shape, c),
     binaryLength: shape.type === "date" ? 4 : 8,
-    canon: (c) => c,
-    canonIn: (p) => `to_char(${p}, ${quoteText(shape.toChar)})`,
+    canon: (c) => toMicroseconds(shape, c),
+    canonIn: (p) => `to_char(${p}, ${quoteText(shape.toChar.replace(/SS(\.MS)?/, "SS.US"))})`,
     bytes: false,
     framed: false,
     // Four digits of the year, most significant first: texts and instants sort alike.
     ordered: true,
   };
+}
+
+/** The text with all the digits that an instant of Postgres has, so that a change of any of them shows. */
+function toMicroseconds(shape: IsoShape, c: string): string {
+  if (shape.type === "date") return c;
+  const zeros = shape.strftime.includes("%f") ? "000" : ".000000";
+  const digits = shape.length - (shape.strftime.endsWith("Z") ? 1 : 0);
+  return `substr(${c}, 1, ${digits}) || '${zeros}' || substr(${c}, ${digits + 1})`;
 }
 
 function binaryOf(shape: IsoShape, c: string): string {
@@ -51,7 +59,7 @@ function epochCodec(name: string, perSecond: number): Codec {
     binary: (c) => int8(`(${c} - ${EPOCHS_APART * perSecond}) * ${factor}`),
     binaryLength: 8,
     canon: (c) => c,
-    canonIn: (p) => `(extract(epoch FROM ${p}) * ${perSecond})::bigint::text`,
+    canonIn: (p) => `trim_scale(extract(epoch FROM ${p}) * ${perSecond})::text`,
     bytes: false,
     framed: false,
     ordered: true,

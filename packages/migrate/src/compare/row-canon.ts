@@ -1,4 +1,5 @@
 import { codecNamed } from "../codec/registry.ts";
+import { concatenation } from "../concatenation.ts";
 import type { PlannedColumn, PlannedTable } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 
@@ -19,15 +20,16 @@ export function rowCanon(table: PlannedTable): RowCanon {
   const texts = table.columns.filter((column) => !isBytes(column));
   // Behind the texts, so that Postgres turns those into bytes once a row and not once a value.
   const raw = table.columns.filter(isBytes);
-  const text = ["''", ...texts.map((column) => postgresCanon(column))].join(" || ");
+  const text = concatenation(["''", ...texts.map((column) => postgresCanon(column))]);
   return {
-    sqlite: `CAST(${[...texts, ...raw].map(sqliteCanon).join(" || ")} AS BLOB)`,
+    sqlite: `CAST(${concatenation([...texts, ...raw].map(sqliteCanon))} AS BLOB)`,
     postgres:
       raw.length === 0
         ? text
-        : [`convert_to(${text}, 'UTF8')`, ...raw.map((column) => postgresCanon(column))].join(
-            " || ",
-          ),
+        : concatenation([
+            `convert_to(${text}, 'UTF8')`,
+            ...raw.map((column) => postgresCanon(column)),
+          ]),
     bytes: raw.length > 0,
   };
 }

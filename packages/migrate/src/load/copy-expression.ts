@@ -1,5 +1,6 @@
 import type { Codec } from "../codec/codec.ts";
 import { codecNamed } from "../codec/registry.ts";
+import { concatenation } from "../concatenation.ts";
 import type { PlannedColumn, PlannedTable } from "../plan.ts";
 import { quoteName, quoteText } from "../quote.ts";
 
@@ -24,9 +25,12 @@ export function copyForm(table: PlannedTable): CopyForm {
   const codecs = columns.map((column) => codecNamed(column.codec));
   const binary = codecs.some((codec) => codec.bytes) && codecs.every((codec) => codec.binary);
   const fields = columns.map((column) => field(table, column, binary));
-  if (!binary) return { format: "text", row: `${fields.join(" || char(9) || ")} || char(10)` };
+  if (!binary) {
+    const ended = fields.map((one, at) => `${one} || char(${at < fields.length - 1 ? 9 : 10})`);
+    return { format: "text", row: concatenation(ended) };
+  }
   const count = columns.length.toString(16).padStart(4, "0");
-  return { format: "binary", row: [`x'${count}'`, ...fields].join(" || ") };
+  return { format: "binary", row: concatenation([`x'${count}'`, ...fields]) };
 }
 
 function field(table: PlannedTable, column: PlannedColumn, binary: boolean): string {

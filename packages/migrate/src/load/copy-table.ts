@@ -62,7 +62,9 @@ function refusedRows(table: PlannedTable, cause: unknown): unknown {
     code: "TARGET_REFUSED_ROWS",
     message: `Postgres refuses a row of ${table.name} (SQLSTATE ${code}); nothing was kept`,
     remedy:
-      "this is a defect of the mapping: choose another type for the column in migrate.columns, and report it",
+      code === "54000"
+        ? "the row is wider than a page of Postgres: part the table, or leave it out by a choice in migrate.columns"
+        : "this is a defect of the mapping: choose another type for the column in migrate.columns, and report it",
     details: { table: table.name, sqlstate: code },
   });
 }

@@ -45,22 +45,32 @@ function literalDefault(sql: string, target: DefaultTarget): string | null {
 }
 
 function numberDefault(number: string, target: DefaultTarget): string | null {
-  const whole = /^-?\d+$/.test(number);
+  const integer = integerOf(number);
   switch (target.codec) {
     case "integer":
-      return whole && BigInt.asIntN(64, BigInt(number)) === BigInt(number) ? number : null;
+      return integer;
     case "boolean":
       return number === "0" ? "false" : number === "1" ? "true" : null;
     case "real":
     case "number":
     case "number-real":
-      return number;
+      return integer ?? (Number.isFinite(Number(number)) ? number : null);
     case "text":
     case "numbers-in-text":
-      return whole ? quoteText(number) : null;
+      return integer === null ? null : quoteText(integer);
     default:
       return null;
   }
+}
+
+/** As SQLite spells it: hexadecimal and leading zeros are gone. Null where it is no 64-bit integer. */
+function integerOf(number: string): string | null {
+  const [, sign, digits] = /^(-?)(\d+|0x[\da-f]+)$/i.exec(number) ?? [];
+  if (digits === undefined) return null;
+  // SQLite reads sixteen hexadecimal digits as a signed integer; more it refuses.
+  const size = /^0x/i.test(digits) ? BigInt.asIntN(64, BigInt(digits)) : BigInt(digits);
+  const value = sign === "-" ? -size : size;
+  return BigInt.asIntN(64, value) === value ? String(value) : null;
 }
 
 function textDefault(text: string, target: DefaultTarget): string | null {

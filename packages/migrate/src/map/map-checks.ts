@@ -3,9 +3,8 @@ import { parseExpression } from "../expression/parse-expression.ts";
 import { asCondition, translate } from "../expression/translate-expression.ts";
 import { finding } from "../finding.ts";
 import type { PlannedColumn, PlannedConstraint } from "../plan.ts";
-import { quoteText } from "../quote.ts";
-import { columnNamed, type SqliteCheck, type SqliteTable } from "../sqlite/schema.ts";
-import { tokensOf } from "../sqlite/tokens.ts";
+import { withoutQuotedStrings } from "../sqlite/quoted-strings.ts";
+import type { SqliteCheck, SqliteTable } from "../sqlite/schema.ts";
 import { answerFor, isLeftOut } from "./answer.ts";
 import type { MapContext } from "./context.ts";
 import { tableScope } from "./table-scope.ts";
@@ -78,18 +77,4 @@ function isKept(
     ["not-valid", "skip"],
   );
   return answer === "not-valid" ? false : null;
-}
-
-/** Our SQLite takes no string in double quotes; the schemas of others hold them. */
-function withoutQuotedStrings(sql: string, table: SqliteTable): string {
-  let result = "";
-  let end = 0;
-  for (const token of tokensOf(sql)) {
-    const isString =
-      token.kind === "quoted" && sql[token.start] === '"' && !columnNamed(table, token.text);
-    result += sql.slice(end, token.start);
-    result += isString ? quoteText(token.text) : sql.slice(token.start, token.end);
-    end = token.end;
-  }
-  return result + sql.slice(end);
 }

@@ -10,6 +10,7 @@ import {
 import { finding } from "../finding.ts";
 import type { PlannedColumn, PlannedConstraint, PlannedIndex } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
+import { withoutQuotedStrings } from "../sqlite/quoted-strings.ts";
 import { type SqliteIndex, type SqliteTable, sameName } from "../sqlite/schema.ts";
 import { answerFor, isLeftOut } from "./answer.ts";
 import type { MapContext } from "./context.ts";
@@ -131,7 +132,7 @@ function addIndex(
   try {
     const definition = definitionOf(index, columns, tableScope(table, columns));
     if (
-      tooLong(context, table, names) &&
+      hasLongKeys(context, table, index) &&
       refuseIndex(
         context,
         table,
@@ -201,6 +202,17 @@ function refuseLength(context: MapContext, table: SqliteTable, subject: string):
   const summary = `the key (${subject}) of ${table.name} holds values longer than the 2,600 bytes that an index entry of Postgres holds`;
   answerFor(context, { id: "key-too-long", table: table.name, column: subject, summary }, ["skip"]);
   return true;
+}
+
+/** Measured, not estimated: of an expression, or of the rows of a partial index, no profile tells. */
+function hasLongKeys(context: MapContext, table: SqliteTable, index: SqliteIndex): boolean {
+  if (context.profile(table).maxRowBytes <= MAX_KEY_BYTES) return false;
+  const terms = index.columns.map(({ column, expression }) =>
+    column === null ? withoutQuotedStrings(expression ?? "", table) : quoteName(column),
+  );
+  const bytes = terms.map((term) => `ifnull(octet_length(${term}), 0)`).join(" + ");
+  const where = index.where === null ? "" : `(${withoutQuotedStrings(index.where, table)}) AND `;
+  return context.sample(table, `${where}${bytes} > ${MAX_KEY_BYTES}`).length > 0;
 }
 
 function tooLong(context: MapContext, table: SqliteTable, names: readonly string[]): boolean {

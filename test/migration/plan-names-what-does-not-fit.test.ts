@@ -1,0 +1,79 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+const many = (count: number, of: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => of(index)).join(", ");
+
+describe("limits of Postgres", () => {
+  let cluster: TestCluster;
+  let one: MigrationCase | undefined;
+  beforeAll(async () => {
+    cluster = await startCluster();
+  }, 60_000);
+  afterAll(() => cluster.stop());
+  afterEach(async () => {
+    await one?.end();
+    one = undefined;
+  });
+
+  const planned = async (sql: string) => {
+    one = await migrationCase(cluster, sql);
+    const { findings } = await one.plan();
+    return findings.map(({ id, severity, table, column, sample }) => ({
+      id,
+      severity,
+      table,
+      column,
+      sample,
+    }));
+  };
+
+  it("tables of 900 columns, and of 500 with long texts, go over whole and compare equal", async () => {
+    one = await migrationCase(
+      cluster,
+      `CREATE TABLE ints(${many(900, (at) => `c${at} INT`)});
+       INSERT INTO ints VALUES (${many(900, String)});
+       CREATE TABLE texts(id INTEGER PRIMARY KEY, ${many(500, (at) => `c${at} TEXT`)}, b BLOB);
+       INSERT INTO texts VALUES (1, ${many(500, () => "printf('%.200c', 'x')")}, x'00ff')`,
+    );
+    await one.loadFaithfully();
+    expect((await one.verify()).ok).toBe(true);
+  });
+
+  it("a row that no page holds is an error of the plan that names it", async () => {
+    const findings = await planned(
+      `CREATE TABLE wide(${many(1100, (at) => `c${at} INT`)});
+       INSERT INTO wide(c0) VALUES (1);
+       INSERT INTO wide VALUES (${many(1100, String)})`,
+    );
+    expect(findings).toEqual([
+      { id: "row-too-wide", severity: "error", table: "wide", column: null, sample: ["2"] },
+    ]);
+  });
+
+  it("a row that fits only if its texts compress is a warning of the plan, and the load keeps nothing of it", async () => {
+    const findings = await planned(
+      `CREATE TABLE wide(${many(500, (at) => `c${at} TEXT`)});
+       INSERT INTO wide VALUES (${many(500, () => "hex(randomblob(100))")})`,
+    );
+    expect(findings).toMatchObject([{ id: "row-too-wide", severity: "warning", table: "wide" }]);
+    await expect(one?.load()).rejects.toMatchObject({ code: "TARGET_REFUSED_ROWS" });
+    expect(await one?.query("SELECT 1 FROM pg_class WHERE relname = 'wide'")).toEqual([]);
+  });
+
+  it("an expression too long for an index is found before anything is created", async () => {
+    const findings = await planned(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT);
+       INSERT INTO t VALUES (1, hex(randomblob(9000)));
+       CREATE INDEX folded ON t(lower(body));
+       CREATE UNIQUE INDEX once ON t(upper(body));
+       CREATE INDEX prefix ON t(substr(body, 1, 20));
+       CREATE INDEX others ON t(body) WHERE id > 1`,
+    );
+    expect(findings).toEqual([
+      { id: "key-too-long", severity: "warning", table: "t", column: "folded", sample: [] },
+      { id: "key-too-long", severity: "error", table: "t", column: "once", sample: [] },
+    ]);
+  });
+});
