@@ -1,7 +1,7 @@
 import { rename } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { list, verify } from "@lifeboat/core";
-import { Server } from "@lifeboat/postgres";
+import { backup, list, verify } from "@lifeboat/core";
+import { postgresEngine, Server } from "@lifeboat/postgres";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
@@ -163,5 +163,29 @@ describe("an archive with two timelines", () => {
     } finally {
       await rename(`${kept.file(object)}.kept`, kept.file(object));
     }
+  });
+
+  test("a backup of the newer one tells that it lives, though the old one committed last", async () => {
+    const followed = async () => {
+      const { manifests } = await kept.repository.backups(kept.folder);
+      const wish = { timeline: undefined };
+      return (await kept.offline.plan(kept.folder, manifests, { kind: "latest" }, wish)).timeline;
+    };
+    await write(cluster.server, 1);
+    await archived(cluster.server);
+    expect(await followed()).toBe(1);
+    const { host, port, user } = (promoted as Server).clientConfig("postgres", "app");
+    const url = `postgres://${user}@${encodeURIComponent(host)}:${port}/app`;
+    await backup({
+      repository: kept.repository,
+      engine: postgresEngine({ connection: { url } }),
+      type: "full",
+      options: { wal: "stream" },
+      signal: never,
+    });
+    expect(await followed()).toBe(2);
+    await write(cluster.server, 1);
+    await archived(cluster.server);
+    expect(await followed()).toBe(1);
   });
 });

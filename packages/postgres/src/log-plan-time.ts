@@ -50,7 +50,8 @@ export async function planTime(
 async function living({ archive }: Log, windows: readonly LogWindow[]) {
   const ends = windows.map((each) => {
     const [{ base, path }] = each.chains;
-    return { ...each, path, first: base.firstSegment, last: each.end.segment };
+    const bases = each.chains.map((chain) => chain.base);
+    return { ...each, path, first: base.firstSegment, last: each.end.segment, bases };
   });
   return livingOf(archive, ends);
 }

@@ -84,6 +84,7 @@ async function planLatest(
     ...chain,
     first: chain.base.firstSegment,
     last: chain.runEnd,
+    bases: [chain.base],
   }));
   const living = await livingOf(log.archive, ends);
   if (!living) throw noBackup(log.archive.folder, timeline);
