@@ -188,4 +188,13 @@ describe("an archive with two timelines", () => {
     await archived(cluster.server);
     expect(await followed()).toBe(1);
   });
+
+  test("a copy that follows the older one says that there is a newer", async () => {
+    const { findings } = await restoreBeside(cluster, kept, {
+      to: join(cluster.directory, "older"),
+      timeline: 1,
+    });
+    const found = findings.find(({ id }) => id === "newer-timeline");
+    expect(found?.remedy).toContain("--timeline 2");
+  });
 });

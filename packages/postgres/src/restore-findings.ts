@@ -1,4 +1,4 @@
-import type { Finding } from "@lifeboat/core";
+import type { DatabaseFolder, Finding } from "@lifeboat/core";
 import { effectiveValue, settingsIn } from "./effective-settings.ts";
 
 /**
@@ -18,6 +18,28 @@ export async function restoreFindings(
     findings.push(archivesOn(dataDirectory));
   if (value("synchronous_standby_names").trim()) findings.push(waitsForStandbys());
   return findings;
+}
+
+/**
+ * Which of two timelines is the product's can be judged, not known: after a recovery in place, until
+ * something is committed or backed up, its timeline looks like that of a copy.
+ * @param followed the timeline that the copy recovers along
+ */
+export async function newerTimelines(folder: DatabaseFolder, followed: number): Promise<Finding[]> {
+  const prefix = `${folder.path}/wal/`;
+  const { folders } = await folder.storage.list({ prefix, folded: true });
+  const newer = folders
+    .map((path) => Number.parseInt(path.slice(prefix.length), 16))
+    .filter((timeline) => timeline > followed);
+  if (newer.length === 0) return [];
+  return [
+    {
+      id: "newer-timeline",
+      severity: "warning",
+      summary: `the copy follows timeline ${followed}, and there is a newer one in the repository: ${newer.join(", ")}`,
+      remedy: `right if the newer one is of a copy that was only looked at; if the product went on in it, restore again with --timeline ${newer.at(-1)}`,
+    },
+  ];
 }
 
 /**

@@ -10,7 +10,7 @@ import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
 import { laySettings } from "./lay-settings.ts";
 import { configureRecovery } from "./recovery-files.ts";
-import { restoreFindings } from "./restore-findings.ts";
+import { newerTimelines, restoreFindings } from "./restore-findings.ts";
 import { type RestorePlaces, restorePlaces } from "./restore-places.ts";
 import { restoreProgress } from "./restore-progress.ts";
 import { Sites } from "./restore-sites.ts";
@@ -81,7 +81,10 @@ async function build(
   const rewritten = await laySettings(laid);
   const recovery = { timeline: details.timeline, fetchCommand: request.fetchCommand };
   await configureRecovery(directory, plan, recovery, { account, mode });
-  const findings = await restoreFindings(directory, dataDirectory);
+  // Of a backup's own state there is no choice of timelines.
+  const chosen = plan.target.kind !== "backup" && plan.target.kind !== "immediate";
+  const timelines = chosen ? await newerTimelines(folder, plan.timeline ?? details.timeline) : [];
+  const findings = [...timelines, ...(await restoreFindings(directory, dataDirectory))];
   await syncDirectories([directory]);
   return [...rewritten, ...findings];
 }

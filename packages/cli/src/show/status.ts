@@ -30,8 +30,10 @@ export function showStatus(status: Status, commandLine: string): string {
   return status.alerts.length === 0 ? summary : `${summary}\n${showFindings(status.alerts)}`;
 }
 
-function windowOf({ engine, from, to }: Status["windows"][number]): readonly [string, string] {
-  return [`restorable (${engine})`, from === to ? `${from} only` : `${from} to ${to}`];
+function windowOf(window: Status["windows"][number]): readonly [string, string] {
+  const { engine, timeline, from, to } = window;
+  const along = timeline === null ? engine : `${engine}, timeline ${timeline}`;
+  return [`restorable (${along})`, from === to ? `${from} only` : `${from} to ${to}`];
 }
 
 function earlierOf({ windows }: Status, commandLine: string): (readonly [string, string])[] {
