@@ -57,7 +57,7 @@ export async function availableMajors(): Promise<number[]> {
 }
 
 /** Server programs of a major version that the account can run; `release` removes a copy made for it. */
-export async function testPrograms(account: Account, major?: number) {
+async function testPrograms(account: Account, major?: number) {
   const wanted = major ?? (await availableMajors())[0];
   return reachablePrograms(await findPrograms({ major: wanted }), account);
 }

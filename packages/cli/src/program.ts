@@ -43,7 +43,7 @@ export interface CommandTreeUse {
 }
 
 /** The whole command as commander holds it; the help and the README's tables come from it too. */
-export function commandTree(
+function commandTree(
   program: string,
   verbs: readonly Verb[],
   { choose, print }: CommandTreeUse,

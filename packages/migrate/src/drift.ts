@@ -84,7 +84,7 @@ function nullability(notNull: boolean): string {
 }
 
 /** Narrow and wide types of a kind count as one: a product may declare integer and get bigint. */
-export function samePostgresType(declared: string, live: string): boolean {
+function samePostgresType(declared: string, live: string): boolean {
   return canonicalType(declared) === canonicalType(live);
 }
 
@@ -107,7 +107,7 @@ export function liveSqlite(schema: SqliteSchema): LiveTable[] {
 }
 
 /** A plan's target in the terms of a declared schema. */
-export function livePlanned(tables: readonly PlannedTable[]): LiveTable[] {
+function livePlanned(tables: readonly PlannedTable[]): LiveTable[] {
   return tables.map((table) => ({
     name: table.target,
     columns: table.columns.map((column) => ({

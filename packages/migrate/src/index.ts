@@ -1,10 +1,4 @@
-export { readChoices } from "./choices.ts";
-export {
-  canonicalType,
-  type DeclaredColumn,
-  type DeclaredSchemas,
-  type DeclaredTable,
-} from "./declared.ts";
+export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
 export { readPostgresTables, readSqliteTables } from "./live-tables.ts";

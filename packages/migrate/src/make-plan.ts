@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { LifeboatError, runSteps } from "@lifeboat/core";
-import { assertChoicesUsed } from "./choices.ts";
+import { assertChoicesUsed, assertCodecsKnown } from "./choices.ts";
 import { ddlOf } from "./ddl.ts";
 import { driftFindings } from "./drift.ts";
 import { MapContext } from "./map/context.ts";
@@ -38,6 +38,7 @@ export async function planMigration(request: PlanRequest): Promise<MigrationPlan
 /** The same for a source that is held open, so that what was planned is what is then loaded. */
 export async function planSource(source: Source, request: PlanRequest): Promise<MigrationPlan> {
   assertSchemaName(request.schema ?? "public");
+  assertCodecsKnown(request.choices ?? {});
   const run = request.run ?? runSteps;
   let profiles: Profiles = { tables: new Map(), findings: [] };
   let plan: MigrationPlan | undefined;

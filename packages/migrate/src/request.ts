@@ -7,7 +7,7 @@ export interface MigrationRequest {
   readonly sqlite: { readonly path: string };
   /** The product's own schema sources, where it has any. */
   readonly declared?: DeclaredSchemas;
-  /** Answers to findings, `migrate.columns` of the configuration; see `readChoices`. */
+  /** Answers to findings: `migrate.columns` of the configuration. */
   readonly choices?: Choices;
   /** The schema that the tables go to; `public` when left out. */
   readonly schema?: string;

@@ -63,7 +63,7 @@ export function detailsOf(manifest: Manifest): SnapshotDetails {
 }
 
 /** Whether a text is one part of a path and stays in its folder. */
-export function isFileName(text: string): boolean {
+function isFileName(text: string): boolean {
   const inside = text !== "" && text !== "." && text !== ".." && !/[/\\\0]/.test(text);
   // The driver takes blanks off the end, and would open another file.
   return inside && text === text.trimEnd() && Buffer.byteLength(text) <= 255;

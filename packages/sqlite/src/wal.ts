@@ -33,7 +33,7 @@ export function parseWalHeader(bytes: Buffer, pageSize: number): WalHeader | str
  * The running checksum of WAL headers and frames (sqlite.org/fileformat2.html, 4.2).
  * @param bytes a multiple of eight
  */
-export function walChecksum(
+function walChecksum(
   bytes: Buffer,
   bigEndian: boolean,
   before: readonly [number, number],
