@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { access, constants, readFile, writeFile } from "node:fs/promises";
+import { access, constants, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { execa } from "execa";
 
@@ -35,6 +35,8 @@ export async function startDebianCluster(
   const drop = async () => {
     // An earlier call has dropped it already.
     await execa("pg_dropcluster", ["--stop", String(major), name], { reject: false });
+    // It leaves conf.d behind.
+    await rm(settingsDirectory, { recursive: true, force: true });
   };
   await execa("pg_createcluster", ["--port", port, String(major), name, "--", "--no-sync"]);
   try {
