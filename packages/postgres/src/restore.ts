@@ -32,7 +32,9 @@ export async function restorePostgres(request: RestoreRequest): Promise<Restored
   const [manifest, ...incremental] = request.plan.backups;
   if (incremental.length > 0) throw notAvailable("restoring an incremental Postgres backup");
   const details = postgresDetails(manifest);
-  const places = await restorePlaces(request, details);
+  const places = await restorePlaces(request, details).catch((cause) => {
+    throw isFaultOfTarget(cause) ? targetFailure(request.to, cause) : cause;
+  });
   // A drill starts the copy at once: no archive chooses the account that its server runs as.
   const owner = request.tablespaceRoot === null ? details.owner : null;
   const account = await ownerFor(places.dataDirectory, owner);
