@@ -175,7 +175,7 @@ describe("an archive with two timelines", () => {
     await archived(cluster.server);
     expect(await followed()).toBe(1);
     const { host, port, user } = (promoted as Server).clientConfig("postgres", "app");
-    const url = `postgres://${user}@${encodeURIComponent(host)}:${port}/app`;
+    const url = `postgres://${user}@${encodeURIComponent(String(host))}:${port}/app`;
     await backup({
       repository: kept.repository,
       engine: postgresEngine({ connection: { url } }),

@@ -21,6 +21,7 @@ export function effectiveValue(settings: readonly Setting[], name: string): stri
   return settings.findLast((setting) => setting.name === name)?.value;
 }
 
+/** A file that is missing or cannot be read sets nothing that we could know; the server says so itself when it starts. */
 async function settingsOf(directory: string, file: string, depth: number): Promise<Setting[]> {
   const text = await readSmallFile(join(directory, file)).catch(() => "");
   const found: Setting[] = [];

@@ -58,6 +58,7 @@ function isDeadRun(name: string, prefix: string): boolean {
   return mark?.[1] !== undefined && processOfMarkIsGone(mark[1]);
 }
 
+/** What a killed run left may be at any stage: a folder or link that is missing leads to nothing of its own. */
 async function linksIn(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((): string[] => []);
   const targets = await Promise.all(
@@ -66,6 +67,7 @@ async function linksIn(folder: string): Promise<string[]> {
   return targets.filter((target) => target !== undefined);
 }
 
+/** Without a mark that we can read, a tablespace is taken for somebody else's and left alone. */
 async function readMark(place: string): Promise<string | undefined> {
   return readFile(join(place, UNFINISHED), "utf8").catch(() => undefined);
 }

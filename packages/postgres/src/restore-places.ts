@@ -96,6 +96,7 @@ async function isDataDirectory(place: string): Promise<boolean> {
   return ["PG_VERSION", "base", "global"].every((name) => entries.includes(name));
 }
 
+/** What cannot be read here is left out, and then is not replaced: the restore is refused. */
 async function tablespacesOf(dataDirectory: string): Promise<Set<string>> {
   const folder = join(dataDirectory, "pg_tblspc");
   const names = (await entriesOf(folder).catch(() => undefined)) ?? [];
@@ -105,7 +106,9 @@ async function tablespacesOf(dataDirectory: string): Promise<Set<string>> {
 
 /** Also with `force`: files pulled from under a running server are a lost database. */
 async function assertNotRunning(dataDirectory: string): Promise<void> {
-  const text = await readFile(join(dataDirectory, "postmaster.pid"), "utf8").catch(() => "");
+  const text = await readFile(join(dataDirectory, "postmaster.pid"), "utf8").catch(
+    (cause: unknown) => noFile(cause, dataDirectory),
+  );
   const pid = Number.parseInt(text, 10);
   if (!(pid > 0) || !isAlive(pid)) return;
   throw new LifeboatError({
@@ -115,6 +118,12 @@ async function assertNotRunning(dataDirectory: string): Promise<void> {
     remedy: `stop it first (pg_ctl -D ${dataDirectory} stop), or restore to another directory`,
     details: { path: dataDirectory, pid },
   });
+}
+
+/** Only a file that is not there tells that no server runs: one that cannot be read tells nothing. */
+function noFile(cause: unknown, dataDirectory: string): string {
+  if (isSystemError(cause, "ENOENT") || isSystemError(cause, "ENOTDIR")) return "";
+  throw isFaultOfTarget(cause) ? targetFailure(dataDirectory, cause) : cause;
 }
 
 /** Whether a process runs. One that we may not signal runs as well. */

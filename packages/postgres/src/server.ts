@@ -104,6 +104,7 @@ export class Server {
     if (!this.#running) return;
     this.#process.kill(signal);
     const waiting = new AbortController();
+    // The delay rejects when it is called off below, and for nothing else.
     await Promise.race([
       this.ended,
       delay(bound, undefined, { signal: waiting.signal }).catch(() => {}),

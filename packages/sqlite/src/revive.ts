@@ -39,11 +39,12 @@ export async function reviveDatabase(request: ReviveRequest): Promise<RevivedDat
   };
 }
 
-/** A second name costs nothing; where a file system has none, a copy does the same. */
+/** A second name costs nothing. */
 async function aliasFor(path: string, alias: string): Promise<void> {
   try {
     await link(path, alias);
   } catch {
+    // No links on this file system, or not to a file of another owner: a copy does the same, or says why not.
     await copyFile(path, alias, constants.COPYFILE_FICLONE);
   }
 }

@@ -22,6 +22,7 @@ export async function sendCopy(
       reject(cause);
     });
   });
+  // It is raced against each chunk; between two of them a failure is not an unhandled one.
   failed.catch(() => undefined);
   const finished = new Promise<void>((resolve) => stream.once("finish", () => resolve()));
   try {

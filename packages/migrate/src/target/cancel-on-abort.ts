@@ -1,4 +1,3 @@
-import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import type { TargetAddress } from "../request.ts";
 import { connectTarget } from "./connect.ts";
@@ -15,10 +14,9 @@ export async function cancelOnAbort(
   const { rows } = await client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
   let cancelling: Promise<void> = Promise.resolve();
   const onAbort = () => {
-    cancelling = cancel(address, rows[0]?.pid ?? 0).catch((cause) => {
-      // Where no connection can be made the server is gone, and its statements with it.
-      if (!(cause instanceof LifeboatError)) throw cause;
-    });
+    // Where it cannot be asked the server is gone, and its statements with it; at worst one runs to
+    // its end and the abort is seen then. So a failure here is never the one to tell.
+    cancelling = cancel(address, rows[0]?.pid ?? 0).catch(() => {});
   };
   signal.addEventListener("abort", onAbort, { once: true });
   return {

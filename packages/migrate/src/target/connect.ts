@@ -2,6 +2,9 @@ import { LifeboatError, reasonOf } from "@lifeboat/core";
 import pg from "pg";
 import type { TargetAddress } from "../request.ts";
 
+/** A host that answers nothing would else be waited for as long as its network stack likes. */
+const CONNECT_TIMEOUT_MS = 15_000;
+
 /**
  * Connects to the target with settings under which texts, instants and numbers are spelled one way.
  * @throws LifeboatError `POSTGRES_UNREACHABLE`, `TARGET_ENCODING`, `TARGET_TOO_OLD`
@@ -10,6 +13,7 @@ export async function connectTarget(address: TargetAddress): Promise<pg.Client> 
   const client = new pg.Client({
     connectionString: address.url,
     application_name: "lifeboat migrate",
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   });
   // A server that goes away is reported by the query that runs; without a listener it would end the process.
