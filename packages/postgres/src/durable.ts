@@ -1,18 +1,14 @@
-import { constants, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
+import { syncDirectory } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 
 /** How many flushes are under way at once. */
 const AT_ONCE = 16;
 
-/** Makes the entries of directories durable: a file is only safe when the name that leads to it is. */
+/** Makes the names in many directories durable. */
 export async function syncDirectories(directories: readonly string[]): Promise<void> {
   for (let first = 0; first < directories.length; first += AT_ONCE)
-    await Promise.all(directories.slice(first, first + AT_ONCE).map(syncOne));
-}
-
-async function syncOne(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY);
-  await directory.sync().finally(() => directory.close());
+    await Promise.all(directories.slice(first, first + AT_ONCE).map(syncDirectory));
 }
 
 /**

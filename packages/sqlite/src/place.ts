@@ -1,6 +1,6 @@
-import { link, lstat, open, rename, rm } from "node:fs/promises";
+import { link, lstat, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isSystemError, LifeboatError } from "@lifeboat/core";
+import { isSystemError, LifeboatError, syncDirectory } from "@lifeboat/core";
 import { assertNotInUse, foldLog } from "./in-use.ts";
 
 /** Where a restored database goes. */
@@ -83,15 +83,6 @@ async function assertDirectory(path: string): Promise<void> {
     if (!isSystemError(thrown, "ENOTDIR")) throw thrown;
   }
   throw refused("TARGET_NOT_A_DIRECTORY", path, "is no directory", "name a directory");
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function taken({ file }: Place): LifeboatError {

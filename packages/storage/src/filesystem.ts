@@ -20,6 +20,7 @@ import {
   type ListPage,
   type Storage,
   type StoredObject,
+  syncDirectory,
 } from "@lifeboat/core";
 import { assertObjectPath, noObject, objectExists, objectMissing } from "./errors.ts";
 import { filesystemFailure, objectFailure } from "./filesystem-failure.ts";
@@ -27,7 +28,7 @@ import { assertInside } from "./inside.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
 import { pageOf } from "./page.ts";
 import { TemporaryNames } from "./temporary-names.ts";
-import { syncDirectory, writeDurably } from "./write-durably.ts";
+import { writeDurably } from "./write-durably.ts";
 
 /** Where objects grow before they get their name: inside the repository, so that a link suffices. */
 const GROWING = ".lifeboat-tmp";

@@ -1,6 +1,6 @@
 import { mkdir, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { isSystemError } from "@lifeboat/core";
+import { isSystemError, syncDirectory } from "@lifeboat/core";
 
 /** Makes directories and gives files to the owner of the repository. */
 export interface Ownership {
@@ -32,12 +32,7 @@ export async function ownershipOf(root: string): Promise<Ownership> {
     } finally {
       await made.close();
     }
-    const parent = await open(dirname(folder));
-    try {
-      await parent.sync();
-    } finally {
-      await parent.close();
-    }
+    await syncDirectory(dirname(folder));
   };
 
   return {

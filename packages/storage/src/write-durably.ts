@@ -1,4 +1,3 @@
-import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { LifeboatError } from "@lifeboat/core";
@@ -58,15 +57,5 @@ async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> 
   while (written < chunk.length) {
     const { bytesWritten } = await handle.write(chunk, written, chunk.length - written);
     written += bytesWritten;
-  }
-}
-
-/** Makes names durable: a rename or link is on disk only when its directory is. */
-export async function syncDirectory(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
