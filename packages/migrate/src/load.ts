@@ -1,5 +1,6 @@
 import { LifeboatError, type Report, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
+import { readCatalog } from "./compare/read-catalog.ts";
 import { type CompareInput, compareTable } from "./compare.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { assertComparedEqual } from "./load/assert-compared-equal.ts";
@@ -16,7 +17,7 @@ import { cancelOnAbort } from "./target/cancel-on-abort.ts";
 import { connectTarget } from "./target/connect.ts";
 import { closeEntry, openEntry, prepareJournal } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
-import { targetError } from "./target/target-error.ts";
+import { serverError, targetError } from "./target/target-error.ts";
 
 export interface LoadRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
@@ -83,7 +84,7 @@ async function loadInto(
   } catch (cause) {
     await load.abandon();
     request.signal.throwIfAborted();
-    throw targetError(cause);
+    throw serverError(cause);
   }
   return {
     phase: "load",
@@ -216,7 +217,8 @@ class Load {
   }
 
   async #commit(): Promise<void> {
-    await closeEntry(this.#client, this.id);
+    const catalog = await readCatalog(this.#client, this.#plan.schema);
+    await closeEntry(this.#client, this.id, catalog);
     await this.#client.query("COMMIT");
   }
 }

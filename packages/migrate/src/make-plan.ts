@@ -12,7 +12,7 @@ import { type Profiles, profileTables } from "./profile-tables.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { openSource, type Source } from "./source.ts";
 import { connectTarget } from "./target/connect.ts";
-import { targetError } from "./target/target-error.ts";
+import { serverError } from "./target/target-error.ts";
 import { tryOnServer } from "./target/try-on-server.ts";
 
 export interface PlanRequest extends MigrationRequest {
@@ -141,7 +141,7 @@ async function tried(plan: MigrationPlan, address: TargetAddress): Promise<Migra
   try {
     return await tryOnServer(client, plan);
   } catch (cause) {
-    throw targetError(cause);
+    throw serverError(cause);
   } finally {
     await client.end();
   }

@@ -2,15 +2,18 @@ import { LifeboatError, type Report, reasonOf, runSteps } from "@lifeboat/core";
 import { SqliteError } from "better-sqlite3";
 import type { Client } from "pg";
 import { compareCatalog } from "./compare/compare-catalog.ts";
+import { changedDefinitions, missingColumns } from "./compare/compare-structure.ts";
+import { readCatalog } from "./compare/read-catalog.ts";
 import { compareTable, type TableComparison } from "./compare.ts";
 import { driftFindings } from "./drift.ts";
 import { finding, type MigrationFinding } from "./finding.ts";
 import type { MigrationPlan, PlannedTable } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { openSource, type Source } from "./source.ts";
-import { sameName } from "./sqlite/schema.ts";
+import { sameName, tableNamed } from "./sqlite/schema.ts";
 import { connectTarget } from "./target/connect.ts";
-import { newestEntry } from "./target/journal.ts";
+import { type JournalEntry, newestEntry } from "./target/journal.ts";
+import { serverError } from "./target/target-error.ts";
 
 export interface VerifyRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
@@ -38,6 +41,8 @@ export async function verifyMigration(request: VerifyRequest): Promise<VerifyRep
     const client = await connectTarget(request.postgres);
     try {
       return await verifyBoth(client, source, request);
+    } catch (cause) {
+      throw serverError(cause);
     } finally {
       await client.end();
     }
@@ -52,16 +57,23 @@ async function verifyBoth(
   request: VerifyRequest,
 ): Promise<VerifyReport> {
   const started = performance.now();
-  const plan = await loadedPlan(client, request.schema);
+  const { plan, catalog: then } = await loadedEntry(client, request.schema);
   const tables: TableComparison[] = [];
-  const findings: MigrationFinding[] = unplannedTables(plan, source);
+  const findings: MigrationFinding[] = unplanned(plan, source);
   await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  const now = await readCatalog(client, plan.schema);
   const run = request.run ?? runSteps;
   await run([
     {
       title: "compare every value",
       run: async (report) => {
         for (const table of plan.tables) {
+          const missing = missingColumns(table, now);
+          if (missing.length > 0) {
+            tables.push(uncompared(table));
+            findings.push(...missing);
+            continue;
+          }
           const compared = await compareOne(client, source, plan, table, request.signal, report);
           tables.push(compared.table);
           findings.push(...compared.findings);
@@ -72,7 +84,10 @@ async function verifyBoth(
       title: "look for constraints, indexes and sequences",
       run: async () => {
         for (const table of plan.tables)
-          findings.push(...(await compareCatalog(client, plan.schema, table)));
+          findings.push(
+            ...(await compareCatalog(client, plan.schema, withSequence(table, source))),
+          );
+        findings.push(...changedDefinitions(plan, then, now));
       },
     },
   ]);
@@ -88,10 +103,10 @@ async function verifyBoth(
   };
 }
 
-async function loadedPlan(client: Client, schema: string | undefined): Promise<MigrationPlan> {
+async function loadedEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {
   const entry = await newestEntry(client);
   if (entry?.phase === "loaded" && (schema === undefined || entry.plan.schema === schema))
-    return entry.plan;
+    return entry;
   throw new LifeboatError({
     code: "NOT_LOADED",
     kind: "not-found",
@@ -102,18 +117,42 @@ async function loadedPlan(client: Client, schema: string | undefined): Promise<M
   });
 }
 
-function unplannedTables(plan: MigrationPlan, source: Source): MigrationFinding[] {
-  const known = [...plan.tables.map((table) => table.name), ...plan.leftOut];
-  return source.schema.tables
-    .filter((table) => !known.some((name) => sameName(name, table.name)))
-    .map((table) =>
-      finding({
-        id: "table-not-loaded",
-        severity: "error",
-        table: table.name,
-        summary: `table ${table.name} came to SQLite after the load and is not in Postgres`,
-      }),
-    );
+/** Tables and columns that came to SQLite after the load; what is calculated holds nothing of its own. */
+function unplanned(plan: MigrationPlan, source: Source): MigrationFinding[] {
+  return source.schema.tables.flatMap((table) => {
+    if (plan.leftOut.some((name) => sameName(name, table.name))) return [];
+    const planned = plan.tables.find((one) => sameName(one.name, table.name));
+    if (!planned) return [notLoaded(table.name, null)];
+    return table.columns
+      .filter((column) => !column.generated)
+      .filter((column) => !planned.columns.some((one) => sameName(one.source, column.name)))
+      .map((column) => notLoaded(table.name, column.name));
+  });
+}
+
+function notLoaded(table: string, column: string | null): MigrationFinding {
+  const kind = column === null ? "table" : "column";
+  const what = column === null ? `table ${table}` : `column ${column} of ${table}`;
+  return finding({
+    id: `${kind}-not-loaded`,
+    severity: "error",
+    table,
+    column,
+    summary: `${what} came to SQLite after the load and is not in Postgres`,
+  });
+}
+
+/** AUTOINCREMENT may have given out ids since, whose rows are gone again. */
+function withSequence(table: PlannedTable, source: Source): PlannedTable {
+  const { identity } = table;
+  const given = tableNamed(source.schema, table.name)?.sequence ?? null;
+  if (identity === null || given === null || given <= BigInt(identity.last)) return table;
+  return { ...table, identity: { ...identity, last: String(given) } };
+}
+
+function uncompared(table: PlannedTable): TableComparison {
+  const nothing = { rows: 0, rowsInPostgres: 0, equal: false, differing: 0, differences: [] };
+  return { name: table.name, ...nothing };
 }
 
 async function compareOne(
@@ -130,8 +169,7 @@ async function compareOne(
     return { table: compared, findings: compared.equal ? [] : [differs(compared)] };
   } catch (cause) {
     if (!(cause instanceof SqliteError)) throw cause;
-    const nothing = { rows: 0, rowsInPostgres: 0, equal: false, differing: 0, differences: [] };
-    return { table: { name: table.name, ...nothing }, findings: [unreadable(table, cause)] };
+    return { table: uncompared(table), findings: [unreadable(table, cause)] };
   }
 }
 

@@ -41,7 +41,13 @@ async function prepareSession(client: pg.Client): Promise<void> {
   await client.query(
     `SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET bytea_output = 'hex';
      SET standard_conforming_strings = on; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-     SET search_path = pg_catalog`,
+     SET quote_all_identifiers = off; SET lock_timeout = 0; SET default_transaction_isolation = 'read committed';
+     SET default_transaction_deferrable = off; SET search_path = pg_catalog`,
+  );
+  // Limits that only newer servers know; and a commit that is told must be one that lasts.
+  await client.query(
+    `SELECT set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false) FROM pg_settings
+     WHERE name IN ('transaction_timeout', 'idle_session_timeout') OR (name = 'synchronous_commit' AND setting = 'off')`,
   );
   const { rows } = await client.query<{ encoding: string; version: string }>(
     "SELECT current_setting('server_encoding') AS encoding, current_setting('server_version_num') AS version",

@@ -1,4 +1,5 @@
 import type { Client } from "pg";
+import type { Catalog } from "../compare/read-catalog.ts";
 import type { MigrationPlan } from "../plan.ts";
 
 /** What the target knows of its own migration. Lies in schema `lifeboat`, apart from the product's tables. */
@@ -8,6 +9,8 @@ export interface JournalEntry {
   readonly startedAt: string;
   readonly finishedAt: string | null;
   readonly plan: MigrationPlan;
+  /** The target as the load left it; null until then. */
+  readonly catalog: Catalog | null;
 }
 
 const TABLE = "lifeboat.migrations";
@@ -21,7 +24,8 @@ export async function prepareJournal(client: Client): Promise<void> {
       phase text NOT NULL CHECK (phase IN ('loading', 'loaded')),
       started_at timestamptz NOT NULL DEFAULT now(),
       finished_at timestamptz,
-      plan json NOT NULL
+      plan json NOT NULL,
+      catalog json
     )`);
 }
 
@@ -35,10 +39,10 @@ export async function openEntry(client: Client, id: string, plan: MigrationPlan)
 }
 
 /** Writes that the load is done; in the load's own transaction, so that both are true together. */
-export async function closeEntry(client: Client, id: string): Promise<void> {
+export async function closeEntry(client: Client, id: string, catalog: Catalog): Promise<void> {
   await client.query(
-    `UPDATE ${TABLE} SET phase = 'loaded', finished_at = clock_timestamp() WHERE id = $1`,
-    [id],
+    `UPDATE ${TABLE} SET phase = 'loaded', finished_at = clock_timestamp(), catalog = $2 WHERE id = $1`,
+    [id, JSON.stringify(catalog)],
   );
 }
 
@@ -54,6 +58,7 @@ export async function newestEntry(client: Client): Promise<JournalEntry | null> 
     started_at: Date;
     finished_at: Date | null;
     plan: MigrationPlan;
+    catalog: Catalog | null;
   }>(`SELECT * FROM ${TABLE} ORDER BY started_at DESC, id DESC LIMIT 1`);
   const [row] = rows;
   if (!row) return null;
@@ -63,5 +68,6 @@ export async function newestEntry(client: Client): Promise<JournalEntry | null> 
     startedAt: row.started_at.toISOString(),
     finishedAt: row.finished_at?.toISOString() ?? null,
     plan: row.plan,
+    catalog: row.catalog,
   };
 }

@@ -7,10 +7,15 @@ const SOCKET = new Set(["EPIPE", "ECONNRESET", "ECONNREFUSED", "ETIMEDOUT", "ENO
 /** "insufficient_privilege", appendix A. */
 const DENIED = "42501";
 
-/** Gives a broken connection or a missing right a name; anything else comes back as it is. */
+/** "read_only_sql_transaction": a standby, or a role or database that is set to only read. */
+const READ_ONLY = "25006";
+
+/** Gives a broken connection, a missing right or a target that only reads a name; anything else comes back as it is. */
 export function targetError(cause: unknown): unknown {
   if (cause instanceof LifeboatError) return cause;
-  if ((cause as { code?: string } | null)?.code === DENIED) return denied(cause);
+  const { code } = (cause ?? {}) as { code?: string };
+  if (code === DENIED) return denied(cause);
+  if (code === READ_ONLY) return readOnly(cause);
   if (!isLost(cause)) return cause;
   return new LifeboatError({
     code: "POSTGRES_LOST",
@@ -26,6 +31,34 @@ function denied(cause: unknown): LifeboatError {
     message: `the role of postgres.url may not do this in the target: ${reasonOf(cause)}`,
     remedy:
       "nothing was kept; make the role owner of the database (alter database NAME owner to ROLE), or name one that is in postgres.url",
+    cause,
+  });
+}
+
+function readOnly(cause: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "TARGET_READ_ONLY",
+    message: `the target takes no writes: ${reasonOf(cause)}`,
+    remedy:
+      "name the primary in postgres.url, or reset default_transaction_read_only of the role or database",
+    cause,
+  });
+}
+
+/**
+ * The same for what the server says outside the steps that name their own object. Its message may quote a
+ * stored value where a value is what it refuses (class 22): then only the code is told.
+ */
+export function serverError(cause: unknown): unknown {
+  const named = targetError(cause);
+  const { code, severity } = (named ?? {}) as { code?: string; severity?: string };
+  if (named instanceof LifeboatError || code === undefined || severity === undefined) return named;
+  const reason = code.startsWith("22") ? "it can't read a value" : reasonOf(cause);
+  return new LifeboatError({
+    code: "TARGET_REFUSED",
+    message: `the target Postgres refuses (SQLSTATE ${code}): ${reason}`,
+    remedy: "nothing was kept in Postgres; set right what it says, then run this again",
+    details: { sqlstate: code },
     cause,
   });
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { reasonOf } from "@lifeboat/core";
 import type { Client } from "pg";
 import { type DdlInput, ddlOf } from "../ddl.ts";
@@ -21,7 +22,7 @@ const VERDICTS: Readonly<Partial<Record<DdlPhase, { id: string; severity: "error
  * again. What is refused becomes a finding and, where the data does not depend on it, leaves the plan.
  */
 export async function tryOnServer(client: Client, plan: MigrationPlan): Promise<MigrationPlan> {
-  const scratch = "lifeboat_trial";
+  const scratch = `lifeboat_trial_${randomUUID().slice(0, 8)}`;
   const findings: MigrationFinding[] = [];
   const refused = new Set<string>();
   await client.query("BEGIN");

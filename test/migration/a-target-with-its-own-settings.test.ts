@@ -1,0 +1,62 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+const HOSTILE = [
+  "datestyle = 'German, DMY'",
+  "timezone = 'America/New_York'",
+  "standard_conforming_strings = off",
+  "extra_float_digits = -15",
+  "search_path = 'nowhere'",
+  "bytea_output = 'escape'",
+  "client_encoding = 'LATIN1'",
+  "statement_timeout = '5ms'",
+  "lock_timeout = '1ms'",
+  "idle_in_transaction_session_timeout = '5ms'",
+  "quote_all_identifiers = on",
+  "default_transaction_isolation = 'serializable'",
+];
+
+describe("a target database with settings of its own", () => {
+  let cluster: TestCluster;
+  let one: MigrationCase;
+  beforeAll(async () => {
+    cluster = await startCluster();
+  }, 60_000);
+  afterAll(() => cluster.stop());
+  beforeEach(async () => {
+    one = await migrationCase(
+      cluster,
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, r REAL, at DATETIME, x TEXT DEFAULT 'a\\b', b BLOB);
+       INSERT INTO t VALUES (1, 0.1, '2024-07-01 02:30:00', 'é\\', x'00ff')`,
+    );
+  });
+  afterEach(() => one.end());
+
+  const set = (setting: string) =>
+    one.query(`ALTER DATABASE ${new URL(one.url).pathname.slice(1)} SET ${setting}`);
+
+  it("is loaded and verified as any other, whatever it sets for its sessions", async () => {
+    for (const setting of HOSTILE) await set(setting);
+    await one.load();
+    expect((await one.verify()).findings).toEqual([]);
+  });
+
+  it("is refused by name where its sessions may only read", async () => {
+    await set("default_transaction_read_only = on");
+    await expect(one.plan()).rejects.toMatchObject({ code: "TARGET_READ_ONLY" });
+    await expect(one.load()).rejects.toMatchObject({ code: "TARGET_READ_ONLY" });
+  });
+
+  it("is planned though it has a schema of the name that a trial could bear", async () => {
+    await one.query("CREATE SCHEMA lifeboat_trial");
+    await one.loadFaithfully();
+  });
+
+  it("is refused by name where schema lifeboat holds another's journal", async () => {
+    await one.query("CREATE SCHEMA lifeboat");
+    await one.query("CREATE TABLE lifeboat.migrations(x int)");
+    await expect(one.load()).rejects.toMatchObject({ code: "TARGET_REFUSED" });
+    await expect(one.verify()).rejects.toMatchObject({ code: "TARGET_REFUSED" });
+  });
+});

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+describe("verify names what was changed after the load", () => {
+  let cluster: TestCluster;
+  let one: MigrationCase;
+  beforeAll(async () => {
+    cluster = await startCluster();
+    one = await migrationCase(
+      cluster,
+      `CREATE TABLE p(id INTEGER PRIMARY KEY AUTOINCREMENT, v, n NUMERIC, word TEXT NOT NULL DEFAULT 'x',
+         at DATETIME, clock TIME, seconds INTEGER, millis INTEGER, CHECK (n < 1000));
+       INSERT INTO p VALUES (1, 5, 12.34, 'a', '2024-01-01 00:00:00', '10:00:00', 1700000000, 1700000000123),
+         (2, 't', 7, 'b', '2024-01-01 00:00:01', '10:00:01', 1700000001, 1700000001123);
+       CREATE TABLE c(id INTEGER PRIMARY KEY, p INT REFERENCES p(id), k INT);
+       INSERT INTO c VALUES (1, 1, 1);
+       CREATE INDEX c_k ON c(k);
+       CREATE TABLE loose(v);
+       CREATE VIEW ids AS SELECT id FROM c`,
+    );
+    one.choices = {
+      "p.seconds": { type: "timestamptz", codec: "epoch-s" },
+      "p.millis": { type: "timestamptz", codec: "epoch-ms" },
+    };
+    await one.loadFaithfully();
+  }, 60_000);
+  afterAll(async () => {
+    await one.end();
+    await cluster.stop();
+  });
+
+  const faults = async () =>
+    (await one.verify()).findings
+      .filter((finding) => finding.severity === "error")
+      .map(({ id, table, column }) => [id, table, column]);
+
+  it.each([
+    ["v", "UPDATE p SET v = '5' WHERE id = 1", "UPDATE p SET v = 5 WHERE id = 1"],
+    ["v", "UPDATE p SET v = 5.0 WHERE id = 1", "UPDATE p SET v = 5 WHERE id = 1"],
+    ["v", "UPDATE p SET v = x'74' WHERE id = 2", "UPDATE p SET v = 't' WHERE id = 2"],
+  ])("a value of SQLite, in %s, that became another class: %s", async (column, change, back) => {
+    one.sqlite(change);
+    expect(await faults()).toEqual([["rows-differ", "p", column]]);
+    one.sqlite(back);
+    expect(await faults()).toEqual([]);
+  });
+
+  it.each(["at", "clock", "seconds", "millis"])("one microsecond of %s", async (column) => {
+    const move = (by: string) =>
+      one.query(`UPDATE public.p SET ${column} = ${column} + interval '${by}' WHERE id = 1`);
+    await move("1 microsecond");
+    expect(await faults()).toEqual([["rows-differ", "p", column]]);
+    await move("-1 microsecond");
+    expect(await faults()).toEqual([]);
+  });
+
+  it("a decimal that no double of SQLite can be", async () => {
+    await one.query("UPDATE public.p SET n = 12.3400000000000000001 WHERE id = 1");
+    expect(await faults()).toEqual([["rows-differ", "p", "n"]]);
+    await one.query("UPDATE public.p SET n = 12.34 WHERE id = 1");
+    expect(await faults()).toEqual([]);
+  });
+
+  it("columns and ids that came to SQLite since", async () => {
+    one.sqlite("ALTER TABLE c ADD COLUMN late DEFAULT 5");
+    one.sqlite("UPDATE sqlite_sequence SET seq = 500 WHERE name = 'p'");
+    expect(await faults()).toEqual([
+      ["column-not-loaded", "c", "late"],
+      ["sequence-differs", "p", "id"],
+    ]);
+    one.sqlite("ALTER TABLE c DROP COLUMN late");
+    one.sqlite("UPDATE sqlite_sequence SET seq = 2 WHERE name = 'p'");
+    expect(await faults()).toEqual([]);
+  });
+
+  // Rolled forward one after the other: each fault is undone by its second statement.
+  it.each([
+    ["column-differs", "p", "word", "ALTER word DROP DEFAULT", "ALTER word SET DEFAULT 'x'"],
+    ["column-differs", "p", "word", "ALTER word SET DEFAULT 'y'", "ALTER word SET DEFAULT 'x'"],
+    ["column-differs", "p", "word", "ALTER word DROP NOT NULL", "ALTER word SET NOT NULL"],
+    ["column-differs", "p", "word", "ALTER word TYPE varchar(9)", "ALTER word TYPE text"],
+    ["column-differs", "c", "id", "ALTER id SET INCREMENT -1", "ALTER id SET INCREMENT 1"],
+    [
+      "constraint-differs",
+      "c",
+      "c_p_fkey",
+      "DROP CONSTRAINT c_p_fkey, ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES public.p (id) ON DELETE CASCADE",
+      "DROP CONSTRAINT c_p_fkey, ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES public.p (id)",
+    ],
+  ])("%s: %s.%s after %s", async (id, table, column, change, back) => {
+    const alter = (sql: string) => one.query(`ALTER TABLE public.${table} ${sql}`);
+    await alter(change);
+    expect(await faults()).toEqual([[id, table, column]]);
+    await alter(back);
+    expect(await faults()).toEqual([]);
+  });
+
+  it("an index of the same name on another column, and a view that is gone", async () => {
+    await one.query("DROP INDEX public.c_k");
+    await one.query("CREATE INDEX c_k ON public.c(p)");
+    await one.query("DROP VIEW public.ids");
+    expect(await faults()).toEqual([
+      ["index-differs", "c", "c_k"],
+      ["view-differs", "ids", null],
+    ]);
+    await one.query("DROP INDEX public.c_k");
+    await one.query("CREATE INDEX c_k ON public.c(k)");
+    await one.query("CREATE VIEW public.ids AS SELECT c.id FROM public.c AS c");
+  });
+
+  it("columns and tables that are gone, and compares the rest", async () => {
+    await one.query("ALTER TABLE public.c DROP COLUMN k");
+    await one.query("DROP TABLE public.loose");
+    await one.query("UPDATE public.p SET word = 'other' WHERE id = 1");
+    expect(await faults()).toEqual(
+      expect.arrayContaining([
+        ["column-differs", "c", "k"],
+        ["table-differs", "loose", null],
+        ["rows-differ", "p", "word"],
+      ]),
+    );
+  });
+});
