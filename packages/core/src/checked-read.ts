@@ -1,8 +1,7 @@
 import { LifeboatError, reasonOf } from "./errors.ts";
-import type { Digest } from "./manifest.ts";
 import { checksumMismatch, readSeal, SEAL_BYTES } from "./seal.ts";
 import { decompress } from "./stream/decompress.ts";
-import { DigestMeter } from "./stream/digest.ts";
+import { type Digest, DigestMeter } from "./stream/digest.ts";
 
 /** The largest content a log object can have: PostgreSQL's largest WAL segment. */
 const LARGEST_LOG_OBJECT = 1 << 30;

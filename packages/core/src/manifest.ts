@@ -2,12 +2,7 @@ import { createHash } from "node:crypto";
 import type { EngineKind } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import { assertManifestShape } from "./manifest-shape.ts";
-
-/** Size and SHA-256 (lower-case hexadecimal) of a run of bytes. */
-export interface Digest {
-  readonly bytes: number;
-  readonly sha256: string;
-}
+import type { Digest } from "./stream/digest.ts";
 
 /** One data object of a backup. */
 export interface ManifestObject {

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, LifeboatError, reasonOf } from "./errors.ts";
+import { syncDirectory } from "./sync-directory.ts";
 
 /** What is remembered of a repository that was seen. */
 export interface RememberedRepository {
@@ -51,14 +52,9 @@ export class RepositoryMemory {
     const growing = `${file}.${randomBytes(6).toString("hex")}`;
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      const handle = await open(growing, "w", 0o600);
-      try {
-        await handle.writeFile(`${JSON.stringify(repository)}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
+      await writeDurably(growing, `${JSON.stringify(repository)}\n`);
       await rename(growing, file);
+      await syncDirectory(this.#directory);
     } catch (cause) {
       throw new LifeboatError({
         code: "STATE_UNWRITABLE",
@@ -68,5 +64,19 @@ export class RepositoryMemory {
         cause,
       });
     }
+  }
+}
+
+/** Leaves no half of it, such as on a full disk. */
+async function writeDurably(file: string, text: string): Promise<void> {
+  const handle = await open(file, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } catch (cause) {
+    await rm(file);
+    throw cause;
+  } finally {
+    await handle.close();
   }
 }

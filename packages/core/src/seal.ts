@@ -1,5 +1,5 @@
 import { LifeboatError } from "./errors.ts";
-import type { Digest } from "./manifest.ts";
+import type { Digest } from "./stream/digest.ts";
 
 /**
  * What a log object says of itself: its content, and all that lies in the storage before the seal.

@@ -1,5 +1,10 @@
 import { createHash, type Hash } from "node:crypto";
-import type { Digest } from "../manifest.ts";
+
+/** Size and SHA-256 (lower-case hexadecimal) of a run of bytes. */
+export interface Digest {
+  readonly bytes: number;
+  readonly sha256: string;
+}
 
 /** Counts and digests what passes through it. Read `value` when the stream has ended. */
 export class DigestMeter {
