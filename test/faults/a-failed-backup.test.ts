@@ -13,7 +13,10 @@ beforeEach(async () => {
   repository = await new SqliteApp(folder, join(folder, "one.db")).repository();
 });
 
-const backUp = (...names: string[]) =>
+const backUp = (...names: string[]) => backUpWhile(async () => {}, ...names);
+
+/** With something else that happens before the manifest is written. */
+const backUpWhile = (meanwhile: () => Promise<void>, ...names: string[]) =>
   backup({
     repository,
     engine: sqliteEngine({
@@ -22,6 +25,12 @@ const backUp = (...names: string[]) =>
     type: "full",
     options: {},
     signal: new AbortController().signal,
+    run: async (steps) => {
+      for (const step of steps) {
+        if (step.title === "write the manifest") await meanwhile();
+        await step.run(() => {});
+      }
+    },
   });
 
 const paths = async () =>
@@ -47,4 +56,17 @@ test("that was killed leaves objects without a manifest, which the next backup r
   const left = await paths();
   expect(left.filter((path) => path.includes(id))).toEqual([]);
   expect(left.filter((path) => path.includes(next.id))).toHaveLength(2);
+});
+
+test("that lost its lock meanwhile writes no manifest, and removes nothing of the run that has it", async () => {
+  const theirs = "product/sqlite/one/backups/20261122T101500.123Z-full/one.db.zst";
+  const { storage } = repository;
+  const taking = backUpWhile(async () => {
+    for await (const { path } of allObjects(storage, "product/locks/")) await storage.remove(path);
+    await storage.create(theirs, Buffer.from("a running backup's"));
+  }, "one");
+  await expect(taking).rejects.toMatchObject({ code: "LOCK_LOST" });
+  const left = await paths();
+  expect(left).toContain(theirs);
+  expect(left.filter((path) => path.endsWith("manifest.json"))).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, Snapshot, SnapshotOptions } from "./engine.ts";
-import { notAvailable } from "./errors.ts";
+import { LifeboatError, notAvailable } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import type { Lock } from "./lock.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
@@ -65,19 +65,36 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
         title: "write the manifest",
         run: async () => {
           signal.throwIfAborted();
+          if (!(await areHeld(locks))) throw lockLost(folders);
           for (const [index, folder] of folders.entries())
             await repository.writeManifest(folder, manifests[index] as Manifest);
         },
       },
     ]);
   } catch (cause) {
-    if (locks.length === folders.length)
+    // What lies there without a manifest is another run's once the locks are.
+    if (locks.length === folders.length && (await areHeld(locks)))
       for (const folder of folders) await repository.removeUnfinished(folder);
     throw cause;
   } finally {
     for (const lock of locks) await lock.release();
   }
   return reportOf(manifests, findings);
+}
+
+async function areHeld(locks: readonly Lock[]): Promise<boolean> {
+  for (const lock of locks) if (!(await lock.isHeld())) return false;
+  return true;
+}
+
+/** Whoever took the lock over has removed our objects: a manifest would name what is not there. */
+function lockLost(folders: readonly DatabaseFolder[]): LifeboatError {
+  return new LifeboatError({
+    code: "LOCK_LOST",
+    message: `another run took over the lock of ${folders.map(({ path }) => path).join(", ")}: this one stood still, or could not reach the storage, for longer than its lease`,
+    remedy:
+      "no manifest was written, so this backup does not exist: run it again, which also removes what is left of it",
+  });
 }
 
 /** The lock under which one database's backups are made. */

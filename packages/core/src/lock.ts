@@ -21,6 +21,11 @@ interface LockEntry {
 
 /** Held until released, or until its process is gone. */
 export interface Lock {
+  /**
+   * Whether it is still ours. A run that was suspended, or cut off from the storage, for longer than
+   * its lease may have lost it to another machine's, which removes our entry.
+   */
+  isHeld(): Promise<boolean>;
   release(): Promise<void>;
 }
 
@@ -55,6 +60,10 @@ export async function takeLock(storage: Storage, folder: string, purpose: string
   }, LEASE_MS / 4);
   timer.unref();
   return {
+    async isHeld() {
+      await renewal;
+      return (await storage.stat(mine)) !== undefined;
+    },
     async release() {
       clearInterval(timer);
       await renewal;
