@@ -133,19 +133,18 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
 
   test("a server that fetches its WAL by command recovers to the end, and never short when the repository is gone or a segment damaged", async () => {
     const command = [...(await walCommand(cluster)), "fetch"];
-    const replayed = async (name: string) => {
-      const to = join(cluster.directory, name);
-      const restored = await restoreBeside(cluster, kept, { to, fetchCommand: command });
-      return runUntilRecovered(cluster, restored.path);
-    };
-    expect(await replayed("by-command")).toBe(ledger.length);
+    const restored = (name: string) =>
+      restoreBeside(cluster, kept, { to: join(cluster.directory, name), fetchCommand: command });
+    const byCommand = await restored("by-command");
+    expect(await runUntilRecovered(cluster, byCommand.path)).toBe(ledger.length);
 
+    const damaged = await restored("damaged");
     const last = await lastSegment(kept);
     const bytes = Buffer.alloc(200, 0x5a);
     const whole = kept.file(last);
     await rename(whole, `${whole}.kept`);
     await writeFile(whole, bytes);
-    expect(await replayed("damaged")).toBe("stopped");
+    expect(await runUntilRecovered(cluster, damaged.path)).toBe("stopped");
     await rename(`${whole}.kept`, whole);
 
     await rename(kept.path, `${kept.path}.unmounted`);
@@ -209,7 +208,7 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
   });
 
   test.each(damages(major))(
-    "a segment that was %s is named by verify and by a drill",
+    "a segment that was %s is named by verify, by a drill, and by a restore before anything gets a name",
     async (how) => {
       const names = await segments(kept);
       const name = names.at(-2) as string;
@@ -236,6 +235,16 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
         const attempt = await entriesAt({ kind: "latest" }).catch((thrown: unknown) => thrown);
         expect(attempt).toBeInstanceOf(LifeboatError);
         expect((attempt as LifeboatError).message).toContain(name);
+        const to = join(cluster.directory, "not-made");
+        await expect(restoreBeside(cluster, kept, { to })).rejects.toMatchObject({
+          kind: "failed",
+          message: expect.stringContaining(name),
+        });
+        expect(await readdir(cluster.directory)).not.toContain("not-made");
+        // What the damage does not concern is to be had all the same.
+        const earlier = { kind: "backup", id: history.backups[0] as string } as const;
+        await restoreBeside(cluster, kept, { to, target: earlier });
+        await rm(to, { recursive: true });
       } finally {
         await rename(`${file}.kept`, file);
       }

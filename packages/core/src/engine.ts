@@ -68,6 +68,11 @@ export interface RestoreRequest {
    * `[…, "wal", "fetch"]`. Goes into the restored copy where it recovers by itself.
    */
   readonly fetchCommand: readonly string[];
+  /**
+   * Also read, before the copy gets its name, all of the log that it will need to reach its target.
+   * Left out where the copy is brought to life at once, which reads it as well.
+   */
+  readonly proveLog?: boolean;
   readonly report: Report;
   readonly signal: AbortSignal;
 }

@@ -105,6 +105,7 @@ async function restoreOne(
         tablespaceRoot: null,
         force: order.force,
         fetchCommand: order.fetchCommand,
+        proveLog: !order.replay,
         report,
         signal,
       });

@@ -110,7 +110,7 @@ async function assertNotRunning(dataDirectory: string): Promise<void> {
     (cause: unknown) => noFile(cause, dataDirectory),
   );
   const pid = Number.parseInt(text, 10);
-  if (!(pid > 0) || !isAlive(pid)) return;
+  if (!(pid > 0) || !isAlive(pid) || (await worksElsewhere(pid, dataDirectory))) return;
   throw new LifeboatError({
     code: "TARGET_IN_USE",
     kind: "refused",
@@ -127,6 +127,16 @@ function noFile(cause: unknown, dataDirectory: string): string {
 }
 
 /** Whether a process runs. One that we may not signal runs as well. */
+/** Pids are given again, and after a crash the file stays: a server works in its data directory. */
+async function worksElsewhere(pid: number, dataDirectory: string): Promise<boolean> {
+  try {
+    return (await readlink(`/proc/${pid}/cwd`)) !== dataDirectory;
+  } catch {
+    // Somebody else's process, or no /proc: it may be the server.
+    return false;
+  }
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

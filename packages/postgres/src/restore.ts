@@ -9,6 +9,7 @@ import { layConsistencyWal } from "./consistency-wal.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
 import { laySettings } from "./lay-settings.ts";
+import { proveRecovery } from "./prove-recovery.ts";
 import { configureRecovery } from "./recovery-files.ts";
 import { newerTimelines, restoreFindings } from "./restore-findings.ts";
 import { type RestorePlaces, restorePlaces } from "./restore-places.ts";
@@ -77,6 +78,7 @@ async function build(
   for (const { tablespace, site } of sites.tablespaces)
     await unpackTablespace(backup, tablespace, site.path);
   await linkTablespaces(directory, places.tablespaces, { account, mode });
+  if (request.proveLog) await proveRecovery(request, details);
   await layConsistencyWal({ folder, details, directory, account, mode, through });
   const { dataDirectory } = places;
   const laid = { folder, manifest, details, directory, dataDirectory, account, mode };

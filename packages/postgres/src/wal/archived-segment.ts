@@ -1,4 +1,4 @@
-import type { DatabaseFolder } from "@lifeboat/core";
+import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
 import type { WalMark } from "./mark.ts";
 import { RecordScanner } from "./record-scanner.ts";
 import {
@@ -41,6 +41,18 @@ export async function* checkedSegment(
   name: string,
 ): AsyncGenerator<Uint8Array> {
   const path = folder.logPath(logName(name));
+  try {
+    yield* identified(folder, name, path);
+  } catch (thrown) {
+    throw asDamage(thrown, path);
+  }
+}
+
+async function* identified(
+  folder: DatabaseFolder,
+  name: string,
+  path: string,
+): AsyncGenerator<Uint8Array> {
   const file = parseWalFileName(name) as Extract<WalFile, { high: number }>;
   let start: Buffer | undefined = Buffer.alloc(0);
   let identity: ReturnType<typeof segmentIdentity> | undefined;
@@ -57,6 +69,19 @@ export async function* checkedSegment(
   }
   identity ??= segmentIdentity(start ?? Buffer.alloc(0), file, path);
   assertSegmentSize(bytes, identity, path);
+}
+
+/** Whoever archives a strange file is refused; in the repository it is damage. */
+function asDamage(thrown: unknown, path: string): unknown {
+  if (!(thrown instanceof LifeboatError) || thrown.kind !== "refused") return thrown;
+  return new LifeboatError({
+    code: thrown.code,
+    message: thrown.message,
+    remedy:
+      "bring this object back from a copy of the repository, or recover to before it (lifeboat list); lifeboat verify finds all that is damaged",
+    details: { ...thrown.details, object: path },
+    cause: thrown,
+  });
 }
 
 /** What the records of a run of segments say. */
