@@ -28,13 +28,16 @@ interface Candidate {
 /**
  * Chooses what to restore for a target, before a byte is written. Without an engine the target
  * decides: a backup's id by whose it is; an instant by whose window holds it, so that one command
- * serves before and after a cutover; else whoever has the newest backup. All SQLite databases of an app
+ * serves before and after a cutover; a position by who has positions; else the live engine, where it is
+ * known and has a backup, else whoever has the newest. All SQLite databases of an app
  * are restored together, and one Postgres cluster.
  */
 export async function chooseRestore(request: {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
   readonly engine?: EngineKind | undefined;
+  /** The engine that is live now; null where only the repository is known. */
+  readonly live?: EngineKind | null;
   /** Only this database, of several. */
   readonly database?: string | undefined;
   readonly target: RecoveryTarget;
@@ -50,7 +53,7 @@ export async function chooseRestore(request: {
     candidates.push({ engine, folder, ...(await repository.backups(folder)) });
   }
   const chosen: ChosenRestore[] = [];
-  for (const candidate of await narrow(candidates, target)) {
+  for (const candidate of await narrow(candidates, target, request.live ?? null)) {
     const { engine, folder, problems } = candidate;
     const plan = await planFor(candidate, siblingTarget(target, chosen[0]), timeline);
     if (target.kind !== "backup") assertReadable(newerDamaged(problems, plan.backups[0]));
@@ -105,6 +108,7 @@ async function planFor(
 async function narrow(
   candidates: readonly Candidate[],
   target: RecoveryTarget,
+  live: EngineKind | null,
 ): Promise<readonly Candidate[]> {
   const withAny = candidates.filter(
     ({ manifests, problems }) => manifests.length + problems.length > 0,
@@ -119,7 +123,9 @@ async function narrow(
     return owners;
   }
   if (target.kind === "time") return holdersOf(withAny, target.at);
-  const newest = withAny.reduce<Candidate | undefined>(
+  const wanted = ["lsn", "xid", "restore-point"].includes(target.kind) ? "postgres" : live;
+  const preferred = withAny.filter(({ engine }) => engine.kind === wanted);
+  const newest = (preferred.length > 0 ? preferred : withAny).reduce<Candidate | undefined>(
     (best, each) => (best && newestId(best) >= newestId(each) ? best : each),
     undefined,
   );

@@ -15,6 +15,8 @@ export interface DrillRequest {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
   readonly engine?: EngineKind | undefined;
+  /** The engine that is live now, for targets that name none; null where only the repository is known. */
+  readonly live?: EngineKind | null;
   /** Only this database, of several. */
   readonly database?: string | undefined;
   readonly target: RecoveryTarget;

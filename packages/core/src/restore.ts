@@ -11,6 +11,8 @@ export interface RestoreOrder {
   readonly engines: readonly Engine[];
   /** Left out: the target decides. */
   readonly engine?: EngineKind | undefined;
+  /** The engine that is live now, for targets that name none; null where only the repository is known. */
+  readonly live?: EngineKind | null;
   /** Only this database, of several. */
   readonly database?: string | undefined;
   readonly target: RecoveryTarget;

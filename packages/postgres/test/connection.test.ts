@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { connect, connectForReplication, parseConnectionUrl } from "../src/connection.ts";
 import { connectionFailure } from "../src/connection-failure.ts";
@@ -68,6 +68,13 @@ describe.each(await availableMajors())("connections to a server of version %i", 
   });
 
   test("without a line in pg_hba.conf the line is shown", async () => {
+    // The one sender that this server has may still be ending, for the test before.
+    await vi.waitFor(async () => {
+      const [senders] = await cluster.query<{ count: number }>(
+        "select count(*)::int from pg_stat_activity where backend_type = 'walsender'",
+      );
+      expect(senders?.count).toBe(0);
+    });
     const failure = await refusal(connectForReplication({ url: urlOf("shut") }));
     expect(failure.code).toBe("HBA_ENTRY_MISSING");
     expect(failure.remedy).toContain("host replication shut");

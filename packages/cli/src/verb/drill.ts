@@ -22,6 +22,7 @@ export const drillVerb: Verb = {
       repository,
       engines: await session.engines(),
       engine: session.global.engine,
+      live: await session.live(),
       database: options.database as string | undefined,
       target: targetOf(options),
       checks,

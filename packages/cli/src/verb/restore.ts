@@ -86,6 +86,7 @@ async function orderOf(
     repository: await session.openRepository("read"),
     engines: await session.engines(),
     engine: session.global.engine,
+    live: await session.live(),
     database: options.database as string | undefined,
     target,
     timeline: options.timeline as number | undefined,
