@@ -62,6 +62,21 @@ describe("limits of Postgres", () => {
     expect(await one?.query("SELECT 1 FROM pg_class WHERE relname = 'wide'")).toEqual([]);
   });
 
+  it("two choices that one key can't have both are refused, never one of them passed over", async () => {
+    one = await migrationCase(
+      cluster,
+      `CREATE TABLE p(id TEXT PRIMARY KEY); CREATE TABLE c(p TEXT REFERENCES p(id));
+       INSERT INTO p VALUES ('1'); INSERT INTO c VALUES ('1')`,
+    );
+    one.choices = { "p.id": { type: "text" }, "c.p": { type: "bigint", codec: "integer-text" } };
+    await expect(one.plan()).rejects.toMatchObject({ code: "CHOICE_IMPOSSIBLE" });
+    one.choices = { "c.p": { type: "bigint", codec: "integer-text" } };
+    expect((await one.loadFaithfully()).tables.map((table) => table.columns[0]?.type)).toEqual([
+      "bigint",
+      "bigint",
+    ]);
+  });
+
   it("an expression too long for an index is found before anything is created", async () => {
     const findings = await planned(
       `CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT);

@@ -30,8 +30,9 @@ export function chooseTypes(context: MapContext): ReadonlyMap<ColumnId, Mapping 
     if (chosen.has(id)) continue;
     const group = (groups.get(id) ?? [id]).filter((one) => members.has(one));
     const together = group.length > 1 ? chooseTogether(group, members) : null;
-    if (together) for (const [one, mapping] of together) chosen.set(one, mapping);
-    else chosen.set(id, chooseAlone(member));
+    if (together) assertAsked(together, members);
+    for (const [one, mapping] of together ?? [[id, chooseAlone(member)] as const])
+      chosen.set(one, mapping);
   }
   return chosen;
 }
@@ -82,6 +83,26 @@ function wantedOf(choice: Choice): Partial<Mapping> {
     ...(choice.type === undefined ? {} : { type: canonicalType(choice.type) }),
     ...(choice.codec === undefined ? {} : { codec: choice.codec }),
   };
+}
+
+/** Two choices for one key may ask for what only one of them can have. */
+function assertAsked(
+  together: ReadonlyMap<ColumnId, Mapping>,
+  members: ReadonlyMap<ColumnId, Member>,
+): void {
+  for (const [id, mapping] of together) {
+    const { choice, table, column } = members.get(id) as Member;
+    const wanted = wantedOf(choice);
+    const given = (wanted.type ?? mapping.type) === mapping.type;
+    if (given && (wanted.codec ?? mapping.codec) === mapping.codec) continue;
+    throw new LifeboatError({
+      code: "CHOICE_IMPOSSIBLE",
+      kind: "usage",
+      message: `${table.name}.${column.name} can't be ${choice.type ?? choice.codec}, as migrate.columns asks for, while the key that it belongs to is ${mapping.type} by ${mapping.codec}`,
+      remedy: "give all columns of the key the same choice, or only one of them any",
+      details: { table: table.name, column: column.name, ...choice },
+    });
+  }
 }
 
 /** One type for all columns of a group, or null when there is none: each then decides for itself. */
