@@ -57,8 +57,9 @@ function guarded(
 
 function textField(codec: Codec, column: PlannedColumn, c: string): string {
   const text = codec.input(c);
-  // The second backslash of bytea's own is written by the codec's escape here.
-  return codec.free && (column.escape || codec.bytes) ? escaped(text) : `(${text})`;
+  // Digits need no escape: only bytea's own backslash, the first sign, is doubled.
+  if (codec.bytes) return `('\\' || ${text})`;
+  return codec.free && column.escape ? escaped(text) : `(${text})`;
 }
 
 function escaped(text: string): string {
