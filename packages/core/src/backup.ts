@@ -72,14 +72,21 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
       },
     ]);
   } catch (cause) {
-    // What lies there without a manifest is another run's once the locks are.
-    if (locks.length === folders.length && (await areHeld(locks)))
+    await quietly(async () => {
+      // What lies there without a manifest is another run's once the locks are.
+      if (locks.length < folders.length || !(await areHeld(locks))) return;
       for (const folder of folders) await repository.removeUnfinished(folder);
+    });
+    for (const lock of locks) await quietly(() => lock.release());
     throw cause;
-  } finally {
-    for (const lock of locks) await lock.release();
   }
+  for (const lock of locks) await lock.release();
   return reportOf(manifests, findings);
+}
+
+/** Why the run failed must not be hidden by a clean-up that fails too: the next run does it again. */
+async function quietly(cleanUp: () => Promise<void>): Promise<void> {
+  await cleanUp().catch(() => {});
 }
 
 async function areHeld(locks: readonly Lock[]): Promise<boolean> {
