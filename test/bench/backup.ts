@@ -90,14 +90,14 @@ async function benchPostgres(place: string): Promise<void> {
     for (const transport of ["wire", "pg_basebackup"])
       await report(
         `Postgres backup, ${transport}`,
-        "pg_basebackup -Ft | zstd -3 -T2",
+        "pg_basebackup -Ft to zstd -3 -T2",
         await pair(backup(transport), theirs, runs),
       );
     const to = join(place, "restored");
     const plain = join(place, "plain");
     await report(
       "Postgres restore",
-      "zstd -d | tar x, sync",
+      "zstd -d, tar x, sync",
       await pair(
         {
           name: "lifeboat restore",
@@ -127,7 +127,7 @@ async function plainBaseBackup(
   const { hostname, port } = new URL(superuserUrl);
   const file = `${place}/base.tar.zst`;
   return {
-    name: "pg_basebackup | zstd",
+    name: "pg_basebackup to zstd",
     command: `sh -c '${program} -h ${hostname} -p ${port} -U postgres -Ft -X none -c fast -D - | zstd -qf -3 -T2 -o ${file} && sync -f ${file}'`,
   };
 }
