@@ -29,6 +29,31 @@ async function entries(): Promise<{ path: string; until: string }[]> {
   return found;
 }
 
+test("is not held for ever by an entry from a clock gone wrong", async () => {
+  const memory = new RepositoryMemory(state);
+  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const entry = {
+    purpose: "a backup",
+    host: "elsewhere",
+    pid: 1,
+    user: "root",
+    mark: "0000000000000000-1-1",
+    since: new Date().toISOString(),
+  };
+  const until = (minutes: number) => new Date(Date.now() + minutes * MINUTE).toISOString();
+  const write = (name: string, minutes: number) =>
+    storage.create(
+      `documint/locks/x/${name}.json`,
+      Buffer.from(JSON.stringify({ ...entry, until: until(minutes) })),
+    );
+  await write("living", 9);
+  expect(await repository.isLocked("x")).toBe(true);
+  await storage.remove("documint/locks/x/living.json");
+  await write("absurd", 1_000_000);
+  expect(await repository.isLocked("x")).toBe(false);
+  await (await repository.lock("x", "test")).release();
+});
+
 test("lives past its lease: a new entry takes the place of the old one, and the release takes that", async () => {
   const memory = new RepositoryMemory(state);
   const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });

@@ -95,7 +95,7 @@ async function checkManifests(
       tally.problems.push({
         object: `${folder.backupPath(id)}/manifest.json`,
         code: "MANIFEST_MISSING",
-        message: `${folder.backupPath(id)} has objects but no manifest: it was never finished, or its manifest was removed`,
+        message: `${folder.backupPath(id)} has objects but no manifest: it was never finished (then the next backup removes it), or its manifest was removed`,
       });
   return manifests;
 }
