@@ -24,7 +24,14 @@ export function failureDocument(thrown: unknown, verbose: boolean): FailureDocum
 }
 
 /** A run that a signal ended. */
-export function stopDocument(stop: StopSignal, finished: boolean): FailureDocument {
+export function stopDocument(
+  stop: StopSignal,
+  finished: boolean,
+  thrown: unknown,
+): FailureDocument {
+  // What was stopped in the midst of more than one thing says itself what stays.
+  if (thrown instanceof LifeboatError && thrown.code === "REPLAY_STOPPED")
+    return failureDocument(thrown, false);
   return finished
     ? document(
         "STOPPED",

@@ -45,7 +45,9 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
     return outcome.status ?? 0;
   } catch (thrown) {
     const signal = stop.stoppedBy();
-    const failure = signal ? stopDocument(signal, finished) : failureDocument(thrown, verbose);
+    const failure = signal
+      ? stopDocument(signal, finished, thrown)
+      : failureDocument(thrown, verbose);
     if (words.includes("--json")) print(`${JSON.stringify(failure, null, 2)}\n`);
     else process.stderr.write(printable(failureText(failure, thrown, init.program, verbose)));
     return exitStatus(thrown, verb?.name ?? verbNamedBy(words), signal);

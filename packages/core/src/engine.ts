@@ -70,7 +70,7 @@ export interface RestoreRequest {
   readonly fetchCommand: readonly string[];
   /**
    * Also read, before the copy gets its name, all of the log that it will need to reach its target.
-   * Left out where the copy is brought to life at once, which reads it as well.
+   * Left out by drills, which bring the copy to life at once and so read it as well.
    */
   readonly proveLog?: boolean;
   readonly report: Report;

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import type { Engine, EngineKind, RecoveryPlan, RestoredDatabase } from "./engine.ts";
+import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
@@ -107,7 +108,7 @@ async function restoreOne(
         tablespaceRoot: null,
         force: order.force,
         fetchCommand: order.fetchCommand,
-        proveLog: !order.replay,
+        proveLog: true,
         report,
         signal,
       });
@@ -116,7 +117,11 @@ async function restoreOne(
   const replaying: Step = {
     title: `replay ${folder.database}`,
     run: async (report) => {
-      const revived = await engine.revive({ folder, plan, restored: copy, report, signal });
+      const revived = await engine
+        .revive({ folder, plan, restored: copy, report, signal })
+        .catch((cause) => {
+          throw signal.aborted ? replayStopped(copy.path, cause) : cause;
+        });
       // With no commit since its base, what the copy holds is the backup's own state.
       replayedTo = revived.recoveredTo ?? plan.backups[0].consistentAt;
       await revived.close();
@@ -136,6 +141,17 @@ async function restoreOne(
     seconds: secondsSince(started),
   };
   return { report, copy };
+}
+
+/** The copy has its name by then, and is whole. */
+function replayStopped(path: string, cause: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "REPLAY_STOPPED",
+    message: `stopped while ${path} was replaying its WAL`,
+    remedy: `the copy stays and goes on recovering when it is started; to begin again, remove ${path} or restore with --force`,
+    details: { path },
+    cause,
+  });
 }
 
 /** Seconds since a mark of `performance.now()`, to the millisecond. */
