@@ -92,8 +92,21 @@ function valuesOf(
     if (negated || (texts.length === 0 && !required)) continue;
     if (texts.length === 0 || (texts.length > 1 && !repeatable)) return undefined;
     if (allowed && !texts.every((text) => allowed.includes(String(text)))) return undefined;
-    const parsed = parse ? texts.map((text) => parse(String(text))) : texts;
+    const parsed = parse ? parsedOr(parse, texts) : texts;
+    if (!parsed) return undefined;
     values[name] = repeatable ? parsed : parsed[0];
   }
   return values;
+}
+
+/** Of several faults commander names the first that it meets: it reads the line again. */
+function parsedOr(
+  parse: (text: string) => unknown,
+  texts: readonly (string | boolean)[],
+): unknown[] | undefined {
+  try {
+    return texts.map((text) => parse(String(text)));
+  } catch {
+    return undefined;
+  }
 }
