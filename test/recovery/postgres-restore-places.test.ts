@@ -102,6 +102,18 @@ describe("a restore of a cluster", () => {
     expect(await entriesWith("lifeboat-")).toEqual([]);
   }, 30_000);
 
+  test.runIf(process.platform === "linux")(
+    "over a directory whose server crashed is not kept out by a process that was given its number",
+    async () => {
+      const { path } = await restoreBeside(cluster, store, into("crashed"));
+      // A living process, but none that works in that directory.
+      await writeFile(join(path, "postmaster.pid"), `${process.pid}\n${path}\n`);
+      const replacing = { ...into("crashed"), force: true };
+      const again = await restoreBeside(cluster, store, replacing);
+      expect(await readdir(again.path)).not.toContain("postmaster.pid");
+    },
+  );
+
   test("of an object that is damaged leaves nothing in any place, and what was replaced as it was", async () => {
     const standing = await restoreBeside(cluster, store, into("damaged"));
     await writeFile(join(standing.path, "from-before"), "x");

@@ -242,9 +242,15 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
         });
         expect(await readdir(cluster.directory)).not.toContain("not-made");
         // What the damage does not concern is to be had all the same.
-        const earlier = { kind: "backup", id: history.backups[0] as string } as const;
-        await restoreBeside(cluster, kept, { to, target: earlier });
-        await rm(to, { recursive: true });
+        const { manifests } = await kept.repository.backups(kept.folder);
+        const at = new Date(manifests[1]?.consistentAt as string);
+        for (const target of [
+          { kind: "backup", id: history.backups[0] as string },
+          { kind: "time", at, exclusive: false },
+        ] as const) {
+          await restoreBeside(cluster, kept, { to, target });
+          await rm(to, { recursive: true });
+        }
       } finally {
         await rename(`${file}.kept`, file);
       }

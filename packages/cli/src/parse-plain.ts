@@ -107,6 +107,7 @@ function parsedOr(
   try {
     return texts.map((text) => parse(String(text)));
   } catch {
+    // Left to commander, as every fault is.
     return undefined;
   }
 }
