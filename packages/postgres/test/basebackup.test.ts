@@ -79,6 +79,19 @@ describe.each(await availableMajors())("base backups of a server of version %i",
     return files;
   }
 
+  /** The archive's member names, in order, when reading begins only after `beforehand`. */
+  async function contentOf(transport: Transport, beforehand: () => Promise<unknown>) {
+    let listed = "";
+    await take(transport, async ({ content }) => {
+      await beforehand();
+      const tar = execa("tar", ["-t", "-f", "-"]);
+      await Promise.all([pipeline(Readable.from(content), tar.stdin), tar]);
+      listed = (await tar).stdout;
+    });
+    // Which WAL and which caches there are changes from one backup to the next.
+    return listed.split("\n").filter((name) => !name.startsWith("pg_wal/"));
+  }
+
   async function nothingRemains(): Promise<void> {
     await expect.poll(() => cluster.query("select pid from pg_stat_replication")).toEqual([]);
     expect(await cluster.query("select * from pg_stat_progress_basebackup")).toEqual([]);
@@ -188,6 +201,21 @@ describe.each(await availableMajors())("base backups of a server of version %i",
     expect(held).toBeLessThan(32 << 20);
     await cluster.query("drop table big");
   });
+
+  test.each([wireTransport, pgBasebackupTransport])(
+    "lose no byte while a slow repository is not reading yet",
+    async (transport) => {
+      if (
+        transport === pgBasebackupTransport &&
+        !(await hasProgram(cluster.programs, "pg_basebackup"))
+      )
+        return;
+      const early = await contentOf(transport, async () => {});
+      // Long enough for the server to have sent what the pipes and sockets hold.
+      const late = await contentOf(transport, () => delay(500));
+      expect(late).toEqual(early);
+    },
+  );
 
   test("a reader that fails ends the backup on the server too", async () => {
     const failing = take(wireTransport, async ({ content }) => {

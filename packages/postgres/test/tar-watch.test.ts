@@ -41,3 +41,19 @@ test("a tar that was cut inside a member is not whole", async () => {
   for await (const _ of watch.through(inPieces(tar.subarray(0, 50_000), 4096)));
   expect(watch.whole).toBe(false);
 });
+
+test.each([
+  ["its start", 0, 512],
+  ["a member's middle", 2048, 3 * 512],
+  ["some bytes", 5000, 7],
+])("a tar that lacks %s is refused while it passes", async (_, from, count) => {
+  const tar = await tarOf(members);
+  const holed = Buffer.concat([tar.subarray(0, from), tar.subarray(from + count)]);
+  const watch = new TarWatch(["backup_manifest"]);
+  await expect(async () => {
+    for await (const _ of watch.through(inPieces(holed, 4096)));
+  }).rejects.toMatchObject({
+    code: "BASE_BACKUP_FAILED",
+    message: expect.stringContaining("missing or damaged"),
+  });
+});

@@ -36,6 +36,9 @@ export const pgBasebackupTransport: Transport = {
       forceKillAfterDelay: GRACE_MS,
       env: libpqEnvironment(parseConnectionUrl(request.connection.url)),
     });
+    // Whoever does not read at once loses what comes first: execa sets a stream flowing that nobody
+    // has taken by the next turn, and a repository needs longer to open its object.
+    child.stdout.pause();
     const complaints = linesOf(child.stderr, () => child.kill());
     const watch = new TarWatch([MANIFEST]);
     const stored = request.archive({

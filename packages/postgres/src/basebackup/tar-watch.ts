@@ -1,8 +1,14 @@
+import { LifeboatError } from "@lifeboat/core";
+
 const BLOCK = 512;
+const CHECKSUM = { start: 148, end: 156 };
+const BLANK = 0x20;
 
 /**
  * Passes a tar stream on untouched and picks small members out of it by name. A second tar parser
- * would copy every byte; this one looks at headers only, and skips what lies between.
+ * would copy every byte; this one looks at headers only, and skips what lies between. A header that
+ * is none means that bytes are missing or strange, and ends the stream at once: a backup is no place
+ * to find its way again.
  */
 export class TarWatch {
   /** The content of the members asked for, once the stream has passed. */
@@ -17,6 +23,7 @@ export class TarWatch {
   #missing = 0;
   #padding = 0;
   #collecting: { name: string; parts: Buffer[] } | undefined;
+  #last = "";
 
   constructor(wanted: readonly string[]) {
     this.#wanted = new Set(wanted);
@@ -56,8 +63,10 @@ export class TarWatch {
   #beginMember(): void {
     this.#headerFilled = 0;
     const name = textOf(this.#header.subarray(0, 100));
-    // A block of zeros closes the archive.
-    if (name === "") return;
+    // Blocks of zeros close the archive.
+    if (this.#header.every((byte) => byte === 0)) return;
+    if (!isHeader(this.#header)) throw damaged(this.#last);
+    this.#last = name;
     const size = sizeOf(this.#header.subarray(124, 136));
     this.#missing = size;
     this.#padding = (BLOCK - (size % BLOCK)) % BLOCK;
@@ -71,6 +80,25 @@ export class TarWatch {
       this.members.set(this.#collecting.name, Buffer.concat(this.#collecting.parts));
     this.#collecting = undefined;
   }
+}
+
+/** By its checksum: the sum of its bytes, that field taken as blanks (pax, "ustar Interchange Format"). */
+function isHeader(header: Buffer): boolean {
+  const { start, end } = CHECKSUM;
+  const sum = header.reduce(
+    (total, byte, at) => total + (at >= start && at < end ? BLANK : byte),
+    0,
+  );
+  return Number.parseInt(textOf(header.subarray(start, end)).trim(), 8) === sum;
+}
+
+function damaged(last: string): LifeboatError {
+  const where = last === "" ? "at its start" : `after ${last}`;
+  return new LifeboatError({
+    code: "BASE_BACKUP_FAILED",
+    message: `the base backup failed: bytes of the archive are missing or damaged ${where}`,
+    remedy: "run the backup again; with --transport wire if it happens twice",
+  });
 }
 
 function textOf(field: Buffer): string {
