@@ -70,7 +70,7 @@ describe("a backup of a cluster whose settings lie elsewhere", () => {
       folder: kept.folder,
       id: "20260101T000000.000Z-full",
       type: "full",
-      parent: null,
+      parents: [],
       options: {},
       store: (name, role, content) => {
         ids.push(name);

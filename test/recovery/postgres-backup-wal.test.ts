@@ -74,7 +74,7 @@ describe("the WAL of a backup", () => {
     expect(await walOf(kept, report.id)).toBe("stream");
     const failing = report.findings.find(({ id }) => id === "archive-failing");
     expect(failing?.severity).toBe("error");
-    const status = await kept.engine.status(kept.folder);
+    const status = await kept.engine.status(kept.folder, null);
     expect(status.archive).toMatchObject({ ok: false });
     expect(status.archive?.oldestUnarchived).toMatch(/^[0-9A-F]{24}$/);
     expect(status.alerts.map(({ id }) => id)).toContain("archive-failing");

@@ -174,7 +174,7 @@ describe.each(await availableMajors())("a backup of a server of version %i", (ma
       folder: other,
       id: "20260101T000000.000Z-full",
       type: "full",
-      parent: null,
+      parents: [],
       options: {},
       store: () => Promise.reject(new Error("nothing may be stored")),
       report: () => {},

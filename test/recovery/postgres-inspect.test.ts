@@ -36,7 +36,7 @@ test("a server in good order, archiving into the repository, has nothing to repo
     { timeout: 20_000, interval: 50 },
   );
   expect([...(await findingsOf(cluster)).keys()]).toEqual([]);
-  const status = await kept.engine.status(kept.folder);
+  const status = await kept.engine.status(kept.folder, null);
   expect(status.alerts).toEqual([]);
   expect(status.archive).toMatchObject({
     ok: true,
@@ -65,7 +65,10 @@ test("what would go wrong on the worst day is found beforehand, each with a reme
   expect(findings.get("unlogged-tables")?.summary).toContain("scratch");
   expect(findings.get("tablespaces")?.summary).toContain(place);
   for (const { remedy } of findings.values()) expect(remedy).not.toBe("");
-  const status = await postgresEngine({ connection: { url: cluster.superuserUrl } }).status(null);
+  const status = await postgresEngine({ connection: { url: cluster.superuserUrl } }).status(
+    null,
+    null,
+  );
   expect(status.slots).toMatchObject([{ name: "left_behind", active: false, temporary: false }]);
   expect(status.alerts.map(({ id }) => id)).toEqual(["slot-inactive"]);
 });
@@ -94,7 +97,7 @@ test("archiving without a command is an error that does not stop a backup", asyn
 test("a server that is not there is a finding and an alert, never thrown", async () => {
   const engine = postgresEngine({ connection: { url: "postgres://nobody@127.0.0.1:1/nothing" } });
   expect(await engine.inspect()).toMatchObject([{ id: "server-unreachable", severity: "error" }]);
-  expect(await engine.status(null)).toMatchObject({
+  expect(await engine.status(null, null)).toMatchObject({
     archive: null,
     alerts: [{ id: "server-unreachable" }],
   });

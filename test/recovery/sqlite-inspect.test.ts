@@ -35,7 +35,11 @@ test("what a backup would refuse is an error here, and an alert in the status", 
   const engine = sqliteEngine({ databases: [{ name: "app", path }] });
   const missing = { id: "sqlite-database-missing", severity: "error" };
   expect(await engine.inspect()).toMatchObject([missing]);
-  expect(await engine.status(null)).toMatchObject({ archive: null, slots: [], alerts: [missing] });
+  expect(await engine.status(null, null)).toMatchObject({
+    archive: null,
+    slots: [],
+    alerts: [missing],
+  });
 });
 
 test("a -wal with a wrong header is an error", async () => {

@@ -150,7 +150,7 @@ test("what is not configured, names that are no folder's, and options of Postgre
   const usage = { code: "ENGINE_NOT_CONFIGURED", kind: "usage" };
   await expect(none.databases()).rejects.toMatchObject(usage);
   await expect(none.inspect()).rejects.toMatchObject(usage);
-  await expect(none.status(null)).rejects.toMatchObject(usage);
+  await expect(none.status(null, null)).rejects.toMatchObject(usage);
 
   const app = await appAt();
   makeLedger(app.path);
@@ -158,7 +158,7 @@ test("what is not configured, names that are no folder's, and options of Postgre
   const request = {
     folder,
     id: "20261122T101500.123Z-full",
-    parent: null,
+    parents: [],
     store: () => Promise.reject(new Error("nothing may be stored")),
     report: () => {},
     signal: new AbortController().signal,

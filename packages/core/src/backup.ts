@@ -1,7 +1,8 @@
+import { backupChain } from "./backup-chain.ts";
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, Snapshot, SnapshotOptions } from "./engine.ts";
-import { LifeboatError, notAvailable } from "./errors.ts";
+import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import type { Lock } from "./lock.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
@@ -12,7 +13,10 @@ import { TOOL } from "./version.ts";
 export interface BackupRequest {
   readonly repository: Repository;
   readonly engine: Engine;
+  /** `incremental` becomes a full one where there is nothing to build on. */
   readonly type: BackupType;
+  /** Only these databases of the engine; all when left out. */
+  readonly databases?: readonly string[];
   readonly options: SnapshotOptions;
   readonly signal: AbortSignal;
   readonly run?: StepRunner;
@@ -32,18 +36,22 @@ export interface BackupReport extends BackupSummary {
  */
 export async function backup(request: BackupRequest): Promise<BackupReport> {
   const { repository, engine, signal, run = runSteps } = request;
-  if (request.type === "incremental") throw notAvailable("backup --type incremental");
-  const folders = (await engine.databases()).map((name) => repository.folder(engine.kind, name));
+  const folders = (await engine.databases())
+    .filter((name) => request.databases?.includes(name) ?? true)
+    .map((name) => repository.folder(engine.kind, name));
   const locks: Lock[] = [];
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
+  let basis: Basis = { type: "full", parents: new Map() };
   let id = "";
 
   const backUp = (folder: DatabaseFolder): Step => ({
     title: `back up ${folder.database}`,
     run: async (report) => {
       signal.throwIfAborted();
-      const { manifest, snapshot } = await storeSnapshot(request, folder, id, report);
+      const parents = basis.parents.get(folder) ?? [];
+      const what = { folder, id, type: basis.type, parents };
+      const { manifest, snapshot } = await storeSnapshot(request, what, report);
       manifests.push(manifest);
       findings.push(...snapshot.findings);
     },
@@ -57,7 +65,9 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
           for (const folder of folders)
             locks.push(await repository.lock(lockName(folder), `backup of ${folder.database}`));
           for (const folder of folders) await repository.removeUnfinished(folder);
-          id = await freeId(repository, folders);
+          if (request.type === "incremental") basis = await basisOf(repository, folders);
+          if (basis.type !== request.type) findings.push(NOTHING_TO_BUILD_ON);
+          id = await freeId(repository, folders, basis.type);
         },
       },
       ...folders.map(backUp),
@@ -109,10 +119,41 @@ export function lockName(folder: DatabaseFolder): string {
   return `${folder.engine}-${folder.database}`;
 }
 
+/** What the backups of one run build on. Databases that are backed up together share a type. */
+interface Basis {
+  readonly type: BackupType;
+  readonly parents: ReadonlyMap<DatabaseFolder, readonly Manifest[]>;
+}
+
+const NOTHING_TO_BUILD_ON: Finding = {
+  id: "incremental-became-full",
+  severity: "info",
+  summary: "there was no backup to build on, so this one is full",
+  remedy: "the next --type incremental builds on it",
+};
+
+/** The newest backup of each database with all that it builds on; full backups where one has none. */
+async function basisOf(repository: Repository, folders: readonly DatabaseFolder[]): Promise<Basis> {
+  const parents = new Map<DatabaseFolder, readonly Manifest[]>();
+  for (const folder of folders) {
+    const { manifests } = await repository.backups(folder);
+    const newest = manifests.at(-1);
+    if (!newest) return { type: "full", parents: new Map() };
+    parents.set(folder, backupChain(newest, manifests));
+  }
+  return { type: "incremental", parents };
+}
+
+interface ToStore {
+  readonly folder: DatabaseFolder;
+  readonly id: string;
+  readonly type: BackupType;
+  readonly parents: readonly Manifest[];
+}
+
 async function storeSnapshot(
   request: BackupRequest,
-  folder: DatabaseFolder,
-  id: string,
+  { folder, id, type, parents }: ToStore,
   report: Report,
 ): Promise<{ manifest: Manifest; snapshot: Snapshot }> {
   const startedAt = new Date();
@@ -120,8 +161,8 @@ async function storeSnapshot(
   const snapshot = await request.engine.snapshot({
     folder,
     id,
-    type: request.type,
-    parent: null,
+    type,
+    parents,
     options: request.options,
     store: async (name, role, content) => {
       const object = await folder.storeObject(id, name, role, content);
@@ -139,8 +180,8 @@ async function storeSnapshot(
     app: folder.app,
     engine: folder.engine,
     database: folder.database,
-    type: request.type,
-    parent: null,
+    type,
+    parent: parents.at(-1)?.id ?? null,
     label: request.options.label ?? null,
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
@@ -155,9 +196,14 @@ async function storeSnapshot(
 }
 
 /** The present instant as an id that nothing bears yet; a clash waits a millisecond. */
-async function freeId(repository: Repository, folders: readonly DatabaseFolder[]): Promise<string> {
+async function freeId(
+  repository: Repository,
+  folders: readonly DatabaseFolder[],
+  type: BackupType,
+): Promise<string> {
+  const suffix = type === "full" ? "full" : "incr";
   for (;;) {
-    const id = `${new Date().toISOString().replace(/[-:]/g, "")}-full`;
+    const id = `${new Date().toISOString().replace(/[-:]/g, "")}-${suffix}`;
     if (!(await repository.idIsTaken(folders, id))) return id;
     await new Promise((resolve) => setTimeout(resolve, 1));
   }

@@ -38,6 +38,7 @@ export async function* checkedContent(
 export async function* sealedContent(
   stored: AsyncIterable<Uint8Array>,
   object: string,
+  mostBytes: number = LARGEST_LOG_OBJECT,
 ): AsyncGenerator<Uint8Array> {
   const tail = new SealTail();
   const storedMeter = new DigestMeter();
@@ -46,7 +47,7 @@ export async function* sealedContent(
   try {
     const packed = storedMeter.through(tail.without(stored));
     for await (const chunk of meter.through(decompress(packed))) {
-      if (meter.bytes > LARGEST_LOG_OBJECT)
+      if (meter.bytes > mostBytes)
         throw checksumMismatch(object, "unpacks to more than any log object holds");
       if (held) yield held;
       held = chunk;

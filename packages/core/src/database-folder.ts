@@ -2,6 +2,7 @@ import { checkedContent, sealedContent } from "./checked-read.ts";
 import type { EngineKind } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import { allObjects } from "./listing.ts";
+import { type LogNote, noteFrame, readLogNote } from "./log-note.ts";
 import type { Manifest, ManifestObject } from "./manifest.ts";
 import { checksumMismatch, sealFrame } from "./seal.ts";
 import type { Storage, StoredObject } from "./storage.ts";
@@ -93,18 +94,20 @@ export class DatabaseFolder {
   /**
    * Stores one log object under `wal/`, once. The same content again is fine, whoever stored it.
    * @param name below `wal/`, without `.zst`: `00000001/000000010000000000000003`
+   * @param note asked for once the content has passed, and stored with the object
    * @returns whether it was stored now or was there already
    * @throws LifeboatError `LOG_OBJECT_DIFFERS` when other content lies under that name
    */
   async storeLog(
     name: string,
     content: () => AsyncIterable<Uint8Array>,
+    note?: () => LogNote,
   ): Promise<"stored" | "present"> {
     const path = this.logPath(name);
     // Asked first, so that a repeated push costs one request and no compression.
     if (await this.storage.stat(path)) return this.#assertSameLog(path, content());
     try {
-      await this.storage.create(path, sealed(content(), this.compression.logLevel));
+      await this.storage.create(path, sealed(content(), this.compression.logLevel, note));
       return "stored";
     } catch (cause) {
       if (!(cause instanceof LifeboatError) || cause.code !== "OBJECT_EXISTS") throw cause;
@@ -115,11 +118,28 @@ export class DatabaseFolder {
   /**
    * The content of a log object, checked against the digest it carries; the last chunk comes only
    * after that.
+   * @param mostBytes what it may hold at most; PostgreSQL's largest segment when left out
    * @throws LifeboatError `CHECKSUM_MISMATCH`, `OBJECT_MISSING`, naming the object
    */
-  readLog(name: string): AsyncGenerator<Uint8Array> {
+  readLog(name: string, mostBytes?: number): AsyncGenerator<Uint8Array> {
     const path = this.logPath(name);
-    return sealedContent(this.storage.read(path), path);
+    return sealedContent(this.storage.read(path), path, mostBytes);
+  }
+
+  /**
+   * The note that was stored with a log object, read from its end alone; undefined where it has none.
+   * @param stored as the listing gave it; asked for when left out
+   * @throws LifeboatError `MANIFEST_CORRUPT` naming the object; `OBJECT_MISSING`
+   */
+  async readLogNote(name: string, stored?: StoredObject): Promise<LogNote | undefined> {
+    const path = this.logPath(name);
+    const { bytes } = stored ?? (await this.storage.stat(path)) ?? { bytes: 0 };
+    return readLogNote(this.storage, path, bytes);
+  }
+
+  /** Removes a log object, such as one that was merged into another. */
+  async removeLog(name: string): Promise<void> {
+    await this.storage.remove(this.logPath(name));
   }
 
   /** The log objects whose name starts with `prefix`, by name, in ascending order. */
@@ -164,9 +184,14 @@ async function digestOfAll(content: AsyncIterable<Uint8Array>) {
 async function* sealed(
   content: AsyncIterable<Uint8Array>,
   level: number,
+  note?: () => LogNote,
 ): AsyncGenerator<Uint8Array> {
   const contentMeter = new DigestMeter();
   const storedMeter = new DigestMeter();
-  yield* storedMeter.through(compress(contentMeter.through(content), level));
+  const packed = async function* () {
+    yield* compress(contentMeter.through(content), level);
+    if (note) yield noteFrame(note());
+  };
+  yield* storedMeter.through(packed());
   yield sealFrame({ content: contentMeter.value(), stored: storedMeter.value() });
 }

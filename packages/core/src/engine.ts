@@ -11,8 +11,8 @@ export interface SnapshotRequest {
   readonly folder: DatabaseFolder;
   readonly id: string;
   readonly type: BackupType;
-  /** The backup that an incremental one builds on. */
-  readonly parent: Manifest | null;
+  /** What an incremental backup builds on: the full one first, its direct parent last; empty for a full one. */
+  readonly parents: readonly Manifest[];
   readonly options: SnapshotOptions;
   /**
    * Stores one object of the backup: digests, compresses, writes it, and resolves when it is
@@ -108,6 +108,29 @@ export interface RevivedDatabase {
   close(): Promise<void>;
 }
 
+/** Asks for the log of one live database to be shipped until `signal` aborts. */
+export interface WatchRequest {
+  readonly folder: DatabaseFolder;
+  /**
+   * Backs this database up while its log goes on being shipped, through the one operation (lock, manifest last): what
+   * a new lineage begins with.
+   */
+  backup(type: BackupType): Promise<Manifest>;
+  /** Leaves word for `status`, which another process asks: the newest replaces the one before. JSON only. */
+  note(facts: WatchNote["facts"]): Promise<void>;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** What a watch of a database last said of itself. */
+export interface WatchNote {
+  /** Whether the process that said it still runs. */
+  readonly alive: boolean;
+  /** ISO 8601 UTC. */
+  readonly at: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
 /** How the shipping of the log stands, for `status`. */
 export interface EngineStatus {
   readonly archive: {
@@ -119,6 +142,8 @@ export interface EngineStatus {
   } | null;
   readonly slots: readonly Readonly<Record<string, unknown>>[];
   readonly alerts: readonly Finding[];
+  /** What only this engine knows of its shipping: times at the gate, requests, fallbacks. */
+  readonly shipping?: Readonly<Record<string, unknown>>;
 }
 
 /** Something wrong in the repository. */
@@ -157,8 +182,18 @@ export interface Engine {
    */
   snapshot(request: SnapshotRequest): Promise<Snapshot>;
 
-  /** How log shipping stands. What cannot be asked is an alert, never thrown. */
-  status(folder: DatabaseFolder | null): Promise<EngineStatus>;
+  /**
+   * Ships the log of a live database as it is written. When the signal aborts it ships what is
+   * left, lets go of the database, and resolves. Passing faults are retried inside and noted; it throws only
+   * where going on makes no sense.
+   */
+  watch(request: WatchRequest): Promise<void>;
+
+  /**
+   * How log shipping stands. What cannot be asked is an alert, never thrown.
+   * @param note what the watch of this database last said; null where none ever ran on this machine
+   */
+  status(folder: DatabaseFolder | null, note: WatchNote | null): Promise<EngineStatus>;
 
   /** Spans in which every instant can be restored, oldest first, from backups and log as they lie. */
   windows(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<readonly RecoveryWindow[]>;

@@ -5,6 +5,7 @@ import { engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Repository } from "./repository.ts";
+import type { WatchNotes } from "./watch-notes.ts";
 import type { RecoveryWindow } from "./window.ts";
 import { windowsOf } from "./windows-of.ts";
 
@@ -15,6 +16,8 @@ export interface Status {
   readonly lastDrill: DrillRecord | null;
   readonly archive: EngineStatus["archive"];
   readonly slots: EngineStatus["slots"];
+  /** What only the live engine knows of its shipping; null where it says nothing. */
+  readonly shipping: Readonly<Record<string, unknown>> | null;
   readonly windows: readonly RecoveryWindow[];
   readonly alerts: readonly Finding[];
 }
@@ -28,6 +31,8 @@ export async function status(request: {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
   readonly live: EngineKind | null;
+  /** Where the watches of this machine leave word. */
+  readonly notes?: WatchNotes;
 }): Promise<Status> {
   const { repository, engines, live } = request;
   const manifests: Manifest[] = [];
@@ -56,6 +61,7 @@ export async function status(request: {
     lastDrill,
     archive: shipping.archive,
     slots: shipping.slots,
+    shipping: shipping.shipping ?? null,
     windows,
     alerts,
   };
@@ -74,11 +80,14 @@ async function shippingOf(request: {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
   readonly live: EngineKind | null;
+  readonly notes?: WatchNotes;
 }): Promise<EngineStatus> {
-  const { repository, engines, live } = request;
+  const { repository, engines, live, notes } = request;
   if (live === null) return { archive: null, slots: [], alerts: [] };
   const folders = await repository.folders(live);
-  return engineOf(engines, live).status(folders.at(-1) ?? null);
+  const folder = folders.at(-1) ?? null;
+  const note = folder && notes ? await notes.read(folder) : null;
+  return engineOf(engines, live).status(folder, note);
 }
 
 function backupAlerts(newest: Manifest | null): Finding[] {

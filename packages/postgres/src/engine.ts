@@ -1,4 +1,4 @@
-import { type Engine, LifeboatError, type Manifest } from "@lifeboat/core";
+import { type Engine, LifeboatError, type Manifest, notAvailable } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { postgresDetails } from "./details.ts";
 import { inspectServer } from "./inspect.ts";
@@ -29,6 +29,9 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       withClient(live(), async (client) => [(await describeServer(client)).systemIdentifier]),
     inspect: async () => inspectServer(live()),
     snapshot: async (request) => takeSnapshot(live(), request),
+    watch: async () => {
+      throw notAvailable("watch of a Postgres database");
+    },
     status: async () => serverStatus(live()),
     windows: recoveryWindows,
     plan: (folder, backups, target, { timeline }) =>

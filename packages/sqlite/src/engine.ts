@@ -1,5 +1,11 @@
 import { resolve } from "node:path";
-import { type Engine, type EngineStatus, LifeboatError, SAFE_NAME } from "@lifeboat/core";
+import {
+  type Engine,
+  type EngineStatus,
+  LifeboatError,
+  notAvailable,
+  SAFE_NAME,
+} from "@lifeboat/core";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
 import { checkLog, planRecovery, windowsOf } from "./log.ts";
@@ -32,6 +38,9 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     databases: async () => live().map(({ name }) => name),
     inspect: async () => inspectDatabases(live()),
     snapshot: async (request) => takeSnapshot(named(request.folder.database), request, limits),
+    watch: async () => {
+      throw notAvailable("watch of a SQLite database");
+    },
     status: async (folder) => statusOf(folder ? [named(folder.database)] : live()),
     windows: async (folder, backups) => windowsOf(folder, backups),
     plan: async (folder, backups, target, options) =>

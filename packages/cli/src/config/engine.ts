@@ -34,7 +34,8 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
     databases: async () => (await engine()).databases(),
     inspect: async () => (await engine()).inspect(),
     snapshot: async (request) => (await engine()).snapshot(request),
-    status: async (folder) => (await engine()).status(folder),
+    watch: async (request) => (await engine()).watch(request),
+    status: async (folder, note) => (await engine()).status(folder, note),
     windows: async (folder, backups) => (await engine()).windows(folder, backups),
     plan: async (folder, backups, target, options) =>
       (await engine()).plan(folder, backups, target, options),

@@ -45,7 +45,7 @@ export const backupVerb: Verb = {
     const report = await backup({
       repository,
       engine,
-      type: "full",
+      type: options.type === "incremental" ? "incremental" : "full",
       options: snapshot,
       signal,
       run,

@@ -10,7 +10,9 @@ export const statusVerb: Verb = {
     const { status } = await import("../operations.ts");
     const live = await session.live();
     const shown = session.isByRepository ? null : (await session.liveEngine()).kind;
-    const found = await status({ repository, engines: await session.engines(), live: shown });
+    const { watchNotes } = await import("../watch-notes.ts");
+    const engines = await session.engines();
+    const found = await status({ repository, engines, live: shown, notes: watchNotes() });
     const report = { ...found, live };
     return {
       status: options.check === true && report.alerts.length > 0 ? 1 : 0,

@@ -1,0 +1,19 @@
+import type { Verb } from "../verb.ts";
+
+export const watchVerb: Verb = {
+  name: "watch",
+  summary: "ship the log of the live database until stopped",
+  options: [],
+  examples: [["watch --quiet", "as a service: SIGTERM ships the rest and ends with 143"]],
+  async run(_, session) {
+    const engine = await session.liveEngine();
+    const repository = await session.openRepository("write");
+    const [{ watch }, { watchNotes }] = await Promise.all([
+      import("../operations.ts"),
+      import("../watch-notes.ts"),
+    ]);
+    const { signal, run } = session;
+    const report = await watch({ repository, engine, notes: watchNotes(), signal, run });
+    return { document: report, show: () => "" };
+  },
+};
