@@ -275,15 +275,22 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
       expect(own(await readdir(tmpdir()))).toEqual(own(before));
     });
 
-    test("what the engine does not do yet is refused, never ignored", async () => {
-      const incremental = backup({
+    test("an incremental backup with nothing to build on is a full one, and says so", async () => {
+      await fixture.write();
+      const taken = await backup({
         repository,
         engine: fixture.live,
         type: "incremental",
         options: {},
         signal: never,
       });
-      await expect(incremental).rejects.toMatchObject({ code: "NOT_AVAILABLE", kind: "usage" });
+      expect(taken).toMatchObject({ type: "full", parent: null });
+      expect(taken.id).toMatch(/-full$/);
+      expect(taken.findings.map(({ id }) => id)).toContain("incremental-became-full");
+      await bring({ kind: "backup", id: taken.id });
+    });
+
+    test("what the engine does not do yet is refused, never ignored", async () => {
       await expect(
         backup({
           repository,
