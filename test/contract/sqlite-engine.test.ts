@@ -35,6 +35,7 @@ engineContract("sqlite", async () => {
       const rows = await ask("INSERT INTO ledger(filler) VALUES (zeroblob(100)) RETURNING n");
       return rows[0]?.[0] as number;
     },
+    servesBackupsOnly: (object) => object.endsWith("-pages.zst"),
     close: async () => {
       app.stdin.end();
       await once(app, "exit");

@@ -59,7 +59,7 @@ test.runIf(has("sqlite3", "zstd", "sha256sum", "python3"))(
       .replaceAll("NAME", "app")
       .replaceAll("/restore", join(folder, "restored"));
     const { stdout } = await execa("bash", ["-ec", script], { cwd: place });
-    expect(stdout.split("\n")).toEqual(["app.db.zst: OK", "ok"]);
+    expect(stdout.split("\n")).toEqual(["app.db-pages.zst: OK", "app.db.zst: OK", "ok"]);
     const { stdout: value } = await execa("sqlite3", [
       join(folder, "restored/app.db"),
       "SELECT v FROM t",

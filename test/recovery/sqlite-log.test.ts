@@ -29,7 +29,7 @@ const DETAILS = {
 
 function backupAt(consistentAt: string): Manifest {
   const id = `${consistentAt.replace(/[-:]/g, "")}-full`;
-  return { id, consistentAt, type: "full", details: DETAILS } as unknown as Manifest;
+  return { id, consistentAt, type: "full", parent: null, details: DETAILS } as unknown as Manifest;
 }
 
 const EARLY = backupAt("2026-11-22T10:00:00.000Z");

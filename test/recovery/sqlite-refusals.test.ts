@@ -173,9 +173,6 @@ test("what is not configured, names that are no folder's, and options of Postgre
       code: "OPTION_NOT_FOR_SQLITE",
       kind: "usage",
     });
-  await expect(
-    app.engine.snapshot({ ...request, type: "incremental", options: {} }),
-  ).rejects.toMatchObject({ code: "NOT_AVAILABLE", kind: "usage" });
 });
 
 async function overwrite(path: string, offset: number, bytes: Uint8Array): Promise<void> {

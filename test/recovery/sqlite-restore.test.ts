@@ -159,8 +159,9 @@ test("a damaged object ends the restore, names itself, and leaves no directory b
   const app = await backedUp();
   const { folder, manifests } = await app.manifests();
   const [manifest] = manifests;
-  if (!manifest?.objects[0]) throw new Error("no backup");
-  const object = folder.objectPath(manifest, manifest.objects[0]);
+  const database = manifest?.objects.find(({ role }) => role === "database");
+  if (!manifest || !database) throw new Error("no backup");
+  const object = folder.objectPath(manifest, database);
   const file = await open(join(app.folder, "repository", object), "r+");
   await file.write(Buffer.from("damage"), 0, 6, 1000);
   await file.close();

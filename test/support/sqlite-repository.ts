@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import {
   type BackupReport,
+  type BackupType,
   backup,
   type DatabaseFolder,
   type Manifest,
@@ -40,9 +41,17 @@ export class SqliteApp {
     });
   }
 
-  async backup(signal: AbortSignal = new AbortController().signal): Promise<BackupReport> {
+  async backup(
+    signal: AbortSignal = new AbortController().signal,
+    type: BackupType = "full",
+  ): Promise<BackupReport> {
     const repository = await this.repository();
-    return backup({ repository, engine: this.engine, type: "full", options: {}, signal });
+    return backup({ repository, engine: this.engine, type, options: {}, signal });
+  }
+
+  /** Only the pages that changed since the newest backup. */
+  async backupIncrement(): Promise<BackupReport> {
+    return this.backup(new AbortController().signal, "incremental");
   }
 
   async manifests(): Promise<{ folder: DatabaseFolder; manifests: Manifest[] }> {

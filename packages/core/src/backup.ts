@@ -42,7 +42,7 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
   const locks: Lock[] = [];
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
-  let basis: Basis = { type: "full", parents: new Map() };
+  let basis = NO_BASIS;
   let id = "";
 
   const backUp = (folder: DatabaseFolder): Step => ({
@@ -65,8 +65,8 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
           for (const folder of folders)
             locks.push(await repository.lock(lockName(folder), `backup of ${folder.database}`));
           for (const folder of folders) await repository.removeUnfinished(folder);
-          if (request.type === "incremental") basis = await basisOf(repository, folders);
-          if (basis.type !== request.type) findings.push(NOTHING_TO_BUILD_ON);
+          if (request.type === "incremental") basis = await basisOf(repository, engine, folders);
+          if (basis.type !== request.type) findings.push(basis.obstacle);
           id = await freeId(repository, folders, basis.type);
         },
       },
@@ -123,6 +123,8 @@ export function lockName(folder: DatabaseFolder): string {
 interface Basis {
   readonly type: BackupType;
   readonly parents: ReadonlyMap<DatabaseFolder, readonly Manifest[]>;
+  /** Why it is full where it should have been incremental. */
+  readonly obstacle: Finding;
 }
 
 const NOTHING_TO_BUILD_ON: Finding = {
@@ -132,16 +134,25 @@ const NOTHING_TO_BUILD_ON: Finding = {
   remedy: "the next --type incremental builds on it",
 };
 
-/** The newest backup of each database with all that it builds on; full backups where one has none. */
-async function basisOf(repository: Repository, folders: readonly DatabaseFolder[]): Promise<Basis> {
+const NO_BASIS: Basis = { type: "full", parents: new Map(), obstacle: NOTHING_TO_BUILD_ON };
+
+/** The newest backup of each database with all that it builds on; full backups where one cannot be built on. */
+async function basisOf(
+  repository: Repository,
+  engine: Engine,
+  folders: readonly DatabaseFolder[],
+): Promise<Basis> {
   const parents = new Map<DatabaseFolder, readonly Manifest[]>();
   for (const folder of folders) {
     const { manifests } = await repository.backups(folder);
     const newest = manifests.at(-1);
-    if (!newest) return { type: "full", parents: new Map() };
-    parents.set(folder, backupChain(newest, manifests));
+    if (!newest) return NO_BASIS;
+    const chain = backupChain(newest, manifests);
+    const obstacle = (await engine.obstacleToBuildOn?.(folder, chain)) ?? null;
+    if (obstacle) return { ...NO_BASIS, obstacle };
+    parents.set(folder, chain);
   }
-  return { type: "incremental", parents };
+  return { type: "incremental", parents, obstacle: NOTHING_TO_BUILD_ON };
 }
 
 interface ToStore {

@@ -183,6 +183,15 @@ export interface Engine {
   snapshot(request: SnapshotRequest): Promise<Snapshot>;
 
   /**
+   * What keeps an incremental backup from building on these, the full one first, its direct parent last; a full
+   * one is taken then, and this is told. Null when nothing does, as where an engine leaves it out.
+   */
+  obstacleToBuildOn?(
+    folder: DatabaseFolder,
+    parents: readonly [Manifest, ...Manifest[]],
+  ): Promise<Finding | null>;
+
+  /**
    * Ships the log of a live database as it is written. When the signal aborts it ships what is
    * left, lets go of the database, and resolves. Passing faults are retried inside and noted; it throws only
    * where going on makes no sense.

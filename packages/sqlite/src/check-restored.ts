@@ -1,32 +1,38 @@
 import { type Finding, LifeboatError } from "@lifeboat/core";
-import type { SnapshotDetails } from "./details.ts";
 import { connect, pragmaNumber } from "./driver.ts";
 import { type Integrity, integrityOf } from "./integrity.ts";
 
+/** What a restored copy has to be. */
+export interface Expected {
+  readonly fileName: string;
+  readonly pageSize: number;
+  readonly pageCount: number;
+}
+
 /**
  * Checks a restored copy before it gets its name: page size and count as they were, and SQLite's
- * `quick_check`. Its digest was checked already, so what is found here was wrong in the source.
+ * `integrity_check`. Its digests were checked already, so what is found here was wrong in the source.
  * @param copy in a folder of its own, since reading a WAL-mode database makes files beside it
  * @throws LifeboatError `RESTORED_COPY_DAMAGED`
  */
 export function checkRestored(
   copy: string,
-  details: SnapshotDetails,
+  expected: Expected,
   backup: string,
 ): readonly Finding[] {
   const connection = connect(copy, { readonly: true });
   try {
-    for (const [pragma, expected] of [
-      ["page_size", details.pageSize],
-      ["page_count", details.pageCount],
+    for (const [pragma, wanted] of [
+      ["page_size", expected.pageSize],
+      ["page_count", expected.pageCount],
     ] as const) {
       const found = pragmaNumber(connection, pragma);
-      if (found !== expected) throw damaged(backup, `${pragma} is ${found} instead of ${expected}`);
+      if (found !== wanted) throw damaged(backup, `${pragma} is ${found} instead of ${wanted}`);
     }
-    const integrity = integrityOf(connection, "quick_check");
+    const integrity = integrityOf(connection, "integrity_check");
     const [first] = integrity.damage;
     if (first !== undefined) throw damaged(backup, first);
-    return findingsOf(details.fileName, integrity);
+    return findingsOf(expected.fileName, integrity);
   } finally {
     connection.close();
   }

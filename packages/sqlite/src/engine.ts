@@ -9,6 +9,7 @@ import {
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
 import { checkLog, planRecovery, windowsOf } from "./log.ts";
+import { obstacleToIncrement } from "./parent-hashes.ts";
 import { restoreDatabase } from "./restore.ts";
 import { reviveDatabase } from "./revive.ts";
 import { type ConfiguredDatabase, takeSnapshot } from "./snapshot.ts";
@@ -38,6 +39,8 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     databases: async () => live().map(({ name }) => name),
     inspect: async () => inspectDatabases(live()),
     snapshot: async (request) => takeSnapshot(named(request.folder.database), request, limits),
+    obstacleToBuildOn: async (folder, parents) =>
+      obstacleToIncrement(named(folder.database), folder, parents),
     watch: async () => {
       throw notAvailable("watch of a SQLite database");
     },

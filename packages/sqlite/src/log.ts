@@ -1,5 +1,6 @@
 import {
   allObjects,
+  backupChain,
   type DatabaseFolder,
   LifeboatError,
   type LogCheck,
@@ -39,10 +40,9 @@ export function planRecovery(
 ): RecoveryPlan {
   if (options.timeline !== undefined) throw foreignTarget("--timeline");
   const base = baseFor(folder, oldestFirst(backups), target);
-  if (base.type !== "full") throw notAvailable("an incremental SQLite backup");
   const willRecoverTo = { time: base.consistentAt, lsn: null };
   const { fileName } = detailsOf(base);
-  return { backups: [base], target, timeline: null, fileName, willRecoverTo };
+  return { backups: backupChain(base, backups), target, timeline: null, fileName, willRecoverTo };
 }
 
 function baseFor(

@@ -1,20 +1,21 @@
-import { type FileHandle, mkdir, open, rmdir } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
+  chosenBackup,
   type Finding,
   isSystemError,
   LifeboatError,
   type Manifest,
-  type ManifestObject,
-  notAvailable,
   type RestoredDatabase,
   type RestoreRequest,
 } from "@lifeboat/core";
 import { checkRestored } from "./check-restored.ts";
+import { compose } from "./compose.ts";
 import { detailsOf, type SnapshotDetails } from "./details.ts";
 import { databaseFailure } from "./failures.ts";
 import { roomAt } from "./file-system.ts";
 import { idsFor } from "./owner.ts";
+import { type Parts, partsOf } from "./parts.ts";
 import { assertPlaceIsFree, type Place, placeOf, takePlace } from "./place.ts";
 import { Scratch } from "./scratch.ts";
 
@@ -25,18 +26,18 @@ import { Scratch } from "./scratch.ts";
 export async function restoreDatabase(request: RestoreRequest): Promise<RestoredDatabase> {
   const { plan, to } = request;
   refuseForeignOptions(request);
-  const [manifest] = plan.backups;
+  const manifest = chosenBackup(plan);
   const details = detailsOf(manifest);
-  const object = databaseObject(manifest);
+  const parts = partsOf(request.folder, plan);
   const place = placeOf(to, details.fileName);
   let made: string | undefined;
   try {
     await assertPlaceIsFree(place, request.force);
-    await assertRoom(place, object);
+    await assertRoom(place, parts.fileBytes);
     made = await mkdir(to, { recursive: true, mode: 0o700 });
-    const findings = await buildAndName(request, { manifest, object, details, place, made });
-    const bytes = object.content.bytes;
+    const findings = await buildAndName(request, { manifest, parts, details, place, made });
     const { willRecoverTo } = plan;
+    const bytes = (await stat(place.file)).size;
     return { path: place.file, bytes, willRecoverTo, recoveredTo: willRecoverTo.time, findings };
   } catch (thrown) {
     if (made !== undefined) await removeEmpty(to, made);
@@ -46,7 +47,7 @@ export async function restoreDatabase(request: RestoreRequest): Promise<Restored
 
 interface Build {
   readonly manifest: Manifest;
-  readonly object: ManifestObject;
+  readonly parts: Parts;
   readonly details: SnapshotDetails;
   readonly place: Place;
   /** The topmost directory that was made for it, if any. */
@@ -59,8 +60,10 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
   try {
     const copy = scratch.file(details.fileName);
     const findings = await writeCopy(request, build, copy);
-    request.report({ note: "check the copy (quick_check)" });
-    findings.push(...checkRestored(copy, details, build.manifest.id));
+    request.report({ note: "check the copy (integrity_check)" });
+    const { pageSize } = details;
+    const expected = { fileName: details.fileName, pageSize, pageCount: build.parts.pageCount };
+    findings.push(...checkRestored(copy, expected, build.manifest.id));
     request.signal.throwIfAborted();
     await takePlace(place, copy, request.force);
     if (made !== undefined) await giveDirectory(place.directory, details);
@@ -71,17 +74,17 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
 }
 
 async function writeCopy(request: RestoreRequest, build: Build, copy: string): Promise<Finding[]> {
-  const { manifest, object, details } = build;
-  const totalBytes = object.content.bytes;
+  const { parts, details } = build;
+  const { totalBytes } = parts;
   const file = await open(copy, "wx", 0o600);
   try {
     let bytes = 0;
-    for await (const chunk of request.folder.readObject(manifest, object)) {
+    const progress = (more: number) => {
       request.signal.throwIfAborted();
-      await file.writeFile(chunk);
-      bytes += chunk.length;
+      bytes += more;
       request.report({ bytes, totalBytes, note: "unpack the database" });
-    }
+    };
+    await compose(file, { ...parts, pageSize: details.pageSize, progress });
     const findings = await giveFile(file, details);
     await file.sync();
     return findings;
@@ -134,8 +137,7 @@ async function removeEmpty(directory: string, topmost: string): Promise<void> {
   if (directory !== topmost) await removeEmpty(dirname(directory), topmost);
 }
 
-function refuseForeignOptions({ tablespaceMapping, plan }: RestoreRequest): void {
-  if (plan.backups.length > 1) throw notAvailable("an incremental SQLite backup");
+function refuseForeignOptions({ tablespaceMapping }: RestoreRequest): void {
   if (tablespaceMapping.size === 0) return;
   throw new LifeboatError({
     code: "OPTION_NOT_FOR_SQLITE",
@@ -145,24 +147,13 @@ function refuseForeignOptions({ tablespaceMapping, plan }: RestoreRequest): void
   });
 }
 
-function databaseObject(manifest: Manifest): ManifestObject {
-  const [object, ...others] = manifest.objects.filter(({ role }) => role === "database");
-  if (object && others.length === 0) return object;
-  throw new LifeboatError({
-    code: "MANIFEST_CORRUPT",
-    message: `backup ${manifest.id} names ${others.length + (object ? 1 : 0)} database files instead of one`,
-    remedy: "this is no SQLite backup of Lifeboat: restore another one (lifeboat list)",
-    details: { backup: manifest.id },
-  });
-}
-
-async function assertRoom({ directory }: Place, { content }: ManifestObject): Promise<void> {
+async function assertRoom({ directory }: Place, neededBytes: number): Promise<void> {
   const { freeBytes } = await roomAt(directory);
-  if (freeBytes >= content.bytes) return;
+  if (freeBytes >= neededBytes) return;
   throw new LifeboatError({
     code: "NO_SPACE",
-    message: `${directory} has ${freeBytes} bytes free, the database needs ${content.bytes}`,
+    message: `${directory} has ${freeBytes} bytes free, the database needs ${neededBytes}`,
     remedy: "free some space, or restore to another disk",
-    details: { path: directory, freeBytes, neededBytes: content.bytes },
+    details: { path: directory, freeBytes, neededBytes },
   });
 }

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { LifeboatError, notAvailable, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
+import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
 import type { SnapshotDetails } from "./details.ts";
 import { type Examined, examine } from "./examine.ts";
 import { databaseFailure } from "./failures.ts";
@@ -15,6 +15,7 @@ import { RawReader } from "./raw-reader.ts";
 import type { Scratch } from "./scratch.ts";
 import { scratchFor } from "./scratch-place.ts";
 import { snapshotFindings } from "./snapshot-findings.ts";
+import { storePages } from "./store-pages.ts";
 import { walBytes, whileWalIsSmall } from "./wal-watch.ts";
 
 const READ_BYTES = 1 << 20;
@@ -66,7 +67,7 @@ export async function takeSnapshot(
     const job: Job = { database, examined, reader, copyTo, request, limits };
     const reading = await readDatabase(job);
     if (copyTo !== undefined)
-      await store(job, createReadStream(copyTo, { highWaterMark: READ_BYTES }));
+      await store(job, reading.held, createReadStream(copyTo, { highWaterMark: READ_BYTES }));
     return await describe(job, reading);
   } catch (thrown) {
     throw databaseFailure(database.path, thrown);
@@ -76,8 +77,7 @@ export async function takeSnapshot(
   }
 }
 
-function refuseForeignOptions({ type, options }: SnapshotRequest): void {
-  if (type === "incremental") throw notAvailable("an incremental SQLite backup");
+function refuseForeignOptions({ options }: SnapshotRequest): void {
   const { transport, wal, jobs, maxRate } = options;
   const foreign = [
     transport !== undefined && transport !== "auto" && "--transport",
@@ -120,7 +120,7 @@ async function copyHeld(job: Job, held: HeldFile, signal: AbortSignal): Promise<
   const before = await identityOf(path);
   assertWhole(path, Number(before.size), held);
   request.report({ note: "copy the file", totalBytes: Number(before.size) });
-  if (copyTo === undefined) await store(job, reader.stream(path, signal));
+  if (copyTo === undefined) await store(job, held, reader.stream(path, signal));
   else await reader.copy(path, copyTo, signal);
   await assertUntouched(path, before);
   if (copyTo !== undefined) assertWhole(path, (await stat(copyTo)).size, held);
@@ -137,7 +137,11 @@ function assertWhole(path: string, bytes: number, { facts }: HeldFile): void {
   });
 }
 
-async function store(job: Job, content: AsyncIterable<Uint8Array>): Promise<void> {
+async function store(
+  job: Job,
+  { facts }: HeldFile,
+  content: AsyncIterable<Uint8Array>,
+): Promise<void> {
   const { request, database, examined } = job;
   const counted = async function* () {
     let bytes = 0;
@@ -148,7 +152,7 @@ async function store(job: Job, content: AsyncIterable<Uint8Array>): Promise<void
       request.report({ bytes, totalBytes: examined.stat.size, note: "compress and store" });
     }
   };
-  await request.store(`${database.name}.db`, "database", counted());
+  await storePages({ request, name: database.name, facts, content: counted() });
 }
 
 async function describe(job: Job, reading: Reading): Promise<Snapshot> {

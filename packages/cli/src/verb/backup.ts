@@ -8,9 +8,8 @@ export const backupVerb: Verb = {
   options: [
     {
       flags: "--type <type>",
-      help: "full when left out",
+      help: "full when left out; incremental: what changed since the newest backup (SQLite)",
       values: ["full", "incremental"],
-      notBuilt: ["incremental"],
     },
     {
       flags: "--transport <transport>",

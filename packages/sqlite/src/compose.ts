@@ -1,0 +1,145 @@
+import { writevSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { PageSet } from "./page-set.ts";
+import { pageAt, pageNumberAt, storedFrames } from "./stored-frames.ts";
+
+/** Pages to lay over a database: a stored WAL, or the start of one. */
+export interface Layer {
+  /** To name in errors. */
+  readonly object: string;
+  content(): AsyncIterable<Uint8Array>;
+  /** Only so many of its frames; all when left out. */
+  readonly frames?: number;
+}
+
+export interface Composition {
+  readonly pageSize: number;
+  /** How many pages the database has in the end. */
+  readonly pageCount: number;
+  /** The newest first. */
+  readonly layers: readonly Layer[];
+  /** The whole file that they were laid upon. */
+  base(): AsyncIterable<Uint8Array>;
+  /** Called with the bytes of each step. */
+  progress(bytes: number): void;
+}
+
+/** What is gathered of a layer before it is written, so that pages which changed often are written once. */
+const GATHERED_BYTES = 32 << 20;
+/** The most buffers that one call writes (IOV_MAX). */
+const MOST_BUFFERS = 1024;
+
+/**
+ * Writes a database file from a base and what was laid over it: from the newest layer back to the
+ * base, so that of each page only the newest version is written, in one pass over the objects and
+ * with one bit of memory a page.
+ */
+export async function compose(file: FileHandle, composition: Composition): Promise<void> {
+  const { pageCount, pageSize, layers } = composition;
+  const written = new PageSet(pageCount);
+  for (const layer of layers) await writeLayer(file, layer, composition, written);
+  await writeBase(file, composition, written);
+  if (layers.length > 0) await file.truncate(pageCount * pageSize);
+}
+
+async function writeLayer(
+  file: FileHandle,
+  layer: Layer,
+  { pageSize, pageCount, progress }: Composition,
+  written: PageSet,
+): Promise<void> {
+  const own: number[] = [];
+  let gathered = new Map<number, Buffer>();
+  let bytes = 0;
+  let left = layer.frames ?? Number.POSITIVE_INFINITY;
+  const flush = () => {
+    const numbers = [...gathered.keys()].sort((a, b) => a - b);
+    writePages(file, numbers, { pageSize, pages: gathered });
+    for (const number of numbers) own.push(number);
+    gathered = new Map();
+    bytes = 0;
+  };
+  for await (const run of storedFrames(layer.content(), { pageSize, object: layer.object })) {
+    progress(run.bytes.length);
+    for (let at = 0; at < run.bytes.length && left > 0; at += run.frameBytes) {
+      left -= 1;
+      const number = pageNumberAt(run, at);
+      if (number <= pageCount && !written.has(number)) gathered.set(number, pageAt(run, at));
+    }
+    bytes += run.bytes.length;
+    if (bytes >= GATHERED_BYTES) flush();
+  }
+  flush();
+  for (const number of own) written.add(number);
+}
+
+/** Writes pages in ascending order, those that follow one another in one call. */
+function writePages(
+  file: FileHandle,
+  numbers: readonly number[],
+  { pageSize, pages }: { readonly pageSize: number; readonly pages: ReadonlyMap<number, Buffer> },
+): void {
+  let start = 0;
+  while (start < numbers.length) {
+    let end = start + 1;
+    while (
+      end < numbers.length &&
+      end - start < MOST_BUFFERS &&
+      numbers[end] === (numbers[end - 1] as number) + 1
+    )
+      end += 1;
+    const buffers = numbers.slice(start, end).map((number) => pages.get(number) as Buffer);
+    writeAll(file, buffers, ((numbers[start] as number) - 1) * pageSize);
+    start = end;
+  }
+}
+
+/** A call may write less than it was given, as on a disk that gets full. */
+function writeAll(file: FileHandle, buffers: readonly Buffer[], position: number): void {
+  const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+  const done = writevSync(file.fd, buffers, position);
+  if (done === length) return;
+  const rest = Buffer.concat(buffers).subarray(done);
+  writeAll(file, [rest], position + done);
+}
+
+async function writeBase(
+  file: FileHandle,
+  { base, pageSize, pageCount, layers, progress }: Composition,
+  written: PageSet,
+): Promise<void> {
+  let position = 0;
+  const most = layers.length > 0 ? pageSize * pageCount : Number.POSITIVE_INFINITY;
+  for await (const chunk of base()) {
+    progress(chunk.length);
+    const wanted = chunk.subarray(0, Math.max(0, most - position));
+    if (written.size === 0) await writeRun(file, wanted, position);
+    else await writeUncovered(file, wanted, { position, pageSize, written });
+    position += chunk.length;
+  }
+}
+
+/** Of a run of the base's bytes, writes those of pages that no layer brought. */
+async function writeUncovered(
+  file: FileHandle,
+  bytes: Uint8Array,
+  where: { readonly position: number; readonly pageSize: number; readonly written: PageSet },
+): Promise<void> {
+  const { position, pageSize, written } = where;
+  const end = position + bytes.length;
+  const pageOf = (at: number) => Math.floor(at / pageSize) + 1;
+  let at = position;
+  while (at < end) {
+    const covered = written.has(pageOf(at));
+    let until = at;
+    while (until < end && written.has(pageOf(until)) === covered)
+      until = Math.min(end, pageOf(until) * pageSize);
+    if (!covered) await writeRun(file, bytes.subarray(at - position, until - position), at);
+    at = until;
+  }
+}
+
+async function writeRun(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+}

@@ -1,0 +1,227 @@
+import { open, readFile, rm, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import { drill } from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
+import Database from "better-sqlite3";
+import { expect, test } from "vitest";
+import {
+  expectBetween,
+  expectCleanPrefix,
+  type LedgerShape,
+  makeLedger,
+  startBystander,
+  startWriter,
+  testFolder,
+} from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+
+async function ledgerApp(shape: LedgerShape, limits: SqliteApp["limits"] = {}): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"), limits);
+  makeLedger(app.path, shape);
+  return app;
+}
+
+/** Runs statements as the app would, and closes. */
+function change(app: SqliteApp, sql: string): void {
+  const database = new Database(app.path);
+  try {
+    database.exec(sql);
+  } finally {
+    database.close();
+  }
+}
+
+let places = 0;
+/** Restores a backup (the newest when left out) and expects the very bytes that the database has, which nobody has open. */
+async function expectSameFile(app: SqliteApp, id?: string, bytes?: Buffer): Promise<void> {
+  const target = id === undefined ? undefined : ({ kind: "backup", id } as const);
+  places += 1;
+  const { path } = await app.restore(join(app.folder, `to-${places}`), target ? { target } : {});
+  const [restored, original] = [await readFile(path), bytes ?? (await readFile(app.path))];
+  expect(restored.length).toBe(original.length);
+  expect(restored.equals(original)).toBe(true);
+}
+
+async function objectOf(app: SqliteApp, role: string): Promise<{ path: string; bytes: number }> {
+  const { folder, manifests } = await app.manifests();
+  const manifest = manifests.at(-1);
+  const object = manifest?.objects.find((each) => each.role === role);
+  if (!manifest || !object) throw new Error(`no ${role}`);
+  const path = join(app.folder, "repository", folder.objectPath(manifest, object));
+  return { path, bytes: object.content.bytes };
+}
+
+const SHAPES = [512, 1024, 4096, 16384, 65536].flatMap((pageSize) =>
+  (["wal", "delete"] as const).map((journalMode) => ({ pageSize, journalMode })),
+);
+test.each(SHAPES)(
+  "a chain of incremental backups restores each of its states, byte for byte ($pageSize, $journalMode)",
+  async (shape) => {
+    const app = await ledgerApp({ ...shape, rows: 100 });
+    await app.backup();
+    const states: { id: string; bytes: Buffer }[] = [];
+    for (const sql of [
+      "UPDATE ledger SET payload = randomblob(4000) WHERE seq % 7 = 0",
+      "CREATE TABLE more AS SELECT seq, randomblob(9000) AS b FROM ledger",
+      "CREATE VIRTUAL TABLE words USING fts5(w); INSERT INTO words SELECT hex(payload) FROM ledger LIMIT 20",
+      "DROP TABLE more; DELETE FROM words; CREATE TABLE w(a TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO w SELECT hex(randomblob(9)) FROM ledger",
+      "VACUUM",
+      "SELECT 1",
+    ]) {
+      change(app, sql);
+      const report = await app.backupIncrement();
+      expect([
+        report.type,
+        report.findings.filter(({ id }) => id !== "sqlite-rollback-journal"),
+      ]).toEqual(["incremental", []]);
+      states.push({ id: report.id, bytes: await readFile(app.path) });
+    }
+    for (const { id, bytes } of states) await expectSameFile(app, id, bytes);
+  },
+);
+
+test("an incremental backup stores the changed pages only, and of an unchanged database one page", async () => {
+  const app = await ledgerApp({ rows: 2000 });
+  const full = await app.backup();
+  change(app, "UPDATE counter SET v = v");
+  const { id, parent, type } = await app.backupIncrement();
+  expect([type, parent, id.endsWith("-incr")]).toEqual(["incremental", full.id, true]);
+  expect((await objectOf(app, "pages")).bytes).toBeLessThan(10 * 4096);
+  await app.backupIncrement();
+  expect((await objectOf(app, "pages")).bytes).toBe(32 + 24 + 4096);
+  await expectSameFile(app);
+});
+
+test("auto-vacuum that shrinks the file between backups", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  change(
+    app,
+    "PRAGMA auto_vacuum = FULL; PRAGMA journal_mode = WAL; CREATE TABLE t(b); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO t SELECT randomblob(5000) FROM n",
+  );
+  await app.backup();
+  const before = (await readFile(app.path)).length;
+  change(app, "DELETE FROM t WHERE rowid > 50");
+  await app.backupIncrement();
+  expect((await readFile(app.path)).length).toBeLessThan(before / 2);
+  await expectSameFile(app);
+});
+
+test("a database that changes its journal mode between backups", async () => {
+  const app = await ledgerApp({});
+  await app.backup();
+  for (const mode of ["delete", "wal"]) {
+    change(app, `PRAGMA journal_mode = ${mode}; UPDATE counter SET v = v`);
+    expect(await app.backupIncrement()).toMatchObject({ type: "incremental" });
+    await expectSameFile(app);
+  }
+});
+
+test("pages of another size make the backup a full one, which is told", async () => {
+  const app = await ledgerApp({ pageSize: 1024, journalMode: "delete" });
+  await app.backup();
+  change(app, "PRAGMA page_size = 8192; VACUUM");
+  const { type, parent, findings } = await app.backupIncrement();
+  expect([type, parent]).toEqual(["full", null]);
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      id: "incremental-became-full",
+      severity: "info",
+      summary: expect.stringContaining("8192"),
+    }),
+  );
+  expect(await app.backupIncrement()).toMatchObject({ type: "incremental" });
+  await expectSameFile(app);
+});
+
+test.each(["flipped", "cut", "removed"])(
+  "page hashes that were %s make the backup a full one, which names them",
+  async (how) => {
+    const app = await ledgerApp({});
+    await app.backup();
+    const { path } = await objectOf(app, "page-hashes");
+    if (how === "removed") await rm(path);
+    else if (how === "cut") await truncate(path, 60);
+    else {
+      const file = await open(path, "r+");
+      await file.write(Buffer.from("damage"), 0, 6, 30);
+      await file.close();
+    }
+    const { type, findings } = await app.backupIncrement();
+    expect(type).toBe("full");
+    expect(findings).toMatchObject([
+      {
+        id: "incremental-became-full",
+        severity: "warning",
+        summary: expect.stringContaining("app.db-pages.zst"),
+      },
+    ]);
+    expect(await app.backupIncrement()).toMatchObject({ type: "incremental", findings: [] });
+    await expectSameFile(app);
+  },
+);
+
+test("incremental backups under traffic restore to clean prefixes, pinned, streamed, or through the backup API", async () => {
+  for (const limits of [{}, { spareBytes: Number.MAX_SAFE_INTEGER }, { pinPatienceMs: 50 }]) {
+    const app = await ledgerApp({ rows: 500 }, limits);
+    const reader = "pinPatienceMs" in limits ? await startBystander(app.path, "read") : undefined;
+    const writer = await startWriter(app.path, { rate: 500 });
+    await app.backup();
+    for (let round = 0; round < 3; round++) {
+      const before = await writer.acknowledged();
+      expect(await app.backupIncrement()).toMatchObject({ type: "incremental" });
+      const after = await writer.acknowledged();
+      const { path } = await app.restore(join(app.folder, `restored-${round}`));
+      expectBetween(expectCleanPrefix(path), before, after);
+    }
+    await writer.stop();
+    await reader?.kill();
+  }
+});
+
+test("a chain whose middle is damaged names the object, and leaves nothing", async () => {
+  const app = await ledgerApp({});
+  await app.backup();
+  change(app, "UPDATE counter SET v = v");
+  await app.backupIncrement();
+  const { path } = await objectOf(app, "pages");
+  await app.backupIncrement();
+  const file = await open(path, "r+");
+  await file.write(Buffer.from("damage"), 0, 6, 100);
+  await file.close();
+  await expect(app.restore(join(app.folder, "to"))).rejects.toMatchObject({
+    code: "CHECKSUM_MISMATCH",
+    message: expect.stringContaining("app.db-wal.zst"),
+  });
+  await expect(readFile(join(app.folder, "to"))).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("the page at 1 GiB, which SQLite never uses, is neither hashed nor stored", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  change(app, "PRAGMA page_size = 65536; PRAGMA journal_mode = WAL; CREATE TABLE t(b)");
+  change(
+    app,
+    "INSERT INTO t VALUES (zeroblob(500000000)), (zeroblob(500000000)), (zeroblob(73500000))",
+  );
+  await app.backup();
+  const lockPage = (1 << 30) / 65536;
+  const file = await open(app.path, "r+");
+  await file.write(Buffer.from("rubbish"), 0, 7, lockPage * 65536);
+  await file.close();
+  change(app, "INSERT INTO t VALUES (zeroblob(5000000))");
+  await app.backupIncrement();
+  const { bytes } = await objectOf(app, "pages");
+  expect(bytes).toBeGreaterThan(5_000_000);
+  expect(bytes).toBeLessThan(7_000_000);
+  const report = await drill({
+    repository: await app.repository(),
+    engines: [sqliteEngine({ databases: [] })],
+    target: { kind: "latest" },
+    checks: () => [{ name: "rows", sql: "SELECT sum(length(b)) = 1078500000 FROM t" }],
+    keep: false,
+    signal: new AbortController().signal,
+  });
+  expect(report.checks.filter(({ ok }) => !ok)).toEqual([]);
+});
