@@ -11,7 +11,7 @@ const packages = fileURLToPath(new URL("..", import.meta.url));
 
 /** Modules that are started by their file, through core's `siblingModule()`: they lie beside the entry. */
 export const STARTED_BY_FILE = [
-  "core/src/stream/compress-worker.ts",
+  "core/src/stream/frame-worker.ts",
   "sqlite/src/raw-reader-child.ts",
 ];
 

@@ -69,8 +69,8 @@ export async function walCommand(cluster: TestCluster): Promise<string[]> {
   await build({
     entryPoints: {
       "wal-command": fileURLToPath(new URL("./wal-command.ts", import.meta.url)),
-      "compress-worker": fileURLToPath(
-        new URL("../../packages/core/src/stream/compress-worker.ts", import.meta.url),
+      "frame-worker": fileURLToPath(
+        new URL("../../packages/core/src/stream/frame-worker.ts", import.meta.url),
       ),
     },
     outdir: programs,

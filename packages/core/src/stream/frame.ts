@@ -1,4 +1,4 @@
-import { constants, zstdCompressSync } from "node:zlib";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 /** One whole zstd frame with zstd's own checksum. */
 export function compressFrame(block: Uint8Array, level: number): Uint8Array<ArrayBuffer> {
@@ -8,4 +8,15 @@ export function compressFrame(block: Uint8Array, level: number): Uint8Array<Arra
       [constants.ZSTD_c_checksumFlag]: 1,
     },
   });
+}
+
+/**
+ * The content of one whole zstd frame.
+ * @param contentBytes what it says to hold; more is an error, so a bomb ends here
+ */
+export function decompressFrame(frame: Uint8Array, contentBytes: number): Uint8Array<ArrayBuffer> {
+  if (contentBytes === 0) return new Uint8Array();
+  // In one piece: the default would be put together from 16 KiB each.
+  const chunkSize = Math.max(contentBytes, 1024);
+  return zstdDecompressSync(frame, { maxOutputLength: contentBytes, chunkSize });
 }

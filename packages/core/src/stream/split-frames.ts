@@ -1,0 +1,169 @@
+/** A whole zstd frame, and how much it says to hold. */
+export interface SplitFrame {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly contentBytes: number;
+}
+
+/** What is not cut into frames: from here on it can only be read as one stream. */
+export interface Remainder {
+  readonly remainder: AsyncIterable<Uint8Array>;
+  /** Ends the source. */
+  close(): Promise<void>;
+}
+
+const MAGIC = 0xfd2fb528;
+const SKIPPABLE = 0x184d2a50;
+/** Enough for every frame header (RFC 8878, 3.1.1.1). */
+const LONGEST_HEADER = 18;
+/** Larger frames, or such as do not say how large they are, are others' and are not held in memory. */
+const LARGEST_CONTENT = 4 << 20;
+
+/**
+ * Cuts a `.zst` stream into its frames without unpacking them, skippable ones left out. What it finds
+ * to be unlike our own frames comes as one last remainder. Throws where the stream is no zstd or is cut.
+ */
+export async function* splitFrames(
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<SplitFrame | Remainder> {
+  const chunks = content[Symbol.asyncIterator]();
+  const close = async () => {
+    await chunks.return?.();
+  };
+  let handedOn = false;
+  try {
+    const buffer = new FrameBuffer();
+    for (;;) {
+      const found = buffer.next();
+      if (found === "foreign") {
+        handedOn = true;
+        yield { remainder: following(buffer, chunks), close };
+        return;
+      }
+      if (found === "more") {
+        const { value, done } = await chunks.next();
+        if (!done) buffer.push(value);
+        else if (buffer.bytes === 0) return;
+        else throw new Error("the stream ends within a frame");
+      } else if (found !== "skipped") yield found;
+    }
+  } finally {
+    if (!handedOn) await close();
+  }
+}
+
+async function* following(
+  buffer: FrameBuffer,
+  chunks: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield buffer.take(buffer.bytes);
+  for (;;) {
+    const { value, done } = await chunks.next();
+    if (done) return;
+    yield value;
+  }
+}
+
+/** What came and is not yet a whole frame. It is put together only when it may be one. */
+class FrameBuffer {
+  #chunks: Uint8Array[] = [];
+  bytes = 0;
+  /** So many bytes are needed to find out more. */
+  #needed = 8;
+
+  push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.bytes += chunk.length;
+  }
+
+  next(): SplitFrame | "more" | "skipped" | "foreign" {
+    if (this.bytes < this.#needed) return "more";
+    const head = this.#joined();
+    const magic = head.readUInt32LE(0);
+    if ((magic & ~0xf) >>> 0 === SKIPPABLE) return this.#skip(8 + head.readUInt32LE(4));
+    if (magic !== MAGIC) throw new Error("a frame does not start with zstd's magic number");
+    const header = headerOf(head);
+    if (header === undefined) return this.#wait(LONGEST_HEADER);
+    const { contentBytes } = header;
+    if (contentBytes === undefined || contentBytes > LARGEST_CONTENT) return "foreign";
+    const end = endOfBlocks(head, header);
+    if (end.needed !== undefined) return this.#wait(end.needed);
+    return { bytes: this.take(end.length), contentBytes };
+  }
+
+  /** In memory of its own, so that it may be handed to another thread. */
+  take(length: number): Uint8Array<ArrayBuffer> {
+    const all = this.#joined();
+    const taken = new Uint8Array(all.subarray(0, length));
+    this.#chunks = length < all.length ? [all.subarray(length)] : [];
+    this.bytes -= length;
+    this.#needed = 8;
+    return taken;
+  }
+
+  #wait(needed: number): "more" {
+    this.#needed = needed;
+    return "more";
+  }
+
+  #skip(length: number): "more" | "skipped" {
+    if (this.bytes < length) return this.#wait(length);
+    this.take(length);
+    return "skipped";
+  }
+
+  #joined(): Buffer {
+    const [only] = this.#chunks;
+    const all =
+      this.#chunks.length === 1 && only
+        ? Buffer.from(only.buffer, only.byteOffset, only.length)
+        : Buffer.concat(this.#chunks);
+    this.#chunks = [all];
+    return all;
+  }
+}
+
+interface FrameHeader {
+  readonly length: number;
+  readonly contentBytes: number | undefined;
+  readonly checksum: boolean;
+}
+
+/** Undefined when it is not all there (RFC 8878, 3.1.1.1). */
+function headerOf(head: Buffer): FrameHeader | undefined {
+  const descriptor = head[4] ?? 0;
+  const single = (descriptor & 0x20) !== 0;
+  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] as number;
+  const sizeBytes = [single ? 1 : 0, 2, 4, 8][descriptor >> 6] as number;
+  const sizeAt = 5 + (single ? 0 : 1) + dictionaryBytes;
+  const length = sizeAt + sizeBytes;
+  if (head.length < length) return undefined;
+  return {
+    length,
+    contentBytes: sizeAtOf(head, sizeAt, sizeBytes),
+    checksum: (descriptor & 4) !== 0,
+  };
+}
+
+function sizeAtOf(head: Buffer, at: number, bytes: number): number | undefined {
+  if (bytes === 0) return undefined;
+  if (bytes === 1) return head.readUInt8(at);
+  if (bytes === 2) return head.readUInt16LE(at) + 256;
+  return bytes === 4 ? head.readUInt32LE(at) : Number(head.readBigUInt64LE(at));
+}
+
+/** Where the last block ends (RFC 8878, 3.1.1.2); or how many bytes are needed to know. */
+function endOfBlocks(
+  head: Buffer,
+  { length, checksum }: FrameHeader,
+): { length: number; needed?: undefined } | { needed: number } {
+  let at = length;
+  for (;;) {
+    if (head.length < at + 3) return { needed: at + 3 };
+    const block = head.readUIntLE(at, 3);
+    const runLength = ((block >> 1) & 3) === 1;
+    at += 3 + (runLength ? 1 : block >> 3);
+    if ((block & 1) === 0) continue;
+    const end = at + (checksum ? 4 : 0);
+    return head.length < end ? { needed: end } : { length: end };
+  }
+}
