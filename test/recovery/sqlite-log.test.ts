@@ -74,12 +74,11 @@ test("what cannot be had is refused with what can", async () => {
   await expect(plan({ kind: "latest" }, [LATE], { timeline: 1 })).rejects.toMatchObject({
     kind: "usage",
   });
-  await expect(plan({ ...between, exclusive: true })).rejects.toMatchObject({
-    code: "NOT_AVAILABLE",
-  });
+  const exactly = { kind: "time", at: new Date(EARLY.consistentAt), exclusive: true } as const;
+  await expect(plan(exactly)).rejects.toMatchObject({ code: "TARGET_OUTSIDE_WINDOWS" });
 });
 
-test("whatever lies under wal/ is a problem that names it, since nothing writes there yet", async () => {
+test("whatever lies under wal/ and has no name of the log is a problem that names it", async () => {
   const folder = folderOf();
   const options = { deep: false, signal: new AbortController().signal };
   expect(await engine.verifyLog(folder, [], options)).toEqual({

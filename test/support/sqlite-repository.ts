@@ -10,6 +10,8 @@ import {
   RepositoryMemory,
   type RestoreReport,
   restore,
+  type VerifyReport,
+  verify,
 } from "@lifeboat/core";
 import { type SqliteEngineInit, sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
@@ -20,6 +22,9 @@ export class SqliteApp {
   readonly path: string;
   readonly limits: SqliteEngineInit["limits"];
 
+  /** The lineages that are being shipped, by the database's name. */
+  readonly shipping = new Map<string, string>();
+
   constructor(folder: string, path: string, limits: SqliteEngineInit["limits"] = {}) {
     this.folder = folder;
     this.path = path;
@@ -27,8 +32,9 @@ export class SqliteApp {
   }
 
   get engine() {
-    const { path, limits } = this;
-    return sqliteEngine({ databases: [{ name: "app", path }], ...(limits ? { limits } : {}) });
+    const { path, limits, shipping } = this;
+    const databases = [{ name: "app", path }];
+    return sqliteEngine({ databases, shipping, ...(limits ? { limits } : {}) });
   }
 
   async repository(): Promise<Repository> {
@@ -63,6 +69,12 @@ export class SqliteApp {
   /** The manifest's details of the newest backup. */
   async details(): Promise<Readonly<Record<string, unknown>>> {
     return (await this.manifests()).manifests.at(-1)?.details ?? {};
+  }
+
+  async verify(deep: boolean): Promise<VerifyReport> {
+    const repository = await this.repository();
+    const engines = [sqliteEngine({ databases: [] })];
+    return verify({ repository, engines, deep, signal: new AbortController().signal });
   }
 
   async restore(

@@ -1,5 +1,7 @@
 import { LifeboatError, type Manifest } from "@lifeboat/core";
+import { isLineage } from "./log-name.ts";
 import type { Owner } from "./owner.ts";
+import { isLogPlace, type LogPlace } from "./wal/place.ts";
 
 /**
  * How the file was held still while it was read: `pin`, a reader on read lock 0 of the WAL;
@@ -28,10 +30,12 @@ export interface SnapshotDetails {
   readonly copySeconds: number;
   /** Size of the `-wal` file when the database was let go. */
   readonly walBytes: number;
+  /** Where it lies in the log, when that was being shipped; null otherwise. Older backups have no such member. */
+  readonly log?: { readonly lineage: string; readonly place: LogPlace } | null;
 }
 
 type Shape = "string" | "count" | "integer" | "number";
-const SHAPES: Readonly<Record<Exclude<keyof SnapshotDetails, "owner">, Shape>> = {
+const SHAPES: Readonly<Record<Exclude<keyof SnapshotDetails, "owner" | "log">, Shape>> = {
   fileName: "string",
   mode: "string",
   pageSize: "count",
@@ -59,6 +63,7 @@ export function detailsOf(manifest: Manifest): SnapshotDetails {
   if (!isFileName(found.fileName)) throw corrupt(manifest, "fileName");
   if (!/^0[0-7]{3}$/.test(found.mode)) throw corrupt(manifest, "mode");
   if (!isOwner(details.owner)) throw corrupt(manifest, "owner");
+  if (!isLogMember(details.log)) throw corrupt(manifest, "log");
   return found;
 }
 
@@ -76,6 +81,12 @@ function isOwner(value: unknown): boolean {
   const named = (name: unknown) =>
     name === null || (typeof name === "string" && /^[\w.@\\-]{1,256}\$?$/.test(name));
   return hasShape(uid, "count") && hasShape(gid, "count") && named(user) && named(group);
+}
+
+function isLogMember(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  const { lineage, place } = value as Record<string, unknown>;
+  return typeof lineage === "string" && isLineage(lineage) && isLogPlace(place);
 }
 
 function hasShape(value: unknown, shape: Shape): boolean {

@@ -8,16 +8,20 @@ import {
 } from "@lifeboat/core";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
-import { checkLog, planRecovery, windowsOf } from "./log.ts";
+import { planRecovery } from "./log.ts";
+import { checkLog } from "./log-check.ts";
+import { windowsOf } from "./log-windows.ts";
 import { obstacleToIncrement } from "./parent-hashes.ts";
 import { restoreDatabase } from "./restore.ts";
 import { reviveDatabase } from "./revive.ts";
-import { type ConfiguredDatabase, takeSnapshot } from "./snapshot.ts";
+import { type ConfiguredDatabase, type Shipping, takeSnapshot } from "./snapshot.ts";
 
 export interface SqliteEngineInit {
   /** The app's databases; none where only the repository is at hand. */
   readonly databases: readonly { readonly name: string; readonly path: string }[];
   readonly limits?: Partial<SnapshotLimits>;
+  /** The lineages that are being shipped at this moment; none when left out. */
+  readonly shipping?: Shipping;
 }
 
 /**
@@ -26,6 +30,7 @@ export interface SqliteEngineInit {
  */
 export function sqliteEngine(init: SqliteEngineInit): Engine {
   const databases = checked(init.databases);
+  const shipping = init.shipping ?? new Map();
   const limits = { ...DEFAULT_LIMITS, ...init.limits };
   const live = () => {
     if (databases.length === 0) throw notConfigured();
@@ -38,7 +43,8 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     kind: "sqlite",
     databases: async () => live().map(({ name }) => name),
     inspect: async () => inspectDatabases(live()),
-    snapshot: async (request) => takeSnapshot(named(request.folder.database), request, limits),
+    snapshot: async (request) =>
+      takeSnapshot(named(request.folder.database), request, { limits, shipping }),
     obstacleToBuildOn: async (folder, parents) =>
       obstacleToIncrement(named(folder.database), folder, parents),
     watch: async () => {
@@ -50,7 +56,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
       planRecovery(folder, backups, target, options),
     restore: restoreDatabase,
     revive: reviveDatabase,
-    verifyLog: async (folder) => checkLog(folder),
+    verifyLog: async (folder, backups, options) => checkLog(folder, backups, options),
   };
 }
 

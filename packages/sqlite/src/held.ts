@@ -1,5 +1,6 @@
 import type { Way } from "./details.ts";
 import { type Connection, pragmaNumber } from "./driver.ts";
+import type { LogPlace } from "./wal/place.ts";
 
 /** What a snapshot says about its database. */
 export interface DatabaseFacts {
@@ -18,6 +19,8 @@ export interface HeldFile {
   /** An instant at which no writer could commit, and whose state the file holds. */
   readonly consistentAt: Date;
   readonly facts: DatabaseFacts;
+  /** Where in its WAL that state lies; null where there is no WAL, or where it is not known exactly. */
+  readonly place: LogPlace | null;
   /** Lets go, and tells how many milliseconds writers were kept out. May be called twice. */
   release(): number;
 }

@@ -1,67 +1,62 @@
 import {
-  allObjects,
   backupChain,
   type DatabaseFolder,
   LifeboatError,
-  type LogCheck,
   type Manifest,
-  notAvailable,
   outsideEveryWindow,
   type RecoveryPlan,
   type RecoveryTarget,
-  type RecoveryWindow,
 } from "@lifeboat/core";
 import { detailsOf } from "./details.ts";
-
-/** Each backup is one instant that can be restored: nothing lies between them without a log. */
-export function windowsOf(
-  folder: DatabaseFolder,
-  backups: readonly Manifest[],
-): readonly RecoveryWindow[] {
-  return oldestFirst(backups).map(({ consistentAt }) => ({
-    engine: "sqlite",
-    database: folder.database,
-    timeline: null,
-    from: consistentAt,
-    to: consistentAt,
-  }));
-}
+import { lineagesOf } from "./log-objects.ts";
+import { type LogPart, newestOfLog, partFor, partOfBackup } from "./log-plan.ts";
+import { windowsIn } from "./log-windows.ts";
 
 /**
- * Chooses the backup for a target.
+ * Chooses the backup for a target, and what of the log is laid over it.
  * @throws LifeboatError `TARGET_OUTSIDE_WINDOWS`, `BACKUP_NOT_FOUND` (kind `not-found`),
- *   `TARGET_NOT_FOR_SQLITE` (kind `usage`)
+ *   `TARGET_NOT_FOR_SQLITE` (kind `usage`); `LOG_HOLE`, `LOG_OBJECT_INVALID`
  */
-export function planRecovery(
+export async function planRecovery(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
   target: RecoveryTarget,
   options: { readonly timeline?: number | undefined },
-): RecoveryPlan {
+): Promise<RecoveryPlan> {
   if (options.timeline !== undefined) throw foreignTarget("--timeline");
-  const base = baseFor(folder, oldestFirst(backups), target);
-  const willRecoverTo = { time: base.consistentAt, lsn: null };
-  const { fileName } = detailsOf(base);
-  return { backups: backupChain(base, backups), target, timeline: null, fileName, willRecoverTo };
+  for (const manifest of backups) detailsOf(manifest);
+  const { manifest, instant } = await logPartFor(folder, backups, target);
+  return {
+    backups: backupChain(manifest, backups),
+    target,
+    timeline: null,
+    fileName: detailsOf(manifest).fileName,
+    willRecoverTo: { time: new Date(instant).toISOString(), lsn: null },
+  };
 }
 
-function baseFor(
+/** The backup for a target with what of the log is laid over it. */
+export async function logPartFor(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
   target: RecoveryTarget,
-): Manifest {
+): Promise<LogPart> {
   switch (target.kind) {
-    case "latest":
+    case "latest": {
+      const newest = await newestOfLog(folder, backups, await lineagesOf(folder));
+      return newest ?? missing(`a backup of ${folder.path}`);
+    }
     case "immediate":
-      return backups.at(-1) ?? missing(`a backup of ${folder.path}`);
+      return partOfBackup(newestBackup(backups) ?? missing(`a backup of ${folder.path}`));
     case "backup":
-      return backups.find(({ id }) => id === target.id) ?? missing(`backup ${target.id}`);
+      return partOfBackup(
+        backups.find(({ id }) => id === target.id) ?? missing(`backup ${target.id}`),
+      );
     case "time": {
-      if (target.exclusive) throw notAvailable("--exclusive for a SQLite database");
-      const at = target.at.toISOString();
-      const found = backups.findLast(({ consistentAt }) => consistentAt === at);
-      if (!found) throw outsideEveryWindow(target.at, windowsOf(folder, backups));
-      return found;
+      const lineages = await lineagesOf(folder);
+      const part = await partFor(folder, backups, { lineages, target });
+      if (part) return part;
+      throw outsideEveryWindow(target.at, windowsIn(folder, backups, lineages));
     }
     case "lsn":
     case "xid":
@@ -70,30 +65,14 @@ function baseFor(
   }
 }
 
-/** Reads the log in the repository: nothing writes one yet, so whatever lies there is foreign. */
-export async function checkLog(folder: DatabaseFolder): Promise<LogCheck> {
-  const problems = [];
-  let objects = 0;
-  let bytes = 0;
-  for await (const stored of allObjects(folder.storage, `${folder.path}/wal/`)) {
-    objects += 1;
-    bytes += stored.bytes;
-    problems.push({
-      object: stored.path,
-      code: "UNKNOWN_OBJECT",
-      message:
-        "this version writes no SQLite log: it was put there by something else, or by a newer Lifeboat",
-    });
-  }
-  return { objects, bytes, problems };
-}
-
-function oldestFirst(backups: readonly Manifest[]): Manifest[] {
-  return backups.toSorted((a, b) =>
-    a.consistentAt === b.consistentAt
-      ? compare(a.id, b.id)
-      : compare(a.consistentAt, b.consistentAt),
-  );
+function newestBackup(backups: readonly Manifest[]): Manifest | undefined {
+  return backups
+    .toSorted((a, b) =>
+      a.consistentAt === b.consistentAt
+        ? compare(a.id, b.id)
+        : compare(a.consistentAt, b.consistentAt),
+    )
+    .at(-1);
 }
 
 function compare(a: string, b: string): number {

@@ -29,6 +29,8 @@ export async function backupOnline(
     way: "backup-api",
     consistentAt,
     facts,
+    // The API's copy differs from the file in its first page, and its instant is not always exact.
+    place: null,
     release() {
       connections.close();
       return gateMs;

@@ -7,6 +7,10 @@ import {
 } from "@lifeboat/core";
 import type { Composition, Layer } from "./compose.ts";
 import { detailsOf } from "./details.ts";
+import { assertFollows } from "./log-chain.ts";
+import { bytesOfWal, type SegmentNote, wrongLogObject } from "./log-note.ts";
+import { noteOf } from "./log-objects.ts";
+import type { LogPart } from "./log-plan.ts";
 
 /** What a database is put together from, and how large it and they are. */
 export interface Parts extends Pick<Composition, "base" | "layers" | "pageCount"> {
@@ -16,30 +20,69 @@ export interface Parts extends Pick<Composition, "base" | "layers" | "pageCount"
   readonly fileBytes: number;
 }
 
-/** The parts of a plan: a whole file, and the changed pages of each incremental backup upon it. */
-export function partsOf(folder: DatabaseFolder, { backups }: RecoveryPlan): Parts {
+/**
+ * The parts of a plan: a whole file, the changed pages of each incremental backup upon it, and what of
+ * the log follows. The log's objects are proved to be what they are named, and to follow one another.
+ * @throws LifeboatError `LOG_OBJECT_INVALID`, `MANIFEST_CORRUPT`, naming the object
+ */
+export async function partsOf(
+  folder: DatabaseFolder,
+  { backups }: RecoveryPlan,
+  log: LogPart,
+): Promise<Parts> {
   const [full, ...incremental] = backups;
   const base = onlyObject(full, "database");
-  const newest = incremental.at(-1) ?? full;
-  const { pageCount, pageSize } = detailsOf(newest);
-  const changes = incremental.map((manifest) => {
-    if (detailsOf(manifest).pageSize !== pageSize) throw otherPageSize(manifest, full);
-    return { manifest, object: onlyObject(manifest, "pages") };
-  });
-  const layers = changes.map(
-    ({ manifest, object }): Layer => ({
-      object: folder.objectPath(manifest, object),
-      content: () => folder.readObject(manifest, object),
-    }),
-  );
-  const sizes = [base, ...changes.map(({ object }) => object)].map(({ content }) => content.bytes);
+  const { pageSize } = detailsOf(full);
+  const changes = incremental.map((manifest) => changesOf(folder, manifest, pageSize));
+  const logged = await logLayers(folder, log, pageSize);
+  const layers = [...changes, ...logged];
+  const { pageCount } = log;
   return {
     base: () => folder.readObject(full, base),
-    layers: layers.reverse(),
+    layers: layers.map(({ layer }) => layer).reverse(),
     pageCount,
-    totalBytes: sizes.reduce((sum, bytes) => sum + bytes),
+    totalBytes: layers.reduce((sum, { bytes }) => sum + bytes, base.content.bytes),
     fileBytes: Math.max(base.content.bytes, pageCount * pageSize),
   };
+}
+
+interface SizedLayer {
+  readonly layer: Layer;
+  /** Of its content. */
+  readonly bytes: number;
+}
+
+function changesOf(folder: DatabaseFolder, manifest: Manifest, pageSize: number): SizedLayer {
+  if (detailsOf(manifest).pageSize !== pageSize) throw otherPageSize(manifest);
+  const object = onlyObject(manifest, "pages");
+  const content = () => folder.readObject(manifest, object);
+  const layer = { object: folder.objectPath(manifest, object), content };
+  return { layer, bytes: object.content.bytes };
+}
+
+async function logLayers(
+  folder: DatabaseFolder,
+  { objects, frames }: LogPart,
+  pageSize: number,
+): Promise<SizedLayer[]> {
+  const layers: SizedLayer[] = [];
+  let before: SegmentNote | undefined;
+  for (const [index, object] of objects.entries()) {
+    const note = await noteOf(folder, object);
+    const path = folder.logPath(object.name);
+    assertFollows(note, before, path);
+    before = note;
+    const bytes = bytesOfWal(note);
+    const content = () => folder.readLog(object.name, bytes);
+    const cut = index === objects.length - 1 && frames !== undefined ? { frames } : {};
+    layers.push({ layer: { object: path, content, ...cut }, bytes });
+  }
+  if (before && before.pageSize !== pageSize)
+    throw wrongLogObject(
+      folder.logPath(objects.at(-1)?.name ?? ""),
+      `has pages of ${before.pageSize} bytes, its backup has them of ${pageSize}`,
+    );
+  return layers;
 }
 
 function onlyObject(manifest: Manifest, role: "database" | "pages"): ManifestObject {
@@ -54,10 +97,10 @@ function onlyObject(manifest: Manifest, role: "database" | "pages"): ManifestObj
   });
 }
 
-function otherPageSize(manifest: Manifest, full: Manifest): LifeboatError {
+function otherPageSize(manifest: Manifest): LifeboatError {
   return new LifeboatError({
     code: "MANIFEST_CORRUPT",
-    message: `backup ${manifest.id} has pages of another size than ${full.id}, on which it builds`,
+    message: `backup ${manifest.id} has pages of another size than the one on which it builds`,
     remedy: "restore another backup (lifeboat list)",
     details: { backup: manifest.id },
   });

@@ -1,5 +1,7 @@
 import { pause } from "./driver.ts";
 import { factsOf, type HeldFile } from "./held.ts";
+import type { LogPlace } from "./wal/place.ts";
+import { placeNow } from "./wal/place-now.ts";
 import type { WalConnections, WalProgress } from "./wal-connections.ts";
 
 /**
@@ -41,15 +43,19 @@ export async function pin(
     if (checkpointFreely) connections.checkpoint();
     let shutAt = 0;
     let pinnedAt: Date | undefined;
+    let place: LogPlace | null = null;
     const entered = connections.whileGated(() => {
       shutAt = performance.now();
       if (backlog(connections.progress()) * options.pageSize > residue) return;
-      if (!isComplete(connections.checkpoint())) return;
+      const progress = connections.checkpoint();
+      if (!isComplete(progress)) return;
       connections.beginRead();
       pinnedAt = new Date();
+      place = placeNow(connections.path, progress.logged, options.pageSize);
     });
     if (entered) longestGate = Math.max(longestGate, performance.now() - shutAt);
-    if (pinnedAt) return heldBy(connections, pinnedAt, longestGate);
+    if (pinnedAt)
+      return heldBy(connections, { consistentAt: pinnedAt, place, gateMs: longestGate });
     residue = Math.min(residue + RESIDUE_BYTES, MOST_RESIDUE_BYTES);
     await pause();
   } while (Date.now() < until);
@@ -71,10 +77,15 @@ export function hasWalResetFix(version: number): boolean {
   );
 }
 
-function heldBy(connections: WalConnections, consistentAt: Date, gateMs: number): HeldFile {
+function heldBy(
+  connections: WalConnections,
+  pinned: { readonly consistentAt: Date; readonly place: LogPlace | null; readonly gateMs: number },
+): HeldFile {
+  const { consistentAt, place, gateMs } = pinned;
   return {
     way: "pin",
     consistentAt,
+    place,
     facts: factsOf(connections.reader),
     release() {
       connections.close();

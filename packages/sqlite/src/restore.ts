@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rmdir, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
   chosenBackup,
@@ -14,6 +14,7 @@ import { compose } from "./compose.ts";
 import { detailsOf, type SnapshotDetails } from "./details.ts";
 import { databaseFailure } from "./failures.ts";
 import { roomAt } from "./file-system.ts";
+import { partUpTo } from "./log-plan.ts";
 import { idsFor } from "./owner.ts";
 import { type Parts, partsOf } from "./parts.ts";
 import { assertPlaceIsFree, type Place, placeOf, takePlace } from "./place.ts";
@@ -28,11 +29,11 @@ export async function restoreDatabase(request: RestoreRequest): Promise<Restored
   refuseForeignOptions(request);
   const manifest = chosenBackup(plan);
   const details = detailsOf(manifest);
-  const parts = partsOf(request.folder, plan);
   const place = placeOf(to, details.fileName);
   let made: string | undefined;
   try {
     await assertPlaceIsFree(place, request.force);
+    const parts = await partsFor(request);
     await assertRoom(place, parts.fileBytes);
     made = await mkdir(to, { recursive: true, mode: 0o700 });
     const findings = await buildAndName(request, { manifest, parts, details, place, made });
@@ -43,6 +44,37 @@ export async function restoreDatabase(request: RestoreRequest): Promise<Restored
     if (made !== undefined) await removeEmpty(to, made);
     throw databaseFailure(place.file, thrown);
   }
+}
+
+async function partsFor({ folder, plan }: RestoreRequest): Promise<Parts> {
+  const manifest = chosenBackup(plan);
+  const { time } = plan.willRecoverTo;
+  const instant = Date.parse(time ?? manifest.consistentAt);
+  return partsOf(folder, plan, await partUpTo(folder, manifest, instant));
+}
+
+/** So often a log may be merged under a restore that reads it. */
+const TRIES = 3;
+
+/** Objects of the log that were merged into another meanwhile are gone: then the other is read. */
+async function writeCopy(request: RestoreRequest, build: Build, copy: string): Promise<Finding[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const parts = attempt === 1 ? build.parts : await partsFor(request);
+      return await writeParts(request, { ...build, parts }, copy);
+    } catch (thrown) {
+      if (attempt === TRIES || !isGoneFromLog(thrown, request)) throw thrown;
+    }
+    await rm(copy);
+  }
+}
+
+function isGoneFromLog(thrown: unknown, { folder }: RestoreRequest): boolean {
+  return (
+    thrown instanceof LifeboatError &&
+    thrown.code === "OBJECT_MISSING" &&
+    String(thrown.message).includes(`${folder.path}/wal/`)
+  );
 }
 
 interface Build {
@@ -73,7 +105,7 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
   }
 }
 
-async function writeCopy(request: RestoreRequest, build: Build, copy: string): Promise<Finding[]> {
+async function writeParts(request: RestoreRequest, build: Build, copy: string): Promise<Finding[]> {
   const { parts, details } = build;
   const { totalBytes } = parts;
   const file = await open(copy, "wx", 0o600);

@@ -22,6 +22,7 @@ export async function holdByReading(
       way: "shared-lock",
       consistentAt,
       facts,
+      place: null,
       release() {
         connection.close();
         heldMs ??= performance.now() - lockedAt;

@@ -28,6 +28,9 @@ export interface ConfiguredDatabase {
   readonly path: string;
 }
 
+/** The lineages that are being shipped at this moment, by the database's name. */
+export type Shipping = ReadonlyMap<string, string>;
+
 /** What all steps of one snapshot share. */
 interface Job {
   readonly database: ConfiguredDatabase;
@@ -37,6 +40,7 @@ interface Job {
   readonly copyTo: string | undefined;
   readonly request: SnapshotRequest;
   readonly limits: SnapshotLimits;
+  readonly shipping: Shipping;
 }
 
 /** How a database was read. */
@@ -55,7 +59,7 @@ interface Reading {
 export async function takeSnapshot(
   database: ConfiguredDatabase,
   request: SnapshotRequest,
-  limits: SnapshotLimits,
+  { limits, shipping }: { readonly limits: SnapshotLimits; readonly shipping: Shipping },
 ): Promise<Snapshot> {
   refuseForeignOptions(request);
   const reader = new RawReader();
@@ -64,7 +68,7 @@ export async function takeSnapshot(
     const examined = await examine(reader, database.path);
     scratch = await scratchFor(examined, limits.spareBytes);
     const copyTo = scratch?.file(basename(examined.path));
-    const job: Job = { database, examined, reader, copyTo, request, limits };
+    const job: Job = { database, examined, reader, copyTo, request, limits, shipping };
     const reading = await readDatabase(job);
     if (copyTo !== undefined)
       await store(job, reading.held, createReadStream(copyTo, { highWaterMark: READ_BYTES }));
@@ -158,6 +162,7 @@ async function store(
 async function describe(job: Job, reading: Reading): Promise<Snapshot> {
   const { database, examined, copyTo } = job;
   const { held, heldMilliseconds } = reading;
+  const lineage = job.shipping.get(database.name);
   const details: SnapshotDetails = {
     fileName: basename(database.path),
     mode: `0${(examined.stat.mode & 0o777).toString(8).padStart(3, "0")}`,
@@ -167,6 +172,7 @@ async function describe(job: Job, reading: Reading): Promise<Snapshot> {
     heldMilliseconds: rounded(heldMilliseconds),
     copySeconds: rounded(reading.copySeconds),
     walBytes: reading.walBytes,
+    log: lineage !== undefined && held.place ? { lineage, place: held.place } : null,
   };
   const streamed = copyTo === undefined;
   return {

@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { wrongLogObject } from "./log-note.ts";
 
 const HEADER_BYTES = 32;
 /** Of one frame, before its page. */
@@ -55,21 +55,21 @@ export async function* storedFrames(
     committed = assertFrames(run, salts, object);
     yield run;
   }
-  if (!salts) throw invalid(object, "is shorter than a WAL's header");
-  if (gathered.bytes % frameBytes !== 0) throw invalid(object, "ends within a frame");
+  if (!salts) throw wrongLogObject(object, "is shorter than a WAL's header");
+  if (gathered.bytes % frameBytes !== 0) throw wrongLogObject(object, "ends within a frame");
   if (gathered.bytes > 0) {
     const run = { bytes: gathered.take(gathered.bytes), frameBytes };
     committed = assertFrames(run, salts, object);
     yield run;
   }
-  if (!committed) throw invalid(object, "ends within a transaction");
+  if (!committed) throw wrongLogObject(object, "ends within a transaction");
 }
 
 function saltsOf(header: Buffer, pageSize: number, object: string): Buffer {
-  if ((header.readUInt32BE(0) & ~1) >>> 0 !== 0x377f0682) throw invalid(object, "is no WAL");
+  if ((header.readUInt32BE(0) & ~1) >>> 0 !== 0x377f0682) throw wrongLogObject(object, "is no WAL");
   const found = header.readUInt32BE(8);
   if (found !== pageSize)
-    throw invalid(object, `is for pages of ${found} bytes, the database has ${pageSize}`);
+    throw wrongLogObject(object, `is for pages of ${found} bytes, the database has ${pageSize}`);
   return header.subarray(16, 24);
 }
 
@@ -77,9 +77,9 @@ function saltsOf(header: Buffer, pageSize: number, object: string): Buffer {
 function assertFrames(run: FrameRun, salts: Buffer, object: string): boolean {
   const { bytes, frameBytes } = run;
   for (let at = 0; at < bytes.length; at += frameBytes) {
-    if (pageNumberAt(run, at) === 0) throw invalid(object, "has a frame for page 0");
+    if (pageNumberAt(run, at) === 0) throw wrongLogObject(object, "has a frame for page 0");
     if (bytes.compare(salts, 0, 8, at + 8, at + 16) !== 0)
-      throw invalid(object, "has a frame of another WAL");
+      throw wrongLogObject(object, "has a frame of another WAL");
   }
   return pagesAfter(run, bytes.length - frameBytes) !== 0;
 }
@@ -104,14 +104,4 @@ class Gathered {
     this.bytes -= length;
     return all.subarray(0, length);
   }
-}
-
-function invalid(object: string, what: string): LifeboatError {
-  return new LifeboatError({
-    code: "LOG_OBJECT_INVALID",
-    message: `${object} ${what}`,
-    remedy:
-      "it was not written by Lifeboat, or lies in another's place: bring the right one back from a copy of the repository, or choose another target (lifeboat list)",
-    details: { object },
-  });
 }

@@ -13,11 +13,14 @@ export interface WalProgress {
  * for a moment, the checkpointer empties the WAL into the file, the reader keeps it so.
  */
 export class WalConnections {
+  /** Of the database file. */
+  readonly path: string;
   readonly reader: Connection;
   readonly #gate: Connection;
   readonly #checkpointer: Connection;
 
   private constructor(path: string, reader: Connection) {
+    this.path = path;
     this.reader = reader;
     this.#gate = connect(path, { readonly: false });
     this.#checkpointer = connect(path, { readonly: false });

@@ -1,0 +1,94 @@
+import type { DatabaseFolder, Manifest } from "@lifeboat/core";
+import { detailsOf } from "./details.ts";
+import type { SegmentNote } from "./log-note.ts";
+import type { Lineages, LogObject } from "./log-objects.ts";
+import { noteOf } from "./log-objects.ts";
+import type { LogPlace } from "./wal/place.ts";
+
+/** A backup whose database's log was being shipped, and what of the log follows it. */
+export interface LoggedBackup {
+  readonly manifest: Manifest;
+  readonly consistentAt: number;
+  readonly place: LogPlace;
+  /** Of its lineage, by `first`. */
+  readonly objects: readonly LogObject[];
+  /** The segment in which the backup's state was reached; past the last one where nothing was shipped since. */
+  readonly from: number;
+}
+
+/**
+ * Finds by names alone where a backup lies in its lineage; undefined where it lies in none, or
+ * behind a hole.
+ */
+export function loggedBackup(manifest: Manifest, lineages: Lineages): LoggedBackup | undefined {
+  const { log } = detailsOf(manifest);
+  if (!log) return undefined;
+  const objects = lineages.get(log.lineage) ?? [];
+  const consistentAt = Date.parse(manifest.consistentAt);
+  const frames = objects.filter(({ kind }) => kind === "frames");
+  const later = frames.filter(({ instant }) => instant >= consistentAt);
+  // The first to end after it; of those that overlap, the shortest.
+  const first = later.reduce<LogObject | undefined>(
+    (best, each) => (best && endsBefore(best, each) ? best : each),
+    undefined,
+  );
+  const last = Math.max(0, ...frames.map((each) => each.last));
+  const from = first?.first ?? last + 1;
+  if (from > 1 && !frames.some((each) => each.first < from && each.last >= from - 1))
+    return undefined;
+  return { manifest, consistentAt, place: log.place, objects, from };
+}
+
+function endsBefore(a: LogObject, b: LogObject): boolean {
+  if (a.last !== b.last) return a.last < b.last;
+  return a.first >= b.first;
+}
+
+/** A backup's exact place: behind so many frames of one object. */
+export interface Located {
+  readonly object: LogObject;
+  readonly note: SegmentNote;
+  readonly frames: number;
+}
+
+/**
+ * Finds the object that a backup's place lies in, by the notes of those around it: the clock that
+ * names have tells it only to one poll.
+ * @returns undefined where it lies in none of them
+ */
+export async function locate(
+  folder: DatabaseFolder,
+  { objects, from, place }: LoggedBackup,
+): Promise<Located | undefined> {
+  const frames = objects.filter(({ kind }) => kind === "frames");
+  const around = [from, from - 1, from + 1].flatMap((number) => smallestWith(frames, number) ?? []);
+  for (const object of new Set(around)) {
+    const note = await noteOf(folder, object);
+    const at = framesUpTo(note, place);
+    if (at !== undefined) return { object, note, frames: at };
+  }
+  return undefined;
+}
+
+function smallestWith(objects: readonly LogObject[], number: number): LogObject | undefined {
+  const holding = objects.filter(({ first, last }) => first <= number && number <= last);
+  return holding.sort((a, b) => a.last - a.first - (b.last - b.first))[0];
+}
+
+/** How many frames of an object lie before a place; undefined where it is not in it. */
+export function framesUpTo(note: SegmentNote, place: LogPlace): number | undefined {
+  const total = note.marks[note.marks.length - 1]?.[1] ?? 0;
+  const { start, end } = note;
+  const starts = note.parts ?? [[0, start.salt1, start.salt2, start.frames] as const];
+  const bounds = starts.map(([at], index) => ({ at, until: starts[index + 1]?.[0] ?? total }));
+  for (const [index, [at, salt1, salt2, frames]] of starts.entries()) {
+    const { until } = bounds[index] as { until: number };
+    const offset = place.frames - frames;
+    if (place.salt1 === salt1 && place.salt2 === salt2 && offset >= 0 && at + offset <= until)
+      return at + offset;
+  }
+  // In the WAL that was begun within the last part.
+  const back = end.frames - place.frames;
+  const inEnd = place.salt1 === end.salt1 && place.salt2 === end.salt2 && back >= 0;
+  return inEnd && total - back >= (starts.at(-1)?.[0] ?? 0) ? total - back : undefined;
+}
