@@ -11,10 +11,10 @@ export interface LogObject extends LogName {
 /** The objects of each lineage, by the number that they begin with. What has no name of ours is left out. */
 export type Lineages = ReadonlyMap<string, readonly LogObject[]>;
 
-/** Lists the whole log. */
-export async function lineagesOf(folder: DatabaseFolder): Promise<Lineages> {
+/** Lists the log: all of it, or what lies below `prefix`. */
+export async function lineagesOf(folder: DatabaseFolder, prefix = ""): Promise<Lineages> {
   const lineages = new Map<string, LogObject[]>();
-  for await (const { name, stored } of folder.listLog()) {
+  for await (const { name, stored } of folder.listLog(prefix)) {
     const parsed = parseLogName(name);
     if (!parsed) continue;
     const objects = lineages.get(parsed.lineage) ?? [];

@@ -9,9 +9,10 @@ export interface PageToWrite {
 /** A WAL of one transaction that holds these pages, of a database that has `pageCount` after it. */
 export async function* walOfOneTransaction(
   pages: AsyncIterable<PageToWrite>,
-  { pageSize, pageCount }: { readonly pageSize: number; readonly pageCount: number },
+  database: { readonly pageSize: number; readonly pageCount: number; readonly salts?: Buffer },
 ): AsyncGenerator<Uint8Array> {
-  const writer = new WalWriter(pageSize);
+  const { pageSize, pageCount, salts } = database;
+  const writer = new WalWriter(pageSize, salts);
   yield writer.header();
   // Which one is the last, and so the commit, is known only when there is no other.
   let held: PageToWrite | undefined;

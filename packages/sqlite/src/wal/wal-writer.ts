@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { NATIVE_MAGIC, nativeWalSum, type WalSum } from "./checksum.ts";
 
 const VERSION = 3007000;
@@ -8,11 +8,13 @@ const FRAME_HEADER_BYTES = 24;
 /** Writes a well-formed WAL with salts of its own, frame by frame (sqlite.org/fileformat2.html, 4). */
 export class WalWriter {
   readonly #pageSize: number;
-  readonly #salts = randomBytes(8);
+  readonly #salts: Buffer;
   #sum: WalSum = [0, 0];
 
-  constructor(pageSize: number) {
+  /** @param salts eight bytes; random ones when left out */
+  constructor(pageSize: number, salts: Buffer = randomBytes(8)) {
     this.#pageSize = pageSize;
+    this.#salts = salts;
   }
 
   /** To be written first, once. */
@@ -44,4 +46,9 @@ export class WalWriter {
     frame.writeUInt32BE(this.#sum[1], 20);
     return frame;
   }
+}
+
+/** Salts that are always the same for a name. */
+export function saltsFor(name: string): Buffer {
+  return createHash("sha256").update(name).digest().subarray(0, 8);
 }

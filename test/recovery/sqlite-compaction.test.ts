@@ -1,0 +1,201 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Storage } from "@lifeboat/core";
+import { CompactionState, compactLog } from "@lifeboat/sqlite";
+import Database from "better-sqlite3";
+import { afterEach, expect, test } from "vitest";
+import { logPartFor } from "../../packages/sqlite/src/log.ts";
+import { lineagesOf } from "../../packages/sqlite/src/log-objects.ts";
+import { makeLedger, testFolder } from "../support/sqlite.ts";
+import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
+import { Recorder } from "../support/sqlite-recorder.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+
+afterEach(closeHistories);
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+async function ledgerApp(): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path, { pageSize: 512, rows: 1 });
+  return app;
+}
+
+/** Commits a number at each of these instants, each its own segment, and keeps what it was. */
+async function shipAt(app: SqliteApp, recorder: Recorder, instants: readonly number[]) {
+  const database = new Database(app.path);
+  database.pragma("wal_autocheckpoint = 0");
+  const count = database.prepare("UPDATE counter SET v = ?");
+  try {
+    for (const instant of instants) {
+      recorder.clock = () => instant;
+      count.run(instant);
+      await recorder.ship();
+    }
+  } finally {
+    await history(app, [], { recorder });
+    database.close();
+  }
+}
+
+async function counterAt(app: SqliteApp, at: number): Promise<number> {
+  const to = join(app.folder, `to-${at}`);
+  const target = { kind: "time", at: new Date(at), exclusive: false } as const;
+  const { path } = await app.restore(to, { target });
+  const copy = new Database(path, { readonly: true });
+  try {
+    return copy.prepare("SELECT v FROM counter").pluck().get() as number;
+  } finally {
+    copy.close();
+    await rm(to, { recursive: true });
+  }
+}
+
+/** The start of the next hour. */
+function nextHour(): number {
+  return (Math.floor(Date.now() / HOUR) + 1) * HOUR;
+}
+
+test("seconds become minutes without an instant lost, hours and days are skipped over, and verify finds all well", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const start = nextHour();
+  // Two hours of four segments a minute, then a few each hour for two days.
+  const instants: number[] = [];
+  for (let minute = 0; minute < 120; minute++)
+    for (let part = 0; part < 4; part++)
+      instants.push(start + minute * MINUTE + part * 15_000 + (minute % 7));
+  for (let hour = 2; hour < 50; hour++)
+    for (let part = 0; part < 3; part++) instants.push(start + hour * HOUR + part * 20_000);
+  await shipAt(app, recorder, instants);
+  const state = new CompactionState();
+  const done = await compactLog(recorder.folder, recorder.lineage, state, start + 100 * HOUR);
+  expect(done.removed).toBe(instants.length);
+  const { folder, manifests } = await app.manifests();
+  const objects = [...(await lineagesOf(folder)).values()].flat();
+  expect(objects.filter(({ kind }) => kind === "frames")).toHaveLength(120 + 48);
+  // Hours with more than one minute, and each day.
+  expect(objects.filter(({ kind }) => kind === "pages").length).toBeGreaterThanOrEqual(4);
+
+  const last = instants.at(-1) as number;
+  const part = await logPartFor(folder, manifests, { kind: "latest" });
+  expect(part.instant).toBe(last);
+  expect(part.objects.length).toBeLessThan(30);
+  for (const index of [0, 1, 4, 333, 479, 480, 481, 550, instants.length - 1]) {
+    const at = instants[index] as number;
+    expect(await counterAt(app, at)).toBe(at);
+    if (index < instants.length - 1) expect(await counterAt(app, at + 1)).toBe(at);
+  }
+  expect(await app.verify(true)).toMatchObject({ ok: true, problems: [] });
+
+  // Nothing to do: nothing is asked of the storage.
+  const untouchable = folder.over(
+    new Proxy({} as Storage, {
+      get: () => {
+        throw new Error("the storage was asked");
+      },
+    }),
+  );
+  expect(await compactLog(untouchable, recorder.lineage, state, start + 100 * HOUR)).toEqual({
+    merged: 0,
+    removed: 0,
+  });
+  // And after a restart nothing is made anew.
+  const again = await compactLog(
+    folder,
+    recorder.lineage,
+    new CompactionState(),
+    start + 100 * HOUR,
+  );
+  expect(again).toEqual({ merged: 0, removed: 0 });
+});
+
+test("what is of a minute that may still grow stays, and what comes late is merged later", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const start = nextHour();
+  await shipAt(app, recorder, [start, start + 1000, start + 2000]);
+  const state = new CompactionState();
+  const compact = (now: number) => compactLog(recorder.folder, recorder.lineage, state, now);
+  expect(await compact(start + 30_000)).toEqual({ merged: 0, removed: 0 });
+  expect(await compact(start + 75_000)).toEqual({ merged: 1, removed: 3 });
+  await shipAt(app, recorder, [start + 50_000]);
+  state.shipped(recorder.names.at(-1) as string);
+  expect(await compact(start + 90_000)).toEqual({ merged: 1, removed: 2 });
+  for (const at of [start, start + 1000, start + 2000, start + 50_000])
+    expect(await counterAt(app, at)).toBe(at);
+});
+
+test("a merge that is killed anywhere leaves a log that restores every instant, and the next call finishes it", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const start = nextHour();
+  const instants = Array.from({ length: 12 }, (_, n) => start + n * 15_000);
+  await shipAt(app, recorder, instants);
+  const now = start + 10 * MINUTE;
+  for (let step = 0; ; step++) {
+    let asked = 0;
+    const { storage } = recorder.folder;
+    const dying = new Proxy(storage, {
+      get(target, member: keyof Storage) {
+        const found = target[member];
+        if ((member !== "create" && member !== "remove") || typeof found !== "function")
+          return typeof found === "function" ? found.bind(target) : found;
+        return async (...args: never[]) => {
+          asked += 1;
+          if (asked > 1) throw new Error("killed");
+          return (found as (...all: never[]) => unknown).apply(target, args);
+        };
+      },
+    });
+    const outcome = await compactLog(
+      recorder.folder.over(dying),
+      recorder.lineage,
+      new CompactionState(),
+      now,
+    ).then(
+      () => "done",
+      (thrown: Error) => thrown.message,
+    );
+    for (const at of [instants[1], instants[5], instants[11]] as number[])
+      expect(await counterAt(app, at)).toBe(at);
+    expect((await app.verify(true)).problems).toEqual([]);
+    if (outcome === "done") break;
+    expect(outcome).toBe("killed");
+    expect(step).toBeLessThan(40);
+  }
+  const objects = [...(await lineagesOf(recorder.folder)).values()].flat();
+  expect(objects.filter(({ kind }) => kind === "frames")).toHaveLength(3);
+});
+
+test("a backup whose place lies within what was merged since is a base still", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const database = new Database(app.path);
+  database.pragma("wal_autocheckpoint = 0");
+  const instants: number[] = [];
+  const commit = async () => {
+    const at = Date.now();
+    database.prepare("UPDATE counter SET v = ?").run(at);
+    instants.push((await recorder.poll()) as number);
+    await recorder.ship();
+    while (Date.now() === at) await new Promise((resolve) => setTimeout(resolve, 1));
+  };
+  await commit();
+  await commit();
+  const { id } = await app.backupIncrement();
+  await commit();
+  await commit();
+  const later = Date.now() + 2 * HOUR;
+  await compactLog(recorder.folder, recorder.lineage, new CompactionState(), later);
+  const { folder, manifests } = await app.manifests();
+  const part = await logPartFor(folder, manifests, { kind: "latest" });
+  expect(part.manifest.id).toBe(id);
+  expect(part.objects.length).toBeGreaterThan(0);
+  const { path } = await app.restore(join(app.folder, "latest"));
+  const dumped = dumpOf(path);
+  expect(dumped).toContain(String(database.prepare("SELECT v FROM counter").pluck().get()));
+  database.close();
+});
