@@ -83,7 +83,7 @@ export class SqliteApp {
   ): Promise<RestoreReport> {
     return restore({
       repository: await this.repository(),
-      engines: [sqliteEngine({ databases: [] })],
+      engines: [sqliteEngine({ databases: [], ...(this.limits ? { limits: this.limits } : {}) })],
       target: options.target ?? { kind: "latest" },
       to,
       tablespaceMapping: new Map(),

@@ -54,7 +54,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     windows: async (folder, backups) => windowsOf(folder, backups),
     plan: async (folder, backups, target, options) =>
       planRecovery(folder, backups, target, options),
-    restore: restoreDatabase,
+    restore: async (request) => restoreDatabase(request, limits),
     revive: reviveDatabase,
     verifyLog: async (folder, backups, options) => checkLog(folder, backups, options),
   };

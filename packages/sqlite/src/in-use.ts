@@ -3,15 +3,19 @@ import { isSystemError, LifeboatError } from "@lifeboat/core";
 import { type Connection, connect, isBusy } from "./driver.ts";
 
 /**
- * Proves that no process has a database open: by SQLite's locks, which a connection to a WAL-mode
+ * Whether a process has a database open: by SQLite's locks, which a connection to a WAL-mode
  * database always holds, and on Linux by open descriptors, since an idle connection to a
  * rollback-journal database holds none.
- * @throws LifeboatError `DATABASE_IN_USE` (kind `refused`)
  */
-export async function assertNotInUse(path: string): Promise<void> {
-  const [pid] = await processesWithOpen(path);
-  if (pid !== undefined) throw inUse(path, `process ${pid} has it open`);
-  exclusively(path, () => {});
+export async function isInUse(path: string): Promise<boolean> {
+  if ((await processesWithOpen(path)).length > 0) return true;
+  try {
+    exclusively(path, () => {});
+    return false;
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError && thrown.code === "DATABASE_IN_USE") return true;
+    throw thrown;
+  }
 }
 
 /**
@@ -45,7 +49,7 @@ function exclusively(path: string, inside: (connection: Connection) => void): vo
     connection.exec("BEGIN EXCLUSIVE; COMMIT");
     inside(connection);
   } catch (thrown) {
-    if (isBusy(thrown)) throw inUse(path, "another process holds a lock on it", thrown);
+    if (isBusy(thrown)) throw databaseInUse(path, "another process holds a lock on it", thrown);
     if (!/^SQLITE_(NOTADB|CORRUPT|READONLY|CANTOPEN|IOERR)/.test(codeOf(thrown))) throw thrown;
   } finally {
     connection.close();
@@ -77,7 +81,8 @@ async function statOf(path: string): Promise<{ dev: number; ino: number } | unde
   }
 }
 
-function inUse(path: string, how: string, cause?: unknown): LifeboatError {
+/** The refusal of what cannot be done beside others. */
+export function databaseInUse(path: string, how: string, cause?: unknown): LifeboatError {
   return new LifeboatError({
     code: "DATABASE_IN_USE",
     kind: "refused",

@@ -1,7 +1,8 @@
 import { link, lstat, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isSystemError, LifeboatError, syncDirectory } from "@lifeboat/core";
-import { assertNotInUse, foldLog } from "./in-use.ts";
+import { type Finding, isSystemError, LifeboatError, syncDirectory } from "@lifeboat/core";
+import { foldLog, isInUse } from "./in-use.ts";
+import { restoreInto } from "./live-restore.ts";
 
 /** Where a restored database goes. */
 export interface Place {
@@ -23,16 +24,33 @@ export function placeOf(directory: string, fileName: string): Place {
 /**
  * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY` when the file is there, `STALE_WAL` when a
  *   `-wal`, `-journal` or `-shm` lies where it would be read as the copy's; with `force` only
- *   `DATABASE_IN_USE` and what no file can be put over
+ *   what no file can be put over
  */
 export async function assertPlaceIsFree(place: Place, force: boolean): Promise<void> {
   await assertDirectory(place.directory);
   const kind = await kindOf(place.file);
   if (kind === "other") throw notReplaceable(place);
   if (kind === "file" && !force) throw taken(place);
-  if (kind === "file") return assertNotInUse(place.file);
+  if (kind === "file") return;
   for (const companion of force ? [] : place.companions)
     if ((await kindOf(companion)) !== "none") throw stale(place, companion);
+}
+
+/**
+ * Puts a finished copy into its place. A database that others have open gets its content through
+ * SQLite; else the copy gets the name.
+ * @throws LifeboatError `DATABASE_IN_USE` (kind `refused`)
+ */
+export async function putInPlace(
+  place: Place,
+  copy: string,
+  { force, patienceMs }: { readonly force: boolean; readonly patienceMs: number },
+): Promise<Finding[]> {
+  await assertPlaceIsFree(place, force);
+  if (force && (await kindOf(place.file)) === "file" && (await isInUse(place.file)))
+    return restoreInto(place.file, copy, patienceMs);
+  await takePlace(place, copy, force);
+  return [];
 }
 
 /**
@@ -40,8 +58,7 @@ export async function assertPlaceIsFree(place: Place, force: boolean): Promise<v
  * so that a crash at any instant leaves the old database or the new one and never one with the log of
  * the other.
  */
-export async function takePlace(place: Place, copy: string, force: boolean): Promise<void> {
-  await assertPlaceIsFree(place, force);
+async function takePlace(place: Place, copy: string, force: boolean): Promise<void> {
   if (force) {
     if ((await kindOf(place.file)) === "file") foldLog(place.file);
     for (const companion of place.companions) await rm(companion, { force: true });

@@ -14,17 +14,21 @@ import { compose } from "./compose.ts";
 import { detailsOf, type SnapshotDetails } from "./details.ts";
 import { databaseFailure } from "./failures.ts";
 import { roomAt } from "./file-system.ts";
+import type { SnapshotLimits } from "./limits.ts";
 import { partUpTo } from "./log-plan.ts";
 import { idsFor } from "./owner.ts";
 import { type Parts, partsOf } from "./parts.ts";
-import { assertPlaceIsFree, type Place, placeOf, takePlace } from "./place.ts";
+import { assertPlaceIsFree, type Place, placeOf, putInPlace } from "./place.ts";
 import { Scratch } from "./scratch.ts";
 
 /**
  * Restores a database into a directory under its own file name, owner and mode. It is built in a
  * scratch folder inside that directory, checked, made durable, and only then gets its name.
  */
-export async function restoreDatabase(request: RestoreRequest): Promise<RestoredDatabase> {
+export async function restoreDatabase(
+  request: RestoreRequest,
+  { lockPatienceMs }: Pick<SnapshotLimits, "lockPatienceMs">,
+): Promise<RestoredDatabase> {
   const { plan, to } = request;
   refuseForeignOptions(request);
   const manifest = chosenBackup(plan);
@@ -36,7 +40,14 @@ export async function restoreDatabase(request: RestoreRequest): Promise<Restored
     const parts = await partsFor(request);
     await assertRoom(place, parts.fileBytes);
     made = await mkdir(to, { recursive: true, mode: 0o700 });
-    const findings = await buildAndName(request, { manifest, parts, details, place, made });
+    const findings = await buildAndName(request, {
+      manifest,
+      parts,
+      details,
+      place,
+      made,
+      patienceMs: lockPatienceMs,
+    });
     const { willRecoverTo } = plan;
     const bytes = (await stat(place.file)).size;
     return { path: place.file, bytes, willRecoverTo, recoveredTo: willRecoverTo.time, findings };
@@ -84,6 +95,8 @@ interface Build {
   readonly place: Place;
   /** The topmost directory that was made for it, if any. */
   readonly made: string | undefined;
+  /** For others' locks on a live database that it goes into. */
+  readonly patienceMs: number;
 }
 
 async function buildAndName(request: RestoreRequest, build: Build): Promise<Finding[]> {
@@ -97,7 +110,8 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
     const expected = { fileName: details.fileName, pageSize, pageCount: build.parts.pageCount };
     findings.push(...checkRestored(copy, expected, build.manifest.id));
     request.signal.throwIfAborted();
-    await takePlace(place, copy, request.force);
+    const { force } = request;
+    findings.push(...(await putInPlace(place, copy, { force, patienceMs: build.patienceMs })));
     if (made !== undefined) await giveDirectory(place.directory, details);
     return findings;
   } finally {
