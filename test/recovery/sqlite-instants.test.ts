@@ -123,3 +123,35 @@ test("an instant between two commits restores the one before; --exclusive leaves
     remedy: expect.stringContaining(new Date(third.at).toISOString()),
   });
 });
+
+test("an instant applies to each of an app's databases; one that wrote nothing since comes back to its last commit", async () => {
+  const folder = await testFolder();
+  const apps = ["orders", "users"].map((name) => {
+    makeLedger(join(folder, `${name}.db`));
+    return new SqliteApp(folder, join(folder, `${name}.db`), {}, name);
+  }) as [SqliteApp, SqliteApp];
+  const [orders, users] = apps;
+  const early = await history(orders, ["UPDATE counter SET v = 1"]);
+  const other = await history(users, ["UPDATE counter SET v = 100", "UPDATE counter SET v = 200"]);
+  const late = await history(
+    orders,
+    ["UPDATE counter SET v = 2", "UPDATE counter SET v = 3"],
+    early,
+  );
+  const at = (instant: number) => restored(orders, instant);
+  const both = async (instant: number) =>
+    new Map((await at(instant)).databases.map(({ database, path }) => [database, dumpOf(path)]));
+  const [first, second] = other.states as [(typeof other.states)[0], (typeof other.states)[0]];
+  expect(await both(first.at)).toEqual(
+    new Map([
+      ["orders", early.states[0].dump],
+      ["users", first.dump],
+    ]),
+  );
+  expect(await both(late.states[0].at)).toEqual(
+    new Map([
+      ["orders", late.states[0].dump],
+      ["users", second.dump],
+    ]),
+  );
+});

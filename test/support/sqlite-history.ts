@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import Database from "better-sqlite3";
 import { expect } from "vitest";
 import { Recorder } from "./sqlite-recorder.ts";
@@ -51,7 +52,7 @@ export function closeHistories(): void {
   for (const database of kept.splice(0)) database.close();
 }
 
-/** All rows of all tables, as text. */
+/** All rows of all tables, as text; of long tables their digest. */
 function dump(database: Database.Database): string {
   const tables = database
     .prepare(
@@ -59,9 +60,11 @@ function dump(database: Database.Database): string {
     )
     .pluck()
     .all() as string[];
-  return JSON.stringify(
-    tables.map((table) => [table, database.prepare(`SELECT * FROM "${table}"`).raw().all()]),
-  );
+  const textOf = (table: string) => {
+    const text = JSON.stringify(database.prepare(`SELECT * FROM "${table}"`).raw().all());
+    return text.length < 200 ? text : createHash("sha256").update(text).digest("hex");
+  };
+  return tables.map((table) => `${table}: ${textOf(table)}`).join("\n");
 }
 
 /** The same of a restored copy, which has to be sound. */

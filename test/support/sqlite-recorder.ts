@@ -42,7 +42,7 @@ export class Recorder {
     const recorder = new Recorder(app, folder);
     recorder.lineage = newLineage(new Date());
     recorder.#chain = chainStart(recorder.lineage);
-    app.shipping.set("app", recorder.lineage);
+    app.shipping.set(app.name, recorder.lineage);
     await app.backup(undefined, type);
     const { log } = (await app.details()) as unknown as SnapshotDetails;
     if (!log) throw new Error("the backup has no place in the log");

@@ -16,7 +16,7 @@ import {
 import { type SqliteEngineInit, sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 
-/** A repository on disk below `folder`, and an app with the one SQLite database `app` in it. */
+/** A repository on disk below `folder`, and an app with a SQLite database in it, `app` unless named. */
 export class SqliteApp {
   readonly folder: string;
   readonly path: string;
@@ -25,7 +25,11 @@ export class SqliteApp {
   /** The lineages that are being shipped, by the database's name. */
   readonly shipping = new Map<string, string>();
 
-  constructor(folder: string, path: string, limits: SqliteEngineInit["limits"] = {}) {
+  /** The database's name in the repository. */
+  readonly name: string;
+
+  constructor(folder: string, path: string, limits: SqliteEngineInit["limits"] = {}, name = "app") {
+    this.name = name;
     this.folder = folder;
     this.path = path;
     this.limits = limits;
@@ -33,7 +37,7 @@ export class SqliteApp {
 
   get engine() {
     const { path, limits, shipping } = this;
-    const databases = [{ name: "app", path }];
+    const databases = [{ name: this.name, path }];
     return sqliteEngine({ databases, shipping, ...(limits ? { limits } : {}) });
   }
 
@@ -62,7 +66,7 @@ export class SqliteApp {
 
   async manifests(): Promise<{ folder: DatabaseFolder; manifests: Manifest[] }> {
     const repository = await this.repository();
-    const folder = repository.folder("sqlite", "app");
+    const folder = repository.folder("sqlite", this.name);
     return { folder, manifests: (await repository.backups(folder)).manifests };
   }
 

@@ -56,7 +56,8 @@ export async function chooseRestore(request: {
   const chosen: ChosenRestore[] = [];
   for (const candidate of await narrow(candidates, target, request.live ?? null)) {
     const { engine, folder, problems } = candidate;
-    const plan = await planFor(candidate, siblingTarget(target, chosen[0]), timeline);
+    const own = chosen[0] ? await siblingTarget(candidate, target, chosen[0]) : target;
+    const plan = await planFor(candidate, own, timeline);
     if (target.kind !== "backup") assertReadable(newerDamaged(problems, chosenBackup(plan)));
     chosen.push({ engine, folder, plan });
   }
@@ -66,13 +67,24 @@ export async function chooseRestore(request: {
 }
 
 /**
- * Databases that are backed up together share a backup's id, and each holds an instant of its own: the
- * first is chosen by the target, its siblings by that id.
+ * An instant applies to each of an app's databases whose windows hold it. One whose log ends before it wrote
+ * nothing since, as far as is known, and comes back to its own last commit (which the report tells). Databases without
+ * a log share a backup's id, and each holds an instant of its own: the first is chosen by the target, these by that id.
  */
-function siblingTarget(target: RecoveryTarget, first: ChosenRestore | undefined): RecoveryTarget {
-  return target.kind === "time" && first
-    ? { kind: "backup", id: chosenBackup(first.plan).id }
-    : target;
+async function siblingTarget(
+  { engine, folder, manifests }: Candidate,
+  target: RecoveryTarget,
+  first: ChosenRestore,
+): Promise<RecoveryTarget> {
+  if (target.kind !== "time") return target;
+  const windows = await engine.windows(folder, manifests);
+  if (windows.some((window) => windowHolds(window, target.at))) return target;
+  const { id } = chosenBackup(first.plan);
+  const together = manifests.find((manifest) => manifest.id === id)?.consistentAt ?? "";
+  const before = windows.findLast(({ to }) => Date.parse(to) <= target.at.getTime());
+  return before && before.from < before.to && before.to >= together
+    ? { ...target, at: new Date(before.to), exclusive: false }
+    : { kind: "backup", id };
 }
 
 /** Two files of one name cannot lie in one directory: said before the first is restored. */
