@@ -1,15 +1,19 @@
-import { chown, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { backup, type Manifest, Repository, RepositoryMemory } from "@lifeboat/core";
 import { programPath, runAs } from "@lifeboat/postgres";
-import { sqliteEngine } from "@lifeboat/sqlite";
+import { CompactionState, compactLog, sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { has } from "../support/outside-programs.ts";
 import { availableMajors, startCluster } from "../support/postgres.ts";
 import { repositoryBeside } from "../support/postgres-repository.ts";
+import { makeLedger } from "../support/sqlite.ts";
+import { closeHistories, dumpOf, history, type State } from "../support/sqlite-history.ts";
+import { Recorder } from "../support/sqlite-recorder.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
 
 /**
  * Follows the RESTORE.md of a repository word by word: its indented blocks are run by a shell, with
@@ -31,6 +35,7 @@ let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "lifeboat-by-hand-"));
 });
+afterEach(closeHistories);
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 test.runIf(has("sqlite3", "zstd", "sha256sum", "python3"))(
@@ -65,6 +70,109 @@ test.runIf(has("sqlite3", "zstd", "sha256sum", "python3"))(
       "SELECT v FROM t",
     ]);
     expect(value).toBe("kept");
+  },
+);
+
+test.runIf(has("sqlite3", "zstd", "sha256sum", "python3")).each(["wal", "delete"] as const)(
+  "an incremental backup of a database in journal mode %s comes back by the same programs",
+  async (journalMode) => {
+    const app = new SqliteApp(folder, join(folder, "app.db"));
+    makeLedger(app.path, { journalMode });
+    const ids = [(await app.backup()).id];
+    for (const sql of [
+      "DELETE FROM ledger WHERE seq > 20",
+      "VACUUM",
+      "CREATE TABLE more AS SELECT * FROM ledger",
+    ]) {
+      await execa("sqlite3", [app.path, sql]);
+      ids.push((await app.backupIncrement()).id);
+    }
+    const guide = await guideOf(join(folder, "repository"));
+    const script = ids
+      .flatMap((id, index) => [
+        "(",
+        blockWith(guide, "sha256sum -c").replaceAll(
+          "APP/…/backups/ID",
+          `product/sqlite/app/backups/${id}`,
+        ),
+        index === 0
+          ? blockWith(guide, "mkdir -p /restore")
+          : blockWith(guide, "NAME.db-wal.zst -o"),
+        ")\n",
+      ])
+      .join("")
+      .replaceAll("NAME", "app")
+      .replaceAll("/restore", join(folder, "restored"));
+    const { stdout } = await execa("bash", ["-ec", script], { cwd: join(folder, "repository") });
+    expect(stdout).not.toContain("FAILED");
+    const said = stdout.split("\n").filter((line) => /^\d/.test(line));
+    expect(said).toHaveLength(3);
+    for (const line of said) expect(line).toMatch(/^0\|([1-9]\d*)\|\1$/);
+    expect(dumpOf(join(folder, "restored/app.db"))).toBe(dumpOf(app.path));
+  },
+);
+
+test.runIf(has("sqlite3", "zstd", "sha256sum"))(
+  "an instant comes back from a backup and its log by the same programs, merged objects among them",
+  async () => {
+    const app = new SqliteApp(folder, join(folder, "app.db"));
+    makeLedger(app.path);
+    await app.backup();
+    const recorder = await Recorder.begin(app, "incremental");
+    const start = (Math.floor(Date.now() / 3_600_000) + 1) * 3_600_000;
+    let seconds = 0;
+    recorder.clock = () => start + seconds * 1000;
+    const states: State[] = [];
+    for (const sql of [
+      "UPDATE counter SET v = 1",
+      "CREATE TABLE big AS SELECT * FROM ledger",
+      "DROP TABLE big",
+      "VACUUM",
+      "UPDATE counter SET v = 2",
+      "CREATE TABLE later AS SELECT seq FROM ledger",
+    ]) {
+      seconds += 25;
+      states.push(...(await history(app, [sql], { recorder })).states);
+    }
+    const { removed, merged } = await compactLog(
+      recorder.folder,
+      recorder.lineage,
+      new CompactionState(),
+      start + 9_000_000,
+    );
+    expect([removed, merged]).toEqual([6, 4]);
+
+    const place = join(folder, "repository");
+    const guide = await guideOf(place);
+    const { manifests } = await app.manifests();
+    const [full, increment] = manifests as [Manifest, Manifest];
+    const log = join(place, recorder.folder.path, "wal", recorder.lineage);
+    const begin = [
+      `cd ${join(place, recorder.folder.backupPath(full.id))}\n`,
+      blockWith(guide, "mkdir -p /restore"),
+      `cd ${join(place, recorder.folder.backupPath(increment.id))}\n`,
+      blockWith(guide, "NAME.db-wal.zst -o"),
+      blockWith(guide, "DAMAGED"),
+    ].join("");
+    const follow = async (until: string) => {
+      const to = join(folder, `restored-${until}`);
+      const script = (begin + blockWith(guide, "next=1"))
+        .replaceAll("NAME", "app")
+        .replaceAll("/restore", to)
+        .replaceAll("LOG/", `${log}/`)
+        .replaceAll("UNTIL", until);
+      const { stdout } = await execa("bash", ["-ec", script]);
+      return { stdout, dump: dumpOf(join(to, "app.db")) };
+    };
+    const all = await follow("z");
+    expect(all.stdout).not.toContain("DAMAGED");
+    expect(all.dump).toBe(states[5]?.dump);
+    const [, second] = states;
+    const until = new Date(second?.at ?? 0).toISOString().replaceAll(/[-:]/g, "");
+    expect((await follow(until)).dump).toBe(second?.dump);
+    const first = (await readdir(log)).sort()[0] as string;
+    await rm(join(log, first));
+    expect((await follow("z")).stdout).toContain("segment 1 is missing");
   },
 );
 

@@ -11,6 +11,9 @@ PostgreSQL programs of the server's own major version. With Lifeboat at hand, on
 ## What lies where
 
     APP/sqlite/NAME/backups/ID/NAME.db.zst            a whole SQLite database file
+    APP/sqlite/NAME/backups/ID/NAME.db-wal.zst        the pages that changed since the parent, as a WAL
+    APP/sqlite/NAME/backups/ID/NAME.db-pages.zst      hashes for the next backup; a restore does not need them
+    APP/sqlite/NAME/wal/LINEAGE/FIRST-LAST.TIME.wal.zst   what was committed since, as WALs of their own
     APP/postgres/SYSTEM/backups/ID/base.tar.zst       a data directory, as pg_basebackup -Ft makes it
     APP/postgres/SYSTEM/backups/ID/OID.tar.zst        a tablespace (its number in pg_tablespace)
     APP/postgres/SYSTEM/backups/ID/backup_manifest.tar.zst   the server's manifest, where it is not in base.tar
@@ -36,7 +39,44 @@ Every line must end in OK. (Without python3, compare \`sha256sum\` of each file 
     sqlite3 /restore/NAME.db 'PRAGMA integrity_check'      # must say: ok
 
 There must be no old \`NAME.db-wal\`, \`NAME.db-shm\` or \`NAME.db-journal\` beside it. Give the file
-the owner and mode that the application needs (\`details\` in the manifest). That is all.
+the owner and mode that the application needs (\`details\` in the manifest). That is all for a backup whose
+manifest says \`"parent": null\`.
+
+A backup with a \`parent\` has \`NAME.db-wal.zst\` in place of \`NAME.db.zst\`. Go from parent to parent to the one
+that has none and unpack that one as above. Then, in the folder of each one that builds on it, the
+oldest first, lay its pages beside the file; \`sqlite3\` applies them:
+
+    zstd -dfq NAME.db-wal.zst -o /restore/NAME.db-wal
+    sqlite3 /restore/NAME.db 'PRAGMA wal_checkpoint'       # must say: 0, and twice a number that is not 0
+
+To go on from a backup to a later instant, look in its manifest for \`details\`, \`log\`, \`lineage\`: the
+log that follows lies in \`APP/sqlite/NAME/wal/LINEAGE\`. Begin with the oldest backup that names this lineage. Each
+object carries the SHA-256 of its content at its end:
+
+    for f in LOG/*.wal.zst; do
+      grep -aq "content sha256=$(zstd -dcq "$f" | sha256sum | cut -c1-64) " "$f" && echo "$f: OK" || echo "$f: DAMAGED"
+    done
+
+Then apply them in the order of their names, those with \`.pages.\` in their name left out (they only repeat
+others), up to the last whose time is not after the one you want, or up to a number that is missing:
+
+    next=1
+    for f in LOG/*Z.wal.zst; do
+      name=$(basename "$f")
+      span=$(echo "$name" | cut -d. -f1)
+      time=$(echo "$name" | cut -d. -f2,3)
+      if [ "$((10#\${span%-*}))" -gt "$next" ]; then echo "segment $next is missing"; break; fi
+      if [[ "$time" > "UNTIL" ]]; then break; fi
+      zstd -dcq "$f" > /restore/NAME.db-wal
+      sqlite3 /restore/NAME.db 'PRAGMA wal_checkpoint' > /restore/said
+      echo "$name: $(cat /restore/said)"
+      next=$((10#\${span#*-} + 1))
+    done
+    sqlite3 /restore/NAME.db 'PRAGMA integrity_check'
+
+\`LOG\` is that folder and \`UNTIL\` an instant written as in the names, such as \`20261122T101500.123Z\`; \`z\` takes
+all. (Use bash.) Each line must say 0 and twice a number that is not 0. Several commits lie in one object: to stop
+between two of them Lifeboat is needed.
 
 ## 2b. PostgreSQL
 
