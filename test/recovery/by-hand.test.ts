@@ -154,14 +154,16 @@ test.runIf(has("sqlite3", "zstd", "sha256sum"))(
       blockWith(guide, "NAME.db-wal.zst -o"),
       blockWith(guide, "DAMAGED"),
     ].join("");
+    let followed = 0;
     const follow = async (until: string) => {
-      const to = join(folder, `restored-${until}`);
+      followed += 1;
+      const to = join(folder, `restored-${followed}`);
       const script = (begin + blockWith(guide, "next=1"))
         .replaceAll("NAME", "app")
         .replaceAll("/restore", to)
         .replaceAll("LOG/", `${log}/`)
         .replaceAll("UNTIL", until);
-      const { stdout } = await execa("bash", ["-ec", script]);
+      const { stdout } = await execa("bash", ["-ec", script], { stdin: "ignore" });
       return { stdout, dump: dumpOf(join(to, "app.db")) };
     };
     const all = await follow("z");
