@@ -1,6 +1,6 @@
 import type { DatabaseFolder, Manifest } from "@lifeboat/core";
 import { detailsOf } from "./details.ts";
-import type { SegmentNote } from "./log-note.ts";
+import type { Part, SegmentNote } from "./log-note.ts";
 import type { Lineages, LogObject } from "./log-objects.ts";
 import { noteOf } from "./log-objects.ts";
 import type { LogPlace } from "./wal/place.ts";
@@ -77,18 +77,35 @@ function smallestWith(objects: readonly LogObject[], number: number): LogObject 
 
 /** How many frames of an object lie before a place; undefined where it is not in it. */
 export function framesUpTo(note: SegmentNote, place: LogPlace): number | undefined {
-  const total = note.marks[note.marks.length - 1]?.[1] ?? 0;
-  const { start, end } = note;
-  const starts = note.parts ?? [[0, start.salt1, start.salt2, start.frames] as const];
-  const bounds = starts.map(([at], index) => ({ at, until: starts[index + 1]?.[0] ?? total }));
-  for (const [index, [at, salt1, salt2, frames]] of starts.entries()) {
-    const { until } = bounds[index] as { until: number };
-    const offset = place.frames - frames;
-    if (place.salt1 === salt1 && place.salt2 === salt2 && offset >= 0 && at + offset <= until)
-      return at + offset;
+  const total = (note.marks.at(-1) ?? note.marks[0])[1];
+  const { start, end, parts } = note;
+  const starts = (parts ?? [[0, start.salt1, start.salt2, start.frames] as const]).map(boundOf);
+  const bounds = [...starts, boundOf([total, end.salt1, end.salt2, end.frames])];
+  for (const [index, before] of bounds.slice(0, -1).entries()) {
+    const after = bounds[index + 1] as Bound;
+    const found = between(before, after, place);
+    if (found !== undefined) return found;
   }
-  // In the WAL that was begun within the last part.
-  const back = end.frames - place.frames;
-  const inEnd = place.salt1 === end.salt1 && place.salt2 === end.salt2 && back >= 0;
-  return inEnd && total - back >= (starts.at(-1)?.[0] ?? 0) ? total - back : undefined;
+  return undefined;
+}
+
+interface Bound {
+  readonly at: number;
+  readonly salt1: number;
+  readonly salt2: number;
+  readonly frames: number;
+}
+
+function boundOf([at, salt1, salt2, frames]: Part): Bound {
+  return { at, salt1, salt2, frames };
+}
+
+/** The WAL may have been begun anew between the two, so a place is counted from the one that is of its run. */
+function between(before: Bound, after: Bound, place: LogPlace): number | undefined {
+  const isOfRun = ({ salt1, salt2 }: Bound) => place.salt1 === salt1 && place.salt2 === salt2;
+  for (const bound of [before, after]) {
+    const at = bound.at + place.frames - bound.frames;
+    if (isOfRun(bound) && before.at <= at && at <= after.at) return at;
+  }
+  return undefined;
 }
