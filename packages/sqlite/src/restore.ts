@@ -108,7 +108,8 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
     request.report({ note: "check the copy (integrity_check)" });
     const { pageSize } = details;
     const expected = { fileName: details.fileName, pageSize, pageCount: build.parts.pageCount };
-    findings.push(...checkRestored(copy, expected, build.manifest.id));
+    const check = () => checkRestored(copy, expected, build.manifest.id);
+    findings.push(...(await whileSyncing(copy, check)));
     request.signal.throwIfAborted();
     const { force } = request;
     findings.push(...(await putInPlace(place, copy, { force, patienceMs: build.patienceMs })));
@@ -116,6 +117,21 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
     return findings;
   } finally {
     await scratch.remove();
+  }
+}
+
+/** The disk has work of its own while the copy is read from memory. */
+async function whileSyncing<T>(path: string, work: () => T): Promise<T> {
+  const file = await open(path, "r+");
+  try {
+    const synced = file.sync();
+    // Awaited below; a check that fails first is what is told.
+    synced.catch(() => {});
+    const result = work();
+    await synced;
+    return result;
+  } finally {
+    await file.close();
   }
 }
 
@@ -131,9 +147,7 @@ async function writeParts(request: RestoreRequest, build: Build, copy: string): 
       request.report({ bytes, totalBytes, note: "unpack the database" });
     };
     await compose(file, { ...parts, pageSize: details.pageSize, progress });
-    const findings = await giveFile(file, details);
-    await file.sync();
-    return findings;
+    return await giveFile(file, details);
   } finally {
     await file.close();
   }
