@@ -1,7 +1,7 @@
 import { writevSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { PageSet } from "./page-set.ts";
-import { pageAt, pageNumberAt, storedFrames } from "./stored-frames.ts";
+import { type FrameRun, pageAt, pageNumberAt, storedFrames } from "./stored-frames.ts";
 
 /** Pages to lay over a database: a stored WAL, or the start of one. */
 export interface Layer {
@@ -49,35 +49,64 @@ async function writeLayer(
   written: PageSet,
 ): Promise<void> {
   const own: number[] = [];
-  let gathered = new Map<number, Buffer>();
-  let bytes = 0;
+  let gathered = new GatheredPages();
   let left = layer.frames ?? Number.POSITIVE_INFINITY;
   const flush = () => {
-    const numbers = [...gathered.keys()].sort((a, b) => a - b);
+    const numbers = gathered.numbers();
     writePages(file, numbers, { pageSize, pages: gathered });
     for (const number of numbers) own.push(number);
-    gathered = new Map();
-    bytes = 0;
+    gathered = new GatheredPages();
   };
   for await (const run of storedFrames(layer.content(), { pageSize, object: layer.object })) {
     progress(run.bytes.length);
+    gathered.begin(run);
     for (let at = 0; at < run.bytes.length && left > 0; at += run.frameBytes) {
       left -= 1;
       const number = pageNumberAt(run, at);
-      if (number <= pageCount && !written.has(number)) gathered.set(number, pageAt(run, at));
+      if (number <= pageCount && !written.has(number)) gathered.add(number, at);
     }
-    bytes += run.bytes.length;
-    if (bytes >= GATHERED_BYTES) flush();
+    if (gathered.bytes >= GATHERED_BYTES) flush();
   }
   flush();
   for (const number of own) written.add(number);
+}
+
+/** Where a run's frames are told from those of the others in one number. */
+const RUN_SPAN = 1 << 24;
+
+/** The newest version of each page in some runs of frames. */
+class GatheredPages {
+  readonly #runs: FrameRun[] = [];
+  /** Run and place in it in one number: an object for each of a hundred thousand pages costs more than the pages. */
+  readonly #places = new Map<number, number>();
+  bytes = 0;
+
+  begin(run: FrameRun): void {
+    this.#runs.push(run);
+    this.bytes += run.bytes.length;
+  }
+
+  /** @param at in the run that was begun last */
+  add(number: number, at: number): void {
+    this.#places.set(number, (this.#runs.length - 1) * RUN_SPAN + at);
+  }
+
+  /** Ascending. */
+  numbers(): number[] {
+    return [...this.#places.keys()].sort((a, b) => a - b);
+  }
+
+  get(number: number): Buffer {
+    const place = this.#places.get(number) as number;
+    return pageAt(this.#runs[Math.floor(place / RUN_SPAN)] as FrameRun, place % RUN_SPAN);
+  }
 }
 
 /** Writes pages in ascending order, those that follow one another in one call. */
 function writePages(
   file: FileHandle,
   numbers: readonly number[],
-  { pageSize, pages }: { readonly pageSize: number; readonly pages: ReadonlyMap<number, Buffer> },
+  { pageSize, pages }: { readonly pageSize: number; readonly pages: GatheredPages },
 ): void {
   let start = 0;
   while (start < numbers.length) {
@@ -88,7 +117,7 @@ function writePages(
       numbers[end] === (numbers[end - 1] as number) + 1
     )
       end += 1;
-    const buffers = numbers.slice(start, end).map((number) => pages.get(number) as Buffer);
+    const buffers = numbers.slice(start, end).map((number) => pages.get(number));
     writeAll(file, buffers, ((numbers[start] as number) - 1) * pageSize);
     start = end;
   }

@@ -3,8 +3,6 @@ import { wrongLogObject } from "./log-note.ts";
 const HEADER_BYTES = 32;
 /** Of one frame, before its page. */
 export const FRAME_HEADER_BYTES = 24;
-/** Frames are handed on in runs of about this size. */
-const RUN_BYTES = 1 << 20;
 
 /** A run of whole frames of a stored WAL, one after the other. */
 export interface FrameRun {
@@ -38,31 +36,49 @@ export async function* storedFrames(
   { pageSize, object }: { readonly pageSize: number; readonly object: string },
 ): AsyncGenerator<FrameRun> {
   const frameBytes = FRAME_HEADER_BYTES + pageSize;
-  const gathered = new Gathered();
   let salts: Buffer | undefined;
   let committed = true;
+  // What came of the header, and later of a frame that began in one chunk and ends in another.
+  let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of content) {
-    gathered.push(chunk);
+    let bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     if (!salts) {
-      if (gathered.bytes < HEADER_BYTES) continue;
-      salts = saltsOf(gathered.take(HEADER_BYTES), pageSize, object);
+      bytes = Buffer.concat([rest, bytes]);
+      rest = bytes;
+      if (bytes.length < HEADER_BYTES) continue;
+      salts = saltsOf(bytes.subarray(0, HEADER_BYTES), pageSize, object);
+      bytes = bytes.subarray(HEADER_BYTES);
+      rest = bytes.subarray(0, 0);
     }
-    if (gathered.bytes < Math.max(RUN_BYTES, frameBytes)) continue;
-    const run = {
-      bytes: gathered.take(gathered.bytes - (gathered.bytes % frameBytes)),
-      frameBytes,
-    };
-    committed = assertFrames(run, salts, object);
-    yield run;
+    for (const run of runsOf(rest, bytes, frameBytes)) {
+      committed = assertFrames(run, salts, object);
+      yield run;
+    }
+    rest = restOf(rest, bytes, frameBytes);
   }
   if (!salts) throw wrongLogObject(object, "is shorter than a WAL's header");
-  if (gathered.bytes % frameBytes !== 0) throw wrongLogObject(object, "ends within a frame");
-  if (gathered.bytes > 0) {
-    const run = { bytes: gathered.take(gathered.bytes), frameBytes };
-    committed = assertFrames(run, salts, object);
-    yield run;
-  }
+  if (rest.length > 0) throw wrongLogObject(object, "ends within a frame");
   if (!committed) throw wrongLogObject(object, "ends within a transaction");
+}
+
+/** The frames that are whole with these bytes: copied is only the one that began before. */
+function runsOf(rest: Buffer, bytes: Buffer, frameBytes: number): FrameRun[] {
+  const missing = rest.length === 0 ? 0 : frameBytes - rest.length;
+  if (bytes.length < missing) return [];
+  const runs: FrameRun[] = [];
+  if (missing > 0)
+    runs.push({ bytes: Buffer.concat([rest, bytes.subarray(0, missing)]), frameBytes });
+  const whole = bytes.length - missing - ((bytes.length - missing) % frameBytes);
+  if (whole > 0) runs.push({ bytes: bytes.subarray(missing, missing + whole), frameBytes });
+  return runs;
+}
+
+/** What is left of them. */
+function restOf(rest: Buffer, bytes: Buffer, frameBytes: number): Buffer {
+  const left = (rest.length + bytes.length) % frameBytes;
+  if (left <= bytes.length && rest.length + bytes.length >= frameBytes)
+    return Buffer.from(bytes.subarray(bytes.length - left));
+  return Buffer.concat([rest, bytes]);
 }
 
 function saltsOf(header: Buffer, pageSize: number, object: string): Buffer {
@@ -70,7 +86,7 @@ function saltsOf(header: Buffer, pageSize: number, object: string): Buffer {
   const found = header.readUInt32BE(8);
   if (found !== pageSize)
     throw wrongLogObject(object, `is for pages of ${found} bytes, the database has ${pageSize}`);
-  return header.subarray(16, 24);
+  return Buffer.from(header.subarray(16, 24));
 }
 
 /** @returns whether the last frame is a commit */
@@ -82,26 +98,4 @@ function assertFrames(run: FrameRun, salts: Buffer, object: string): boolean {
       throw wrongLogObject(object, "has a frame of another WAL");
   }
   return pagesAfter(run, bytes.length - frameBytes) !== 0;
-}
-
-/** Bytes that came in chunks, to be taken in other lengths. */
-class Gathered {
-  #chunks: Uint8Array[] = [];
-  bytes = 0;
-
-  push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.bytes += chunk.length;
-  }
-
-  take(length: number): Buffer {
-    const [only] = this.#chunks;
-    const all =
-      this.#chunks.length === 1 && only
-        ? Buffer.from(only.buffer, only.byteOffset, only.length)
-        : Buffer.concat(this.#chunks);
-    this.#chunks = length < all.length ? [all.subarray(length)] : [];
-    this.bytes -= length;
-    return all.subarray(0, length);
-  }
 }
