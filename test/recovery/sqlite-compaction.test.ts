@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Storage } from "@lifeboat/core";
-import { CompactionState, compactLog } from "@lifeboat/sqlite";
+import { CompactionState, compactLog, sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { logPartFor } from "../../packages/sqlite/src/log.ts";
@@ -198,4 +198,67 @@ test("a backup whose place lies within what was merged since is a base still", a
   const dumped = dumpOf(path);
   expect(dumped).toContain(String(database.prepare("SELECT v FROM counter").pluck().get()));
   database.close();
+});
+
+test("what is merged while a restore or a verification reads it is found in the merged object", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const start = nextHour();
+  const instants = Array.from({ length: 4 }, (_, n) => start + n * 10_000);
+  await shipAt(app, recorder, instants);
+  const { folder, manifests } = await app.manifests();
+  const { storage } = folder;
+  /** Merges when the second segment is read. */
+  const merging = () => {
+    let merged = false;
+    return new Proxy(storage, {
+      get(target, member: keyof Storage) {
+        if (member !== "read") {
+          const found = target[member];
+          return typeof found === "function" ? found.bind(target) : found;
+        }
+        return async function* (...args: Parameters<Storage["read"]>) {
+          if (!merged && args[1] === undefined && args[0].includes("0000000002-")) {
+            merged = true;
+            await compactLog(folder, recorder.lineage, new CompactionState(), start + HOUR / 2);
+          }
+          yield* target.read(...args);
+        };
+      },
+    });
+  };
+  const engine = sqliteEngine({ databases: [] });
+  const plan = await engine.plan(folder, manifests, { kind: "latest" }, {});
+  const signal = new AbortController().signal;
+  const restored = await engine.restore({
+    folder: folder.over(merging()),
+    plan,
+    to: join(app.folder, "to"),
+    tablespaceMapping: new Map(),
+    tablespaceRoot: null,
+    force: false,
+    fetchCommand: [],
+    report: () => {},
+    signal,
+  });
+  expect(dumpOf(restored.path)).toContain(String(instants[3]));
+
+  const more = instants.map((instant) => instant + 5 * MINUTE);
+  await shipAt(app, recorder, more);
+  const again = folder.over(
+    new Proxy(storage, {
+      get(target, member: keyof Storage) {
+        const found = target[member];
+        if (member !== "read") return typeof found === "function" ? found.bind(target) : found;
+        return async function* (...args: Parameters<Storage["read"]>) {
+          if (args[0].includes("0000000006-"))
+            await compactLog(folder, recorder.lineage, new CompactionState(), start + HOUR / 2);
+          yield* target.read(...args);
+        };
+      },
+    }),
+  );
+  expect(await engine.verifyLog(again, manifests, { deep: false, signal })).toMatchObject({
+    problems: [],
+  });
 });

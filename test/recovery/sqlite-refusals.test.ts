@@ -70,6 +70,25 @@ test("pages that are encrypted behind a plain header", async () => {
   });
 });
 
+test.each([{}, { spareBytes: Number.MAX_SAFE_INTEGER }])(
+  "a database that fails quick_check, when asked to check it (%o)",
+  async (limits) => {
+    const folder = await testFolder();
+    const app = new SqliteApp(folder, join(folder, "app.db"), limits);
+    makeLedger(app.path, { rows: 200 });
+    const check = () => app.backup(new AbortController().signal, "full", { check: true });
+    expect((await check()).type).toBe("full");
+    await overwrite(app.path, 40 * 4096, Buffer.alloc(4096, 7));
+    await expect(check()).rejects.toMatchObject({
+      code: "DATABASE_CORRUPT",
+      message: expect.stringContaining("quick_check"),
+    });
+    expect((await app.manifests()).manifests).toHaveLength(1);
+    // Not asked, it keeps what there is.
+    await app.backup();
+  },
+);
+
 test("a file that is shorter than its pages", async () => {
   const app = await appAt();
   makeLedger(app.path, { rows: 100, journalMode: "delete" });

@@ -10,6 +10,7 @@ import {
   RepositoryMemory,
   type RestoreReport,
   restore,
+  type SnapshotOptions,
   type VerifyReport,
   verify,
 } from "@lifeboat/core";
@@ -54,9 +55,10 @@ export class SqliteApp {
   async backup(
     signal: AbortSignal = new AbortController().signal,
     type: BackupType = "full",
+    options: SnapshotOptions = {},
   ): Promise<BackupReport> {
     const repository = await this.repository();
-    return backup({ repository, engine: this.engine, type, options: {}, signal });
+    return backup({ repository, engine: this.engine, type, options, signal });
   }
 
   /** Only the pages that changed since the newest backup. */

@@ -30,6 +30,8 @@ export interface SnapshotOptions {
   readonly jobs?: number;
   readonly maxRate?: number | "auto" | "adaptive";
   readonly label?: string;
+  /** Check the database before its backup counts. */
+  readonly check?: boolean;
 }
 
 export interface Snapshot {

@@ -18,6 +18,13 @@ export function refuseUnavailable({ type, options }: SnapshotRequest): void {
     throw notAvailable("backup --jobs for Postgres");
   if (typeof options.maxRate === "string")
     throw notAvailable(`backup --max-rate ${options.maxRate}`);
+  if (options.check)
+    throw new LifeboatError({
+      code: "OPTION_NOT_FOR_POSTGRES",
+      kind: "usage",
+      message: "--check means nothing for a Postgres cluster",
+      remedy: "leave it out; lifeboat drill restores the backup and reads every table",
+    });
 }
 
 /**

@@ -37,12 +37,14 @@ export async function checkLog(
       objects += 1;
       bytes += object.stored.bytes;
       const path = folder.logPath(object.name);
-      await gathering(problems, path, async () => {
+      const found: Problem[] = [];
+      await gathering(found, path, async () => {
         const note = await noteOf(folder, object);
         notes.set(object, note);
         if (options.deep) await readDeeply(folder, object, note);
         else for await (const _ of folder.readLog(object.name, bytesOfWal(note)));
       });
+      if (!(await wasMerged(folder, object, found))) problems.push(...found);
     }
     problems.push(...chainProblems(folder, listed, notes));
     problems.push(...holesIn(folder, lineage, listed));
@@ -68,6 +70,19 @@ function unknownObject(path: string): Problem {
     code: "UNKNOWN_OBJECT",
     message: `${path} has no name of an object of SQLite's log: it was put there by something else, or by a newer Lifeboat`,
   };
+}
+
+/** Whether an object is gone because it was merged into another while we read. */
+async function wasMerged(
+  folder: DatabaseFolder,
+  { lineage, first, last, name, kind }: LogObject,
+  found: readonly Problem[],
+): Promise<boolean> {
+  if (!found.some(({ code }) => code === "OBJECT_MISSING")) return false;
+  const now = (await lineagesOf(folder, `${lineage}/`)).get(lineage) ?? [];
+  return now.some(
+    (each) => each.kind === kind && each.name !== name && each.first <= first && last <= each.last,
+  );
 }
 
 async function readDeeply(

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
+import { checkSource } from "./check-source.ts";
 import type { SnapshotDetails } from "./details.ts";
 import { type Examined, examine } from "./examine.ts";
 import { databaseFailure } from "./failures.ts";
@@ -70,8 +71,10 @@ export async function takeSnapshot(
     const copyTo = scratch?.file(basename(examined.path));
     const job: Job = { database, examined, reader, copyTo, request, limits, shipping };
     const reading = await readDatabase(job);
-    if (copyTo !== undefined)
+    if (copyTo !== undefined) {
+      if (request.options.check) checkSource(copyTo, database.path);
       await store(job, reading.held, createReadStream(copyTo, { highWaterMark: READ_BYTES }));
+    }
     return await describe(job, reading);
   } catch (thrown) {
     throw databaseFailure(database.path, thrown);
@@ -124,6 +127,7 @@ async function copyHeld(job: Job, held: HeldFile, signal: AbortSignal): Promise<
   const before = await identityOf(path);
   assertWhole(path, Number(before.size), held);
   request.report({ note: "copy the file", totalBytes: Number(before.size) });
+  if (copyTo === undefined && request.options.check) checkSource(path, path);
   if (copyTo === undefined) await store(job, held, reader.stream(path, signal));
   else await reader.copy(path, copyTo, signal);
   await assertUntouched(path, before);

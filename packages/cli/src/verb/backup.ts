@@ -30,6 +30,7 @@ export const backupVerb: Verb = {
       notBuilt: ["auto", "adaptive"],
     },
     { flags: "--label <text>", help: "a note that list shows" },
+    { flags: "--check", help: "refuse a SQLite database that fails quick_check" },
   ],
   examples: [
     ["backup", "the live database, as lifeboat.config.ts names it"],
@@ -61,8 +62,8 @@ function parseRate(text: string): SnapshotOptions["maxRate"] {
 }
 
 function snapshotOptions(options: Readonly<Record<string, unknown>>): SnapshotOptions {
-  const { transport, wal, maxRate, label } = options;
-  const given = Object.entries({ transport, wal, maxRate, label }).filter(
+  const { transport, wal, maxRate, label, check } = options;
+  const given = Object.entries({ transport, wal, maxRate, label, check }).filter(
     ([, value]) => value !== undefined,
   );
   return Object.fromEntries(given) as SnapshotOptions;
