@@ -7,7 +7,7 @@ import { networkFileSystem, roomAt } from "./file-system.ts";
 import { type DatabaseHeader, HEADER_BYTES, looksEncrypted, parseHeader } from "./header.ts";
 import type { RawReader } from "./raw-reader.ts";
 import { superJournalOf } from "./rollback-journal.ts";
-import { parseWalHeader, WAL_HEADER_BYTES } from "./wal.ts";
+import { parseWalHeader, WAL_HEADER_BYTES } from "./wal/header.ts";
 
 /** A database file as it lies, found fit to be backed up. */
 export interface Examined {

@@ -99,7 +99,7 @@ async function* framesOf(
   const pageSize = group[0]?.note.pageSize ?? 0;
   // The same parts give the same bytes, so that a second try finds its own work.
   const writer = new WalWriter(pageSize, saltsFor(name));
-  yield writer.header();
+  yield writer.header;
   for (const { object, note } of group) {
     const content = folder.readLog(object.name, bytesOfWal(note));
     const path = folder.logPath(object.name);

@@ -4,7 +4,7 @@ import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { testFolder } from "../../../test/support/sqlite.ts";
 import { parseHeader } from "../src/header.ts";
-import { parseWalHeader, WAL_HEADER_BYTES } from "../src/wal.ts";
+import { parseWalHeader, WAL_HEADER_BYTES } from "../src/wal/header.ts";
 
 async function headersOf(pageSize: number): Promise<{ database: Buffer; wal: Buffer }> {
   const path = join(await testFolder(), "app.db");

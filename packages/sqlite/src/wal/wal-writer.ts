@@ -1,33 +1,26 @@
 import { createHash, randomBytes } from "node:crypto";
-import { NATIVE_MAGIC, nativeWalSum, type WalSum } from "./checksum.ts";
+import { WalChecksum } from "./checksum.ts";
+import { FRAME, FRAME_HEADER_BYTES } from "./frame.ts";
+import { formatWalHeader, type Salts } from "./header.ts";
 
-const VERSION = 3007000;
-const HEADER_BYTES = 32;
-const FRAME_HEADER_BYTES = 24;
-
-/** Writes a well-formed WAL with salts of its own, frame by frame (sqlite.org/fileformat2.html, 4). */
+/**
+ * Makes a well-formed WAL with salts and checksums of its own (sqlite.org/fileformat2.html, 4): laid beside
+ * a database as `<file>-wal`, SQLite applies it. Its header comes first, then its frames in order.
+ */
 export class WalWriter {
-  readonly #pageSize: number;
-  readonly #salts: Buffer;
-  #sum: WalSum = [0, 0];
+  /** The 32 bytes that come first. */
+  readonly header: Buffer;
+  readonly #frameBytes: number;
+  readonly #salts: Salts;
+  readonly #sum: WalChecksum;
 
-  /** @param salts eight bytes; random ones when left out */
-  constructor(pageSize: number, salts: Buffer = randomBytes(8)) {
-    this.#pageSize = pageSize;
+  /** @param salts random ones when left out */
+  constructor(pageSize: number, salts: Salts = randomSalts()) {
+    const { bytes, header } = formatWalHeader({ pageSize, salts });
+    this.header = bytes;
+    this.#frameBytes = FRAME_HEADER_BYTES + pageSize;
     this.#salts = salts;
-  }
-
-  /** To be written first, once. */
-  header(): Buffer {
-    const header = Buffer.from(new ArrayBuffer(HEADER_BYTES));
-    header.writeUInt32BE(NATIVE_MAGIC, 0);
-    header.writeUInt32BE(VERSION, 4);
-    header.writeUInt32BE(this.#pageSize, 8);
-    this.#salts.copy(header, 16);
-    this.#sum = nativeWalSum(header.subarray(0, 24), this.#sum);
-    header.writeUInt32BE(this.#sum[0], 24);
-    header.writeUInt32BE(this.#sum[1], 28);
-    return header;
+    this.#sum = new WalChecksum(header.bigEndian, header.checksum);
   }
 
   /**
@@ -35,20 +28,40 @@ export class WalWriter {
    * @param pagesAfter the pages of the database after this frame's commit; 0 while its transaction goes on
    */
   frame(number: number, page: Uint8Array, pagesAfter: number): Buffer {
-    const frame = Buffer.from(new ArrayBuffer(FRAME_HEADER_BYTES + this.#pageSize));
-    frame.writeUInt32BE(number, 0);
-    frame.writeUInt32BE(pagesAfter, 4);
-    this.#salts.copy(frame, 8);
+    const frame = Buffer.allocUnsafeSlow(this.#frameBytes);
+    frame.writeUInt32BE(number, FRAME.page);
+    frame.writeUInt32BE(pagesAfter, FRAME.commitPages);
     frame.set(page, FRAME_HEADER_BYTES);
-    const begun = nativeWalSum(frame.subarray(0, 8), this.#sum);
-    this.#sum = nativeWalSum(frame.subarray(FRAME_HEADER_BYTES), begun);
-    frame.writeUInt32BE(this.#sum[0], 16);
-    frame.writeUInt32BE(this.#sum[1], 20);
+    this.stamp(frame);
     return frame;
+  }
+
+  /**
+   * Turns whole frames of another WAL into the next ones of this, in their own memory: page numbers,
+   * sizes and pages stay.
+   */
+  stamp(frames: Buffer): void {
+    for (let at = 0; at < frames.length; at += this.#frameBytes) {
+      frames.writeUInt32BE(this.#salts[0], at + FRAME.salt1);
+      frames.writeUInt32BE(this.#salts[1], at + FRAME.salt2);
+      this.#sum.add(frames, at, at + FRAME.summedBytes);
+      this.#sum.add(frames, at + FRAME_HEADER_BYTES, at + this.#frameBytes);
+      const [first, second] = this.#sum.words;
+      frames.writeUInt32BE(first, at + FRAME.checksum1);
+      frames.writeUInt32BE(second, at + FRAME.checksum2);
+    }
   }
 }
 
 /** Salts that are always the same for a name. */
-export function saltsFor(name: string): Buffer {
-  return createHash("sha256").update(name).digest().subarray(0, 8);
+export function saltsFor(name: string): Salts {
+  return saltsIn(createHash("sha256").update(name).digest());
+}
+
+function randomSalts(): Salts {
+  return saltsIn(randomBytes(8));
+}
+
+function saltsIn(bytes: Buffer): Salts {
+  return [bytes.readUInt32BE(0), bytes.readUInt32BE(4)];
 }
