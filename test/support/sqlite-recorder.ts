@@ -1,12 +1,15 @@
 import { readFile } from "node:fs/promises";
 import type { DatabaseFolder } from "@lifeboat/core";
 import type { SnapshotDetails } from "../../packages/sqlite/src/details.ts";
+import { factsOf, type HeldFile } from "../../packages/sqlite/src/held.ts";
 import { chainStart, LogChain } from "../../packages/sqlite/src/log-chain.ts";
 import { formatLogName, newLineage } from "../../packages/sqlite/src/log-name.ts";
 import type { Mark, SegmentNote } from "../../packages/sqlite/src/log-note.ts";
-import { NATIVE_MAGIC, nativeWalSum, type WalSum } from "../../packages/sqlite/src/wal/checksum.ts";
+import { pin } from "../../packages/sqlite/src/pin.ts";
+import { type ChecksumWords, WalChecksum } from "../../packages/sqlite/src/wal/checksum.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
+import { WalConnections } from "../../packages/sqlite/src/wal-connections.ts";
 import type { SqliteApp } from "./sqlite-repository.ts";
 
 /**
@@ -29,7 +32,7 @@ export class Recorder {
   #frames: { number: number; pages: number; page: Buffer }[] = [];
   #start: LogPlace | undefined;
   #marks: Mark[] = [];
-  #sum: WalSum = [0, 0];
+  #sum: ChecksumWords = [0, 0];
 
   private constructor(app: SqliteApp, folder: DatabaseFolder) {
     this.app = app;
@@ -42,7 +45,10 @@ export class Recorder {
     const recorder = new Recorder(app, folder);
     recorder.lineage = newLineage(new Date());
     recorder.#chain = chainStart(recorder.lineage);
-    app.shipping.set(app.name, recorder.lineage);
+    app.shipping.set(app.name, {
+      lineage: recorder.lineage,
+      hold: (how) => holdPinned(app.path, how),
+    });
     await app.backup(undefined, type);
     const { log } = (await app.details()) as unknown as SnapshotDetails;
     if (!log) throw new Error("the backup has no place in the log");
@@ -56,14 +62,13 @@ export class Recorder {
     const began = this.clock();
     const wal = await readFile(`${this.app.path}-wal`);
     if (wal.length < 32 || !this.#place) return undefined;
-    if (wal.readUInt32BE(0) !== NATIVE_MAGIC) throw new Error("the WAL is of another machine");
     const pageSize = wal.readUInt32BE(8);
     const [salt1, salt2] = [wal.readUInt32BE(16), wal.readUInt32BE(20)];
     const before = this.#place;
     if (salt1 !== before.salt1 || salt2 !== before.salt2)
       this.#moveTo({ salt1, salt2, frames: 0, sum: [wal.readUInt32BE(24), wal.readUInt32BE(28)] });
     const frameBytes = 24 + pageSize;
-    const found: { number: number; pages: number; page: Buffer; sum: WalSum }[] = [];
+    const found: { number: number; pages: number; page: Buffer; sum: ChecksumWords }[] = [];
     let sum = this.#sum;
     let committed = 0;
     for (
@@ -73,7 +78,10 @@ export class Recorder {
     ) {
       if (wal.readUInt32BE(at + 8) !== salt1 || wal.readUInt32BE(at + 12) !== salt2) break;
       const page = wal.subarray(at + 24, at + frameBytes);
-      sum = nativeWalSum(page, nativeWalSum(wal.subarray(at, at + 8), sum));
+      const next = new WalChecksum((wal.readUInt32BE(0) & 1) === 1, sum);
+      next.add(wal, at, at + 8);
+      next.add(wal, at + 24, at + frameBytes);
+      sum = next.words;
       if (wal.readUInt32BE(at + 16) !== sum[0] || wal.readUInt32BE(at + 20) !== sum[1]) break;
       const pages = wal.readUInt32BE(at + 4);
       found.push({ number: wal.readUInt32BE(at), pages, page, sum });
@@ -129,7 +137,7 @@ export class Recorder {
     return name;
   }
 
-  #moveTo(to: { salt1: number; salt2: number; frames: number; sum: WalSum }): void {
+  #moveTo(to: { salt1: number; salt2: number; frames: number; sum: ChecksumWords }): void {
     const { sum, ...place } = to;
     this.#place = { ...place, checksum1: sum[0], checksum2: sum[1] };
     this.#sum = sum;
@@ -141,6 +149,16 @@ async function* walOf(
   pageSize: number,
 ): AsyncGenerator<Uint8Array> {
   const writer = new WalWriter(pageSize);
-  yield writer.header();
+  yield writer.header;
   for (const { number, pages, page } of frames) yield writer.frame(number, page, pages);
+}
+
+/** As anybody does who does not ship: the recorder's own pin is that of the backup. */
+async function holdPinned(
+  path: string,
+  { patienceMs, signal }: { readonly patienceMs: number; readonly signal: AbortSignal },
+): Promise<HeldFile | undefined> {
+  const connections = await WalConnections.open(path, patienceMs, signal);
+  const pageSize = factsOf(connections.reader).pageSize;
+  return pin(connections, { pageSize, checkpointFreely: true, patienceMs, signal });
 }

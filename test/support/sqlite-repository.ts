@@ -16,6 +16,7 @@ import {
 } from "@lifeboat/core";
 import { type SqliteEngineInit, sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
+import type { ShippedDatabase } from "../../packages/sqlite/src/watch/shipped-database.ts";
 
 /** A repository on disk below `folder`, and an app with a SQLite database in it, `app` unless named. */
 export class SqliteApp {
@@ -24,7 +25,7 @@ export class SqliteApp {
   readonly limits: SqliteEngineInit["limits"];
 
   /** The lineages that are being shipped, by the database's name. */
-  readonly shipping = new Map<string, string>();
+  readonly shipping = new Map<string, ShippedDatabase>();
 
   /** The database's name in the repository. */
   readonly name: string;

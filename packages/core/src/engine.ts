@@ -118,6 +118,8 @@ export interface WatchRequest {
    * a new lineage begins with.
    */
   backup(type: BackupType): Promise<Manifest>;
+  /** The backups of this database that there are, oldest first. */
+  backups(): Promise<readonly Manifest[]>;
   /** Leaves word for `status`, which another process asks: the newest replaces the one before. JSON only. */
   note(facts: WatchNote["facts"]): Promise<void>;
   readonly report: Report;

@@ -1,4 +1,5 @@
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
+import type { DatabaseFolder } from "./database-folder.ts";
 import type { DrillRecord } from "./drill-record.ts";
 import type { Engine, EngineKind, EngineStatus, Problem } from "./engine.ts";
 import { engineOf } from "./engine-of.ts";
@@ -16,7 +17,7 @@ export interface Status {
   readonly lastDrill: DrillRecord | null;
   readonly archive: EngineStatus["archive"];
   readonly slots: EngineStatus["slots"];
-  /** What only the live engine knows of its shipping; null where it says nothing. */
+  /** What only the live engine knows of its shipping, by database; null where it says nothing. */
   readonly shipping: Readonly<Record<string, unknown>> | null;
   readonly windows: readonly RecoveryWindow[];
   readonly alerts: readonly Finding[];
@@ -84,10 +85,44 @@ async function shippingOf(request: {
 }): Promise<EngineStatus> {
   const { repository, engines, live, notes } = request;
   if (live === null) return { archive: null, slots: [], alerts: [] };
-  const folders = await repository.folders(live);
-  const folder = folders.at(-1) ?? null;
-  const note = folder && notes ? await notes.read(folder) : null;
-  return engineOf(engines, live).status(folder, note);
+  const engine = engineOf(engines, live);
+  const folders = await foldersOf(repository, engine);
+  const found: EngineStatus[] = [];
+  const shipping: Record<string, unknown> = {};
+  for (const folder of folders) {
+    const note = folder && notes ? await notes.read(folder) : null;
+    const status = await engine.status(folder, note);
+    found.push(status);
+    if (folder && status.shipping) shipping[folder.database] = status.shipping;
+  }
+  return {
+    archive: worst(found.map(({ archive }) => archive)),
+    slots: found.flatMap(({ slots }) => slots),
+    alerts: found.flatMap(({ alerts }) => alerts),
+    ...(Object.keys(shipping).length > 0 && { shipping }),
+  };
+}
+
+/**
+ * Those whose log is shipped: of a cluster the newest folder, since it was another one before an
+ * upgrade; of SQLite every database that is configured. Null where there is none yet.
+ */
+async function foldersOf(
+  repository: Repository,
+  engine: Engine,
+): Promise<readonly (DatabaseFolder | null)[]> {
+  const folders = await repository.folders(engine.kind);
+  if (engine.kind === "postgres" || folders.length === 0) return [folders.at(-1) ?? null];
+  const names = await engine.databases();
+  const live = folders.filter(({ database }) => names.includes(database));
+  return live.length === 0 ? [null] : live;
+}
+
+/** Where one of several databases lags, the app does. */
+function worst(archives: readonly EngineStatus["archive"][]): EngineStatus["archive"] {
+  const known = archives.filter((archive) => archive !== null);
+  const lag = ({ lagSeconds }: (typeof known)[number]) => lagSeconds ?? Number.POSITIVE_INFINITY;
+  return known.toSorted((a, b) => Number(a.ok) - Number(b.ok) || lag(b) - lag(a))[0] ?? null;
 }
 
 function backupAlerts(newest: Manifest | null): Finding[] {

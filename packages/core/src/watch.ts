@@ -89,6 +89,7 @@ async function ship(
   await engine.watch({
     folder,
     backup: (type) => backUp({ repository, engine, folder, type, signal }),
+    backups: async () => (await repository.backups(folder)).manifests,
     note: (facts) => notes.write(folder, facts),
     report,
     signal,

@@ -1,10 +1,11 @@
 import { resolve } from "node:path";
 import {
+  type DatabaseFolder,
   type Engine,
   type EngineStatus,
   LifeboatError,
-  notAvailable,
   SAFE_NAME,
+  type WatchNote,
 } from "@lifeboat/core";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
@@ -14,14 +15,20 @@ import { windowsOf } from "./log-windows.ts";
 import { obstacleToIncrement } from "./parent-hashes.ts";
 import { restoreDatabase } from "./restore.ts";
 import { reviveDatabase } from "./revive.ts";
-import { type ConfiguredDatabase, type Shipping, takeSnapshot } from "./snapshot.ts";
+import { type ConfiguredDatabase, takeSnapshot } from "./snapshot.ts";
+import { WATCH_LIMITS, type WatchLimits } from "./watch/limits.ts";
+import type { ShippedDatabase } from "./watch/shipped-database.ts";
+import { watchDatabase } from "./watch/watch-database.ts";
+import { watchStatus } from "./watch/watch-status.ts";
 
 export interface SqliteEngineInit {
   /** The app's databases; none where only the repository is at hand. */
   readonly databases: readonly { readonly name: string; readonly path: string }[];
   readonly limits?: Partial<SnapshotLimits>;
-  /** The lineages that are being shipped at this moment; none when left out. */
-  readonly shipping?: Shipping;
+  /** Those whose log is being shipped by this process; its own watches are in it. */
+  readonly shipping?: Map<string, ShippedDatabase>;
+  /** How its watches pace themselves. */
+  readonly watchLimits?: Partial<WatchLimits>;
 }
 
 /**
@@ -30,7 +37,8 @@ export interface SqliteEngineInit {
  */
 export function sqliteEngine(init: SqliteEngineInit): Engine {
   const databases = checked(init.databases);
-  const shipping = init.shipping ?? new Map();
+  const shipping = init.shipping ?? new Map<string, ShippedDatabase>();
+  const watchLimits = { ...WATCH_LIMITS, ...init.watchLimits };
   const limits = { ...DEFAULT_LIMITS, ...init.limits };
   const live = () => {
     if (databases.length === 0) throw notConfigured();
@@ -47,10 +55,10 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
       takeSnapshot(named(request.folder.database), request, { limits, shipping }),
     obstacleToBuildOn: async (folder, parents) =>
       obstacleToIncrement(named(folder.database), folder, parents),
-    watch: async () => {
-      throw notAvailable("watch of a SQLite database");
-    },
-    status: async (folder) => statusOf(folder ? [named(folder.database)] : live()),
+    watch: async (request) =>
+      watchDatabase(named(request.folder.database), request, { limits: watchLimits, shipping }),
+    status: async (folder, note) =>
+      statusOf(folder ? [named(folder.database)] : live(), folder, note),
     windows: async (folder, backups) => windowsOf(folder, backups),
     plan: async (folder, backups, target, options) =>
       planRecovery(folder, backups, target, options),
@@ -60,10 +68,15 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
   };
 }
 
-async function statusOf(databases: readonly ConfiguredDatabase[]): Promise<EngineStatus> {
+async function statusOf(
+  databases: readonly ConfiguredDatabase[],
+  folder: DatabaseFolder | null,
+  note: WatchNote | null,
+): Promise<EngineStatus> {
   const findings = await inspectDatabases(databases);
-  const alerts = findings.filter(({ severity }) => severity === "error");
-  return { archive: null, slots: [], alerts };
+  const faults = findings.filter(({ severity }) => severity === "error");
+  const status = await watchStatus(folder, note);
+  return { ...status, alerts: [...faults, ...status.alerts] };
 }
 
 function checked(

@@ -6,11 +6,14 @@ import { backupOnline } from "./online-backup.ts";
 import { hasWalResetFix, pin } from "./pin.ts";
 import { holdByReading } from "./shared-lock.ts";
 import { WalConnections } from "./wal-connections.ts";
+import type { ShippedDatabase } from "./watch/shipped-database.ts";
 
 export interface HoldRequest {
   readonly examined: Examined;
   /** Where the backup API may copy to when the file cannot be held; undefined: there is no room. */
   readonly copyTo: string | undefined;
+  /** Who ships its log in this process. */
+  readonly shipped: ShippedDatabase | undefined;
   readonly limits: SnapshotLimits;
   readonly signal: AbortSignal;
 }
@@ -36,15 +39,17 @@ export async function hold(request: HoldRequest): Promise<HeldFile> {
 }
 
 async function holdWal(request: HoldRequest): Promise<HeldFile> {
-  const { examined, limits, signal, copyTo } = request;
+  const { examined, limits, signal, copyTo, shipped } = request;
+  const patience = { patienceMs: limits.pinPatienceMs, signal };
+  const held = await shipped?.hold(patience);
+  if (held) return held;
   const connections = await WalConnections.open(examined.path, limits.lockPatienceMs, signal);
   try {
-    const pinned = await pin(connections, {
-      pageSize: examined.header.pageSize,
-      checkpointFreely: hasWalResetFix(examined.header.sqliteVersion),
-      patienceMs: limits.pinPatienceMs,
-      signal,
-    });
+    const { pageSize, sqliteVersion } = examined.header;
+    const checkpointFreely = hasWalResetFix(sqliteVersion);
+    const pinned = shipped
+      ? undefined
+      : await pin(connections, { pageSize, checkpointFreely, ...patience });
     if (pinned) return pinned;
     if (copyTo === undefined) throw noRoom(examined);
     return await backupOnline(connections, copyTo, { signal });

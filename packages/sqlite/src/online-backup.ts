@@ -1,4 +1,6 @@
 import { factsOf, type HeldFile } from "./held.ts";
+import type { LogPlace } from "./wal/place.ts";
+import { placeNow } from "./wal/place-now.ts";
 import type { WalConnections } from "./wal-connections.ts";
 
 const STEP_BYTES = 4 << 20;
@@ -16,7 +18,7 @@ export async function backupOnline(
   destination: string,
   options: { readonly signal: AbortSignal },
 ): Promise<HeldFile> {
-  const { consistentAt, gateMs } = beginReadGated(connections);
+  const { consistentAt, gateMs, place } = beginReadGated(connections);
   const facts = factsOf(connections.reader);
   const pages = Math.max(1, Math.floor(STEP_BYTES / facts.pageSize));
   await connections.reader.backup(destination, {
@@ -29,8 +31,8 @@ export async function backupOnline(
     way: "backup-api",
     consistentAt,
     facts,
-    // The API's copy differs from the file in its first page, and its instant is not always exact.
-    place: null,
+    // The copy differs from the file in its first page only, by the counters that SQLite moves as it closes it.
+    place,
     release() {
       connections.close();
       return gateMs;
@@ -42,18 +44,24 @@ export async function backupOnline(
  * Behind the gate the instant is exact. A writer that keeps it out for long makes no difference to
  * the copy, only that commits of the same moment may or may not be in it.
  */
-function beginReadGated(connections: WalConnections): { consistentAt: Date; gateMs: number } {
+function beginReadGated(connections: WalConnections): {
+  readonly consistentAt: Date;
+  readonly gateMs: number;
+  readonly place: LogPlace | null;
+} {
   for (let attempt = 0; attempt < GATE_TRIES; attempt++) {
     let shutAt = 0;
-    let consistentAt: Date | undefined;
+    let found: { consistentAt: Date; place: LogPlace } | undefined;
     const entered = connections.whileGated(() => {
       shutAt = performance.now();
       connections.beginRead();
-      consistentAt = new Date();
+      const { logged } = connections.progress();
+      const { pageSize } = factsOf(connections.reader);
+      found = { consistentAt: new Date(), place: placeNow(connections.path, logged, pageSize) };
     });
-    if (entered && consistentAt) return { consistentAt, gateMs: performance.now() - shutAt };
+    if (entered && found) return { ...found, gateMs: performance.now() - shutAt };
   }
   const consistentAt = new Date();
   connections.beginRead();
-  return { consistentAt, gateMs: 0 };
+  return { consistentAt, gateMs: 0, place: null };
 }

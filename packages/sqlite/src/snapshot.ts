@@ -18,6 +18,7 @@ import { scratchFor } from "./scratch-place.ts";
 import { snapshotFindings } from "./snapshot-findings.ts";
 import { storePages } from "./store-pages.ts";
 import { walBytes, whileWalIsSmall } from "./wal-watch.ts";
+import type { Shipping } from "./watch/shipped-database.ts";
 
 const READ_BYTES = 1 << 20;
 
@@ -28,9 +29,6 @@ export interface ConfiguredDatabase {
   /** Absolute. */
   readonly path: string;
 }
-
-/** The lineages that are being shipped at this moment, by the database's name. */
-export type Shipping = ReadonlyMap<string, string>;
 
 /** What all steps of one snapshot share. */
 interface Job {
@@ -108,7 +106,8 @@ async function readDatabase(job: Job): Promise<Reading> {
   return whileWalIsSmall(examined.path, growth, request.signal, async (signal) => {
     request.report({ note: "hold the file still" });
     const startedAt = performance.now();
-    const held = await hold({ examined, copyTo: job.copyTo, limits, signal });
+    const shipped = job.shipping.get(job.database.name);
+    const held = await hold({ examined, copyTo: job.copyTo, shipped, limits, signal });
     try {
       if (held.way !== "backup-api") await copyHeld(job, held, signal);
       const wal = await walBytes(examined.path);
@@ -166,7 +165,7 @@ async function store(
 async function describe(job: Job, reading: Reading): Promise<Snapshot> {
   const { database, examined, copyTo } = job;
   const { held, heldMilliseconds } = reading;
-  const lineage = job.shipping.get(database.name);
+  const lineage = job.shipping.get(database.name)?.lineage;
   const details: SnapshotDetails = {
     fileName: basename(database.path),
     mode: `0${(examined.stat.mode & 0o777).toString(8).padStart(3, "0")}`,

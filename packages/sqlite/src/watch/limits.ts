@@ -1,0 +1,32 @@
+/** How a watch paces itself. */
+export interface WatchLimits {
+  /** Between two looks at the WAL, in milliseconds: instants are exact to this. */
+  readonly pollMs: number;
+  /** From a segment's first commit until it is stored, in milliseconds. */
+  readonly segmentMs: number;
+  /** Bytes of frames after which the WAL is copied back. SQLite's own default is 1,000 pages. */
+  readonly checkpointBytes: number;
+  /** What may be left behind the gate, where writers wait: more is let through first. */
+  readonly residueBytes: number;
+  /** How long a checkpoint behind the gate is tried while one of the app's is under way, in milliseconds. */
+  readonly gateMs: number;
+  /** How long the WAL is let go for a checkpoint of the app that waits for us, and how often at most, in milliseconds. */
+  readonly makeWayMs: number;
+  readonly makeWayEveryMs: number;
+  /** Bytes of WAL at which the watch lets go of it, so that the app's disk does not fill; null: a quarter of what is free. */
+  readonly walBytes: number | null;
+  /** How long the last segment may take when the watch is told to stop, in milliseconds. */
+  readonly graceMs: number;
+}
+
+export const WATCH_LIMITS: WatchLimits = {
+  pollMs: 50,
+  segmentMs: 1000,
+  checkpointBytes: 4 << 20,
+  residueBytes: 1 << 20,
+  gateMs: 50,
+  makeWayMs: 150,
+  makeWayEveryMs: 1000,
+  walBytes: null,
+  graceMs: 1700,
+};

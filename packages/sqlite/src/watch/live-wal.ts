@@ -1,0 +1,202 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { isSystemError } from "@lifeboat/core";
+import type { ChecksumWords } from "../wal/checksum.ts";
+import { FRAME, FRAME_HEADER_BYTES } from "../wal/frame.ts";
+import { FrameScanner, type ScanPoint } from "../wal/frame-scanner.ts";
+import { parseWalHeader, WAL_HEADER_BYTES, type WalHeader } from "../wal/header.ts";
+import type { LogPlace } from "../wal/place.ts";
+
+const CHUNK_BYTES = 1 << 20;
+/** How often frames of a transaction that goes on are read again from its start. */
+const RESCAN_MS = 1000;
+
+/** Committed frames that were found since the last look: from one point of a run to another. */
+export interface NewFrames {
+  readonly from: ScanPoint;
+  readonly to: ScanPoint;
+}
+
+/**
+ * The `-wal` file of a live database, read as plain bytes in the process that holds it. That is
+ * allowed for this file alone: SQLite keeps no lock on it, while closing any descriptor of the
+ * database or its `-shm` would drop all of this process' locks (sqlite.org/howtocorrupt.html, 2.2).
+ *
+ * Nothing is trusted but salts and checksums. What was committed stays as it is for as long as a
+ * reader holds the WAL, so it may be read again later.
+ */
+export class LiveWal {
+  readonly #path: string;
+  readonly #pageSize: number;
+  readonly #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES + (1 << 17));
+  #file: number | undefined;
+  #inode = 0;
+  #scanner: FrameScanner | undefined;
+  #rescannedAt = 0;
+
+  /** @param path of the database */
+  constructor(path: string, pageSize: number) {
+    this.#path = `${path}-wal`;
+    this.#pageSize = pageSize;
+  }
+
+  /** The header as it stands; undefined where there is no WAL yet, or one that is just being begun. */
+  header(): WalHeader | undefined {
+    if (!this.#open()) return undefined;
+    const bytes = Buffer.alloc(WAL_HEADER_BYTES);
+    if (this.#readAt(bytes, 0) < bytes.length) return undefined;
+    const header = parseWalHeader(bytes, this.#pageSize);
+    return typeof header === "string" ? undefined : header;
+  }
+
+  /** The run that is being read; undefined before the first. */
+  get run(): WalHeader | undefined {
+    return this.#scanner?.header;
+  }
+
+  /** Whether a header belongs to another run than the one that is being read. */
+  isOther({ salts }: WalHeader): boolean {
+    const own = this.run?.salts;
+    return own === undefined || own[0] !== salts[0] || own[1] !== salts[1];
+  }
+
+  /** Reads from now on the run of this header, from its start or from a point of it. */
+  begin(header: WalHeader, from?: ScanPoint): void {
+    this.#scanner = new FrameScanner(header, from);
+  }
+
+  /** After the last transaction that was found. */
+  get committed(): ScanPoint {
+    return this.#scanner?.committed ?? NOTHING;
+  }
+
+  /** The same as a place that says what lies before it. */
+  get place(): LogPlace {
+    return this.placeOf(this.committed);
+  }
+
+  /** A point of the present run as a place. */
+  placeOf({ frames, checksum }: ScanPoint): LogPlace {
+    const [salt1, salt2] = this.run?.salts ?? [0, 0];
+    return { salt1, salt2, frames, checksum1: checksum[0], checksum2: checksum[1] };
+  }
+
+  /** Bytes of whole frames that were found. */
+  get committedBytes(): number {
+    return this.committed.frames * (FRAME_HEADER_BYTES + this.#pageSize);
+  }
+
+  /** The file's size; 0 where there is none. */
+  get fileBytes(): number {
+    return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /**
+   * Whether a place lies in this run: then all before it is as it was, since the checksum there is
+   * over all of it.
+   */
+  holds(header: WalHeader, place: LogPlace): boolean {
+    if (header.salts[0] !== place.salt1 || header.salts[1] !== place.salt2) return false;
+    if (place.frames === 0) return isChecksum(header.checksum, place);
+    const frame = Buffer.alloc(FRAME_HEADER_BYTES);
+    const at = WAL_HEADER_BYTES + (place.frames - 1) * (FRAME_HEADER_BYTES + this.#pageSize);
+    if (this.#readAt(frame, at) < frame.length) return false;
+    const word = (offset: number) => frame.readUInt32BE(offset);
+    if (word(FRAME.salt1) !== place.salt1 || word(FRAME.salt2) !== place.salt2) return false;
+    return isChecksum([word(FRAME.checksum1), word(FRAME.checksum2)], place);
+  }
+
+  /** Looks for further transactions; undefined when there are none. */
+  advance(): NewFrames | undefined {
+    if (!this.#scanner) return undefined;
+    const from = this.committed;
+    this.#scan();
+    if (this.committed === from) this.#rescan();
+    return this.committed === from ? undefined : { from, to: this.committed };
+  }
+
+  /**
+   * The frames from one number up to another, as they lie in the file.
+   * @param begin frames before the first one wanted
+   */
+  frames(begin: number, end: number): Buffer {
+    const bytes = Buffer.allocUnsafeSlow((end - begin) * this.#running().frameBytes);
+    const read = this.#readAt(bytes, this.#offset(begin));
+    if (read < bytes.length) throw new Error(`${this.#path} is shorter than what was read of it`);
+    return bytes;
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  #scan(): void {
+    const scanner = this.#running();
+    while (!scanner.ended) {
+      const read = this.#readAt(this.#chunk, this.#offset(scanner.frames));
+      const taken = scanner.scan(this.#chunk.subarray(0, read));
+      if (taken === 0) return;
+    }
+  }
+
+  /**
+   * A transaction that outgrows its cache writes frames before its commit, and may write them again
+   * (iReCksum in SQLite's wal.c), or a rollback lets others write over them. What was read of it then
+   * leads nowhere, and is read from its start; not at each look, since it may be large.
+   */
+  #rescan(): void {
+    const scanner = this.#running();
+    if (scanner.frames > scanner.committed.frames && !scanner.ended) {
+      if (Date.now() - this.#rescannedAt < RESCAN_MS) return;
+    } else if (!scanner.ended) return;
+    this.#rescannedAt = Date.now();
+    this.#scanner = new FrameScanner(scanner.header, scanner.committed);
+    this.#scan();
+  }
+
+  #running(): FrameScanner {
+    if (!this.#scanner) throw new Error("no run of the WAL is being read");
+    return this.#scanner;
+  }
+
+  #offset(frames: number): number {
+    return WAL_HEADER_BYTES + frames * this.#running().frameBytes;
+  }
+
+  /** The file is made anew when the last connection was closed and the next one is opened. */
+  #open(): boolean {
+    const inode = inodeOf(this.#path);
+    if (this.#file !== undefined && inode === this.#inode) return true;
+    this.close();
+    if (inode === undefined) return false;
+    try {
+      this.#file = openSync(this.#path, "r");
+      this.#inode = fstatSync(this.#file).ino;
+      return true;
+    } catch (thrown) {
+      if (isSystemError(thrown, "ENOENT")) return false;
+      throw thrown;
+    }
+  }
+
+  /** Fills the buffer as far as the file goes. */
+  #readAt(buffer: Buffer, position: number): number {
+    let filled = 0;
+    while (filled < buffer.length && this.#file !== undefined) {
+      const read = readSync(this.#file, buffer, filled, buffer.length - filled, position + filled);
+      if (read === 0) break;
+      filled += read;
+    }
+    return filled;
+  }
+}
+
+const NOTHING: ScanPoint = { frames: 0, checksum: [0, 0], pages: 0 };
+
+function isChecksum([first, second]: ChecksumWords, place: LogPlace): boolean {
+  return first === place.checksum1 && second === place.checksum2;
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}

@@ -1,0 +1,142 @@
+import { LogChain } from "../log-chain.ts";
+import type { Mark, SegmentNote } from "../log-note.ts";
+import { FRAME_HEADER_BYTES } from "../wal/frame.ts";
+import type { LogPlace } from "../wal/place.ts";
+import { saltsFor, WalWriter } from "../wal/wal-writer.ts";
+import type { LiveWal, NewFrames } from "./live-wal.ts";
+
+/** Frames up to so many bytes are kept in memory; what comes on top stays in the WAL until it is stored. */
+const MOST_IN_MEMORY = 24 << 20;
+const READ_BYTES = 1 << 20;
+
+type Piece =
+  | { readonly kind: "memory"; readonly frames: Buffer }
+  | { readonly kind: "file"; readonly begin: number; readonly end: number };
+
+/** Where a segment belongs. */
+export interface SegmentSeat {
+  readonly lineage: string;
+  readonly number: number;
+  /** The chain's digest up to it. */
+  readonly before: string;
+}
+
+/** The committed frames that will be the next segment of a lineage. */
+export class PendingSegment {
+  readonly #wal: LiveWal;
+  readonly #pageSize: number;
+  readonly #pieces: Piece[] = [];
+  readonly #marks: Mark[] = [];
+  readonly #start: LogPlace;
+  #end: LogPlace;
+  #frames = 0;
+  #bytesInMemory = 0;
+
+  /** @param start where the segment before it, or the backup, ended */
+  constructor(wal: LiveWal, pageSize: number, start: LogPlace) {
+    this.#wal = wal;
+    this.#pageSize = pageSize;
+    this.#start = start;
+    this.#end = start;
+  }
+
+  /** Where the next one starts. */
+  get end(): LogPlace {
+    return this.#end;
+  }
+
+  get isEmpty(): boolean {
+    return this.#frames === 0;
+  }
+
+  /** Frames of it lie in the WAL only, which may not be begun anew before they are stored. */
+  get needsWal(): boolean {
+    return this.#pieces.some(({ kind }) => kind === "file");
+  }
+
+  get bytes(): number {
+    return this.#frames * (FRAME_HEADER_BYTES + this.#pageSize);
+  }
+
+  /** When its first commit was found, in ms since 1970. */
+  get begunAt(): number | undefined {
+    return this.#marks[0]?.[0];
+  }
+
+  /** Of its last commit, in ms since 1970; @throws Error of an empty one */
+  get instant(): number {
+    const mark = this.#marks.at(-1);
+    if (!mark) throw new Error("a segment without frames has no instant");
+    return mark[0];
+  }
+
+  /** Whether frames of the WAL as it runs now may be added: a segment holds those of one run. */
+  get isOpen(): boolean {
+    const { salt1, salt2 } = this.#wal.place;
+    return this.isEmpty || (this.#end.salt1 === salt1 && this.#end.salt2 === salt2);
+  }
+
+  /** @param instant by which these frames had been committed */
+  add({ from, to }: NewFrames, instant: number): void {
+    const count = to.frames - from.frames;
+    const bytes = count * (FRAME_HEADER_BYTES + this.#pageSize);
+    if (this.#bytesInMemory + bytes <= MOST_IN_MEMORY) {
+      this.#pieces.push({ kind: "memory", frames: this.#wal.frames(from.frames, to.frames) });
+      this.#bytesInMemory += bytes;
+    } else this.#pieces.push({ kind: "file", begin: from.frames, end: to.frames });
+    this.#frames += count;
+    this.#end = this.#wal.placeOf(to);
+    this.#marks.push([instant, this.#frames, to.pages]);
+  }
+
+  /** The content as a well-formed WAL, the same each time it is asked for, and what goes with it. */
+  sealed(seat: SegmentSeat): {
+    readonly content: () => AsyncGenerator<Uint8Array>;
+    /** Once the content has passed. */
+    readonly note: () => SegmentNote;
+  } {
+    let after = "";
+    const content = async function* (this: PendingSegment) {
+      const chain = new LogChain(seat.before);
+      // The same at each try, so that a segment that was stored although the answer was lost is known again.
+      const writer = new WalWriter(this.#pageSize, saltsFor(`${seat.lineage}/${seat.number}`));
+      yield writer.header;
+      for (const frames of this.#content()) {
+        addTo(chain, frames, this.#pageSize);
+        writer.stamp(frames);
+        yield frames;
+      }
+      after = chain.after();
+    };
+    return { content: content.bind(this), note: () => this.#note(seat, after) };
+  }
+
+  *#content(): Generator<Buffer> {
+    const most = Math.max(1, Math.floor(READ_BYTES / (FRAME_HEADER_BYTES + this.#pageSize)));
+    for (const piece of this.#pieces)
+      if (piece.kind === "memory") yield piece.frames;
+      else
+        for (let at = piece.begin; at < piece.end; at += most)
+          yield this.#wal.frames(at, Math.min(piece.end, at + most));
+  }
+
+  #note({ lineage, number, before }: SegmentSeat, after: string): SegmentNote {
+    return {
+      format: 1,
+      lineage,
+      first: number,
+      last: number,
+      pageSize: this.#pageSize,
+      start: this.#start,
+      end: this.#end,
+      chain: { before, after },
+      marks: this.#marks as unknown as SegmentNote["marks"],
+    };
+  }
+}
+
+function addTo(chain: LogChain, frames: Buffer, pageSize: number): void {
+  const frameBytes = FRAME_HEADER_BYTES + pageSize;
+  for (let at = 0; at < frames.length; at += frameBytes)
+    chain.add(frames.readUInt32BE(at), frames.subarray(at + FRAME_HEADER_BYTES, at + frameBytes));
+}

@@ -1,0 +1,98 @@
+import { beginRead, type Connection, connect } from "../driver.ts";
+import { type DatabaseFacts, factsOf } from "../held.ts";
+import type { WalProgress } from "../wal-connections.ts";
+
+/**
+ * The connections by which a watch holds a WAL, from {@link takeHold} on. At every moment one of two readers is there, so that
+ * no frame can be overwritten before it was read (sqlite.org/walformat.html, 2.2): a reader on a mark
+ * keeps the WAL from being begun anew, one on read lock 0 keeps it from being copied back. Where the one lets go,
+ * the other holds already, or the gate is shut.
+ */
+export class Relay {
+  readonly #readers: [Connection, Connection];
+  readonly #gate: Connection;
+  readonly #checkpointer: Connection;
+
+  /** @throws SqliteError busy, when somebody holds the database exclusively at this moment */
+  constructor(path: string) {
+    const opened: Connection[] = [];
+    try {
+      for (let count = 0; count < 4; count++) opened.push(connect(path, { readonly: false }));
+      const [first, second, gate, checkpointer] = opened as [
+        Connection,
+        Connection,
+        Connection,
+        Connection,
+      ];
+      this.#readers = [first, second];
+      this.#gate = gate;
+      this.#checkpointer = checkpointer;
+      // A read tells it that this is a WAL; without one a checkpoint does nothing.
+      checkpointer.prepare("SELECT count(*) FROM sqlite_schema").get();
+    } catch (thrown) {
+      for (const connection of opened) connection.close();
+      throw thrown;
+    }
+  }
+
+  /** What the reader that holds sees. */
+  facts(): DatabaseFacts {
+    return factsOf(this.#readers[0]);
+  }
+
+  /** The other reader takes hold at the newest commit, then the one that held lets go. */
+  pass(): void {
+    const [holder, other] = this.#readers;
+    beginRead(other);
+    holder.exec("COMMIT");
+    this.#readers.reverse();
+  }
+
+  /** Lets go for a moment. Only behind the gate. */
+  letGo(): void {
+    this.#readers[0].exec("COMMIT");
+  }
+
+  /** Takes hold again at the newest commit; where all is copied back, by read lock 0. */
+  takeHold(): void {
+    beginRead(this.#readers[0]);
+  }
+
+  /**
+   * Runs `inside` while no other connection can write. Nothing is written, so ending it is a rollback.
+   * @throws SqliteError busy when a writer was at work for longer than one try takes
+   */
+  whileGated<T>(inside: () => T): T {
+    this.#gate.exec("BEGIN IMMEDIATE");
+    try {
+      return inside();
+    } finally {
+      this.#gate.exec("ROLLBACK");
+    }
+  }
+
+  /** PASSIVE waits for nobody and keeps nobody waiting. */
+  checkpoint(): WalProgress {
+    return this.#progress("PASSIVE");
+  }
+
+  /** How far the WAL is copied back, without doing anything. */
+  progress(): WalProgress {
+    return this.#progress("NOOP");
+  }
+
+  /** May be called twice. */
+  close(): void {
+    for (const connection of [...this.#readers, this.#gate, this.#checkpointer]) connection.close();
+  }
+
+  #progress(kind: "PASSIVE" | "NOOP"): WalProgress {
+    const [row] = this.#checkpointer.pragma(`wal_checkpoint(${kind})`) as {
+      busy: number;
+      log: number;
+      checkpointed: number;
+    }[];
+    if (!row) throw new Error(`wal_checkpoint(${kind}) gave no row`);
+    return { busy: row.busy !== 0, logged: row.log, checkpointed: row.checkpointed };
+  }
+}

@@ -1,0 +1,47 @@
+import type { DatabaseFolder, Manifest } from "@lifeboat/core";
+import { detailsOf } from "../details.ts";
+import { chainStart } from "../log-chain.ts";
+import { lineagesOf, noteOf } from "../log-objects.ts";
+import type { LogPlace } from "../wal/place.ts";
+import type { SegmentSeat } from "./pending-segment.ts";
+
+/** Where the newest lineage ended: what comes next belongs there, if the WAL still holds that place. */
+export interface LineageEnd {
+  readonly seat: SegmentSeat;
+  readonly place: LogPlace;
+  /** Of its last commit, in ms since 1970; instants go on from there. */
+  readonly instant: number;
+}
+
+/**
+ * The end of the newest lineage that has a backup to start from; undefined where there is none.
+ * @throws LifeboatError when its last segment is damaged
+ */
+export async function newestLineageEnd(
+  folder: DatabaseFolder,
+  backups: readonly Manifest[],
+): Promise<LineageEnd | undefined> {
+  const base = backups.findLast((manifest) => detailsOf(manifest).log);
+  const log = base && detailsOf(base).log;
+  if (!log) return undefined;
+  const { lineage } = log;
+  const objects = (await lineagesOf(folder)).get(lineage) ?? [];
+  const last = objects
+    .filter(({ kind }) => kind === "frames")
+    .reduce<(typeof objects)[number] | undefined>(
+      (best, each) => (best && best.last >= each.last ? best : each),
+      undefined,
+    );
+  if (!last)
+    return {
+      seat: { lineage, number: 1, before: chainStart(lineage) },
+      place: log.place,
+      instant: Date.parse(base.consistentAt),
+    };
+  const { chain, end } = await noteOf(folder, last);
+  return {
+    seat: { lineage, number: last.last + 1, before: chain.after },
+    place: end,
+    instant: last.instant,
+  };
+}

@@ -1,0 +1,20 @@
+import type { HeldFile } from "../held.ts";
+
+/**
+ * A database whose log is being shipped by this process. Its readers keep everybody else's pin out, so
+ * whoever backs it up here asks it to hold the file still.
+ */
+export interface ShippedDatabase {
+  readonly lineage: string;
+  /**
+   * Holds the file still with everything that is committed in it; undefined when an old reader kept
+   * that from being done for the whole patience.
+   */
+  hold(options: {
+    readonly patienceMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<HeldFile | undefined>;
+}
+
+/** Those of this process, by the database's name. */
+export type Shipping = ReadonlyMap<string, ShippedDatabase>;

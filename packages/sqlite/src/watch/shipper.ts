@@ -1,0 +1,286 @@
+import { type DatabaseFolder, reasonOf } from "@lifeboat/core";
+import { compactLog } from "../compact.ts";
+import { CompactionState } from "../compaction-state.ts";
+import { pause } from "../driver.ts";
+import type { HeldFile } from "../held.ts";
+import { chainStart } from "../log-chain.ts";
+import { newLineage } from "../log-name.ts";
+import type { LogPlace } from "../wal/place.ts";
+import { Hole } from "./hole.ts";
+import type { WatchLimits } from "./limits.ts";
+import type { NewFrames } from "./live-wal.ts";
+import { PendingSegment, type SegmentSeat } from "./pending-segment.ts";
+import type { LineageEnd } from "./resume.ts";
+import { SegmentStore, type StoreFault } from "./segment-store.ts";
+import type { ShippedDatabase } from "./shipped-database.ts";
+import { waitFor } from "./wait-for.ts";
+import { type HolderInit, WalHolder } from "./wal-holder.ts";
+
+/** After a checkpoint that could not be completed, an old reader is given this long, and longer each time. */
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 5000;
+const COMPACT_EVERY_MS = 60_000;
+
+export interface ShipperInit extends Omit<HolderInit, "found" | "mayBeginAnew" | "limits"> {
+  readonly folder: DatabaseFolder;
+  readonly limits: WatchLimits;
+  /** The WAL may have so many bytes; beyond, the lineage is given up for the app's sake. */
+  readonly mostWalBytes: number;
+}
+
+/** How shipping stands. */
+export interface ShippingState {
+  readonly lineage: string;
+  /** Whether a backup has begun the lineage. */
+  readonly begun: boolean;
+  readonly lastSegment: string | null;
+  /** Bytes of frames, and since when, that are committed and not stored yet. */
+  readonly unshippedBytes: number;
+  readonly unshippedSince: number | null;
+  /** Bytes of frames that are not copied back into the database file. */
+  readonly backlogBytes: number;
+  /** Size of the `-wal` file, which never shrinks while it is held. */
+  readonly walBytes: number;
+  readonly gates: ReturnType<WalHolder["gates"]["summary"]>;
+  readonly fault: StoreFault | undefined;
+  /** Why segments could not be merged when that was last tried. */
+  readonly compactionFault: string | null;
+}
+
+/**
+ * Ships one lineage of a database's log: gathers committed frames and stores them, a segment each second
+ * while there are any, and copies the WAL back in between.
+ */
+export class Shipper implements ShippedDatabase {
+  readonly #init: ShipperInit;
+  readonly #holder: WalHolder;
+  #store: SegmentStore;
+  #pending: PendingSegment;
+  /** Closed, since the WAL was begun anew, and not stored yet; oldest first. */
+  readonly #closed: PendingSegment[] = [];
+  /** Frames are kept from the moment on at which a backup holds what lies before them. */
+  #begun = false;
+  #holds = 0;
+  #lastSegment: string | null = null;
+  #copyBackAt = 0;
+  #compactAt = Date.now() + COMPACT_EVERY_MS;
+  #compaction = new CompactionState();
+  #compactionFault: string | null = null;
+  #retryMs = FIRST_RETRY_MS;
+
+  /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
+  constructor(init: ShipperInit) {
+    this.#init = init;
+    this.#holder = new WalHolder({
+      ...init,
+      found: (frames, instant) => this.#gather(frames, instant),
+      mayBeginAnew: () => !this.#unstored().some(({ needsWal }) => needsWal),
+    });
+    this.#store = new SegmentStore(init.folder, newSeat());
+    this.#pending = this.#segmentFrom(this.#holder.wal.place);
+  }
+
+  get lineage(): string {
+    return this.#store.lineage;
+  }
+
+  get state(): ShippingState {
+    const { fault } = this.#store;
+    const unstored = this.#unstored();
+    return {
+      lineage: this.lineage,
+      begun: this.#begun,
+      lastSegment: this.#lastSegment,
+      unshippedBytes: unstored.reduce((sum, { bytes }) => sum + bytes, 0),
+      unshippedSince: unstored[0]?.begunAt ?? null,
+      backlogBytes: this.#holder.backlogBytes,
+      walBytes: this.#holder.wal.fileBytes,
+      gates: this.#holder.gates.summary(),
+      fault,
+      compactionFault: this.#compactionFault,
+    };
+  }
+
+  /**
+   * Takes hold of the WAL, and goes on where a lineage ended if that is given and the WAL proves that
+   * nothing was lost since; otherwise the next backup begins a new one.
+   * @throws SqliteError busy when a writer was at work for longer than one try takes
+   */
+  takeHold(end: LineageEnd | undefined): void {
+    this.#begun = end !== undefined;
+    if (end) {
+      this.#store = new SegmentStore(this.#init.folder, end.seat);
+      this.#pending = this.#segmentFrom(end.place);
+    }
+    if (!this.#holder.takeHold(end)) this.startAnew();
+  }
+
+  /** What is kept belongs to no backup: the next one that is taken begins another lineage. */
+  startAnew(): void {
+    this.#begun = false;
+    this.#closed.length = 0;
+    this.#compaction = new CompactionState();
+    this.#store = new SegmentStore(this.#init.folder, newSeat());
+    this.#pending = this.#segmentFrom(this.#holder.wal.place);
+  }
+
+  /**
+   * Ships until the signal aborts, then what is left.
+   * @throws Hole where the lineage cannot go on
+   */
+  async ship(signal: AbortSignal): Promise<void> {
+    const storing = new Beside();
+    const compacting = new Beside();
+    while (!signal.aborted) {
+      this.#holder.poll();
+      storing.throwIfFailed();
+      if (!storing.busy && this.#isDue()) storing.begin(this.#storeOldest(signal));
+      if (!compacting.busy && Date.now() >= this.#compactAt) compacting.begin(this.#compact());
+      this.#keepWalSmall();
+      if (this.#holds === 0) await this.#holder.makeWay();
+      await waitFor(this.#init.limits.pollMs, signal);
+    }
+    await this.#shipRest(storing);
+  }
+
+  async hold(options: {
+    readonly patienceMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<HeldFile | undefined> {
+    const until = Date.now() + options.patienceMs;
+    do {
+      options.signal.throwIfAborted();
+      const copied = this.#holder.copyBack();
+      if (copied) {
+        this.#holds += 1;
+        if (!this.#begun) this.#beginAt(copied.place);
+        return this.#holder.heldFile(copied, () => {
+          this.#holds -= 1;
+        });
+      }
+      await pause();
+    } while (Date.now() < until);
+    return undefined;
+  }
+
+  /** Lets go of the database. May be called twice. */
+  close(): void {
+    this.#holder.close();
+  }
+
+  /** The file holds all that came before: the chain starts here. */
+  #beginAt(place: LogPlace): void {
+    this.#pending = this.#segmentFrom(place);
+    this.#begun = true;
+  }
+
+  #gather(frames: NewFrames, instant: number): void {
+    if (!this.#begun) return;
+    if (!this.#pending.isOpen) {
+      this.#closed.push(this.#pending);
+      this.#pending = this.#segmentFrom(this.#pending.end);
+    }
+    this.#pending.add(frames, instant);
+  }
+
+  /** Oldest first. */
+  #unstored(): PendingSegment[] {
+    const { storing } = this.#store;
+    return [...(storing ? [storing] : []), ...this.#closed, this.#pending];
+  }
+
+  #isDue(): boolean {
+    if (this.#closed.length > 0) return true;
+    const { begunAt } = this.#pending;
+    if (begunAt === undefined) return false;
+    return this.#pending.needsWal || Date.now() - begunAt >= this.#init.limits.segmentMs;
+  }
+
+  async #storeOldest(signal: AbortSignal): Promise<void> {
+    const closed = this.#closed.shift();
+    const segment = closed ?? this.#pending;
+    if (!closed) this.#pending = this.#segmentFrom(segment.end);
+    const name = await this.#store.store(segment, signal);
+    this.#lastSegment = name;
+    this.#compaction.shipped(name);
+  }
+
+  /** What it cannot do now, a later call does; until then there are more objects than there need be. */
+  async #compact(): Promise<void> {
+    this.#compactAt = Date.now() + COMPACT_EVERY_MS;
+    try {
+      if (this.#begun) await compactLog(this.#init.folder, this.lineage, this.#compaction);
+      this.#compactionFault = null;
+    } catch (thrown) {
+      this.#compactionFault = reasonOf(thrown);
+      this.#compaction = new CompactionState();
+    }
+  }
+
+  /** Another process may be slow, or the storage: then the rest is lost, as after a kill, and known to be. */
+  async #shipRest(storing: Beside): Promise<void> {
+    const grace = AbortSignal.timeout(this.#init.limits.graceMs);
+    this.#holder.poll();
+    const rest = async () => {
+      await storing.done();
+      while (this.#closed.length > 0 || !this.#pending.isEmpty) await this.#storeOldest(grace);
+    };
+    await Promise.race([rest(), waitFor(this.#init.limits.graceMs, grace)]);
+  }
+
+  /** @throws Hole when it has become so large that the app would be the next to suffer */
+  #keepWalSmall(): void {
+    const { limits, mostWalBytes } = this.#init;
+    if (this.#holds === 0 && this.#holder.backlogBytes >= limits.checkpointBytes) {
+      if (Date.now() >= this.#copyBackAt) {
+        this.#retryMs = this.#holder.copyBack()
+          ? FIRST_RETRY_MS
+          : Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+        this.#copyBackAt = Date.now() + this.#retryMs;
+      }
+    }
+    const bytes = this.#holder.wal.committedBytes;
+    if (bytes > mostWalBytes && this.#store.fault)
+      throw new Hole(
+        `the WAL has grown to ${bytes} bytes while the repository could not be written to (${this.#store.fault.reason})`,
+      );
+  }
+
+  #segmentFrom(start: LogPlace): PendingSegment {
+    return new PendingSegment(this.#holder.wal, this.#init.pageSize, start);
+  }
+}
+
+function newSeat(): SegmentSeat {
+  const lineage = newLineage(new Date());
+  return { lineage, number: 1, before: chainStart(lineage) };
+}
+
+/** Work that goes on beside the polls, one at a time. */
+class Beside {
+  #running: Promise<void> | undefined;
+  #failure: unknown;
+
+  get busy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  begin(work: Promise<void>): void {
+    this.#running = work
+      .catch((thrown) => {
+        this.#failure = thrown;
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async done(): Promise<void> {
+    await this.#running;
+    this.throwIfFailed();
+  }
+}

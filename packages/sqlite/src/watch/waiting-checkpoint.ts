@@ -1,0 +1,36 @@
+import { readFileSync, statSync } from "node:fs";
+import { isSystemError } from "@lifeboat/core";
+
+/** Bytes of the `-shm` file that SQLite locks (sqlite.org/walformat.html, 2.3.1). */
+const WRITE_LOCK = 120;
+const CHECKPOINT_LOCK = 121;
+
+/**
+ * Whether another process is in a checkpoint that keeps writers out: FULL, RESTART and TRUNCATE hold the
+ * write lock while they wait for readers, such as ours, for as long as their busy timeout. Told by the
+ * kernel's list of locks; where there is none (other systems than Linux), nothing is told.
+ */
+export function checkpointIsWaiting(path: string): boolean {
+  const inode = statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino;
+  if (inode === undefined) return false;
+  const holders = { [WRITE_LOCK]: new Set<string>(), [CHECKPOINT_LOCK]: new Set<string>() };
+  for (const line of locks().split("\n")) {
+    // "12: POSIX  ADVISORY  WRITE 4711 fe:01:123456 120 120"; "->" is one that waits.
+    const [, kind, , mode, pid = "", file, first, last] = line.trim().split(/\s+/);
+    if (kind !== "POSIX" || mode !== "WRITE" || file?.split(":").at(-1) !== String(inode)) continue;
+    for (const byte of [WRITE_LOCK, CHECKPOINT_LOCK] as const)
+      if (Number(first) <= byte && byte <= Number(last)) holders[byte]?.add(pid);
+  }
+  return [...(holders[WRITE_LOCK] ?? [])].some(
+    (pid) => pid !== String(process.pid) && holders[CHECKPOINT_LOCK]?.has(pid),
+  );
+}
+
+function locks(): string {
+  try {
+    return readFileSync("/proc/locks", "utf8");
+  } catch (thrown) {
+    if (isSystemError(thrown, "ENOENT") || isSystemError(thrown, "EACCES")) return "";
+    throw thrown;
+  }
+}

@@ -1,0 +1,192 @@
+import { LifeboatError, reasonOf, type WatchRequest } from "@lifeboat/core";
+import { patiently } from "../driver.ts";
+import { type Examined, examine } from "../examine.ts";
+import { databaseFailure } from "../failures.ts";
+import { roomAt } from "../file-system.ts";
+import { hasWalResetFix } from "../pin.ts";
+import { RawReader } from "../raw-reader.ts";
+import type { ConfiguredDatabase } from "../snapshot.ts";
+import { transactionsOf } from "../wal-state.ts";
+import { countedStorage, type RequestCounts } from "./counted-storage.ts";
+import { Hole } from "./hole.ts";
+import type { WatchLimits } from "./limits.ts";
+import { newestLineageEnd } from "./resume.ts";
+import type { ShippedDatabase } from "./shipped-database.ts";
+import { Shipper } from "./shipper.ts";
+import { waitFor } from "./wait-for.ts";
+import { factsOfShipping, type WatchFacts } from "./watch-facts.ts";
+
+const LOCK_PATIENCE_MS = 30_000;
+const NOTE_EVERY_MS = 1000;
+const LOOK_FOR_WAL_MS = 1000;
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 60_000;
+
+export interface WatchContext {
+  readonly limits: WatchLimits;
+  /** Where those who back this database up in this process find who holds it. */
+  readonly shipping: Map<string, ShippedDatabase>;
+}
+
+/**
+ * Ships a database's log until the signal aborts: takes hold of its WAL, goes on with its lineage or
+ * begins a new one with a backup, and begins anew wherever something was lost.
+ * @throws LifeboatError where the database is none that can be backed up
+ */
+export async function watchDatabase(
+  database: ConfiguredDatabase,
+  request: WatchRequest,
+  context: WatchContext,
+): Promise<void> {
+  const { signal } = request;
+  const watch = new DatabaseWatch(database, request, context);
+  try {
+    while (!signal.aborted) await watch.run();
+  } catch (thrown) {
+    // Whoever was told to stop while it began has nothing to ship yet.
+    if (!signal.aborted || thrown !== signal.reason) throw databaseFailure(database.path, thrown);
+  } finally {
+    await watch.close();
+  }
+}
+
+class DatabaseWatch {
+  readonly #database: ConfiguredDatabase;
+  readonly #request: WatchRequest;
+  readonly #context: WatchContext;
+  readonly #counts: Readonly<RequestCounts>;
+  readonly #folder: WatchRequest["folder"];
+  readonly #reader = new RawReader();
+  readonly #holes: string[] = [];
+  #noted = "";
+  #backupFault: string | null = null;
+
+  constructor(database: ConfiguredDatabase, request: WatchRequest, context: WatchContext) {
+    this.#database = database;
+    this.#request = request;
+    this.#context = context;
+    const { storage, counts } = countedStorage(request.folder.storage);
+    this.#folder = request.folder.over(storage);
+    this.#counts = counts;
+  }
+
+  /** From taking hold until the signal, or until a hole makes it necessary to begin anew. */
+  async run(): Promise<void> {
+    const { signal } = this.#request;
+    const examined = await examine(this.#reader, this.#database.path);
+    if (!examined.header.wal) {
+      await this.#note({ state: "waiting", reason: "the database is not in WAL mode" });
+      await waitFor(LOOK_FOR_WAL_MS, signal);
+      return;
+    }
+    const shipper = await this.#shipperOf(examined);
+    try {
+      await this.#takeHold(shipper);
+      await this.#ship(shipper);
+    } catch (thrown) {
+      if (!(thrown instanceof Hole) && !isForeignSegment(thrown)) throw thrown;
+      this.#holes.push(`${new Date().toISOString()} ${reasonOf(thrown)}`);
+    } finally {
+      this.#context.shipping.delete(this.#database.name);
+      shipper.close();
+    }
+  }
+
+  /** Ends the process that reads the files as plain bytes. */
+  async close(): Promise<void> {
+    await this.#reader.close();
+  }
+
+  async #shipperOf({ path, header }: Examined): Promise<Shipper> {
+    const { limits } = this.#context;
+    const { freeBytes } = await roomAt(path);
+    return patiently(LOCK_PATIENCE_MS, this.#request.signal, () => {
+      const { pageSize, sqliteVersion } = header;
+      const checkpointFreely = hasWalResetFix(sqliteVersion);
+      const mostWalBytes = limits.walBytes ?? freeBytes / 4;
+      return new Shipper({
+        path,
+        pageSize,
+        checkpointFreely,
+        limits,
+        mostWalBytes,
+        folder: this.#folder,
+        transactions: () => transactionsOf(this.#reader, path),
+      });
+    });
+  }
+
+  async #takeHold(shipper: Shipper): Promise<void> {
+    const end = await newestLineageEnd(this.#folder, await this.#request.backups());
+    await patiently(LOCK_PATIENCE_MS, this.#request.signal, () => shipper.takeHold(end));
+    this.#context.shipping.set(this.#database.name, shipper);
+  }
+
+  async #ship(shipper: Shipper): Promise<void> {
+    const { signal } = this.#request;
+    const ended = new AbortController();
+    const beside = AbortSignal.any([signal, ended.signal]);
+    const besides = [this.#keepBegun(shipper, beside), this.#keepNoting(shipper, beside)];
+    try {
+      await shipper.ship(signal);
+    } finally {
+      ended.abort();
+      await Promise.all(besides);
+      await this.#note(factsOfShipping(shipper.state, this.#counts, this.#extras()));
+    }
+  }
+
+  /** Takes the backup that a lineage begins with, and another one where that did not succeed. */
+  async #keepBegun(shipper: Shipper, signal: AbortSignal): Promise<void> {
+    if (shipper.state.begun) return;
+    for (let wait = FIRST_RETRY_MS; !signal.aborted; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
+      try {
+        const manifest = await this.#request.backup("incremental");
+        this.#backupFault = null;
+        if (shipper.state.begun && beginsLineage(manifest.details, shipper.lineage)) return;
+        this.#backupFault = "an old reader keeps the file from being held still";
+      } catch (thrown) {
+        if (signal.aborted) return;
+        this.#backupFault = reasonOf(thrown);
+      }
+      // What was shipped meanwhile has no backup to start from.
+      shipper.startAnew();
+      await waitFor(wait, signal);
+    }
+  }
+
+  async #keepNoting(shipper: Shipper, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#note(factsOfShipping(shipper.state, this.#counts, this.#extras()));
+      await waitFor(NOTE_EVERY_MS, signal);
+    }
+  }
+
+  #extras(): Pick<WatchFacts, "holes" | "backupFault"> {
+    return { holes: this.#holes.slice(-10), backupFault: this.#backupFault };
+  }
+
+  /** Only where something changed: an idle watch is to be idle. */
+  async #note(
+    facts: WatchFacts | { readonly state: "waiting"; readonly reason: string },
+  ): Promise<void> {
+    const text = JSON.stringify(facts);
+    if (text === this.#noted) return;
+    this.#noted = text;
+    try {
+      await this.#request.note({ ...facts });
+    } catch (thrown) {
+      // `status` then says what it knew last; shipping goes on, which is what counts.
+      this.#request.report({ note: `cannot leave word for status: ${reasonOf(thrown)}` });
+    }
+  }
+}
+
+/** Another watch has written into our lineage: it is given up to it. */
+function isForeignSegment(thrown: unknown): boolean {
+  return thrown instanceof LifeboatError && thrown.code === "LOG_OBJECT_DIFFERS";
+}
+
+function beginsLineage(details: Readonly<Record<string, unknown>>, lineage: string): boolean {
+  return (details.log as { lineage?: unknown } | null | undefined)?.lineage === lineage;
+}

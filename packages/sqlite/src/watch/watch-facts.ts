@@ -1,0 +1,47 @@
+import type { RequestCounts } from "./counted-storage.ts";
+import type { ShippingState } from "./shipper.ts";
+
+/** What a watch leaves word of for `status`. */
+export interface WatchFacts {
+  readonly state: "shipping" | "beginning";
+  readonly lineage: string;
+  readonly lastSegment: string | null;
+  readonly unshippedBytes: number;
+  /** ISO 8601 UTC, of the oldest commit that is not stored; null when all is. */
+  readonly unshippedSince: string | null;
+  readonly backlogBytes: number;
+  readonly walBytes: number;
+  /** How long writers were kept out, in milliseconds. */
+  readonly gates: ShippingState["gates"];
+  /** Requests to the storage since the watch began. */
+  readonly requests: Readonly<RequestCounts>;
+  /** Why segments are not stored now, and since when. */
+  readonly fault: { readonly since: string; readonly reason: string } | null;
+  readonly compactionFault: string | null;
+  /** Why the backup that a lineage begins with was not taken. */
+  readonly backupFault: string | null;
+  /** The latest holes, each with its instant and its cause. */
+  readonly holes: readonly string[];
+}
+
+export function factsOfShipping(
+  state: ShippingState,
+  requests: Readonly<RequestCounts>,
+  extras: Pick<WatchFacts, "holes" | "backupFault">,
+): WatchFacts {
+  const { unshippedSince, fault } = state;
+  return {
+    state: state.begun ? "shipping" : "beginning",
+    lineage: state.lineage,
+    lastSegment: state.lastSegment,
+    unshippedBytes: state.unshippedBytes,
+    unshippedSince: unshippedSince === null ? null : new Date(unshippedSince).toISOString(),
+    backlogBytes: state.backlogBytes,
+    walBytes: state.walBytes,
+    gates: state.gates,
+    requests: { ...requests },
+    fault: fault ? { since: fault.since.toISOString(), reason: fault.reason } : null,
+    compactionFault: state.compactionFault,
+    ...extras,
+  };
+}

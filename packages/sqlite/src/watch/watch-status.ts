@@ -1,0 +1,102 @@
+import {
+  type DatabaseFolder,
+  type EngineStatus,
+  type Finding,
+  foldersBelow,
+  type WatchNote,
+} from "@lifeboat/core";
+import type { WatchFacts } from "./watch-facts.ts";
+
+const HOLE_SHOWN_MS = 7 * 24 * 60 * 60_000;
+const REMEDY = "start it: lifeboat watch, under a service manager that starts it again";
+
+/** How shipping stands, from what the watch last said of itself. */
+export async function watchStatus(
+  folder: DatabaseFolder | null,
+  note: WatchNote | null,
+): Promise<EngineStatus> {
+  if (!note) return { archive: null, slots: [], alerts: folder ? await unwatched(folder) : [] };
+  const facts = note.facts as unknown as Partial<WatchFacts> & { reason?: string };
+  const { unshippedSince = null, fault = null } = facts;
+  const ok = note.alive && facts.state === "shipping" && fault === null;
+  return {
+    archive: {
+      ok,
+      // Of one that has ended it is not known what was committed since.
+      lagSeconds: note.alive ? secondsSince(unshippedSince) : null,
+      lagBytes: note.alive ? (facts.unshippedBytes ?? null) : null,
+      lastSegment: facts.lastSegment ?? null,
+      oldestUnarchived: unshippedSince,
+    },
+    slots: [],
+    alerts: note.alive ? alertsOf(facts) : [stopped(note.at)],
+    shipping: { alive: note.alive, at: note.at, ...note.facts },
+  };
+}
+
+function secondsSince(instant: string | null): number {
+  return instant === null ? 0 : Math.max(0, (Date.now() - Date.parse(instant)) / 1000);
+}
+
+/** A log that was begun and that nobody goes on with is a recovery point that grows old. */
+async function unwatched(folder: DatabaseFolder): Promise<Finding[]> {
+  const lineages = await foldersBelow(folder.storage, `${folder.path}/wal/`);
+  const newest = lineages.at(-1);
+  if (newest === undefined) return [];
+  return [
+    {
+      id: "watch-missing",
+      severity: "warning",
+      summary: `${folder.database} has a log (lineage ${newest}), and no watch of this machine and account ships it`,
+      remedy: REMEDY,
+    },
+  ];
+}
+
+function stopped(at: string): Finding {
+  return {
+    id: "watch-stopped",
+    severity: "error",
+    summary: `the watch does not run any more; it last said something at ${at}`,
+    remedy: REMEDY,
+  };
+}
+
+function alertsOf(facts: Partial<WatchFacts> & { reason?: string }): Finding[] {
+  const { fault, backupFault, compactionFault, holes = [] } = facts;
+  const recent = holes.filter((hole) => Date.now() - Date.parse(hole.slice(0, 24)) < HOLE_SHOWN_MS);
+  const found: (Finding | false)[] = [
+    String(facts.state) === "waiting" && {
+      id: "watch-waiting",
+      severity: "error",
+      summary: `nothing is shipped: ${facts.reason}`,
+      remedy: "set PRAGMA journal_mode = WAL; the watch goes on by itself",
+    },
+    fault != null && {
+      id: "log-not-stored",
+      severity: "error",
+      summary: `segments are not stored since ${fault.since}: ${fault.reason}`,
+      remedy: "mend the repository; the watch tries again by itself, and the WAL grows meanwhile",
+    },
+    backupFault != null && {
+      id: "lineage-not-begun",
+      severity: "error",
+      summary: `the backup that the log starts from could not be taken: ${backupFault}`,
+      remedy: "mend that; the watch tries again by itself",
+    },
+    compactionFault != null && {
+      id: "log-not-compacted",
+      severity: "warning",
+      summary: `segments could not be merged: ${compactionFault}`,
+      remedy: "nothing is lost; the watch tries again by itself",
+    },
+    recent.length > 0 && {
+      id: "log-hole",
+      severity: "warning",
+      summary: `the log has a hole: ${recent.at(-1)}`,
+      remedy:
+        "instants in it cannot be restored (lifeboat list shows the windows); a new lineage has begun",
+    },
+  ];
+  return found.filter((finding) => finding !== false);
+}

@@ -1,0 +1,124 @@
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, test } from "vitest";
+import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+import { restoreByHand, segmentsOf, WatchProcess } from "../support/sqlite-watch.ts";
+
+async function appOf(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const path = join(folder, "app.db");
+  makeLedger(path, shape);
+  return new SqliteApp(folder, path);
+}
+
+async function restored(app: SqliteApp, to: string, at?: Date): Promise<number> {
+  const target = at
+    ? ({ kind: "time", at, exclusive: false } as const)
+    : ({ kind: "latest" } as const);
+  const { path } = await app.restore(join(app.folder, to), { target });
+  return expectCleanPrefix(path);
+}
+
+test.each([512, 4096, 65536])(
+  "with pages of %i bytes: all that was acknowledged is in the repository when a watch has ended, for us and for sqlite3 alone",
+  async (pageSize) => {
+    const app = await appOf({ pageSize });
+    const writer = await startWriter(app.path, { rate: 300 });
+    const watch = await WatchProcess.start(app);
+    await writer.commits(600);
+    await writer.stop();
+    const acknowledged = await writer.acknowledged();
+    expect(await watch.stop()).toBe(0);
+    expect(await restored(app, "latest")).toBe(acknowledged);
+    expect(expectCleanPrefix(await restoreByHand(app, join(app.folder, "by-hand")))).toBe(
+      acknowledged,
+    );
+    expect((await app.verify(true)).problems).toEqual([]);
+  },
+);
+
+test("any instant gives what had been acknowledged by then, to one poll, and nothing from after it", async () => {
+  const app = await appOf();
+  const writer = await startWriter(app.path, { rate: 500 });
+  const watch = await WatchProcess.start(app);
+  await writer.commits(1500);
+  await watch.stop();
+  await writer.stop();
+  const ledger = await writer.ledger();
+  const { manifests } = await app.manifests();
+  const from = Date.parse(manifests[0]?.consistentAt as string);
+  const covered = ledger.filter(({ acknowledgedAt }) => acknowledgedAt > from);
+  for (const share of [0.1, 0.5, 0.8]) {
+    const { acknowledgedAt } = covered[Math.floor(share * covered.length)] as (typeof covered)[0];
+    const at = new Date(acknowledgedAt);
+    const newest = await restored(app, `at-${share}`, at);
+    const by = (instant: number) =>
+      Math.max(...ledger.filter((each) => each.acknowledgedAt <= instant).map(({ seq }) => seq));
+    // A commit is acknowledged a moment after it can be read.
+    expect(newest).toBeLessThanOrEqual(by(acknowledgedAt) + 50);
+    expect(newest).toBeGreaterThan(by(acknowledgedAt - 1000));
+  }
+});
+
+test("an idle database costs the repository nothing, and the WAL of a busy one stays small", async () => {
+  const app = await appOf();
+  const writer = await startWriter(app.path, { rate: 1000 });
+  const watch = await WatchProcess.start(app);
+  await writer.commits(3000);
+  const size = async () => Number((await watch.note())?.facts.walBytes);
+  const first = await size();
+  await writer.commits(3000);
+  // Some 50 MB were written meanwhile; while the first backup was copied it had to grow.
+  expect((await size()) - first).toBeLessThan(16 << 20);
+  await writer.stop();
+  await expect
+    .poll(async () => (await watch.note())?.facts.unshippedBytes, { timeout: 10_000 })
+    .toBe(0);
+  const before = await watch.note();
+  const segments = await segmentsOf(app);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  expect((await watch.note())?.facts).toEqual(before?.facts);
+  expect(await segmentsOf(app)).toEqual(segments);
+});
+
+test("a watch that was stopped in order goes on with its lineage; one that missed a checkpoint begins another, and no restore crosses the hole", async () => {
+  const app = await appOf();
+  const keeper = new Database(app.path);
+  keeper.pragma("wal_autocheckpoint = 0");
+  const insert = () => {
+    const [next] = [Number(keeper.prepare("SELECT v FROM counter").pluck().get()) + 1];
+    keeper.exec(
+      `BEGIN IMMEDIATE; INSERT INTO ledger VALUES (${next}, randomblob(100)); UPDATE counter SET v = ${next}; COMMIT`,
+    );
+    return next;
+  };
+  const first = await WatchProcess.start(app);
+  insert();
+  await first.stop();
+  insert();
+  const second = await WatchProcess.start(app);
+  const unbroken = insert();
+  await second.stop();
+  expect((await segmentsOf(app)).size).toBe(1);
+  expect((await app.manifests()).manifests).toHaveLength(1);
+  const end = Date.now();
+
+  insert();
+  keeper.pragma("wal_checkpoint(TRUNCATE)");
+  insert();
+  const third = await WatchProcess.start(app);
+  const last = insert();
+  await third.stop();
+  keeper.close();
+  const { manifests } = await app.manifests();
+  expect(manifests.map(({ type }) => type)).toEqual(["full", "incremental"]);
+  expect((await segmentsOf(app)).size).toBe(2);
+  expect(await restored(app, "latest")).toBe(last);
+  const windows = await app.engine.windows((await app.manifests()).folder, manifests);
+  expect(windows).toHaveLength(2);
+  await expect(restored(app, "hole", new Date(end + 1))).rejects.toMatchObject({
+    code: "TARGET_OUTSIDE_WINDOWS",
+  });
+  expect(await restored(app, "before", new Date(windows[0]?.to as string))).toBe(unbroken);
+});
