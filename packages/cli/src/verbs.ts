@@ -10,6 +10,7 @@ import { statusVerb } from "./verb/status.ts";
 import { verifyVerb } from "./verb/verify.ts";
 import { walFetchVerb } from "./verb/wal-fetch.ts";
 import { walPushVerb } from "./verb/wal-push.ts";
+import { watchVerb } from "./verb/watch.ts";
 import type { Verb } from "./verb.ts";
 
 /** Every verb that is built, in the order of the help. */
@@ -21,6 +22,7 @@ export const VERBS: readonly Verb[] = [
   drillVerb,
   doctorVerb,
   statusVerb,
+  watchVerb,
   walPushVerb,
   walFetchVerb,
   migratePlanVerb,

@@ -41,11 +41,12 @@ function earlierOf({ windows }: Status, commandLine: string): (readonly [string,
   return others > 0 ? [["", `and ${others} more: ${commandLine} list`]] : [];
 }
 
-function archiveOf({ archive }: Status): (readonly [string, string])[] {
+function archiveOf({ archive, live }: Status): (readonly [string, string])[] {
   if (archive === null) return [];
   const words = [archive.ok ? "healthy" : "FAILING"];
   // The segment being written is never there yet: "0 s behind" would promise that nothing can be lost.
-  if (archive.oldestUnarchived === null) words.push("no full segment waits");
+  if (archive.oldestUnarchived === null)
+    words.push(live === "sqlite" ? "no commit waits" : "no full segment waits");
   else if (archive.lagSeconds !== null) words.push(`${duration(archive.lagSeconds)} behind`);
   if (archive.lagBytes !== null) words.push(`${size(archive.lagBytes)} not shipped yet`);
   if (archive.lastSegment !== null) words.push(`last ${archive.lastSegment}`);

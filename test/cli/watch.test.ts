@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { expect, onTestFinished, test } from "vitest";
+import { expectCleanPrefix, makeLedger, startWriter } from "../support/sqlite.ts";
+import { BIN, errorOf, Place } from "./command.ts";
+
+async function shop(): Promise<Place> {
+  const place = await Place.make();
+  onTestFinished(() => place[Symbol.asyncDispose]());
+  makeLedger(place.at("app.db"));
+  await place.write("lifeboat.config.json", {
+    app: "shop",
+    repository: { type: "filesystem", path: "repository" },
+    sqlite: { path: "app.db" },
+  });
+  return place;
+}
+
+interface Status {
+  readonly archive: { ok: boolean; lagBytes: number; lastSegment: string | null } | null;
+  readonly shipping: { app?: { state: string; gates: { worst: number } } } | null;
+  readonly alerts: readonly { id: string }[];
+}
+
+async function statusOf(place: Place): Promise<Status | undefined> {
+  const { stdout } = await place.run(["status", "--json"]);
+  const status = JSON.parse(stdout);
+  return "error" in status ? undefined : status;
+}
+
+test("watch ships until it is told to stop, status says how it stands, and restore gives any instant of it", async () => {
+  const place = await shop();
+  const writer = await startWriter(place.at("app.db"), { rate: 200 });
+  const child = spawn(process.execPath, [BIN, "watch", "--quiet"], {
+    cwd: place.path,
+    env: { ...process.env, ...place.environment },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  await expect
+    .poll(async () => (await statusOf(place))?.archive, { timeout: 30_000, interval: 200 })
+    .toMatchObject({ ok: true, lastSegment: expect.any(String) });
+  const running = await statusOf(place);
+  expect(running?.shipping?.app).toMatchObject({ state: "shipping", alive: true });
+  expect(running?.alerts.map(({ id }) => id)).toEqual(["no-drill"]);
+
+  const second = await place.run(["watch", "--json"]);
+  expect(second.status).toBe(4);
+  expect(errorOf(second).code).toBe("LOCKED");
+
+  await writer.commits(100);
+  await writer.stop();
+  const acknowledged = await writer.acknowledged();
+  const gone = once(child, "exit");
+  child.kill("SIGTERM");
+  expect(await gone).toEqual([143, null]);
+  expect((await statusOf(place))?.alerts.map(({ id }) => id)).toContain("watch-stopped");
+
+  const { stdout } = await place.run(["list", "--json"]);
+  const { windows } = JSON.parse(stdout);
+  expect(windows).toHaveLength(1);
+  const [{ from, to }] = windows;
+  expect(Date.parse(to)).toBeGreaterThan(Date.parse(from));
+  const latest = await place.run(["restore", "--to", "latest", "--json"]);
+  expect(latest.status).toBe(0);
+  expect(expectCleanPrefix(place.at("latest", "app.db"))).toBe(acknowledged);
+  const middle = new Date((Date.parse(from) + Date.parse(to)) / 2);
+  const at = await place.run(["restore", "--to", "middle", "--at", middle.toISOString(), "--json"]);
+  expect(Date.parse(JSON.parse(at.stdout).recoveredTo)).toBeLessThanOrEqual(middle.getTime());
+  expect(expectCleanPrefix(place.at("middle", "app.db"))).toBeLessThan(acknowledged);
+  expect((await place.run(["verify", "--deep"])).status).toBe(0);
+  expect((await place.run(["drill", "--at", middle.toISOString()])).status).toBe(0);
+});
