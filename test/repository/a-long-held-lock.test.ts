@@ -70,3 +70,16 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
   await lock.release();
   expect(await entries()).toEqual([]);
 });
+
+test("a quiet one holds for as long as its process lives, and writes nothing meanwhile", async () => {
+  const memory = new RepositoryMemory(state);
+  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const lock = await repository.lock("watch", "watch of app", { quiet: true });
+  const first = await entries();
+  await vi.advanceTimersByTimeAsync(100 * MINUTE);
+  expect(await repository.isLocked("watch")).toBe(true);
+  await expect(repository.lock("watch", "another watch")).rejects.toMatchObject({ kind: "locked" });
+  expect(await entries()).toEqual(first);
+  await lock.release();
+  expect(await repository.isLocked("watch")).toBe(false);
+});

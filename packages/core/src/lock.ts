@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { LifeboatError } from "./errors.ts";
 import { allObjects } from "./listing.ts";
-import { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
+import { ownProcessMark, processOfMarkIsGone, processOfMarkLives } from "./process-mark.ts";
 import { readDocument } from "./read-document.ts";
 import type { Storage } from "./storage.ts";
 
@@ -17,6 +17,16 @@ interface LockEntry {
   readonly mark: string;
   readonly since: string;
   readonly until: string;
+  /** It is not renewed: on its own machine it holds for as long as its process lives. */
+  readonly quiet?: true;
+}
+
+export interface LockOptions {
+  /**
+   * Writes nothing while it is held, for holders that run for months and cost an idle storage nothing.
+   * From another machine it counts for one lease only.
+   */
+  readonly quiet?: boolean;
 }
 
 /** Held until released, or until its process is gone. */
@@ -39,8 +49,13 @@ export interface Lock {
  * @param folder where the entries lie: `<app>/locks/<name>`
  * @throws LifeboatError `LOCKED` (kind `locked`) naming who holds it
  */
-export async function takeLock(storage: Storage, folder: string, purpose: string): Promise<Lock> {
-  let mine = await writeEntry(storage, folder, purpose);
+export async function takeLock(
+  storage: Storage,
+  folder: string,
+  purpose: string,
+  { quiet = false }: LockOptions = {},
+): Promise<Lock> {
+  let mine = await writeEntry(storage, folder, purpose, quiet);
   try {
     const holder = await otherHolder(storage, folder, mine);
     if (holder) throw locked(folder, holder);
@@ -50,15 +65,17 @@ export async function takeLock(storage: Storage, folder: string, purpose: string
   }
   const renew = async () => {
     const before = mine;
-    mine = await writeEntry(storage, folder, purpose);
+    mine = await writeEntry(storage, folder, purpose, quiet);
     await storage.remove(before);
   };
   let renewal: Promise<unknown> = Promise.resolve();
-  const timer = setInterval(() => {
-    // A renewal that fails is tried again at the next tick, well before the lease ends.
-    renewal = renewal.then(renew).catch(() => {});
-  }, LEASE_MS / 4);
-  timer.unref();
+  const timer = quiet
+    ? undefined
+    : setInterval(() => {
+        // A renewal that fails is tried again at the next tick, well before the lease ends.
+        renewal = renewal.then(renew).catch(() => {});
+      }, LEASE_MS / 4);
+  timer?.unref();
   return {
     async isHeld() {
       await renewal;
@@ -81,7 +98,12 @@ export async function lockIsHeld(storage: Storage, folder: string): Promise<bool
   return false;
 }
 
-async function writeEntry(storage: Storage, folder: string, purpose: string): Promise<string> {
+async function writeEntry(
+  storage: Storage,
+  folder: string,
+  purpose: string,
+  quiet: boolean,
+): Promise<string> {
   const now = Date.now();
   const entry: LockEntry = {
     purpose,
@@ -91,6 +113,7 @@ async function writeEntry(storage: Storage, folder: string, purpose: string): Pr
     mark: ownProcessMark(),
     since: new Date(now).toISOString(),
     until: new Date(now + LEASE_MS).toISOString(),
+    ...(quiet && { quiet }),
   };
   const path = `${folder}/${randomBytes(8).toString("hex")}.json`;
   await storage.create(path, Buffer.from(`${JSON.stringify(entry, null, 2)}\n`));
@@ -125,6 +148,7 @@ async function readEntry(storage: Storage, path: string): Promise<LockEntry | un
 }
 
 function isHeld(entry: LockEntry): boolean {
+  if (entry.quiet && processOfMarkLives(entry.mark)) return true;
   const left = Date.parse(entry.until) - Date.now();
   // A lease that ends later than any is given was written by a clock gone wrong, or by somebody who
   // would keep us from ever taking a backup.

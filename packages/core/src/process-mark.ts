@@ -29,6 +29,11 @@ export function processOfMarkIsGone(mark: string): boolean {
   return start !== UNKNOWN && match[3] !== UNKNOWN && start !== match[3];
 }
 
+/** Whether the process of a mark certainly lives: it runs on this machine, and can be seen. */
+export function processOfMarkLives(mark: string): boolean {
+  return mark.startsWith(`${place()}-`) && !processOfMarkIsGone(mark);
+}
+
 let placeMemo: string | undefined;
 function place(): string {
   placeMemo ??= createHash("sha256")

@@ -4,7 +4,7 @@ import { assertDrillShape, type DrillRecord } from "./drill-record.ts";
 import type { EngineKind, Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import { allObjects, foldersBelow } from "./listing.ts";
-import { type Lock, lockIsHeld, takeLock } from "./lock.ts";
+import { type Lock, type LockOptions, lockIsHeld, takeLock } from "./lock.ts";
 import {
   decodeManifest,
   encodeManifest,
@@ -120,8 +120,8 @@ export class Repository {
   }
 
   /** @throws LifeboatError `LOCKED` (kind `locked`) while another run holds it */
-  lock(name: string, purpose: string): Promise<Lock> {
-    return takeLock(this.storage, `${this.app}/locks/${name}`, purpose);
+  lock(name: string, purpose: string, options: LockOptions = {}): Promise<Lock> {
+    return takeLock(this.storage, `${this.app}/locks/${name}`, purpose, options);
   }
 
   /** Whether a living run holds a lock. */

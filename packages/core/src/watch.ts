@@ -37,7 +37,11 @@ export async function watch(order: WatchOrder): Promise<WatchReport> {
   const locks: Lock[] = [];
   try {
     for (const folder of folders)
-      locks.push(await repository.lock(watchLockName(folder), `watch of ${folder.database}`));
+      locks.push(
+        await repository.lock(watchLockName(folder), `watch of ${folder.database}`, {
+          quiet: true,
+        }),
+      );
     await run([
       {
         title: `ship the log of ${folders.map(({ database }) => database).join(", ")}`,
