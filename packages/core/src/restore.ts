@@ -38,6 +38,8 @@ export interface RestoredReport {
   readonly target: RecoveryTarget["kind"];
   readonly willRecoverTo: { readonly time: string | null; readonly lsn: string | null };
   readonly recoveredTo: string | null;
+  /** Up to where its WAL was really replayed; null unless it was. */
+  readonly recoveredLsn: string | null;
   readonly bytes: number;
   readonly seconds: number;
 }
@@ -95,6 +97,7 @@ async function restoreOne(
   const started = performance.now();
   let copy = {} as RestoredDatabase;
   let replayedTo: string | null = null;
+  let recoveredLsn: string | null = null;
 
   const restoring: Step = {
     title: `restore ${folder.database}`,
@@ -124,6 +127,7 @@ async function restoreOne(
         });
       // With no commit since its base, what the copy holds is the backup's own state.
       replayedTo = revived.recoveredTo ?? plan.backups[0].consistentAt;
+      recoveredLsn = revived.recoveredLsn;
       await revived.close();
     },
   };
@@ -137,6 +141,7 @@ async function restoreOne(
     target: order.target.kind,
     willRecoverTo: copy.willRecoverTo,
     recoveredTo: replayedTo ?? copy.recoveredTo,
+    recoveredLsn,
     bytes: copy.bytes,
     seconds: secondsSince(started),
   };
