@@ -24,7 +24,6 @@ describe("what the contract names and this version does not do is refused with i
     ["standby --remove dir"],
     ["export --to file"],
     ["import --from id --into url"],
-    ["slots --drop name"],
     ["prune --dry-run"],
     ["hold id --until 2026-11-22T10:15:00Z"],
     ["plan --rto 15m"],

@@ -6,6 +6,7 @@ import { migrateLoadVerb } from "./verb/migrate-load.ts";
 import { migratePlanVerb } from "./verb/migrate-plan.ts";
 import { migrateVerifyVerb } from "./verb/migrate-verify.ts";
 import { restoreVerb } from "./verb/restore.ts";
+import { slotsVerb } from "./verb/slots.ts";
 import { statusVerb } from "./verb/status.ts";
 import { verifyVerb } from "./verb/verify.ts";
 import { walFetchVerb } from "./verb/wal-fetch.ts";
@@ -21,6 +22,7 @@ export const VERBS: readonly Verb[] = [
   drillVerb,
   doctorVerb,
   statusVerb,
+  slotsVerb,
   walPushVerb,
   walFetchVerb,
   migratePlanVerb,

@@ -2,6 +2,7 @@ export { type Account, accountMay, namedAccount, runAs, serverAccount } from "./
 export { type ClusterInit, initialiseCluster, startOnFreePort } from "./cluster.ts";
 export type { ServerConnection } from "./connection.ts";
 export { type PostgresDetails, postgresDetails } from "./details.ts";
+export { dropSlot, listSlots } from "./drop-slot.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
 export {
   findPrograms,
@@ -14,4 +15,6 @@ export {
 } from "./programs.ts";
 export { Scratch } from "./scratch.ts";
 export { Server, type ServerInit } from "./server.ts";
+export { unboundedSlots } from "./slot-findings.ts";
+export type { SlotState, SlotVerdict } from "./slots.ts";
 export { type ReachablePrograms, reachablePrograms } from "./staging.ts";

@@ -31,7 +31,7 @@ export async function serverStatus(connection: ServerConnection): Promise<Engine
 }
 
 async function alertsOf(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
-  const worrying = ["archive-failing", "slot-inactive"];
+  const worrying = ["archive-failing", "slot-inactive", "slot-lost"];
   return (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
 }
 
