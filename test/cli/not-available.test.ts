@@ -18,8 +18,6 @@ afterAll(() => place[Symbol.asyncDispose]());
 describe("what the contract names and this version does not do is refused with its name:", () => {
   test.each([
     ["watch"],
-    ["wal receive"],
-    ["wal receive --slot s --synchronous"],
     ["standby --to dir --without-slot"],
     ["standby --remove dir"],
     ["export --to file"],

@@ -11,6 +11,7 @@ import { statusVerb } from "./verb/status.ts";
 import { verifyVerb } from "./verb/verify.ts";
 import { walFetchVerb } from "./verb/wal-fetch.ts";
 import { walPushVerb } from "./verb/wal-push.ts";
+import { walReceiveVerb } from "./verb/wal-receive.ts";
 import type { Verb } from "./verb.ts";
 
 /** Every verb that is built, in the order of the help. */
@@ -25,6 +26,7 @@ export const VERBS: readonly Verb[] = [
   slotsVerb,
   walPushVerb,
   walFetchVerb,
+  walReceiveVerb,
   migratePlanVerb,
   migrateLoadVerb,
   migrateVerifyVerb,

@@ -13,6 +13,7 @@ export {
   programPath,
   type ServerPrograms,
 } from "./programs.ts";
+export { RECEIVE_SLOT, type ReceiveWal, receiveWal } from "./receive-wal.ts";
 export { Scratch } from "./scratch.ts";
 export { Server, type ServerInit } from "./server.ts";
 export { unboundedSlots } from "./slot-findings.ts";

@@ -1,5 +1,5 @@
 import type { DatabaseFolder, Manifest, RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
-import { TimelinePath } from "./log-archive.ts";
+import { TimelinePath, walTimelines } from "./log-archive.ts";
 import {
   type Base,
   type Chain,
@@ -117,7 +117,7 @@ async function planLatest(
 
 /** The newest backup of each timeline, or of the one asked for; its chain whole or not. */
 function newestChains(log: Log, timeline: number | undefined): Chain[] {
-  const timelines = timeline === undefined ? [...log.archive.segments.keys()] : [timeline];
+  const timelines = timeline === undefined ? [...walTimelines(log.archive)] : [timeline];
   return timelines.flatMap((each) => {
     const path = new TimelinePath(log.archive, each);
     return log.bases.flatMap((base) => chainOf(log.archive, path, base) ?? []).at(-1) ?? [];

@@ -13,10 +13,11 @@ import {
   TimelinePath,
 } from "./log-archive.ts";
 import { type Base, baseOf, timelinesOf } from "./log-chains.ts";
-import { checkedSegment } from "./wal/archived-segment.ts";
+import { checkedPart, checkedSegment } from "./wal/archived-segment.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { RecordScanner } from "./wal/record-scanner.ts";
 import { historyName, logName, parseWalFileName, segmentName } from "./wal/segment-name.ts";
+import { parsePartName } from "./wal/segment-part.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
 
 /** Of the segments missing behind one backup so many are named. */
@@ -62,6 +63,7 @@ async function verifyObject(check: Check, name: string): Promise<void> {
 
 async function readObject({ folder, deep }: Check, name: string, object: string): Promise<void> {
   const base = name.slice(name.indexOf("/") + 1);
+  if (parsePartName(base)) return void (await readWhole(checkedPart(folder, base)));
   const file = parseWalFileName(base);
   if (!file || name !== logName(base)) throw strange(object);
   if (file.kind === "segment" || file.kind === "partial") {
