@@ -1,8 +1,8 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { list, verify } from "@lifeboat/core";
-import { dropSlot, listSlots, receiveWal } from "@lifeboat/postgres";
+import { list, verify, WatchNotes, watch } from "@lifeboat/core";
+import { dropSlot, listSlots, postgresEngine, receiveWal } from "@lifeboat/postgres";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -210,6 +210,43 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await kept.take();
       await commit(10);
       await caughtUp(behind);
+      expect(await restored()).toMatchObject({ count: await rows() });
+    },
+  );
+
+  test.runIf(thorough)(
+    "watch in mode receive ships, status says how it stands, and a hole brings a new base at once",
+    async () => {
+      const engine = postgresEngine({
+        connection: { url: cluster.superuserUrl },
+        archive: { mode: "receive" },
+      });
+      const stopped = await engine.status(kept.folder, null);
+      expect(stopped.archive).toMatchObject({ ok: false });
+      expect(stopped.alerts.map(({ id }) => id)).toContain("receiver-stopped");
+      await dropSlot({ url: cluster.superuserUrl }, "lifeboat_receive");
+      for (let round = 0; round < 4; round++) {
+        await cluster.query(
+          "select pg_logical_emit_message(false, 'ballast', repeat('x', 900000)), pg_switch_wal()",
+        );
+        await cluster.query("checkpoint");
+      }
+      const controller = new AbortController();
+      const before = (await kept.repository.backups(kept.folder)).manifests.length;
+      const done = watch({
+        repository: kept.repository,
+        engine,
+        notes: new WatchNotes(join(cluster.directory, "notes")),
+        signal: controller.signal,
+      });
+      const manifests = async () => (await kept.repository.backups(kept.folder)).manifests.length;
+      await expect.poll(manifests, { timeout: 30_000 }).toBe(before + 1);
+      await commit(11);
+      await expect
+        .poll(async () => (await engine.status(kept.folder, null)).archive, { timeout: 20_000 })
+        .toMatchObject({ ok: true, lagBytes: 0, lagSeconds: 0 });
+      controller.abort();
+      await done;
       expect(await restored()).toMatchObject({ count: await rows() });
     },
   );

@@ -47,8 +47,8 @@ export interface LifeboatConfig {
   };
   /** zstd levels, 1 to 19; both 3 when left out. `wal` is for the log. */
   readonly compression?: { readonly level?: number; readonly wal?: number };
-  /** How WAL reaches the repository: Postgres' own archive_command. */
-  readonly archive?: { readonly mode: "command" };
+  /** How WAL reaches the repository: by Postgres' own archive_command, or streamed by `watch` or `wal receive`. */
+  readonly archive?: { readonly mode: "command" | "receive" };
   readonly drill?: { readonly checks?: ConfiguredChecks };
   readonly migrate?: {
     /** The schema of Postgres that tables are loaded into; `public` when left out. */
@@ -77,6 +77,7 @@ export interface Configuration {
   readonly sqlite: readonly { readonly name: string; readonly path: string }[];
   readonly postgres: PostgresPlace | null;
   readonly compression: Compression;
+  readonly archive: { readonly mode: "command" | "receive" };
   /** The engines that have a live database. */
   readonly engines: readonly EngineKind[];
   /** The engine that is live now. */

@@ -110,9 +110,9 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
   course.proven = true;
   for (;;) {
     report({ note: `streaming from ${formatLsn(start.position)}, timeline ${start.timeline}` });
+    const before = start.shipped.upTo;
     const onDurable = (position: Lsn) => {
-      course.pauseMs = FIRST_PAUSE_MS;
-      course.overHole = false;
+      if (position > before) Object.assign(course, { pauseMs: FIRST_PAUSE_MS, overHole: false });
       report({ note: `durable up to ${formatLsn(position)}` });
       request.onDurable?.(position);
     };

@@ -1,28 +1,36 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { EngineStatus, Finding } from "@lifeboat/core";
+import type { DatabaseFolder, EngineStatus, Finding } from "@lifeboat/core";
 import type pg from "pg";
 import { type ArchiverState, readArchiver } from "./archiver.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { localDirectory } from "./local-directory.ts";
 import { findingOf } from "./preflight.ts";
 import { liveFindings } from "./preflight-live.ts";
+import { receiverStatus } from "./receiver-status.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { readSlots } from "./slots.ts";
 import { lsnOf } from "./wal/lsn.ts";
 import { parseWalFileName, segmentNumber, segmentStart } from "./wal/segment-name.ts";
+import type { ArchiveChoice } from "./watch-server.ts";
 
 type ArchiveStatus = NonNullable<EngineStatus["archive"]>;
 
 /** How archiving and slots of the live server stand. What cannot be asked is an alert, never thrown. */
-export async function serverStatus(connection: ServerConnection): Promise<EngineStatus> {
+export async function serverStatus(
+  connection: ServerConnection,
+  { folder, archive }: { readonly folder: DatabaseFolder | null; readonly archive: ArchiveChoice },
+): Promise<EngineStatus> {
   try {
     return await withClient(connection, async (client) => {
       const server = await describeServer(client);
+      const received =
+        archive.mode === "receive" ? await receiverStatus(client, server, folder) : undefined;
+      const byCommand = received || !server.archiving ? null : await archiveStatus(client, server);
       return {
-        archive: server.archiving ? await archiveStatus(client, server) : null,
+        archive: received?.archive ?? byCommand,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
-        alerts: await alertsOf(client, server),
+        alerts: [...(received?.alerts ?? []), ...(await alertsOf(client, server))],
       };
     });
   } catch (thrown) {

@@ -13,10 +13,7 @@ const KEYS: readonly string[] = [
 ];
 
 /** Values of the contract that nothing does yet. */
-const VALUES: readonly (readonly [key: string, value: unknown])[] = [
-  ["repository.type", "s3"],
-  ["archive.mode", "receive"],
-];
+const VALUES: readonly (readonly [key: string, value: unknown])[] = [["repository.type", "s3"]];
 
 /**
  * What a configuration asks for that this version does not do. All of it is refused: an

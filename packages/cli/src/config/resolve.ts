@@ -40,6 +40,7 @@ export function resolveConfiguration(
     sqlite,
     postgres: checked.postgres ? postgresOf(checked.postgres, place.directory) : null,
     compression: { level, logLevel: compression?.wal ?? level },
+    archive: checked.archive ?? { mode: "command" },
     engines,
     // Until a cutover is recorded, a product with both lives in SQLite.
     live: engines[0] as EngineKind,

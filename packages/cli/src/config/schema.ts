@@ -52,7 +52,7 @@ const configuration = v.strictObject({
     }),
   ),
   compression: v.optional(v.strictObject({ level: v.optional(level), wal: v.optional(level) })),
-  archive: v.optional(v.strictObject({ mode: v.literal("command") })),
+  archive: v.optional(v.strictObject({ mode: v.picklist(["command", "receive"]) })),
   drill: v.optional(v.strictObject({ checks: v.optional(either(isFunction, lazy, checks)) })),
   migrate: v.optional(
     v.strictObject({ schema: v.optional(text), columns: v.optional(v.record(v.string(), choice)) }),
