@@ -12,6 +12,7 @@ import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { readSlots } from "./slots.ts";
 import { lsnOf } from "./wal/lsn.ts";
 import { parseWalFileName, segmentNumber, segmentStart } from "./wal/segment-name.ts";
+import { SPOOL, WalSpool } from "./wal-spool.ts";
 import type { ArchiveChoice } from "./watch-server.ts";
 
 type ArchiveStatus = NonNullable<EngineStatus["archive"]>;
@@ -31,6 +32,7 @@ export async function serverStatus(
         archive: received?.archive ?? byCommand,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
         alerts: [...(received?.alerts ?? []), ...(await alertsOf(client, server))],
+        ...(await prefetching(server)),
       };
     });
   } catch (thrown) {
@@ -104,4 +106,14 @@ async function listArchiveStatus(client: pg.Client, server: ServerFacts): Promis
       throw thrown;
     });
   }
+}
+
+/** A prefetcher outlives the restore_command that started it: it is shown until it has ended. */
+async function prefetching(server: ServerFacts): Promise<Pick<EngineStatus, "shipping">> {
+  const directory = await localDirectory(server);
+  if (directory === undefined) return {};
+  const spool = new WalSpool(join(directory, SPOOL));
+  const ready = (await spool.ready().catch((): string[] => [])).length;
+  const running = await spool.isFilled();
+  return running || ready > 0 ? { shipping: { prefetcher: { running, ready } } } : {};
 }
