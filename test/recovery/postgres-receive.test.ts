@@ -1,4 +1,4 @@
-import { rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { list, verify, WatchNotes, watch } from "@lifeboat/core";
@@ -158,8 +158,12 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       const receiver = receive();
       await caughtUp(receiver);
       await rename(kept.path, `${kept.path}-away`);
+      // As a mount point without its disk.
+      await mkdir(kept.path);
       await commit(6);
       await expect.poll(() => receiver.notes.at(-1), { timeout: 20_000 }).toMatch(/tries again in/);
+      expect(await readdir(kept.path)).toEqual([]);
+      await rmdir(kept.path);
       await rename(`${kept.path}-away`, kept.path);
       await caughtUp(receiver);
       expect(await restored()).toMatchObject({ count: await rows() });

@@ -179,8 +179,6 @@ describe("what the contract names and this version does not do is refused by its
     ["encryption", { encryption: false }],
     ["retention", { retention: { full: 4, days: 35 } }],
     ["repository.type", { repository: { type: "s3", bucket: "b" } }],
-    ["archive.maxBacklog", { archive: { mode: "command", maxBacklog: "1G" } }],
-    ["archive.policy", { archive: { mode: "command", policy: "chain" } }],
     ["postgres.backupFrom", { postgres: { ...COMPLETE.postgres, backupFrom: "postgres://h/d" } }],
     ["postgres.extraPaths", { postgres: { ...COMPLETE.postgres, extraPaths: ["/etc/ssl"] } }],
     ["migrate.budget", { migrate: { budget: "5s" } }],

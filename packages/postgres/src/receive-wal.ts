@@ -3,6 +3,7 @@ import { type DatabaseFolder, LifeboatError, type Report, reasonOf } from "@life
 import pg from "pg";
 import { connectForReplication, hangUp, type ServerConnection, withClient } from "./connection.ts";
 import { serverFailure } from "./connection-failure.ts";
+import { guardedFolder } from "./guarded-folder.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { OWN_SLOT_PREFIX, readSlots } from "./slots.ts";
 import { identifySystem } from "./wal/identify-system.ts";
@@ -56,9 +57,10 @@ export async function receiveWal(request: ReceiveWal): Promise<void> {
   const { signal, report } = request;
   assertSlotName(request.slot ?? RECEIVE_SLOT);
   const course: Course = { proven: false, pauseMs: FIRST_PAUSE_MS, overHole: false };
+  const guarded = { ...request, folder: guardedFolder(request.folder) };
   while (!signal.aborted) {
     try {
-      await receiveOnce(request, course);
+      await receiveOnce(guarded, course);
     } catch (thrown) {
       if (signal.aborted) return;
       if (isFinal(thrown) || !course.proven) throw thrown;

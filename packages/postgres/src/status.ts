@@ -4,6 +4,7 @@ import type { DatabaseFolder, EngineStatus, Finding } from "@lifeboat/core";
 import type pg from "pg";
 import { type ArchiverState, readArchiver } from "./archiver.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
+import { givenUpFinding } from "./given-up-wal.ts";
 import { localDirectory } from "./local-directory.ts";
 import { findingOf } from "./preflight.ts";
 import { liveFindings } from "./preflight-live.ts";
@@ -31,7 +32,7 @@ export async function serverStatus(
       return {
         archive: received?.archive ?? byCommand,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
-        alerts: [...(received?.alerts ?? []), ...(await alertsOf(client, server))],
+        alerts: [...(received?.alerts ?? []), ...(await alertsOf(client, server, folder))],
         ...(await prefetching(server)),
       };
     });
@@ -40,9 +41,16 @@ export async function serverStatus(
   }
 }
 
-async function alertsOf(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
+async function alertsOf(
+  client: pg.Client,
+  server: ServerFacts,
+  folder: DatabaseFolder | null,
+): Promise<Finding[]> {
   const worrying = ["archive-failing", "slot-inactive", "slot-lost"];
-  return (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+  const live = (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+  const directory = await localDirectory(server);
+  const given = directory === undefined ? [] : await givenUpFinding(directory, folder);
+  return [...given, ...live];
 }
 
 async function archiveStatus(client: pg.Client, server: ServerFacts): Promise<ArchiveStatus> {

@@ -4,8 +4,6 @@ import type { Fault } from "./fault.ts";
 const KEYS: readonly string[] = [
   "encryption",
   "retention",
-  "archive.maxBacklog",
-  "archive.policy",
   "postgres.backupFrom",
   "postgres.extraPaths",
   "migrate.budget",

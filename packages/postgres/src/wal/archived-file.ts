@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
+import { assertThere } from "../guarded-folder.ts";
 import { checkedSegment } from "./archived-segment.ts";
 import { logName, parseWalFileName } from "./segment-name.ts";
 import { listParts } from "./segment-part.ts";
@@ -20,8 +21,7 @@ export async function archivedFile(
   if (await folder.statLog(logName(name))) return contentOf(folder, name);
   if (await isGrowing(folder, name)) return checkedSegment(folder, name);
   // A repository whose mount has gone has no files either.
-  const { storage, app } = folder;
-  if (!(await storage.stat(`${app}/lifeboat.json`))) throw gone(folder);
+  await assertThere(folder);
   await assertNoHole(folder, name);
   return undefined;
 }
@@ -75,12 +75,4 @@ async function firstSegment(
     if (page.next === null) return undefined;
     from = page.next;
   }
-}
-
-function gone({ storage, app }: DatabaseFolder): LifeboatError {
-  return new LifeboatError({
-    code: "REPOSITORY_GONE",
-    message: `the repository of ${app} in ${storage.description} is gone`,
-    remedy: "mount it again; the server asks again when it is started again",
-  });
 }
