@@ -18,8 +18,6 @@ afterAll(() => place[Symbol.asyncDispose]());
 describe("what the contract names and this version does not do is refused with its name:", () => {
   test.each([
     ["watch"],
-    ["standby --to dir --without-slot"],
-    ["standby --remove dir"],
     ["export --to file"],
     ["import --from id --into url"],
     ["prune --dry-run"],

@@ -7,6 +7,7 @@ import { migratePlanVerb } from "./verb/migrate-plan.ts";
 import { migrateVerifyVerb } from "./verb/migrate-verify.ts";
 import { restoreVerb } from "./verb/restore.ts";
 import { slotsVerb } from "./verb/slots.ts";
+import { standbyVerb } from "./verb/standby.ts";
 import { statusVerb } from "./verb/status.ts";
 import { verifyVerb } from "./verb/verify.ts";
 import { walFetchVerb } from "./verb/wal-fetch.ts";
@@ -24,6 +25,7 @@ export const VERBS: readonly Verb[] = [
   doctorVerb,
   statusVerb,
   slotsVerb,
+  standbyVerb,
   walPushVerb,
   walFetchVerb,
   walReceiveVerb,

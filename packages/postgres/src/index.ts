@@ -19,3 +19,6 @@ export { Server, type ServerInit } from "./server.ts";
 export { unboundedSlots } from "./slot-findings.ts";
 export type { SlotState, SlotVerdict } from "./slots.ts";
 export { type ReachablePrograms, reachablePrograms } from "./staging.ts";
+export { type MadeStandby, type MakeStandby, makeStandby } from "./standby/make-standby.ts";
+export { type RemovedStandby, removeStandby } from "./standby/remove-standby.ts";
+export { awaitStreaming, type StartStandby, startStandby } from "./standby/start-standby.ts";

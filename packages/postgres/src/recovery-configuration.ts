@@ -86,8 +86,19 @@ function utc(at: Date): string {
  */
 export function spooledRestoreCommand(fetchCommand: readonly string[]): string {
   if (fetchCommand.length === 0) return restoreCommand(fetchCommand);
-  return `mv -f "${SPOOL}/%f" "%p" 2>/dev/null || exec ${restoreCommand(fetchCommand)}`;
+  return `${SPOOLED} || exec ${restoreCommand(fetchCommand)}`;
 }
+
+/**
+ * The same for a standby: there no status means the end, since it goes on asking primary and archive in turn.
+ * But one above 125 ends its server, so that an archive that is away would take the standby with it.
+ */
+export function standbyRestoreCommand(fetchCommand: readonly string[]): string {
+  if (fetchCommand.length === 0) return "";
+  return `${SPOOLED} || ${restoreCommand(fetchCommand)} || exit 1`;
+}
+
+const SPOOLED = `mv -f "${SPOOL}/%f" "%p" 2>/dev/null`;
 
 /**
  * The shell line of `restore_command`. `%f` and `%p` are the server's to replace; a per cent sign of
