@@ -17,7 +17,6 @@ afterAll(() => place[Symbol.asyncDispose]());
 
 describe("what the contract names and this version does not do is refused with its name:", () => {
   test.each([
-    ["watch"],
     ["export --to file"],
     ["import --from id --into url"],
     ["prune --dry-run"],

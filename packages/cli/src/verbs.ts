@@ -13,6 +13,7 @@ import { verifyVerb } from "./verb/verify.ts";
 import { walFetchVerb } from "./verb/wal-fetch.ts";
 import { walPushVerb } from "./verb/wal-push.ts";
 import { walReceiveVerb } from "./verb/wal-receive.ts";
+import { watchVerb } from "./verb/watch.ts";
 import type { Verb } from "./verb.ts";
 
 /** Every verb that is built, in the order of the help. */
@@ -26,6 +27,7 @@ export const VERBS: readonly Verb[] = [
   statusVerb,
   slotsVerb,
   standbyVerb,
+  watchVerb,
   walPushVerb,
   walFetchVerb,
   walReceiveVerb,

@@ -5,7 +5,6 @@ export interface NotBuiltVerb {
 }
 
 export const NOT_BUILT: readonly NotBuiltVerb[] = [
-  { name: "watch", summary: "ship the log of the live database, and run what the schedule says" },
   { name: "export", summary: "take a logical dump into the catalog" },
   { name: "import", summary: "load a logical dump" },
   { name: "prune", summary: "remove what retention no longer keeps" },
