@@ -1,10 +1,7 @@
 import { mkdir, readdir, rename, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { list, verify, WatchNotes, watch } from "@lifeboat/core";
 import { dropSlot, listSlots, postgresEngine, receiveWal } from "@lifeboat/postgres";
-import { execa } from "execa";
-import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
 import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
@@ -12,7 +9,6 @@ import { type Counted, countAfter } from "../support/postgres-copies.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
 const majors = await availableMajors();
-const RUN = fileURLToPath(new URL("../support/postgres-receive-run.ts", import.meta.url));
 
 describe.each(majors)("WAL received from a server of version %i", (major) => {
   let cluster: TestCluster;
@@ -274,45 +270,3 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     },
   );
 });
-
-test("with --synchronous a commit that returned is in the repository, whoever is killed", async () => {
-  const cluster = await startCluster({ initdb: ["--wal-segsize=1"] });
-  try {
-    const kept = await repositoryBeside(cluster);
-    await cluster.query("create table ledger(n int primary key)");
-    await kept.take();
-    await cluster.query("alter system set synchronous_standby_names = 'lifeboat_receive'");
-    await cluster.query("select pg_reload_conf()");
-    const acknowledged: number[] = [];
-    let n = 0;
-    for (const victim of ["receiver", "server"] as const) {
-      const state = join(cluster.directory, "own-state");
-      const words = [RUN, kept.path, state, cluster.superuserUrl, "synchronous"];
-      const receiver = execa(process.execPath, words, { reject: false, buffer: false });
-      const client = new pg.Client(cluster.server.clientConfig("postgres", "app"));
-      client.on("error", () => {});
-      await client.connect();
-      const enough = acknowledged.length + 20;
-      const ended = (async () => {
-        for (;;) {
-          // The one that was waiting when its client went may still be there.
-          const own = ++n;
-          await client.query(`insert into ledger values (${own})`);
-          acknowledged.push(own);
-        }
-      })().catch(() => {});
-      await expect
-        .poll(() => acknowledged.length, { timeout: 30_000, interval: 10 })
-        .toBeGreaterThan(enough);
-      if (victim === "server") await cluster.crash();
-      receiver.kill("SIGKILL");
-      await receiver;
-      client.connection.stream.destroy();
-      await ended;
-      const { numbers } = await countAfter(cluster, kept);
-      expect(acknowledged.filter((each) => !numbers.has(each))).toEqual([]);
-    }
-  } finally {
-    await cluster.stop();
-  }
-}, 120_000);

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { LifeboatError, Repository, RepositoryMemory } from "@lifeboat/core";
 import { fetchWal, prefetchWal, pushWal } from "@lifeboat/postgres/archive";
 import { filesystemStorage } from "@lifeboat/storage";
@@ -6,11 +5,7 @@ import { filesystemStorage } from "@lifeboat/storage";
 /** `archive_command` and `restore_command` of test servers: REPOSITORY STATE push PATH, or … fetch NAME DESTINATION. */
 const [path = "", state = "", verb, name = "", destination = ""] = process.argv.slice(2);
 
-/** As the command does it. */
-function startPrefetcher(after: string, spool: string): void {
-  const words = [process.argv[1] as string, path, state, "prefetch", after, spool];
-  spawn(process.execPath, words, { detached: true, stdio: "ignore" }).unref();
-}
+const prefetchCommand = [process.execPath, process.argv[1] as string, path, state, "prefetch"];
 
 try {
   const repository = await Repository.open({
@@ -23,7 +18,7 @@ try {
   else if (verb === "prefetch") {
     const signal = new AbortController().signal;
     await prefetchWal({ repository, after: name, spool: destination, idleMs: 2_000, signal });
-  } else await fetchWal({ repository, name, destination, startPrefetcher });
+  } else await fetchWal({ repository, name, destination, prefetchCommand });
 } catch (thrown) {
   process.stderr.write(`${String(thrown)}\n`);
   const missing = thrown instanceof LifeboatError && thrown.kind === "not-found";

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type DatabaseFolder, LifeboatError, type Repository } from "@lifeboat/core";
 import { hasNext } from "./archive-prefetch.ts";
+import { startDetached } from "./start-detached.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
 import { isFaultOfTarget } from "./target-failure.ts";
 import { archivedFile } from "./wal/archived-file.ts";
@@ -16,10 +17,10 @@ export interface FetchWal {
   /** The server's `%p`: absolute, or from the data directory, in which the server runs the command. */
   readonly destination: string;
   /**
-   * Starts a prefetcher that outlives this call: for a server that recovers, which runs us in its data directory.
-   * @param spool absolute
+   * The program and arguments that prefetch, before the segment's name and the spool: for a server that
+   * recovers, which runs us in its data directory. It outlives this call.
    */
-  startPrefetcher?(after: string, spool: string): void;
+  readonly prefetchCommand?: readonly string[];
 }
 
 const TRIES = 4;
@@ -64,15 +65,15 @@ async function fetchOnce(folder: DatabaseFolder, { name, destination }: FetchWal
  * more to bring, and while nobody does so yet. That nothing could be prefetched is no failure.
  */
 async function fetchAhead(folder: DatabaseFolder, request: FetchWal): Promise<void> {
-  const { name, destination, startPrefetcher } = request;
-  if (!startPrefetcher || parseWalFileName(name)?.kind !== "segment") return;
+  const { name, destination, prefetchCommand } = request;
+  if (!prefetchCommand || parseWalFileName(name)?.kind !== "segment") return;
   try {
     const directory = process.cwd();
     if ((await readSystemIdentifier(directory)) !== folder.database) return;
     const spool = join(directory, SPOOL);
     const { size } = await stat(destination);
     if (!(await hasNext(folder, name, size)) || (await new WalSpool(spool).isFilled())) return;
-    startPrefetcher(name, spool);
+    startDetached([...prefetchCommand, name, spool]);
   } catch {
     // What was asked for is there.
   }

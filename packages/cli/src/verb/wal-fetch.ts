@@ -1,7 +1,5 @@
-import { spawn } from "node:child_process";
 import { withGrace } from "../grace.ts";
 import { retried } from "../retry.ts";
-import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 
 export const walFetchVerb: Verb = {
@@ -32,23 +30,11 @@ export const walFetchVerb: Verb = {
       const { signal } = session;
       if (options.ahead === true)
         return prefetchWal({ repository, after: name, spool: destination, signal });
-      const startPrefetcher = await prefetcher(session);
-      await fetchWal({ repository, name, destination, startPrefetcher });
+      const place = await session.repositoryOptions();
+      const prefetchCommand = [...session.ownCommand, "wal", "fetch", ...place, "--ahead"];
+      await fetchWal({ repository, name, destination, prefetchCommand });
     };
     await withGrace(fetching(), session.signal);
     return { document: null, show: () => "" };
   },
 };
-
-/** A process of its own, which outlives this one and ends by itself when it is idle. */
-async function prefetcher(session: Session): Promise<(after: string, spool: string) => void> {
-  const [program = "", ...first] = session.ownCommand;
-  const place = await session.repositoryOptions();
-  return (after, spool) => {
-    const words = [...first, "wal", "fetch", ...place, "--ahead", after, spool];
-    const child = spawn(program, words, { detached: true, stdio: "ignore" });
-    // That none could be started costs time and nothing else.
-    child.on("error", () => {});
-    child.unref();
-  };
-}
