@@ -36,8 +36,8 @@ const OWNERS: Record<string, RegExp> = {
   valibot: /^packages\/cli\/src\/config\/schema\.ts$/,
   esbuild: /^packages\/cli\/build\.mjs$/,
   execa: /^(packages\/postgres|apps\/demo)\/src\//,
-  // Outside programs are run by execa; this one is Node itself, with a channel for the file's bytes.
-  "node:child_process": /^packages\/sqlite\/src\/raw-reader\.ts$/,
+  // Outside programs are run by execa; these are Node itself: with a channel for the file's bytes, and let go of.
+  "node:child_process": /^packages\/(sqlite\/src\/raw-reader|postgres\/src\/start-detached)\.ts$/,
 };
 
 const sources = globSync("{packages,apps}/*/{src,bin}/**/*.{ts,mjs,cjs}", { cwd: root }).concat(

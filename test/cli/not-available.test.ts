@@ -17,13 +17,8 @@ afterAll(() => place[Symbol.asyncDispose]());
 
 describe("what the contract names and this version does not do is refused with its name:", () => {
   test.each([
-    ["wal receive"],
-    ["wal receive --slot s --synchronous"],
-    ["standby --to dir --without-slot"],
-    ["standby --remove dir"],
     ["export --to file"],
     ["import --from id --into url"],
-    ["slots --drop name"],
     ["prune --dry-run"],
     ["hold id --until 2026-11-22T10:15:00Z"],
     ["plan --rto 15m"],

@@ -87,7 +87,9 @@ describe("a Postgres cluster, by the command line", () => {
     const ran = await place.run(["doctor", "--json"], { SHOP_URL: cluster.superuserUrl });
     const { findings } = JSON.parse(ran.stdout);
     const suggested = findings.find(({ id }: { id: string }) => id === "archive-command");
-    expect(suggested.remedy).toMatch(/^archive_command = '.* wal push --repository .* "%p"'$/);
+    expect(suggested.remedy).toMatch(
+      /^archive_command = '.* wal push --repository .* "%p" \|\| exit 1'$/,
+    );
     expect(ran.stdout).not.toContain(new URL(cluster.superuserUrl).password);
   });
 

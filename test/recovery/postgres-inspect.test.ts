@@ -56,6 +56,7 @@ test("what would go wrong on the worst day is found beforehand, each with a reme
     "info tablespaces",
     "warning archive-mode-off",
     "warning slot-inactive",
+    "warning slot-wal-unbounded",
     "warning unlogged-tables",
     "warning wal-senders-scarce",
   ]);

@@ -109,17 +109,6 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
     );
   });
 
-  test("what is not built is refused by its name", async () => {
-    for (const target of [
-      { kind: "xid", xid: "750", exclusive: false },
-      { kind: "restore-point", name: "x" },
-    ] as const)
-      await expect(bring(target)).rejects.toMatchObject({
-        code: "NOT_AVAILABLE",
-        kind: "usage",
-      });
-  });
-
   test("a position past the archive and an instant past it are refused with what can be had", async () => {
     await expect(bring({ kind: "lsn", lsn: "F/0", exclusive: false })).rejects.toMatchObject({
       code: "TARGET_OUTSIDE_WINDOWS",

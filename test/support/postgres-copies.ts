@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type RecoveryTarget,
@@ -49,4 +50,39 @@ export function runProgram(
     reject: false,
     all: true,
   });
+}
+
+/** What a copy that recovered to the end of the archive holds of table `ledger`. */
+export interface Counted {
+  readonly count: number;
+  readonly numbers: ReadonlySet<number>;
+  /** The one that it recovered along. */
+  readonly timeline: number | null;
+}
+
+/** Recovers the newest state in private, counts, and removes it. */
+export async function countAfter(
+  cluster: TestCluster,
+  { repository, folder, offline }: ClusterRepository,
+): Promise<Counted> {
+  const { manifests } = await repository.backups(folder);
+  const plan = await offline.plan(folder, manifests, { kind: "latest" }, {});
+  const to = join(cluster.directory, "counted");
+  const never = { report: () => {}, signal: new AbortController().signal };
+  const restored = await offline.restore({
+    ...{ folder, plan, to, ...never },
+    tablespaceMapping: new Map(),
+    tablespaceRoot: null,
+    force: false,
+    fetchCommand: [],
+  });
+  try {
+    const revived = await offline.revive({ folder, plan, restored, ...never });
+    const rows = await revived.query("select n from ledger");
+    await revived.close();
+    const numbers = new Set(rows.map(([n]) => Number(n)));
+    return { count: rows.length, numbers, timeline: plan.timeline };
+  } finally {
+    await rm(to, { recursive: true });
+  }
 }

@@ -12,6 +12,8 @@ const never = new AbortController().signal;
 export interface LedgerEntry {
   readonly n: number;
   readonly micros: number;
+  /** The transaction that committed it. */
+  readonly xid: string;
 }
 
 /**
@@ -23,6 +25,8 @@ export class LedgerHistory {
   readonly kept: ClusterRepository;
   readonly ledger: LedgerEntry[] = [];
   readonly backups: string[] = [];
+  /** Of each restore point, `round 1` and so on, how many commits lay before it. */
+  readonly points: number[] = [];
   /** After the last commit, and before the segment that holds it was archived. */
   quiet = new Date(0);
   readonly #client: pg.Client;
@@ -101,7 +105,12 @@ export class LedgerHistory {
     // More than a segment, so that something lies behind the backup's own WAL.
     const ballast = "select pg_logical_emit_message(true, 'ballast', repeat('x', 2500000))";
     await this.#client.query(ballast);
-    await this.#commits(30);
+    await this.#commits(10);
+    // The same name in each round: the newest is meant.
+    await this.#client.query("select pg_create_restore_point('before the change')");
+    await this.#client.query(`select pg_create_restore_point('round ${this.backups.length}')`);
+    this.points.push(this.ledger.length);
+    await this.#commits(20);
   }
 
   async #commits(count: number): Promise<void> {
@@ -113,12 +122,13 @@ export class LedgerHistory {
          from ledger`,
       );
     }
-    const { rows } = await this.#client.query<{ n: number; micros: string }>(
-      `select n, (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1000000)::int8::text as micros
+    const { rows } = await this.#client.query<{ n: number; micros: string; xid: string }>(
+      `select n, (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1000000)::int8::text as micros,
+         xmin::text as xid
        from ledger where n > $1 order by n`,
       [this.ledger.length],
     );
-    for (const { n, micros } of rows) this.ledger.push({ n, micros: Number(micros) });
+    for (const { n, micros, xid } of rows) this.ledger.push({ n, xid, micros: Number(micros) });
   }
 
   /** Waits until everything committed so far is in the repository. */

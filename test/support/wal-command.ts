@@ -1,9 +1,11 @@
 import { LifeboatError, Repository, RepositoryMemory } from "@lifeboat/core";
-import { fetchWal, pushWal } from "@lifeboat/postgres/archive";
+import { fetchWal, prefetchWal, pushWal } from "@lifeboat/postgres/archive";
 import { filesystemStorage } from "@lifeboat/storage";
 
 /** `archive_command` and `restore_command` of test servers: REPOSITORY STATE push PATH, or … fetch NAME DESTINATION. */
 const [path = "", state = "", verb, name = "", destination = ""] = process.argv.slice(2);
+
+const prefetchCommand = [process.execPath, process.argv[1] as string, path, state, "prefetch"];
 
 try {
   const repository = await Repository.open({
@@ -13,7 +15,10 @@ try {
     mode: verb === "push" ? "write" : "read",
   });
   if (verb === "push") await pushWal({ repository, path: name });
-  else await fetchWal({ repository, name, destination });
+  else if (verb === "prefetch") {
+    const signal = new AbortController().signal;
+    await prefetchWal({ repository, after: name, spool: destination, idleMs: 2_000, signal });
+  } else await fetchWal({ repository, name, destination, prefetchCommand });
 } catch (thrown) {
   process.stderr.write(`${String(thrown)}\n`);
   const missing = thrown instanceof LifeboatError && thrown.kind === "not-found";

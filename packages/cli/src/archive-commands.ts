@@ -9,9 +9,23 @@ export async function fetchCommand(session: Session): Promise<string[]> {
   return [...session.ownCommand, "wal", "fetch", ...(await session.repositoryOptions())];
 }
 
-/** The line for postgresql.conf that ships WAL into this repository. */
+/** How long the archiver's shell waits for a resident `lifeboat watch` before it does without. */
+const PATIENCE_SECONDS = 60;
+
+/**
+ * The line for postgresql.conf that ships WAL into this repository: asks a resident `lifeboat watch`,
+ * and starts a program of its own where none answers, or in time. A program that is not to be found would be 127,
+ * and above 125 the archiver itself ends: every failure is 1.
+ */
 export async function archiveCommandSetting(session: Session): Promise<string> {
   const words = [...session.ownCommand, "wal", "push", ...(await session.repositoryOptions())];
-  const command = `${words.map(shellWord).join(" ").replaceAll("%", "%%")} "%p"`;
+  const { maxBacklog } = (await session.configuration()).archive;
+  if (maxBacklog !== undefined) words.push("--max-backlog", String(maxBacklog));
+  const push = `${words.map(shellWord).join(" ").replaceAll("%", "%%")} "%p"`;
+  const resident = `timeout ${PATIENCE_SECONDS} sh ${RESIDENT}/push %f 2>/dev/null`;
+  const command = `test -p ${RESIDENT}/request && ${resident} || ${push} || exit 1`;
   return `archive_command = '${command.replaceAll("'", "''")}'`;
 }
+
+/** As `@lifeboat/postgres` lays it into the data directory, in which the server runs its commands. */
+const RESIDENT = "pg_wal/lifeboat.push";

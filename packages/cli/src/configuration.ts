@@ -47,8 +47,14 @@ export interface LifeboatConfig {
   };
   /** zstd levels, 1 to 19; both 3 when left out. `wal` is for the log. */
   readonly compression?: { readonly level?: number; readonly wal?: number };
-  /** How WAL reaches the repository: Postgres' own archive_command. */
-  readonly archive?: { readonly mode: "command" };
+  /** How WAL reaches the repository: by Postgres' own archive_command, or streamed by `watch` or `wal receive`. */
+  readonly archive?: {
+    readonly mode?: "command" | "receive";
+    /** How much WAL may wait for a repository that takes none, such as `10G`; for ever when left out. */
+    readonly maxBacklog?: Text;
+    /** What then lives: the database (the default; WAL is given up, a new base follows), or the chain (all waits). */
+    readonly policy?: "database" | "chain";
+  };
   readonly drill?: { readonly checks?: ConfiguredChecks };
   readonly migrate?: {
     /** The schema of Postgres that tables are loaded into; `public` when left out. */
@@ -77,6 +83,8 @@ export interface Configuration {
   readonly sqlite: readonly { readonly name: string; readonly path: string }[];
   readonly postgres: PostgresPlace | null;
   readonly compression: Compression;
+  /** `maxBacklog` in bytes, where the database goes first. */
+  readonly archive: { readonly mode: "command" | "receive"; readonly maxBacklog?: number };
   /** The engines that have a live database. */
   readonly engines: readonly EngineKind[];
   /** The engine that is live now. */

@@ -6,10 +6,13 @@ import { migrateLoadVerb } from "./verb/migrate-load.ts";
 import { migratePlanVerb } from "./verb/migrate-plan.ts";
 import { migrateVerifyVerb } from "./verb/migrate-verify.ts";
 import { restoreVerb } from "./verb/restore.ts";
+import { slotsVerb } from "./verb/slots.ts";
+import { standbyVerb } from "./verb/standby.ts";
 import { statusVerb } from "./verb/status.ts";
 import { verifyVerb } from "./verb/verify.ts";
 import { walFetchVerb } from "./verb/wal-fetch.ts";
 import { walPushVerb } from "./verb/wal-push.ts";
+import { walReceiveVerb } from "./verb/wal-receive.ts";
 import { watchVerb } from "./verb/watch.ts";
 import type { Verb } from "./verb.ts";
 
@@ -22,9 +25,12 @@ export const VERBS: readonly Verb[] = [
   drillVerb,
   doctorVerb,
   statusVerb,
+  slotsVerb,
+  standbyVerb,
   watchVerb,
   walPushVerb,
   walFetchVerb,
+  walReceiveVerb,
   migratePlanVerb,
   migrateLoadVerb,
   migrateVerifyVerb,

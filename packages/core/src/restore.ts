@@ -39,6 +39,8 @@ export interface RestoredReport {
   readonly target: RecoveryTarget["kind"];
   readonly willRecoverTo: { readonly time: string | null; readonly lsn: string | null };
   readonly recoveredTo: string | null;
+  /** Up to where its WAL was really replayed; null unless it was. */
+  readonly recoveredLsn: string | null;
   readonly bytes: number;
   readonly seconds: number;
 }
@@ -96,6 +98,7 @@ async function restoreOne(
   const started = performance.now();
   let copy = {} as RestoredDatabase;
   let replayedTo: string | null = null;
+  let recoveredLsn: string | null = null;
 
   const restoring: Step = {
     title: `restore ${folder.database}`,
@@ -125,6 +128,7 @@ async function restoreOne(
         });
       // With no commit since its base, what the copy holds is the backup's own state.
       replayedTo = revived.recoveredTo ?? chosenBackup(plan).consistentAt;
+      recoveredLsn = revived.recoveredLsn;
       await revived.close();
     },
   };
@@ -138,6 +142,7 @@ async function restoreOne(
     target: order.target.kind,
     willRecoverTo: copy.willRecoverTo,
     recoveredTo: replayedTo ?? copy.recoveredTo,
+    recoveredLsn,
     bytes: copy.bytes,
     seconds: secondsSince(started),
   };

@@ -1,11 +1,14 @@
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type DatabaseFolder, LifeboatError, type Repository } from "@lifeboat/core";
+import { hasNext } from "./archive-prefetch.ts";
+import { startDetached } from "./start-detached.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
 import { isFaultOfTarget } from "./target-failure.ts";
 import { archivedFile } from "./wal/archived-file.ts";
 import { logName, parseWalFileName } from "./wal/segment-name.ts";
+import { SPOOL, WalSpool } from "./wal-spool.ts";
 
 export interface FetchWal {
   readonly repository: Repository;
@@ -13,6 +16,11 @@ export interface FetchWal {
   readonly name: string;
   /** The server's `%p`: absolute, or from the data directory, in which the server runs the command. */
   readonly destination: string;
+  /**
+   * The program and arguments that prefetch, before the segment's name and the spool: for a server that
+   * recovers, which runs us in its data directory. It outlives this call.
+   */
+  readonly prefetchCommand?: readonly string[];
 }
 
 const TRIES = 4;
@@ -31,7 +39,8 @@ export async function fetchWal(request: FetchWal): Promise<void> {
   const folder = repository.folder("postgres", await systemIdentifier(repository));
   for (let attempt = 1; ; attempt++) {
     try {
-      return await fetchOnce(folder, request);
+      await fetchOnce(folder, request);
+      return await fetchAhead(folder, request);
     } catch (thrown) {
       if (attempt === TRIES || isFinal(thrown)) throw thrown;
       await delay(FIRST_PAUSE_MS * 2 ** (attempt - 1));
@@ -49,6 +58,25 @@ async function fetchOnce(folder: DatabaseFolder, { name, destination }: FetchWal
   const content = await archivedFile(folder, name);
   if (!content) throw missing(folder, name);
   await place(content, destination);
+}
+
+/**
+ * The first of many segments starts what brings the others: only in a data directory, where there is
+ * more to bring, and while nobody does so yet. That nothing could be prefetched is no failure.
+ */
+async function fetchAhead(folder: DatabaseFolder, request: FetchWal): Promise<void> {
+  const { name, destination, prefetchCommand } = request;
+  if (!prefetchCommand || parseWalFileName(name)?.kind !== "segment") return;
+  try {
+    const directory = process.cwd();
+    if ((await readSystemIdentifier(directory)) !== folder.database) return;
+    const spool = join(directory, SPOOL);
+    const { size } = await stat(destination);
+    if (!(await hasNext(folder, name, size)) || (await new WalSpool(spool).isFilled())) return;
+    startDetached([...prefetchCommand, name, spool]);
+  } catch {
+    // What was asked for is there.
+  }
 }
 
 /** Beside its place, durable, and then under its name: the server never sees half a file. */

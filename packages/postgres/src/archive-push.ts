@@ -1,32 +1,81 @@
 import { readFile } from "node:fs/promises";
-import { basename, dirname } from "node:path";
-import { LifeboatError, type Repository, reasonOf } from "@lifeboat/core";
+import { basename, dirname, join } from "node:path";
+import { type DatabaseFolder, LifeboatError, type Repository, reasonOf } from "@lifeboat/core";
+import { orGiveUp } from "./given-up-wal.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
 import { assertOwnSegment, assertSegmentSize, segmentIdentity } from "./wal/segment-identity.ts";
 import { logName, parseWalFileName, type WalFile } from "./wal/segment-name.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
 
 export interface PushWal {
-  readonly repository: Repository;
+  /** Or what opens it: one that is away is no reason to give up only when it is known how much waits. */
+  readonly repository: Repository | (() => Promise<Repository>);
   /** The server's `%p`: absolute, or from the data directory, in which the server runs the command. */
   readonly path: string;
+  /** Bytes of WAL that may wait for a repository that takes none, before the database goes first. */
+  readonly maxBacklog?: number | undefined;
 }
 
 /**
  * Stores one file that the server hands to `archive_command`: a segment, a partial one, a timeline
  * history or a backup label. Resolves only when it is durable in the repository. The same file again
  * is fine.
+ *
+ * With a bound on what may wait, a file that the repository does not take is given up once the
+ * bound is passed, and that is noted where the server's own files lie.
  * @throws LifeboatError `LOG_OBJECT_DIFFERS`, `WAL_INVALID`, `WAL_FOREIGN`, `WAL_UNREADABLE`, or what the storage threw
  */
-export async function pushWal({ repository, path }: PushWal): Promise<void> {
+export async function pushWal({ repository, path, maxBacklog }: PushWal): Promise<void> {
+  const read = await readWalFile(path);
+  const system = await systemOf(path, read.file, read.content);
+  const store = async () => {
+    const opened = typeof repository === "function" ? await repository() : repository;
+    await storeWalFile(opened.folder("postgres", system), read);
+  };
+  const directory = await dataDirectoryOf(path);
+  if (maxBacklog === undefined || directory === undefined) return store();
+  await orGiveUp(store, { directory, name: read.name, bytes: read.content.length, maxBacklog });
+}
+
+/**
+ * The same for a process that pushes for a server all the time, into its cluster's folder.
+ * @param path below `pg_wal` of the data directory
+ */
+export async function pushInto(
+  folder: DatabaseFolder,
+  place: {
+    readonly directory: string;
+    readonly name: string;
+    readonly maxBacklog?: number | undefined;
+  },
+): Promise<void> {
+  const { directory, name, maxBacklog } = place;
+  const path = join(directory, "pg_wal", name);
+  const read = await readWalFile(path);
+  const system = await systemOf(path, read.file, read.content);
+  if (system !== folder.database) throw otherCluster(path, system, folder.database);
+  const store = async () => storeWalFile(folder, read);
+  if (maxBacklog === undefined) return store();
+  await orGiveUp(store, { directory, name, bytes: read.content.length, maxBacklog });
+}
+
+interface ReadFile {
+  readonly name: string;
+  readonly file: WalFile;
+  readonly content: Buffer;
+}
+
+async function readWalFile(path: string): Promise<ReadFile> {
   const name = basename(path);
   const file = parseWalFileName(name);
   if (!file) throw notWal(path);
   const content = await readFile(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
-  const system = await systemOf(path, file, content);
-  const folder = repository.folder("postgres", system);
+  return { name, file, content };
+}
+
+async function storeWalFile(folder: DatabaseFolder, { name, content }: ReadFile): Promise<void> {
   await folder.storeLog(logName(name), () => once(content));
 }
 
@@ -46,9 +95,14 @@ async function systemOf(path: string, file: WalFile, content: Buffer): Promise<s
 
 /** The data directory is where the server runs us; called by hand, it is the one that the path lies in. */
 async function controlIdentifier(path: string): Promise<string | undefined> {
+  const directory = await dataDirectoryOf(path);
+  return directory === undefined ? undefined : readSystemIdentifier(directory);
+}
+
+async function dataDirectoryOf(path: string): Promise<string | undefined> {
   for (const directory of [process.cwd(), dirname(dirname(path))]) {
     const found = await readSystemIdentifier(directory).catch(() => undefined);
-    if (found !== undefined) return found;
+    if (found !== undefined) return directory;
   }
   return undefined;
 }
@@ -81,5 +135,15 @@ function noDataDirectory(path: string): LifeboatError {
     kind: "usage",
     message: `whose ${basename(path)} is cannot be told: there is no global/pg_control in ${process.cwd()}`,
     remedy: "run it in the data directory, as the server does",
+  });
+}
+
+function otherCluster(path: string, found: string, expected: string): LifeboatError {
+  return new LifeboatError({
+    code: "WAL_FOREIGN",
+    kind: "refused",
+    message: `${path} comes from the cluster ${found}, not from ${expected}`,
+    remedy: "start lifeboat watch again, for the cluster that is there now",
+    details: { found, expected },
   });
 }

@@ -50,10 +50,14 @@ export function connect(connection: ServerConnection): Promise<pg.Client> {
 
 /**
  * Connects as a WAL sender, for replication commands.
+ * @param name what pg_stat_replication and synchronous_standby_names call it
  * @throws LifeboatError as {@link connectionFailure} words it
  */
-export function connectForReplication(connection: ServerConnection): Promise<pg.Client> {
-  return open(connection, { replication: "true" });
+export function connectForReplication(
+  connection: ServerConnection,
+  name = "lifeboat",
+): Promise<pg.Client> {
+  return open(connection, { replication: "true", application_name: name });
 }
 
 /**
@@ -81,13 +85,13 @@ export function hangUp(client: pg.Client): void {
 
 async function open(
   connection: ServerConnection,
-  extra: { replication?: "true" },
+  extra: { replication?: "true"; application_name?: string },
 ): Promise<pg.Client> {
   const options = parseConnectionUrl(connection.url);
   const client = new pg.Client({
     ...toClientConfig(options),
-    ...extra,
     application_name: "lifeboat",
+    ...extra,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   });

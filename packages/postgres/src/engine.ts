@@ -1,4 +1,4 @@
-import { type Engine, LifeboatError, type Manifest, notAvailable } from "@lifeboat/core";
+import { type Engine, LifeboatError, type Manifest } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { postgresDetails } from "./details.ts";
 import { inspectServer } from "./inspect.ts";
@@ -8,17 +8,21 @@ import { revivePostgres } from "./revive.ts";
 import { describeServer } from "./server-facts.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { serverStatus } from "./status.ts";
+import { type ArchiveChoice, watchServer } from "./watch-server.ts";
 
 export interface PostgresEngineInit {
   /** The live server; without it the engine serves what needs only the repository. */
   readonly connection?: ServerConnection;
   /** The folder of the programs that restored copies are run with; found when left out. */
   readonly binDirectory?: string;
+  /** How WAL gets into the repository; by the server's archive_command when left out. */
+  readonly archive?: ArchiveChoice;
 }
 
 /** Postgres behind core's seam: one cluster, all its databases. */
 export function postgresEngine(init: PostgresEngineInit): Engine {
   const binDirectory = init.binDirectory ?? init.connection?.binDirectory;
+  const archive = init.archive ?? { mode: "command" };
   const live = () => {
     if (init.connection) return init.connection;
     throw notConfigured();
@@ -29,10 +33,8 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       withClient(live(), async (client) => [(await describeServer(client)).systemIdentifier]),
     inspect: async () => inspectServer(live()),
     snapshot: async (request) => takeSnapshot(live(), request),
-    watch: async () => {
-      throw notAvailable("watch of a Postgres database");
-    },
-    status: async () => serverStatus(live()),
+    watch: (request) => watchServer(live(), archive, request),
+    status: async (folder) => serverStatus(live(), { folder, archive }),
     windows: recoveryWindows,
     plan: (folder, backups, target, { timeline }) =>
       planRecovery({ folder, backups, timeline }, target),

@@ -2,6 +2,7 @@ export { type Account, accountMay, namedAccount, runAs, serverAccount } from "./
 export { type ClusterInit, initialiseCluster, startOnFreePort } from "./cluster.ts";
 export type { ServerConnection } from "./connection.ts";
 export { type PostgresDetails, postgresDetails } from "./details.ts";
+export { dropSlot, listSlots } from "./drop-slot.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
 export {
   findPrograms,
@@ -12,6 +13,12 @@ export {
   programPath,
   type ServerPrograms,
 } from "./programs.ts";
+export { RECEIVE_SLOT, type ReceiveWal, receiveWal } from "./receive-wal.ts";
 export { Scratch } from "./scratch.ts";
 export { Server, type ServerInit } from "./server.ts";
+export { unboundedSlots } from "./slot-findings.ts";
+export type { SlotState, SlotVerdict } from "./slots.ts";
 export { type ReachablePrograms, reachablePrograms } from "./staging.ts";
+export { type MadeStandby, type MakeStandby, makeStandby } from "./standby/make-standby.ts";
+export { type RemovedStandby, removeStandby } from "./standby/remove-standby.ts";
+export { awaitStreaming, type StartStandby, startStandby } from "./standby/start-standby.ts";

@@ -8,6 +8,7 @@ import {
   segmentAt,
   segmentNumber,
 } from "./wal/segment-name.ts";
+import { parsePartName } from "./wal/segment-part.ts";
 import { parseTimelineHistory, type TimelineStep } from "./wal/timeline-history.ts";
 
 /** The WAL of a repository, by what lies there; nothing of it has been read but the histories. */
@@ -16,8 +17,17 @@ export interface LogArchive {
   readonly segmentBytes: number;
   /** Whole segments by timeline: their numbers, and when each was stored. */
   readonly segments: ReadonlyMap<number, ReadonlyMap<bigint, Date>>;
+  /** By timeline what a receiver has of the segment under way, where no whole one lies at or past it. */
+  readonly parts: ReadonlyMap<number, GrowingSegment>;
   /** Where each timeline comes from, oldest parent first. */
   readonly histories: ReadonlyMap<number, readonly TimelineStep[]>;
+}
+
+export interface GrowingSegment {
+  readonly number: bigint;
+  readonly offset: number;
+  readonly storedAt: Date;
+  readonly name: string;
 }
 
 export async function readLogArchive(
@@ -26,8 +36,10 @@ export async function readLogArchive(
 ): Promise<LogArchive> {
   const segments = new Map<number, Map<bigint, Date>>();
   const histories = new Map<number, readonly TimelineStep[]>();
+  const parts = new Map<number, GrowingSegment>();
   for await (const { name, stored } of folder.listLog()) {
-    const file = parseWalFileName(name.slice(name.indexOf("/") + 1));
+    const base = name.slice(name.indexOf("/") + 1);
+    const file = parseWalFileName(base);
     if (file?.kind === "history") {
       const steps = await readHistory(folder, file.timeline);
       if (steps) histories.set(file.timeline, steps);
@@ -35,9 +47,25 @@ export async function readLogArchive(
       const number = segmentNumber(file, segmentBytes);
       const own = segments.get(file.timeline) ?? new Map<bigint, Date>();
       if (number !== undefined) segments.set(file.timeline, own.set(number, stored.storedAt));
+    } else {
+      // They are listed in order: the longest of the last segment stays.
+      const part = growingSegment(base, segmentBytes);
+      if (part) parts.set(part.timeline, { ...part, name, storedAt: stored.storedAt });
     }
   }
-  return { folder, segmentBytes, segments, histories };
+  for (const [timeline, { number }] of parts)
+    if ([...(segments.get(timeline)?.keys() ?? [])].some((whole) => whole >= number))
+      parts.delete(timeline);
+  return { folder, segmentBytes, segments, parts, histories };
+}
+
+function growingSegment(name: string, segmentBytes: number) {
+  const part = parsePartName(name);
+  const file = part && parseWalFileName(part.segment);
+  if (!part || file?.kind !== "segment") return undefined;
+  const number = segmentNumber(file, segmentBytes);
+  const { timeline } = file;
+  return number === undefined ? undefined : { offset: part.offset, number, timeline };
 }
 
 /** A history that is damaged cannot be followed by a server either; `verify` names it. */
@@ -89,13 +117,25 @@ export class TimelinePath {
   }
 }
 
-/** When a segment was stored, or undefined if it is not there. */
+/** When a segment, or what there is of the one under way, was stored; undefined if it is not there. */
 export function storedAt(archive: LogArchive, { timeline, number }: SegmentRef): Date | undefined {
+  const part = archive.parts.get(timeline);
+  if (part?.number === number) return part.storedAt;
   return archive.segments.get(timeline)?.get(number);
 }
 
-/** The newest whole segment of a timeline; undefined when it has none. */
+/** The timelines of which there is any WAL. */
+export function walTimelines({ segments, parts }: LogArchive): Set<number> {
+  return new Set([...segments.keys(), ...parts.keys()]);
+}
+
+/** The newest segment of a timeline, the one under way included; undefined when it has none. */
 export function newestSegment(archive: LogArchive, timeline: number): bigint | undefined {
+  return archive.parts.get(timeline)?.number ?? newestWhole(archive, timeline);
+}
+
+/** The newest whole segment of a timeline; undefined when it has none. */
+export function newestWhole(archive: LogArchive, timeline: number): bigint | undefined {
   let newest: bigint | undefined;
   for (const number of archive.segments.get(timeline)?.keys() ?? [])
     if (newest === undefined || number > newest) newest = number;

@@ -6,6 +6,7 @@ import {
   readLogArchive,
   storedAt,
   TimelinePath,
+  walTimelines,
 } from "./log-archive.ts";
 import { type Lsn, lsnOf } from "./wal/lsn.ts";
 import { segmentAt, segmentBefore } from "./wal/segment-name.ts";
@@ -79,7 +80,7 @@ export function isWhole({ base, runEnd }: Chain): boolean {
 
 /** All timelines that anything lies on, ascending. */
 export function timelinesOf(archive: LogArchive, bases: readonly Base[]): number[] {
-  const timelines = new Set<number>(archive.segments.keys());
+  const timelines = walTimelines(archive);
   for (const { details } of bases) timelines.add(details.timeline);
   return [...timelines].sort((a, b) => a - b);
 }

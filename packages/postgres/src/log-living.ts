@@ -1,6 +1,7 @@
 import type { LogArchive, TimelinePath } from "./log-archive.ts";
-import type { Base } from "./log-chains.ts";
+import type { Base, Log } from "./log-chains.ts";
 import { lastTransaction } from "./log-end.ts";
+import type { LogWindow } from "./log-windows.ts";
 
 /** A run of segments along a timeline. */
 export interface TimelineEnd {
@@ -39,4 +40,18 @@ function backupsOf({ bases, path }: TimelineEnd): number[] {
   return bases
     .filter(({ details }) => details.timeline === path.timeline)
     .map(({ manifest }) => Date.parse(manifest.consistentAt) * 1000);
+}
+
+/** The same among windows. */
+export async function livingWindow(
+  { archive }: Log,
+  windows: readonly LogWindow[],
+): Promise<{ window: LogWindow; last: number | undefined } | undefined> {
+  const ends = windows.map((window) => {
+    const [{ base, path }] = window.chains;
+    const bases = window.chains.map((chain) => chain.base);
+    return { window, path, first: base.firstSegment, last: window.end.segment, bases };
+  });
+  const living = await livingOf(archive, ends);
+  return living && { window: living.of.window, last: living.last };
 }

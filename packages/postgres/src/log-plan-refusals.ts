@@ -57,15 +57,39 @@ export function badLsn(text: string): LifeboatError {
 }
 
 export function outsideEveryPosition(lsn: Lsn, windows: readonly LogWindow[]): LifeboatError {
-  const spans = windows.map(
-    ({ chains: [{ base }], end }) => `${base.details.stopLsn} … ${formatLsn(end.lastRecord)}`,
-  );
   return new LifeboatError({
     code: "TARGET_OUTSIDE_WINDOWS",
     kind: "not-found",
     message: `${formatLsn(lsn)} lies in no recovery window`,
-    remedy:
-      spans.length === 0 ? "there is no whole backup" : `choose a position in ${spans.join(", ")}`,
-    details: { lsn: formatLsn(lsn), spans },
+    remedy: boundsOf(windows),
+    details: { lsn: formatLsn(lsn), spans: windows.map(spanOf) },
+  });
+}
+
+/** So many are read at a glance; `list` shows all. */
+const SHOWN_WINDOWS = 3;
+
+/** What can be had instead: the newest windows, each by its bounds in time and in the WAL. */
+export function boundsOf(windows: readonly LogWindow[]): string {
+  if (windows.length === 0) return "there is no whole backup on such a timeline; see lifeboat list";
+  const shown = windows.slice(-SHOWN_WINDOWS).map(({ window, ...each }) => {
+    const { timeline, from, to } = window;
+    return `${spanOf({ window, ...each })} (${from} … ${to}, timeline ${timeline})`;
+  });
+  const more = windows.length > SHOWN_WINDOWS ? " (the newest ones)" : "";
+  return `choose a target in ${shown.join(", ")}${more}`;
+}
+
+function spanOf({ chains: [{ base }], end }: LogWindow): string {
+  return `${base.details.stopLsn} … ${formatLsn(end.lastRecord)}`;
+}
+
+/** The state of a backup is reached on the backup's own timeline: there is nothing to choose. */
+export function timelineOfBackup(id: string, own: number): LifeboatError {
+  return new LifeboatError({
+    code: "USAGE",
+    kind: "usage",
+    message: `backup ${id} lies on timeline ${own}, and its state on no other`,
+    remedy: "leave --timeline out",
   });
 }

@@ -6,8 +6,8 @@ import {
 } from "@lifeboat/core";
 import { storedAt } from "./log-archive.ts";
 import { hasHole, type Log, planOf } from "./log-chains.ts";
-import { livingOf } from "./log-living.ts";
-import { instantOf, type LogWindow, logWindows } from "./log-windows.ts";
+import { livingWindow } from "./log-living.ts";
+import { instantOf, type LogWindow } from "./log-windows.ts";
 import { formatLsn } from "./wal/lsn.ts";
 
 type TimeTarget = Extract<RecoveryTarget, { kind: "time" }>;
@@ -23,15 +23,15 @@ type TimeTarget = Extract<RecoveryTarget, { kind: "time" }>;
 export async function planTime(
   log: Log,
   target: TimeTarget,
-  timeline: number | undefined,
+  windows: readonly LogWindow[],
 ): Promise<RecoveryPlan> {
   const { at, exclusive } = target;
-  const windows = (await logWindows(log)).filter(
-    ({ window }) => timeline === undefined || window.timeline === timeline,
-  );
   const holders = windows.filter(({ window }) => windowHolds(window, at));
-  const found = await living(log, holders.length > 0 ? holders : beforeStored(log, windows, at));
-  const chain = found?.of.chains.findLast(
+  const found = await livingWindow(
+    log,
+    holders.length > 0 ? holders : beforeStored(log, windows, at),
+  );
+  const chain = found?.window.chains.findLast(
     ({ base }) => Date.parse(base.manifest.consistentAt) <= at.getTime(),
   );
   if (!found || !chain) {
@@ -42,18 +42,9 @@ export async function planTime(
   const micros = at.getTime() * 1000;
   const stops = last !== undefined && (exclusive ? micros <= last : micros < last);
   if (stops) return planOf(chain, target, { time: at.toISOString(), lsn: null });
-  const lsn = formatLsn(found.of.end.lastRecord);
+  const lsn = formatLsn(found.window.end.lastRecord);
   const time = instantOf(last, chain.base.manifest.consistentAt);
   return planOf(chain, { kind: "lsn", lsn, exclusive: false }, { time, lsn });
-}
-
-async function living({ archive }: Log, windows: readonly LogWindow[]) {
-  const ends = windows.map((each) => {
-    const [{ base, path }] = each.chains;
-    const bases = each.chains.map((chain) => chain.base);
-    return { ...each, path, first: base.firstSegment, last: each.end.segment, bases };
-  });
-  return livingOf(archive, ends);
 }
 
 /**

@@ -1,11 +1,5 @@
-import {
-  type DatabaseFolder,
-  type Manifest,
-  notAvailable,
-  type RecoveryPlan,
-  type RecoveryTarget,
-} from "@lifeboat/core";
-import { TimelinePath } from "./log-archive.ts";
+import type { DatabaseFolder, Manifest, RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
+import { TimelinePath, walTimelines } from "./log-archive.ts";
 import {
   type Base,
   type Chain,
@@ -16,16 +10,18 @@ import {
   planOf,
   readLog,
 } from "./log-chains.ts";
-import { livingOf } from "./log-living.ts";
+import { livingOf, livingWindow } from "./log-living.ts";
+import { planRestorePoint, planXid } from "./log-plan-mark.ts";
 import {
   badLsn,
   gapAfter,
   noBackup,
   noSuchBackup,
   outsideEveryPosition,
+  timelineOfBackup,
 } from "./log-plan-refusals.ts";
 import { planTime } from "./log-plan-time.ts";
-import { instantOf, logWindows } from "./log-windows.ts";
+import { instantOf, type LogWindow, logWindows } from "./log-windows.ts";
 import { formatLsn, parseLsn } from "./wal/lsn.ts";
 
 interface Wish {
@@ -37,11 +33,9 @@ interface Wish {
 /**
  * Chooses base, timeline and end for a recovery target, from the repository alone.
  * @throws LifeboatError `TARGET_OUTSIDE_WINDOWS`, `BACKUP_NOT_FOUND` (kind `not-found`); `WAL_GAP`
- *   (kind `failed`) naming the missing segment; `NOT_AVAILABLE`
+ *   (kind `failed`) naming the missing segment
  */
 export async function planRecovery(wish: Wish, target: RecoveryTarget): Promise<RecoveryPlan> {
-  if (target.kind === "xid" || target.kind === "restore-point")
-    throw notAvailable(`restore --${target.kind} of Postgres`);
   // Another backup that is damaged keeps nobody from the one that is named.
   const named = target.kind === "backup" ? [manifestNamed(wish, target.id)] : wish.backups;
   const log = await readLog(wish.folder, named);
@@ -49,15 +43,34 @@ export async function planRecovery(wish: Wish, target: RecoveryTarget): Promise<
   if (!log || !newest) throw noBackup(wish.folder);
   switch (target.kind) {
     case "backup":
+      return planBackup(log, target, newest, wish.timeline);
     case "immediate":
-      return planBackup(log, target, newest);
+      return planBackup(log, target, newestOn(log, wish.timeline), wish.timeline);
     case "latest":
       return planLatest(log, target, wish.timeline);
     case "time":
-      return planTime(log, target, wish.timeline);
+      return planTime(log, target, await windowsOn(log, wish.timeline));
     case "lsn":
-      return planLsn(log, target, wish.timeline);
+      return planLsn(log, target, await windowsOn(log, wish.timeline));
+    case "xid":
+      return planXid(log, target, await windowsOn(log, wish.timeline));
+    case "restore-point":
+      return planRestorePoint(log, target, await windowsOn(log, wish.timeline));
   }
+}
+
+async function windowsOn(log: Log, timeline: number | undefined): Promise<readonly LogWindow[]> {
+  const windows = await logWindows(log);
+  return windows.filter(({ window }) => timeline === undefined || window.timeline === timeline);
+}
+
+/** The newest backup that was taken on this timeline. */
+function newestOn({ archive, bases }: Log, timeline: number | undefined): Base {
+  const found = bases.findLast(
+    ({ details }) => timeline === undefined || details.timeline === timeline,
+  );
+  if (!found) throw noBackup(archive.folder, timeline);
+  return found;
 }
 
 function manifestNamed({ backups }: Wish, id: string): Manifest {
@@ -67,7 +80,14 @@ function manifestNamed({ backups }: Wish, id: string): Manifest {
 }
 
 /** What the backup alone holds: it needs only its own WAL, on its own timeline. */
-function planBackup(log: Log, target: RecoveryTarget, base: Base): RecoveryPlan {
+function planBackup(
+  log: Log,
+  target: RecoveryTarget,
+  base: Base,
+  timeline: number | undefined,
+): RecoveryPlan {
+  if (timeline !== undefined && timeline !== base.details.timeline)
+    throw timelineOfBackup(base.manifest.id, base.details.timeline);
   const chain = chainOf(log.archive, new TimelinePath(log.archive, base.details.timeline), base);
   if (!chain || !isWhole(chain)) throw gapAfter(log, chain, base, []);
   const { consistentAt } = base.manifest;
@@ -97,26 +117,27 @@ async function planLatest(
 
 /** The newest backup of each timeline, or of the one asked for; its chain whole or not. */
 function newestChains(log: Log, timeline: number | undefined): Chain[] {
-  const timelines = timeline === undefined ? [...log.archive.segments.keys()] : [timeline];
+  const timelines = timeline === undefined ? [...walTimelines(log.archive)] : [timeline];
   return timelines.flatMap((each) => {
     const path = new TimelinePath(log.archive, each);
     return log.bases.flatMap((base) => chainOf(log.archive, path, base) ?? []).at(-1) ?? [];
   });
 }
 
+/** Timelines share the positions of their past, and each has those past the branch for itself. */
 async function planLsn(
   log: Log,
   target: Extract<RecoveryTarget, { kind: "lsn" }>,
-  timeline: number | undefined,
+  windows: readonly LogWindow[],
 ): Promise<RecoveryPlan> {
   const lsn = parseLsn(target.lsn);
   if (lsn === undefined) throw badLsn(target.lsn);
-  const windows = (await logWindows(log)).filter(
-    ({ window }) => timeline === undefined || window.timeline === timeline,
+  const reaches = ({ base }: Chain) => base.stop <= lsn;
+  const holders = windows.filter(
+    ({ chains, end }) => lsn <= end.lastRecord && chains.some(reaches),
   );
-  for (const { chains, end } of windows.toReversed()) {
-    const chain = lsn <= end.lastRecord && chains.findLast(({ base }) => base.stop <= lsn);
-    if (chain) return planOf(chain, target, { time: null, lsn: formatLsn(lsn) });
-  }
-  throw outsideEveryPosition(lsn, windows);
+  const living = holders.length > 1 ? await livingWindow(log, holders) : undefined;
+  const chain = (living?.window ?? holders[0])?.chains.findLast(reaches);
+  if (!chain) throw outsideEveryPosition(lsn, windows);
+  return planOf(chain, target, { time: null, lsn: formatLsn(lsn) });
 }

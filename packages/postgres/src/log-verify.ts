@@ -13,10 +13,11 @@ import {
   TimelinePath,
 } from "./log-archive.ts";
 import { type Base, baseOf, timelinesOf } from "./log-chains.ts";
-import { checkedSegment } from "./wal/archived-segment.ts";
+import { checkedPart, checkedSegment } from "./wal/archived-segment.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { RecordScanner } from "./wal/record-scanner.ts";
 import { historyName, logName, parseWalFileName, segmentName } from "./wal/segment-name.ts";
+import { listParts, parsePartName } from "./wal/segment-part.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
 
 /** Of the segments missing behind one backup so many are named. */
@@ -62,6 +63,7 @@ async function verifyObject(check: Check, name: string): Promise<void> {
 
 async function readObject({ folder, deep }: Check, name: string, object: string): Promise<void> {
   const base = name.slice(name.indexOf("/") + 1);
+  if (parsePartName(base)) return verifyPart(folder, base);
   const file = parseWalFileName(base);
   if (!file || name !== logName(base)) throw strange(object);
   if (file.kind === "segment" || file.kind === "partial") {
@@ -71,6 +73,20 @@ async function readObject({ folder, deep }: Check, name: string, object: string)
   }
   const content = Buffer.concat(await Array.fromAsync(folder.readLog(name)));
   if (file.kind === "history") parseTimelineHistory(content.toString(), file.timeline, object);
+}
+
+/** A receiver may replace it while we read: then a longer one, or the whole segment, is there instead. */
+async function verifyPart(folder: DatabaseFolder, name: string): Promise<void> {
+  try {
+    await readWhole(checkedPart(folder, name));
+  } catch (thrown) {
+    const segment = name.slice(0, 24);
+    const isGone = thrown instanceof LifeboatError && thrown.code === "OBJECT_MISSING";
+    const isReplaced =
+      (await listParts(folder, segment)).some((part) => part.name !== logName(name)) ||
+      (await folder.statLog(logName(segment))) !== undefined;
+    if (!isGone || !isReplaced) throw thrown;
+  }
 }
 
 /** Reads a segment to its end, which checks it; and follows its records when it is named. */

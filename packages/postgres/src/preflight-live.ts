@@ -2,7 +2,7 @@ import type { Finding } from "@lifeboat/core";
 import type pg from "pg";
 import { readArchiver } from "./archiver.ts";
 import type { ServerFacts } from "./server-facts.ts";
-import { readSlots } from "./slots.ts";
+import { slotFindings } from "./slot-findings.ts";
 
 /** A backup that streams its WAL needs one sender for the data and one for the WAL. */
 export const SENDERS_OF_STREAM = 2;
@@ -17,7 +17,7 @@ const UNLOGGED_QUERY = `
 
 /** What goes on in the server now. */
 export async function liveFindings(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
-  const checks = [senders, archiver, unlogged, slots];
+  const checks = [senders, archiver, unlogged, slotFindings];
   const findings: Finding[] = [];
   for (const check of checks) findings.push(...(await check(client, server)));
   return findings;
@@ -71,18 +71,4 @@ async function unlogged(client: pg.Client): Promise<Finding[]> {
       remedy: `alter table ${example} set logged, where the rows matter`,
     },
   ];
-}
-
-async function slots(client: pg.Client): Promise<Finding[]> {
-  const idle = (await readSlots(client)).filter(({ active, temporary }) => !active && !temporary);
-  return idle.map(({ name, retainedBytes, walStatus }) => ({
-    id: "slot-inactive",
-    severity: "warning",
-    summary: `replication slot ${name} is used by nobody and holds back ${megabytes(retainedBytes)} of WAL (${walStatus})`,
-    remedy: `if nothing will come back for it: select pg_drop_replication_slot('${name.replaceAll("'", "''")}')`,
-  }));
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / (1 << 20))} MiB`;
 }

@@ -1,5 +1,6 @@
 import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
 import { parseSetting, type Setting, settingLine } from "./setting-line.ts";
+import { SPOOL } from "./wal-spool.ts";
 
 /** Settings that only a recovery reads (manual, 20.5.5 and 20.5.6). A copy takes none of them over. */
 const RECOVERY_SETTINGS = new Set([
@@ -41,7 +42,7 @@ export function recoverySettings(
   const ownTimeline = target.kind === "backup" || target.kind === "immediate";
   const wanted = plan.timeline ?? (ownTimeline ? timeline : "latest");
   return [
-    { name: "restore_command", value: restoreCommand(fetchCommand) },
+    { name: "restore_command", value: spooledRestoreCommand(fetchCommand) },
     ...targetSettings(target),
     { name: "recovery_target_timeline", value: String(wanted) },
     // The default, pause, leaves a server that reads only and waits for a person.
@@ -78,6 +79,26 @@ function inclusive({ exclusive }: { exclusive: boolean }): Setting {
 function utc(at: Date): string {
   return at.toISOString().replace("T", " ").replace("Z", "+00");
 }
+
+/**
+ * The shell line of `restore_command` for a copy that recovers by itself: takes a segment that lies
+ * ready, checked, by a rename, and starts a program only for one that does not.
+ */
+export function spooledRestoreCommand(fetchCommand: readonly string[]): string {
+  if (fetchCommand.length === 0) return restoreCommand(fetchCommand);
+  return `${SPOOLED} || exec ${restoreCommand(fetchCommand)}`;
+}
+
+/**
+ * The same for a standby: there no status means the end, since it goes on asking primary and archive in turn.
+ * But one above 125 ends its server, so that an archive that is away would take the standby with it.
+ */
+export function standbyRestoreCommand(fetchCommand: readonly string[]): string {
+  if (fetchCommand.length === 0) return "";
+  return `${SPOOLED} || ${restoreCommand(fetchCommand)} || exit 1`;
+}
+
+const SPOOLED = `mv -f "${SPOOL}/%f" "%p" 2>/dev/null`;
 
 /**
  * The shell line of `restore_command`. `%f` and `%p` are the server's to replace; a per cent sign of

@@ -24,7 +24,7 @@ export interface RestorePlaces {
  */
 export async function restorePlaces(
   request: Pick<RestoreRequest, "to" | "tablespaceMapping" | "tablespaceRoot" | "force">,
-  details: PostgresDetails,
+  details: Pick<PostgresDetails, "tablespaces">,
 ): Promise<RestorePlaces> {
   const dataDirectory = await settled(request.to);
   const tablespaces = await mapped(details.tablespaces, request, dataDirectory);

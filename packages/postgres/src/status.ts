@@ -1,28 +1,39 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { EngineStatus, Finding } from "@lifeboat/core";
+import type { DatabaseFolder, EngineStatus, Finding } from "@lifeboat/core";
 import type pg from "pg";
 import { type ArchiverState, readArchiver } from "./archiver.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
+import { givenUpFinding } from "./given-up-wal.ts";
 import { localDirectory } from "./local-directory.ts";
 import { findingOf } from "./preflight.ts";
 import { liveFindings } from "./preflight-live.ts";
+import { receiverStatus } from "./receiver-status.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { readSlots } from "./slots.ts";
 import { lsnOf } from "./wal/lsn.ts";
 import { parseWalFileName, segmentNumber, segmentStart } from "./wal/segment-name.ts";
+import { SPOOL, WalSpool } from "./wal-spool.ts";
+import type { ArchiveChoice } from "./watch-server.ts";
 
 type ArchiveStatus = NonNullable<EngineStatus["archive"]>;
 
 /** How archiving and slots of the live server stand. What cannot be asked is an alert, never thrown. */
-export async function serverStatus(connection: ServerConnection): Promise<EngineStatus> {
+export async function serverStatus(
+  connection: ServerConnection,
+  { folder, archive }: { readonly folder: DatabaseFolder | null; readonly archive: ArchiveChoice },
+): Promise<EngineStatus> {
   try {
     return await withClient(connection, async (client) => {
       const server = await describeServer(client);
+      const received =
+        archive.mode === "receive" ? await receiverStatus(client, server, folder) : undefined;
+      const byCommand = received || !server.archiving ? null : await archiveStatus(client, server);
       return {
-        archive: server.archiving ? await archiveStatus(client, server) : null,
+        archive: received?.archive ?? byCommand,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
-        alerts: await alertsOf(client, server),
+        alerts: [...(received?.alerts ?? []), ...(await alertsOf(client, server, folder))],
+        ...(await prefetching(server)),
       };
     });
   } catch (thrown) {
@@ -30,9 +41,16 @@ export async function serverStatus(connection: ServerConnection): Promise<Engine
   }
 }
 
-async function alertsOf(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
-  const worrying = ["archive-failing", "slot-inactive"];
-  return (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+async function alertsOf(
+  client: pg.Client,
+  server: ServerFacts,
+  folder: DatabaseFolder | null,
+): Promise<Finding[]> {
+  const worrying = ["archive-failing", "slot-inactive", "slot-lost"];
+  const live = (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+  const directory = await localDirectory(server);
+  const given = directory === undefined ? [] : await givenUpFinding(directory, folder);
+  return [...given, ...live];
 }
 
 async function archiveStatus(client: pg.Client, server: ServerFacts): Promise<ArchiveStatus> {
@@ -96,4 +114,14 @@ async function listArchiveStatus(client: pg.Client, server: ServerFacts): Promis
       throw thrown;
     });
   }
+}
+
+/** A prefetcher outlives the restore_command that started it: it is shown until it has ended. */
+async function prefetching(server: ServerFacts): Promise<Pick<EngineStatus, "shipping">> {
+  const directory = await localDirectory(server);
+  if (directory === undefined) return {};
+  const spool = new WalSpool(join(directory, SPOOL));
+  const ready = (await spool.ready().catch((): string[] => [])).length;
+  const running = await spool.isFilled();
+  return running || ready > 0 ? { shipping: { prefetcher: { running, ready } } } : {};
 }

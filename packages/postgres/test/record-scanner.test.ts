@@ -18,6 +18,7 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
   let cluster: TestCluster;
   let first: bigint;
   let last: bigint;
+  const prepared: Record<string, number> = {};
 
   beforeAll(async () => {
     cluster = await startCluster({
@@ -54,10 +55,14 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     }
     await client.query("select pg_logical_emit_message(true, 'lifeboat', repeat('x', 3000000))");
     await client.query("begin; insert into t values (-1, 'away'); rollback");
-    await client.query("begin; insert into t values (-2, 'two-phase'); prepare transaction 'kept'");
+    // Its commit record lists a subtransaction, files to remove, statistics and invalidations before its id.
+    await client.query("create table goes(n int primary key); create table stays(n int)");
     await client.query(
-      "begin; insert into t values (-3, 'two-phase'); prepare transaction 'given up'",
+      "begin; insert into t values (-2, 'two-phase'); drop table goes; savepoint a; alter table stays add m int; release a; select 1",
     );
+    await prepare(client, "kept");
+    await client.query("begin; insert into t values (-3, 'two-phase')");
+    await prepare(client, "given up");
     await client.query("commit prepared 'kept'");
     await client.query("rollback prepared 'given up'");
     await client.query("select pg_create_restore_point('before the storm')");
@@ -65,6 +70,14 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
       "begin; savepoint a; insert into t values (1, 'x'); release a; savepoint b; insert into t values (2, 'y'); commit",
     );
     await client.end();
+  }
+
+  async function prepare(client: pg.Client, name: string): Promise<void> {
+    const { rows } = await client.query<{ xid: string }>(
+      "select pg_current_xact_id()::text as xid",
+    );
+    prepared[name] = Number(rows[0]?.xid);
+    await client.query(`prepare transaction '${name}'`);
   }
 
   async function marksFrom(number: bigint): Promise<{ marks: WalMark[]; scanner: RecordScanner }> {
@@ -95,8 +108,12 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
        from (select distinct xmin as xid, pg_xact_commit_timestamp(xmin) as stamp from t where n >= 0) as all_of_t`,
     );
     expect(known.length).toBeGreaterThan(39);
+    const ids = marks.flatMap((mark) =>
+      mark.kind === "commit" ? [mark.xid, ...mark.subtransactions] : [],
+    );
     for (const { xid, micros } of known) {
       expect(found.has(Number(micros)), `commit of ${xid}`).toBe(true);
+      expect(ids).toContain(Number(xid));
     }
     const lsns = marks.map(({ lsn }) => lsn);
     expect(lsns).toEqual(lsns.toSorted((a, b) => (a < b ? -1 : 1)));
@@ -105,6 +122,10 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
   test("tells aborts, prepared transactions and restore points", async () => {
     const { marks } = await marksFrom(first);
     expect(marks.filter(({ kind }) => kind === "abort").length).toBeGreaterThanOrEqual(2);
+    const endOf = (xid: number | undefined) =>
+      marks.find((mark) => "xid" in mark && mark.xid === xid)?.kind;
+    expect(endOf(prepared.kept)).toBe("commit");
+    expect(endOf(prepared["given up"])).toBe("abort");
     expect(marks.find(({ kind }) => kind === "restore-point")).toMatchObject({
       name: "before the storm",
     });

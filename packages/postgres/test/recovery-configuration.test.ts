@@ -54,7 +54,8 @@ describe("the recovery of a copy", () => {
 
   test("to the latest follows the latest timeline and sets no target", () => {
     expect(valuesOf({ target: { kind: "latest" }, timeline: null })).toEqual({
-      restore_command: '/opt/lifeboat wal fetch %f "%p"',
+      restore_command:
+        'mv -f "pg_wal/lifeboat.spool/%f" "%p" 2>/dev/null || exec /opt/lifeboat wal fetch %f "%p"',
       recovery_target_timeline: "latest",
       recovery_target_action: "promote",
       recovery_prefetch: "off",

@@ -14,7 +14,7 @@ async function loadEngine(
     case "postgres": {
       const { postgresEngine } = await import("@lifeboat/postgres");
       const connection = configuration?.postgres;
-      return postgresEngine(connection ? { connection } : {});
+      return postgresEngine(connection ? { connection, archive: configuration.archive } : {});
     }
   }
 }

@@ -4,8 +4,6 @@ import type { Fault } from "./fault.ts";
 const KEYS: readonly string[] = [
   "encryption",
   "retention",
-  "archive.maxBacklog",
-  "archive.policy",
   "postgres.backupFrom",
   "postgres.extraPaths",
   "migrate.budget",
@@ -13,10 +11,7 @@ const KEYS: readonly string[] = [
 ];
 
 /** Values of the contract that nothing does yet. */
-const VALUES: readonly (readonly [key: string, value: unknown])[] = [
-  ["repository.type", "s3"],
-  ["archive.mode", "receive"],
-];
+const VALUES: readonly (readonly [key: string, value: unknown])[] = [["repository.type", "s3"]];
 
 /**
  * What a configuration asks for that this version does not do. All of it is refused: an

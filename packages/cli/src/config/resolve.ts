@@ -1,6 +1,7 @@
 import { basename, extname, resolve } from "node:path";
 import { type EngineKind, SAFE_NAME } from "@lifeboat/core";
 import type { Configuration, LifeboatConfig, PostgresPlace } from "../configuration.ts";
+import { parseSize } from "../option-values.ts";
 import { withEnvironment } from "./environment.ts";
 import { configurationInvalid, configurationNotAvailable, type Fault } from "./fault.ts";
 import { notBuiltKeys } from "./not-built.ts";
@@ -40,6 +41,7 @@ export function resolveConfiguration(
     sqlite,
     postgres: checked.postgres ? postgresOf(checked.postgres, place.directory) : null,
     compression: { level, logLevel: compression?.wal ?? level },
+    archive: archiveOf(checked),
     engines,
     // Until a cutover is recorded, a product with both lives in SQLite.
     live: engines[0] as EngineKind,
@@ -77,6 +79,12 @@ function sqliteOf(
   });
   if (faults.length > 0) throw configurationInvalid(place.source, faults);
   return named;
+}
+
+function archiveOf({ archive }: CheckedConfiguration): Configuration["archive"] {
+  const { mode = "command", maxBacklog, policy = "database" } = archive ?? {};
+  if (maxBacklog === undefined || policy === "chain") return { mode };
+  return { mode, maxBacklog: parseSize(maxBacklog) };
 }
 
 function postgresOf(

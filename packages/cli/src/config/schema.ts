@@ -1,5 +1,6 @@
 import { SAFE_NAME } from "@lifeboat/core";
 import * as v from "valibot";
+import { parseSize } from "../option-values.ts";
 import type { Fault } from "./fault.ts";
 
 const text = v.pipe(v.string(), v.minLength(1, "is empty"));
@@ -38,6 +39,22 @@ const choice = v.strictObject({
   table: v.optional(v.literal("skip")),
 });
 
+const archive = v.pipe(
+  v.strictObject({
+    mode: v.optional(v.picklist(["command", "receive"]), "command"),
+    maxBacklog: v.optional(v.pipe(text, v.check(isSize, "must be a size such as 10G"))),
+    policy: v.optional(v.picklist(["database", "chain"])),
+  }),
+  v.check(
+    ({ mode, maxBacklog, policy }) => mode === "command" || (!maxBacklog && !policy),
+    "mode receive has no maxBacklog and no policy: there max_slot_wal_keep_size of the server decides",
+  ),
+  v.check(
+    ({ maxBacklog, policy }) => (policy === "database") <= (maxBacklog !== undefined),
+    "policy database needs maxBacklog",
+  ),
+);
+
 const configuration = v.strictObject({
   app: name,
   repository: v.strictObject({ type: v.literal("filesystem"), path: text }),
@@ -52,7 +69,7 @@ const configuration = v.strictObject({
     }),
   ),
   compression: v.optional(v.strictObject({ level: v.optional(level), wal: v.optional(level) })),
-  archive: v.optional(v.strictObject({ mode: v.literal("command") })),
+  archive: v.optional(archive),
   drill: v.optional(v.strictObject({ checks: v.optional(either(isFunction, lazy, checks)) })),
   migrate: v.optional(
     v.strictObject({ schema: v.optional(text), columns: v.optional(v.record(v.string(), choice)) }),
@@ -102,6 +119,14 @@ function either<A extends v.GenericSchema, B extends v.GenericSchema>(
   second: B,
 ) {
   return v.lazy<A | B>((value) => (isFirst(value) ? first : second));
+}
+
+function isSize(value: string): boolean {
+  try {
+    return parseSize(value) > 0;
+  } catch {
+    return false;
+  }
 }
 
 function isObject(value: unknown): value is object {

@@ -16,6 +16,8 @@ export async function examineEngines(session: Session): Promise<Finding[]> {
     if ((wanted ?? kind) === kind)
       findings.push(...(await engineOf(kind, configuration).inspect()));
   if (!configuration.postgres || wanted === "sqlite") return findings;
+  if (configuration.archive.mode === "receive")
+    return findings.filter(({ id }) => !WANT_ARCHIVING.has(id));
   const setting = await archiveCommandSetting(session);
   return [
     ...findings.map((finding) => withCommand(finding, setting)),

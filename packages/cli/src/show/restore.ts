@@ -23,8 +23,10 @@ function showOne(copy: RestoredReport, start: string | null): string {
 /** It answers queries before it is done, from a state that is older than the one that was asked for. */
 const RECOVERED_WHEN = ["it is done when", "select pg_is_in_recovery() answers f"] as const;
 
-function recoveryOf({ recoveredTo, willRecoverTo }: RestoredReport): [string, string][] {
-  if (recoveredTo !== null) return [["holds the state of", recoveredTo]];
+function recoveryOf(copy: RestoredReport): [string, string][] {
+  const { recoveredTo, recoveredLsn, willRecoverTo } = copy;
+  const place = recoveredLsn === null ? "" : ` (WAL replayed up to ${recoveredLsn})`;
+  if (recoveredTo !== null) return [["holds the state of", `${recoveredTo}${place}`]];
   const until = willRecoverTo.time ?? (willRecoverTo.lsn && `WAL position ${willRecoverTo.lsn}`);
   return [["recovers when started", until ? `to ${until}` : "to the end of the archive"]];
 }

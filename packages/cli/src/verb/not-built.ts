@@ -5,11 +5,8 @@ export interface NotBuiltVerb {
 }
 
 export const NOT_BUILT: readonly NotBuiltVerb[] = [
-  { name: "wal receive", summary: "stream WAL through a replication slot until stopped" },
-  { name: "standby", summary: "make a data directory that starts as a streaming standby" },
   { name: "export", summary: "take a logical dump into the catalog" },
   { name: "import", summary: "load a logical dump" },
-  { name: "slots", summary: "show replication slots, each with what it retains and a verdict" },
   { name: "prune", summary: "remove what retention no longer keeps" },
   { name: "hold", summary: "keep a backup from being pruned" },
   { name: "plan", summary: "recommend a schedule for a recovery time and a recovery point" },

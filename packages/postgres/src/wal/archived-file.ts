@@ -1,7 +1,9 @@
 import { basename } from "node:path";
 import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
+import { assertThere } from "../guarded-folder.ts";
 import { checkedSegment } from "./archived-segment.ts";
 import { logName, parseWalFileName } from "./segment-name.ts";
+import { listParts } from "./segment-part.ts";
 
 /**
  * A WAL file for a server in recovery: its content, checked as it is read, or undefined where it is
@@ -17,11 +19,19 @@ export async function archivedFile(
   name: string,
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   if (await folder.statLog(logName(name))) return contentOf(folder, name);
+  if (await isGrowing(folder, name)) return checkedSegment(folder, name);
   // A repository whose mount has gone has no files either.
-  const { storage, app } = folder;
-  if (!(await storage.stat(`${app}/lifeboat.json`))) throw gone(folder);
+  await assertThere(folder);
   await assertNoHole(folder, name);
   return undefined;
+}
+
+/** Whether a receiver has shipped a part of it, and nothing whole lies behind it. */
+async function isGrowing(folder: DatabaseFolder, name: string): Promise<boolean> {
+  if (parseWalFileName(name)?.kind !== "segment") return false;
+  if ((await listParts(folder, name)).length === 0) return false;
+  const later = await firstSegment(folder, name.slice(0, 8), folder.logPath(logName(name)));
+  return later === undefined;
 }
 
 /** Segments are checked for whose they are; history and label files have nothing to check but the seal. */
@@ -65,12 +75,4 @@ async function firstSegment(
     if (page.next === null) return undefined;
     from = page.next;
   }
-}
-
-function gone({ storage, app }: DatabaseFolder): LifeboatError {
-  return new LifeboatError({
-    code: "REPOSITORY_GONE",
-    message: `the repository of ${app} in ${storage.description} is gone`,
-    remedy: "mount it again; the server asks again when it is started again",
-  });
 }

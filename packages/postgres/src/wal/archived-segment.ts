@@ -14,6 +14,7 @@ import {
   segmentStart,
   type WalFile,
 } from "./segment-name.ts";
+import { listParts } from "./segment-part.ts";
 
 /** A segment of the repository, by number. */
 export interface SegmentRef {
@@ -35,29 +36,91 @@ export async function* readSegment(
   yield* checkedSegment(folder, name);
 }
 
-/** The same by file name, partial segments included. */
+/**
+ * The same by file name, partial segments included. Of a segment that is still being written it is
+ * what a receiver has shipped, filled up with zeros: there a server finds the end of the WAL.
+ */
 export async function* checkedSegment(
   folder: DatabaseFolder,
   name: string,
 ): AsyncGenerator<Uint8Array> {
   const path = folder.logPath(logName(name));
+  const file = parseWalFileName(name) as Extract<WalFile, { high: number }>;
   try {
-    yield* identified(folder, name, path);
+    const whole = identified(folder.readLog(logName(name)), { folder, file, path, part: false });
+    const first = await whole.next().catch(absent);
+    if (first === undefined) return yield* growingSegment(folder, name, path);
+    if (first.done) return;
+    yield first.value;
+    yield* whole;
   } catch (thrown) {
     throw asDamage(thrown, path);
   }
 }
 
-async function* identified(
+/** That a whole one is not there is what a part may make up for; all else is thrown on. */
+function absent(thrown: unknown): undefined {
+  if (thrown instanceof LifeboatError && thrown.code === "OBJECT_MISSING") return undefined;
+  throw thrown;
+}
+
+async function* growingSegment(
   folder: DatabaseFolder,
   name: string,
   path: string,
 ): AsyncGenerator<Uint8Array> {
   const file = parseWalFileName(name) as Extract<WalFile, { high: number }>;
+  const part = (await listParts(folder, name)).at(-1);
+  if (part) {
+    const object = folder.logPath(part.name);
+    const content = identified(folder.readLog(part.name), {
+      folder,
+      file,
+      path: object,
+      part: true,
+    });
+    const first = await content.next().catch(absent);
+    if (first && !first.done) {
+      yield first.value;
+      return yield* content;
+    }
+  }
+  // There is none, or it was shipped whole since we looked for that.
+  yield* identified(folder.readLog(logName(name)), { folder, file, path, part: false });
+}
+
+/** One part by its own name, filled up with zeros. */
+export async function* checkedPart(
+  folder: DatabaseFolder,
+  name: string,
+): AsyncGenerator<Uint8Array> {
+  const path = folder.logPath(logName(name));
+  const file = parseWalFileName(name.slice(0, 24)) as Extract<WalFile, { high: number }>;
+  try {
+    yield* identified(folder.readLog(logName(name)), { folder, file, path, part: true });
+  } catch (thrown) {
+    throw asDamage(thrown, path);
+  }
+}
+
+interface SegmentObject {
+  readonly folder: DatabaseFolder;
+  readonly file: Extract<WalFile, { high: number }>;
+  /** Names the object in messages. */
+  readonly path: string;
+  readonly part: boolean;
+}
+
+const PADDING = new Uint8Array(1 << 18);
+
+async function* identified(
+  content: AsyncIterable<Uint8Array>,
+  { folder, file, path, part }: SegmentObject,
+): AsyncGenerator<Uint8Array> {
   let start: Buffer | undefined = Buffer.alloc(0);
   let identity: ReturnType<typeof segmentIdentity> | undefined;
   let bytes = 0;
-  for await (const chunk of folder.readLog(logName(name))) {
+  for await (const chunk of content) {
     bytes += chunk.length;
     if (start) start = Buffer.concat([start, chunk]);
     if (start && start.length >= IDENTITY_BYTES) {
@@ -68,6 +131,11 @@ async function* identified(
     yield chunk;
   }
   identity ??= segmentIdentity(start ?? Buffer.alloc(0), file, path);
+  while (part && bytes < identity.segmentBytes) {
+    const padding = PADDING.subarray(0, identity.segmentBytes - bytes);
+    bytes += padding.length;
+    yield padding;
+  }
   assertSegmentSize(bytes, identity, path);
 }
 

@@ -5,15 +5,24 @@ import type { Lsn } from "./lsn.ts";
  * exactly until the year 2255.
  */
 export type WalMark = { readonly lsn: Lsn } & (
-  | { readonly kind: "commit" | "abort"; readonly xid: number; readonly micros: number }
+  | {
+      readonly kind: "commit" | "abort";
+      readonly xid: number;
+      /** Its subtransactions, such as savepoints: rows may carry their ids. */
+      readonly subtransactions: readonly number[];
+      readonly micros: number;
+    }
   | { readonly kind: "restore-point"; readonly name: string; readonly micros: number }
   | { readonly kind: "checkpoint"; readonly micros: number }
   | { readonly kind: "backup-end" }
   | { readonly kind: "switch" }
 );
 
-/** Enough of a record to hold the header and the part of the main data that is read here. */
-export const HEAD_BYTES = 128;
+/**
+ * Enough of a record to hold the header and the part of the main data that is read here: of a prepared
+ * transaction's commit what stands before its id (subtransactions, files, invalidations).
+ */
+export const HEAD_BYTES = 2048;
 const RECORD_HEADER = 24;
 
 const RM_XLOG = 0;
@@ -28,14 +37,21 @@ export interface RecordHeader {
   readonly previous: Lsn;
   readonly info: number;
   readonly resourceManager: number;
+  /** Bytes of one entry of dropped statistics: 12, and 16 from version 18 on. */
+  readonly statsEntry: number;
 }
 
-export function readRecordHeader(head: Buffer): RecordHeader {
+/** `XLOG_PAGE_MAGIC` of version 18. */
+const MAGIC_18 = 0xd118;
+
+/** @param magic of the page that the record ends on */
+export function readRecordHeader(head: Buffer, magic: number): RecordHeader {
   return {
     xid: head.readUInt32LE(4),
     previous: head.readBigUInt64LE(8),
     info: head.readUInt8(16),
     resourceManager: head.readUInt8(17),
+    statsEntry: magic >= MAGIC_18 ? 16 : 12,
   };
 }
 
@@ -54,7 +70,56 @@ function readTransactionMark(lsn: Lsn, header: RecordHeader, head: Buffer): WalM
   const kind = transactionKind(header.info & 0x70);
   const data = kind && mainData(head);
   if (!kind || !data || data.length < 8) return undefined;
-  return { kind, lsn, xid: header.xid, micros: serverTime(data, 0) };
+  const { prepared, subtransactions } = readParts(header, data);
+  const xid = isPrepared(header) ? (prepared ?? 0) : header.xid;
+  return { kind, lsn, xid, subtransactions, micros: serverTime(data, 0) };
+}
+
+const HAS_INFO = 0x80;
+const PREPARED = [0x30, 0x40];
+
+function isPrepared({ info }: RecordHeader): boolean {
+  return PREPARED.includes(info & 0x70);
+}
+
+/** Which optional part there is, each beginning with a count, and the bytes of one entry (`access/xact.h`). */
+const SUBTRANSACTIONS = 0x2;
+const DROPPED_STATS = 0x100;
+const COUNTED_PARTS = [
+  { flag: SUBTRANSACTIONS, entry: 4 },
+  { flag: 0x4, entry: 12 },
+  { flag: DROPPED_STATS, entry: 12 },
+  { flag: 0x8, entry: 16 },
+] as const;
+const HAS_DATABASE = 0x1;
+const HAS_TWOPHASE = 0x10;
+
+interface TransactionParts {
+  /**
+   * COMMIT PREPARED and ABORT PREPARED are written by another session: the transaction that they end
+   * stands here. Undefined when it lies past what is kept of a record.
+   */
+  readonly prepared: number | undefined;
+  readonly subtransactions: readonly number[];
+}
+
+function readParts({ info, statsEntry }: RecordHeader, data: Buffer): TransactionParts {
+  const subtransactions: number[] = [];
+  if ((info & HAS_INFO) === 0 || data.length < 12) return { prepared: undefined, subtransactions };
+  const parts = data.readUInt32LE(8);
+  let at = 12;
+  if (parts & HAS_DATABASE) at += 8;
+  for (const { flag, entry } of COUNTED_PARTS) {
+    if ((parts & flag) === 0) continue;
+    if (at + 4 > data.length) return { prepared: undefined, subtransactions };
+    const end = at + 4 + data.readInt32LE(at) * (flag === DROPPED_STATS ? statsEntry : entry);
+    if (flag === SUBTRANSACTIONS)
+      for (let id = at + 4; id + 4 <= Math.min(end, data.length); id += 4)
+        subtransactions.push(data.readUInt32LE(id));
+    at = end;
+  }
+  const there = (parts & HAS_TWOPHASE) !== 0 && at + 4 <= data.length;
+  return { prepared: there ? data.readUInt32LE(at) : undefined, subtransactions };
 }
 
 /** COMMIT and COMMIT PREPARED, ABORT and ABORT PREPARED: recovery stops by the time of any of them. */

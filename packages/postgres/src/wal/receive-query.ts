@@ -1,10 +1,16 @@
 import type { Connection, Submittable } from "pg";
-import { formatLsn, type Lsn } from "./lsn.ts";
+import { formatLsn, type Lsn, lsnOf } from "./lsn.ts";
 
 /** What `pg` adds for COPY to its connection, which its types do not name. */
 interface CopyConnection extends Connection {
   sendCopyFromChunk(chunk: Buffer): void;
   endCopyFrom(): void;
+}
+
+/** Where the stream goes on after the end of a timeline. */
+export interface NextTimeline {
+  readonly timeline: number;
+  readonly position: Lsn;
 }
 
 export interface ReceiveInit {
@@ -27,18 +33,26 @@ const POSTGRES_EPOCH = 946_684_800_000_000n;
  * `handle…` are those that `pg` calls.
  */
 export class ReceiveQuery implements Submittable {
-  /** Resolves when the server has ended the stream, rejects when it failed. */
-  readonly ended: Promise<void>;
+  /**
+   * Resolves when the server has ended the stream, rejects when it failed. With the timeline that
+   * follows where the server left this one; undefined where we asked it to end.
+   */
+  readonly ended: Promise<NextTimeline | undefined>;
   readonly #init: ReceiveInit;
   #received: Lsn;
   #connection: CopyConnection | undefined;
   #flushed: Lsn = 0n;
-  #end: { resolve(): void; reject(reason: unknown): void };
+  #ending = false;
+  #next: NextTimeline | undefined;
+  readonly #end: {
+    resolve(next: NextTimeline | undefined): void;
+    reject(reason: unknown): void;
+  };
 
   constructor(init: ReceiveInit) {
     this.#init = init;
     this.#received = init.start;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = Promise.withResolvers<NextTimeline | undefined>();
     this.ended = promise;
     this.#end = { resolve, reject };
     // It is awaited where the stream is stopped; until then a failure is not an unhandled one.
@@ -48,6 +62,8 @@ export class ReceiveQuery implements Submittable {
   submit(connection: Connection): void {
     this.#connection = connection as CopyConnection;
     const { slot, start, timeline } = this.#init;
+    // The end of a timeline: the server waits for our CopyDone before it says which one follows.
+    connection.once("copyDone", () => this.#endCopy());
     connection.query(
       `START_REPLICATION SLOT "${slot}" PHYSICAL ${formatLsn(start)} TIMELINE ${timeline}`,
     );
@@ -64,6 +80,7 @@ export class ReceiveQuery implements Submittable {
    */
   sendStatus(flushed: Lsn = this.#flushed): void {
     this.#flushed = flushed;
+    if (this.#ending) return;
     const status = Buffer.alloc(STANDBY_STATUS_BYTES);
     status.writeUInt8(0x72, 0);
     status.writeBigUInt64BE(flushed, 1);
@@ -75,17 +92,25 @@ export class ReceiveQuery implements Submittable {
 
   /** Asks the server to end the stream; {@link ended} resolves when it has. */
   stop(): void {
+    this.#endCopy();
+  }
+
+  #endCopy(): void {
+    if (this.#ending) return;
+    this.#ending = true;
     this.#connection?.endCopyFrom();
   }
 
   handleRowDescription(): void {}
 
-  handleDataRow(): void {}
+  handleDataRow({ fields: [timeline, position] }: { fields: readonly unknown[] }): void {
+    this.#next = { timeline: Number(String(timeline)), position: lsnOf(String(position)) };
+  }
 
   handleCommandComplete(): void {}
 
   handleReadyForQuery(): void {
-    this.#end.resolve();
+    this.#end.resolve(this.#next);
   }
 
   handleError(reason: unknown): void {

@@ -4,15 +4,15 @@ import { type DatabaseFolder, LifeboatError, reasonOf } from "@lifeboat/core";
 import type pg from "pg";
 import { connectForReplication, hangUp, type ServerConnection } from "../connection.ts";
 import type { ServerFacts } from "../server-facts.ts";
-import { type Lsn, lsnOf } from "./lsn.ts";
+import { identifySystem } from "./identify-system.ts";
+import type { Lsn } from "./lsn.ts";
 import { ReceiveQuery } from "./receive-query.ts";
 import { segmentAt, segmentStart } from "./segment-name.ts";
 import { SegmentStore } from "./segment-store.ts";
+import { throttledTake } from "./throttled-take.ts";
 
 /** The server ends a sender that is silent for `wal_sender_timeout`, a minute unless set otherwise. */
 const STATUS_INTERVAL_MS = 5_000;
-/** So many whole segments may wait for the repository before the server is made to wait. */
-const MOST_PENDING = 2;
 const POLL_MS = 25;
 
 export interface ReceiverInit {
@@ -58,13 +58,13 @@ export class WalReceiver {
     try {
       const slot = `lifeboat_${randomBytes(6).toString("hex")}`;
       await client.query(`CREATE_REPLICATION_SLOT "${slot}" TEMPORARY PHYSICAL RESERVE_WAL`);
-      const { timeline, position } = await identify(client);
+      const { timeline, position } = await identifySystem(client);
       const { walSegmentBytes: segmentBytes } = server;
       const start = segmentStart(segmentAt(position, segmentBytes), segmentBytes);
       const failure = new AbortController();
       const onFailure = (reason: unknown) => failure.abort(receiveFailure(reason));
       const segments = new SegmentStore({ folder, timeline, segmentBytes, start, onFailure });
-      const take = throttled(client, segments);
+      const take = throttledTake(client, segments);
       const query = new ReceiveQuery({ slot, start, timeline, take });
       client.query(query);
       // A commit must never wait for a backup. Where commits may wait for standbys, ours says nothing
@@ -96,27 +96,6 @@ export class WalReceiver {
     // What storing a segment threw has aborted `signal`, or nobody waits for it any more.
     await this.#segments.settled().catch(() => {});
   }
-}
-
-/** The server's timeline and up to where its WAL is flushed. Since 16 the timeline comes as text. */
-async function identify(client: pg.Client): Promise<{ timeline: number; position: Lsn }> {
-  const { rows } = await client.query("IDENTIFY_SYSTEM");
-  const { timeline, xlogpos } = rows[0] as { timeline: number | string; xlogpos: string };
-  return { timeline: Number(timeline), position: lsnOf(xlogpos) };
-}
-
-/** While too many segments wait for the repository, the server waits to send. */
-function throttled(client: pg.Client, segments: SegmentStore): (bytes: Buffer) => void {
-  const socket = client.connection.stream;
-  return (bytes) => {
-    segments.take(bytes);
-    if (segments.pending < MOST_PENDING || socket.isPaused()) return;
-    socket.pause();
-    void segments
-      .settled()
-      .catch(() => {})
-      .finally(() => socket.resume());
-  };
 }
 
 function receiveFailure(cause: unknown): LifeboatError {

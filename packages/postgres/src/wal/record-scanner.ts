@@ -29,6 +29,11 @@ export class RecordScanner {
   #skipTo = 0;
   #marks: WalMark[] = [];
 
+  /** Whether a record has begun whose end has not been seen. */
+  get underWay(): boolean {
+    return this.#recordStart !== undefined;
+  }
+
   /** @param start where the scan begins: the first byte of a segment */
   constructor(init: { start: Lsn; segmentBytes: number; pageBytes?: number }) {
     this.#segmentBytes = init.segmentBytes;
@@ -116,7 +121,7 @@ export class RecordScanner {
     this.#recordStart = undefined;
     if (start === undefined) return;
     const head = this.#head.subarray(0, this.#headFilled);
-    const header = readRecordHeader(head);
+    const header = readRecordHeader(head, this.#page.readUInt16LE(0));
     if (this.lastRecord !== undefined && header.previous !== this.lastRecord) {
       this.#break("a record does not name the one before it", start - this.#address);
       return;

@@ -1,0 +1,111 @@
+import { appendFile, readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type DatabaseFolder,
+  type Finding,
+  foldersBelow,
+  isSystemError,
+  LifeboatError,
+  syncDirectory,
+} from "@lifeboat/core";
+
+/** Names the files that were given up, one a line; in `pg_wal`, where it goes with the data directory. */
+const NOTE = "lifeboat.given-up";
+
+/** What the refusal of a repository that is there must not be taken for: one that is away. */
+const FAULTS_OF_FILE = new Set([
+  "WAL_INVALID",
+  "WAL_FOREIGN",
+  "WAL_UNREADABLE",
+  "WAL_NAME_INVALID",
+]);
+
+interface Waiting {
+  /** The data directory. */
+  readonly directory: string;
+  readonly name: string;
+  /** Of the file, which is a segment's unless it is a small one. */
+  readonly bytes: number;
+  readonly maxBacklog: number;
+}
+
+/**
+ * Stores, or gives the file up when more WAL waits than may: the database stays alive, and the archive has a
+ * hole, which is noted before the server is told that it may remove the file.
+ */
+export async function orGiveUp(store: () => Promise<void>, waiting: Waiting): Promise<void> {
+  try {
+    await store();
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError) || thrown.kind !== "failed") throw thrown;
+    if (FAULTS_OF_FILE.has(thrown.code) || (await backlogBytes(waiting)) <= waiting.maxBacklog)
+      throw thrown;
+    await noteGivenUp(waiting);
+  }
+}
+
+/** Files that the server has marked as ready; each counted as large as this one. */
+async function backlogBytes({ directory, bytes }: Waiting): Promise<number> {
+  const names = await readdir(join(directory, "pg_wal", "archive_status"));
+  return names.filter((name) => name.endsWith(".ready")).length * bytes;
+}
+
+async function noteGivenUp({ directory, name }: Waiting): Promise<void> {
+  await appendFile(join(directory, "pg_wal", NOTE), `${name}\n`, { mode: 0o600, flush: true });
+  await syncDirectory(join(directory, "pg_wal"));
+}
+
+export interface GivenUp {
+  readonly count: number;
+  readonly first: string;
+  readonly last: string;
+  /** Of the last. */
+  readonly at: Date;
+}
+
+/** What was given up since the note was last removed. @param directory the data directory */
+export async function readGivenUp(directory: string): Promise<GivenUp | undefined> {
+  const path = join(directory, "pg_wal", NOTE);
+  try {
+    const names = (await readFile(path, "utf8")).split("\n").filter(Boolean);
+    const [first] = names;
+    const last = names.at(-1);
+    if (!first || !last) return undefined;
+    return { count: names.length, first, last, at: (await stat(path)).mtime };
+  } catch (thrown) {
+    if (isSystemError(thrown, "ENOENT")) return undefined;
+    throw thrown;
+  }
+}
+
+/** The hole is closed: a backup begins behind it. */
+export async function forgetGivenUp(directory: string): Promise<void> {
+  await rm(join(directory, "pg_wal", NOTE), { force: true });
+}
+
+/** The alert of what was given up, until a backup was begun after it. */
+export async function givenUpFinding(
+  directory: string,
+  folder: DatabaseFolder | null,
+): Promise<Finding[]> {
+  const given = await readGivenUp(directory);
+  if (!given || (folder && (await backedUpSince(folder, given.at)))) return [];
+  const { count, first, last } = given;
+  return [
+    {
+      id: "wal-given-up",
+      severity: "error",
+      summary: `${count} WAL files were given up, from ${first} to ${last}, since the repository took none and archive.maxBacklog was passed: no recovery gets past them`,
+      remedy:
+        "lifeboat backup, as soon as the repository can be written to (lifeboat watch does so by itself)",
+    },
+  ];
+}
+
+/** Ids begin with the instant at which the backup began. */
+async function backedUpSince({ storage, path }: DatabaseFolder, at: Date): Promise<boolean> {
+  const since = at.toISOString().replaceAll(/[-:]/g, "");
+  for (const id of await foldersBelow(storage, `${path}/backups/`))
+    if (id > since && (await storage.stat(`${path}/backups/${id}/manifest.json`))) return true;
+  return false;
+}

@@ -1,0 +1,93 @@
+import { LifeboatError } from "@lifeboat/core";
+import { isDamage } from "./log-archive.ts";
+import type { Log } from "./log-chains.ts";
+import type { LogWindow } from "./log-windows.ts";
+import { readSegment } from "./wal/archived-segment.ts";
+import type { WalMark } from "./wal/mark.ts";
+import { RecordScanner } from "./wal/record-scanner.ts";
+import { segmentStart } from "./wal/segment-name.ts";
+
+export interface FoundMark<Mark extends WalMark> {
+  readonly window: LogWindow;
+  readonly mark: Mark;
+}
+
+/** What a search through windows found, and what it could not look into. */
+export interface MarkSearch<Mark extends WalMark> {
+  readonly found: readonly FoundMark<Mark>[];
+  /** Of each segment that could not be read. */
+  readonly damage: readonly LifeboatError[];
+}
+
+/**
+ * The newest mark of each window that is looked for, and lies where a backup of the window can be
+ * recovered to. Segments are read from the end backwards, each once, and none before the mark.
+ */
+export async function findMarks<Mark extends WalMark>(
+  log: Log,
+  windows: readonly LogWindow[],
+  isWanted: (mark: WalMark) => mark is Mark,
+): Promise<MarkSearch<Mark>> {
+  const found: FoundMark<Mark>[] = [];
+  const damage: LifeboatError[] = [];
+  for (const window of windows) {
+    const earliest = least(window.chains.map(({ base }) => base.stop));
+    for await (const marks of marksBackwards(log, window, damage)) {
+      const mark = marks.findLast((each): each is Mark => each.lsn >= earliest && isWanted(each));
+      if (!mark) continue;
+      found.push({ window, mark });
+      break;
+    }
+  }
+  return { found, damage };
+}
+
+async function* marksBackwards(
+  log: Log,
+  { chains: [chain, ...more], end }: LogWindow,
+  damage: LifeboatError[],
+): AsyncGenerator<readonly WalMark[]> {
+  const first = least([chain, ...more].map(({ base }) => base.firstSegment));
+  for (let number = end.segment; number >= first; number--) {
+    try {
+      yield await marksOf(
+        log,
+        chain.path.segment(number),
+        number < end.segment ? chain : undefined,
+      );
+    } catch (thrown) {
+      if (!(thrown instanceof LifeboatError) || !isDamage(thrown)) throw thrown;
+      damage.push(thrown);
+    }
+  }
+}
+
+/** The marks of the records that begin in one segment; of the next one only what the last of them takes. */
+async function marksOf(
+  { archive }: Log,
+  ref: { readonly timeline: number; readonly number: bigint },
+  onward: LogWindow["chains"][number] | undefined,
+): Promise<readonly WalMark[]> {
+  const { folder, segmentBytes } = archive;
+  const start = segmentStart(ref.number, segmentBytes);
+  const end = segmentStart(ref.number + 1n, segmentBytes);
+  const scanner = new RecordScanner({ start, segmentBytes });
+  const marks: WalMark[] = [];
+  for await (const chunk of readSegment(folder, ref, segmentBytes))
+    marks.push(...scanner.push(chunk));
+  if (onward && !scanner.broken && scanner.underWay)
+    for await (const chunk of readSegment(
+      folder,
+      onward.path.segment(ref.number + 1n),
+      segmentBytes,
+    )) {
+      marks.push(...scanner.push(chunk));
+      if (scanner.broken || (scanner.lastRecord ?? 0n) >= end) break;
+    }
+  return marks.filter(({ lsn }) => lsn < end);
+}
+
+/** Of at least one. */
+function least(numbers: readonly bigint[]): bigint {
+  return numbers.toSorted((a, b) => (a < b ? -1 : 1))[0] as bigint;
+}

@@ -1,0 +1,166 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type DatabaseFolder, LifeboatError, type Report, reasonOf } from "@lifeboat/core";
+import pg from "pg";
+import { connectForReplication, hangUp, type ServerConnection, withClient } from "./connection.ts";
+import { serverFailure } from "./connection-failure.ts";
+import { guardedFolder } from "./guarded-folder.ts";
+import { describeServer, type ServerFacts } from "./server-facts.ts";
+import { OWN_SLOT_PREFIX, readSlots } from "./slots.ts";
+import { identifySystem } from "./wal/identify-system.ts";
+import { formatLsn, type Lsn } from "./wal/lsn.ts";
+import { assertSlotName, ensureSlot } from "./wal/receive-slot.ts";
+import { receiveStart, startOfTimeline } from "./wal/receive-start.ts";
+import { receiveStream } from "./wal/receive-stream.ts";
+import { storeHistory } from "./wal/timeline-file.ts";
+
+/** The slot of `wal receive` when none is named. */
+export const RECEIVE_SLOT = `${OWN_SLOT_PREFIX}receive`;
+
+export interface ReceiveWal {
+  readonly connection: ServerConnection;
+  /** The cluster's: another server that answers at its place is refused. */
+  readonly folder: DatabaseFolder;
+  /** Made if it is not there, and left when this ends. */
+  readonly slot?: string | undefined;
+  readonly synchronous?: boolean;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+  /** Called with each position up to which all is durable in the repository. */
+  onDurable?(position: Lsn): void;
+  /** Called when WAL is missing that the server has no more: only a new backup closes that. */
+  onHole?(message: string): void;
+}
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 30_000;
+
+/** What no trying again mends: the wrong server, a history that parted, a slot of another kind. */
+const FINAL = new Set(["WAL_FOREIGN", "LOG_OBJECT_DIFFERS", "WAL_INVALID", "SLOT_UNUSABLE"]);
+const UNDEFINED_FILE = "58P01";
+
+/** What one connection leaves to the next. */
+interface Course {
+  /** It streamed once: what fails now is passing. */
+  proven: boolean;
+  pauseMs: number;
+  overHole: boolean;
+}
+
+/**
+ * Streams the WAL of a live server into the repository until the signal aborts: whole segments, and
+ * each second what there is of the one under way. Follows the server onto new timelines, and comes
+ * back by itself, more and more slowly, when server or repository are away. When it ends, what was
+ * received is shipped; the slot stays.
+ * @throws LifeboatError what keeps it from ever beginning; `WAL_FOREIGN`, `LOG_OBJECT_DIFFERS`
+ */
+export async function receiveWal(request: ReceiveWal): Promise<void> {
+  const { signal, report } = request;
+  assertSlotName(request.slot ?? RECEIVE_SLOT);
+  const course: Course = { proven: false, pauseMs: FIRST_PAUSE_MS, overHole: false };
+  const guarded = { ...request, folder: guardedFolder(request.folder) };
+  while (!signal.aborted) {
+    try {
+      await receiveOnce(guarded, course);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      if (isFinal(thrown) || !course.proven) throw thrown;
+      if (isRemoved(thrown) && !course.overHole) skipHole(request, course, thrown);
+      report({ note: `${reasonOf(thrown)}; tries again in ${course.pauseMs / 1000} s` });
+      await delay(course.pauseMs, undefined, { signal }).catch(() => {});
+      course.pauseMs = Math.min(course.pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+}
+
+async function receiveOnce(request: ReceiveWal, course: Course): Promise<void> {
+  const { connection, folder, signal } = request;
+  const slot = request.slot ?? RECEIVE_SLOT;
+  const server = await withClient(connection, async (client) => {
+    const facts = await describeServer(client);
+    assertOwnServer(facts, folder);
+    await renewLostSlot(client, request, course);
+    return facts;
+  });
+  const client = await connectForReplication(connection, slot);
+  try {
+    await streamAll(client, { request, course, server, slot });
+  } catch (cause) {
+    // The abort ends the stream in order, and never by a failure.
+    throw signal.aborted || isRemoved(cause) ? cause : serverFailure(cause, client);
+  } finally {
+    hangUp(client);
+  }
+}
+
+interface Streaming {
+  readonly request: ReceiveWal;
+  readonly course: Course;
+  readonly server: ServerFacts;
+  readonly slot: string;
+}
+
+/** Along one timeline after the other. */
+async function streamAll(client: pg.Client, streaming: Streaming): Promise<void> {
+  const { request, course, server, slot } = streaming;
+  const { folder, signal, report } = request;
+  const segmentBytes = server.walSegmentBytes;
+  const kept = await ensureSlot(client, slot);
+  const { timeline } = await identifySystem(client);
+  await storeHistory(client, folder, timeline);
+  const { overHole } = course;
+  let start = await receiveStart({ folder, segmentBytes, timeline, kept, overHole });
+  course.proven = true;
+  for (;;) {
+    report({ note: `streaming from ${formatLsn(start.position)}, timeline ${start.timeline}` });
+    const before = start.shipped.upTo;
+    const onDurable = (position: Lsn) => {
+      if (position > before) Object.assign(course, { pauseMs: FIRST_PAUSE_MS, overHole: false });
+      report({ note: `durable up to ${formatLsn(position)}` });
+      request.onDurable?.(position);
+    };
+    const synchronous = request.synchronous === true;
+    const stream = { client, folder, segmentBytes, slot, synchronous, start, onDurable, signal };
+    const next = await receiveStream(stream);
+    if (signal.aborted) return;
+    if (!next) throw new Error("the server ended the stream");
+    await storeHistory(client, folder, next.timeline);
+    start = await startOfTimeline({ folder, segmentBytes }, next.timeline, next.position);
+  }
+}
+
+/** A slot that the server gave up keeps nothing, and cannot be streamed through any more. */
+async function renewLostSlot(client: pg.Client, request: ReceiveWal, course: Course) {
+  const name = request.slot ?? RECEIVE_SLOT;
+  const slot = (await readSlots(client)).find((each) => each.name === name);
+  if (slot?.verdict !== "lost" || slot.active) return;
+  await client.query("select pg_drop_replication_slot($1)", [name]);
+  course.proven = true;
+  skipHole(request, course, new Error(`slot ${name} has lost its WAL (max_slot_wal_keep_size)`));
+}
+
+/** Goes on with what the server still has: behind a hole that only a new backup closes. */
+function skipHole({ report, onHole }: ReceiveWal, course: Course, thrown: unknown): void {
+  course.overHole = true;
+  const message = `WAL is missing between the archive's end and what the server still has (${reasonOf(thrown)}): take a new backup`;
+  report({ note: message });
+  onHole?.(message);
+}
+
+function assertOwnServer({ systemIdentifier }: ServerFacts, { database }: DatabaseFolder): void {
+  if (systemIdentifier === database) return;
+  throw new LifeboatError({
+    code: "WAL_FOREIGN",
+    kind: "refused",
+    message: `the server is of the cluster ${systemIdentifier}, not of ${database}, whose WAL is received`,
+    remedy: "start wal receive again, to archive the new cluster beside the old one",
+    details: { found: systemIdentifier, expected: database },
+  });
+}
+
+function isFinal(thrown: unknown): boolean {
+  return thrown instanceof LifeboatError && FINAL.has(thrown.code);
+}
+
+function isRemoved(thrown: unknown): boolean {
+  return thrown instanceof pg.DatabaseError && thrown.code === UNDEFINED_FILE;
+}

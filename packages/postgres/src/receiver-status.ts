@@ -1,0 +1,92 @@
+import type { DatabaseFolder, EngineStatus, Finding } from "@lifeboat/core";
+import type pg from "pg";
+import { newestSegment, readLogArchive } from "./log-archive.ts";
+import { RECEIVE_SLOT } from "./receive-wal.ts";
+import type { ServerFacts } from "./server-facts.ts";
+import { readSlots } from "./slots.ts";
+import { type Lsn, lsnOf } from "./wal/lsn.ts";
+import { segmentName, segmentStart } from "./wal/segment-name.ts";
+
+type ArchiveStatus = NonNullable<EngineStatus["archive"]>;
+
+/** How a receiver stands that ships the WAL of this server. */
+export interface ReceiverStatus {
+  readonly archive: ArchiveStatus;
+  readonly alerts: readonly Finding[];
+}
+
+const POSITION_QUERY = `
+  select case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_flush_lsn() end
+           as written`;
+
+/** From what lies in the repository, and whether somebody streams. @param folder null while there is none yet */
+export async function receiverStatus(
+  client: pg.Client,
+  server: ServerFacts,
+  folder: DatabaseFolder | null,
+): Promise<ReceiverStatus> {
+  const streams = await isStreaming(client);
+  const shipped = folder && (await shippedUpTo(folder, server.walSegmentBytes));
+  const { rows } = await client.query<{ written: string | null }>(POSITION_QUERY);
+  const written = lsnOf(rows[0]?.written ?? "0/0");
+  const behind = shipped ? Number(written - shipped.position) : null;
+  const lagBytes = behind === null ? null : Math.max(0, behind);
+  const age = shipped ? (server.clock.getTime() - shipped.at.getTime()) / 1000 : null;
+  return {
+    archive: {
+      ok: streams,
+      lagSeconds: lagBytes === 0 ? 0 : age === null ? null : Math.max(0, age),
+      lagBytes,
+      lastSegment: shipped?.segment ?? null,
+      oldestUnarchived: null,
+    },
+    alerts: streams ? [] : [notStreaming(lagBytes)],
+  };
+}
+
+/** Our receivers bear the name of their slot. */
+async function isStreaming(client: pg.Client): Promise<boolean> {
+  const slots = await readSlots(client);
+  if (slots.some(({ name, active }) => name === RECEIVE_SLOT && active)) return true;
+  const { rows } = await client.query(
+    `select from pg_stat_replication s join pg_replication_slots r on r.active_pid = s.pid
+     where s.application_name = r.slot_name`,
+  );
+  return rows.length > 0;
+}
+
+interface Shipped {
+  readonly segment: string;
+  readonly position: Lsn;
+  readonly at: Date;
+}
+
+/** The newest that the repository has, on the newest timeline. */
+async function shippedUpTo(
+  folder: DatabaseFolder,
+  segmentBytes: number,
+): Promise<Shipped | undefined> {
+  const archive = await readLogArchive(folder, segmentBytes);
+  const timeline = Math.max(0, ...archive.segments.keys(), ...archive.parts.keys());
+  const number = newestSegment(archive, timeline);
+  if (number === undefined) return undefined;
+  const part = archive.parts.get(timeline);
+  const whole = archive.segments.get(timeline)?.get(number);
+  const bytes = part ? part.offset : segmentBytes;
+  return {
+    segment: segmentName(timeline, number, segmentBytes),
+    position: segmentStart(number, segmentBytes) + BigInt(bytes),
+    at: (part ? part.storedAt : whole) as Date,
+  };
+}
+
+function notStreaming(lagBytes: number | null): Finding {
+  const behind =
+    lagBytes === null ? "" : `; ${Math.ceil(lagBytes / (1 << 20))} MiB are not shipped`;
+  return {
+    id: "receiver-stopped",
+    severity: "error",
+    summary: `archive.mode is receive, and no receiver streams from the server${behind}`,
+    remedy: "start lifeboat watch (or lifeboat wal receive) as a service, and see what it says",
+  };
+}

@@ -1,0 +1,86 @@
+import { readdir, readlink, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { LifeboatError } from "@lifeboat/core";
+import { type ServerConnection, withClient } from "../connection.ts";
+import { dropSlot } from "../drop-slot.ts";
+import { effectiveValue, settingsIn } from "../effective-settings.ts";
+import { describeServer } from "../server-facts.ts";
+import { readSlots } from "../slots.ts";
+import { readSystemIdentifier } from "../system-identifier.ts";
+import { passfileOf } from "./standby-files.ts";
+import { isRunning } from "./start-standby.ts";
+
+export interface RemovedStandby {
+  readonly path: string;
+  readonly slot: string | null;
+}
+
+/**
+ * Drops the slot of a standby and removes its files, tablespaces included. The slot goes first: what can
+ * not be dropped would fill the primary's disk.
+ * @throws LifeboatError kind `refused`: `NOT_A_STANDBY`, `STANDBY_RUNNING`, `SLOT_ACTIVE`
+ */
+export async function removeStandby(
+  connection: ServerConnection,
+  path: string,
+): Promise<RemovedStandby> {
+  await assertStandby(path);
+  if (await isRunning(path)) throw running(path);
+  const slot = effectiveValue(await settingsIn(path), "primary_slot_name") || null;
+  const identifier = await readSystemIdentifier(path);
+  const known = await withClient(connection, async (client) => {
+    const server = await describeServer(client);
+    if (server.systemIdentifier !== identifier) throw otherCluster(path, identifier);
+    return (await readSlots(client)).map(({ name }) => name);
+  });
+  if (slot !== null && known.includes(slot)) await dropSlot(connection, slot);
+  for (const tablespace of await tablespacesOf(path))
+    for (const name of await readdir(tablespace).catch((): string[] => []))
+      if (/^PG_\d+_\d+$/.test(name))
+        await rm(join(tablespace, name), { recursive: true, force: true });
+  await rm(path, { recursive: true, force: true });
+  await rm(passfileOf(path), { force: true });
+  return { path, slot };
+}
+
+async function assertStandby(path: string): Promise<void> {
+  for (const name of ["PG_VERSION", "standby.signal"])
+    if (!(await stat(join(path, name)).catch(() => undefined))) throw noStandby(path, name);
+}
+
+async function tablespacesOf(path: string): Promise<string[]> {
+  const folder = join(path, "pg_tblspc");
+  const names = await readdir(folder).catch((): string[] => []);
+  const targets = names.map((name) => readlink(join(folder, name)).catch(() => undefined));
+  return (await Promise.all(targets)).filter((target) => target !== undefined);
+}
+
+function noStandby(path: string, missing: string): LifeboatError {
+  return new LifeboatError({
+    code: "NOT_A_STANDBY",
+    kind: "refused",
+    message: `${path} is no standby: it holds no ${missing}`,
+    remedy: "name the data directory of a standby; one that was promoted is a database of its own",
+    details: { path },
+  });
+}
+
+function running(path: string): LifeboatError {
+  return new LifeboatError({
+    code: "STANDBY_RUNNING",
+    kind: "refused",
+    message: `the server of the standby in ${path} runs`,
+    remedy: `stop it first: pg_ctl stop -D ${path}`,
+    details: { path },
+  });
+}
+
+function otherCluster(path: string, identifier: string): LifeboatError {
+  return new LifeboatError({
+    code: "NOT_A_STANDBY",
+    kind: "refused",
+    message: `${path} is of the cluster ${identifier}, and no standby of the server in the configuration`,
+    remedy: "name its own primary in postgres.url, where its slot is",
+    details: { path, identifier },
+  });
+}

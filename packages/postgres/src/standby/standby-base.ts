@@ -1,0 +1,65 @@
+import { join } from "node:path";
+import type { Report } from "@lifeboat/core";
+import type { Account } from "../account.ts";
+import type { BaseBackup, TablespaceArchive } from "../basebackup/transport.ts";
+import { wireTransport } from "../basebackup/wire.ts";
+import type { ServerConnection } from "../connection.ts";
+import { writeDurably } from "../durable.ts";
+import type { RestorePlaces } from "../restore-places.ts";
+import type { Sites } from "../restore-sites.ts";
+import type { ServerFacts } from "../server-facts.ts";
+import { linkTablespaces, tablespaceLink } from "../tablespace-links.ts";
+import { Unpacker } from "../unpack.ts";
+
+/** Of the primary as it runs, or as it once recovered: a standby must not start with them. */
+const STALE = new Set(["postmaster.pid", "postmaster.opts", "standby.signal", "recovery.signal"]);
+
+export interface StandbyBase {
+  readonly connection: ServerConnection;
+  readonly server: ServerFacts;
+  readonly places: RestorePlaces;
+  readonly sites: Sites;
+  readonly account: Account;
+  readonly maxRate: number | null;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A base backup straight from the primary's wire to where the standby is built. Its WAL comes later, through
+ * the slot.
+ * @returns the backup, and the mode of its files
+ */
+export async function unpackFromPrimary(
+  base: StandbyBase,
+): Promise<{ backup: BaseBackup; mode: number }> {
+  const { sites, account, places } = base;
+  const directory = sites.data.path;
+  const links = new Set(places.tablespaces.map(({ tablespace }) => tablespaceLink(tablespace.oid)));
+  const data = new Unpacker({ into: directory, account, passOver: STALE, links });
+  const backup = await wireTransport.takeBaseBackup({
+    ...base,
+    label: "lifeboat standby",
+    archive: (archive) => unpackOne(base, data, archive),
+  });
+  await data.finish();
+  const mode = data.groupReads ? 0o640 : 0o600;
+  if (backup.manifest)
+    await writeDurably(join(directory, "backup_manifest"), backup.manifest, { account, mode });
+  await linkTablespaces(directory, places.tablespaces, { account, mode });
+  return { backup, mode };
+}
+
+async function unpackOne(
+  { sites, account, server }: StandbyBase,
+  data: Unpacker,
+  { tablespace, content }: TablespaceArchive,
+): Promise<void> {
+  if (!tablespace) return data.add(content, "the primary's base backup");
+  const site = sites.tablespaces.find((each) => each.tablespace.oid === tablespace.oid)?.site;
+  if (!site) throw new Error(`tablespace ${tablespace.oid} was made while the backup began`);
+  const only = new RegExp(`^PG_${server.major}_\\d+(/|$)`);
+  const unpacker = new Unpacker({ into: site.path, account, only });
+  await unpacker.add(content, `the primary's tablespace ${tablespace.location}`);
+  await unpacker.finish();
+}

@@ -1,0 +1,45 @@
+import { rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { isSystemError } from "@lifeboat/core";
+import type { Account } from "../account.ts";
+import { syncDirectories, writeDurably } from "../durable.ts";
+import { settingsIn } from "../effective-settings.ts";
+import { standbyRestoreCommand, withRecovery } from "../recovery-configuration.ts";
+import type { Setting } from "../setting-line.ts";
+import { readSmallFile } from "../small-file.ts";
+
+export interface StandbySettings {
+  readonly conninfo: string;
+  readonly slot: string | null;
+  /** The second source of WAL. */
+  readonly fetchCommand: readonly string[];
+}
+
+/** Where a standby's password lies: beside the data directory, in no base backup of it. */
+export function passfileOf(dataDirectory: string): string {
+  return join(dirname(dataDirectory), `.${basename(dataDirectory)}.lifeboat-pgpass`);
+}
+
+/** Makes a data directory one that starts as a standby. `standby.signal` comes first: it wins over `recovery.signal`. */
+export async function configureStandby(
+  directory: string,
+  standby: StandbySettings,
+  owned: { readonly account: Account; readonly mode: number },
+): Promise<void> {
+  await writeDurably(join(directory, "standby.signal"), "", owned);
+  const path = join(directory, "postgresql.auto.conf");
+  const before = await readSmallFile(path).catch((cause: unknown) => {
+    if (isSystemError(cause, "ENOENT")) return "";
+    throw cause;
+  });
+  const settings: Setting[] = [
+    { name: "restore_command", value: standbyRestoreCommand(standby.fetchCommand) },
+    { name: "recovery_target_timeline", value: "latest" },
+    { name: "primary_conninfo", value: standby.conninfo },
+    { name: "primary_slot_name", value: standby.slot ?? "" },
+  ];
+  const text = withRecovery(String(before), settings, await settingsIn(directory));
+  await writeDurably(path, text, { ...owned, mode: 0o600 });
+  await rm(join(directory, "recovery.signal"), { force: true });
+  await syncDirectories([directory]);
+}

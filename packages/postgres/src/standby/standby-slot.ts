@@ -1,0 +1,72 @@
+import { basename } from "node:path";
+import { LifeboatError } from "@lifeboat/core";
+import type pg from "pg";
+import type { ServerFacts } from "../server-facts.ts";
+import { OWN_SLOT_PREFIX, readSlots } from "../slots.ts";
+import { assertSlotName } from "../wal/receive-slot.ts";
+
+/** The slot of a standby when none is named: after its directory, so that a second run finds it again. */
+export function standbySlotName(dataDirectory: string): string {
+  const name = basename(dataDirectory)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_]/g, "_");
+  return `${OWN_SLOT_PREFIX}standby_${name}`.slice(0, 63);
+}
+
+/**
+ * Reserves WAL on the primary from now on. A slot of this name that nobody uses is taken over from a run that
+ * was killed.
+ * @throws LifeboatError `SLOT_ACTIVE` (kind `refused`)
+ */
+export async function reserveSlot(client: pg.Client, name: string): Promise<void> {
+  assertSlotName(name);
+  const slot = (await readSlots(client)).find((each) => each.name === name);
+  if (slot?.active || slot?.type === "logical")
+    throw new LifeboatError({
+      code: "SLOT_ACTIVE",
+      kind: "refused",
+      message: `replication slot ${name} is in use${slot.owner === null ? "" : ` by ${slot.owner}`}`,
+      remedy: "it may be another standby's: name another slot by --slot",
+      details: { slot: name },
+    });
+  if (slot) await client.query("select pg_drop_replication_slot($1)", [name]);
+  await client.query("select pg_create_physical_replication_slot($1, true)", [name]);
+}
+
+const SIZES_QUERY = `
+  select (select sum(pg_tablespace_size(oid)) from pg_tablespace)::int8::text as "clusterBytes",
+         (select setting::int8 * 1048576 from pg_settings where name = 'wal_keep_size')::text as "keptBytes",
+         (select wal_bytes::text from pg_stat_wal) as "walBytes",
+         (select extract(epoch from clock_timestamp() - greatest(stats_reset, pg_postmaster_start_time()))::float8 from pg_stat_wal) as seconds`;
+
+/** What a disk and a network do at least, in bytes a second; a bound given by --max-rate is less. */
+const ASSUMED_RATE = 50 << 20;
+/** WAL comes in bursts. */
+const CAUTION = 2;
+
+/**
+ * Without a slot the primary keeps `wal_keep_size` and no more: the WAL that is written while the copy is
+ * made has to fit in.
+ * @throws LifeboatError `WAL_KEEP_TOO_SMALL` (kind `refused`) with what would do
+ */
+export async function assertKeepsEnough(
+  client: pg.Client,
+  { walSegmentBytes }: ServerFacts,
+  maxRate: number | null,
+): Promise<void> {
+  const { rows } = await client.query<Record<string, string | number>>(SIZES_QUERY);
+  const { clusterBytes, keptBytes, walBytes, seconds } = rows[0] ?? {};
+  const takes = Number(clusterBytes) / Math.min(maxRate ?? ASSUMED_RATE, ASSUMED_RATE);
+  const rate = Number(walBytes) / Math.max(1, Number(seconds));
+  // The segment under way and the one that the checkpoint lies in count in any case.
+  const needed = Math.ceil(rate * takes * CAUTION) + 2 * walSegmentBytes;
+  if (Number(keptBytes) >= needed) return;
+  const megabytes = Math.ceil(needed / (1 << 20));
+  throw new LifeboatError({
+    code: "WAL_KEEP_TOO_SMALL",
+    kind: "refused",
+    message: `wal_keep_size keeps ${Math.floor(Number(keptBytes) / (1 << 20))} MiB of WAL; while the copy is made (about ${Math.ceil(takes)} s) ${megabytes} MiB may be written`,
+    remedy: `leave --without-slot out, or: alter system set wal_keep_size = '${megabytes}MB'; select pg_reload_conf()`,
+    details: { keptBytes: Number(keptBytes), neededBytes: needed },
+  });
+}

@@ -1,0 +1,184 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { isSystemError, LifeboatError, type Report } from "@lifeboat/core";
+import { execa } from "execa";
+import type pg from "pg";
+import { runAs, serverAccount } from "../account.ts";
+import { type ServerConnection, withClient } from "../connection.ts";
+import { findPrograms, programPath } from "../programs.ts";
+import { readSlots } from "../slots.ts";
+import { reachablePrograms } from "../staging.ts";
+import type { MadeStandby } from "./make-standby.ts";
+
+export interface StartStandby {
+  readonly connection: ServerConnection;
+  readonly standby: MadeStandby;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+  /** How long it may not stream before that is said to be wrong. */
+  readonly patienceMs?: number;
+}
+
+const PATIENCE_MS = 120_000;
+const POLL_MS = 250;
+/** How long the server may take to say that it is there. */
+const START_MS = 10_000;
+
+/** Looks healthy from outside: it runs, it answers reads, and it is stale for ever. */
+const REMOVED = /requested WAL segment (\S+) has already been removed/;
+
+/** Where the server writes what it says, in the data directory. */
+const LOG = "standby.log";
+
+/** Starts the standby's server as its own account. It goes on running when this process ends. */
+export async function startStandby({ connection, standby }: StartStandby): Promise<void> {
+  const major = Number.parseInt(await readFile(join(standby.path, "PG_VERSION"), "utf8"), 10);
+  const account = await serverAccount(standby.path);
+  const { binDirectory } = connection;
+  const found = await findPrograms({ binDirectory, major, needs: ["pg_ctl", "postgres"] });
+  const { programs } = await reachablePrograms(found, account);
+  const log = join(standby.path, LOG);
+  // Its exit status says nothing about recovery, and little about the start: what follows is asked for.
+  const args = ["start", "-W", "-D", standby.path, "-l", log];
+  await execa(programPath(programs, "pg_ctl"), args, {
+    ...runAs(account),
+    reject: false,
+    stdio: "ignore",
+  });
+  const patience = Date.now() + START_MS;
+  while (!(await isRunning(standby.path)) && Date.now() < patience) await delay(POLL_MS);
+}
+
+/**
+ * Waits until the standby has replayed what the primary had written when this began, and streams: seen
+ * from the primary, which alone knows.
+ * @throws LifeboatError `STANDBY_LOST_WAL` when it needs WAL that the primary has no more; `STANDBY_ENDED` with
+ *   its own words; `STANDBY_NOT_STREAMING`
+ */
+export async function awaitStreaming(request: StartStandby): Promise<void> {
+  await withClient(request.connection, async (client) => {
+    const target = await currentPosition(client);
+    const first = await lagOf(client, request.standby.name, target);
+    let patience = Date.now() + (request.patienceMs ?? PATIENCE_MS);
+    let best = first?.behind ?? Number.POSITIVE_INFINITY;
+    const total = first?.behind ?? 0;
+    for (;;) {
+      request.signal.throwIfAborted();
+      const lag = await lagOf(client, request.standby.name, target);
+      if (lag && lag.state === "streaming" && lag.behind <= 0) return;
+      await assertAlive(client, request.standby);
+      if (lag && lag.behind < best) {
+        best = lag.behind;
+        patience = Date.now() + (request.patienceMs ?? PATIENCE_MS);
+      }
+      if (Date.now() > patience) throw notStreaming(request.standby, lag);
+      reportLag(request.report, lag, total);
+      await delay(POLL_MS, undefined, { signal: request.signal });
+    }
+  });
+}
+
+interface Lag {
+  readonly state: string;
+  /** Bytes up to the position that is awaited. */
+  readonly behind: number;
+  /** Bytes up to what the primary has written now. */
+  readonly lagBytes: number;
+  readonly lagSeconds: number | null;
+}
+
+async function currentPosition(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");
+  return rows[0]?.lsn ?? "0/0";
+}
+
+async function lagOf(client: pg.Client, name: string, target: string): Promise<Lag | undefined> {
+  const { rows } = await client.query<Record<string, string | null>>(
+    `select state, pg_wal_lsn_diff($2::pg_lsn, replay_lsn)::text as behind,
+            pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::text as "lagBytes",
+            extract(epoch from replay_lag)::text as "lagSeconds"
+     from pg_stat_replication where application_name = $1 and replay_lsn is not null`,
+    [name, target],
+  );
+  const [row] = rows;
+  if (!row) return undefined;
+  return {
+    state: row.state ?? "",
+    behind: Number(row.behind),
+    lagBytes: Math.max(0, Number(row.lagBytes)),
+    lagSeconds: row.lagSeconds === null ? null : Number(row.lagSeconds),
+  };
+}
+
+function reportLag(report: Report, lag: Lag | undefined, total: number): void {
+  if (!lag) {
+    report({ note: "waiting for the standby to stream" });
+    return;
+  }
+  const seconds = lag.lagSeconds === null ? "" : `, ${lag.lagSeconds.toFixed(1)} s`;
+  report({
+    ...(total > 0 && { bytes: Math.max(0, total - lag.behind), totalBytes: total }),
+    note: `${lag.state}: ${lag.lagBytes} bytes${seconds} behind`,
+  });
+}
+
+async function assertAlive(client: pg.Client, standby: MadeStandby): Promise<void> {
+  const said = await logOf(standby.path);
+  const removed = REMOVED.exec(said)?.[1];
+  const slot = (await readSlots(client)).find(({ name }) => name === standby.slot);
+  if (removed || slot?.verdict === "lost") throw lostWal(standby, removed);
+  if (!(await isRunning(standby.path))) throw ended(standby, said);
+}
+
+async function logOf(directory: string): Promise<string> {
+  return readFile(join(directory, LOG), "utf8").catch((cause: unknown) => {
+    if (isSystemError(cause, "ENOENT")) return "";
+    throw cause;
+  });
+}
+
+/** A server that starts makes the file at once, and removes it when it ends. */
+export async function isRunning(directory: string): Promise<boolean> {
+  const text = await readFile(join(directory, "postmaster.pid"), "utf8").catch(() => "");
+  const pid = Number.parseInt(text, 10);
+  if (!(pid > 0)) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return isSystemError(thrown, "EPERM");
+  }
+}
+
+function lostWal({ path, slot }: MadeStandby, segment: string | undefined): LifeboatError {
+  return new LifeboatError({
+    code: "STANDBY_LOST_WAL",
+    message: `the standby in ${path} needs WAL segment ${segment ?? "that its slot has lost"}, which the primary has removed: it answers reads, and stays as old as it is`,
+    remedy: `archive that segment if it is anywhere, else make the standby anew${slot === null ? ", with a slot" : ""}: lifeboat standby --remove ${path}`,
+    details: { path, segment: segment ?? null },
+  });
+}
+
+function ended({ path }: MadeStandby, said: string): LifeboatError {
+  const words = said.split("\n").filter((line) => /(FATAL|PANIC|ERROR|HINT):/.test(line));
+  const last = said.trim().split("\n").slice(-3);
+  return new LifeboatError({
+    code: "STANDBY_ENDED",
+    message: `the server of the standby in ${path} does not run: ${(words.length > 0 ? words : last).join("; ") || "it said nothing"}`,
+    remedy: `mend what it names (its port may be taken), and start it with pg_ctl start -D ${path}`,
+    details: { path },
+  });
+}
+
+function notStreaming({ path, name }: MadeStandby, lag: Lag | undefined): LifeboatError {
+  const how = lag
+    ? `is ${lag.state}, ${lag.lagBytes} bytes behind, and comes no nearer`
+    : "is not among the primary's pg_stat_replication";
+  return new LifeboatError({
+    code: "STANDBY_NOT_STREAMING",
+    message: `the standby in ${path} runs and ${how} (application_name ${name})`,
+    remedy: `see its log, ${join(path, LOG)}, and pg_hba.conf of the primary`,
+    details: { path },
+  });
+}

@@ -1,0 +1,86 @@
+import type { DatabaseFolder } from "@lifeboat/core";
+import { newestWhole, readLogArchive, TimelinePath } from "../log-archive.ts";
+import type { Lsn } from "./lsn.ts";
+import { segmentAt, segmentName, segmentStart } from "./segment-name.ts";
+import { listParts } from "./segment-part.ts";
+
+/** Where a stream begins. */
+export interface ReceiveStart {
+  readonly timeline: number;
+  /** The first byte of a segment. */
+  readonly position: Lsn;
+  /** What an earlier run has shipped of that segment, and of those before it that it did not clear away. */
+  readonly shipped: { readonly upTo: Lsn; readonly parts: readonly string[] };
+}
+
+export interface StartRequest {
+  readonly folder: DatabaseFolder;
+  readonly segmentBytes: number;
+  /** The server's own; its history is in the repository. */
+  readonly timeline: number;
+  /** From where the server keeps WAL for our slot. */
+  readonly kept: Lsn;
+  /** That what lies between the archive's end and `kept` is gone from the server. */
+  readonly overHole: boolean;
+}
+
+/**
+ * Behind the last whole segment that the repository has along the server's timeline; where it has
+ * none, at what the slot keeps. Always at the beginning of a segment, which is streamed anew: so a
+ * receiver needs no memory of its own.
+ */
+export async function receiveStart(request: StartRequest): Promise<ReceiveStart> {
+  const { folder, segmentBytes, timeline, kept } = request;
+  const archive = await readLogArchive(folder, segmentBytes);
+  const path = new TimelinePath(archive, timeline);
+  const keptSegment = segmentAt(kept, segmentBytes);
+  let number = keptSegment;
+  for (const each of [
+    timeline,
+    ...(archive.histories.get(timeline) ?? []).toReversed().map((step) => step.timeline),
+  ]) {
+    const newest = newestWhole(archive, each);
+    if (newest === undefined) continue;
+    number = lastOnPath(path, each, newest) + 1n;
+    break;
+  }
+  if (request.overHole && number < keptSegment) number = keptSegment;
+  return startAt({ folder, segmentBytes }, path.segment(number).timeline, number);
+}
+
+/** At the segment of a position, on a timeline that the server has just entered. */
+export async function startOfTimeline(
+  place: { readonly folder: DatabaseFolder; readonly segmentBytes: number },
+  timeline: number,
+  position: Lsn,
+): Promise<ReceiveStart> {
+  return startAt(place, timeline, segmentAt(position, place.segmentBytes));
+}
+
+/** An old primary may have written on after it was left: that is none of this way. */
+function lastOnPath(path: TimelinePath, timeline: number, newest: bigint): bigint {
+  let number = newest;
+  while (number > 0n && path.segment(number).timeline !== timeline) number--;
+  return number;
+}
+
+async function startAt(
+  { folder, segmentBytes }: { readonly folder: DatabaseFolder; readonly segmentBytes: number },
+  timeline: number,
+  number: bigint,
+): Promise<ReceiveStart> {
+  const position = segmentStart(number, segmentBytes);
+  const name = segmentName(timeline, number, segmentBytes);
+  const parts = (await listParts(folder, name.slice(0, 8))).filter(
+    ({ segment }) => segment <= name,
+  );
+  const own = parts.findLast(({ segment }) => segment === name);
+  return {
+    timeline,
+    position,
+    shipped: {
+      upTo: position + BigInt(own?.offset ?? 0),
+      parts: parts.map((part) => part.name),
+    },
+  };
+}

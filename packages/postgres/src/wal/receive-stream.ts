@@ -1,0 +1,91 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { DatabaseFolder } from "@lifeboat/core";
+import type pg from "pg";
+import type { Lsn } from "./lsn.ts";
+import { type NextTimeline, ReceiveQuery } from "./receive-query.ts";
+import type { ReceiveStart } from "./receive-start.ts";
+import { SegmentStore } from "./segment-store.ts";
+import { throttledTake } from "./throttled-take.ts";
+
+/** What is under way is shipped so often: what a crash can lose. */
+const SHIP_INTERVAL_MS = 1_000;
+/** How long the server may take to end a stream that we end. */
+const STOP_MS = 5_000;
+
+export interface StreamRequest {
+  /** A WAL sender. */
+  readonly client: pg.Client;
+  readonly folder: DatabaseFolder;
+  readonly segmentBytes: number;
+  readonly slot: string;
+  /** Ship, and acknowledge, at once what comes: commits wait for it. */
+  readonly synchronous: boolean;
+  readonly start: ReceiveStart;
+  /** Called with what is durable already, and when more has become so. */
+  onDurable(position: Lsn): void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Streams one timeline into the repository until the server leaves it, the signal aborts, or
+ * something fails. What was received is shipped before it returns, and the server is told only of
+ * what is durable there.
+ * @returns the timeline that follows; undefined after an abort
+ * @throws what storing, or the server, threw
+ */
+export async function receiveStream(request: StreamRequest): Promise<NextTimeline | undefined> {
+  const { client, folder, segmentBytes, slot, start, signal } = request;
+  const over = new AbortController();
+  const { timeline, position, shipped } = start;
+  const segments = new SegmentStore({
+    ...{ folder, timeline, segmentBytes, start: position, shipped },
+    onFailure: (reason) => over.abort(reason),
+  });
+  request.onDurable(segments.durable);
+  const came = new Arrival();
+  const keep = throttledTake(client, segments);
+  const take = (bytes: Buffer) => {
+    keep(bytes);
+    came.announce();
+  };
+  const query = new ReceiveQuery({ slot, start: position, timeline, take });
+  client.query(query);
+  const ended = query.ended.finally(() => over.abort());
+  ended.catch(() => {});
+  const stop = AbortSignal.any([signal, over.signal]);
+  while (!stop.aborted) {
+    await ship(request, segments, query);
+    const pause = delay(SHIP_INTERVAL_MS, undefined, { signal: stop });
+    await Promise.race(request.synchronous ? [pause, came.next()] : [pause]).catch(() => {});
+  }
+  await ship(request, segments, query);
+  if (!signal.aborted) return ended;
+  query.stop();
+  await Promise.race([ended.catch(() => {}), delay(STOP_MS)]);
+  return undefined;
+}
+
+async function ship(
+  { onDurable }: StreamRequest,
+  segments: SegmentStore,
+  query: ReceiveQuery,
+): Promise<void> {
+  const before = segments.durable;
+  await segments.shipPart();
+  query.sendStatus(segments.durable);
+  if (segments.durable > before) onDurable(segments.durable);
+}
+
+/** Wakes whoever waits for more. What came while nobody waited wakes the next at once. */
+class Arrival {
+  #waiting = Promise.withResolvers<void>();
+
+  announce(): void {
+    this.#waiting.resolve();
+  }
+
+  async next(): Promise<void> {
+    await this.#waiting.promise;
+    this.#waiting = Promise.withResolvers<void>();
+  }
+}

@@ -1,0 +1,146 @@
+import { existsSync } from "node:fs";
+import { chmod, chown, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { BIN, errorOf, Place } from "./command.ts";
+
+let place: Place;
+let cluster: TestCluster;
+let repository: string;
+
+beforeAll(async () => {
+  place = await Place.make();
+  await chmod(place.path, 0o755);
+  cluster = await startCluster({ settings: { archive_mode: "on" }, initdb: ["--wal-segsize=1"] });
+  repository = join(cluster.directory, "repository");
+  const { uid, gid, foreign } = cluster.account;
+  await mkdir(repository, { mode: 0o700 });
+  if (foreign) await chown(repository, uid, gid);
+  await configure({});
+  await cluster.query("create table ledger(n int)");
+}, 60_000);
+afterAll(async () => {
+  await cluster?.stop();
+  await place?.[Symbol.asyncDispose]();
+});
+
+async function configure(archive: Record<string, unknown>): Promise<void> {
+  await place.write("lifeboat.config.json", {
+    app: "shop",
+    repository: { type: "filesystem", path: repository },
+    postgres: { url: { env: "SHOP_URL" }, dataDirectory: cluster.dataDirectory },
+    archive,
+  });
+}
+
+const environment = () => ({ SHOP_URL: cluster.superuserUrl });
+const run = (...words: string[]) => place.run(words, environment());
+
+/** A command that runs until it is told to stop. */
+function service(...words: string[]) {
+  return execa(process.execPath, [BIN, ...words], {
+    cwd: place.path,
+    env: { ...place.environment, ...environment() },
+    reject: false,
+  });
+}
+
+async function status() {
+  const ran = await run("status", "--json");
+  return JSON.parse(ran.stdout);
+}
+
+describe("the WAL of a Postgres cluster, by the command line", () => {
+  test("watch answers the archive_command that doctor prints, and goes when it is told to", async () => {
+    const { findings } = JSON.parse((await run("doctor", "--json")).stdout);
+    const printed = findings.find(({ id }: { id: string }) => id === "archive-command").remedy;
+    // The program itself is not to be reached: only the watch can have pushed.
+    const command = printed
+      .replace(/^archive_command = /, "")
+      .replace(/\|\| .* \|\|/, "|| false ||");
+    await cluster.query(`alter system set archive_command = ${command}`);
+    await cluster.query("select pg_reload_conf()");
+    const watch = service("watch", "--quiet");
+    const pid = join(cluster.dataDirectory, "pg_wal/lifeboat.push/pid");
+    await expect.poll(() => existsSync(pid), { timeout: 20_000 }).toBe(true);
+    await cluster.query("insert into ledger values (1)");
+    const [row] = await cluster.query<{ name: string }>(
+      "select pg_walfile_name(pg_switch_wal()) as name",
+    );
+    await expect
+      .poll(async () => (await status()).archive, { timeout: 30_000 })
+      .toMatchObject({ ok: true, lastSegment: row?.name, oldestUnarchived: null });
+    watch.kill("SIGTERM");
+    expect((await watch).exitCode).toBe(143);
+    expect(existsSync(pid)).toBe(false);
+  });
+
+  test("wal receive streams until it is told to stop, ships the rest, and leaves its slot", async () => {
+    await configure({ mode: "receive" });
+    expect((await status()).alerts.map(({ id }: { id: string }) => id)).toContain(
+      "receiver-stopped",
+    );
+    const receiving = service("wal", "receive", "--slot", "shop_wal");
+    await expect
+      .poll(async () => (await status()).archive, { timeout: 30_000 })
+      .toMatchObject({ ok: true, lagBytes: 0 });
+    await cluster.query("insert into ledger values (2)");
+    receiving.kill("SIGTERM");
+    const { exitCode, stdout } = await receiving;
+    expect({ exitCode, stdout }).toEqual({ exitCode: 143, stdout: "" });
+    const { slots } = JSON.parse((await run("slots", "--json")).stdout);
+    expect(slots).toMatchObject([{ name: "shop_wal", active: false, verdict: "inactive" }]);
+    expect((await status()).archive.lagBytes).toBe(0);
+    expect((await run("slots", "--drop", "shop_wal")).status).toBe(0);
+  });
+
+  test("a slot's name that no server takes, and a server that is not there, are said at once", async () => {
+    const named = await run("wal", "receive", "--slot", "Shop", "--json");
+    expect([named.status, errorOf(named).code]).toEqual([2, "SLOT_NAME_INVALID"]);
+    const nobody = { SHOP_URL: "postgres://nobody@127.0.0.1:1/nothing" };
+    const away = await place.run(["wal", "receive", "--json"], nobody);
+    expect([away.status, errorOf(away).code]).toEqual([1, "SERVER_UNREACHABLE"]);
+  });
+
+  test("standby makes one, says how it is started, and removes it", async () => {
+    const to = join(cluster.directory, "standby");
+    const made = await run("standby", "--to", to, "--json");
+    expect(made).toMatchObject({ status: 0 });
+    const document = JSON.parse(made.stdout);
+    expect(document).toMatchObject({
+      path: to,
+      slot: "lifeboat_standby_standby",
+      streaming: false,
+    });
+    expect(document.startLsn).toMatch(/^[0-9A-F]+\/[0-9A-F]+$/);
+    expect(document.start).toContain(`-D ${to}`);
+    const again = await run("standby", "--to", to, "--json");
+    expect([again.status, errorOf(again).code]).toEqual([3, "TARGET_NOT_EMPTY"]);
+    expect((await run("standby", "--remove", to)).stdout).toContain("lifeboat_standby_standby");
+    expect(existsSync(to)).toBe(false);
+    expect(JSON.parse((await run("slots", "--json")).stdout)).toEqual({ slots: [] });
+    for (const words of [
+      [],
+      ["--to", to, "--remove", to],
+      ["--to", to, "--slot", "a", "--without-slot"],
+    ])
+      expect((await run("standby", ...words)).status).toBe(2);
+  });
+
+  test("what archive says is checked", async () => {
+    for (const archive of [
+      { mode: "receive", maxBacklog: "1G" },
+      { policy: "database" },
+      { maxBacklog: "much" },
+    ]) {
+      await configure(archive);
+      expect((await run("slots")).status).toBe(2);
+    }
+    await configure({ maxBacklog: "10G" });
+    const { findings } = JSON.parse((await run("doctor", "--json")).stdout);
+    const printed = findings.find(({ id }: { id: string }) => id === "archive-command").remedy;
+    expect(printed).toContain("--max-backlog 10737418240");
+  });
+});

@@ -1,0 +1,153 @@
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rename, rmdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { verify, WatchNotes, watch } from "@lifeboat/core";
+import { postgresEngine } from "@lifeboat/postgres";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { countAfter } from "../support/postgres-copies.ts";
+import {
+  type ClusterRepository,
+  repositoryBeside,
+  walCommand,
+} from "../support/postgres-repository.ts";
+
+const RESIDENT = "pg_wal/lifeboat.push";
+const SEGMENT = 1 << 20;
+
+let cluster: TestCluster;
+let kept: ClusterRepository;
+let watching: { stop(): Promise<void> } | undefined;
+
+beforeEach(async () => {
+  cluster = await startCluster({ settings: { archive_mode: "on" }, initdb: ["--wal-segsize=1"] });
+  kept = await repositoryBeside(cluster);
+  await cluster.query("create table ledger(n int primary key)");
+});
+afterEach(async () => {
+  await watching?.stop();
+  watching = undefined;
+  await cluster?.stop();
+});
+
+/** As `doctor` prints it; `otherwise` stands for the program that is started where no watch answers. */
+async function archiveBy(otherwise: string): Promise<void> {
+  const resident = `timeout 20 sh ${RESIDENT}/push %f 2>/dev/null`;
+  const command = `test -p ${RESIDENT}/request && ${resident} || ${otherwise}`;
+  await cluster.query(`alter system set archive_command = '${command.replaceAll("'", "''")}'`);
+  await cluster.query("select pg_reload_conf()");
+}
+
+async function startWatch(maxBacklog?: number): Promise<void> {
+  const controller = new AbortController();
+  const done = watch({
+    repository: kept.repository,
+    engine: postgresEngine({
+      connection: { url: cluster.superuserUrl },
+      archive: { mode: "command", maxBacklog },
+    }),
+    notes: new WatchNotes(join(cluster.directory, "notes")),
+    signal: controller.signal,
+  });
+  done.catch(() => {});
+  watching = {
+    async stop() {
+      controller.abort();
+      await done;
+    },
+  };
+  await expect.poll(() => existsSync(join(cluster.dataDirectory, RESIDENT, "pid"))).toBe(true);
+}
+
+async function segments(count: number): Promise<string> {
+  let last = "";
+  for (let round = 0; round < count; round++) {
+    await cluster.query("insert into ledger select coalesce(max(n), 0) + 1 from ledger");
+    const [row] = await cluster.query<{ name: string }>(
+      "select pg_walfile_name(pg_switch_wal()) as name",
+    );
+    last = row?.name as string;
+  }
+  return last;
+}
+
+async function stored(segment: string): Promise<void> {
+  await vi.waitFor(
+    async () => expect(await kept.folder.statLog(`00000001/${segment}`)).toBeDefined(),
+    { timeout: 30_000, interval: 50 },
+  );
+}
+
+const waiting = async () =>
+  (await readdir(join(cluster.dataDirectory, "pg_wal", "archive_status"))).filter((name) =>
+    name.endsWith(".ready"),
+  ).length;
+
+test("a watch pushes for the archiver, without a program's start, and all of it is whole", async () => {
+  await startWatch();
+  await archiveBy("exit 1");
+  await kept.take();
+  await stored(await segments(12));
+  await expect.poll(waiting, { timeout: 20_000 }).toBe(0);
+  const { problems } = await verify({
+    repository: kept.repository,
+    engines: [kept.offline],
+    deep: true,
+    signal: new AbortController().signal,
+  });
+  expect(problems).toEqual([]);
+  expect(await countAfter(cluster, kept)).toMatchObject({ count: 12 });
+  await watching?.stop();
+  watching = undefined;
+  expect(existsSync(join(cluster.dataDirectory, RESIDENT))).toBe(false);
+});
+
+test("without a watch, or after it was killed, the line starts the program itself", async () => {
+  const push = `${(await walCommand(cluster)).join(" ")} push "%p"`;
+  await archiveBy(push);
+  await stored(await segments(1));
+  // What a killed one leaves: pipes, and the number of a process that is gone.
+  await startWatch();
+  const directory = join(cluster.dataDirectory, RESIDENT);
+  await rename(directory, `${directory}.kept`);
+  await watching?.stop();
+  watching = undefined;
+  await rename(`${directory}.kept`, directory);
+  await writeFile(join(directory, "pid"), "4194304\n");
+  await stored(await segments(1));
+  expect((await stat(join(directory, "request"))).isFIFO()).toBe(true);
+});
+
+test("while the repository is away all waits, and nothing is written into its empty place", async () => {
+  await startWatch();
+  await archiveBy("exit 1");
+  await rename(kept.path, `${kept.path}-away`);
+  await mkdir(kept.path);
+  const last = await segments(3);
+  await expect.poll(waiting, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+  expect(await readdir(kept.path)).toEqual([]);
+  await rmdir(kept.path);
+  await rename(`${kept.path}-away`, kept.path);
+  await stored(last);
+}, 150_000);
+
+test("past archive.maxBacklog the database goes first: WAL is given up, said so, and a new base follows", async () => {
+  await startWatch(3 * SEGMENT);
+  await archiveBy("exit 1");
+  await kept.take();
+  await rename(kept.path, `${kept.path}-away`);
+  const first = await segments(8);
+  await expect.poll(waiting, { timeout: 60_000 }).toBeLessThanOrEqual(3);
+  await rename(`${kept.path}-away`, kept.path);
+  const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
+  const alerts = (await engine.status(kept.folder, null)).alerts.map(({ id }) => id);
+  const manifests = async () => (await kept.repository.backups(kept.folder)).manifests.length;
+  if ((await manifests()) === 1) expect(alerts).toContain("wal-given-up");
+  await expect.poll(manifests, { timeout: 60_000 }).toBe(2);
+  expect((await engine.status(kept.folder, null)).alerts.map(({ id }) => id)).not.toContain(
+    "wal-given-up",
+  );
+  expect(first).not.toBe("");
+  await stored(await segments(2));
+  expect(await countAfter(cluster, kept)).toMatchObject({ count: 10 });
+}, 180_000);

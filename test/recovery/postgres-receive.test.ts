@@ -1,0 +1,272 @@
+import { mkdir, readdir, rename, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { list, verify, WatchNotes, watch } from "@lifeboat/core";
+import { dropSlot, listSlots, postgresEngine, receiveWal } from "@lifeboat/postgres";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
+import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { type Counted, countAfter } from "../support/postgres-copies.ts";
+import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
+
+const majors = await availableMajors();
+
+describe.each(majors)("WAL received from a server of version %i", (major) => {
+  let cluster: TestCluster;
+  let kept: ClusterRepository;
+  let receiving: Receiving | undefined;
+  /** What depends on the server is asked of every version, the rest of one. */
+  const thorough = major === majors.at(-1);
+
+  beforeAll(async () => {
+    cluster = await startCluster({ major, initdb: ["--wal-segsize=1"] });
+    kept = await repositoryBeside(cluster);
+    await cluster.query("create table ledger(n int primary key)");
+    await kept.take();
+  });
+  afterEach(async () => {
+    await receiving?.stop();
+  });
+  afterAll(() => cluster?.stop());
+
+  interface Receiving {
+    readonly notes: string[];
+    readonly holes: string[];
+    durable: bigint;
+    /** Resolves when it has ended. */
+    stop(): Promise<void>;
+  }
+
+  function receive(synchronous = false): Receiving {
+    const controller = new AbortController();
+    const state = { notes: [] as string[], holes: [] as string[], durable: 0n };
+    const done = receiveWal({
+      connection: { url: cluster.superuserUrl },
+      folder: kept.folder,
+      synchronous,
+      report: ({ note }) => void (note && state.notes.push(note)),
+      onDurable: (position) => {
+        state.durable = position;
+      },
+      onHole: (message) => void state.holes.push(message),
+      signal: controller.signal,
+    });
+    done.catch(() => {});
+    const stop = async () => {
+      controller.abort();
+      await done;
+    };
+    receiving = Object.assign(state, { stop });
+    return receiving;
+  }
+
+  async function commit(n: number): Promise<void> {
+    await cluster.query(`insert into ledger values (${n})`);
+  }
+
+  async function position(): Promise<bigint> {
+    const [row] = await cluster.query<{ lsn: string }>("select pg_current_wal_flush_lsn() as lsn");
+    return parseLsn(row?.lsn as string) as bigint;
+  }
+
+  /** Everything that is committed now is durable. */
+  async function caughtUp(receiver: Receiving): Promise<void> {
+    const end = await position();
+    await expect
+      .poll(() => receiver.durable, { timeout: 20_000, interval: 20 })
+      .toBeGreaterThanOrEqual(end);
+  }
+
+  const rows = async () =>
+    (await cluster.query<{ count: number }>("select count(*)::int from ledger"))[0]?.count;
+  const parts = async () =>
+    (await Array.fromAsync(kept.folder.listLog()))
+      .map(({ name }) => name)
+      .filter((name) => name.endsWith(".part"));
+  const restored = (): Promise<Counted> => countAfter(cluster, kept);
+
+  test("a commit can be restored as soon as it is shipped, long before its segment is whole", async () => {
+    const receiver = receive();
+    await commit(1);
+    await caughtUp(receiver);
+    expect(await parts()).toHaveLength(1);
+    const before = await parts();
+    await commit(2);
+    await caughtUp(receiver);
+    expect(await parts()).toHaveLength(1);
+    expect(await parts()).not.toEqual(before);
+    expect(await restored()).toMatchObject({ count: await rows() });
+    const { windows } = await list({
+      repository: kept.repository,
+      engines: [kept.offline],
+      live: null,
+    });
+    const [row] = await cluster.query<{ now: Date }>("select clock_timestamp() as now");
+    expect(Date.parse(windows.at(-1)?.to as string)).toBeGreaterThan(
+      (row?.now.getTime() ?? 0) - 60_000,
+    );
+    const never = new AbortController().signal;
+    const report = await verify({
+      repository: kept.repository,
+      engines: [kept.offline],
+      deep: true,
+      signal: never,
+    });
+    expect(report.problems).toEqual([]);
+  });
+
+  test.runIf(thorough)(
+    "parts go when their segment is whole, and one left by a killed run too",
+    async () => {
+      const receiver = receive();
+      await commit(3);
+      await caughtUp(receiver);
+      const [left] = await parts();
+      await receiver.stop();
+      const again = receive();
+      await cluster.query("select pg_switch_wal()");
+      await commit(4);
+      await caughtUp(again);
+      await expect.poll(parts).not.toContain(left);
+      await again.stop();
+      expect(await restored()).toMatchObject({ count: await rows() });
+    },
+  );
+
+  test.runIf(thorough)(
+    "what was received before it was told to stop is shipped, and the slot is left and named",
+    async () => {
+      const receiver = receive();
+      await caughtUp(receiver);
+      await commit(5);
+      const end = await position();
+      await receiver.stop();
+      expect(await listSlots({ url: cluster.superuserUrl })).toMatchObject([
+        { name: "lifeboat_receive", owner: "lifeboat", active: false },
+      ]);
+      const next = receive();
+      await expect.poll(() => next.durable, { timeout: 20_000 }).toBeGreaterThanOrEqual(end);
+    },
+  );
+
+  test.runIf(thorough)(
+    "while the repository is away it waits, and goes on by itself when it is back",
+    async () => {
+      const receiver = receive();
+      await caughtUp(receiver);
+      await rename(kept.path, `${kept.path}-away`);
+      // As a mount point without its disk.
+      await mkdir(kept.path);
+      await commit(6);
+      await expect.poll(() => receiver.notes.at(-1), { timeout: 20_000 }).toMatch(/tries again in/);
+      expect(await readdir(kept.path)).toEqual([]);
+      await rmdir(kept.path);
+      await rename(`${kept.path}-away`, kept.path);
+      await caughtUp(receiver);
+      expect(await restored()).toMatchObject({ count: await rows() });
+    },
+  );
+
+  test("it comes back to a server that was started again, and follows it onto a new timeline", async () => {
+    const receiver = receive();
+    await caughtUp(receiver);
+    await cluster.server.stop();
+    await writeFile(join(cluster.dataDirectory, "standby.signal"), "");
+    await receiver.stop();
+    await cluster.restart({ hot_standby: "on" });
+    // It streams from the standby, sees it promoted, and goes on.
+    const onward = receive();
+    await expect
+      .poll(() => onward.notes.some((note) => /timeline 1/.test(note)), { timeout: 20_000 })
+      .toBe(true);
+    await cluster.query("select pg_promote()");
+    await commit(7);
+    await caughtUp(onward);
+    await onward.stop();
+    expect(await restored()).toMatchObject({ count: await rows(), timeline: 2 });
+    // Another start on the new timeline finds its place, too.
+    await commit(8);
+    const third = receive();
+    await caughtUp(third);
+    expect(await restored()).toMatchObject({ count: await rows(), timeline: 2 });
+  });
+
+  test.runIf(thorough)(
+    "WAL that the server has no more is said to be missing, and what it has is received",
+    async () => {
+      const receiver = receive();
+      await caughtUp(receiver);
+      await receiver.stop();
+      await dropSlot({ url: cluster.superuserUrl }, "lifeboat_receive");
+      for (let round = 0; round < 4; round++) {
+        await cluster.query(
+          "select pg_logical_emit_message(false, 'ballast', repeat('x', 900000)), pg_switch_wal()",
+        );
+        await cluster.query("checkpoint");
+      }
+      const behind = receive();
+      await expect.poll(() => behind.holes, { timeout: 20_000 }).toHaveLength(1);
+      await commit(9);
+      await caughtUp(behind);
+      await kept.take();
+      await commit(10);
+      await caughtUp(behind);
+      expect(await restored()).toMatchObject({ count: await rows() });
+    },
+  );
+
+  test.runIf(thorough)(
+    "watch in mode receive ships, status says how it stands, and a hole brings a new base at once",
+    async () => {
+      const engine = postgresEngine({
+        connection: { url: cluster.superuserUrl },
+        archive: { mode: "receive" },
+      });
+      const stopped = await engine.status(kept.folder, null);
+      expect(stopped.archive).toMatchObject({ ok: false });
+      expect(stopped.alerts.map(({ id }) => id)).toContain("receiver-stopped");
+      await dropSlot({ url: cluster.superuserUrl }, "lifeboat_receive");
+      for (let round = 0; round < 4; round++) {
+        await cluster.query(
+          "select pg_logical_emit_message(false, 'ballast', repeat('x', 900000)), pg_switch_wal()",
+        );
+        await cluster.query("checkpoint");
+      }
+      const controller = new AbortController();
+      const before = (await kept.repository.backups(kept.folder)).manifests.length;
+      const done = watch({
+        repository: kept.repository,
+        engine,
+        notes: new WatchNotes(join(cluster.directory, "notes")),
+        signal: controller.signal,
+      });
+      const manifests = async () => (await kept.repository.backups(kept.folder)).manifests.length;
+      await expect.poll(manifests, { timeout: 30_000 }).toBe(before + 1);
+      await commit(11);
+      await expect
+        .poll(async () => (await engine.status(kept.folder, null)).archive, { timeout: 20_000 })
+        .toMatchObject({ ok: true, lagBytes: 0, lagSeconds: 0 });
+      controller.abort();
+      await done;
+      expect(await restored()).toMatchObject({ count: await rows() });
+    },
+  );
+
+  test.runIf(thorough)(
+    "a server of another cluster is not received into this one's archive",
+    async () => {
+      const stranger = await startCluster({ major, initdb: ["--wal-segsize=1"] });
+      try {
+        const attempt = receiveWal({
+          connection: { url: stranger.superuserUrl },
+          folder: kept.folder,
+          report: () => {},
+          signal: new AbortController().signal,
+        });
+        await expect(attempt).rejects.toMatchObject({ code: "WAL_FOREIGN", kind: "refused" });
+        expect(await listSlots({ url: stranger.superuserUrl })).toEqual([]);
+      } finally {
+        await stranger.stop();
+      }
+    },
+  );
+});

@@ -1,0 +1,216 @@
+import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  awaitStreaming,
+  listSlots,
+  type MadeStandby,
+  makeStandby,
+  programPath,
+  removeStandby,
+  runAs,
+  startStandby,
+} from "@lifeboat/postgres";
+import { execa } from "execa";
+import pg from "pg";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
+import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
+
+const signal = new AbortController().signal;
+
+let primary: TestCluster;
+let standby: MadeStandby | undefined;
+let socket: string;
+
+beforeEach(async () => {
+  primary = await startCluster({
+    settings: { archive_mode: "on" },
+    initdb: ["--wal-segsize=1"],
+  });
+  socket = await tablespaceFolder(primary, "socket");
+  // Read by the standby alone: the primary's command line says otherwise.
+  await primary.query("alter system set port = 5499");
+  await primary.query("alter system set listen_addresses = ''");
+  await primary.query(`alter system set unix_socket_directories = '${socket}'`);
+  await primary.query("alter system set shared_buffers = '16MB'");
+  await primary.query("create table ledger as select generate_series(1, 1000) n");
+});
+afterEach(async () => {
+  if (standby) await stopStandby(standby.path);
+  standby = undefined;
+  await primary?.stop();
+});
+
+const connection = () => ({ url: primary.superuserUrl });
+const place = () => join(primary.directory, "standby");
+
+async function made(more: Partial<Parameters<typeof makeStandby>[0]> = {}): Promise<MadeStandby> {
+  const request = {
+    connection: connection(),
+    to: place(),
+    maxRate: null,
+    tablespaceMapping: new Map<string, string>(),
+    fetchCommand: [],
+    report: () => {},
+    signal,
+  };
+  standby = await makeStandby({ ...request, ...more });
+  return standby;
+}
+
+async function start(it: MadeStandby, patienceMs = 60_000): Promise<string[]> {
+  const notes: string[] = [];
+  const report = ({ note }: { note?: string }) => void (note && notes.push(note));
+  const request = { connection: connection(), standby: it, report, signal, patienceMs };
+  await startStandby(request);
+  await awaitStreaming(request);
+  return notes;
+}
+
+async function stopStandby(path: string): Promise<void> {
+  const { programs, account } = primary;
+  const words = ["stop", "-m", "immediate", "-w", "-D", path];
+  await execa(programPath(programs, "pg_ctl"), words, { ...runAs(account), reject: false });
+}
+
+async function onStandby<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {
+  const client = new pg.Client({ host: socket, port: 5499, user: "postgres", database: "app" });
+  await client.connect();
+  try {
+    return (await client.query<Row>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+const slots = async () =>
+  (await listSlots(connection())).map(({ name, verdict }) => [name, verdict]);
+
+test("a standby is made from the primary, started, streams what is written, and is removed with its slot", async () => {
+  const space = await tablespaceFolder(primary, "space");
+  await primary.query(`create tablespace space location '${space}'`);
+  await primary.query("create table elsewhere tablespace space as select 7 as n");
+  const mapped = join(primary.directory, "space-of-standby");
+  const it = await made({ tablespaceMapping: new Map([[space, mapped]]) });
+  expect(it).toMatchObject({ path: place(), slot: "lifeboat_standby_standby" });
+  expect(await slots()).toEqual([["lifeboat_standby_standby", "inactive"]]);
+  const conf = await readFile(join(it.path, "postgresql.auto.conf"), "utf8");
+  const { password } = new URL(primary.superuserUrl);
+  expect(conf).not.toContain(password);
+  const passfile = join(primary.directory, ".standby.lifeboat-pgpass");
+  expect(await readFile(passfile, "utf8")).toContain(password);
+  expect((await stat(passfile)).mode & 0o777).toBe(0o600);
+
+  await start(it);
+  expect(await slots()).toEqual([["lifeboat_standby_standby", "active"]]);
+  await primary.query("insert into ledger values (2001)");
+  await expect
+    .poll(async () => (await onStandby<{ max: number }>("select max(n) from ledger"))[0]?.max, {
+      timeout: 20_000,
+    })
+    .toBe(2001);
+  expect(await onStandby("select n from elsewhere")).toEqual([{ n: 7 }]);
+  expect((await readdir(mapped)).some((name) => name.startsWith("PG_"))).toBe(true);
+
+  await expect(removeStandby(connection(), it.path)).rejects.toMatchObject({
+    code: "STANDBY_RUNNING",
+    kind: "refused",
+  });
+  await stopStandby(it.path);
+  await expect.poll(async () => (await slots())[0]?.[1]).toBe("inactive");
+  await removeStandby(connection(), it.path);
+  expect(await slots()).toEqual([]);
+  const left = await readdir(primary.directory);
+  expect(left.filter((name) => /^standby$|pgpass/.test(name))).toEqual([]);
+  expect(await readdir(mapped)).toEqual([]);
+  standby = undefined;
+});
+
+test("made from the newest backup it catches up by archive and slot", async () => {
+  const kept = await repositoryBeside(primary);
+  await archiveInto(primary);
+  await kept.take();
+  await primary.query("insert into ledger values (3001)");
+  await primary.query("select pg_switch_wal()");
+  const { manifests } = await kept.repository.backups(kept.folder);
+  const fetchCommand = [...(await walCommand(primary)), "fetch"];
+  const it = await made({ repository: { folder: kept.folder, backups: manifests }, fetchCommand });
+  expect(await readdir(it.path)).toContain("standby.signal");
+  expect(await readdir(it.path)).not.toContain("recovery.signal");
+  await primary.query("insert into ledger values (3002)");
+  // An archive that is away does not take the standby with it.
+  await rename(kept.path, `${kept.path}-away`);
+  await start(it);
+  await rename(`${kept.path}-away`, kept.path);
+  expect(await onStandby("select max(n), pg_is_in_recovery() as standby from ledger")).toEqual([
+    { max: 3002, standby: true },
+  ]);
+});
+
+test("one that needs WAL which the primary has removed is said to be lost, although it answers", async () => {
+  const slot = null;
+  await primary.query("alter system set wal_keep_size = '1GB'");
+  await primary.query("alter system set archive_command = 'true'");
+  await primary.query("select pg_reload_conf()");
+  const it = await made({ slot });
+  expect(await slots()).toEqual([]);
+  await primary.query("alter system set wal_keep_size = 0");
+  await primary.query("select pg_reload_conf()");
+  for (let round = 0; round < 6; round++) {
+    await primary.query(
+      "select pg_logical_emit_message(false, 'ballast', repeat('x', 900000)), pg_switch_wal()",
+    );
+    await primary.query("checkpoint");
+  }
+  await expect
+    .poll(
+      async () => {
+        await primary.query("checkpoint");
+        const [row] = await primary.query<{ first: string }>(
+          "select min(name) as first from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'",
+        );
+        const [needed] = await primary.query<{ name: string }>(
+          `select pg_walfile_name('${it.startLsn}') as name`,
+        );
+        return (row?.first ?? "") > (needed?.name ?? "");
+      },
+      { timeout: 20_000 },
+    )
+    .toBe(true);
+  await expect(start(it)).rejects.toMatchObject({
+    code: "STANDBY_LOST_WAL",
+    message: expect.stringMatching(/needs WAL segment [0-9A-F]{24}, which the primary has removed/),
+  });
+});
+
+test("without a slot wal_keep_size has to suffice, and what is refused leaves nothing", async () => {
+  await expect(made({ slot: null })).rejects.toMatchObject({
+    code: "WAL_KEEP_TOO_SMALL",
+    kind: "refused",
+    remedy: expect.stringContaining("wal_keep_size ="),
+  });
+  await mkdir(place());
+  await writeFile(join(place(), "mine"), "x");
+  await expect(made()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", kind: "refused" });
+  expect(await readdir(place())).toEqual(["mine"]);
+  expect(await slots()).toEqual([]);
+  await expect(removeStandby(connection(), place())).rejects.toMatchObject({
+    code: "NOT_A_STANDBY",
+    kind: "refused",
+  });
+});
+
+test("one that is stopped half-way leaves neither slot nor files", async () => {
+  await primary.query(
+    "create table ballast as select repeat(md5(n::text), 60) from generate_series(1, 20000) n",
+  );
+  const stop = new AbortController();
+  const attempt = made({
+    maxRate: 1 << 20,
+    signal: stop.signal,
+    report: ({ bytes }) => void ((bytes ?? 0) > 100_000 && stop.abort(new Error("stopped"))),
+  });
+  await expect(attempt).rejects.toThrow("stopped");
+  expect(await slots()).toEqual([]);
+  expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
+});

@@ -1,0 +1,153 @@
+import { readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
+import { availableMajors } from "../support/postgres.ts";
+import { restoreBeside } from "../support/postgres-copies.ts";
+import { type LedgerEntry, LedgerHistory } from "../support/postgres-ledger.ts";
+import type { ClusterRepository } from "../support/postgres-repository.ts";
+
+const majors = await availableMajors();
+
+/** One history serves all tests of a version: rounds of 30 commits, a backup, 10, a restore point, 20. */
+describe.each(majors)("recovery targets of a server of version %i", (major) => {
+  let history: LedgerHistory;
+  let kept: ClusterRepository;
+  /** How a server reads a target is asked of every version, the rest of one. */
+  const thorough = major === majors.at(-1);
+
+  beforeAll(async () => {
+    history = await LedgerHistory.make(major);
+    ({ kept } = history);
+  }, 120_000);
+  afterAll(() => history?.stop());
+
+  async function planned(target: RecoveryTarget, timeline?: number): Promise<RecoveryPlan> {
+    const { manifests } = await kept.repository.backups(kept.folder);
+    return kept.offline.plan(kept.folder, manifests, target, { timeline });
+  }
+  const entry = (n: number) => history.ledger[n - 1] as LedgerEntry;
+  const xid = (n: number, exclusive = false) =>
+    ({ kind: "xid", xid: entry(n).xid, exclusive }) as const;
+
+  test("a transaction is the last that is recovered, or with exclusive the first that is not", async () => {
+    expect(await history.entriesAt(xid(55))).toBe(55);
+    expect(await history.entriesAt(xid(55, true))).toBe(54);
+  });
+
+  test.runIf(thorough)(
+    "the place that a plan names for a transaction gives the same, inclusive and exclusive",
+    async () => {
+      const { lsn } = (await planned(xid(100))).willRecoverTo as { lsn: string };
+      expect(await history.entriesAt({ kind: "lsn", lsn, exclusive: false })).toBe(100);
+      expect(await history.entriesAt({ kind: "lsn", lsn, exclusive: true })).toBe(99);
+    },
+  );
+
+  test.runIf(thorough)(
+    "an instant gives the commits up to it, and with exclusive those before it",
+    async () => {
+      const at = new Date(Math.ceil(entry(48).micros / 1000));
+      const before = history.ledger.filter(({ micros }) => micros < at.getTime() * 1000);
+      expect(await history.entriesAt({ kind: "time", at, exclusive: false })).toBe(
+        history.upTo(at),
+      );
+      expect(await history.entriesAt({ kind: "time", at, exclusive: true })).toBe(before.length);
+    },
+  );
+
+  test("a named restore point is recovered to; of several with one name the newest", async () => {
+    const [first, , newest] = history.points as [number, number, number];
+    expect(await history.entriesAt({ kind: "restore-point", name: "round 1" })).toBe(first);
+    expect(await history.entriesAt({ kind: "restore-point", name: "before the change" })).toBe(
+      newest,
+    );
+  });
+
+  test.runIf(thorough)(
+    "a restore that replays says the last commit's instant and how far the WAL was replayed",
+    async () => {
+      const to = join(history.cluster.directory, "replayed");
+      const order = { target: xid(55), to, replay: true };
+      const report = await restoreBeside(history.cluster, kept, order);
+      expect(Date.parse(report.recoveredTo as string)).toBe(Math.ceil(entry(55).micros / 1000));
+      const { lsn } = (await planned(xid(55))).willRecoverTo as { lsn: string };
+      expect(lsnOf(report.recoveredLsn as string)).toBeGreaterThan(lsnOf(lsn));
+      expect(lsnOf(report.recoveredLsn as string)).toBeLessThan(lsnOf(lsn) + 200n);
+      await rm(to, { recursive: true });
+    },
+  );
+
+  test.runIf(thorough)("immediate is the newest backup's own state", async () => {
+    expect(await history.entriesAt({ kind: "immediate" })).toBe(150);
+  });
+
+  test("the base is the newest backup before the target, and the plan says the commit's instant", async () => {
+    const [first, second] = history.backups;
+    expect((await planned(xid(55))).backups[0].id).toBe(first);
+    const plan = await planned(xid(100));
+    expect(plan.backups[0].id).toBe(second);
+    const { time } = plan.willRecoverTo as { time: string };
+    expect(Date.parse(time)).toBe(Math.ceil(entry(100).micros / 1000));
+    expect((await planned(xid(100, true))).willRecoverTo.time).toBeNull();
+  });
+
+  test("the server's 64-bit form of a transaction id is read as the server reads it", async () => {
+    const [row] = await history.cluster.query<{ xid: string }>(
+      `select ((pg_current_xact_id()::text::numeric::int8 >> 32 << 32) + 4294967296 + ${entry(100).xid})::text as xid`,
+    );
+    const full = { kind: "xid", xid: row?.xid as string, exclusive: false } as const;
+    expect((await planned(full)).willRecoverTo).toEqual((await planned(xid(100))).willRecoverTo);
+  });
+
+  test("what lies in no window is refused with the windows' bounds and the names there are, and nothing is written", async () => {
+    const to = join(history.cluster.directory, "never");
+    const from = (await history.windows())[0]?.from as string;
+    // Before the first backup's end, never used, and of another timeline.
+    const targets: [RecoveryTarget, number | undefined][] = [
+      [xid(3), undefined],
+      [{ kind: "xid", xid: "4000000000", exclusive: false }, undefined],
+      [{ kind: "restore-point", name: "before the chnage" }, undefined],
+    ];
+    for (const [target, timeline] of targets)
+      await expect(
+        restoreBeside(history.cluster, kept, { target, to, timeline }),
+      ).rejects.toMatchObject({
+        code: "TARGET_OUTSIDE_WINDOWS",
+        kind: "not-found",
+        remedy: expect.stringContaining(from),
+      });
+    await expect(planned({ kind: "restore-point", name: "?" })).rejects.toMatchObject({
+      remedy: expect.stringContaining("before the change, round 1, round 2, round 3"),
+    });
+    await expect(planned(xid(100), 2)).rejects.toMatchObject({ kind: "not-found" });
+    await expect(planned({ kind: "immediate" }, 2)).rejects.toMatchObject({ kind: "not-found" });
+    for (const id of ["0", "2", "18446744073709551616"])
+      await expect(planned({ kind: "xid", xid: id, exclusive: false })).rejects.toMatchObject({
+        code: "XID_INVALID",
+        kind: "usage",
+      });
+    const backup = { kind: "backup", id: history.backups[0] as string } as const;
+    await expect(planned(backup, 2)).rejects.toMatchObject({ kind: "usage" });
+    expect((await planned(backup, 1)).backups[0].id).toBe(backup.id);
+    expect(await readdir(history.cluster.directory)).not.toContain("never");
+  });
+
+  test("a segment that cannot be read and may hold the target is named, and hides no target behind or before it", async () => {
+    const logs = await Array.fromAsync(kept.folder.listLog());
+    const names = logs.map(({ name }) => name).filter((name) => /\/[0-9A-F]{24}$/.test(name));
+    const file = kept.file(kept.folder.logPath(names.at(-2) as string));
+    await rename(file, `${file}.kept`);
+    await writeFile(file, "damaged");
+    try {
+      await expect(planned({ kind: "restore-point", name: "nowhere" })).rejects.toMatchObject({
+        code: "CHECKSUM_MISMATCH",
+        message: expect.stringContaining(names.at(-2) as string),
+      });
+      expect((await planned(xid(55))).backups[0].id).toBe(history.backups[0]);
+    } finally {
+      await rename(`${file}.kept`, file);
+    }
+  });
+});

@@ -1,0 +1,224 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { verify } from "@lifeboat/core";
+import { listSlots } from "@lifeboat/postgres";
+import { execa } from "execa";
+import pg from "pg";
+import { startCluster, type TestCluster } from "./postgres.ts";
+import { countAfter } from "./postgres-copies.ts";
+import { archiveInto, type ClusterRepository, repositoryBeside } from "./postgres-repository.ts";
+
+const RECEIVER = fileURLToPath(new URL("./postgres-receive-run.ts", import.meta.url));
+const VICTIMS = ["archiver", "receiver", "server"] as const;
+/** Recoveries cost more than kills: one after so many. */
+const KILLS_A_RECOVERY = 10;
+
+export interface KillReport {
+  readonly kills: Readonly<Record<(typeof VICTIMS)[number], number>>;
+  readonly recoveries: number;
+  readonly acknowledged: number;
+  /** What was wrong; empty when all held. */
+  readonly faults: readonly string[];
+}
+
+/**
+ * Kills archive_command, receiver and server by -9, at random instants, while commits wait for the
+ * repository; and recovers now and then: every commit that returned has to be there.
+ * @param seed decides victims and pauses
+ */
+export async function killAtRandom(init: {
+  readonly seed: number;
+  readonly kills: number;
+  say?(line: string): void;
+}): Promise<KillReport> {
+  const run = await KillRun.begin(init.seed);
+  try {
+    for (let kill = 1; kill <= init.kills; kill++) {
+      await run.killOne();
+      if (kill % KILLS_A_RECOVERY === 0 || kill === init.kills) await run.recover();
+      init.say?.(`${kill} kills, ${run.faults.length} faults`);
+    }
+    await run.conclude();
+    return run.report();
+  } finally {
+    await run.end();
+  }
+}
+
+class KillRun {
+  readonly faults: string[] = [];
+  readonly #cluster: TestCluster;
+  readonly #kept: ClusterRepository;
+  readonly #random: () => number;
+  readonly #kills = { archiver: 0, receiver: 0, server: 0 };
+  readonly #acknowledged: number[] = [];
+  #recoveries = 0;
+  #next = 0;
+  #receiver: ReturnType<typeof startReceiver> | undefined;
+  #writer: pg.Client | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(cluster: TestCluster, kept: ClusterRepository, seed: number) {
+    this.#cluster = cluster;
+    this.#kept = kept;
+    this.#random = randomFrom(seed);
+  }
+
+  static async begin(seed: number): Promise<KillRun> {
+    const cluster = await startCluster({
+      settings: { archive_mode: "on", wal_sender_timeout: "5s" },
+      initdb: ["--wal-segsize=1"],
+    });
+    const kept = await repositoryBeside(cluster);
+    await archiveInto(cluster);
+    await cluster.query("create table ledger(n int primary key, filler text)");
+    await kept.take();
+    await cluster.query("alter system set synchronous_standby_names = 'lifeboat_receive'");
+    await cluster.query("select pg_reload_conf()");
+    const run = new KillRun(cluster, kept, seed);
+    run.#receiver = startReceiver(cluster, kept);
+    await run.#startWriter();
+    return run;
+  }
+
+  async killOne(): Promise<void> {
+    const before = this.#acknowledged.length;
+    await delay(this.#random() * 400);
+    const victim = VICTIMS[Math.floor(this.#random() * VICTIMS.length)] ?? "receiver";
+    this.#kills[victim]++;
+    if (victim === "archiver") await this.#killArchiveCommand();
+    else if (victim === "receiver") await this.#killReceiver();
+    else await this.#killServer();
+    await this.#goesOn(before, victim);
+  }
+
+  /** What was acknowledged by now has to be in a copy that is recovered from the repository alone. */
+  async recover(): Promise<void> {
+    this.#recoveries++;
+    const owed = [...this.#acknowledged];
+    const { numbers } = await countAfter(this.#cluster, this.#kept);
+    const lost = owed.filter((n) => !numbers.has(n));
+    if (lost.length > 0)
+      this.faults.push(`lost after recovery ${this.#recoveries}: ${lost.slice(0, 5)}`);
+  }
+
+  /** The archive is whole, nothing is left on the server but the slot that was asked for, and a backup works. */
+  async conclude(): Promise<void> {
+    const { repository, offline } = this.#kept;
+    await this.#kept.take();
+    const slots = (await listSlots({ url: this.#cluster.superuserUrl })).map(({ name }) => name);
+    if (slots.join() !== "lifeboat_receive") this.faults.push(`slots are left: ${slots}`);
+    const signal = new AbortController().signal;
+    const { problems } = await verify({ repository, engines: [offline], deep: true, signal });
+    this.faults.push(...problems.map(({ message }) => message));
+    await this.recover();
+  }
+
+  report(): KillReport {
+    const { faults } = this;
+    const acknowledged = this.#acknowledged.length;
+    return { kills: this.#kills, recoveries: this.#recoveries, acknowledged, faults };
+  }
+
+  async end(): Promise<void> {
+    this.#receiver?.kill("SIGKILL");
+    await this.#receiver;
+    this.#writer?.connection.stream.destroy();
+    await this.#writing;
+    await this.#cluster.stop();
+  }
+
+  async #startWriter(): Promise<void> {
+    const client = new pg.Client(this.#cluster.server.clientConfig("postgres", "app"));
+    client.on("error", () => {});
+    await client.connect();
+    this.#writer = client;
+    this.#writing = this.#write(client);
+  }
+
+  async #write(client: pg.Client): Promise<void> {
+    try {
+      for (;;) {
+        const n = ++this.#next;
+        const filler = n % 7 === 0 ? 40_000 : 100;
+        await client.query(
+          `insert into ledger values (${n}, (select string_agg(md5(i::text), '') from generate_series(1, ${filler} / 32) i))`,
+        );
+        this.#acknowledged.push(n);
+      }
+    } catch {
+      // The server was killed: whether this one was committed is nobody's to know.
+    }
+  }
+
+  /** The program that the archiver runs just now, if it does. */
+  async #killArchiveCommand(): Promise<void> {
+    const archivers = await this.#cluster.query<{ pid: number }>(
+      "select pid from pg_stat_activity where backend_type = 'archiver'",
+    );
+    await this.#cluster.query("select pg_switch_wal()");
+    await delay(this.#random() * 200);
+    for (const { pid } of archivers) for (const child of await descendants(pid)) tryKill(child);
+  }
+
+  async #killReceiver(): Promise<void> {
+    this.#receiver?.kill("SIGKILL");
+    await this.#receiver;
+    this.#receiver = startReceiver(this.#cluster, this.#kept);
+  }
+
+  async #killServer(): Promise<void> {
+    const { pid } = this.#cluster.server;
+    const all = pid === undefined ? [] : [pid, ...(await descendants(pid))];
+    for (const each of all) tryKill(each);
+    await this.#cluster.server.ended;
+    this.#writer?.connection.stream.destroy();
+    await this.#writing;
+    await this.#cluster.restart();
+    // Its address is another one now.
+    await this.#killReceiver();
+    await this.#startWriter();
+  }
+
+  async #goesOn(before: number, victim: string): Promise<void> {
+    const patience = Date.now() + 60_000;
+    while (this.#acknowledged.length <= before) {
+      if (Date.now() > patience) throw new Error(`no commit returns after ${victim} was killed`);
+      await delay(20);
+    }
+  }
+}
+
+function startReceiver({ directory, superuserUrl }: TestCluster, { path }: ClusterRepository) {
+  const words = [RECEIVER, path, join(directory, "own-state"), superuserUrl, "synchronous"];
+  return execa(process.execPath, words, { reject: false, buffer: false });
+}
+
+/** All processes below one, the nearest first. */
+async function descendants(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  const children = text.trim().split(" ").filter(Boolean).map(Number);
+  const below = await Promise.all(children.map(descendants));
+  return [...children, ...below.flat()];
+}
+
+function tryKill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
