@@ -1,36 +1,33 @@
-import { Worker } from "node:worker_threads";
-import { siblingModule } from "../sibling-module.ts";
-import type { CompressReply, CompressTask } from "./compress-worker.ts";
+import { Compressor, type Frame } from "./compressor.ts";
 
-interface Waiting {
-  resolve(frame: Uint8Array): void;
+interface Task {
+  readonly block: Uint8Array<ArrayBuffer>;
+  resolve(frame: Frame): void;
   reject(reason: unknown): void;
 }
 
-/**
- * Threads that compress one block each. They do not keep the process alive by themselves, only
- * while a block is under way.
- */
+/** A few compressors of one level that share a queue of blocks. They do not keep the process alive. */
 export class CompressorPool {
   readonly size: number;
+  readonly #level: number;
   readonly #blockBytes: number;
+  readonly #idle: Compressor[] = [];
+  readonly #queue: Task[] = [];
+  #compressors = 0;
   /** Blocks that came back: fresh memory for each would cost more than compressing at level 1. */
   readonly #spares: Uint8Array<ArrayBuffer>[] = [];
-  readonly #workers: { worker: Worker; waiting: Waiting[] }[] = [];
 
-  constructor(size: number, blockBytes: number) {
-    this.size = size;
-    this.#blockBytes = blockBytes;
+  constructor(init: { size: number; level: number; blockBytes: number }) {
+    this.size = init.size;
+    this.#level = init.level;
+    this.#blockBytes = init.blockBytes;
   }
 
   /** Takes over the block's memory: the caller may not use it afterwards. */
-  compress(block: Uint8Array<ArrayBuffer>, level: number): Promise<Uint8Array> {
-    const seat = this.#leastBusy();
+  compress(block: Uint8Array<ArrayBuffer>): Promise<Frame> {
     return new Promise((resolve, reject) => {
-      seat.waiting.push({ resolve, reject });
-      seat.worker.ref();
-      const task: CompressTask = { block, level };
-      seat.worker.postMessage(task, [block.buffer]);
+      this.#queue.push({ block, resolve, reject });
+      this.#next();
     });
   }
 
@@ -39,31 +36,37 @@ export class CompressorPool {
     return this.#spares.pop();
   }
 
+  #next(): void {
+    const task = this.#queue[0];
+    const compressor = task && this.#seat();
+    if (!compressor) return;
+    this.#queue.shift();
+    void this.#run(compressor, task);
+  }
+
+  async #run(compressor: Compressor, { block, resolve, reject }: Task): Promise<void> {
+    try {
+      const frame = await compressor.compress(block);
+      this.#keep(block);
+      this.#idle.push(compressor);
+      resolve(frame);
+    } catch (failure) {
+      // What it holds of a broken frame must not get into the next one.
+      this.#compressors--;
+      reject(failure);
+    }
+    this.#next();
+  }
+
+  #seat(): Compressor | undefined {
+    const idle = this.#idle.pop();
+    if (idle || this.#compressors === this.size) return idle;
+    this.#compressors++;
+    return new Compressor(this.#level, this.#blockBytes);
+  }
+
   #keep(block: Uint8Array<ArrayBuffer>): void {
     const full = block.byteLength === this.#blockBytes;
     if (full && this.#spares.length < this.size * 2) this.#spares.push(block);
-  }
-
-  #leastBusy() {
-    if (this.#workers.length < this.size) return this.#start();
-    return this.#workers.reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a));
-  }
-
-  #start() {
-    const worker = new Worker(siblingModule(import.meta.url, "compress-worker"));
-    const seat = { worker, waiting: [] as Waiting[] };
-    worker.on("message", (reply: CompressReply) => {
-      const waiting = seat.waiting.shift();
-      if (seat.waiting.length === 0) worker.unref();
-      this.#keep(reply.block);
-      if ("frame" in reply) waiting?.resolve(reply.frame);
-      else waiting?.reject(new Error(`zstd: ${reply.failure}`));
-    });
-    worker.on("error", (failure) => {
-      this.#workers.splice(this.#workers.indexOf(seat), 1);
-      for (const waiting of seat.waiting.splice(0)) waiting.reject(failure);
-    });
-    this.#workers.push(seat);
-    return seat;
   }
 }
