@@ -43,8 +43,11 @@ export class Workplace implements AsyncDisposable {
   }
 
   /** The command with a configuration and a repository of its own. */
-  async command(name: string, configuration: object): Promise<Command> {
-    const repository = this.at(`${name}-repository`);
+  async command(
+    name: string,
+    configuration: object,
+    repository = this.at(`${name}-repository`),
+  ): Promise<Command> {
     const config = this.at(`${name}.config.json`);
     await mkdir(this.at("state"), { recursive: true });
     await writeFile(
@@ -55,7 +58,7 @@ export class Workplace implements AsyncDisposable {
         ...configuration,
       }),
     );
-    return new Command(`${process.execPath} ${lifeboat} --config ${config}`, repository);
+    return new Command([process.execPath, lifeboat], config, repository);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -68,10 +71,12 @@ export class Workplace implements AsyncDisposable {
 export class Command {
   /** Words for a shell, before the verb. */
   readonly line: string;
+  readonly config: string;
   readonly repository: string;
 
-  constructor(line: string, repository: string) {
-    this.line = line;
+  constructor(program: readonly string[], config: string, repository: string) {
+    this.line = `${program.join(" ")} --config ${config}`;
+    this.config = config;
     this.repository = repository;
   }
 
