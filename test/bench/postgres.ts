@@ -1,6 +1,10 @@
 import { benchCluster } from "./postgres/bench-cluster.ts";
 import { fullRows } from "./postgres/full-rows.ts";
+import { incrementalRows } from "./postgres/incremental-rows.ts";
+import { loadRows } from "./postgres/load-rows.ts";
 import { pgBackRest } from "./postgres/pgbackrest.ts";
+import { pushRows } from "./postgres/push-rows.ts";
+import { replayRows } from "./postgres/replay-rows.ts";
 import { restoreRows } from "./postgres/restore-rows.ts";
 import type { Row } from "./table.ts";
 import type { BenchRequest } from "./workplace.ts";
@@ -9,5 +13,13 @@ import type { BenchRequest } from "./workplace.ts";
 export async function benchPostgres(request: BenchRequest): Promise<Row[]> {
   const bench = await benchCluster(request.workplace, request.small ? 10 : 100);
   const peer = await pgBackRest(request.workplace, bench);
-  return [...(await fullRows(bench, peer, request)), ...(await restoreRows(bench, peer, request))];
+  const rows: Row[] = [];
+  // One after the other: each wants the machine for itself.
+  rows.push(...(await fullRows(bench, peer, request)));
+  rows.push(...(await restoreRows(bench, peer, request)));
+  rows.push(...(await incrementalRows(request)));
+  rows.push(...(await pushRows(bench, peer, request)));
+  rows.push(...(await replayRows(bench, peer, request)));
+  rows.push(...(await loadRows(bench, request)));
+  return rows;
 }
