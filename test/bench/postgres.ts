@@ -1,5 +1,5 @@
 import { benchCluster } from "./postgres/bench-cluster.ts";
-import { fullRows } from "./postgres/full-rows.ts";
+import { parallelRows, streamedRows } from "./postgres/full-rows.ts";
 import { incrementalRows } from "./postgres/incremental-rows.ts";
 import { loadRows } from "./postgres/load-rows.ts";
 import { pgBackRest } from "./postgres/pgbackrest.ts";
@@ -11,11 +11,16 @@ import type { BenchRequest } from "./workplace.ts";
 
 /** Postgres: 1.5 GB of pgbench (small: 150 MB). */
 export async function benchPostgres(request: BenchRequest): Promise<Row[]> {
-  const bench = await benchCluster(request.workplace, request.small ? 10 : 100);
-  const peer = await pgBackRest(request.workplace, bench);
+  const { workplace } = request;
+  const scale = request.small ? 10 : 100;
   const rows: Row[] = [];
+  const quiet = await benchCluster(workplace, { name: "streamed", scale, archiving: false });
+  rows.push(...(await streamedRows(quiet, request)));
+  await quiet.cluster.stop();
+  const bench = await benchCluster(workplace, { name: "postgres", scale, archiving: true });
+  const peer = await pgBackRest(workplace, bench);
   // One after the other: each wants the machine for itself.
-  rows.push(...(await fullRows(bench, peer, request)));
+  rows.push(...(await parallelRows(bench, peer, request)));
   rows.push(...(await restoreRows(bench, peer, request)));
   rows.push(...(await incrementalRows(request)));
   rows.push(...(await pushRows(bench, peer, request)));

@@ -26,15 +26,26 @@ export interface BenchCluster {
   archiveBy(command: string | null): Promise<void>;
 }
 
-/** @param scale pgbench's: 100 is 1.5 GB */
-export async function benchCluster(workplace: Workplace, scale: number): Promise<BenchCluster> {
+export interface BenchClusterInit {
+  /** Tells its files from those of others in the workplace. */
+  readonly name: string;
+  /** pgbench's: 100 is 1.5 GB. */
+  readonly scale: number;
+  /** Where WAL is archived, pg_basebackup waits for the archiver. */
+  readonly archiving: boolean;
+}
+
+export async function benchCluster(
+  workplace: Workplace,
+  { name, scale, archiving }: BenchClusterInit,
+): Promise<BenchCluster> {
   const script = workplace.at("archive.sh");
   const held = workplace.at("archive-held");
   await writeFile(script, "true\n");
   const waiting = `while [ -e ${held} ]; do sleep 0.01; done`;
   const cluster = await startCluster({
     major: 15,
-    settings: SETTINGS,
+    settings: { ...SETTINGS, archive_mode: archiving ? "on" : "off" },
     initdb: ["--data-checksums"],
     archiveCommand: `${waiting}; path=%p; name=%f; . ${script}`,
   });
@@ -56,7 +67,7 @@ export async function benchCluster(workplace: Workplace, scale: number): Promise
     cluster,
     folder,
     asServer,
-    command: await stagedCommand(workplace, cluster, staged.command),
+    command: await stagedCommand(workplace, { name, cluster, words: staged.command }),
     archiveBy: async (command) => {
       if (command === null) return writeFile(held, "");
       await writeFile(script, `${command}\n`);
@@ -69,15 +80,15 @@ export async function benchCluster(workplace: Workplace, scale: number): Promise
 /** The command from where the server's account can run it, with a repository that the account owns. */
 async function stagedCommand(
   workplace: Workplace,
-  cluster: TestCluster,
-  words: readonly string[],
+  init: { name: string; cluster: TestCluster; words: readonly string[] },
 ): Promise<Command> {
+  const { name, cluster, words } = init;
   const repository = join(cluster.directory, "repository");
   const databases = {
     postgres: { url: cluster.superuserUrl, dataDirectory: cluster.dataDirectory },
     compression: { level: 3, wal: 1 },
   };
-  const { config } = await workplace.command("postgres", databases, repository);
+  const { config } = await workplace.command(name, databases, repository);
   await mkdir(repository);
   if (cluster.account.foreign) await chown(repository, cluster.account.uid, cluster.account.gid);
   await chmod(config, 0o644);

@@ -5,56 +5,78 @@ import type { BenchRequest } from "../workplace.ts";
 import type { BenchCluster } from "./bench-cluster.ts";
 import type { PgBackRest } from "./pgbackrest.ts";
 
-/** Full backups: in one stream against pg_basebackup's, and with two jobs against pgBackRest's. */
-export async function fullRows(
-  bench: BenchCluster,
-  peer: PgBackRest | undefined,
+/** Full backups in one stream, from a server that archives nothing, so that nobody waits for an archiver. */
+export async function streamedRows(
+  { cluster, command }: BenchCluster,
   { workplace, runs }: BenchRequest,
 ): Promise<Row[]> {
-  const { cluster, command } = bench;
-  const { port } = cluster;
-  const socket = cluster.server.socketDirectory;
+  const { port, server, programs } = cluster;
   const file = workplace.at("base.tar.zst");
-  const program = programPath(cluster.programs, "pg_basebackup");
-  const parallel = await command.knows("backup --jobs 2 --label bench");
-  const ours = (options: string) => `${command.line} backup --quiet --wal stream ${options}`;
-  const [wire, program1, plain, jobs, theirs] = await inTurn(
+  const program = programPath(programs, "pg_basebackup");
+  const ours = (transport: string) => ({
+    name: `backup, ${transport}`,
+    command: `${command.line} backup --quiet --wal stream --transport ${transport}`,
+  });
+  const [wire, program1, plain] = await inTurn(
     [
-      { name: "backup, wire", command: ours("--transport wire") },
-      { name: "backup, pg_basebackup", command: ours("--transport pg_basebackup") },
+      ours("wire"),
+      ours("pg_basebackup"),
       {
         name: "pg_basebackup, zstd",
-        command: `${program} -h ${socket} -p ${port} -U postgres -Ft -X none -c fast -D - | zstd -qf -3 -T2 -o ${file} && sync ${file}`,
+        command: `${program} -h ${server.socketDirectory} -p ${port} -U postgres -Ft -X none -c fast -D - | zstd -qf -3 -T2 -o ${file} && sync ${file}`,
       },
-      {
-        name: "backup, jobs 2",
-        command: ours(parallel ? "--transport parallel --jobs 2" : ""),
-      },
-      { name: "pgbackrest", command: peer?.backup ?? "true" },
     ],
     runs,
   );
-  const streamed = (name: string, side: Measured[]) =>
+  const rowsOf = (name: string, side: Measured[]) => [
     comparedRow({
-      what: `full backup, \`${name}\``,
+      what: `full backup, one stream, \`${name}\``,
       ours: side.map(({ seconds }) => seconds),
       peer: "`pg_basebackup` to `zstd -3 -T2`, fsync",
       theirs: plain.map(({ seconds }) => seconds),
       unit: "s",
       target: { atMost: 1.1 },
-    });
-  return [
-    streamed("wire", wire),
-    streamed("pg_basebackup", program1),
-    ...(parallel ? [] : [missingRow("full backup, jobs 2", "not available; `auto` stands for it")]),
-    ...(peer ? againstPgBackRest(jobs, theirs) : []),
-    valueRow({
-      what: "full backup, peak memory",
-      values: [...wire, ...program1, ...jobs].map(({ peakMb }) => peakMb),
-      unit: "MB",
-      target: { atMost: 300, worst: true },
     }),
+    comparedRow({
+      what: "the same, the machine's CPU",
+      ours: side.map(({ machineSeconds }) => machineSeconds),
+      peer: "the same",
+      theirs: plain.map(({ machineSeconds }) => machineSeconds),
+      unit: "s",
+    }),
+    memoryRow(`full backup, \`${name}\`, peak memory`, side),
   ];
+  return [...rowsOf("wire", wire), ...rowsOf("pg_basebackup", program1)];
+}
+
+/** Full backups with two jobs against pgBackRest's. */
+export async function parallelRows(
+  { command }: BenchCluster,
+  peer: PgBackRest | undefined,
+  { runs }: BenchRequest,
+): Promise<Row[]> {
+  const parallel = await command.knows("backup --jobs 2 --wal stream");
+  const options = parallel ? "--transport parallel --jobs 2" : "";
+  const [ours, theirs] = await inTurn(
+    [
+      {
+        name: "backup, jobs 2",
+        command: `${command.line} backup --quiet --wal stream ${options}`,
+      },
+      { name: "pgbackrest", command: peer?.backup ?? "true" },
+    ],
+    runs,
+  );
+  return [
+    ...(parallel ? [] : [missingRow("full backup, jobs 2", "not available; `auto` stands for it")]),
+    ...(peer ? againstPgBackRest(ours, theirs) : []),
+    memoryRow("full backup, two jobs, peak memory", ours),
+  ];
+}
+
+function memoryRow(what: string, side: Measured[]): Row {
+  const values = side.map(({ peakMb }) => peakMb);
+  return valueRow({ what, values, unit: "MB", target: { atMost: 300, worst: true } });
 }
 
 function againstPgBackRest(ours: Measured[], theirs: Measured[]): Row[] {
