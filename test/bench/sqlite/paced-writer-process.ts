@@ -2,7 +2,7 @@ import Database from "better-sqlite3";
 
 /**
  * A product that commits at a steady pace, in a process of its own: one row into the ledger, one document changed, one
- * counter, as `synchronous = NORMAL` has it. Started by `fork` with the file and the commits a second. Answers `report` with what it did
+ * counter. Started by `fork` with the file, the commits a second and `synchronous`. Answers `report` with what it did
  * since the last one.
  */
 export interface WriterReport {
@@ -16,9 +16,9 @@ export interface WriterReport {
 /** Behind by more than this, a product's users have gone: what was missed is not made up for. */
 const GIVE_UP_MS = 100;
 
-const [path = "", rate = ""] = process.argv.slice(2);
+const [path = "", rate = "", synchronous = ""] = process.argv.slice(2);
 const database = new Database(path, { timeout: 10_000 });
-database.pragma("synchronous = NORMAL");
+database.pragma(`synchronous = ${synchronous}`);
 const documents = database.prepare("SELECT max(id) FROM document").pluck().get() as number;
 const commit = database.transaction(
   ((insert, update, count) => () => {
@@ -41,13 +41,24 @@ function work(): void {
   if (now - due > GIVE_UP_MS) due = now - GIVE_UP_MS;
   while (due <= performance.now()) {
     const started = performance.now();
-    commit.immediate();
+    if (!committed()) return;
     took.push(performance.now() - started);
     due += 1000 / Number(rate);
     // Messages are heard between two commits.
     if (performance.now() - now > GIVE_UP_MS) break;
   }
   setTimeout(work, 0);
+}
+
+/** False once writes are refused: the product has been migrated. */
+function committed(): boolean {
+  try {
+    commit.immediate();
+    return true;
+  } catch (thrown) {
+    if ((thrown as { code?: string }).code === "SQLITE_CONSTRAINT_TRIGGER") return false;
+    throw thrown;
+  }
 }
 
 process.on("message", () => {

@@ -13,8 +13,12 @@ export class PacedWriter implements AsyncDisposable {
     this.#child = child;
   }
 
-  static async start(path: string, commitsPerSecond: number): Promise<PacedWriter> {
-    const child = fork(program, [path, String(commitsPerSecond)], { stdio: "inherit" });
+  static async start(
+    path: string,
+    commitsPerSecond: number,
+    synchronous: "FULL" | "NORMAL" = "NORMAL",
+  ): Promise<PacedWriter> {
+    const child = fork(program, [path, String(commitsPerSecond), synchronous]);
     await once(child, "message");
     return new PacedWriter(child);
   }
