@@ -26,7 +26,8 @@ SET work_mem to '64MB', maintenance_work_mem to '512MB';
   );
   // It ends with 0 whatever it lost on the way: then there is nothing to be measured.
   const checks = Object.entries(source.tables).map(
-    ([table, rows]) => `test "$(psql -Atc 'select count(*) from ${table}' ${target.url})" = ${rows}`,
+    ([table, rows]) =>
+      `test "$(psql -Atc 'select count(*) from ${table}' ${target.url})" = ${rows}`,
   );
   return [`pgloader ${script}`, ...checks].join(" && ");
 }
