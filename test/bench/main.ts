@@ -30,6 +30,14 @@ if (positionals.length !== 1 || !Object.hasOwn(SUBJECTS, subject) || !(runs >= 1
 }
 
 await using workplace = await Workplace.make();
+for (const [signal, status] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  process.once(signal, async () => {
+    await workplace[Symbol.asyncDispose]();
+    process.exit(status);
+  });
 const rows = await SUBJECTS[subject]({ workplace, runs, small: values.small });
 const small = values.small ? " --small" : "";
 const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
