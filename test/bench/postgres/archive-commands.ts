@@ -1,3 +1,5 @@
+import { execa } from "execa";
+import type { Command } from "../workplace.ts";
 import type { BenchCluster } from "./bench-cluster.ts";
 import type { PgBackRest } from "./pgbackrest.ts";
 
@@ -23,4 +25,28 @@ export async function archiveCommands(
     lifeboat: `LIFEBOAT_STATE_DIRECTORY=${state} ${command.line} wal push "$path"`,
     pgBackRest: peer?.push,
   };
+}
+
+/**
+ * The line for postgresql.conf that `doctor` prints, for the archiver's shell of a bench; undefined where it asks no
+ * resident `watch`.
+ */
+export async function residentCommand(command: Command): Promise<string | undefined> {
+  // It ends with 1 when it finds anything wrong, such as that nothing is archived yet.
+  const { stdout } = await execa("bash", ["-c", `exec ${command.line} doctor --json`], {
+    reject: false,
+  });
+  const { findings } = JSON.parse(stdout) as { findings: { id: string; remedy: string }[] };
+  const setting = findings.find(({ id }) => id === "archive-command")?.remedy;
+  const quoted = /^archive_command = '(.*)'$/s.exec(setting ?? "")?.[1];
+  if (!quoted?.includes("lifeboat.push")) return undefined;
+  return (
+    quoted
+      .replaceAll("''", "'")
+      .replaceAll('"%p"', '"$path"')
+      .replaceAll("%f", '"$name"')
+      .replaceAll("%%", "%")
+      // The line of a bench goes on in the archiver's shell.
+      .replace("exec ", "")
+  );
 }

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { glob } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { cpuSecondsOf, peakMbOf } from "../processes.ts";
+import { stopped } from "../stopped.ts";
 import { comparedRow, missingRow, type Row, valueRow } from "../table.ts";
 import type { BenchRequest } from "../workplace.ts";
 import type { Subject } from "./backup-rows.ts";
@@ -41,7 +41,7 @@ export async function shippingRows(subject: Subject, request: BenchRequest): Pro
   const alone = await writer.during(() => sleep(5_000));
 
   const watch = spawn("bash", ["-c", `exec ${command.line} watch --quiet`], { stdio: "inherit" });
-  request.workplace.atEnd(() => stop(watch));
+  request.workplace.atEnd(() => stopped(watch));
   const wal = join(command.repository, "bench", "sqlite", subject.database, "wal");
   await using segments = new SegmentWatch(wal);
   await firstSegment(wal, watch);
@@ -51,7 +51,7 @@ export async function shippingRows(subject: Subject, request: BenchRequest): Pro
   const lag = segments.lag({ from, to: Date.now() });
   const at = new Date(Date.now() - spanMs / 2).toISOString();
   const status = await command.json<Status>("status");
-  await stop(watch);
+  await stopped(watch);
 
   const theirs = litestream ? await litestreamShips(litestream, writer, spanMs) : undefined;
   const base = await command.json<{ backups: { id: string }[] }>("list");
@@ -146,13 +146,6 @@ async function firstSegment(folder: string, watch: ChildProcess): Promise<void> 
     if (watch.exitCode !== null) throw new Error("lifeboat watch ended before it shipped");
     await sleep(50);
   }
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, "exit");
-  child.kill("SIGTERM");
-  await gone;
 }
 
 /** How much WAL lies in a folder of the repository. */
