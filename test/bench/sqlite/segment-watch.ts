@@ -30,10 +30,13 @@ export class SegmentWatch implements AsyncDisposable {
       .filter(({ appeared }) => appeared > writing.from && appeared < writing.to)
       .toSorted((a, b) => a.appeared - b.appeared);
     const lags: number[] = [];
+    let newest = 0;
     for (const [index, { instant, appeared }] of seen.entries()) {
+      // Segments that were merged appear once more, and bring nothing new.
+      newest = Math.max(newest, instant);
       const next = seen[index + 1]?.appeared ?? appeared;
-      for (let at = appeared; at < next; at += 10) lags.push((at - instant) / 1000);
-      if (next > appeared) lags.push((next - instant) / 1000);
+      for (let at = appeared; at < next; at += 10) lags.push((at - newest) / 1000);
+      if (next > appeared) lags.push((next - newest) / 1000);
     }
     return { p95: quantile(lags, 0.95), worst: quantile(lags, 1) };
   }
