@@ -2,8 +2,9 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { benchMigrate } from "./migrate.ts";
 import { benchPostgres } from "./postgres.ts";
+import { treeOf } from "./processes.ts";
 import { benchSqlite } from "./sqlite.ts";
-import { markdown } from "./table.ts";
+import { markdown, type Row } from "./table.ts";
 import { Workplace } from "./workplace.ts";
 
 /**
@@ -35,20 +36,45 @@ for (const [signal, status] of [
   ["SIGTERM", 143],
 ] as const)
   process.once(signal, async () => {
+    // Each cleans up behind itself; what then still lies there goes with the workplace.
+    for (const pid of (await treeOf(process.pid)).filter((each) => each !== process.pid))
+      tellToStop(pid);
     await workplace[Symbol.asyncDispose]();
     process.exit(status);
   });
-const rows = await SUBJECTS[subject]({ workplace, runs, small: values.small });
-const small = values.small ? " --small" : "";
-const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
-console.log(
-  [
-    `\`npm run bench -- ${subject} --runs ${runs}${small}\` on ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${memory}, Node ${process.versions.node}.`,
-    "Median (least-most); a ratio is taken run by run, and its median is held against the target.",
-    "",
-    markdown(rows),
-    ...(workplace.leftOut.length > 0
-      ? ["", "Left out:", "", ...workplace.leftOut.map((each) => `- ${each}`)]
-      : []),
-  ].join("\n"),
-);
+const rows: Row[] = [];
+try {
+  for await (const measured of SUBJECTS[subject]({ workplace, runs, small: values.small })) {
+    rows.push(...measured);
+    for (const { what, ours, ratio, met } of measured)
+      console.error([what, ours, ratio, met].join("; "));
+  }
+} finally {
+  report();
+}
+
+function tellToStop(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (thrown) {
+    // It ended meanwhile.
+    if ((thrown as { code?: string }).code !== "ESRCH") throw thrown;
+  }
+}
+
+/** What was measured until something failed is measured. */
+function report(): void {
+  const small = values.small ? " --small" : "";
+  const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
+  console.log(
+    [
+      `\`npm run bench -- ${subject} --runs ${runs}${small}\` on ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${memory}, Node ${process.versions.node}.`,
+      "Median (least-most); a ratio is taken run by run, and its median is held against the target.",
+      "",
+      markdown(rows),
+      ...(workplace.leftOut.length > 0
+        ? ["", "Left out:", "", ...workplace.leftOut.map((each) => `- ${each}`)]
+        : []),
+    ].join("\n"),
+  );
+}

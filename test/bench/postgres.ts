@@ -10,21 +10,19 @@ import type { Row } from "./table.ts";
 import type { BenchRequest } from "./workplace.ts";
 
 /** Postgres: 1.5 GB of pgbench (small: 150 MB). */
-export async function benchPostgres(request: BenchRequest): Promise<Row[]> {
+export async function* benchPostgres(request: BenchRequest): AsyncGenerator<Row[]> {
   const { workplace } = request;
   const scale = request.small ? 10 : 100;
-  const rows: Row[] = [];
   const quiet = await benchCluster(workplace, { name: "streamed", scale, archiving: false });
-  rows.push(...(await streamedRows(quiet, request)));
+  yield await streamedRows(quiet, request);
   await quiet.cluster.stop();
   const bench = await benchCluster(workplace, { name: "postgres", scale, archiving: true });
   const peer = await pgBackRest(workplace, bench);
   // One after the other: each wants the machine for itself.
-  rows.push(...(await parallelRows(bench, peer, request)));
-  rows.push(...(await restoreRows(bench, peer, request)));
-  rows.push(...(await incrementalRows(request)));
-  rows.push(...(await pushRows(bench, peer, request)));
-  rows.push(...(await replayRows(bench, peer, request)));
-  rows.push(...(await loadRows(bench, request)));
-  return rows;
+  yield await parallelRows(bench, peer, request);
+  yield await restoreRows(bench, peer, request);
+  yield await incrementalRows(request);
+  yield await pushRows(bench, peer, request);
+  yield await replayRows(bench, peer, request);
+  yield await loadRows(bench, request);
 }

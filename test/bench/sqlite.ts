@@ -13,10 +13,9 @@ import type { Row } from "./table.ts";
 import type { BenchRequest } from "./workplace.ts";
 
 /** SQLite: 100 MB and 1 GB (small: 10 MB and 100 MB), idle and at 1,000 commits a second. */
-export async function benchSqlite(request: BenchRequest): Promise<Row[]> {
+export async function* benchSqlite(request: BenchRequest): AsyncGenerator<Row[]> {
   const { workplace, small, runs } = request;
   const program = await fetchLitestream(workplace);
-  const rows: Row[] = [];
   const scale = small ? 10 : 1;
   for (const megabytes of [100 / scale, 1000 / scale]) {
     const path = workplace.at(`app-${megabytes}.db`);
@@ -34,15 +33,12 @@ export async function benchSqlite(request: BenchRequest): Promise<Row[]> {
       litestream: program ? new Litestream(program, path, workplace) : undefined,
     };
     const large = megabytes * scale >= 1000;
-    rows.push(
-      ...(await idleBackupRows(subject, request)),
-      ...(await otherWaysRows(subject, request)),
-      ...(await firstSnapshotRows(subject, request)),
-      ...(await baseRestoreRows(subject, request)),
-      // A hundred backups of the small one; of the large one as many as there are runs.
-      ...(await writerRows(subject, large || small ? runs : 100)),
-      ...(await shippingRows(subject, request)),
-    );
+    yield await idleBackupRows(subject, request);
+    yield await otherWaysRows(subject, request);
+    yield await firstSnapshotRows(subject, request);
+    yield await baseRestoreRows(subject, request);
+    // A hundred backups of the small one; of the large one as many as there are runs.
+    yield await writerRows(subject, large || small ? runs : 100);
+    yield await shippingRows(subject, request);
   }
-  return rows;
 }

@@ -63,7 +63,8 @@ export class Workplace implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const ending of this.#endings.toReversed()) await ending();
-    await rm(this.path, { recursive: true, force: true });
+    // Whoever was told to stop may write his last file meanwhile.
+    await rm(this.path, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 
