@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BenchCluster } from "./bench-cluster.ts";
 
+const ROWS_AT_ONCE = 20_000;
 const SEGMENT_BYTES = 16 * 2 ** 20;
 
 /** Holds the archiver and writes WAL until so many segments wait for it. */
@@ -16,9 +17,13 @@ export async function fillSegments(bench: BenchCluster, count: number): Promise<
     return Number(row?.at);
   };
   const end = (await position()) + count * SEGMENT_BYTES;
-  for (let from = 0; (await position()) < end; from += 20_000)
+  const [{ rows } = { rows: 0 }] = await cluster.query<{ rows: number }>(
+    "select max(aid) as rows from pgbench_accounts",
+  );
+  // Round and round, as long as it takes.
+  for (let from = 0; (await position()) < end; from = (from + ROWS_AT_ONCE) % rows)
     await cluster.query(
-      `update pgbench_accounts set abalance = abalance + 1 where aid between ${from} and ${from + 20_000}`,
+      `update pgbench_accounts set abalance = abalance + 1 where aid between ${from} and ${from + ROWS_AT_ONCE}`,
     );
   await cluster.query("select pg_switch_wal()");
 }
