@@ -23,7 +23,7 @@ test("every module that is started by its file lies beside the bundle's entry", 
     const calls = source.matchAll(/siblingModule\(import\.meta\.url, "([^"]+)"\)/g);
     names.push(...calls.map(([, name]) => `${name}.js`));
   }
-  expect(names.length).toBeGreaterThan(1);
+  expect(names.length).toBeGreaterThan(0);
   expect(await readdir(place.at("bundle"))).toEqual(expect.arrayContaining(names));
 });
 

@@ -49,7 +49,8 @@ export interface Storage {
    * then nothing is visible there. If an object is there
    * already, it is left alone and `OBJECT_EXISTS` is thrown (conditional create: of two at once,
    * exactly one wins). If `content` throws, nothing is left behind. Large content is sent in
-   * parts where the storage has them.
+   * parts where the storage has them. Chunks belong to the storage from when they are given: while it writes one it
+   * may ask for the next.
    */
   create(path: string, content: AsyncIterable<Uint8Array> | Uint8Array): Promise<number>;
 

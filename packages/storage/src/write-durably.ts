@@ -1,12 +1,14 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { LifeboatError } from "@lifeboat/core";
 import type { Ownership } from "./ownership.ts";
+import { ReadBack } from "./read-back.ts";
 
-const READ_BYTES = 1 << 18;
+/** So much is made durable and read back at once. A disk that is kept busy has little left to do at the end. */
+const SPAN_BYTES = 32 << 20;
 
 /**
- * Writes a new file, fsyncs it, and reads it back.
+ * Writes a new file, fsyncs it, and reads it back. While one chunk is being written the next one is asked for, so
+ * a chunk's memory may not be used again.
  * @throws LifeboatError `STORAGE_CORRUPTS` when the disk gives back something else
  */
 export async function writeDurably(
@@ -15,40 +17,35 @@ export async function writeDurably(
   ownership: Ownership,
 ): Promise<number> {
   const handle = await open(file, "wx+", 0o600);
+  const readBack = new ReadBack(handle);
+  let writing = Promise.resolve();
   let bytes = 0;
+  let begun = 0;
   let sum = 0;
   try {
     for await (const chunk of content instanceof Uint8Array ? [content] : content) {
-      await writeWhole(handle, chunk);
+      await writing;
+      if (bytes - begun >= SPAN_BYTES) {
+        await readBack.begin(bytes);
+        begun = bytes;
+      }
+      writing = writeWhole(handle, chunk);
+      // It is awaited before the next one; until then a failure is not an unhandled one.
+      writing.catch(() => {});
       bytes += chunk.length;
       sum = crc32(chunk, sum);
     }
+    await writing;
     await ownership.give(handle);
     await handle.sync();
-    await confirm(handle, bytes, sum);
+    await readBack.finish(bytes, sum);
   } finally {
+    // Nobody may write to, or read from, a handle that is closed and perhaps another file's by then.
+    await writing.catch(() => {});
+    await readBack.idle();
     await handle.close();
   }
   return bytes;
-}
-
-/** Reads back what was written: a disk that lost it must be known now, not on the day of the restore. */
-async function confirm(handle: FileHandle, bytes: number, sum: number): Promise<void> {
-  const buffer = Buffer.allocUnsafe(READ_BYTES);
-  let position = 0;
-  let found = 0;
-  for (;;) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
-    if (bytesRead === 0) break;
-    found = crc32(buffer.subarray(0, bytesRead), found);
-    position += bytesRead;
-  }
-  if (position !== bytes || found !== sum)
-    throw new LifeboatError({
-      code: "STORAGE_CORRUPTS",
-      message: `the disk gave back other bytes than were written (${position} of ${bytes})`,
-      remedy: "look at the disk and its log (dmesg); nothing was stored",
-    });
 }
 
 /** A write may be short (a full disk says so only at the next one). */

@@ -1,18 +1,32 @@
+import { availableParallelism } from "node:os";
 import { blocksOf } from "./blocks.ts";
+import type { Frame } from "./compressor.ts";
+import { CompressorPool } from "./compressor-pool.ts";
 import { compressFrame } from "./frame.ts";
-import { FRAME_BYTES, framePool } from "./frame-pool.ts";
-import { inOrder } from "./in-order.ts";
 
 /**
- * Compresses a stream with zstd on all cores (at most four), in order, holding back at most two
- * blocks a core. Each frame carries zstd's own checksum.
+ * One zstd frame for each MiB of content. Independent frames can be compressed on all cores, and one
+ * after the other they are one standard `.zst` file. Node's own multi-threaded zstd
+ * (`ZSTD_c_nbWorkers`) returns wrong bytes without an error, so the work is shared out here
+ * (`.github/decisions/0002-zstd-frames.md`).
+ */
+const FRAME_BYTES = 1 << 20;
+
+/** Node's pool has four threads, and files are read and written by them too. */
+const MOST_COMPRESSORS = 3;
+
+const pools = new Map<number, CompressorPool>();
+
+/**
+ * Compresses a stream with zstd on all cores (at most three), in order, holding back at most two
+ * blocks a compressor. Each frame carries zstd's own checksum.
  * @param level zstd's, 1 (fast) to 19 (small)
  */
 export async function* compress(
   content: AsyncIterable<Uint8Array>,
   level: number,
 ): AsyncGenerator<Uint8Array> {
-  const pool = framePool();
+  const pool = poolOf(level);
   const blocks = blocksOf(content, FRAME_BYTES, () => pool.spare() ?? new Uint8Array(FRAME_BYTES));
   const first = await blocks.next();
   const second = first.done ? first : await blocks.next();
@@ -21,10 +35,29 @@ export async function* compress(
     yield compressFrame(first.done ? new Uint8Array() : first.value, level);
     return;
   }
-  const tasks = async function* () {
-    yield () => pool.compress(first.value, level);
-    yield () => pool.compress(second.value, level);
-    for await (const block of blocks) yield () => pool.compress(block, level);
+  const ahead = pool.size * 2;
+  const pending: Promise<Frame>[] = [];
+  const submit = (block: Uint8Array<ArrayBuffer>) => {
+    const frame = pool.compress(block);
+    // It is awaited in its turn; until then a failure is not an unhandled one.
+    frame.catch(() => {});
+    pending.push(frame);
   };
-  yield* inOrder(tasks(), pool.size * 2);
+  submit(first.value);
+  submit(second.value);
+  for await (const block of blocks) {
+    if (pending.length >= ahead) yield* (await pending.shift()) as Frame;
+    submit(block);
+  }
+  for (const frame of pending) yield* await frame;
+}
+
+/** One more than there are cores: while the main thread hands over and takes back, none stands idle. */
+function poolOf(level: number): CompressorPool {
+  const known = pools.get(level);
+  if (known) return known;
+  const size = Math.min(availableParallelism() + 1, MOST_COMPRESSORS);
+  const pool = new CompressorPool({ size, level, blockBytes: FRAME_BYTES });
+  pools.set(level, pool);
+  return pool;
 }

@@ -1,30 +1,24 @@
 import { parentPort } from "node:worker_threads";
-import { compressFrame, decompressFrame } from "./frame.ts";
+import { decompressFrame } from "./frame.ts";
 
-/** A block to compress, or a frame to unpack into `contentBytes`. */
-export type FrameTask =
-  | { readonly block: Uint8Array<ArrayBuffer>; readonly level: number }
-  | { readonly block: Uint8Array<ArrayBuffer>; readonly contentBytes: number };
-/** Each reply hands the block's memory back. */
-export type FrameReply = { readonly block: Uint8Array<ArrayBuffer> } & (
-  | { readonly result: Uint8Array<ArrayBuffer> }
-  | { readonly failure: string }
-);
+/** A frame to unpack into `contentBytes`. */
+export interface FrameTask {
+  readonly frame: Uint8Array<ArrayBuffer>;
+  readonly contentBytes: number;
+}
 
-parentPort?.on("message", (task: FrameTask) => {
-  const { block } = task;
+export type FrameReply =
+  | { readonly content: Uint8Array<ArrayBuffer> }
+  | { readonly failure: string };
+
+parentPort?.on("message", ({ frame, contentBytes }: FrameTask) => {
   try {
-    const made =
-      "level" in task
-        ? compressFrame(block, task.level)
-        : decompressFrame(block, task.contentBytes);
+    const made = decompressFrame(frame, contentBytes);
     // Copied only where it lies in memory that is shared, so that it can be handed over.
     const alone = made.byteLength === made.buffer.byteLength;
-    const result = alone ? made : new Uint8Array(made);
-    parentPort?.postMessage({ block, result } satisfies FrameReply, [block.buffer, result.buffer]);
+    const content = alone ? made : new Uint8Array(made);
+    parentPort?.postMessage({ content } satisfies FrameReply, [content.buffer]);
   } catch (thrown) {
-    parentPort?.postMessage({ block, failure: String(thrown) } satisfies FrameReply, [
-      block.buffer,
-    ]);
+    parentPort?.postMessage({ failure: String(thrown) } satisfies FrameReply);
   }
 });

@@ -1,0 +1,72 @@
+import { Compressor, type Frame } from "./compressor.ts";
+
+interface Task {
+  readonly block: Uint8Array<ArrayBuffer>;
+  resolve(frame: Frame): void;
+  reject(reason: unknown): void;
+}
+
+/** A few compressors of one level that share a queue of blocks. They do not keep the process alive. */
+export class CompressorPool {
+  readonly size: number;
+  readonly #level: number;
+  readonly #blockBytes: number;
+  readonly #idle: Compressor[] = [];
+  readonly #queue: Task[] = [];
+  #compressors = 0;
+  /** Blocks that came back: fresh memory for each would cost more than compressing at level 1. */
+  readonly #spares: Uint8Array<ArrayBuffer>[] = [];
+
+  constructor(init: { size: number; level: number; blockBytes: number }) {
+    this.size = init.size;
+    this.#level = init.level;
+    this.#blockBytes = init.blockBytes;
+  }
+
+  /** Takes over the block's memory: the caller may not use it afterwards. */
+  compress(block: Uint8Array<ArrayBuffer>): Promise<Frame> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ block, resolve, reject });
+      this.#next();
+    });
+  }
+
+  /** The memory of a block that is compressed, if there is one. */
+  spare(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#spares.pop();
+  }
+
+  #next(): void {
+    const task = this.#queue[0];
+    const compressor = task && this.#seat();
+    if (!compressor) return;
+    this.#queue.shift();
+    void this.#run(compressor, task);
+  }
+
+  async #run(compressor: Compressor, { block, resolve, reject }: Task): Promise<void> {
+    try {
+      const frame = await compressor.compress(block);
+      this.#keep(block);
+      this.#idle.push(compressor);
+      resolve(frame);
+    } catch (failure) {
+      // What it holds of a broken frame must not get into the next one.
+      this.#compressors--;
+      reject(failure);
+    }
+    this.#next();
+  }
+
+  #seat(): Compressor | undefined {
+    const idle = this.#idle.pop();
+    if (idle || this.#compressors === this.size) return idle;
+    this.#compressors++;
+    return new Compressor(this.#level, this.#blockBytes);
+  }
+
+  #keep(block: Uint8Array<ArrayBuffer>): void {
+    const full = block.byteLength === this.#blockBytes;
+    if (full && this.#spares.length < this.size * 2) this.#spares.push(block);
+  }
+}

@@ -1,0 +1,94 @@
+import { open, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { inTurn, type Measured } from "../measure.ts";
+import { comparedRow, missingRow, type Row, valueRow } from "../table.ts";
+import type { BenchRequest } from "../workplace.ts";
+import type { BenchCluster } from "./bench-cluster.ts";
+import type { PgBackRest } from "./pgbackrest.ts";
+
+/** Restore into an empty directory, and over one of which a part has changed. */
+export async function restoreRows(
+  { command, folder }: BenchCluster,
+  peer: PgBackRest | undefined,
+  { runs }: BenchRequest,
+): Promise<Row[]> {
+  await command.json("backup --wal stream");
+  const to = await folder("restored");
+  const theirs = await folder("restored-by-pgbackrest");
+  const restore = `${command.line} restore --quiet --to ${to}`;
+  const emptied = (directory: string) => async () => {
+    for (const name of await readdir(directory))
+      await rm(join(directory, name), { recursive: true });
+  };
+  const [full, others] = await inTurn(
+    [
+      { name: "restore", command: restore, before: emptied(to) },
+      {
+        name: "pgbackrest restore",
+        command: peer?.restore(theirs) ?? "true",
+        before: emptied(theirs),
+      },
+    ],
+    runs,
+  );
+  const seconds = (side: Measured[]) => side.map((each) => each.seconds);
+  const rows = [
+    valueRow({
+      what: "restore, peak memory",
+      values: full.map(({ peakMb }) => peakMb),
+      unit: "MB",
+      target: { atMost: 300, worst: true },
+    }),
+  ];
+  if (peer)
+    rows.unshift(
+      comparedRow({
+        what: "restore",
+        ours: seconds(full),
+        peer: "pgBackRest, process-max 2",
+        theirs: seconds(others),
+        unit: "s",
+        target: { atMost: 1 },
+      }),
+    );
+  if (!(await command.knows(`restore --to ${to} --delta`)))
+    return [...rows, missingRow("delta restore", "not available")];
+  const [delta] = await inTurn(
+    [
+      {
+        name: "restore --delta",
+        command: `${restore} --delta --force`,
+        before: () => changeOnePercent(to),
+      },
+    ],
+    runs,
+  );
+  return [
+    ...rows,
+    comparedRow({
+      what: "delta restore, 1 % of the pages changed",
+      ours: seconds(delta),
+      peer: "the full restore",
+      theirs: seconds(full),
+      unit: "s",
+      target: { atMost: 0.4 },
+    }),
+  ];
+}
+
+/** Overwrites a hundredth of the largest file, in one run. */
+async function changeOnePercent(directory: string): Promise<void> {
+  let largest = { path: "", size: 0 };
+  for (const entry of await readdir(join(directory, "base"), { recursive: true })) {
+    const path = join(directory, "base", entry);
+    const { size } = await stat(path);
+    if (size > largest.size) largest = { path, size };
+  }
+  const file = await open(largest.path, "r+");
+  try {
+    const changed = Buffer.alloc(Math.ceil(largest.size / 100), "changed ");
+    await file.write(changed, 0, changed.length, Math.floor(largest.size / 3));
+  } finally {
+    await file.close();
+  }
+}
