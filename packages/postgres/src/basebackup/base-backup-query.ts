@@ -47,7 +47,7 @@ export class BaseBackupQuery implements Submittable {
   }
 
   /** What the server said about the whole. Only after {@link archives} has ended. */
-  backup(): BaseBackup {
+  backup(): BaseBackup & { readonly manifest: Uint8Array } {
     const [start, stop] = this.#positions;
     if (!start || !stop || !this.#manifest)
       throw new Error("the server ended BASE_BACKUP without its positions or its manifest");

@@ -5,15 +5,14 @@ import { execa } from "execa";
 import { parseConnectionUrl, type ServerConnection } from "../connection.ts";
 import { findPrograms, programPath } from "../programs.ts";
 import type { ServerFacts } from "../server-facts.ts";
+import { ArchiveProof } from "./archive-proof.ts";
 import { walRangeOf } from "./backup-manifest.ts";
 import { oneLine, rateInKilobytes } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
 import { libpqEnvironment } from "./libpq-environment.ts";
-import { TarWatch } from "./tar-watch.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 
 const STALLED = /still waiting for all required WAL segments to be archived/;
-const MANIFEST = "backup_manifest";
 const REPORT_BYTES = 1 << 20;
 /** How long it may take to end when told to. */
 const GRACE_MS = 5_000;
@@ -40,11 +39,9 @@ export const pgBasebackupTransport: Transport = {
     // has taken by the next turn, and a repository needs longer to open its object.
     child.stdout.pause();
     const complaints = linesOf(child.stderr, () => child.kill());
-    const watch = new TarWatch([MANIFEST]);
-    const stored = request.archive({
-      tablespace: null,
-      content: watch.through(metered(child.stdout, request)),
-    });
+    const proof = new ArchiveProof();
+    const content = metered(child.stdout, request);
+    const stored = request.archive(proof.watching({ tablespace: null, content }));
     try {
       await Promise.all([child, stored]);
     } catch (cause) {
@@ -53,7 +50,7 @@ export const pgBasebackupTransport: Transport = {
       request.signal.throwIfAborted();
       throw programFailure(cause, await complaints);
     }
-    return { ...positions(watch), manifest: null };
+    return { ...positions(proof), manifest: null };
   },
 };
 
@@ -100,9 +97,10 @@ async function* metered(
   report({ bytes });
 }
 
-function positions(watch: TarWatch): Omit<BaseBackup, "manifest"> {
-  const { timeline, start, end } = walRangeOf(watch.members.get(MANIFEST) ?? new Uint8Array());
-  if (!watch.whole) throw baseBackupFailure(new Error("the archive was cut short"), []);
+function positions(proof: ArchiveProof): Omit<BaseBackup, "manifest"> {
+  const manifest = proof.manifest ?? new Uint8Array();
+  const { timeline, start, end } = walRangeOf(manifest);
+  proof.assertHolds(manifest);
   return { startLsn: start, stopLsn: end, timeline };
 }
 

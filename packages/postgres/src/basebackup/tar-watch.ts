@@ -3,6 +3,16 @@ import { LifeboatError } from "@lifeboat/core";
 const BLOCK = 512;
 const CHECKSUM = { start: 148, end: 156 };
 const BLANK = 0x20;
+const TYPE_FLAG = 156;
+/** Type flags of a regular file; the second is older tars'. */
+const FILE_TYPES: ReadonlySet<string> = new Set(["0", "\0"]);
+
+/** A regular file of the archive, as its header tells. */
+export interface TarFile {
+  /** Bytes as Latin-1 characters, so that no name is lost whatever its encoding. */
+  readonly path: string;
+  readonly bytes: number;
+}
 
 /**
  * Passes a tar stream on untouched and picks small members out of it by name. A second tar parser
@@ -17,6 +27,7 @@ export class TarWatch {
   whole = false;
 
   readonly #wanted: ReadonlySet<string>;
+  readonly #onFile: (file: TarFile) => void;
   #header = Buffer.alloc(BLOCK);
   #headerFilled = 0;
   /** Bytes of the member under way that are still to come, and of its padding. */
@@ -25,8 +36,10 @@ export class TarWatch {
   #collecting: { name: string; parts: Buffer[] } | undefined;
   #last = "";
 
-  constructor(wanted: readonly string[]) {
+  /** @param onFile called with each regular file when its header passes */
+  constructor(wanted: readonly string[], onFile: (file: TarFile) => void = () => {}) {
     this.#wanted = new Set(wanted);
+    this.#onFile = onFile;
   }
 
   async *through(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -71,6 +84,8 @@ export class TarWatch {
     this.#missing = size;
     this.#padding = (BLOCK - (size % BLOCK)) % BLOCK;
     const path = name.replace(/^\.\//, "");
+    if (FILE_TYPES.has(String.fromCharCode(this.#header[TYPE_FLAG] ?? 0)))
+      this.#onFile({ path, bytes: size });
     if (this.#wanted.has(path)) this.#collecting = { name: path, parts: [] };
     if (size === 0) this.#endMember();
   }

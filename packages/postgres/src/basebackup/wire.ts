@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { connectForReplication, hangUp } from "../connection.ts";
+import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupCommand } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
 import { BaseBackupQuery } from "./base-backup-query.ts";
@@ -39,6 +40,9 @@ async function receive(client: pg.Client, request: BaseBackupRequest): Promise<B
     report: request.report,
   });
   client.query(query);
-  for await (const archive of query.archives()) await request.archive(archive);
-  return query.backup();
+  const proof = new ArchiveProof();
+  for await (const archive of query.archives()) await request.archive(proof.watching(archive));
+  const backup = query.backup();
+  proof.assertHolds(backup.manifest);
+  return backup;
 }
