@@ -37,7 +37,6 @@ describe("what the contract names and this version does not do is refused with i
     ["runbook cutover --format md"],
     ["report --to file.html"],
     ["metrics"],
-    ["backup --type incremental"],
     ["backup --transport parallel"],
     ["backup --jobs 4"],
     ["backup --max-rate auto"],

@@ -12,14 +12,14 @@ import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { has } from "../support/outside-programs.ts";
-import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
 const BACKUP_PROCESS = fileURLToPath(
   new URL("../support/postgres-backup-process.ts", import.meta.url),
 );
 
-describe.each(await availableMajors())("a backup of a server of version %i", (major) => {
+describe.each(await outermostMajors())("a backup of a server of version %i", (major) => {
   let cluster: TestCluster;
   let kept: ClusterRepository;
 

@@ -1,3 +1,4 @@
+import { chosenBackup } from "./backup-chain.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, EngineKind, Problem, RecoveryPlan } from "./engine.ts";
 import { engineOf } from "./engine-of.ts";
@@ -56,7 +57,7 @@ export async function chooseRestore(request: {
   for (const candidate of await narrow(candidates, target, request.live ?? null)) {
     const { engine, folder, problems } = candidate;
     const plan = await planFor(candidate, siblingTarget(target, chosen[0]), timeline);
-    if (target.kind !== "backup") assertReadable(newerDamaged(problems, plan.backups[0]));
+    if (target.kind !== "backup") assertReadable(newerDamaged(problems, chosenBackup(plan)));
     chosen.push({ engine, folder, plan });
   }
   if (chosen.length === 0) throw nothingThere(repository, request.engine);
@@ -70,7 +71,7 @@ export async function chooseRestore(request: {
  */
 function siblingTarget(target: RecoveryTarget, first: ChosenRestore | undefined): RecoveryTarget {
   return target.kind === "time" && first
-    ? { kind: "backup", id: first.plan.backups[0].id }
+    ? { kind: "backup", id: chosenBackup(first.plan).id }
     : target;
 }
 

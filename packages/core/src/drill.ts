@@ -1,5 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import type { DrillRecord } from "./drill-record.ts";
 import { type DrillCheck, DrillRun } from "./drill-run.ts";
@@ -109,7 +110,7 @@ function recordOf(runs: readonly DrillRun[], startedAt: Date, total: number): Dr
     app: choice.folder.app,
     engine: choice.engine.kind,
     database: runs.map((run) => run.choice.folder.database).join(", "),
-    backup: choice.plan.backups[0].id,
+    backup: chosenBackup(choice.plan).id,
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
     recoveredTo: runs.map(({ recoveredTo }) => recoveredTo).sort()[0] ?? null,

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import type { Engine, EngineKind, RecoveryPlan, RestoredDatabase } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
@@ -123,7 +124,7 @@ async function restoreOne(
           throw signal.aborted ? replayStopped(copy.path, cause) : cause;
         });
       // With no commit since its base, what the copy holds is the backup's own state.
-      replayedTo = revived.recoveredTo ?? plan.backups[0].consistentAt;
+      replayedTo = revived.recoveredTo ?? chosenBackup(plan).consistentAt;
       await revived.close();
     },
   };
@@ -132,7 +133,7 @@ async function restoreOne(
   const report: RestoredReport = {
     engine: engine.kind,
     database: folder.database,
-    backup: plan.backups[0].id,
+    backup: chosenBackup(plan).id,
     path: copy.path,
     target: order.target.kind,
     willRecoverTo: copy.willRecoverTo,

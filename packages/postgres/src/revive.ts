@@ -1,5 +1,10 @@
 import { join } from "node:path";
-import { LifeboatError, type RevivedDatabase, type ReviveRequest } from "@lifeboat/core";
+import {
+  chosenBackup,
+  LifeboatError,
+  type RevivedDatabase,
+  type ReviveRequest,
+} from "@lifeboat/core";
 import { execa } from "execa";
 import { type Account, accountMay, runAs, serverAccount } from "./account.ts";
 import { postgresDetails } from "./details.ts";
@@ -36,7 +41,7 @@ export async function revivePostgres(
   options: ReviveOptions = {},
 ): Promise<RevivedDatabase> {
   const { path } = request.restored;
-  const major = Math.trunc(postgresDetails(request.plan.backups[0]).serverVersion / 10_000);
+  const major = Math.trunc(postgresDetails(chosenBackup(request.plan)).serverVersion / 10_000);
   const found = await findPrograms({ binDirectory: options.binDirectory, major });
   const account = await serverAccount(path);
   if (!(await accountMay(account, "x", path))) throw unreachable(path, account);
@@ -116,7 +121,7 @@ async function openSegments(
   account: Account,
   scratch: Scratch,
 ): Promise<SegmentServer> {
-  const { walSegmentBytes } = postgresDetails(plan.backups[0]);
+  const { walSegmentBytes } = postgresDetails(chosenBackup(plan));
   let bytes = 0;
   return SegmentServer.open({
     folder,

@@ -11,8 +11,7 @@ import type { ServerFacts } from "./server-facts.ts";
 import { logName, parseWalFileName } from "./wal/segment-name.ts";
 
 /** Refuses what the contract names and this version does not do, before anything is touched. */
-export function refuseUnavailable({ type, options }: SnapshotRequest): void {
-  if (type === "incremental") throw notAvailable("backup --type incremental of Postgres");
+export function refuseUnavailable({ options }: SnapshotRequest): void {
   if (options.transport === "parallel") throw notAvailable("backup --transport parallel");
   if (options.jobs !== undefined && options.jobs !== 1)
     throw notAvailable("backup --jobs for Postgres");
@@ -75,10 +74,11 @@ async function assertSendersFree(client: pg.Client, server: ServerFacts): Promis
 export async function chooseTransport(
   connection: ServerConnection,
   server: ServerFacts,
-  { options }: SnapshotRequest,
+  { options, type }: SnapshotRequest,
   wal: WalSource,
 ): Promise<Transport> {
   if (options.transport === "wire") return wireTransport;
+  if (type === "incremental" && options.transport !== "pg_basebackup") return wireTransport;
   if (options.transport === "pg_basebackup") return pgBasebackupTransport;
   const waitsInVain = server.archiving && wal === "stream";
   if (server.tablespaces.length > 0 || waitsInVain) return wireTransport;

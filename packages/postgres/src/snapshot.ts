@@ -8,6 +8,7 @@ import { directoryOwner } from "./local-directory.ts";
 import { preflight, refusal } from "./preflight.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { chooseTransport, chooseWalSource, refuseUnavailable } from "./snapshot-choices.ts";
+import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
 import { storeSettings } from "./snapshot-settings.ts";
 import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
 import { formatLsn } from "./wal/lsn.ts";
@@ -22,6 +23,8 @@ interface Work {
   readonly transport: Transport;
   readonly wal: WalSource;
   readonly request: SnapshotRequest;
+  /** Of the backup that an incremental one builds on. */
+  readonly parentManifest: Uint8Array | null;
 }
 
 /**
@@ -38,12 +41,14 @@ export async function takeSnapshot(
   return withClient(connection, async (client) => {
     const server = await describeServer(client);
     assertSameCluster(server, request);
-    const findings = await preflight(connection, client, server);
+    const findings = [...(await preflight(connection, client, server))];
     const refused = refusal(findings);
     if (refused) throw refused;
     const wal = await chooseWalSource(client, server, request);
     const transport = await chooseTransport(connection, server, request, wal);
-    const work = { connection, client, server, transport, wal, request };
+    const parentManifest = await parentManifestOf(client, server, request);
+    const work = { connection, client, server, transport, wal, request, parentManifest };
+    findings.push(...(await combineFindings(connection, server, request)));
     const settings = await storeSettings(client, server, request.store);
     const taken = await takeWithWal(work);
     return {
@@ -81,7 +86,7 @@ async function takeWithWal(work: Work): Promise<Taken> {
 }
 
 async function storeBaseBackup(work: Work, signal: AbortSignal) {
-  const { connection, server, transport, request } = work;
+  const { connection, server, transport, request, parentManifest } = work;
   const tablespaces: PostgresDetails["tablespaces"][number][] = [];
   const archive = async ({ tablespace, content }: TablespaceArchive) => {
     if (!tablespace) {
@@ -95,11 +100,18 @@ async function storeBaseBackup(work: Work, signal: AbortSignal) {
   const maxRate = (request.options.maxRate ?? null) as number | null;
   const { report } = request;
   const backup = await transport.takeBaseBackup({
-    ...{ connection, server, label, maxRate, archive, report, signal },
+    ...{ connection, server, label, maxRate, parentManifest, archive, report, signal },
   });
-  if (backup.manifest)
-    await request.store("backup_manifest.tar", "backup-manifest", manifestTar(backup.manifest));
+  const { manifest } = backup;
+  // By itself as well: the next incremental backup builds on it, and base.tar may be large.
+  if (backup.manifestInArchive)
+    await request.store("backup_manifest", "backup-manifest", once(manifest));
+  else await request.store("backup_manifest.tar", "backup-manifest", manifestTar(manifest));
   return { backup, tablespaces };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 /** A tar, so that unpacking every `*.tar.zst` of a backup gives a whole data directory. */

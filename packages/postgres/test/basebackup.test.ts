@@ -48,6 +48,7 @@ describe.each(await availableMajors())("base backups of a server of version %i",
       server: await withClient(connection, describeServer),
       label: "it's a 'label'\nof two lines",
       maxRate: null,
+      parentManifest: null,
       archive,
       report: () => {},
       signal: new AbortController().signal,
@@ -111,8 +112,8 @@ describe.each(await availableMajors())("base backups of a server of version %i",
       [...left].filter(([name, content]) => right.get(name) !== content).map(([name]) => name),
     ).toEqual([]);
     expect(left.size).toBeGreaterThan(900);
-    expect(wire.backup.manifest).not.toBeNull();
-    expect(program.backup.manifest).toBeNull();
+    expect(wire.backup.manifestInArchive).toBe(false);
+    expect(program.backup.manifestInArchive).toBe(true);
     expect(await readdir(join(program.folder, "data"))).toContain("backup_manifest");
     const label = await readFile(join(program.folder, "data", "backup_label"), "utf8");
     expect(label).toContain("LABEL: it's a 'label' of two lines");

@@ -41,6 +41,7 @@ test.runIf(process.platform === "linux")(
       server: await withClient(connection, describeServer),
       label: "cut short",
       maxRate: null,
+      parentManifest: null,
       archive: async ({ content }) => {
         for await (const _ of content);
       },

@@ -10,7 +10,6 @@ export const backupVerb: Verb = {
       flags: "--type <type>",
       help: "full when left out",
       values: ["full", "incremental"],
-      notBuilt: ["incremental"],
     },
     {
       flags: "--transport <transport>",

@@ -47,7 +47,7 @@ export class BaseBackupQuery implements Submittable {
   }
 
   /** What the server said about the whole. Only after {@link archives} has ended. */
-  backup(): BaseBackup & { readonly manifest: Uint8Array } {
+  backup(): BaseBackup {
     const [start, stop] = this.#positions;
     if (!start || !stop || !this.#manifest)
       throw new Error("the server ended BASE_BACKUP without its positions or its manifest");
@@ -56,6 +56,7 @@ export class BaseBackupQuery implements Submittable {
       stopLsn: stop.lsn,
       timeline: stop.timeline,
       manifest: Buffer.concat(this.#manifest),
+      manifestInArchive: false,
     };
   }
 

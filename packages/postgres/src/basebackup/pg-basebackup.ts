@@ -25,6 +25,7 @@ export const pgBasebackupTransport: Transport = {
   name: "pg_basebackup",
 
   async takeBaseBackup(request: BaseBackupRequest): Promise<BaseBackup> {
+    if (request.parentManifest) throw noIncremental();
     if (request.server.tablespaces.length > 0) throw severalTablespaces(request.server);
     const program = await clientProgram(request.connection, request.server);
     request.signal.throwIfAborted();
@@ -50,7 +51,7 @@ export const pgBasebackupTransport: Transport = {
       request.signal.throwIfAborted();
       throw programFailure(cause, await complaints);
     }
-    return { ...positions(proof), manifest: null };
+    return provedBackup(proof);
   },
 };
 
@@ -97,11 +98,11 @@ async function* metered(
   report({ bytes });
 }
 
-function positions(proof: ArchiveProof): Omit<BaseBackup, "manifest"> {
+function provedBackup(proof: ArchiveProof): BaseBackup {
   const manifest = proof.manifest ?? new Uint8Array();
   const { timeline, start, end } = walRangeOf(manifest);
   proof.assertHolds(manifest);
-  return { startLsn: start, stopLsn: end, timeline };
+  return { startLsn: start, stopLsn: end, timeline, manifest, manifestInArchive: true };
 }
 
 /**
@@ -131,6 +132,16 @@ function archiverStalled(): LifeboatError {
     message: "pg_basebackup waited a minute for the archiver, which does not get on",
     remedy:
       "select * from pg_stat_archiver shows why; --transport wire --wal stream needs no archiver",
+  });
+}
+
+/** It could, from a file that holds the parent's manifest; the wire needs none. */
+function noIncremental(): LifeboatError {
+  return new LifeboatError({
+    code: "TRANSPORT_UNFIT",
+    kind: "usage",
+    message: "an incremental base backup is not taken through pg_basebackup",
+    remedy: "leave --transport out, or take --transport wire",
   });
 }
 

@@ -19,6 +19,8 @@ export interface BaseBackupRequest {
   readonly label: string;
   /** At most this many bytes a second; null for as fast as it goes. */
   readonly maxRate: number | null;
+  /** The manifest of the backup that an incremental one builds on; null for a full one. */
+  readonly parentManifest: Uint8Array | null;
   /** Called for one archive after the other; the next comes when this has resolved. */
   archive(archive: TablespaceArchive): Promise<void>;
   readonly report: Report;
@@ -30,8 +32,10 @@ export interface BaseBackup {
   readonly startLsn: Lsn;
   readonly stopLsn: Lsn;
   readonly timeline: number;
-  /** The server's manifest, or null where it is a member of the data directory's archive already. */
-  readonly manifest: Uint8Array | null;
+  /** The server's manifest. */
+  readonly manifest: Uint8Array;
+  /** Whether the manifest is a member of the data directory's archive already. */
+  readonly manifestInArchive: boolean;
 }
 
 /**

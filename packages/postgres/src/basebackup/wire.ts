@@ -4,11 +4,14 @@ import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupCommand } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
 import { BaseBackupQuery } from "./base-backup-query.ts";
+import { incrementalFailure } from "./incremental-failure.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
+import { uploadManifest } from "./upload-manifest.ts";
 
 /**
  * The replication protocol's own BASE_BACKUP, spoken on a replication connection (the manual,
- * "Streaming Replication Protocol"). Needs no program of the server's, and takes all tablespaces.
+ * "Streaming Replication Protocol"). Needs no program of the server's, takes all tablespaces, and
+ * incremental backups as well.
  */
 export const wireTransport: Transport = {
   name: "wire",
@@ -24,7 +27,7 @@ export const wireTransport: Transport = {
       return await receive(client, request);
     } catch (cause) {
       request.signal.throwIfAborted();
-      throw baseBackupFailure(cause, notices);
+      throw incrementalFailure(cause) ?? baseBackupFailure(cause, notices);
     } finally {
       request.signal.removeEventListener("abort", stop);
       // Hung up rather than ended: a reader that gave up leaves the server in the midst of sending.
@@ -34,8 +37,10 @@ export const wireTransport: Transport = {
 };
 
 async function receive(client: pg.Client, request: BaseBackupRequest): Promise<BaseBackup> {
+  const { parentManifest } = request;
+  if (parentManifest) await uploadManifest(client, parentManifest);
   const query = new BaseBackupQuery({
-    command: baseBackupCommand(request),
+    command: baseBackupCommand({ ...request, incremental: parentManifest !== null }),
     socket: client.connection.stream,
     report: request.report,
   });
