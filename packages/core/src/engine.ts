@@ -63,6 +63,8 @@ export interface RestoreRequest {
   readonly tablespaceRoot: string | null;
   /** Put the restored files over what is there. */
   readonly force: boolean;
+  /** How many objects are unpacked at once; the engine's own choice when left out. */
+  readonly jobs?: number | undefined;
   /**
    * The program and arguments that fetch one log object, before its name and destination:
    * `[…, "wal", "fetch"]`. Goes into the restored copy where it recovers by itself.

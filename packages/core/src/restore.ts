@@ -23,6 +23,8 @@ export interface RestoreOrder {
   readonly to: string;
   readonly tablespaceMapping: ReadonlyMap<string, string>;
   readonly force: boolean;
+  /** How many objects are unpacked at once; the engine's own choice when left out. */
+  readonly jobs?: number | undefined;
   /** Also bring the copy to life, let it recover, and stop it again. */
   readonly replay: boolean;
   readonly fetchCommand: readonly string[];
@@ -108,6 +110,7 @@ async function restoreOne(
         tablespaceMapping: order.tablespaceMapping,
         tablespaceRoot: null,
         force: order.force,
+        jobs: order.jobs,
         fetchCommand: order.fetchCommand,
         proveLog: true,
         report,

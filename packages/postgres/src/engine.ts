@@ -7,6 +7,7 @@ import {
   notAvailable,
 } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "./connection.ts";
+import { damageProof } from "./damage.ts";
 import { postgresDetails } from "./details.ts";
 import { inspectServer } from "./inspect.ts";
 import { planRecovery, recoveryWindows, verifyWal } from "./log.ts";
@@ -48,8 +49,14 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       return { ...plan, backups: backupChain(plan.backups[0], backups) };
     },
     restore: (request) => restorePostgres(request, { binDirectory }),
-    revive: (request) =>
-      revivePostgres(request, { binDirectory, database: databaseOf(chosenBackup(request.plan)) }),
+    async revive(request) {
+      const chosen = chosenBackup(request.plan);
+      const revived = await revivePostgres(request, { binDirectory, database: databaseOf(chosen) });
+      const prove = revived.prove.bind(revived);
+      return Object.assign(revived, {
+        prove: async () => [...(await prove()), ...damageProof(chosen)],
+      });
+    },
     verifyLog: verifyWal,
   };
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import {
   chosenBackup,
   type Finding,
@@ -8,6 +9,7 @@ import {
 import { type Account, namedAccount, unprivilegedOwner } from "./account.ts";
 import { combineBackups, combineProgram } from "./combine.ts";
 import { layConsistencyWal } from "./consistency-wal.ts";
+import { damageFindings } from "./damage.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
 import { laySettings } from "./lay-settings.ts";
@@ -21,6 +23,9 @@ import { Sites } from "./restore-sites.ts";
 import { linkTablespaces } from "./tablespace-links.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
 import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backup.ts";
+
+/** Nothing is disturbed by a restore: all cores, within reason. */
+const USUAL_JOBS = Math.min(4, availableParallelism());
 
 /**
  * Restores a base backup as a data directory that recovers to the plan's target when it is started.
@@ -101,7 +106,7 @@ async function build(request: RestoreRequest, building: Building): Promise<Findi
   const timelines = chosen ? await newerTimelines(folder, plan.timeline ?? details.timeline) : [];
   const findings = [...timelines, ...(await restoreFindings(directory, dataDirectory))];
   await syncDirectories([directory]);
-  return [...rewritten, ...findings];
+  return [...damageFindings(details.damage), ...rewritten, ...findings];
 }
 
 /** The data directory and the tablespaces of the backup, as they will lie, in the folders where they are built. */
@@ -110,9 +115,9 @@ async function unpackAll(
   { places, account, sites, programs }: Building,
   through: Through,
 ): Promise<number> {
-  const { plan, folder, report, signal } = request;
+  const { plan, folder, report, signal, jobs = USUAL_JOBS } = request;
   const content = (manifest: Manifest): BackupContent => ({
-    ...{ folder, manifest, details: postgresDetails(manifest), account, through },
+    ...{ folder, manifest, details: postgresDetails(manifest), account, through, jobs, signal },
   });
   if (!programs) return unpackInto(content(plan.backups[0]), sites);
   const inputs: Sites[] = [];

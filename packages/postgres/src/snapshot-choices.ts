@@ -1,6 +1,7 @@
 import { LifeboatError, notAvailable, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
 import { readArchiver } from "./archiver.ts";
+import { parallelTransport } from "./basebackup/parallel.ts";
 import { clientProgram, pgBasebackupTransport } from "./basebackup/pg-basebackup.ts";
 import type { Transport } from "./basebackup/transport.ts";
 import { wireTransport } from "./basebackup/wire.ts";
@@ -12,11 +13,21 @@ import { logName, parseWalFileName } from "./wal/segment-name.ts";
 
 /** Refuses what the contract names and this version does not do, before anything is touched. */
 export function refuseUnavailable({ options }: SnapshotRequest): void {
-  if (options.transport === "parallel") throw notAvailable("backup --transport parallel");
-  if (options.jobs !== undefined && options.jobs !== 1)
-    throw notAvailable("backup --jobs for Postgres");
+  const { transport = "auto", jobs = 1 } = options;
+  if (jobs > 1 && transport !== "auto" && transport !== "parallel")
+    throw new LifeboatError({
+      code: "TRANSPORT_UNFIT",
+      kind: "usage",
+      message: `--transport ${transport} comes in one stream, and --jobs ${jobs} asks for several`,
+      remedy: "take --transport parallel, or leave --jobs out",
+    });
   if (typeof options.maxRate === "string")
     throw notAvailable(`backup --max-rate ${options.maxRate}`);
+}
+
+/** Workers of the parallel transport: two where nothing is said. */
+export function jobsOf({ options }: SnapshotRequest): number {
+  return options.jobs ?? 2;
 }
 
 /**
@@ -67,7 +78,7 @@ async function assertSendersFree(client: pg.Client, server: ServerFacts): Promis
 }
 
 /**
- * As asked; else pg_basebackup where a client of the server's major version is found and can do the
+ * As asked; several jobs are parallel's; else pg_basebackup where a client of the server's major version is found and can do the
  * work, else the wire. It cannot where there are tablespaces, nor where the archiver does not get on:
  * without WAL it waits for that at its end.
  */
@@ -78,6 +89,8 @@ export async function chooseTransport(
   wal: WalSource,
 ): Promise<Transport> {
   if (options.transport === "wire") return wireTransport;
+  const { transport = "auto", jobs = 1 } = options;
+  if (transport === "parallel" || (transport === "auto" && jobs > 1)) return parallelTransport;
   if (type === "incremental" && options.transport !== "pg_basebackup") return wireTransport;
   if (options.transport === "pg_basebackup") return pgBasebackupTransport;
   const waitsInVain = server.archiving && wal === "stream";

@@ -3,11 +3,12 @@ import type pg from "pg";
 import { pack } from "tar-stream";
 import type { BaseBackup, TablespaceArchive, Transport } from "./basebackup/transport.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
+import { damageFindings, damageOf } from "./damage.ts";
 import type { PostgresDetails, WalSource } from "./details.ts";
 import { directoryOwner } from "./local-directory.ts";
 import { preflight, refusal } from "./preflight.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
-import { chooseTransport, chooseWalSource, refuseUnavailable } from "./snapshot-choices.ts";
+import { chooseTransport, chooseWalSource, jobsOf, refuseUnavailable } from "./snapshot-choices.ts";
 import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
 import { storeSettings } from "./snapshot-settings.ts";
 import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
@@ -54,7 +55,7 @@ export async function takeSnapshot(
     return {
       consistentAt: consistentAt(server, taken.lastCommit),
       details: await detailsOf(work, taken, settings.settings),
-      findings: [...findings, ...settings.findings],
+      findings: [...findings, ...settings.findings, ...damageFindings(taken.damage)],
     };
   });
 }
@@ -62,6 +63,7 @@ export async function takeSnapshot(
 interface Taken {
   readonly needed: NeededWal;
   readonly tablespaces: PostgresDetails["tablespaces"];
+  readonly damage: readonly string[];
   /** Microseconds since 1970. */
   readonly lastCommit: number | undefined;
 }
@@ -79,7 +81,8 @@ async function takeWithWal(work: Work): Promise<Taken> {
     request.report({ note: `storing the WAL up to ${formatLsn(needed.stop)}` });
     if (receiver) await receiver.until(endOf(needed), signal);
     else await awaitArchive({ ...work, folder, needed, report: request.report, signal });
-    return { needed, tablespaces, lastCommit: await proveWal(folder, needed, signal) };
+    const damage = await damageOf(work.client, backup.corruptPages);
+    return { needed, tablespaces, damage, lastCommit: await proveWal(folder, needed, signal) };
   } finally {
     await receiver?.close();
   }
@@ -87,27 +90,49 @@ async function takeWithWal(work: Work): Promise<Taken> {
 
 async function storeBaseBackup(work: Work, signal: AbortSignal) {
   const { connection, server, transport, request, parentManifest } = work;
-  const tablespaces: PostgresDetails["tablespaces"][number][] = [];
-  const archive = async ({ tablespace, content }: TablespaceArchive) => {
-    if (!tablespace) {
-      await request.store("base.tar", "base", content);
-      return;
-    }
-    const { object } = await request.store(`${tablespace.oid}.tar`, "tablespace", content);
-    tablespaces.push({ ...tablespace, object });
+  const stored = new StoredTablespaces();
+  const archive = async ({ tablespace, part, content }: TablespaceArchive) => {
+    const suffix = part === null ? "" : `.${String(part).padStart(4, "0")}`;
+    const name = `${tablespace?.oid ?? "base"}${suffix}.tar`;
+    const role = tablespace ? "tablespace" : "base";
+    const { object } = await request.store(name, role, content);
+    if (tablespace) stored.add(tablespace, { object, isPart: part !== null });
   };
   const label = request.options.label ?? `lifeboat ${request.id}`;
   const maxRate = (request.options.maxRate ?? null) as number | null;
   const { report } = request;
   const backup = await transport.takeBaseBackup({
     ...{ connection, server, label, maxRate, parentManifest, archive, report, signal },
+    jobs: jobsOf(request),
   });
   const { manifest } = backup;
   // By itself as well: the next incremental backup builds on it, and base.tar may be large.
   if (backup.manifestInArchive)
     await request.store("backup_manifest", "backup-manifest", once(manifest));
   else await request.store("backup_manifest.tar", "backup-manifest", manifestTar(manifest));
-  return { backup, tablespaces };
+  return { backup, tablespaces: stored.details() };
+}
+
+/** Which objects each tablespace is in. */
+class StoredTablespaces {
+  readonly #objects = new Map<number, { location: string; object: string; parts: string[] }>();
+
+  add(
+    { oid, location }: NonNullable<TablespaceArchive["tablespace"]>,
+    { object, isPart }: { object: string; isPart: boolean },
+  ): void {
+    const entry = this.#objects.get(oid) ?? { location, object: "", parts: [] };
+    if (isPart) entry.parts.push(object);
+    else entry.object = object;
+    this.#objects.set(oid, entry);
+  }
+
+  details(): PostgresDetails["tablespaces"] {
+    return [...this.#objects].map(([oid, { location, object, parts }]) => ({
+      ...{ oid, location, object },
+      ...(parts.length > 0 ? { parts: parts.toSorted() } : {}),
+    }));
+  }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -147,7 +172,7 @@ function consistentAt(server: ServerFacts, lastCommit: number | undefined): Date
 
 async function detailsOf(
   { client, server, transport, wal }: Work,
-  { needed, tablespaces }: Taken,
+  { needed, tablespaces, damage }: Taken,
   settings: PostgresDetails["settings"],
 ): Promise<Readonly<Record<string, unknown>>> {
   const details: PostgresDetails = {
@@ -165,6 +190,7 @@ async function detailsOf(
     settings,
     owner: await directoryOwner(server),
     database: client.database ?? null,
+    ...(damage.length > 0 ? { damage } : {}),
   };
   return { ...details };
 }

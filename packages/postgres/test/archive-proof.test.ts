@@ -14,6 +14,7 @@ function archive(files: Record<string, string>, oid?: number): TablespaceArchive
   tar.finalize();
   return {
     tablespace: oid === undefined ? null : { oid, location: "/srv/space" },
+    part: null,
     content: tar as AsyncIterable<Uint8Array>,
   };
 }

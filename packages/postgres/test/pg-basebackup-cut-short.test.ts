@@ -42,6 +42,7 @@ test.runIf(process.platform === "linux")(
       label: "cut short",
       maxRate: null,
       parentManifest: null,
+      jobs: 2,
       archive: async ({ content }) => {
         for await (const _ of content);
       },

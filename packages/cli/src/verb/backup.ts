@@ -15,14 +15,17 @@ export const backupVerb: Verb = {
       flags: "--transport <transport>",
       help: "how a Postgres base backup is read; auto when left out",
       values: ["auto", "pg_basebackup", "wire", "parallel"],
-      notBuilt: ["parallel"],
     },
     {
       flags: "--wal <way>",
       help: "how Postgres' WAL for consistency gets into the repository",
       values: ["stream", "archive"],
     },
-    { flags: "--jobs <n>", help: "how many files at once", parse: parseCount, notBuilt: true },
+    {
+      flags: "--jobs <n>",
+      help: "how many workers read a Postgres cluster at once (--transport parallel)",
+      parse: parseCount,
+    },
     {
       flags: "--max-rate <rate>",
       help: "bytes a second that are read at most, such as 20M; or auto, adaptive",
@@ -33,6 +36,7 @@ export const backupVerb: Verb = {
   ],
   examples: [
     ["backup", "the live database, as lifeboat.config.ts names it"],
+    ["backup --engine postgres --jobs 4", "by four workers, each reading files of its own"],
     ["backup --engine postgres --max-rate 20M --label before-upgrade", "gently, and with a note"],
   ],
   async run({ options }, session) {
@@ -61,8 +65,8 @@ function parseRate(text: string): SnapshotOptions["maxRate"] {
 }
 
 function snapshotOptions(options: Readonly<Record<string, unknown>>): SnapshotOptions {
-  const { transport, wal, maxRate, label } = options;
-  const given = Object.entries({ transport, wal, maxRate, label }).filter(
+  const { transport, wal, jobs, maxRate, label } = options;
+  const given = Object.entries({ transport, wal, jobs, maxRate, label }).filter(
     ([, value]) => value !== undefined,
   );
   return Object.fromEntries(given) as SnapshotOptions;

@@ -19,13 +19,14 @@ export class ArchiveProof {
   #manifest: Buffer | undefined;
 
   /** The archive, its files being counted as it is read. */
-  watching({ tablespace, content }: TablespaceArchive): TablespaceArchive {
+  watching({ content, ...archive }: TablespaceArchive): TablespaceArchive {
+    const { tablespace } = archive;
     const folder = tablespace ? `pg_tblspc/${tablespace.oid}/` : "";
     const watch = new TarWatch(tablespace ? [] : [MANIFEST], (file) =>
       this.#note(`${folder}${file.path}`, file.bytes),
     );
     this.#watches.push({ watch, name: tablespace ? String(tablespace.oid) : "base" });
-    return { tablespace, content: watch.through(content) };
+    return { ...archive, content: watch.through(content) };
   }
 
   /** The manifest that lay in the data directory's own archive. Only after that has passed. */

@@ -9,11 +9,14 @@ import { ArchiveProof } from "./archive-proof.ts";
 import { walRangeOf } from "./backup-manifest.ts";
 import { oneLine, rateInKilobytes } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
+import { namedPages } from "./corrupt-page.ts";
 import { libpqEnvironment } from "./libpq-environment.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 
 const STALLED = /still waiting for all required WAL segments to be archived/;
 const REPORT_BYTES = 1 << 20;
+/** It ends with this and a status of failure, having written everything. */
+const CORRUPT = /^pg_basebackup: error: checksum error occurred/;
 /** How long it may take to end when told to. */
 const GRACE_MS = 5_000;
 
@@ -42,14 +45,17 @@ export const pgBasebackupTransport: Transport = {
     const complaints = linesOf(child.stderr, () => child.kill());
     const proof = new ArchiveProof();
     const content = metered(child.stdout, request);
-    const stored = request.archive(proof.watching({ tablespace: null, content }));
+    const stored = request.archive(proof.watching({ tablespace: null, part: null, content }));
     try {
       await Promise.all([child, stored]);
     } catch (cause) {
       child.kill();
-      await Promise.allSettled([child, stored]);
+      const [, storing] = await Promise.allSettled([child, stored]);
       request.signal.throwIfAborted();
-      throw programFailure(cause, await complaints);
+      const lines = await complaints;
+      if (storing.status === "rejected" || !lines.some((line) => CORRUPT.test(line)))
+        throw programFailure(cause, lines);
+      return { ...provedBackup(proof), corruptPages: namedPages(lines) };
     }
     return provedBackup(proof);
   },
@@ -102,7 +108,14 @@ function provedBackup(proof: ArchiveProof): BaseBackup {
   const manifest = proof.manifest ?? new Uint8Array();
   const { timeline, start, end } = walRangeOf(manifest);
   proof.assertHolds(manifest);
-  return { startLsn: start, stopLsn: end, timeline, manifest, manifestInArchive: true };
+  return {
+    startLsn: start,
+    stopLsn: end,
+    timeline,
+    manifest,
+    manifestInArchive: true,
+    corruptPages: [],
+  };
 }
 
 /**

@@ -75,7 +75,7 @@ export class TarWatch {
 
   #beginMember(): void {
     this.#headerFilled = 0;
-    const name = textOf(this.#header.subarray(0, 100));
+    const name = nameOf(this.#header);
     // Blocks of zeros close the archive.
     if (this.#header.every((byte) => byte === 0)) return;
     if (!isHeader(this.#header)) throw damaged(this.#last);
@@ -95,6 +95,14 @@ export class TarWatch {
       this.members.set(this.#collecting.name, Buffer.concat(this.#collecting.parts));
     this.#collecting = undefined;
   }
+}
+
+/** A long name is parted at a slash (pax, "ustar Interchange Format"). */
+function nameOf(header: Buffer): string {
+  const name = textOf(header.subarray(0, 100));
+  const prefix =
+    textOf(header.subarray(257, 263)) === "ustar" ? textOf(header.subarray(345, 500)) : "";
+  return prefix === "" ? name : `${prefix}/${name}`;
 }
 
 /** By its checksum: the sum of its bytes, that field taken as blanks (pax, "ustar Interchange Format"). */

@@ -4,6 +4,7 @@ import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupCommand } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
 import { BaseBackupQuery } from "./base-backup-query.ts";
+import { namedPages } from "./corrupt-page.ts";
 import { incrementalFailure } from "./incremental-failure.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 import { uploadManifest } from "./upload-manifest.ts";
@@ -24,7 +25,7 @@ export const wireTransport: Transport = {
     const stop = () => hangUp(client);
     request.signal.addEventListener("abort", stop, { once: true });
     try {
-      return await receive(client, request);
+      return await receive(client, request, notices);
     } catch (cause) {
       request.signal.throwIfAborted();
       throw incrementalFailure(cause) ?? baseBackupFailure(cause, notices);
@@ -36,7 +37,11 @@ export const wireTransport: Transport = {
   },
 };
 
-async function receive(client: pg.Client, request: BaseBackupRequest): Promise<BaseBackup> {
+async function receive(
+  client: pg.Client,
+  request: BaseBackupRequest,
+  notices: readonly string[],
+): Promise<BaseBackup> {
   const { parentManifest } = request;
   if (parentManifest) await uploadManifest(client, parentManifest);
   const query = new BaseBackupQuery({
@@ -49,5 +54,5 @@ async function receive(client: pg.Client, request: BaseBackupRequest): Promise<B
   for await (const archive of query.archives()) await request.archive(proof.watching(archive));
   const backup = query.backup();
   proof.assertHolds(backup.manifest);
-  return backup;
+  return query.corrupt ? { ...backup, corruptPages: namedPages(notices) } : backup;
 }
