@@ -42,7 +42,6 @@ describe("what the contract names and this version does not do is refused with i
     ["restore --to dir --delta"],
     ["restore --to dir --extract orders"],
     ["restore --to dir --into file"],
-    ["doctor --sql"],
     ["migrate plan --emit drizzle"],
   ])("%s", async (line) => {
     const words = line.split(" ");

@@ -3,6 +3,7 @@ export { type ClusterInit, initialiseCluster, startOnFreePort } from "./cluster.
 export type { ServerConnection } from "./connection.ts";
 export { type PostgresDetails, postgresDetails } from "./details.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
+export { leastPrivilegeScript, type RoleScript, roleOf } from "./least-privilege.ts";
 export {
   findPrograms,
   hasProgram,
