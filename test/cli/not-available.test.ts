@@ -37,8 +37,6 @@ describe("what the contract names and this version does not do is refused with i
     ["runbook cutover --format md"],
     ["report --to file.html"],
     ["metrics"],
-    ["backup --max-rate auto"],
-    ["backup --max-rate adaptive"],
     ["restore --to dir --delta"],
     ["restore --to dir --extract orders"],
     ["restore --to dir --into file"],

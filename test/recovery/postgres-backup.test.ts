@@ -182,14 +182,17 @@ describe.each(await outermostMajors())("a backup of a server of version %i", (ma
     });
     await expect(snapshot).rejects.toMatchObject({ code: "DATABASE_CHANGED", kind: "refused" });
   });
-
-  test.each([{ maxRate: "auto" }, { maxRate: "adaptive" }] as const)(
-    "with %o is refused by its name",
-    async (options) => {
-      await expect(kept.take(options)).rejects.toMatchObject({
-        code: "NOT_AVAILABLE",
-        kind: "usage",
-      });
+  test.each(["auto", "adaptive"] as const)(
+    "with --max-rate %s says what came of it",
+    async (maxRate) => {
+      const { findings } = await kept.take({ maxRate });
+      expect(findings).toContainEqual(
+        expect.objectContaining({
+          id: "rate-kept",
+          summary: expect.stringContaining(`--max-rate ${maxRate}`),
+        }),
+      );
+      await serverIsFree();
     },
   );
 });

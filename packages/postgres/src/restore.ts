@@ -12,6 +12,7 @@ import { layConsistencyWal } from "./consistency-wal.ts";
 import { damageFindings } from "./damage.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
+import { layExtraPaths } from "./extra-paths.ts";
 import { laySettings } from "./lay-settings.ts";
 import type { ServerPrograms } from "./programs.ts";
 import { proveRecovery } from "./prove-recovery.ts";
@@ -99,6 +100,9 @@ async function build(request: RestoreRequest, building: Building): Promise<Findi
   const { dataDirectory } = places;
   const laid = { folder, manifest, details, directory, dataDirectory, account, mode };
   const rewritten = await laySettings(laid);
+  const { jobs = USUAL_JOBS, signal } = request;
+  const content = { folder, manifest, details, account, through, jobs, signal };
+  const extra = await layExtraPaths(content, directory, dataDirectory);
   const recovery = { timeline: details.timeline, fetchCommand: request.fetchCommand };
   await configureRecovery(directory, plan, recovery, { account, mode });
   // Of a backup's own state there is no choice of timelines.
@@ -106,7 +110,7 @@ async function build(request: RestoreRequest, building: Building): Promise<Findi
   const timelines = chosen ? await newerTimelines(folder, plan.timeline ?? details.timeline) : [];
   const findings = [...timelines, ...(await restoreFindings(directory, dataDirectory))];
   await syncDirectories([directory]);
-  return [...damageFindings(details.damage), ...rewritten, ...findings];
+  return [...damageFindings(details.damage), ...rewritten, ...extra, ...findings];
 }
 
 /** The data directory and the tablespaces of the backup, as they will lie, in the folders where they are built. */

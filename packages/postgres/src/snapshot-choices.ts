@@ -1,4 +1,4 @@
-import { LifeboatError, notAvailable, type SnapshotRequest } from "@lifeboat/core";
+import { LifeboatError, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
 import { readArchiver } from "./archiver.ts";
 import { parallelTransport } from "./basebackup/parallel.ts";
@@ -11,8 +11,11 @@ import { SENDERS_OF_STREAM, senderHolders } from "./preflight-live.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import { logName, parseWalFileName } from "./wal/segment-name.ts";
 
-/** Refuses what the contract names and this version does not do, before anything is touched. */
-export function refuseUnavailable({ options }: SnapshotRequest): void {
+/**
+ * Refuses what does not go together, before anything is touched.
+ * @throws LifeboatError `TRANSPORT_UNFIT` (kind `usage`)
+ */
+export function refuseContradictions({ options }: SnapshotRequest): void {
   const { transport = "auto", jobs = 1 } = options;
   if (jobs > 1 && transport !== "auto" && transport !== "parallel")
     throw new LifeboatError({
@@ -21,8 +24,6 @@ export function refuseUnavailable({ options }: SnapshotRequest): void {
       message: `--transport ${transport} comes in one stream, and --jobs ${jobs} asks for several`,
       remedy: "take --transport parallel, or leave --jobs out",
     });
-  if (typeof options.maxRate === "string")
-    throw notAvailable(`backup --max-rate ${options.maxRate}`);
 }
 
 /** Workers of the parallel transport: two where nothing is said. */

@@ -1,14 +1,22 @@
 import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
 import { pack } from "tar-stream";
+import { awaitStandby, type BackupSource, backupSource, endSegment } from "./backup-source.ts";
 import type { BaseBackup, TablespaceArchive, Transport } from "./basebackup/transport.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { damageFindings, damageOf } from "./damage.ts";
 import type { PostgresDetails, WalSource } from "./details.ts";
+import { storeExtraPaths } from "./extra-paths.ts";
 import { directoryOwner } from "./local-directory.ts";
 import { preflight, refusal } from "./preflight.ts";
+import { BackupRate } from "./rate/backup-rate.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
-import { chooseTransport, chooseWalSource, jobsOf, refuseUnavailable } from "./snapshot-choices.ts";
+import {
+  chooseTransport,
+  chooseWalSource,
+  jobsOf,
+  refuseContradictions,
+} from "./snapshot-choices.ts";
 import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
 import { storeSettings } from "./snapshot-settings.ts";
 import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
@@ -21,11 +29,14 @@ interface Work {
   readonly connection: ServerConnection;
   readonly client: pg.Client;
   readonly server: ServerFacts;
+  /** The same, or a standby of it. */
+  readonly source: BackupSource;
   readonly transport: Transport;
   readonly wal: WalSource;
   readonly request: SnapshotRequest;
   /** Of the backup that an incremental one builds on. */
   readonly parentManifest: Uint8Array | null;
+  readonly rate: BackupRate;
 }
 
 /**
@@ -38,7 +49,7 @@ export async function takeSnapshot(
   connection: ServerConnection,
   request: SnapshotRequest,
 ): Promise<Snapshot> {
-  refuseUnavailable(request);
+  refuseContradictions(request);
   return withClient(connection, async (client) => {
     const server = await describeServer(client);
     assertSameCluster(server, request);
@@ -46,12 +57,17 @@ export async function takeSnapshot(
     const refused = refusal(findings);
     if (refused) throw refused;
     const wal = await chooseWalSource(client, server, request);
-    const transport = await chooseTransport(connection, server, request, wal);
+    const source = await backupSource(connection, server);
+    const transport = await chooseTransport(source.connection, source.server, request, wal);
     const parentManifest = await parentManifestOf(client, server, request);
-    const work = { connection, client, server, transport, wal, request, parentManifest };
     findings.push(...(await combineFindings(connection, server, request)));
     const settings = await storeSettings(client, server, request.store);
-    const taken = await takeWithWal(work);
+    findings.push(...(await storeExtraPaths(connection, server, request.store)));
+    const rate = await BackupRate.start(request.options.maxRate, connection);
+    const own = { connection, client, server, source };
+    const work = { ...own, transport, wal, request, parentManifest, rate };
+    const taken = await takeWithWal(work).finally(() => rate.end());
+    findings.push(...(await rate.end()));
     return {
       consistentAt: consistentAt(server, taken.lastCommit),
       details: await detailsOf(work, taken, settings.settings),
@@ -76,8 +92,19 @@ async function takeWithWal(work: Work): Promise<Taken> {
     wal === "stream" ? await WalReceiver.start({ connection, server, folder }) : undefined;
   try {
     const whole = receiver ? AbortSignal.any([signal, receiver.signal]) : signal;
+    const isStandby = work.source.server.inRecovery;
+    const { report } = request;
+    if (isStandby)
+      await awaitStandby({
+        ...work,
+        primary: work.client,
+        streams: wal === "stream",
+        report,
+        signal,
+      });
     const { backup, tablespaces } = await storeBaseBackup(work, whole);
     const needed = neededWal(server, backup);
+    if (isStandby) await endSegment(work.client);
     request.report({ note: `storing the WAL up to ${formatLsn(needed.stop)}` });
     if (receiver) await receiver.until(endOf(needed), signal);
     else await awaitArchive({ ...work, folder, needed, report: request.report, signal });
@@ -89,17 +116,20 @@ async function takeWithWal(work: Work): Promise<Taken> {
 }
 
 async function storeBaseBackup(work: Work, signal: AbortSignal) {
-  const { connection, server, transport, request, parentManifest } = work;
+  const { transport, request, parentManifest } = work;
+  const { connection, server } = work.source;
   const stored = new StoredTablespaces();
   const archive = async ({ tablespace, part, content }: TablespaceArchive) => {
     const suffix = part === null ? "" : `.${String(part).padStart(4, "0")}`;
     const name = `${tablespace?.oid ?? "base"}${suffix}.tar`;
     const role = tablespace ? "tablespace" : "base";
-    const { object } = await request.store(name, role, content);
+    const { object } = await request.store(name, role, work.rate.through(content, signal));
     if (tablespace) stored.add(tablespace, { object, isPart: part !== null });
   };
   const label = request.options.label ?? `lifeboat ${request.id}`;
-  const maxRate = (request.options.maxRate ?? null) as number | null;
+  const { maxRate: asked } = request.options;
+  // Where the server itself can keep the rate, it reads no more than that; else it waits for us.
+  const maxRate = typeof asked === "number" && transport.name !== "parallel" ? asked : null;
   const { report } = request;
   const backup = await transport.takeBaseBackup({
     ...{ connection, server, label, maxRate, parentManifest, archive, report, signal },

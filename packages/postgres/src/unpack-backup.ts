@@ -43,10 +43,12 @@ export async function unpackBase(backup: BackupContent, directory: string): Prom
   const links = new Set(details.tablespaces.map(({ oid }) => tablespaceLink(oid)));
   const unpacker = new Unpacker({ into: directory, account, passOver: STALE, links });
   const own = manifest.objects.filter(({ object, role }) =>
-    object.endsWith(".tar.zst") ? !apart.has(object) : role === "backup-manifest",
+    object.endsWith(".tar.zst")
+      ? !apart.has(object) && role !== "extra-paths"
+      : role === "backup-manifest",
   );
-  await inParallel(own, backup, async (object) => {
-    if (object.object.endsWith(".tar.zst")) await addTo(unpacker, backup, object);
+  await inParallel(own, backup, async (object, signal) => {
+    if (object.object.endsWith(".tar.zst")) await addTo(unpacker, { ...backup, signal }, object);
     // The copy needs no second one, but damage in a backup is told whoever meets it.
     else await readThrough(backup, object);
   });
@@ -65,11 +67,11 @@ export async function unpackTablespace(
     account: backup.account,
     only: versionFolder(backup),
   });
-  await inParallel(objectsOf(tablespace), backup, async (name) => {
+  await inParallel(objectsOf(tablespace), backup, async (name, signal) => {
     const object = backup.manifest.objects.find(({ object }) => object === name);
     if (!object)
       throw incomplete(backup.manifest, `its tablespace ${name} is not among its objects`);
-    await addTo(unpacker, backup, object);
+    await addTo(unpacker, { ...backup, signal }, object);
   });
   await unpacker.finish();
 }
@@ -96,11 +98,22 @@ async function readThrough(
 
 async function addTo(
   unpacker: Unpacker,
-  { folder, manifest, through }: BackupContent,
+  { folder, manifest, through, signal }: BackupContent,
   object: ManifestObject,
 ): Promise<void> {
   const path = folder.objectPath(manifest, object);
-  await unpacker.add(through(folder.readObject(manifest, object)), path);
+  await unpacker.add(through(until(signal, folder.readObject(manifest, object))), path);
+}
+
+/** Ends when another archive has failed: the rest of this one is of no use any more. */
+async function* until(
+  signal: AbortSignal,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
 }
 
 async function assertWhole(directory: string, { manifest, details }: BackupContent): Promise<void> {

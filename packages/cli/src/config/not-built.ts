@@ -6,8 +6,6 @@ const KEYS: readonly string[] = [
   "retention",
   "archive.maxBacklog",
   "archive.policy",
-  "postgres.backupFrom",
-  "postgres.extraPaths",
   "migrate.budget",
   "migrate.onCutover",
 ];

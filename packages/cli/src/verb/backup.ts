@@ -28,9 +28,8 @@ export const backupVerb: Verb = {
     },
     {
       flags: "--max-rate <rate>",
-      help: "bytes a second that are read at most, such as 20M; or auto, adaptive",
+      help: "bytes a second that are read at most, such as 20M; auto: half of what is to be had; adaptive: less when commits on the primary get slower",
       parse: parseRate,
-      notBuilt: ["auto", "adaptive"],
     },
     { flags: "--label <text>", help: "a note that list shows" },
   ],

@@ -13,7 +13,6 @@ import { LocalFiles } from "./parallel/local-files.ts";
 import { type TakenFile, writeBackupManifest } from "./parallel/manifest-writer.ts";
 import type { PageLayout } from "./parallel/page-check.ts";
 import { ServerFiles } from "./parallel/server-files.ts";
-import { Throttle } from "./throttle.ts";
 import type { BaseBackup, BaseBackupRequest, TablespaceArchive, Transport } from "./transport.ts";
 
 const CONTROL = "global/pg_control";
@@ -103,16 +102,11 @@ async function pageLayout(mode: BackupMode): Promise<PageLayout> {
   return { ...(rows[0] as Omit<PageLayout, "startLsn">), startLsn: mode.startLsn };
 }
 
-/** Counts what passes, and keeps it to the rate. */
-function passing(
-  { files }: BackupFiles,
-  { report, maxRate, signal }: BaseBackupRequest,
-): Taking["pass"] {
+/** Counts what passes. Whoever takes it keeps it to a rate. */
+function passing({ files }: BackupFiles, { report }: BaseBackupRequest): Taking["pass"] {
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  const throttle = maxRate === null ? undefined : new Throttle(maxRate);
   let passed = 0;
-  return async (bytes) => {
-    await throttle?.take(bytes, signal);
+  return (bytes) => {
     passed += bytes;
     report({ bytes: passed, totalBytes });
   };

@@ -70,16 +70,22 @@ export class BackupMode {
 
 function refused(cause: unknown, client: pg.Client): LifeboatError | undefined {
   if (!(cause instanceof pg.DatabaseError) || cause.code !== "42501") return undefined;
-  return grantMissing(cause, client.user ?? "");
+  const user = client.user ?? "";
+  const functions = "pg_backup_start(text, boolean), pg_backup_stop(boolean)";
+  const role = `"${user.replaceAll('"', '""')}"`;
+  const granting = `grant execute on function ${functions} to ${role}; or take --transport wire`;
+  return grantMissing(cause, { user, granting });
 }
 
-/** A function that only superusers may call until they allow it to others. */
-export function grantMissing(cause: pg.DatabaseError, user: string): LifeboatError {
-  const role = `"${user.replaceAll('"', '""')}"`;
+/** What only superusers may do until they allow it to others. */
+export function grantMissing(
+  cause: pg.DatabaseError,
+  { user, granting }: { readonly user: string; readonly granting: string },
+): LifeboatError {
   return new LifeboatError({
     code: "BACKUP_GRANT_MISSING",
-    message: `role ${user} may not take a backup by SQL: ${cause.message}`,
-    remedy: `in the database of postgres.url: grant execute on function pg_backup_start(text, boolean), pg_backup_stop(boolean) to ${role}; or take --transport wire`,
+    message: `role ${user} may not do what this backup takes: ${cause.message}`,
+    remedy: `as a superuser, in the database of postgres.url: ${granting}; lifeboat doctor --sql prints all that a role needs`,
     cause,
   });
 }

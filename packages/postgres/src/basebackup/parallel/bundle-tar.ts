@@ -14,8 +14,8 @@ export interface Taking {
   /** null where the cluster keeps no page checksums. */
   readonly pages: PageLayout | null;
   readonly signal: AbortSignal;
-  /** Called before bytes pass, and waited for: for the rate. */
-  readonly pass: (bytes: number) => Promise<void>;
+  /** Called when bytes were read. */
+  readonly pass: (bytes: number) => void;
   readonly taken: TakenFile[];
   readonly corrupt: CorruptPage[];
 }
@@ -52,7 +52,7 @@ async function* memberOf(
   let read = 0;
   for await (const chunk of file.read()) {
     signal.throwIfAborted();
-    await pass(chunk.length);
+    pass(chunk.length);
     await check?.check(chunk, read);
     hash.update(chunk);
     read += chunk.length;
