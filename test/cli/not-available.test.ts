@@ -38,8 +38,6 @@ describe("what the contract names and this version does not do is refused with i
     ["report --to file.html"],
     ["metrics"],
     ["restore --to dir --delta"],
-    ["restore --to dir --extract orders"],
-    ["restore --to dir --into file"],
     ["migrate plan --emit drizzle"],
   ])("%s", async (line) => {
     const words = line.split(" ");

@@ -1,7 +1,14 @@
 import { resolve } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
-import type { Engine, EngineKind, RecoveryPlan, RestoredDatabase } from "./engine.ts";
+import type {
+  Engine,
+  EngineKind,
+  Extracted,
+  ExtractRequest,
+  RecoveryPlan,
+  RestoredDatabase,
+} from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
@@ -27,6 +34,8 @@ export interface RestoreOrder {
   readonly jobs?: number | undefined;
   /** Also bring the copy to life, let it recover, and stop it again. */
   readonly replay: boolean;
+  /** Bring the copy to life, let it recover, and take one part out of it. */
+  readonly extract?: Pick<ExtractRequest, "name" | "into"> | undefined;
   readonly fetchCommand: readonly string[];
   readonly signal: AbortSignal;
   readonly run?: StepRunner | undefined;
@@ -43,6 +52,8 @@ export interface RestoredReport {
   readonly recoveredTo: string | null;
   readonly bytes: number;
   readonly seconds: number;
+  /** What was taken out of the copy; null where nothing was asked for. */
+  readonly extracted: Extracted | null;
 }
 
 export interface RestoreReport extends RestoredReport {
@@ -98,6 +109,8 @@ async function restoreOne(
   const started = performance.now();
   let copy = {} as RestoredDatabase;
   let replayedTo: string | null = null;
+  let extracted: Extracted | null = null;
+  if (order.extract && engine.kind !== "postgres") throw nothingToExtract(folder.database);
 
   const restoring: Step = {
     title: `restore ${folder.database}`,
@@ -113,6 +126,7 @@ async function restoreOne(
         jobs: order.jobs,
         fetchCommand: order.fetchCommand,
         proveLog: true,
+        willExtract: order.extract !== undefined,
         report,
         signal,
       });
@@ -128,11 +142,18 @@ async function restoreOne(
         });
       // With no commit since its base, what the copy holds is the backup's own state.
       replayedTo = revived.recoveredTo ?? chosenBackup(plan).consistentAt;
-      await revived.close();
+      try {
+        if (order.extract) {
+          report({ note: `extracting ${order.extract.name}` });
+          extracted = (await revived.extract?.({ ...order.extract, signal })) ?? null;
+        }
+      } finally {
+        await revived.close();
+      }
     },
   };
 
-  await run(order.replay ? [restoring, replaying] : [restoring]);
+  await run(order.replay || order.extract ? [restoring, replaying] : [restoring]);
   const report: RestoredReport = {
     engine: engine.kind,
     database: folder.database,
@@ -143,8 +164,18 @@ async function restoreOne(
     recoveredTo: replayedTo ?? copy.recoveredTo,
     bytes: copy.bytes,
     seconds: secondsSince(started),
+    extracted,
   };
   return { report, copy };
+}
+
+function nothingToExtract(database: string): LifeboatError {
+  return new LifeboatError({
+    code: "EXTRACT_UNFIT",
+    kind: "usage",
+    message: `${database} is a SQLite file, out of which nothing needs extracting`,
+    remedy: "restore it, then: sqlite3 FILE .dump TABLE",
+  });
 }
 
 /** The copy has its name by then, and is whole. */

@@ -13,6 +13,7 @@ import { damageFindings } from "./damage.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
 import { layExtraPaths } from "./extra-paths.ts";
+import { extractPrograms } from "./extract.ts";
 import { laySettings } from "./lay-settings.ts";
 import type { ServerPrograms } from "./programs.ts";
 import { proveRecovery } from "./prove-recovery.ts";
@@ -49,6 +50,8 @@ export async function restorePostgres(
     backups.length > 1
       ? await combineProgram(binDirectory, Math.trunc(details.serverVersion / 10_000))
       : undefined;
+  if (request.willExtract)
+    await extractPrograms(binDirectory, Math.trunc(details.serverVersion / 10_000));
   const places = await restorePlaces(request, details).catch((cause) => {
     throw isFaultOfTarget(cause) ? targetFailure(request.to, cause) : cause;
   });

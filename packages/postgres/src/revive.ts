@@ -48,7 +48,13 @@ export async function revivePostgres(
   const { programs, release } = await reachablePrograms(found, account);
   try {
     const revival = await recover(request, programs, account);
-    return await RevivedCluster.open({ ...revival, database: options.database, release });
+    return await RevivedCluster.open({
+      ...revival,
+      ...options,
+      major,
+      database: options.database,
+      release,
+    });
   } catch (cause) {
     await release();
     throw cause;
