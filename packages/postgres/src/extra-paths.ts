@@ -89,7 +89,7 @@ async function member(source: FileSource, { path, mode, kind }: Found): Promise<
   try {
     if (file.bytes > LARGEST_FILE) throw new Error(`${path} is larger than 64 MiB`);
     const chunks: Uint8Array[] = [];
-    for await (const chunk of file.read()) chunks.push(chunk);
+    for await (const chunk of file.read()) chunks.push(Buffer.from(chunk));
     const { modified } = file;
     return [...smallMember({ path: own, mode, modified }, Buffer.concat(chunks), [])];
   } finally {

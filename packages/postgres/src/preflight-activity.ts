@@ -15,7 +15,8 @@ const SLOTS_QUERY = `
 const TEMPORARY_QUERY = `
   select count(*)::int as count, coalesce(sum(size), 0)::int8::text as bytes
   from pg_tablespace t, lateral pg_ls_tmpdir(t.oid)
-  where spcname <> 'pg_global' and has_function_privilege('pg_ls_tmpdir(oid)', 'execute')`;
+  where spcname <> 'pg_global'`;
+const MAY_LIST_QUERY = "select has_function_privilege('pg_ls_tmpdir(oid)', 'execute') as may";
 
 const IDLE_QUERY = `
   select count(*)::int as count,
@@ -57,6 +58,8 @@ async function slots(client: pg.Client): Promise<Finding[]> {
 }
 
 async function temporaryFiles(client: pg.Client): Promise<Finding[]> {
+  const allowed = await client.query<{ may: boolean }>(MAY_LIST_QUERY);
+  if (allowed.rows[0]?.may !== true) return [];
   const { rows } = await client.query<{ count: number; bytes: string }>(TEMPORARY_QUERY);
   const { count, bytes } = rows[0] ?? { count: 0, bytes: "0" };
   if (count === 0) return [];

@@ -2,10 +2,9 @@ import { LifeboatError, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
 import { readArchiver } from "./archiver.ts";
 import { parallelTransport } from "./basebackup/parallel.ts";
-import { clientProgram, pgBasebackupTransport } from "./basebackup/pg-basebackup.ts";
+import { pgBasebackupTransport } from "./basebackup/pg-basebackup.ts";
 import type { Transport } from "./basebackup/transport.ts";
 import { wireTransport } from "./basebackup/wire.ts";
-import type { ServerConnection } from "./connection.ts";
 import type { WalSource } from "./details.ts";
 import { SENDERS_OF_STREAM, senderHolders } from "./preflight-live.ts";
 import type { ServerFacts } from "./server-facts.ts";
@@ -79,28 +78,11 @@ async function assertSendersFree(client: pg.Client, server: ServerFacts): Promis
 }
 
 /**
- * As asked; several jobs are parallel's; else pg_basebackup where a client of the server's major version is found and can do the
- * work, else the wire. It cannot where there are tablespaces, nor where the archiver does not get on:
- * without WAL it waits for that at its end.
+ * As asked; several jobs are parallel's; else the wire, which needs no program, takes every cluster, and
+ * is faster than pg_basebackup's output read through a pipe (`.github/decisions/0022-…`).
  */
-export async function chooseTransport(
-  connection: ServerConnection,
-  server: ServerFacts,
-  { options, type }: SnapshotRequest,
-  wal: WalSource,
-): Promise<Transport> {
-  if (options.transport === "wire") return wireTransport;
+export function chooseTransport({ options }: SnapshotRequest): Transport {
   const { transport = "auto", jobs = 1 } = options;
   if (transport === "parallel" || (transport === "auto" && jobs > 1)) return parallelTransport;
-  if (type === "incremental" && options.transport !== "pg_basebackup") return wireTransport;
-  if (options.transport === "pg_basebackup") return pgBasebackupTransport;
-  const waitsInVain = server.archiving && wal === "stream";
-  if (server.tablespaces.length > 0 || waitsInVain) return wireTransport;
-  try {
-    await clientProgram(connection, server);
-    return pgBasebackupTransport;
-  } catch (thrown) {
-    if (!(thrown instanceof LifeboatError)) throw thrown;
-    return wireTransport;
-  }
+  return transport === "pg_basebackup" ? pgBasebackupTransport : wireTransport;
 }

@@ -58,7 +58,7 @@ export async function takeSnapshot(
     if (refused) throw refused;
     const wal = await chooseWalSource(client, server, request);
     const source = await backupSource(connection, server);
-    const transport = await chooseTransport(source.connection, source.server, request, wal);
+    const transport = chooseTransport(request);
     const parentManifest = await parentManifestOf(client, server, request);
     findings.push(...(await combineFindings(connection, server, request)));
     const settings = await storeSettings(client, server, request.store);

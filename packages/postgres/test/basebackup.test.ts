@@ -29,6 +29,11 @@ import { formatLsn } from "../src/wal/lsn.ts";
 /** What two backups of one quiet cluster differ in: where each begins and ends, and what the server counts. */
 const DIFFERS = new Set(["backup_label", "backup_manifest", "global/pg_control"]);
 
+/** A stream's buffer holds several chunks, and each is good only until the next is asked for. */
+async function* kept(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) yield Buffer.from(chunk);
+}
+
 describe.each(await availableMajors())("base backups of a server of version %i", (major) => {
   let cluster: TestCluster;
 
@@ -72,7 +77,7 @@ describe.each(await availableMajors())("base backups of a server of version %i",
       const place = join(folder, tablespace ? String(tablespace.oid) : "data");
       await mkdir(place, { recursive: true });
       const tar = execa("tar", ["-x", "-f", "-", "-C", place]);
-      await Promise.all([pipeline(Readable.from(content), tar.stdin), tar]);
+      await Promise.all([pipeline(Readable.from(kept(content)), tar.stdin), tar]);
     };
     const backup = await take(transport, unpack, more);
     return { backup, folder };
@@ -95,7 +100,7 @@ describe.each(await availableMajors())("base backups of a server of version %i",
     await take(transport, async ({ content }) => {
       await beforehand();
       const tar = execa("tar", ["-t", "-f", "-"]);
-      await Promise.all([pipeline(Readable.from(content), tar.stdin), tar]);
+      await Promise.all([pipeline(Readable.from(kept(content)), tar.stdin), tar]);
       listed = (await tar).stdout;
     });
     // Which WAL and which caches there are changes from one backup to the next.

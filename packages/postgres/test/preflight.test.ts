@@ -31,6 +31,18 @@ describe("preflight finds", () => {
     expect(await activity()).toEqual([]);
   });
 
+  test("no fault in a role that may see little", async () => {
+    await cluster.query("create role modest login password 'm'");
+    const url = new URL(cluster.superuserUrl);
+    url.username = "modest";
+    url.password = "m";
+    const found = await withClient({ url: url.href }, async (client) => [
+      ...(await activityFindings(client, server)),
+      ...(await outsideFindings(client, server)),
+    ]);
+    expect(found.filter(({ severity }) => severity !== "info")).toEqual([]);
+  });
+
   test("that no replication slot is free, and who holds them", async () => {
     await cluster.query("select pg_create_physical_replication_slot('only_one')");
     try {

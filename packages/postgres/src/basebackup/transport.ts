@@ -11,7 +11,10 @@ export interface TablespaceArchive {
   readonly tablespace: { readonly oid: number; readonly location: string } | null;
   /** Its number among several archives of the same, from 1; null for the one that there is always. */
   readonly part: number | null;
-  /** A tar stream. It must be read to its end, or given up by `return()`. */
+  /**
+   * A tar stream. It must be read to its end, or given up by `return()`. A chunk is good until the next
+   * one is asked for: its memory is used again.
+   */
   readonly content: AsyncIterable<Uint8Array>;
 }
 

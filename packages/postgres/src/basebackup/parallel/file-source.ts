@@ -12,7 +12,10 @@ export interface SourceFile {
   readonly bytes: number;
   readonly mode: number;
   readonly modified: Date;
-  /** From the start, in pieces of whole pages; ends early where the file has become shorter. */
+  /**
+   * From the start, in pieces of whole pages; ends early where the file has become shorter. A piece is
+   * good until the next is asked for.
+   */
   read(): AsyncIterable<Buffer>;
   /** Fewer bytes, or none, past its end. */
   readAt(offset: number, length: number): Promise<Uint8Array>;

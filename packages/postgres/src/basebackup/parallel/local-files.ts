@@ -9,6 +9,8 @@ const CHUNK_BYTES = 1 << 19;
 /** A data directory on this host, read straight from the disk. */
 export class LocalFiles implements FileSource {
   readonly #directory: string;
+  /** Memory of chunks that were read through: fresh memory for each costs a fifth of a backup's time. */
+  readonly #spares: Buffer[] = [];
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -37,13 +39,28 @@ export class LocalFiles implements FileSource {
       bytes,
       mode: mode & 0o7777,
       modified,
-      read: () => chunksOf(file, bytes),
-      readAt: (offset, length) => readAt(file, offset, length),
+      read: () => this.#chunksOf(file, bytes),
+      readAt: (offset, length) => readInto(Buffer.allocUnsafeSlow(length), file, offset),
       close: () => file.close(),
     };
   }
 
   async close(): Promise<void> {}
+
+  async *#chunksOf(file: FileHandle, bytes: number): AsyncGenerator<Buffer> {
+    const memory = this.#spares.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    try {
+      for (let at = 0; at < bytes; ) {
+        const length = Math.min(CHUNK_BYTES, bytes - at);
+        const chunk = await readInto(memory.subarray(0, length), file, at);
+        if (chunk.length === 0) return;
+        yield chunk;
+        at += chunk.length;
+      }
+    } finally {
+      this.#spares.push(memory);
+    }
+  }
 
   async #tried<T>(path: string, access: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -55,21 +72,11 @@ export class LocalFiles implements FileSource {
   }
 }
 
-async function* chunksOf(file: FileHandle, bytes: number): AsyncGenerator<Buffer> {
-  for (let at = 0; at < bytes; ) {
-    const chunk = await readAt(file, at, Math.min(CHUNK_BYTES, bytes - at));
-    if (chunk.length === 0) return;
-    yield chunk;
-    at += chunk.length;
-  }
-}
-
 /** As much as there is: one call may give less. */
-async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(length);
+async function readInto(buffer: Buffer, file: FileHandle, offset: number): Promise<Buffer> {
   let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled);
+  while (filled < buffer.length) {
+    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, offset + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
