@@ -31,14 +31,7 @@ describe("what the contract names and this version does not do is refused with i
     ["runbook cutover --format md"],
     ["report --to file.html"],
     ["metrics"],
-    ["backup --transport parallel"],
-    ["backup --jobs 4"],
-    ["backup --max-rate auto"],
-    ["backup --max-rate adaptive"],
     ["restore --to dir --delta"],
-    ["restore --to dir --extract orders"],
-    ["restore --to dir --into file"],
-    ["doctor --sql"],
     ["migrate plan --emit drizzle"],
   ])("%s", async (line) => {
     const words = line.split(" ");

@@ -2,12 +2,12 @@ import { readFileSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 const NASTY = readFileSync(fileURLToPath(new URL("../data/nasty.sql", import.meta.url)), "utf8");
 
-describe.each(await availableMajors())("a hostile SQLite database, into Postgres %i", (major) => {
+describe.each(await outermostMajors())("a hostile SQLite database, into Postgres %i", (major) => {
   let cluster: TestCluster;
   let one: MigrationCase;
   beforeAll(async () => {

@@ -8,7 +8,7 @@ import { filesystemStorage } from "@lifeboat/storage";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { has } from "../support/outside-programs.ts";
-import { availableMajors, startCluster } from "../support/postgres.ts";
+import { outermostMajors, startCluster } from "../support/postgres.ts";
 import { repositoryBeside } from "../support/postgres-repository.ts";
 import { makeLedger } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history, type State } from "../support/sqlite-history.ts";
@@ -178,7 +178,7 @@ test.runIf(has("sqlite3", "zstd", "sha256sum"))(
   },
 );
 
-describe.runIf(has("zstd", "tar", "python3") && (await availableMajors()).includes(15))(
+describe.runIf(has("zstd", "tar", "python3") && (await outermostMajors()).includes(15))(
   "a Postgres cluster with a tablespace",
   () => {
     test("comes back by sha256sum, zstd, tar and the server's own programs", async () => {

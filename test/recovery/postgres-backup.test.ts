@@ -12,14 +12,14 @@ import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { has } from "../support/outside-programs.ts";
-import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
 const BACKUP_PROCESS = fileURLToPath(
   new URL("../support/postgres-backup-process.ts", import.meta.url),
 );
 
-describe.each(await availableMajors())("a backup of a server of version %i", (major) => {
+describe.each(await outermostMajors())("a backup of a server of version %i", (major) => {
   let cluster: TestCluster;
   let kept: ClusterRepository;
 
@@ -182,18 +182,19 @@ describe.each(await availableMajors())("a backup of a server of version %i", (ma
     });
     await expect(snapshot).rejects.toMatchObject({ code: "DATABASE_CHANGED", kind: "refused" });
   });
-
-  test.each([
-    { transport: "parallel" },
-    { jobs: 4 },
-    { maxRate: "auto" },
-    { maxRate: "adaptive" },
-  ] as const)("with %o is refused by its name", async (options) => {
-    await expect(kept.take(options)).rejects.toMatchObject({
-      code: "NOT_AVAILABLE",
-      kind: "usage",
-    });
-  });
+  test.each(["auto", "adaptive"] as const)(
+    "with --max-rate %s says what came of it",
+    async (maxRate) => {
+      const { findings } = await kept.take({ maxRate });
+      expect(findings).toContainEqual(
+        expect.objectContaining({
+          id: "rate-kept",
+          summary: expect.stringContaining(`--max-rate ${maxRate}`),
+        }),
+      );
+      await serverIsFree();
+    },
+  );
 });
 
 /** As RESTORE.md tells an engineer who has only `tar` and `zstd`. */

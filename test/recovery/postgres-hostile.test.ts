@@ -16,12 +16,12 @@ import {
 } from "@lifeboat/core";
 import { extract, pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
 const signal = new AbortController().signal;
 
-describe.each(await availableMajors())("a hostile backup of version %i", (major) => {
+describe.each(await outermostMajors())("a hostile backup of version %i", (major) => {
   let cluster: TestCluster;
   let store: ClusterRepository;
   let honest: Manifest;

@@ -6,7 +6,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ask,
-  availableMajors,
+  outermostMajors,
   startCluster,
   type TestCluster,
   tablespaceFolder,
@@ -19,7 +19,7 @@ import {
   walCommand,
 } from "../support/postgres-repository.ts";
 
-const majors = await availableMajors();
+const majors = await outermostMajors();
 
 describe.each(majors)("a restored cluster of version %i", (major) => {
   let cluster: TestCluster;

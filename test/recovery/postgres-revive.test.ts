@@ -8,7 +8,7 @@ import type { RecoveryPlan, RestoredDatabase, RevivedDatabase } from "@lifeboat/
 import { Server } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import {
   archiveInto,
   type ClusterRepository,
@@ -18,7 +18,7 @@ import {
 const signal = new AbortController().signal;
 const report = () => {};
 
-const majors = await availableMajors();
+const majors = await outermostMajors();
 
 describe.each(majors)("a copy of version %i brought to life in private", (major) => {
   let cluster: TestCluster;

@@ -4,13 +4,13 @@ import { LifeboatError, type RecoveryTarget, verify } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ask, availableMajors, type TestCluster } from "../support/postgres.ts";
+import { ask, outermostMajors, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import { type LedgerEntry, LedgerHistory } from "../support/postgres-ledger.ts";
 import { type ClusterRepository, walCommand } from "../support/postgres-repository.ts";
 
 const never = new AbortController().signal;
-const majors = await availableMajors();
+const majors = await outermostMajors();
 
 /** One history serves all tests of a version. */
 describe.each(majors)("recovery of a server of version %i from its archive", (major) => {

@@ -56,6 +56,12 @@ export async function availableMajors(): Promise<number[]> {
   return [...majors].toSorted((a, b) => a - b);
 }
 
+/** The oldest and the newest of them: for suites too long to run on each. */
+export async function outermostMajors(): Promise<number[]> {
+  const majors = await availableMajors();
+  return [...new Set([...majors.slice(0, 1), ...majors.slice(-1)])];
+}
+
 /** Server programs of a major version that the account can run; `release` removes a copy made for it. */
 async function testPrograms(account: Account, major?: number) {
   const wanted = major ?? (await availableMajors())[0];

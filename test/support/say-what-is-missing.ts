@@ -1,3 +1,4 @@
+import { FETCHED_MAJORS } from "./fetched-postgres.ts";
 import { missing, purposeOf } from "./outside-programs.ts";
 import { availableMajors } from "./postgres.ts";
 
@@ -7,6 +8,11 @@ export default async function sayWhatIsMissing(): Promise<void> {
   const majors = await availableMajors();
   if (!majors.includes(15))
     lacking.push("PostgreSQL 15 is not installed (servers with all of their client programs)");
+  for (const major of FETCHED_MAJORS)
+    if (!majors.includes(major))
+      lacking.push(
+        `PostgreSQL ${major} is not fetched (incremental base backups; test/support/fetch-postgres.sh, which .ci/run calls, brings it)`,
+      );
   if (majors.length === 0)
     lacking.push(
       "no PostgreSQL is installed, not even the npm package's (everything about servers)",

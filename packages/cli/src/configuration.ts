@@ -44,6 +44,10 @@ export interface LifeboatConfig {
     readonly dataDirectory?: Text;
     /** Where the server's programs lie; found when left out. */
     readonly binDirectory?: Text;
+    /** A standby that base backups are read from, to spare the primary: `postgres://…`. */
+    readonly backupFrom?: Text;
+    /** Files and folders outside the data directory that are kept with each backup: keys, certificates. */
+    readonly extraPaths?: readonly Text[];
   };
   /** zstd levels, 1 to 19; both 3 when left out. `wal` is for the log. */
   readonly compression?: { readonly level?: number; readonly wal?: number };
@@ -98,4 +102,6 @@ export interface PostgresPlace {
   readonly url: string;
   readonly dataDirectory?: string;
   readonly binDirectory?: string;
+  readonly backupFrom?: string;
+  readonly extraPaths?: readonly string[];
 }

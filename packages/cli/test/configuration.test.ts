@@ -158,6 +158,16 @@ describe("of a configuration is refused, with its path,", () => {
       "drill.checks[0].sql.postgres: is missing",
     ],
     [
+      "a standby that is no URL",
+      { ...COMPLETE, postgres: { ...COMPLETE.postgres, backupFrom: "standby:5432" } },
+      "postgres.backupFrom: must start with postgres://",
+    ],
+    [
+      "an extra path that is relative",
+      { ...COMPLETE, postgres: { ...COMPLETE.postgres, extraPaths: ["/etc/ssl", "keys"] } },
+      "postgres.extraPaths[1]: must be an absolute path",
+    ],
+    [
       "a schema that is no function",
       { ...COMPLETE, schema: { sqlite: "./schema.ts" } },
       "schema.sqlite: must be a function",
@@ -179,8 +189,6 @@ describe("what the contract names and this version does not do is refused by its
     ["encryption", { encryption: false }],
     ["retention", { retention: { full: 4, days: 35 } }],
     ["repository.type", { repository: { type: "s3", bucket: "b" } }],
-    ["postgres.backupFrom", { postgres: { ...COMPLETE.postgres, backupFrom: "postgres://h/d" } }],
-    ["postgres.extraPaths", { postgres: { ...COMPLETE.postgres, extraPaths: ["/etc/ssl"] } }],
     ["migrate.budget", { migrate: { budget: "5s" } }],
     ["migrate.onCutover", { migrate: { onCutover: "http://localhost" } }],
   ])("%s", (key, addition) => {

@@ -1,5 +1,11 @@
+import type { RecoveryPlan } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Manifest } from "./manifest.ts";
+
+/** The backup whose state a plan begins with: the last of its chain. */
+export function chosenBackup({ backups }: Pick<RecoveryPlan, "backups">): Manifest {
+  return backups.at(-1) ?? backups[0];
+}
 
 /**
  * What a backup consists of: the full one that it builds on first, then each incremental one, itself last.

@@ -15,6 +15,14 @@ export interface BackupSummary {
   readonly sourceBytes: number;
   readonly storedBytes: number;
   readonly consistentAt: string;
+  /** What was damaged in the database when it was backed up, and is so in the backup; empty as a rule. */
+  readonly damage: readonly string[];
+}
+
+/** Engines say so in their details. */
+export function damageIn({ details }: Manifest): readonly string[] {
+  const { damage } = details;
+  return Array.isArray(damage) ? damage.map(String) : [];
 }
 
 export function summaryOf(manifest: Manifest): BackupSummary {
@@ -33,5 +41,6 @@ export function summaryOf(manifest: Manifest): BackupSummary {
     sourceBytes,
     storedBytes,
     consistentAt,
+    damage: damageIn(manifest),
   };
 }

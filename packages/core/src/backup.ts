@@ -237,6 +237,7 @@ function reportOf(manifests: readonly Manifest[], findings: readonly Finding[]):
     consistentAt: least("consistentAt"),
     sourceBytes: sum("sourceBytes"),
     storedBytes: sum("storedBytes"),
+    damage: databases.flatMap((each) => each.damage),
     databases,
     findings,
   };

@@ -1,4 +1,4 @@
-import { chosenBackup } from "./chosen-backup.ts";
+import { chosenBackup } from "./backup-chain.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, EngineKind, Problem, RecoveryPlan } from "./engine.ts";
 import { engineOf } from "./engine-of.ts";

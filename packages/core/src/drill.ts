@@ -1,7 +1,8 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
-import { chosenBackup } from "./chosen-backup.ts";
+
 import type { DrillRecord } from "./drill-record.ts";
 import { type DrillCheck, DrillRun } from "./drill-run.ts";
 import type { Engine, EngineKind } from "./engine.ts";

@@ -65,6 +65,8 @@ export interface RestoreRequest {
   readonly tablespaceRoot: string | null;
   /** Put the restored files over what is there. */
   readonly force: boolean;
+  /** How many objects are unpacked at once; the engine's own choice when left out. */
+  readonly jobs?: number | undefined;
   /**
    * The program and arguments that fetch one log object, before its name and destination:
    * `[…, "wal", "fetch"]`. Goes into the restored copy where it recovers by itself.
@@ -75,6 +77,8 @@ export interface RestoreRequest {
    * Left out by drills, which bring the copy to life at once and so read it as well.
    */
   readonly proveLog?: boolean;
+  /** Something will be extracted from the copy: what that takes is looked for before anything is written. */
+  readonly willExtract?: boolean;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -97,6 +101,21 @@ export interface ReviveRequest {
   readonly signal: AbortSignal;
 }
 
+/** One part of a copy, and where it goes. */
+export interface ExtractRequest {
+  /** A database; or a table, with its schema and database where that needs saying. */
+  readonly name: string;
+  /** A file, absolute, that is not there or may be replaced; or the URL of a database to fill. */
+  readonly into: string;
+  readonly signal: AbortSignal;
+}
+
+export interface Extracted {
+  readonly name: string;
+  /** Of the dump. */
+  readonly bytes: number;
+}
+
 /** A restored copy brought to life in private: nobody else can reach it, nothing of the original is touched. */
 export interface RevivedDatabase {
   /** The instant of the last commit that was really recovered; null if it holds none since its base. */
@@ -106,6 +125,8 @@ export interface RevivedDatabase {
   prove(): Promise<readonly { name: string; ok: boolean; message: string }[]>;
   /** Runs one statement that reads; rows as arrays of plain values. `database` as the engine names them. */
   query(sql: string, database?: string): Promise<readonly (readonly unknown[])[]>;
+  /** Takes one part out of the copy, as a dump; engines without parts have no such thing. */
+  extract?(request: ExtractRequest): Promise<Extracted>;
   /** Stops and releases everything. The files stay. May be called twice. */
   close(): Promise<void>;
 }

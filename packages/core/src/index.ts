@@ -1,7 +1,6 @@
 export { type BackupReport, type BackupRequest, backup } from "./backup.ts";
-export { backupChain } from "./backup-chain.ts";
+export { backupChain, chosenBackup } from "./backup-chain.ts";
 export type { BackupSummary } from "./backup-summary.ts";
-export { chosenBackup } from "./chosen-backup.ts";
 export { type Compression, DatabaseFolder } from "./database-folder.ts";
 export { type DrillReport, type DrillRequest, drill } from "./drill.ts";
 export type { DrillRecord } from "./drill-record.ts";

@@ -1,7 +1,14 @@
 import { resolve } from "node:path";
+import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
-import { chosenBackup } from "./chosen-backup.ts";
-import type { Engine, EngineKind, RecoveryPlan, RestoredDatabase } from "./engine.ts";
+import type {
+  Engine,
+  EngineKind,
+  Extracted,
+  ExtractRequest,
+  RecoveryPlan,
+  RestoredDatabase,
+} from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
@@ -23,8 +30,12 @@ export interface RestoreOrder {
   readonly to: string;
   readonly tablespaceMapping: ReadonlyMap<string, string>;
   readonly force: boolean;
+  /** How many objects are unpacked at once; the engine's own choice when left out. */
+  readonly jobs?: number | undefined;
   /** Also bring the copy to life, let it recover, and stop it again. */
   readonly replay: boolean;
+  /** Bring the copy to life, let it recover, and take one part out of it. */
+  readonly extract?: Pick<ExtractRequest, "name" | "into"> | undefined;
   readonly fetchCommand: readonly string[];
   readonly signal: AbortSignal;
   readonly run?: StepRunner | undefined;
@@ -43,6 +54,8 @@ export interface RestoredReport {
   readonly recoveredLsn: string | null;
   readonly bytes: number;
   readonly seconds: number;
+  /** What was taken out of the copy; null where nothing was asked for. */
+  readonly extracted: Extracted | null;
 }
 
 export interface RestoreReport extends RestoredReport {
@@ -99,6 +112,8 @@ async function restoreOne(
   let copy = {} as RestoredDatabase;
   let replayedTo: string | null = null;
   let recoveredLsn: string | null = null;
+  let extracted: Extracted | null = null;
+  if (order.extract && engine.kind !== "postgres") throw nothingToExtract(folder.database);
 
   const restoring: Step = {
     title: `restore ${folder.database}`,
@@ -111,8 +126,10 @@ async function restoreOne(
         tablespaceMapping: order.tablespaceMapping,
         tablespaceRoot: null,
         force: order.force,
+        jobs: order.jobs,
         fetchCommand: order.fetchCommand,
         proveLog: true,
+        willExtract: order.extract !== undefined,
         report,
         signal,
       });
@@ -129,11 +146,18 @@ async function restoreOne(
       // With no commit since its base, what the copy holds is the backup's own state.
       replayedTo = revived.recoveredTo ?? chosenBackup(plan).consistentAt;
       recoveredLsn = revived.recoveredLsn;
-      await revived.close();
+      try {
+        if (order.extract) {
+          report({ note: `extracting ${order.extract.name}` });
+          extracted = (await revived.extract?.({ ...order.extract, signal })) ?? null;
+        }
+      } finally {
+        await revived.close();
+      }
     },
   };
 
-  await run(order.replay ? [restoring, replaying] : [restoring]);
+  await run(order.replay || order.extract ? [restoring, replaying] : [restoring]);
   const report: RestoredReport = {
     engine: engine.kind,
     database: folder.database,
@@ -145,8 +169,18 @@ async function restoreOne(
     recoveredLsn,
     bytes: copy.bytes,
     seconds: secondsSince(started),
+    extracted,
   };
   return { report, copy };
+}
+
+function nothingToExtract(database: string): LifeboatError {
+  return new LifeboatError({
+    code: "EXTRACT_UNFIT",
+    kind: "usage",
+    message: `${database} is a SQLite file, out of which nothing needs extracting`,
+    remedy: "restore it, then: sqlite3 FILE .dump TABLE",
+  });
 }
 
 /** The copy has its name by then, and is whole. */

@@ -1,4 +1,5 @@
 import { lockName } from "./backup.ts";
+import { damageIn } from "./backup-summary.ts";
 import { checkedContent } from "./checked-read.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, EngineKind, Problem } from "./engine.ts";
@@ -114,7 +115,14 @@ async function checkBackups(
   const { tally, report } = how;
   const totalBytes = manifests.reduce((bytes, { storedBytes }) => bytes + storedBytes, 0);
   let bytes = 0;
-  for (const manifest of manifests)
+  for (const manifest of manifests) {
+    const damage = damageIn(manifest);
+    if (damage.length > 0)
+      tally.problems.push({
+        object: `${folder.backupPath(manifest.id)}/manifest.json`,
+        code: "SOURCE_DAMAGED",
+        message: `${manifest.id} holds what was damaged in the database when it was backed up: ${damage.join("; ")}`,
+      });
     for (const object of manifest.objects) {
       how.signal.throwIfAborted();
       const path = folder.objectPath(manifest, object);
@@ -129,6 +137,7 @@ async function checkBackups(
       }
       tally.objects += 1;
     }
+  }
 }
 
 /** Reads one object to its end and yields how many stored bytes came; throws where it is wrong. */

@@ -12,6 +12,10 @@ export interface ServerConnection {
   readonly dataDirectory?: string;
   /** The folder of the server's programs; found when left out. */
   readonly binDirectory?: string;
+  /** A standby that base backups are read from, to spare the primary; a URL as well. */
+  readonly backupFrom?: string;
+  /** Files and folders outside the data directory that are kept with each backup. Absolute. */
+  readonly extraPaths?: readonly string[];
 }
 
 /** A server that is there answers sooner. */

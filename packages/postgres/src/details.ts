@@ -2,7 +2,9 @@ import { LifeboatError, type Manifest, SAFE_NAME } from "@lifeboat/core";
 import { parseLsn } from "./wal/lsn.ts";
 
 /** Which way the base backup came off the server. */
-export type TransportName = "pg_basebackup" | "wire";
+export type TransportName = "pg_basebackup" | "wire" | "parallel";
+
+const TRANSPORTS: ReadonlySet<TransportName> = new Set(["pg_basebackup", "wire", "parallel"]);
 
 /** Where the WAL that makes the backup consistent came from. */
 export type WalSource = "stream" | "archive";
@@ -13,6 +15,8 @@ export interface TablespaceDetail {
   readonly location: string;
   /** Its object in the backup: `16385.tar.zst`. */
   readonly object: string;
+  /** Its further objects, where it was taken in parts: `16385.0001.tar.zst`. */
+  readonly parts?: readonly string[];
 }
 
 /** A settings file that lay outside the data directory, stored verbatim. */
@@ -48,6 +52,8 @@ export interface PostgresDetails {
   readonly owner: string | null;
   /** The database that was connected to: the product's, among those of the cluster. */
   readonly database: string | null;
+  /** Pages that were damaged in the cluster and are so in the backup, in words; left out where there are none. */
+  readonly damage?: readonly string[];
 }
 
 /**
@@ -69,20 +75,26 @@ export function postgresDetails(manifest: Manifest): PostgresDetails {
   need("startLsn", isLsn);
   need("stopLsn", isLsn);
   need("walSegmentBytes", isSegmentSize);
-  need("transport", (value) => value === "pg_basebackup" || value === "wire");
+  need("transport", (value) => TRANSPORTS.has(value as TransportName));
   need("wal", (value) => value === "stream" || value === "archive");
   need("checksums", (value) => typeof value === "boolean");
   need("dataDirectory", (value) => value === null || isAbsolutePath(value));
   need("tablespaces", (value) => Array.isArray(value) && value.every(isTablespace));
   need("settings", (value) => Array.isArray(value) && value.every(isSettings));
   need("owner", (value) => value === null || isAccountName(value));
+  need("damage", (value) => value === undefined || (Array.isArray(value) && value.every(isText)));
   need("database", (value) => value === null || isText(value));
   return found as unknown as PostgresDetails;
 }
 
 function isTablespace(value: unknown): boolean {
   if (!isRecord(value) || !isWhole(value.oid, 1, 0xffff_ffff)) return false;
-  return isAbsolutePath(value.location) && isText(value.object) && SAFE_NAME.test(value.object);
+  const { parts = [] } = value;
+  return (
+    isAbsolutePath(value.location) &&
+    Array.isArray(parts) &&
+    [value.object, ...parts].every((name) => isText(name) && SAFE_NAME.test(name))
+  );
 }
 
 function isSettings(value: unknown): boolean {

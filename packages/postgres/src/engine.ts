@@ -1,5 +1,12 @@
-import { type Engine, LifeboatError, type Manifest } from "@lifeboat/core";
+import {
+  backupChain,
+  chosenBackup,
+  type Engine,
+  LifeboatError,
+  type Manifest,
+} from "@lifeboat/core";
 import { type ServerConnection, withClient } from "./connection.ts";
+import { damageProof } from "./damage.ts";
 import { postgresDetails } from "./details.ts";
 import { inspectServer } from "./inspect.ts";
 import { planRecovery, recoveryWindows, verifyWal } from "./log.ts";
@@ -35,14 +42,37 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     snapshot: async (request) => takeSnapshot(live(), request),
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder) => serverStatus(live(), { folder, archive }),
-    windows: recoveryWindows,
-    plan: (folder, backups, target, { timeline }) =>
-      planRecovery({ folder, backups, timeline }, target),
-    restore: (request) => restorePostgres(request),
-    revive: (request) =>
-      revivePostgres(request, { binDirectory, database: databaseOf(request.plan.backups[0]) }),
+    windows: (folder, backups) => recoveryWindows(folder, restorable(backups)),
+    async plan(folder, backups, target, { timeline }) {
+      // The WAL leads to any state from an older base too: only who names a backup must have that one.
+      const usable = target.kind === "backup" ? backups : restorable(backups);
+      const plan = await planRecovery({ folder, backups: usable, timeline }, target);
+      return { ...plan, backups: backupChain(plan.backups[0], backups) };
+    },
+    restore: (request) => restorePostgres(request, { binDirectory }),
+    async revive(request) {
+      const chosen = chosenBackup(request.plan);
+      const revived = await revivePostgres(request, { binDirectory, database: databaseOf(chosen) });
+      const prove = revived.prove.bind(revived);
+      return Object.assign(revived, {
+        prove: async () => [...(await prove()), ...damageProof(chosen)],
+      });
+    },
     verifyLog: verifyWal,
   };
+}
+
+/** Those that have all that they build on. */
+function restorable(backups: readonly Manifest[]): Manifest[] {
+  return backups.filter((backup) => {
+    try {
+      return backupChain(backup, backups).length > 0;
+    } catch (thrown) {
+      // What is missing, verify names; here it means that the backup cannot be used.
+      if (thrown instanceof LifeboatError) return false;
+      throw thrown;
+    }
+  });
 }
 
 /** Where a query goes that names no database: to the one that the backup was taken through. */

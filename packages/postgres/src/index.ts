@@ -4,6 +4,7 @@ export type { ServerConnection } from "./connection.ts";
 export { type PostgresDetails, postgresDetails } from "./details.ts";
 export { dropSlot, listSlots } from "./drop-slot.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
+export { leastPrivilegeScript, type RoleScript, roleOf } from "./least-privilege.ts";
 export {
   findPrograms,
   hasProgram,

@@ -2,8 +2,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Finding, LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
 import { connectForReplication, type ServerConnection } from "./connection.ts";
+import { grantFindings } from "./least-privilege.ts";
+import { activityFindings } from "./preflight-activity.ts";
 import { configurationFindings } from "./preflight-configuration.ts";
+import { hostFindings } from "./preflight-host.ts";
 import { liveFindings } from "./preflight-live.ts";
+import { outsideFindings } from "./preflight-outside.ts";
 import type { ServerFacts } from "./server-facts.ts";
 
 const SENDER_QUERY = "select from pg_stat_replication where pid = $1";
@@ -22,7 +26,13 @@ export async function preflight(
   const configured = configurationFindings(server);
   // Of a version that is not supported nothing further is known to be askable.
   if (configured.some(({ id }) => id === "version-unsupported")) return configured;
-  const live = await liveFindings(client, server);
+  const live = [
+    ...(await liveFindings(client, server)),
+    ...(await activityFindings(client, server)),
+    ...(await grantFindings(client, server)),
+    ...(await outsideFindings(client, server)),
+    ...(await hostFindings(connection, server)),
+  ];
   // Where no sender can start at all, the trial would only say so again in other words.
   const trial = configured.some(({ id }) => id === "wal-level-minimal")
     ? []

@@ -10,9 +10,9 @@ export function restoreProgress(
   { plan, report, signal }: RestoreRequest,
   details: PostgresDetails,
 ): Through {
-  const [manifest] = plan.backups;
   const wal = consistencySegments(details).length * details.walSegmentBytes;
-  const totalBytes = manifest.objects.reduce((sum, { content }) => sum + content.bytes, wal);
+  const objects = plan.backups.flatMap((manifest) => manifest.objects);
+  const totalBytes = objects.reduce((sum, { content }) => sum + content.bytes, wal);
   let bytes = 0;
   return async function* through(content) {
     for await (const chunk of content) {

@@ -20,7 +20,12 @@ export class Sites {
     this.tablespaces = tablespaces;
   }
 
-  static async open(places: RestorePlaces, account: Account): Promise<Sites> {
+  /** @param forGood false for what is only an input of the copy, and never put in its place */
+  static async open(
+    places: RestorePlaces,
+    account: Account,
+    { forGood = true }: { readonly forGood?: boolean } = {},
+  ): Promise<Sites> {
     const data = await BuildSite.open(places.dataDirectory, account);
     const tablespaces: TablespaceSite[] = [];
     const sites = new Sites(data, tablespaces);
@@ -28,7 +33,7 @@ export class Sites {
       for (const { tablespace, place } of places.tablespaces) {
         const site = await BuildSite.open(place, account);
         tablespaces.push({ tablespace, site });
-        await site.markUnfinished(basename(data.path), account);
+        if (forGood) await site.markUnfinished(basename(data.path), account);
       }
       return sites;
     } catch (cause) {

@@ -1,38 +1,57 @@
+import { availableParallelism } from "node:os";
 import {
+  chosenBackup,
   type Finding,
-  notAvailable,
+  type Manifest,
   type RestoredDatabase,
   type RestoreRequest,
 } from "@lifeboat/core";
 import { type Account, namedAccount, unprivilegedOwner } from "./account.ts";
+import { combineBackups, combineProgram } from "./combine.ts";
 import { layConsistencyWal } from "./consistency-wal.ts";
+import { damageFindings } from "./damage.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
+import { layExtraPaths } from "./extra-paths.ts";
+import { extractPrograms } from "./extract.ts";
 import { laySettings } from "./lay-settings.ts";
+import type { ServerPrograms } from "./programs.ts";
 import { proveRecovery } from "./prove-recovery.ts";
 import { configureRecovery } from "./recovery-files.ts";
 import { newerTimelines, restoreFindings } from "./restore-findings.ts";
 import { type RestorePlaces, restorePlaces } from "./restore-places.ts";
-import { restoreProgress } from "./restore-progress.ts";
+import { restoreProgress, type Through } from "./restore-progress.ts";
 import { Sites } from "./restore-sites.ts";
 import { linkTablespaces } from "./tablespace-links.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
-import { unpackBase, unpackTablespace } from "./unpack-backup.ts";
+import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backup.ts";
+
+/** Nothing is disturbed by a restore: all cores, within reason. */
+const USUAL_JOBS = Math.min(4, availableParallelism());
 
 /**
  * Restores a base backup as a data directory that recovers to the plan's target when it is started.
- * Needs no program of Postgres.
+ * Needs no program of Postgres, but for incremental backups: pg_combinebackup puts them together.
  *
  * Everything is built beside its place, checked, made durable, and then given its name: tablespaces
  * first, the data directory last.
  * @throws LifeboatError what {@link restorePlaces} refuses; `CHECKSUM_MISMATCH`, `OBJECT_MISSING`,
  *   `ARCHIVE_UNSAFE`, `ARCHIVE_INVALID`, `BACKUP_INCOMPLETE`, naming the object; `TARGET_FULL`,
- *   `TARGET_UNWRITABLE`
+ *   `TARGET_UNWRITABLE`; `PROGRAMS_NOT_FOUND` and what {@link combineBackups} throws
  */
-export async function restorePostgres(request: RestoreRequest): Promise<RestoredDatabase> {
-  const [manifest, ...incremental] = request.plan.backups;
-  if (incremental.length > 0) throw notAvailable("restoring an incremental Postgres backup");
+export async function restorePostgres(
+  request: RestoreRequest,
+  { binDirectory }: { readonly binDirectory?: string | undefined } = {},
+): Promise<RestoredDatabase> {
+  const { backups } = request.plan;
+  const manifest = chosenBackup(request.plan);
   const details = postgresDetails(manifest);
+  const programs =
+    backups.length > 1
+      ? await combineProgram(binDirectory, Math.trunc(details.serverVersion / 10_000))
+      : undefined;
+  if (request.willExtract)
+    await extractPrograms(binDirectory, Math.trunc(details.serverVersion / 10_000));
   const places = await restorePlaces(request, details).catch((cause) => {
     throw isFaultOfTarget(cause) ? targetFailure(request.to, cause) : cause;
   });
@@ -42,11 +61,14 @@ export async function restorePostgres(request: RestoreRequest): Promise<Restored
   let sites: Sites | undefined;
   try {
     sites = await Sites.open(places, account);
-    const findings = await build(request, { details, places, account, sites });
+    const findings = await build(request, { manifest, details, places, account, sites, programs });
     await sites.putInPlace();
     return {
       path: places.dataDirectory,
-      bytes: manifest.objects.reduce((sum, { content }) => sum + content.bytes, 0),
+      bytes: backups.reduce(
+        (sum, { objects }) => objects.reduce((all, { content }) => all + content.bytes, sum),
+        0,
+      ),
       willRecoverTo: request.plan.willRecoverTo,
       recoveredTo: null,
       findings,
@@ -58,6 +80,10 @@ export async function restorePostgres(request: RestoreRequest): Promise<Restored
 }
 
 interface Building {
+  /** The backup whose state the copy holds. */
+  readonly manifest: Manifest;
+  /** Of pg_combinebackup, where there are incremental backups. */
+  readonly programs: ServerPrograms | undefined;
   readonly details: PostgresDetails;
   readonly places: RestorePlaces;
   readonly account: Account;
@@ -65,24 +91,21 @@ interface Building {
 }
 
 /** The copy, whole and durable, where it is built. */
-async function build(
-  request: RestoreRequest,
-  { details, places, account, sites }: Building,
-): Promise<Finding[]> {
+async function build(request: RestoreRequest, building: Building): Promise<Finding[]> {
+  const { manifest, details, places, account, sites } = building;
   const { folder, plan } = request;
-  const [manifest] = plan.backups;
   const directory = sites.data.path;
   const through = restoreProgress(request, details);
-  const backup = { folder, manifest, details, account, through };
-  const mode = await unpackBase(backup, directory);
-  for (const { tablespace, site } of sites.tablespaces)
-    await unpackTablespace(backup, tablespace, site.path);
+  const mode = await unpackAll(request, building, through);
   await linkTablespaces(directory, places.tablespaces, { account, mode });
   if (request.proveLog) await proveRecovery(request, details);
   await layConsistencyWal({ folder, details, directory, account, mode, through });
   const { dataDirectory } = places;
   const laid = { folder, manifest, details, directory, dataDirectory, account, mode };
   const rewritten = await laySettings(laid);
+  const { jobs = USUAL_JOBS, signal } = request;
+  const content = { folder, manifest, details, account, through, jobs, signal };
+  const extra = await layExtraPaths(content, directory, dataDirectory);
   const recovery = { timeline: details.timeline, fetchCommand: request.fetchCommand };
   await configureRecovery(directory, plan, recovery, { account, mode });
   // Of a backup's own state there is no choice of timelines.
@@ -90,7 +113,50 @@ async function build(
   const timelines = chosen ? await newerTimelines(folder, plan.timeline ?? details.timeline) : [];
   const findings = [...timelines, ...(await restoreFindings(directory, dataDirectory))];
   await syncDirectories([directory]);
-  return [...rewritten, ...findings];
+  return [...damageFindings(details.damage), ...rewritten, ...extra, ...findings];
+}
+
+/** The data directory and the tablespaces of the backup, as they will lie, in the folders where they are built. */
+async function unpackAll(
+  request: RestoreRequest,
+  { places, account, sites, programs }: Building,
+  through: Through,
+): Promise<number> {
+  const { plan, folder, report, signal, jobs = USUAL_JOBS } = request;
+  const content = (manifest: Manifest): BackupContent => ({
+    ...{ folder, manifest, details: postgresDetails(manifest), account, through, jobs, signal },
+  });
+  if (!programs) return unpackInto(content(plan.backups[0]), sites);
+  const inputs: Sites[] = [];
+  try {
+    let mode = 0o600;
+    for (const manifest of plan.backups) {
+      const input = await Sites.open(places, account, { forGood: false });
+      inputs.push(input);
+      mode = await unpackInto(content(manifest), input);
+      const links = input.tablespaces.map(({ tablespace, site }) => ({
+        tablespace,
+        place: site.path,
+      }));
+      await linkTablespaces(input.data.path, links, { account, mode });
+    }
+    report({ note: `combining ${plan.backups.length} backups` });
+    const { backups } = plan;
+    await combineBackups({ programs, account, inputs, output: sites, backups, signal });
+    return mode;
+  } finally {
+    for (const input of inputs) await input.discard();
+  }
+}
+
+/** Of tablespaces only those that the backup had: an earlier one may lack some. */
+async function unpackInto(backup: BackupContent, sites: Sites): Promise<number> {
+  const mode = await unpackBase(backup, sites.data.path);
+  for (const { tablespace, site } of sites.tablespaces) {
+    const own = backup.details.tablespaces.find(({ oid }) => oid === tablespace.oid);
+    if (own) await unpackTablespace(backup, own, site.path);
+  }
+  return mode;
 }
 
 /** For root: whoever owns the directory already, else the account that owned the original, if this host knows it. */

@@ -1,5 +1,10 @@
 import { join } from "node:path";
-import { LifeboatError, type RevivedDatabase, type ReviveRequest } from "@lifeboat/core";
+import {
+  chosenBackup,
+  LifeboatError,
+  type RevivedDatabase,
+  type ReviveRequest,
+} from "@lifeboat/core";
 import { execa } from "execa";
 import { type Account, accountMay, runAs, serverAccount } from "./account.ts";
 import { postgresDetails } from "./details.ts";
@@ -36,14 +41,20 @@ export async function revivePostgres(
   options: ReviveOptions = {},
 ): Promise<RevivedDatabase> {
   const { path } = request.restored;
-  const major = Math.trunc(postgresDetails(request.plan.backups[0]).serverVersion / 10_000);
+  const major = Math.trunc(postgresDetails(chosenBackup(request.plan)).serverVersion / 10_000);
   const found = await findPrograms({ binDirectory: options.binDirectory, major });
   const account = await serverAccount(path);
   if (!(await accountMay(account, "x", path))) throw unreachable(path, account);
   const { programs, release } = await reachablePrograms(found, account);
   try {
     const revival = await recover(request, programs, account);
-    return await RevivedCluster.open({ ...revival, database: options.database, release });
+    return await RevivedCluster.open({
+      ...revival,
+      ...options,
+      major,
+      database: options.database,
+      release,
+    });
   } catch (cause) {
     await release();
     throw cause;
@@ -116,7 +127,7 @@ async function openSegments(
   account: Account,
   scratch: Scratch,
 ): Promise<SegmentServer> {
-  const { walSegmentBytes } = postgresDetails(plan.backups[0]);
+  const { walSegmentBytes } = postgresDetails(chosenBackup(plan));
   let bytes = 0;
   return SegmentServer.open({
     folder,

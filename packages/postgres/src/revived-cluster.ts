@@ -1,5 +1,6 @@
-import type { RevivedDatabase } from "@lifeboat/core";
+import type { Extracted, ExtractRequest, RevivedDatabase } from "@lifeboat/core";
 import pg from "pg";
+import { extract, extractPrograms } from "./extract.ts";
 import { type Proof, proveDatabase, provePages } from "./prove.ts";
 import type { Server } from "./server.ts";
 
@@ -10,6 +11,9 @@ export interface RevivedClusterInit {
   readonly missingLibraries: readonly string[];
   /** The database that `query` asks when it is given none. */
   readonly database: string | undefined;
+  /** `binDirectory` of the configuration. */
+  readonly binDirectory?: string | undefined;
+  readonly major: number;
   /** Gives the server's programs back. */
   release(): Promise<void>;
 }
@@ -86,6 +90,18 @@ export class RevivedCluster implements RevivedDatabase {
     const client = await this.#clientFor(database);
     const { rows } = await client.query<unknown[]>(oneStatement(sql));
     return rows;
+  }
+
+  async extract({ name, into, signal }: ExtractRequest): Promise<Extracted> {
+    const { server, superuser, binDirectory, major } = this.#init;
+    return extract({
+      programs: await extractPrograms(binDirectory, major),
+      config: server.clientConfig(superuser, this.#usual),
+      databases: this.#databases,
+      usual: this.#usual,
+      ask: (sql, database) => this.query(sql, database),
+      ...{ name, into, signal },
+    });
   }
 
   async close(): Promise<void> {

@@ -1,23 +1,28 @@
-import { LifeboatError, notAvailable, type SnapshotRequest } from "@lifeboat/core";
+import { LifeboatError, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
 import { readArchiver } from "./archiver.ts";
-import { clientProgram, pgBasebackupTransport } from "./basebackup/pg-basebackup.ts";
+import { parallelTransport } from "./basebackup/parallel.ts";
+import { pgBasebackupTransport } from "./basebackup/pg-basebackup.ts";
 import type { Transport } from "./basebackup/transport.ts";
 import { wireTransport } from "./basebackup/wire.ts";
-import type { ServerConnection } from "./connection.ts";
 import type { WalSource } from "./details.ts";
 import { SENDERS_OF_STREAM, senderHolders } from "./preflight-live.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import { logName, parseWalFileName } from "./wal/segment-name.ts";
 
-/** Refuses what the contract names and this version does not do, before anything is touched. */
-export function refuseUnavailable({ type, options }: SnapshotRequest): void {
-  if (type === "incremental") throw notAvailable("backup --type incremental of Postgres");
-  if (options.transport === "parallel") throw notAvailable("backup --transport parallel");
-  if (options.jobs !== undefined && options.jobs !== 1)
-    throw notAvailable("backup --jobs for Postgres");
-  if (typeof options.maxRate === "string")
-    throw notAvailable(`backup --max-rate ${options.maxRate}`);
+/**
+ * Refuses what does not go together, or means nothing for a cluster, before anything is touched.
+ * @throws LifeboatError `TRANSPORT_UNFIT`, `OPTION_NOT_FOR_POSTGRES` (kind `usage`)
+ */
+export function refuseContradictions({ options }: SnapshotRequest): void {
+  const { transport = "auto", jobs = 1 } = options;
+  if (jobs > 1 && transport !== "auto" && transport !== "parallel")
+    throw new LifeboatError({
+      code: "TRANSPORT_UNFIT",
+      kind: "usage",
+      message: `--transport ${transport} comes in one stream, and --jobs ${jobs} asks for several`,
+      remedy: "take --transport parallel, or leave --jobs out",
+    });
   if (options.check)
     throw new LifeboatError({
       code: "OPTION_NOT_FOR_POSTGRES",
@@ -25,6 +30,11 @@ export function refuseUnavailable({ type, options }: SnapshotRequest): void {
       message: "--check means nothing for a Postgres cluster",
       remedy: "leave it out; lifeboat drill restores the backup and reads every table",
     });
+}
+
+/** Workers of the parallel transport: two where nothing is said. */
+export function jobsOf({ options }: SnapshotRequest): number {
+  return options.jobs ?? 2;
 }
 
 /**
@@ -75,25 +85,11 @@ async function assertSendersFree(client: pg.Client, server: ServerFacts): Promis
 }
 
 /**
- * As asked; else pg_basebackup where a client of the server's major version is found and can do the
- * work, else the wire. It cannot where there are tablespaces, nor where the archiver does not get on:
- * without WAL it waits for that at its end.
+ * As asked; several jobs are parallel's; else the wire, which needs no program, takes every cluster, and
+ * is faster than pg_basebackup's output read through a pipe (`.github/decisions/0022-…`).
  */
-export async function chooseTransport(
-  connection: ServerConnection,
-  server: ServerFacts,
-  { options }: SnapshotRequest,
-  wal: WalSource,
-): Promise<Transport> {
-  if (options.transport === "wire") return wireTransport;
-  if (options.transport === "pg_basebackup") return pgBasebackupTransport;
-  const waitsInVain = server.archiving && wal === "stream";
-  if (server.tablespaces.length > 0 || waitsInVain) return wireTransport;
-  try {
-    await clientProgram(connection, server);
-    return pgBasebackupTransport;
-  } catch (thrown) {
-    if (!(thrown instanceof LifeboatError)) throw thrown;
-    return wireTransport;
-  }
+export function chooseTransport({ options }: SnapshotRequest): Transport {
+  const { transport = "auto", jobs = 1 } = options;
+  if (transport === "parallel" || (transport === "auto" && jobs > 1)) return parallelTransport;
+  return transport === "pg_basebackup" ? pgBasebackupTransport : wireTransport;
 }

@@ -1,13 +1,23 @@
 import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
 import { pack } from "tar-stream";
+import { awaitStandby, type BackupSource, backupSource, endSegment } from "./backup-source.ts";
 import type { BaseBackup, TablespaceArchive, Transport } from "./basebackup/transport.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
+import { damageFindings, damageOf } from "./damage.ts";
 import type { PostgresDetails, WalSource } from "./details.ts";
+import { storeExtraPaths } from "./extra-paths.ts";
 import { directoryOwner } from "./local-directory.ts";
 import { preflight, refusal } from "./preflight.ts";
+import { BackupRate } from "./rate/backup-rate.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
-import { chooseTransport, chooseWalSource, refuseUnavailable } from "./snapshot-choices.ts";
+import {
+  chooseTransport,
+  chooseWalSource,
+  jobsOf,
+  refuseContradictions,
+} from "./snapshot-choices.ts";
+import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
 import { storeSettings } from "./snapshot-settings.ts";
 import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
 import { formatLsn } from "./wal/lsn.ts";
@@ -19,9 +29,14 @@ interface Work {
   readonly connection: ServerConnection;
   readonly client: pg.Client;
   readonly server: ServerFacts;
+  /** The same, or a standby of it. */
+  readonly source: BackupSource;
   readonly transport: Transport;
   readonly wal: WalSource;
   readonly request: SnapshotRequest;
+  /** Of the backup that an incremental one builds on. */
+  readonly parentManifest: Uint8Array | null;
+  readonly rate: BackupRate;
 }
 
 /**
@@ -34,22 +49,29 @@ export async function takeSnapshot(
   connection: ServerConnection,
   request: SnapshotRequest,
 ): Promise<Snapshot> {
-  refuseUnavailable(request);
+  refuseContradictions(request);
   return withClient(connection, async (client) => {
     const server = await describeServer(client);
     assertSameCluster(server, request);
-    const findings = await preflight(connection, client, server);
+    const findings = [...(await preflight(connection, client, server))];
     const refused = refusal(findings);
     if (refused) throw refused;
     const wal = await chooseWalSource(client, server, request);
-    const transport = await chooseTransport(connection, server, request, wal);
-    const work = { connection, client, server, transport, wal, request };
+    const source = await backupSource(connection, server);
+    const transport = chooseTransport(request);
+    const parentManifest = await parentManifestOf(client, server, request);
+    findings.push(...(await combineFindings(connection, server, request)));
     const settings = await storeSettings(client, server, request.store);
-    const taken = await takeWithWal(work);
+    findings.push(...(await storeExtraPaths(connection, server, request.store)));
+    const rate = await BackupRate.start(request.options.maxRate, connection);
+    const own = { connection, client, server, source };
+    const work = { ...own, transport, wal, request, parentManifest, rate };
+    const taken = await takeWithWal(work).finally(() => rate.end());
+    findings.push(...(await rate.end()));
     return {
       consistentAt: consistentAt(server, taken.lastCommit),
       details: await detailsOf(work, taken, settings.settings),
-      findings: [...findings, ...settings.findings],
+      findings: [...findings, ...settings.findings, ...damageFindings(taken.damage)],
     };
   });
 }
@@ -57,6 +79,7 @@ export async function takeSnapshot(
 interface Taken {
   readonly needed: NeededWal;
   readonly tablespaces: PostgresDetails["tablespaces"];
+  readonly damage: readonly string[];
   /** Microseconds since 1970. */
   readonly lastCommit: number | undefined;
 }
@@ -69,37 +92,81 @@ async function takeWithWal(work: Work): Promise<Taken> {
     wal === "stream" ? await WalReceiver.start({ connection, server, folder }) : undefined;
   try {
     const whole = receiver ? AbortSignal.any([signal, receiver.signal]) : signal;
+    const isStandby = work.source.server.inRecovery;
+    const { report } = request;
+    if (isStandby)
+      await awaitStandby({
+        ...work,
+        primary: work.client,
+        streams: wal === "stream",
+        report,
+        signal,
+      });
     const { backup, tablespaces } = await storeBaseBackup(work, whole);
     const needed = neededWal(server, backup);
+    if (isStandby) await endSegment(work.client);
     request.report({ note: `storing the WAL up to ${formatLsn(needed.stop)}` });
     if (receiver) await receiver.until(endOf(needed), signal);
     else await awaitArchive({ ...work, folder, needed, report: request.report, signal });
-    return { needed, tablespaces, lastCommit: await proveWal(folder, needed, signal) };
+    const damage = await damageOf(work.client, backup.corruptPages);
+    return { needed, tablespaces, damage, lastCommit: await proveWal(folder, needed, signal) };
   } finally {
     await receiver?.close();
   }
 }
 
 async function storeBaseBackup(work: Work, signal: AbortSignal) {
-  const { connection, server, transport, request } = work;
-  const tablespaces: PostgresDetails["tablespaces"][number][] = [];
-  const archive = async ({ tablespace, content }: TablespaceArchive) => {
-    if (!tablespace) {
-      await request.store("base.tar", "base", content);
-      return;
-    }
-    const { object } = await request.store(`${tablespace.oid}.tar`, "tablespace", content);
-    tablespaces.push({ ...tablespace, object });
+  const { transport, request, parentManifest } = work;
+  const { connection, server } = work.source;
+  const stored = new StoredTablespaces();
+  const archive = async ({ tablespace, part, content }: TablespaceArchive) => {
+    const suffix = part === null ? "" : `.${String(part).padStart(4, "0")}`;
+    const name = `${tablespace?.oid ?? "base"}${suffix}.tar`;
+    const role = tablespace ? "tablespace" : "base";
+    const { object } = await request.store(name, role, work.rate.through(content, signal));
+    if (tablespace) stored.add(tablespace, { object, isPart: part !== null });
   };
   const label = request.options.label ?? `lifeboat ${request.id}`;
-  const maxRate = (request.options.maxRate ?? null) as number | null;
+  const { maxRate: asked } = request.options;
+  // Where the server itself can keep the rate, it reads no more than that; else it waits for us.
+  const maxRate = typeof asked === "number" && transport.name !== "parallel" ? asked : null;
   const { report } = request;
   const backup = await transport.takeBaseBackup({
-    ...{ connection, server, label, maxRate, archive, report, signal },
+    ...{ connection, server, label, maxRate, parentManifest, archive, report, signal },
+    jobs: jobsOf(request),
   });
-  if (backup.manifest)
-    await request.store("backup_manifest.tar", "backup-manifest", manifestTar(backup.manifest));
-  return { backup, tablespaces };
+  const { manifest } = backup;
+  // By itself as well: the next incremental backup builds on it, and base.tar may be large.
+  if (backup.manifestInArchive)
+    await request.store("backup_manifest", "backup-manifest", once(manifest));
+  else await request.store("backup_manifest.tar", "backup-manifest", manifestTar(manifest));
+  return { backup, tablespaces: stored.details() };
+}
+
+/** Which objects each tablespace is in. */
+class StoredTablespaces {
+  readonly #objects = new Map<number, { location: string; object: string; parts: string[] }>();
+
+  add(
+    { oid, location }: NonNullable<TablespaceArchive["tablespace"]>,
+    { object, isPart }: { object: string; isPart: boolean },
+  ): void {
+    const entry = this.#objects.get(oid) ?? { location, object: "", parts: [] };
+    if (isPart) entry.parts.push(object);
+    else entry.object = object;
+    this.#objects.set(oid, entry);
+  }
+
+  details(): PostgresDetails["tablespaces"] {
+    return [...this.#objects].map(([oid, { location, object, parts }]) => ({
+      ...{ oid, location, object },
+      ...(parts.length > 0 ? { parts: parts.toSorted() } : {}),
+    }));
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 /** A tar, so that unpacking every `*.tar.zst` of a backup gives a whole data directory. */
@@ -135,7 +202,7 @@ function consistentAt(server: ServerFacts, lastCommit: number | undefined): Date
 
 async function detailsOf(
   { client, server, transport, wal }: Work,
-  { needed, tablespaces }: Taken,
+  { needed, tablespaces, damage }: Taken,
   settings: PostgresDetails["settings"],
 ): Promise<Readonly<Record<string, unknown>>> {
   const details: PostgresDetails = {
@@ -153,6 +220,7 @@ async function detailsOf(
     settings,
     owner: await directoryOwner(server),
     database: client.database ?? null,
+    ...(damage.length > 0 ? { damage } : {}),
   };
   return { ...details };
 }

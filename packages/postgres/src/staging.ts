@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
 import { type Account, runAs } from "./account.ts";
-import { programPath, type ServerPrograms } from "./programs.ts";
+import { type ProgramName, programPath, type ServerPrograms } from "./programs.ts";
 import { Scratch } from "./scratch.ts";
 
 /** Programs that the account can run, and how to give them back. */
@@ -20,29 +20,33 @@ const PARTS = ["bin", "lib", "share"];
  * The programs as the account can run them: as they are, or, where it cannot reach them (a clone
  * under a home that is closed to others), in a temporary copy. Whether it can is found by running
  * one: nothing else tells the truth about closed parents, access lists and mounts at once.
+ * @param tried the program that is run to find out
  * @throws LifeboatError `PROGRAMS_UNREACHABLE` when they cannot be moved or do not run after it
  */
 export async function reachablePrograms(
   programs: ServerPrograms,
   account: Account,
+  tried: ProgramName = "postgres",
 ): Promise<ReachablePrograms> {
-  const refusal = await refusalOf(programs, account);
+  const refusal = await refusalOf(programs, account, tried);
   if (refusal === undefined) return { programs, release: async () => {} };
   if (!(await canBeMoved(programs))) throw unreachable(programs, account, refusal);
   const copy = await copyOf(programs, account);
-  const still = await refusalOf(copy.programs, account);
+  const still = await refusalOf(copy.programs, account, tried);
   if (still === undefined) return copy;
   await copy.release();
   throw unreachable(programs, account, still);
 }
 
 /** Why the account cannot run the programs; undefined when it can. */
-async function refusalOf(programs: ServerPrograms, account: Account): Promise<string | undefined> {
-  const tried = await execa(programPath(programs, "postgres"), ["--version"], {
-    ...runAs(account),
-    reject: false,
-  });
-  return tried.failed ? tried.shortMessage : undefined;
+async function refusalOf(
+  programs: ServerPrograms,
+  account: Account,
+  name: ProgramName,
+): Promise<string | undefined> {
+  const run = { ...runAs(account), reject: false } as const;
+  const { failed, shortMessage } = await execa(programPath(programs, name), ["--version"], run);
+  return failed ? shortMessage : undefined;
 }
 
 async function canBeMoved(programs: ServerPrograms): Promise<boolean> {

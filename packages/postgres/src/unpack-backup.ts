@@ -8,6 +8,7 @@ import {
 } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import type { PostgresDetails, TablespaceDetail } from "./details.ts";
+import { inParallel } from "./in-parallel.ts";
 import type { Through } from "./restore-progress.ts";
 import { readSmallFile } from "./small-file.ts";
 import { tablespaceLink } from "./tablespace-links.ts";
@@ -26,6 +27,9 @@ export interface BackupContent {
   readonly details: PostgresDetails;
   readonly account: Account;
   readonly through: Through;
+  /** How many archives are unpacked at once. */
+  readonly jobs: number;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -35,12 +39,19 @@ export interface BackupContent {
  */
 export async function unpackBase(backup: BackupContent, directory: string): Promise<number> {
   const { manifest, details, account } = backup;
-  const apart = new Set(details.tablespaces.map(({ object }) => object));
+  const apart = new Set(details.tablespaces.flatMap(objectsOf));
   const links = new Set(details.tablespaces.map(({ oid }) => tablespaceLink(oid)));
   const unpacker = new Unpacker({ into: directory, account, passOver: STALE, links });
-  for (const object of manifest.objects)
-    if (object.object.endsWith(".tar.zst") && !apart.has(object.object))
-      await addTo(unpacker, backup, object);
+  const own = manifest.objects.filter(({ object, role }) =>
+    object.endsWith(".tar.zst")
+      ? !apart.has(object) && role !== "extra-paths"
+      : role === "backup-manifest",
+  );
+  await inParallel(own, backup, async (object, signal) => {
+    if (object.object.endsWith(".tar.zst")) await addTo(unpacker, { ...backup, signal }, object);
+    // The copy needs no second one, but damage in a backup is told whoever meets it.
+    else await readThrough(backup, object);
+  });
   await unpacker.finish();
   await assertWhole(directory, backup);
   return unpacker.groupReads ? 0o640 : 0o600;
@@ -48,18 +59,26 @@ export async function unpackBase(backup: BackupContent, directory: string): Prom
 
 export async function unpackTablespace(
   backup: BackupContent,
-  { object: name }: TablespaceDetail,
+  tablespace: TablespaceDetail,
   directory: string,
 ): Promise<void> {
-  const object = backup.manifest.objects.find(({ object }) => object === name);
-  if (!object) throw incomplete(backup.manifest, `its tablespace ${name} is not among its objects`);
   const unpacker = new Unpacker({
     into: directory,
     account: backup.account,
     only: versionFolder(backup),
   });
-  await addTo(unpacker, backup, object);
+  await inParallel(objectsOf(tablespace), backup, async (name, signal) => {
+    const object = backup.manifest.objects.find(({ object }) => object === name);
+    if (!object)
+      throw incomplete(backup.manifest, `its tablespace ${name} is not among its objects`);
+    await addTo(unpacker, { ...backup, signal }, object);
+  });
   await unpacker.finish();
+}
+
+/** All the objects of a tablespace. */
+function objectsOf({ object, parts = [] }: TablespaceDetail): string[] {
+  return [object, ...parts];
 }
 
 /**
@@ -70,13 +89,31 @@ function versionFolder({ details }: BackupContent): RegExp {
   return new RegExp(`^PG_${Math.trunc(details.serverVersion / 10_000)}_\\d+(/|$)`);
 }
 
-async function addTo(
-  unpacker: Unpacker,
+async function readThrough(
   { folder, manifest, through }: BackupContent,
   object: ManifestObject,
 ): Promise<void> {
+  for await (const _ of through(folder.readObject(manifest, object)));
+}
+
+async function addTo(
+  unpacker: Unpacker,
+  { folder, manifest, through, signal }: BackupContent,
+  object: ManifestObject,
+): Promise<void> {
   const path = folder.objectPath(manifest, object);
-  await unpacker.add(through(folder.readObject(manifest, object)), path);
+  await unpacker.add(through(until(signal, folder.readObject(manifest, object))), path);
+}
+
+/** Ends when another archive has failed: the rest of this one is of no use any more. */
+async function* until(
+  signal: AbortSignal,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
 }
 
 async function assertWhole(directory: string, { manifest, details }: BackupContent): Promise<void> {

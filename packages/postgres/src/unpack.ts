@@ -31,10 +31,9 @@ export class Unpacker {
   readonly #passOver: ReadonlySet<string>;
   readonly #links: ReadonlySet<string>;
   readonly #only: RegExp;
-  readonly #directories = new Set<string>([""]);
+  /** Those that it made, or is making. */
+  readonly #directories = new Map<string, Promise<void>>([["", Promise.resolve()]]);
   #groupReads = false;
-  #unsynced: FileHandle[] = [];
-  #unsyncedBytes = 0;
 
   /**
    * @param into an empty directory
@@ -57,17 +56,18 @@ export class Unpacker {
   }
 
   /**
-   * Unpacks one archive; its files are durable when this resolves.
+   * Unpacks one archive; its files are durable when this resolves. Several may be under way at once.
    * @param object what to call it in messages
    * @throws LifeboatError `ARCHIVE_UNSAFE`, `ARCHIVE_INVALID`; whatever `content` throws
    */
   async add(content: AsyncIterable<Uint8Array>, object: string): Promise<void> {
     const source: { fault?: unknown } = {};
+    const batch = new Batch();
     const tar = extract();
     const feeding = feed(noting(content, source), tar);
     try {
-      for await (const entry of tar) await this.#take(entry as Entry, object);
-      await this.#sync();
+      for await (const entry of tar) await this.#take(entry as Entry, object, batch);
+      await batch.sync();
     } catch (cause) {
       tar.destroy();
       await feeding;
@@ -75,7 +75,7 @@ export class Unpacker {
       if (source.fault !== undefined) throw source.fault;
       throw cause instanceof LifeboatError ? cause : invalid(object, cause);
     } finally {
-      await Promise.all(this.#unsynced.splice(0).map((file) => file.close()));
+      await batch.close();
     }
   }
 
@@ -88,22 +88,26 @@ export class Unpacker {
   async finish(): Promise<void> {
     const root = await open(this.#into, constants.O_RDONLY);
     await root.chmod(this.#groupReads ? 0o750 : 0o700).finally(() => root.close());
-    await syncDirectories([...this.#directories].map((path) => join(this.#into, path)));
+    await syncDirectories([...this.#directories.keys()].map((path) => join(this.#into, path)));
   }
 
-  async #take(entry: Entry, object: string): Promise<void> {
+  async #take(entry: Entry, object: string, batch: Batch): Promise<void> {
     const { header } = entry;
     const path = archivePath(header.name, object);
     if (path !== "" && !this.#only.test(path))
       throw unsafe(object, header.name, "does not belong there");
     if (header.type === "directory") await this.#makeDirectory(path, header, object);
-    else if (header.type === "file") await this.#makeFile(path, entry, object);
+    else if (header.type === "file") await this.#makeFile(path, entry, { object, batch });
     else if (header.type !== "symlink" || !this.#links.has(path))
       throw unsafe(object, header.name, `is a ${header.type ?? "thing of unknown type"}`);
     entry.resume();
   }
 
-  async #makeFile(path: string, entry: Entry, object: string): Promise<void> {
+  async #makeFile(
+    path: string,
+    entry: Entry,
+    { object, batch }: { readonly object: string; readonly batch: Batch },
+  ): Promise<void> {
     if (path === "") throw unsafe(object, entry.header.name, "has no name");
     if (this.#passOver.has(path)) return;
     await this.#makeParents(path, object);
@@ -111,25 +115,30 @@ export class Unpacker {
     const file = await open(join(this.#into, path), NEW_FILE, mode).catch((cause: unknown) => {
       throw collision(cause, object, path);
     });
-    this.#unsynced.push(file);
-    this.#unsyncedBytes += entry.header.size;
+    batch.add(file, entry.header.size);
     await file.writeFile(entry);
     // Our umask may have taken the group's right away.
     if (mode === 0o640) await file.chmod(mode);
     if (this.#account.foreign) await file.chown(this.#account.uid, this.#account.gid);
-    if (this.#unsynced.length >= BATCH_FILES || this.#unsyncedBytes >= BATCH_BYTES)
-      await this.#sync();
+    if (batch.isFull) await batch.sync();
   }
 
   async #makeParents(path: string, object: string): Promise<void> {
     const parent = dirname(path) === "." ? "" : dirname(path);
-    if (!this.#directories.has(parent)) await this.#makeDirectory(parent, {}, object);
+    await (this.#directories.get(parent) ?? this.#makeDirectory(parent, {}, object));
   }
 
-  async #makeDirectory(path: string, header: Partial<Header>, object: string): Promise<void> {
+  #makeDirectory(path: string, header: Partial<Header>, object: string): Promise<void> {
     const groupReads = ((header.mode ?? 0) & 0o050) === 0o050;
     this.#groupReads ||= groupReads;
-    if (this.#directories.has(path)) return;
+    const known = this.#directories.get(path);
+    if (known) return known;
+    const made = this.#newDirectory(path, groupReads, object);
+    this.#directories.set(path, made);
+    return made;
+  }
+
+  async #newDirectory(path: string, groupReads: boolean, object: string): Promise<void> {
     await this.#makeParents(path, object);
     const made = join(this.#into, path);
     await mkdir(made, { mode: 0o700 }).catch((cause: unknown) => {
@@ -142,13 +151,31 @@ export class Unpacker {
     } finally {
       await directory.close();
     }
-    this.#directories.add(path);
+  }
+}
+
+/** Files of one archive that are written and not yet durable. */
+class Batch {
+  #files: FileHandle[] = [];
+  #bytes = 0;
+
+  get isFull(): boolean {
+    return this.#files.length >= BATCH_FILES || this.#bytes >= BATCH_BYTES;
   }
 
-  async #sync(): Promise<void> {
-    await Promise.all(this.#unsynced.map((file) => file.sync()));
-    await Promise.all(this.#unsynced.splice(0).map((file) => file.close()));
-    this.#unsyncedBytes = 0;
+  add(file: FileHandle, bytes: number): void {
+    this.#files.push(file);
+    this.#bytes += bytes;
+  }
+
+  async sync(): Promise<void> {
+    await Promise.all(this.#files.map((file) => file.sync()));
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    this.#bytes = 0;
+    await Promise.all(this.#files.splice(0).map((file) => file.close()));
   }
 }
 

@@ -41,6 +41,8 @@ test.runIf(process.platform === "linux")(
       server: await withClient(connection, describeServer),
       label: "cut short",
       maxRate: null,
+      parentManifest: null,
+      jobs: 2,
       archive: async ({ content }) => {
         for await (const _ of content);
       },

@@ -91,9 +91,11 @@ function postgresOf(
   postgres: NonNullable<CheckedConfiguration["postgres"]>,
   directory: string,
 ): PostgresPlace {
-  const { url, dataDirectory, binDirectory } = postgres;
+  const { url, dataDirectory, binDirectory, backupFrom, extraPaths } = postgres;
   return {
     url,
+    ...(backupFrom === undefined ? {} : { backupFrom }),
+    ...(extraPaths === undefined ? {} : { extraPaths: extraPaths.map((path) => resolve(path)) }),
     ...(dataDirectory === undefined ? {} : { dataDirectory: resolve(directory, dataDirectory) }),
     ...(binDirectory === undefined ? {} : { binDirectory: resolve(directory, binDirectory) }),
   };

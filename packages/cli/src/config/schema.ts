@@ -14,6 +14,8 @@ const level = v.pipe(
   v.minValue(1, "must be 1 to 19"),
   v.maxValue(19, "must be 1 to 19"),
 );
+const url = v.pipe(text, v.regex(/^postgres(ql)?:\/\//, "must start with postgres://"));
+const absolutePath = v.pipe(text, v.regex(/^\/./, "must be an absolute path"));
 const lazy = v.custom<() => Promise<Record<string, unknown>>>(
   (value) => typeof value === "function",
   "must be a function that imports a module",
@@ -63,7 +65,9 @@ const configuration = v.strictObject({
   ),
   postgres: v.optional(
     v.strictObject({
-      url: v.pipe(text, v.regex(/^postgres(ql)?:\/\//, "must start with postgres://")),
+      url,
+      backupFrom: v.optional(url),
+      extraPaths: v.optional(v.array(absolutePath)),
       dataDirectory: v.optional(text),
       binDirectory: v.optional(text),
     }),

@@ -1,4 +1,5 @@
 import type { BackupList } from "@lifeboat/core";
+import { inOneLine } from "../printable.ts";
 import { showProblems } from "./problems.ts";
 import { table } from "./table.ts";
 import { size } from "./units.ts";
@@ -7,7 +8,7 @@ import { size } from "./units.ts";
 export function showList(report: BackupList, commandLine: string): string {
   if (report.backups.length === 0 && report.problems.length === 0)
     return `no backup of ${report.app} yet: ${commandLine} backup\n`;
-  return [backupsOf(report), windowsOf(report), showProblems(report.problems)]
+  return [backupsOf(report), damageOf(report), windowsOf(report), showProblems(report.problems)]
     .filter((part) => part !== "")
     .join("\n");
 }
@@ -32,6 +33,13 @@ function backupsOf({ backups }: BackupList): string {
     each.label ?? "",
   ]);
   return table(columns, rows);
+}
+
+function damageOf({ backups }: BackupList): string {
+  const lines = backups.flatMap(({ id, damage }) =>
+    damage.length === 0 ? [] : [`${id} is DAMAGED: ${inOneLine(damage.join("; "))}\n`],
+  );
+  return lines.join("");
 }
 
 function windowsOf({ windows }: BackupList): string {

@@ -15,6 +15,9 @@ function showOne(copy: RestoredReport, start: string | null): string {
     ["from backup", `${copy.backup} (${copy.engine} ${copy.database})`],
     ["size", `${size(copy.bytes)} in ${duration(copy.seconds)}`],
     ...recoveryOf(copy),
+    ...(copy.extracted === null
+      ? []
+      : [["extracted", `${copy.extracted.name}, ${size(copy.extracted.bytes)}`] as const]),
     ...(start === null ? [] : [["start it with", start] as const]),
     ...(start === null || copy.recoveredTo !== null ? [] : [RECOVERED_WHEN]),
   ]);

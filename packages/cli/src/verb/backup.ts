@@ -8,32 +8,35 @@ export const backupVerb: Verb = {
   options: [
     {
       flags: "--type <type>",
-      help: "full when left out; incremental: what changed since the newest backup (SQLite)",
+      help: "full when left out; incremental: what changed since the newest backup (Postgres: 17 and newer)",
       values: ["full", "incremental"],
     },
     {
       flags: "--transport <transport>",
       help: "how a Postgres base backup is read; auto when left out",
       values: ["auto", "pg_basebackup", "wire", "parallel"],
-      notBuilt: ["parallel"],
     },
     {
       flags: "--wal <way>",
       help: "how Postgres' WAL for consistency gets into the repository",
       values: ["stream", "archive"],
     },
-    { flags: "--jobs <n>", help: "how many files at once", parse: parseCount, notBuilt: true },
+    {
+      flags: "--jobs <n>",
+      help: "how many workers read a Postgres cluster at once (--transport parallel)",
+      parse: parseCount,
+    },
     {
       flags: "--max-rate <rate>",
-      help: "bytes a second that are read at most, such as 20M; or auto, adaptive",
+      help: "bytes a second that are read at most, such as 20M; auto: half of what is to be had; adaptive: less when commits on the primary get slower",
       parse: parseRate,
-      notBuilt: ["auto", "adaptive"],
     },
     { flags: "--label <text>", help: "a note that list shows" },
     { flags: "--check", help: "refuse a SQLite database that fails quick_check" },
   ],
   examples: [
     ["backup", "the live database, as lifeboat.config.ts names it"],
+    ["backup --engine postgres --jobs 4", "by four workers, each reading files of its own"],
     ["backup --engine postgres --max-rate 20M --label before-upgrade", "gently, and with a note"],
   ],
   async run({ options }, session) {
@@ -62,8 +65,8 @@ function parseRate(text: string): SnapshotOptions["maxRate"] {
 }
 
 function snapshotOptions(options: Readonly<Record<string, unknown>>): SnapshotOptions {
-  const { transport, wal, maxRate, label, check } = options;
-  const given = Object.entries({ transport, wal, maxRate, label, check }).filter(
+  const { transport, wal, jobs, maxRate, label, check } = options;
+  const given = Object.entries({ transport, wal, jobs, maxRate, label, check }).filter(
     ([, value]) => value !== undefined,
   );
   return Object.fromEntries(given) as SnapshotOptions;

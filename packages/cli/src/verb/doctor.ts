@@ -1,13 +1,21 @@
 import type { Finding } from "@lifeboat/core";
 import type { Session } from "../session.ts";
+import { usage } from "../usage.ts";
 import type { Verb } from "../verb.ts";
 
 export const doctorVerb: Verb = {
   name: "doctor",
   summary: "find what stands in the way of a good backup",
-  options: [{ flags: "--sql", help: "print the script of a least-privilege role", notBuilt: true }],
-  examples: [["doctor", "before the first backup, and whenever something is strange"]],
-  async run(_, session) {
+  options: [{ flags: "--sql", help: "print the script of a least-privilege role for Postgres" }],
+  examples: [
+    [
+      "doctor --sql | psql shop",
+      "make a role for Lifeboat that may do what it needs, and nothing more",
+    ],
+    ["doctor", "before the first backup, and whenever something is strange"],
+  ],
+  async run({ options }, session) {
+    if (options.sql === true) return roleScript(session);
     const findings = await examine(session);
     const report = { ok: findings.every(({ severity }) => severity !== "error"), findings };
     return {
@@ -17,6 +25,15 @@ export const doctorVerb: Verb = {
     };
   },
 };
+
+async function roleScript(session: Session) {
+  const configuration = await session.configuration();
+  if (!configuration.postgres)
+    throw usage("--sql: the configuration names no Postgres server", "name it: postgres.url");
+  const { leastPrivilegeScript, roleOf } = await import("@lifeboat/postgres");
+  const sql = leastPrivilegeScript(roleOf(configuration.postgres.url));
+  return { document: { sql }, show: () => sql };
+}
 
 async function examine(session: Session): Promise<Finding[]> {
   const { examineRepository } = await import("../doctor/repository.ts");

@@ -1,4 +1,6 @@
-import type { RestoreOrder, RestoreReport } from "@lifeboat/core";
+import { stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { LifeboatError, type RestoreOrder, type RestoreReport } from "@lifeboat/core";
 import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
@@ -30,14 +32,26 @@ export const restoreVerb: Verb = {
       flags: "--replay",
       help: "also start the copy in private, let it recover, promote it and stop it",
     },
+    {
+      flags: "--jobs <n>",
+      help: "how many objects are unpacked at once at most",
+      parse: parseCount,
+    },
     { flags: "--force", help: "put the restored files over what is there" },
     { flags: "--delta", help: "keep what agrees in the directory", notBuilt: true },
-    { flags: "--extract <name>", help: "only one database or table", notBuilt: true },
-    { flags: "--into <place>", help: "where --extract puts it", notBuilt: true },
+    {
+      flags: "--extract <name>",
+      help: "take one Postgres database or table out of the copy, once it has recovered",
+    },
+    { flags: "--into <place>", help: "where --extract puts it: a file, or the URL of a database" },
   ],
   examples: [
     ["restore --to /srv/restored", "the latest state"],
     ["restore --to /srv/restored --at 2026-11-22T10:14:59Z", "the instant before the mistake"],
+    [
+      "restore --to /srv/aside --at 2026-11-22T10:14:59Z --extract invoices --into invoices.dump",
+      "one table as it was before the mistake, for pg_restore",
+    ],
     [
       "restore --repository /var/backups/lifeboat --app documint --to /srv/restored --replay",
       "on a new host, without a configuration, recovered to the end",
@@ -59,6 +73,31 @@ export const restoreVerb: Verb = {
     };
   },
 };
+
+/** Both or none; a file that is there stays unless --force says otherwise. */
+async function extractOf({
+  extract: name,
+  into,
+  force,
+}: Readonly<Record<string, unknown>>): Promise<RestoreOrder["extract"]> {
+  if (typeof name !== "string" && typeof into !== "string") return undefined;
+  if (typeof name !== "string" || typeof into !== "string")
+    throw usage("--extract and --into go together", "write --extract NAME --into FILE or URL");
+  if (/^postgres(ql)?:/.test(into)) return { name, into };
+  const file = resolve(into);
+  const found = await stat(file).catch(() => undefined);
+  if (found && (force !== true || !found.isFile()))
+    throw new LifeboatError({
+      code: "TARGET_NOT_EMPTY",
+      kind: "refused",
+      message: `${file} is there already`,
+      remedy: "name another file, or replace this one by --force",
+      details: { path: file },
+    });
+  if (!(await stat(dirname(file)).catch(() => undefined)))
+    throw usage(`--into: there is no folder ${dirname(file)}`, "make it first");
+  return { name, into: file };
+}
 
 async function startOf(
   { path, recoveredTo }: RestoreReport,
@@ -93,7 +132,9 @@ async function orderOf(
     to: options.to as string,
     tablespaceMapping,
     force: options.force === true,
+    jobs: options.jobs as number | undefined,
     replay: options.replay === true,
+    extract: await extractOf(options),
     fetchCommand: await fetchCommand(session),
     signal: session.signal,
     run: session.run,

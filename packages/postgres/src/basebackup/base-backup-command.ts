@@ -11,7 +11,11 @@ const MOST_RATE = 1_048_576;
  * tablespaces' places stand in a file of the archive, as pg_basebackup's tars have it, and not as
  * links that unpacking would follow.
  */
-export function baseBackupCommand(options: { label: string; maxRate: number | null }): string {
+export function baseBackupCommand(options: {
+  label: string;
+  maxRate: number | null;
+  incremental: boolean;
+}): string {
   const parts = [
     `LABEL ${literal(options.label)}`,
     "PROGRESS true",
@@ -21,6 +25,7 @@ export function baseBackupCommand(options: { label: string; maxRate: number | nu
     "VERIFY_CHECKSUMS true",
     "TABLESPACE_MAP true",
   ];
+  if (options.incremental) parts.push("INCREMENTAL true");
   if (options.maxRate !== null) parts.push(`MAX_RATE ${rateInKilobytes(options.maxRate)}`);
   return `BASE_BACKUP (${parts.join(", ")})`;
 }

@@ -7,17 +7,6 @@ import { LifeboatError, reasonOf } from "@lifeboat/core";
 export function baseBackupFailure(cause: unknown, notices: readonly string[]): LifeboatError {
   if (cause instanceof LifeboatError) return cause;
   const reason = reasonOf(cause);
-  if (/checksum verification failure|checksum error occurred/.test(reason)) {
-    const pages = notices.filter((notice) => /checksum verification failed in file/.test(notice));
-    return new LifeboatError({
-      code: "PAGE_CORRUPT",
-      message: `the cluster has corrupt pages: ${pages.slice(0, 5).join("; ") || reason}`,
-      remedy:
-        "restore the relation from an earlier backup before anything else; pg_amcheck shows what is readable",
-      details: { pages },
-      cause,
-    });
-  }
   const [hint] = notices.slice(-1);
   return new LifeboatError({
     code: "BASE_BACKUP_FAILED",

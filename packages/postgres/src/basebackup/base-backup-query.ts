@@ -3,6 +3,7 @@ import type { Report } from "@lifeboat/core";
 import type { Connection, Submittable } from "pg";
 import { type Lsn, lsnOf } from "../wal/lsn.ts";
 import { CopyStream } from "./copy-stream.ts";
+import { DATA_CORRUPTED } from "./corrupt-page.ts";
 import type { BaseBackup, TablespaceArchive } from "./transport.ts";
 
 interface Position {
@@ -28,6 +29,8 @@ export class BaseBackupQuery implements Submittable {
   #ended = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
+  /** The server found pages whose checksum does not fit. Its warnings name them. */
+  corrupt = false;
 
   constructor(init: { command: string; socket: Duplex; report: Report }) {
     this.#command = init.command;
@@ -46,6 +49,10 @@ export class BaseBackupQuery implements Submittable {
     }
   }
 
+  #isComplete(): boolean {
+    return this.#positions.length === 2 && this.#manifest !== undefined;
+  }
+
   /** What the server said about the whole. Only after {@link archives} has ended. */
   backup(): BaseBackup {
     const [start, stop] = this.#positions;
@@ -56,6 +63,8 @@ export class BaseBackupQuery implements Submittable {
       stopLsn: stop.lsn,
       timeline: stop.timeline,
       manifest: Buffer.concat(this.#manifest),
+      manifestInArchive: false,
+      corruptPages: [],
     };
   }
 
@@ -103,6 +112,12 @@ export class BaseBackupQuery implements Submittable {
   }
 
   handleError(reason: unknown): void {
+    // All has been sent by then; that pages of it are damaged is no reason to go without.
+    if ((reason as { code?: string }).code === DATA_CORRUPTED && this.#isComplete()) {
+      this.corrupt = true;
+      this.handleReadyForQuery();
+      return;
+    }
     this.#failure = reason;
     this.#current?.fail(reason);
     this.#wakeReader();
@@ -115,6 +130,7 @@ export class BaseBackupQuery implements Submittable {
     const oid = Number.parseInt(name, 10);
     this.#waiting.push({
       tablespace: Number.isNaN(oid) ? null : { oid, location },
+      part: null,
       content: this.#current,
     });
     this.#wakeReader();

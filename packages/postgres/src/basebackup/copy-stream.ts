@@ -6,11 +6,14 @@ const MOST_HELD = 4 << 20;
 /**
  * Turns the CopyData messages that a connection pushes into bytes that a reader pulls. `pg` parses
  * whatever the socket gives, so when the reader lags the socket itself is paused: the cluster is
- * never held in memory, and the server waits as it would for a slow client.
+ * never held in memory, and the server waits as it would for a slow client. A chunk is good until the
+ * next is asked for.
  */
 export class CopyStream implements AsyncIterable<Uint8Array> {
   readonly #socket: Duplex;
   #blocks: Buffer[] = [];
+  /** Memory of blocks that were read through. */
+  readonly #spares: Buffer[] = [];
   #block: Buffer | undefined;
   #filled = 0;
   #held = 0;
@@ -27,7 +30,7 @@ export class CopyStream implements AsyncIterable<Uint8Array> {
   push(bytes: Uint8Array): void {
     if (this.#givenUp) return;
     for (let taken = 0; taken < bytes.length; ) {
-      this.#block ??= Buffer.allocUnsafe(BLOCK_BYTES);
+      this.#block ??= this.#spares.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
       const part = bytes.subarray(taken, taken + BLOCK_BYTES - this.#filled);
       this.#block.set(part, this.#filled);
       this.#filled += part.length;
@@ -57,6 +60,8 @@ export class CopyStream implements AsyncIterable<Uint8Array> {
           this.#held -= block.length;
           if (this.#held <= MOST_HELD / 2) this.#socket.resume();
           yield block;
+          // The last one is shorter than its memory.
+          if (block.length === BLOCK_BYTES) this.#spares.push(block);
         } else if (this.#failure !== undefined) throw this.#failure;
         else if (this.#ended) return;
         else await new Promise<void>((resolve) => (this.#wake = resolve));

@@ -5,16 +5,18 @@ import { execa } from "execa";
 import { parseConnectionUrl, type ServerConnection } from "../connection.ts";
 import { findPrograms, programPath } from "../programs.ts";
 import type { ServerFacts } from "../server-facts.ts";
+import { ArchiveProof } from "./archive-proof.ts";
 import { walRangeOf } from "./backup-manifest.ts";
 import { oneLine, rateInKilobytes } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
+import { namedPages } from "./corrupt-page.ts";
 import { libpqEnvironment } from "./libpq-environment.ts";
-import { TarWatch } from "./tar-watch.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 
 const STALLED = /still waiting for all required WAL segments to be archived/;
-const MANIFEST = "backup_manifest";
 const REPORT_BYTES = 1 << 20;
+/** It ends with this and a status of failure, having written everything. */
+const CORRUPT = /^pg_basebackup: error: checksum error occurred/;
 /** How long it may take to end when told to. */
 const GRACE_MS = 5_000;
 
@@ -26,6 +28,7 @@ export const pgBasebackupTransport: Transport = {
   name: "pg_basebackup",
 
   async takeBaseBackup(request: BaseBackupRequest): Promise<BaseBackup> {
+    if (request.parentManifest) throw noIncremental();
     if (request.server.tablespaces.length > 0) throw severalTablespaces(request.server);
     const program = await clientProgram(request.connection, request.server);
     request.signal.throwIfAborted();
@@ -40,20 +43,21 @@ export const pgBasebackupTransport: Transport = {
     // has taken by the next turn, and a repository needs longer to open its object.
     child.stdout.pause();
     const complaints = linesOf(child.stderr, () => child.kill());
-    const watch = new TarWatch([MANIFEST]);
-    const stored = request.archive({
-      tablespace: null,
-      content: watch.through(metered(child.stdout, request)),
-    });
+    const proof = new ArchiveProof();
+    const content = metered(child.stdout, request);
+    const stored = request.archive(proof.watching({ tablespace: null, part: null, content }));
     try {
       await Promise.all([child, stored]);
     } catch (cause) {
       child.kill();
-      await Promise.allSettled([child, stored]);
+      const [, storing] = await Promise.allSettled([child, stored]);
       request.signal.throwIfAborted();
-      throw programFailure(cause, await complaints);
+      const lines = await complaints;
+      if (storing.status === "rejected" || !lines.some((line) => CORRUPT.test(line)))
+        throw programFailure(cause, lines);
+      return { ...provedBackup(proof), corruptPages: namedPages(lines) };
     }
-    return { ...positions(watch), manifest: null };
+    return provedBackup(proof);
   },
 };
 
@@ -100,10 +104,18 @@ async function* metered(
   report({ bytes });
 }
 
-function positions(watch: TarWatch): Omit<BaseBackup, "manifest"> {
-  const { timeline, start, end } = walRangeOf(watch.members.get(MANIFEST) ?? new Uint8Array());
-  if (!watch.whole) throw baseBackupFailure(new Error("the archive was cut short"), []);
-  return { startLsn: start, stopLsn: end, timeline };
+function provedBackup(proof: ArchiveProof): BaseBackup {
+  const manifest = proof.manifest ?? new Uint8Array();
+  const { timeline, start, end } = walRangeOf(manifest);
+  proof.assertHolds(manifest);
+  return {
+    startLsn: start,
+    stopLsn: end,
+    timeline,
+    manifest,
+    manifestInArchive: true,
+    corruptPages: [],
+  };
 }
 
 /**
@@ -133,6 +145,16 @@ function archiverStalled(): LifeboatError {
     message: "pg_basebackup waited a minute for the archiver, which does not get on",
     remedy:
       "select * from pg_stat_archiver shows why; --transport wire --wal stream needs no archiver",
+  });
+}
+
+/** It could, from a file that holds the parent's manifest; the wire needs none. */
+function noIncremental(): LifeboatError {
+  return new LifeboatError({
+    code: "TRANSPORT_UNFIT",
+    kind: "usage",
+    message: "an incremental base backup is not taken through pg_basebackup",
+    remedy: "leave --transport out, or take --transport wire",
   });
 }
 

@@ -3,6 +3,16 @@ import { LifeboatError } from "@lifeboat/core";
 const BLOCK = 512;
 const CHECKSUM = { start: 148, end: 156 };
 const BLANK = 0x20;
+const TYPE_FLAG = 156;
+/** Type flags of a regular file; the second is older tars'. */
+const FILE_TYPES: ReadonlySet<string> = new Set(["0", "\0"]);
+
+/** A regular file of the archive, as its header tells. */
+export interface TarFile {
+  /** Bytes as Latin-1 characters, so that no name is lost whatever its encoding. */
+  readonly path: string;
+  readonly bytes: number;
+}
 
 /**
  * Passes a tar stream on untouched and picks small members out of it by name. A second tar parser
@@ -17,6 +27,7 @@ export class TarWatch {
   whole = false;
 
   readonly #wanted: ReadonlySet<string>;
+  readonly #onFile: (file: TarFile) => void;
   #header = Buffer.alloc(BLOCK);
   #headerFilled = 0;
   /** Bytes of the member under way that are still to come, and of its padding. */
@@ -25,8 +36,10 @@ export class TarWatch {
   #collecting: { name: string; parts: Buffer[] } | undefined;
   #last = "";
 
-  constructor(wanted: readonly string[]) {
+  /** @param onFile called with each regular file when its header passes */
+  constructor(wanted: readonly string[], onFile: (file: TarFile) => void = () => {}) {
     this.#wanted = new Set(wanted);
+    this.#onFile = onFile;
   }
 
   async *through(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -62,7 +75,7 @@ export class TarWatch {
 
   #beginMember(): void {
     this.#headerFilled = 0;
-    const name = textOf(this.#header.subarray(0, 100));
+    const name = nameOf(this.#header);
     // Blocks of zeros close the archive.
     if (this.#header.every((byte) => byte === 0)) return;
     if (!isHeader(this.#header)) throw damaged(this.#last);
@@ -71,6 +84,8 @@ export class TarWatch {
     this.#missing = size;
     this.#padding = (BLOCK - (size % BLOCK)) % BLOCK;
     const path = name.replace(/^\.\//, "");
+    if (FILE_TYPES.has(String.fromCharCode(this.#header[TYPE_FLAG] ?? 0)))
+      this.#onFile({ path, bytes: size });
     if (this.#wanted.has(path)) this.#collecting = { name: path, parts: [] };
     if (size === 0) this.#endMember();
   }
@@ -80,6 +95,14 @@ export class TarWatch {
       this.members.set(this.#collecting.name, Buffer.concat(this.#collecting.parts));
     this.#collecting = undefined;
   }
+}
+
+/** A long name is parted at a slash (pax, "ustar Interchange Format"). */
+function nameOf(header: Buffer): string {
+  const name = textOf(header.subarray(0, 100));
+  const prefix =
+    textOf(header.subarray(257, 263)) === "ustar" ? textOf(header.subarray(345, 500)) : "";
+  return prefix === "" ? name : `${prefix}/${name}`;
 }
 
 /** By its checksum: the sum of its bytes, that field taken as blanks (pax, "ustar Interchange Format"). */

@@ -3,12 +3,18 @@ import type { ServerConnection } from "../connection.ts";
 import type { TransportName } from "../details.ts";
 import type { ServerFacts } from "../server-facts.ts";
 import type { Lsn } from "../wal/lsn.ts";
+import type { CorruptPage } from "./corrupt-page.ts";
 
 /** One archive of a base backup: the data directory, or a tablespace. */
 export interface TablespaceArchive {
   /** null for the data directory itself. */
   readonly tablespace: { readonly oid: number; readonly location: string } | null;
-  /** A tar stream. It must be read to its end, or given up by `return()`. */
+  /** Its number among several archives of the same, from 1; null for the one that there is always. */
+  readonly part: number | null;
+  /**
+   * A tar stream. It must be read to its end, or given up by `return()`. A chunk is good until the next
+   * one is asked for: its memory is used again.
+   */
   readonly content: AsyncIterable<Uint8Array>;
 }
 
@@ -19,7 +25,11 @@ export interface BaseBackupRequest {
   readonly label: string;
   /** At most this many bytes a second; null for as fast as it goes. */
   readonly maxRate: number | null;
-  /** Called for one archive after the other; the next comes when this has resolved. */
+  /** The manifest of the backup that an incremental one builds on; null for a full one. */
+  readonly parentManifest: Uint8Array | null;
+  /** How many archives may come at once, where the transport can. */
+  readonly jobs: number;
+  /** Called for one archive after the other, the next when this has resolved; or for `jobs` at once. */
   archive(archive: TablespaceArchive): Promise<void>;
   readonly report: Report;
   readonly signal: AbortSignal;
@@ -30,13 +40,17 @@ export interface BaseBackup {
   readonly startLsn: Lsn;
   readonly stopLsn: Lsn;
   readonly timeline: number;
-  /** The server's manifest, or null where it is a member of the data directory's archive already. */
-  readonly manifest: Uint8Array | null;
+  /** The server's manifest. */
+  readonly manifest: Uint8Array;
+  /** Whether the manifest is a member of the data directory's archive already. */
+  readonly manifestInArchive: boolean;
+  /** Of clusters with page checksums: what did not fit, and is in the backup as it is in the cluster. */
+  readonly corruptPages: readonly CorruptPage[];
 }
 
 /**
- * A way to get a base backup off a live server: the seam behind which pg_basebackup and the
- * replication protocol lie. It holds back at most a few MiB: a slow reader slows the server down.
+ * A way to get a base backup off a live server: the seam behind which pg_basebackup, the replication
+ * protocol and our own reading lie. It holds back at most a few MiB: a slow reader slows the server down.
  * WAL is not its business. Whether it resolves, throws or is aborted, the server is out of backup
  * mode and no program of it runs on.
  */

@@ -1,13 +1,18 @@
 import type pg from "pg";
 import { connectForReplication, hangUp } from "../connection.ts";
+import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupCommand } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
 import { BaseBackupQuery } from "./base-backup-query.ts";
+import { namedPages } from "./corrupt-page.ts";
+import { incrementalFailure } from "./incremental-failure.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
+import { uploadManifest } from "./upload-manifest.ts";
 
 /**
  * The replication protocol's own BASE_BACKUP, spoken on a replication connection (the manual,
- * "Streaming Replication Protocol"). Needs no program of the server's, and takes all tablespaces.
+ * "Streaming Replication Protocol"). Needs no program of the server's, takes all tablespaces, and
+ * incremental backups as well.
  */
 export const wireTransport: Transport = {
   name: "wire",
@@ -20,10 +25,10 @@ export const wireTransport: Transport = {
     const stop = () => hangUp(client);
     request.signal.addEventListener("abort", stop, { once: true });
     try {
-      return await receive(client, request);
+      return await receive(client, request, notices);
     } catch (cause) {
       request.signal.throwIfAborted();
-      throw baseBackupFailure(cause, notices);
+      throw incrementalFailure(cause) ?? baseBackupFailure(cause, notices);
     } finally {
       request.signal.removeEventListener("abort", stop);
       // Hung up rather than ended: a reader that gave up leaves the server in the midst of sending.
@@ -32,13 +37,22 @@ export const wireTransport: Transport = {
   },
 };
 
-async function receive(client: pg.Client, request: BaseBackupRequest): Promise<BaseBackup> {
+async function receive(
+  client: pg.Client,
+  request: BaseBackupRequest,
+  notices: readonly string[],
+): Promise<BaseBackup> {
+  const { parentManifest } = request;
+  if (parentManifest) await uploadManifest(client, parentManifest);
   const query = new BaseBackupQuery({
-    command: baseBackupCommand(request),
+    command: baseBackupCommand({ ...request, incremental: parentManifest !== null }),
     socket: client.connection.stream,
     report: request.report,
   });
   client.query(query);
-  for await (const archive of query.archives()) await request.archive(archive);
-  return query.backup();
+  const proof = new ArchiveProof();
+  for await (const archive of query.archives()) await request.archive(proof.watching(archive));
+  const backup = query.backup();
+  proof.assertHolds(backup.manifest);
+  return query.corrupt ? { ...backup, corruptPages: namedPages(notices) } : backup;
 }

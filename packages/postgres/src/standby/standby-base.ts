@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Report } from "@lifeboat/core";
+import { LifeboatError, type Report } from "@lifeboat/core";
 import type { Account } from "../account.ts";
 import type { BaseBackup, TablespaceArchive } from "../basebackup/transport.ts";
 import { wireTransport } from "../basebackup/wire.ts";
@@ -40,14 +40,28 @@ export async function unpackFromPrimary(
   const backup = await wireTransport.takeBaseBackup({
     ...base,
     label: "lifeboat standby",
+    parentManifest: null,
+    jobs: 1,
     archive: (archive) => unpackOne(base, data, archive),
   });
+  assertSound(backup);
   await data.finish();
   const mode = data.groupReads ? 0o640 : 0o600;
-  if (backup.manifest)
+  if (!backup.manifestInArchive)
     await writeDurably(join(directory, "backup_manifest"), backup.manifest, { account, mode });
   await linkTablespaces(directory, places.tablespaces, { account, mode });
   return { backup, mode };
+}
+
+/** A backup may be kept although pages of its cluster are damaged; a standby is to be failed over to. */
+function assertSound({ corruptPages: [page, ...more] }: BaseBackup): void {
+  if (!page) return;
+  throw new LifeboatError({
+    code: "PAGE_CORRUPT",
+    message: `the primary has corrupt pages: ${page.path}, block ${page.block}${more.length > 0 ? ` and ${more.length} more` : ""}`,
+    remedy: "mend the primary first: a standby of it would have the same damage",
+    details: { pages: [page, ...more] },
+  });
 }
 
 async function unpackOne(

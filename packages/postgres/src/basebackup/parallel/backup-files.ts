@@ -1,0 +1,87 @@
+import type { DirectoryEntry, FileSource } from "./file-source.ts";
+
+/** A file that a backup takes. */
+export interface BackupFile {
+  /** From the data directory, also for what lies in a tablespace. */
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** What a backup consists of, apart from `global/pg_control`, which comes last. */
+export interface BackupFiles {
+  /** In the data directory and in tablespaces (`pg_tblspc/<oid>/…`), parents first. */
+  readonly directories: readonly { readonly path: string; readonly mode: number }[];
+  readonly files: readonly BackupFile[];
+}
+
+/** Folders whose content the server makes anew (manual, "Backing Up the Data Directory"). */
+const EMPTIED: ReadonlySet<string> = new Set([
+  "pg_dynshmem",
+  "pg_notify",
+  "pg_replslot",
+  "pg_serial",
+  "pg_snapshots",
+  "pg_stat_tmp",
+  "pg_subtrans",
+  "pg_wal/archive_status",
+  "pg_wal/summaries",
+]);
+/** Of the data directory itself. */
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  "backup_label",
+  "backup_manifest",
+  "current_logfiles.tmp",
+  "postgresql.auto.conf.tmp",
+  "postmaster.opts",
+  "postmaster.pid",
+  "tablespace_map",
+  "global/pg_control",
+]);
+const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
+/** `t<backend>_<file>`: of a session's temporary table. */
+const TEMPORARY_RELATION = /^t\d+_\d+(?:_(?:fsm|vm))?(?:\.\d+)?$/;
+const RELATION = /^(\d+)(?:_(fsm|vm|init))?(?:\.\d+)?$/;
+
+/**
+ * Walks the data directory and its tablespaces and chooses as BASE_BACKUP does: no temporary files, no
+ * caches, nothing of the running server, of unlogged relations only what they are made anew from.
+ */
+export async function backupFiles(source: FileSource): Promise<BackupFiles> {
+  const directories: { path: string; mode: number }[] = [];
+  const files: BackupFile[] = [];
+  const walk = async (folder: string): Promise<void> => {
+    const entries = await source.readDirectory(folder);
+    const unlogged = DATABASE.test(folder) ? unloggedIn(entries) : new Set<string>();
+    for (const entry of entries) {
+      const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (isTemporary(entry.name, folder)) continue;
+      if (entry.kind === "directory") {
+        directories.push({ path, mode: entry.mode });
+        if (!EMPTIED.has(path)) await walk(path);
+      } else if (!isLeftOut(path, entry.name) && !isUnlogged(entry.name, unlogged))
+        if (!path.startsWith("pg_wal/")) files.push({ path, bytes: entry.bytes });
+    }
+  };
+  await walk("");
+  return { directories, files };
+}
+
+function isTemporary(name: string, folder: string): boolean {
+  if (name.startsWith("pgsql_tmp")) return true;
+  return DATABASE.test(folder) && TEMPORARY_RELATION.test(name);
+}
+
+function isLeftOut(path: string, name: string): boolean {
+  return LEFT_OUT.has(path) || name.startsWith("pg_internal.init") || name === ".DS_Store";
+}
+
+/** Relations with an `_init` fork: from it the others are made when the server recovers. */
+function unloggedIn(entries: readonly DirectoryEntry[]): Set<string> {
+  const numbers = entries.map(({ name }) => /^(\d+)_init$/.exec(name)?.[1]);
+  return new Set(numbers.filter((number) => number !== undefined));
+}
+
+function isUnlogged(name: string, unlogged: ReadonlySet<string>): boolean {
+  const match = RELATION.exec(name);
+  return match !== null && match[2] !== "init" && unlogged.has(match[1] as string);
+}

@@ -1,0 +1,106 @@
+import type { Finding } from "@lifeboat/core";
+import type pg from "pg";
+import { parseConnectionUrl } from "./connection.ts";
+import type { ServerFacts } from "./server-facts.ts";
+
+/** What Lifeboat may call beside what pg_monitor gives, and what for. */
+const BACKUP_MODE = ["pg_backup_start(text, boolean)", "pg_backup_stop(boolean)"];
+const MARKS = ["pg_switch_wal()", "pg_create_restore_point(text)"];
+const SETTINGS = [
+  "pg_read_binary_file(text)",
+  "pg_show_all_file_settings()",
+  "pg_hba_file_rules()",
+];
+const IDENT = "pg_ident_file_mappings()";
+const IDENT_SINCE = 15;
+const FILES = [
+  "pg_read_binary_file(text, bigint, bigint, boolean)",
+  "pg_ls_dir(text, boolean, boolean)",
+  "pg_stat_file(text, boolean)",
+];
+/** Since then a role may be allowed to ask for the checkpoint that a backup begins with. */
+const CHECKPOINT_SINCE = 15;
+
+export interface RoleScript {
+  readonly role: string;
+  readonly database: string;
+  /** Of the server; 15 where it is not known. */
+  readonly major?: number;
+}
+
+/** The role and database of a connection URL, as the script needs them. */
+export function roleOf(url: string): RoleScript {
+  const { user, database } = parseConnectionUrl(url);
+  return { role: user ?? "lifeboat", database: database ?? user ?? "postgres" };
+}
+
+/**
+ * SQL that makes a role for Lifeboat with no more rights than it uses, to be run by a superuser in the
+ * database that `postgres.url` names. May be run again.
+ */
+export function leastPrivilegeScript({ role, database, major = 15 }: RoleScript): string {
+  const name = quoted(role);
+  const grant = (functions: readonly string[]) =>
+    `grant execute on function ${functions.join(", ")} to ${name};`;
+  const settings = major >= IDENT_SINCE ? [...SETTINGS, IDENT] : SETTINGS;
+  const views = ["pg_file_settings", "pg_hba_file_rules"];
+  if (major >= IDENT_SINCE) views.push("pg_ident_file_mappings");
+  return `-- To be run by a superuser, in database ${database} (functions are granted database by database).
+do $$ begin
+  if not exists (select from pg_roles where rolname = ${literal(role)}) then
+    create role ${name};
+  end if;
+end $$;
+-- Streams base backups and WAL. It reads no table. Give it a password: \\password ${role}
+alter role ${name} login replication;
+
+-- Sees settings, statistics, slots and sizes.
+grant pg_monitor to ${name};
+${major >= CHECKPOINT_SINCE ? `-- Begins a backup at once, in place of at the next checkpoint.\ngrant pg_checkpoint to ${name};\n` : ""}
+-- backup --transport parallel, and --jobs.
+${grant(BACKUP_MODE)}
+
+-- Recovery targets by name, and WAL that is to be archived at once.
+${grant(MARKS)}
+
+-- Settings files outside the data directory (/etc/postgresql) are kept with each backup.
+grant pg_read_server_files to ${name};
+${grant(settings)}
+grant select on ${views.join(", ")} to ${name};
+
+-- Only for --transport parallel from another host: the files are read through the server. Whoever has
+-- this reads every row of every database, as whoever has a base backup does.
+${grant(FILES)}
+
+-- In pg_hba.conf, before any line that fits as well; then: select pg_reload_conf();
+--   hostssl  replication  ${name}  ADDRESS/32  scram-sha-256
+--   hostssl  ${quoted(database)}  ${name}  ADDRESS/32  scram-sha-256
+`;
+}
+
+/** Which of the rights for `--transport parallel` the role lacks. Others show themselves when they are missed. */
+export async function grantFindings(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
+  const { rows } = await client.query<{ name: string }>(
+    "select name from unnest($1::text[]) name where not has_function_privilege(name, 'execute')",
+    [BACKUP_MODE],
+  );
+  if (rows.length === 0 || server.inRecovery) return [];
+  const role = quoted(client.user ?? "");
+  const functions = rows.map(({ name }) => name).join(", ");
+  return [
+    {
+      id: "grants-missing",
+      severity: "info",
+      summary: `role ${client.user} may not call ${functions}, which --transport parallel and --jobs need`,
+      remedy: `as a superuser in database ${client.database}: grant execute on function ${functions} to ${role}; lifeboat doctor --sql prints all that a role needs`,
+    },
+  ];
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

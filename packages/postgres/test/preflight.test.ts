@@ -1,0 +1,129 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import { withClient } from "../src/connection.ts";
+import { activityFindings } from "../src/preflight-activity.ts";
+import { hostFindings } from "../src/preflight-host.ts";
+import { outsideFindings } from "../src/preflight-outside.ts";
+import { describeServer, type ServerFacts } from "../src/server-facts.ts";
+
+describe("preflight finds", () => {
+  let cluster: TestCluster;
+  let server: ServerFacts;
+
+  beforeAll(async () => {
+    cluster = await startCluster({
+      settings: { max_replication_slots: "1", krb_server_keyfile: "/etc/lifeboat/krb5.keytab" },
+    });
+    server = await withClient({ url: cluster.superuserUrl }, describeServer);
+  });
+  afterAll(() => cluster?.stop());
+
+  const activity = (facts = server, idleSeconds = 300) =>
+    withClient({ url: cluster.superuserUrl }, (client) =>
+      activityFindings(client, facts, idleSeconds),
+    );
+
+  test("nothing in a server at rest", async () => {
+    expect(await activity()).toEqual([]);
+  });
+
+  test("no fault in a role that may see little", async () => {
+    await cluster.query("create role modest login password 'm'");
+    const url = new URL(cluster.superuserUrl);
+    url.username = "modest";
+    url.password = "m";
+    const found = await withClient({ url: url.href }, async (client) => [
+      ...(await activityFindings(client, server)),
+      ...(await outsideFindings(client, server)),
+    ]);
+    expect(found.filter(({ severity }) => severity !== "info")).toEqual([]);
+  });
+
+  test("that no replication slot is free, and who holds them", async () => {
+    await cluster.query("select pg_create_physical_replication_slot('only_one')");
+    try {
+      expect(await activity()).toEqual([
+        expect.objectContaining({
+          id: "replication-slots-scarce",
+          summary: expect.stringContaining("of 1, held by only_one"),
+          remedy: expect.stringContaining("max_replication_slots = 10"),
+        }),
+      ]);
+    } finally {
+      await cluster.query("select pg_drop_replication_slot('only_one')");
+    }
+  });
+
+  test("temporary files of a query that spills, and a session that sits in its transaction", async () => {
+    const session = new pg.Client(cluster.server.clientConfig("postgres", "app"));
+    await session.connect();
+    try {
+      await session.query("set work_mem = '64kB'; begin");
+      await session.query(
+        "declare c cursor for select md5(i::text) m from generate_series(1, 50000) i order by m",
+      );
+      await session.query("fetch 1 from c");
+      const [spilled, idle, ...more] = await activity(server, 0);
+      expect(more).toEqual([]);
+      expect(spilled).toMatchObject({ id: "temporary-files", severity: "info" });
+      const { rows } = await session.query("select pg_backend_pid() as pid");
+      expect(idle).toMatchObject({
+        id: "idle-in-transaction",
+        remedy: expect.stringContaining(`pg_terminate_backend(${rows[0].pid})`),
+      });
+    } finally {
+      await session.end();
+    }
+  });
+
+  test("a clock that goes wrong", async () => {
+    const wrong = { ...server, clock: new Date(Date.now() - 60_000) };
+    expect(await activity(wrong)).toEqual([expect.objectContaining({ id: "clock-differs" })]);
+  });
+
+  test("what lies outside: rows of foreign tables, and files that settings name", async () => {
+    await cluster.query("create extension if not exists postgres_fdw");
+    const found = await withClient({ url: cluster.superuserUrl }, (client) =>
+      outsideFindings(client, server),
+    );
+    expect(found).toEqual([
+      expect.objectContaining({
+        id: "extension-keeps-state",
+        summary: expect.stringContaining("postgres_fdw in database app"),
+      }),
+      expect.objectContaining({
+        id: "paths-outside",
+        summary: expect.stringContaining("krb_server_keyfile = /etc/lifeboat/krb5.keytab"),
+      }),
+    ]);
+  });
+
+  test("that pg_wal has too little room on this host's disk", async () => {
+    const huge = { ...server, walSegmentBytes: 2 ** 44 };
+    const found = await hostFindings({ url: cluster.superuserUrl }, huge);
+    expect(found).toContainEqual(
+      expect.objectContaining({ id: "wal-space-scarce", severity: "error" }),
+    );
+  });
+
+  test("client programs with a known hole", async () => {
+    const binDirectory = await mkdtemp(join(tmpdir(), "lifeboat-test-"));
+    try {
+      const script = `#!/bin/sh\necho "pg_basebackup (PostgreSQL) ${server.major}.1"\n`;
+      await writeFile(join(binDirectory, "pg_basebackup"), script, { mode: 0o755 });
+      const found = await hostFindings({ url: cluster.superuserUrl, binDirectory }, server);
+      expect(found).toEqual([
+        expect.objectContaining({
+          id: "client-programs-old",
+          summary: expect.stringContaining("CVE-2026-6475"),
+        }),
+      ]);
+    } finally {
+      await rm(binDirectory, { recursive: true });
+    }
+  });
+});

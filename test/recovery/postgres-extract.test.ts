@@ -1,0 +1,111 @@
+import { mkdir, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { hasProgram } from "@lifeboat/postgres";
+import { execa } from "execa";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { restoreBeside } from "../support/postgres-copies.ts";
+import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
+
+let cluster: TestCluster;
+let kept: ClusterRepository;
+let folder: string;
+let canDump = true;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  canDump = await hasProgram(cluster.programs, "pg_dump");
+  kept = await repositoryBeside(cluster);
+  folder = join(cluster.directory, "out");
+  await mkdir(folder);
+  await cluster.query("create database other", "postgres");
+  await cluster.query("create table far(n int)", "other");
+  await cluster.query('create schema "odd.name"');
+  await cluster.query('create table "odd.name"."Items"(n int primary key)');
+  await cluster.query('insert into "odd.name"."Items" select generate_series(1, 500)');
+  await cluster.query("create table orders(n int primary key, what text)");
+  await cluster.query("insert into orders select n, 'order ' || n from generate_series(1, 100) n");
+  await kept.take();
+  await cluster.query("drop table orders");
+});
+afterAll(() => cluster?.stop());
+
+let count = 0;
+let to = "";
+afterEach(async () => {
+  // No server is left on the copy, and nothing half-done beside what was extracted.
+  expect((await readdir(to).catch((): string[] => [])).includes("postmaster.pid")).toBe(false);
+  expect((await readdir(folder)).filter((name) => name.startsWith("."))).toEqual([]);
+});
+
+function extracting(name: string, into: string) {
+  to = join(cluster.directory, `aside-${count++}`);
+  return restoreBeside(cluster, kept, { to, fetchCommand: ["false"], extract: { name, into } });
+}
+
+const contentOf = async (file: string) =>
+  (await execa(join(cluster.programs.directory, "pg_restore"), ["--file=-", file])).stdout;
+
+test("a table that was dropped comes out of a copy as a dump that only its owner can read", async ({
+  skip,
+}) => {
+  if (!canDump) skip("there is no pg_dump");
+  const file = join(folder, "orders.dump");
+  const report = await extracting("orders", file);
+  const { size, mode } = await stat(file);
+  expect(report.extracted).toEqual({ name: "orders", bytes: size });
+  expect(mode & 0o777).toBe(0o600);
+  const content = await contentOf(file);
+  expect(content).toContain("100\torder 100");
+  expect(content).not.toContain("Items");
+});
+
+test("it comes straight into a live database, all of it or nothing", async ({ skip }) => {
+  if (!canDump) skip("there is no pg_dump");
+  await extracting("public.orders", cluster.superuserUrl);
+  const [row] = await cluster.query<{ n: string }>("select count(*) as n from orders");
+  expect(row?.n).toBe("100");
+  // There by now: the second time nothing may change.
+  await cluster.query("delete from orders where n > 50");
+  await expect(extracting("orders", cluster.superuserUrl)).rejects.toMatchObject({
+    code: "EXTRACT_FAILED",
+    message: expect.stringContaining("already exists"),
+  });
+  const [after] = await cluster.query<{ n: string }>("select count(*) as n from orders");
+  expect(after?.n).toBe("50");
+});
+
+test("names are found whatever they are made of, in any database, and a whole database too", async ({
+  skip,
+}) => {
+  if (!canDump) skip("there is no pg_dump");
+  const file = (name: string) => join(folder, name);
+  await extracting('"odd.name"."Items"', file("items.sql"));
+  const { readFile } = await import("node:fs/promises");
+  expect(await readFile(file("items.sql"), "utf8")).toContain('COPY "odd.name"."Items"');
+  await extracting("other.public.far", file("far.dump"));
+  expect(await contentOf(file("far.dump"))).toContain("CREATE TABLE public.far");
+  await extracting("app", file("app.dump"));
+  const whole = await contentOf(file("app.dump"));
+  expect(whole).toContain("order 100");
+  expect(whole).toContain('"odd.name"."Items"');
+});
+
+test("what is not there is said with what is", async ({ skip }) => {
+  if (!canDump) skip("there is no pg_dump");
+  await expect(extracting("nothing", join(folder, "nothing.dump"))).rejects.toMatchObject({
+    code: "EXTRACT_NOT_FOUND",
+    kind: "not-found",
+    remedy: expect.stringContaining("app, other"),
+  });
+  expect(await readdir(folder)).not.toContain("nothing.dump");
+});
+
+test("the password of the target stands in no argument list and no message", async ({ skip }) => {
+  if (!canDump) skip("there is no pg_dump");
+  const url = new URL(cluster.superuserUrl);
+  url.pathname = "/missing";
+  const failed = await extracting("orders", url.href).catch((cause: unknown) => cause);
+  expect(failed).toMatchObject({ code: "EXTRACT_FAILED" });
+  expect(`${(failed as Error).message}${JSON.stringify(failed)}`).not.toContain(url.password);
+});

@@ -1,0 +1,211 @@
+import { readdir, rm, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import { type BackupReport, backup, drill } from "@lifeboat/core";
+import { postgresEngine } from "@lifeboat/postgres";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  availableMajors,
+  startCluster,
+  type TestCluster,
+  tablespaceFolder,
+} from "../support/postgres.ts";
+import { restoreBeside, runProgram } from "../support/postgres-copies.ts";
+import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
+
+const never = new AbortController().signal;
+
+const majors = await availableMajors();
+
+describe.runIf(majors.includes(17))("incremental backups of a server of version 17", () => {
+  let cluster: TestCluster;
+  let kept: ClusterRepository;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ major: 17 });
+    await cluster.query("alter system set summarize_wal = on");
+    await cluster.query("select pg_reload_conf()");
+    kept = await repositoryBeside(cluster);
+    await cluster.query(
+      "create table big as select n, repeat(md5(n::text), 30) as filler from generate_series(1, 20000) n",
+    );
+    await cluster.query("create table ledger(n int primary key)");
+  });
+  afterAll(() => cluster?.stop());
+
+  async function take(
+    type: "full" | "incremental",
+    options: Parameters<ClusterRepository["take"]>[0] = {},
+  ): Promise<BackupReport> {
+    await cluster.query("insert into ledger select coalesce(max(n), 0) + 1 from ledger");
+    const { repository } = kept;
+    const engine = postgresEngine({
+      connection: { url: cluster.superuserUrl, binDirectory: cluster.programs.directory },
+    });
+    return backup({ repository, engine, type, options, signal: never });
+  }
+
+  /** What a copy of that backup holds, brought to life in private. */
+  async function drillOf(id: string, checks: Record<string, string>) {
+    return drill({
+      repository: kept.repository,
+      engines: [kept.offline],
+      target: { kind: "backup", id },
+      checks: () => Object.entries(checks).map(([name, sql]) => ({ name, sql })),
+      keep: false,
+      signal: never,
+    });
+  }
+
+  const rowsUpTo = (n: number) => ({ ledger: `select count(*) = ${n} from ledger` });
+  const ledger = async () =>
+    Number((await cluster.query<{ n: string }>("select count(*) as n from ledger"))[0]?.n);
+
+  test("hold what changed, name what they build on, and restore to their own state through the whole chain", async () => {
+    const full = await take("full");
+    await cluster.query("update big set filler = repeat('x', 900) where n <= 200");
+    const first = await take("incremental");
+    const afterFirst = await ledger();
+    await cluster.query("delete from big where n > 19900");
+    await cluster.query("create table late as select 7 as seven");
+    const second = await take("incremental");
+    expect(first).toMatchObject({ type: "incremental", parent: full.id });
+    expect(first.id).toMatch(/-incr$/);
+    expect(second.parent).toBe(first.id);
+    expect(first.storedBytes).toBeLessThan(full.storedBytes / 4);
+    const changed = { name: "changed", sql: "" };
+    changed.sql = "select count(*) = 200 from big where filler = repeat('x', 900)";
+    const one = await drillOf(first.id, { ...rowsUpTo(afterFirst), changed: changed.sql });
+    expect(one.checks.filter(({ ok }) => !ok)).toEqual([]);
+    const two = await drillOf(second.id, {
+      ...rowsUpTo(afterFirst + 1),
+      gone: "select max(n) = 19900 from big",
+      late: "select seven = 7 from late",
+    });
+    expect(two.checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect(two).toMatchObject({ ok: true, backup: second.id });
+  });
+
+  test("are put together into what pg_verifybackup finds whole, with every tablespace in its place", async () => {
+    const old = await tablespaceFolder(cluster, "space");
+    const place = await tablespaceFolder(cluster, "space=copy");
+    await cluster.query(`create tablespace space location '${old}'`);
+    await cluster.query(
+      "create table far tablespace space as select n, repeat('y', 400) from generate_series(1, 3000) n",
+    );
+    try {
+      await take("full");
+      await cluster.query("update far set repeat = 'z' where n = 1000");
+      const { id } = await take("incremental");
+      const copy = await restoreBeside(cluster, kept, {
+        target: { kind: "backup", id },
+        tablespaceMapping: new Map([[old, place]]),
+        fetchCommand: ["false"],
+      });
+      const checked = await runProgram(cluster, "pg_verifybackup", [
+        "--no-parse-wal",
+        // Rewritten by the restore: where tablespaces went, how it recovers.
+        ...["postgresql.auto.conf", "recovery.signal", "tablespace_map"].map(
+          (name) => `--ignore=${name}`,
+        ),
+        copy.path,
+      ]);
+      expect(checked.all).toContain("backup successfully verified");
+      await rm(copy.path, { recursive: true });
+      await rm(place, { recursive: true });
+      const drilled = await drillOf(id, { far: "select count(*) = 1 from far where repeat = 'z'" });
+      expect(drilled.checks.filter(({ ok }) => !ok)).toEqual([]);
+    } finally {
+      await cluster.query("drop table far");
+      await cluster.query("drop tablespace space");
+    }
+  });
+
+  test("build on a backup that pg_basebackup took as well", async () => {
+    await take("full", { transport: "pg_basebackup" });
+    await cluster.query("update big set filler = 'w' where n = 5");
+    expect((await take("incremental")).storedBytes).toBeLessThan(200_000);
+  });
+
+  test("of which a parent is missing are passed over, and refused by name", async () => {
+    const full = await take("full");
+    const incremental = await take("incremental");
+    await rm(kept.file(kept.folder.backupPath(full.id)), { recursive: true });
+    await expect(
+      restoreBeside(cluster, kept, { target: { kind: "backup", id: incremental.id } }),
+    ).rejects.toMatchObject({
+      code: "BACKUP_PARENT_MISSING",
+      message: expect.stringContaining(full.id),
+    });
+    const { manifests } = await kept.repository.backups(kept.folder);
+    const { backups } = await kept.offline.plan(kept.folder, manifests, { kind: "latest" }, {});
+    expect(backups.map(({ id }) => id)).not.toContain(incremental.id);
+    await rm(kept.file(kept.folder.backupPath(incremental.id)), { recursive: true });
+  });
+
+  test("leave nothing beside the copy when a part of the chain is damaged", async () => {
+    await take("full");
+    const { id } = await take("incremental");
+    const base = kept.file(`${kept.folder.backupPath(id)}/base.tar.zst`);
+    const to = join(cluster.directory, "damaged");
+    await truncate(base, 1000);
+    await expect(
+      restoreBeside(cluster, kept, { target: { kind: "backup", id }, to }),
+    ).rejects.toMatchObject({ code: "CHECKSUM_MISMATCH" });
+    const left = await readdir(cluster.directory);
+    expect(left.filter((name) => name.includes("damaged"))).toEqual([]);
+    await rm(kept.file(kept.folder.backupPath(id)), { recursive: true });
+  });
+
+  describe("are refused with a way out", () => {
+    beforeEach(() => take("full"));
+
+    test("through pg_basebackup", async () => {
+      await expect(take("incremental", { transport: "pg_basebackup" })).rejects.toMatchObject({
+        code: "TRANSPORT_UNFIT",
+        remedy: expect.stringContaining("--transport wire"),
+      });
+    });
+
+    test("where WAL summaries are gone", async () => {
+      const summarize = async (on: "on" | "off") => {
+        await cluster.query(`alter system set summarize_wal = ${on}`);
+        await cluster.query("select pg_reload_conf()");
+      };
+      await summarize("off");
+      // WAL that was never summarized is given to other use.
+      for (let round = 0; round < 3; round++) {
+        await cluster.query("update big set filler = 'gone' where n = 1");
+        await cluster.query("select pg_switch_wal()");
+        await cluster.query("checkpoint");
+      }
+      await summarize("on");
+      await expect(take("incremental")).rejects.toMatchObject({
+        code: "WAL_SUMMARIES_MISSING",
+        remedy: expect.stringContaining("wal_summary_keep_time"),
+      });
+    });
+
+    test("where summaries are off", async () => {
+      await cluster.query("alter system set summarize_wal = off");
+      await cluster.query("select pg_reload_conf()");
+      await expect(take("incremental")).rejects.toMatchObject({
+        code: "WAL_SUMMARIES_OFF",
+        kind: "usage",
+        remedy: expect.stringContaining("summarize_wal = on"),
+      });
+    });
+  });
+});
+
+test("an incremental backup of a server that is too old for it is refused with its version", async () => {
+  const cluster = await startCluster({ major: majors[0] as number });
+  try {
+    const { repository, engine, take } = await repositoryBeside(cluster);
+    await take();
+    await expect(
+      backup({ repository, engine, type: "incremental", options: {}, signal: never }),
+    ).rejects.toMatchObject({ code: "INCREMENTAL_UNSUPPORTED", kind: "usage" });
+  } finally {
+    await cluster.stop();
+  }
+});

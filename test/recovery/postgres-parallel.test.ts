@@ -1,0 +1,146 @@
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { drill, list, verify } from "@lifeboat/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  outermostMajors,
+  startCluster,
+  type TestCluster,
+  tablespaceFolder,
+} from "../support/postgres.ts";
+import { restoreBeside, runProgram } from "../support/postgres-copies.ts";
+import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
+
+const never = new AbortController().signal;
+
+describe.each(await outermostMajors())("a backup by several workers of version %i", (major) => {
+  let cluster: TestCluster;
+  let kept: ClusterRepository;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ major });
+    kept = await repositoryBeside(cluster);
+    const place = await tablespaceFolder(cluster, "space");
+    await cluster.query(`create tablespace space location '${place}'`);
+    await cluster.query("create table ledger(n int primary key)");
+    await cluster.query(
+      "create table far tablespace space as select n, repeat(md5(n::text), 50) from generate_series(1, 25000) n",
+    );
+    await cluster.query(
+      "create table near as select n, repeat(md5(n::text), 50) from generate_series(1, 40000) n",
+    );
+    await cluster.query("checkpoint");
+  });
+  afterAll(() => cluster?.stop());
+
+  const practise = (id: string, sql: string) =>
+    drill({
+      repository: kept.repository,
+      engines: [kept.offline],
+      target: { kind: "backup", id },
+      checks: () => [{ name: "holds", sql }],
+      keep: false,
+      signal: never,
+    });
+
+  test("lies in several objects, is proved by pg_verifybackup, and a copy of it holds every row", async () => {
+    const { id } = await kept.take({ transport: "parallel", jobs: 3 });
+    const objects = await readdir(kept.file(kept.folder.backupPath(id)));
+    expect(objects).toEqual(
+      expect.arrayContaining(["base.0001.tar.zst", "base.0002.tar.zst", "base.tar.zst"]),
+    );
+    expect(objects.filter((name) => /^\d+\.0001\.tar\.zst$/.test(name))).toHaveLength(1);
+    const place = join(cluster.directory, "space-copy");
+    const copy = await restoreBeside(cluster, kept, {
+      target: { kind: "backup", id },
+      tablespaceMapping: new Map([[join(cluster.directory, "space"), place]]),
+      fetchCommand: ["false"],
+    });
+    const own = ["postgresql.auto.conf", "recovery.signal", "tablespace_map", "postgresql.conf"];
+    const checked = await runProgram(cluster, "pg_verifybackup", [
+      ...["--no-parse-wal", ...own.map((name) => `--ignore=${name}`)],
+      copy.path,
+    ]);
+    if (checked.exitCode !== undefined)
+      expect(checked.all).toContain("backup successfully verified");
+    const drilled = await practise(
+      id,
+      "select (select count(*) from far) = 25000 and (select count(*) from near) = 40000",
+    );
+    expect(drilled.checks.filter(({ ok }) => !ok)).toEqual([]);
+    await verify({
+      repository: kept.repository,
+      engines: [kept.offline],
+      deep: true,
+      signal: never,
+    }).then(({ problems }) => expect(problems).toEqual([]));
+  });
+
+  test("and one in a single stream do not go together", async () => {
+    await expect(kept.take({ transport: "wire", jobs: 4 })).rejects.toMatchObject({
+      code: "TRANSPORT_UNFIT",
+      kind: "usage",
+    });
+  });
+
+  test("that is stopped in its midst leaves the server out of backup mode", async () => {
+    const stop = new AbortController();
+    const taking = kept.take({ transport: "parallel", maxRate: 4 << 20 }, stop.signal);
+    const modes = () =>
+      cluster.query<{ query: string }>(
+        "select query from pg_stat_activity where query like '%segment_size%' and application_name = 'lifeboat'",
+      );
+    await expect.poll(modes, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+    stop.abort();
+    await expect(taking).rejects.toMatchObject({ name: "AbortError" });
+    await expect.poll(modes, { timeout: 20_000, interval: 20 }).toEqual([]);
+    expect(await cluster.query("select slot_name from pg_replication_slots")).toEqual([]);
+    expect((await kept.repository.backups(kept.folder)).problems).toEqual([]);
+  });
+
+  test("and by the wire mark a damaged page in the report, the list, verify, restore and drill", async () => {
+    await cluster.query("create table rotten as select i from generate_series(1, 5000) i");
+    await cluster.query("checkpoint");
+    const [row] = await cluster.query<{ path: string }>(
+      "select pg_relation_filepath('rotten') as path",
+    );
+    const path = row?.path as string;
+    const file = await open(join(cluster.dataDirectory, path), "r+");
+    const page = Buffer.alloc(8192);
+    await file.read(page, 0, 8192, 8192);
+    page.writeUInt8((page.readUInt8(5000) ^ 0x10) & 0xff, 5000);
+    await file.write(page, 0, 8192, 8192);
+    await file.close();
+    const named = `rotten in database app, block 1 of file ${path}`;
+    for (const transport of ["parallel", "wire"] as const) {
+      const taken = await kept.take({ transport });
+      expect(taken.damage).toEqual([named]);
+      expect(taken.findings).toContainEqual(
+        expect.objectContaining({
+          id: "pages-damaged",
+          severity: "error",
+          summary: expect.stringContaining(named),
+        }),
+      );
+      const engines = [kept.offline];
+      const { repository } = kept;
+      const listed = await list({ repository, engines, live: null });
+      expect(listed.backups.find(({ id }) => id === taken.id)?.damage).toEqual([named]);
+      const { problems } = await verify({ repository, engines, deep: false, signal: never });
+      expect(problems).toContainEqual(
+        expect.objectContaining({
+          code: "SOURCE_DAMAGED",
+          message: expect.stringContaining(taken.id),
+        }),
+      );
+    }
+    const { id } = await kept.take({ transport: "parallel" });
+    const drilled = await practise(id, "select true");
+    expect(drilled.ok).toBe(false);
+    expect(drilled.checks).toContainEqual({
+      name: "pages when they were backed up",
+      ok: false,
+      message: named,
+    });
+  });
+});
