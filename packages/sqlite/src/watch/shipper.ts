@@ -17,8 +17,8 @@ import { waitFor } from "./wait-for.ts";
 import { type HolderInit, WalHolder } from "./wal-holder.ts";
 
 /** After a checkpoint that could not be completed, an old reader is given this long, and longer each time. */
-const FIRST_RETRY_MS = 200;
-const LONGEST_RETRY_MS = 5000;
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 1000;
 const COMPACT_EVERY_MS = 60_000;
 
 export interface ShipperInit extends Omit<HolderInit, "found" | "mayBeginAnew" | "limits"> {
@@ -104,15 +104,17 @@ export class Shipper implements ShippedDatabase {
   /**
    * Takes hold of the WAL, and goes on where a lineage ended if that is given and the WAL proves that
    * nothing was lost since; otherwise the next backup begins a new one.
+   * @returns whether it goes on with a lineage
    * @throws SqliteError busy when a writer was at work for longer than one try takes
    */
-  takeHold(end: LineageEnd | undefined): void {
+  takeHold(end: LineageEnd | undefined): boolean {
     this.#begun = end !== undefined;
     if (end) {
       this.#store = new SegmentStore(this.#init.folder, end.seat);
       this.#pending = this.#segmentFrom(end.place);
     }
     if (!this.#holder.takeHold(end)) this.startAnew();
+    return this.#begun;
   }
 
   /** What is kept belongs to no backup: the next one that is taken begins another lineage. */

@@ -211,7 +211,8 @@ export class WalHolder {
     for (;;) {
       const { busy, logged, checkpointed } = this.#relay.checkpoint();
       if (!busy && logged === checkpointed) return true;
-      if (performance.now() > until) return false;
+      // An old reader is nothing to wait for where writers wait.
+      if (!busy || performance.now() > until) return false;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }

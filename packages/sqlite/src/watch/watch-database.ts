@@ -10,17 +10,18 @@ import { transactionsOf } from "../wal-state.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { Hole } from "./hole.ts";
 import type { WatchLimits } from "./limits.ts";
-import { newestLineageEnd } from "./resume.ts";
+import { type LineageEnd, newestLineageEnd } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
 import { waitFor } from "./wait-for.ts";
-import { factsOfShipping, type WatchFacts } from "./watch-facts.ts";
+import { factsOfShipping, type WatchExtras, type WatchFacts } from "./watch-facts.ts";
 
 const LOCK_PATIENCE_MS = 30_000;
 const NOTE_EVERY_MS = 1000;
 const LOOK_FOR_WAL_MS = 1000;
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
+const HOLES_SHOWN = 10;
 
 export interface WatchContext {
   readonly limits: WatchLimits;
@@ -60,6 +61,7 @@ class DatabaseWatch {
   readonly #holes: string[] = [];
   #noted = "";
   #backupFault: string | null = null;
+  #fallbacks = 0;
 
   constructor(database: ConfiguredDatabase, request: WatchRequest, context: WatchContext) {
     this.#database = database;
@@ -85,7 +87,7 @@ class DatabaseWatch {
       await this.#ship(shipper);
     } catch (thrown) {
       if (!(thrown instanceof Hole) && !isForeignSegment(thrown)) throw thrown;
-      this.#holes.push(`${new Date().toISOString()} ${reasonOf(thrown)}`);
+      this.#holed(reasonOf(thrown));
     } finally {
       this.#context.shipping.delete(this.#database.name);
       shipper.close();
@@ -118,7 +120,11 @@ class DatabaseWatch {
 
   async #takeHold(shipper: Shipper): Promise<void> {
     const end = await newestLineageEnd(this.#folder, await this.#request.backups());
-    await patiently(LOCK_PATIENCE_MS, this.#request.signal, () => shipper.takeHold(end));
+    const { signal } = this.#request;
+    const resumed = await patiently(LOCK_PATIENCE_MS, signal, () => shipper.takeHold(end));
+    // After a hole that was met while shipping, that one is the reason.
+    if (end && !resumed && this.#holes.length === 0)
+      this.#holed(`the WAL does not prove that nothing was lost since ${lastOf(end)}`);
     this.#context.shipping.set(this.#database.name, shipper);
   }
 
@@ -136,6 +142,10 @@ class DatabaseWatch {
     }
   }
 
+  #holed(reason: string): void {
+    this.#holes.push(`${new Date().toISOString()} ${reason}`);
+  }
+
   /** Takes the backup that a lineage begins with, and another one where that did not succeed. */
   async #keepBegun(shipper: Shipper, signal: AbortSignal): Promise<void> {
     if (shipper.state.begun) return;
@@ -143,6 +153,7 @@ class DatabaseWatch {
       try {
         const manifest = await this.#request.backup("incremental");
         this.#backupFault = null;
+        if (manifest.details.way === "backup-api") this.#fallbacks += 1;
         if (shipper.state.begun && beginsLineage(manifest.details, shipper.lineage)) return;
         this.#backupFault = "an old reader keeps the file from being held still";
       } catch (thrown) {
@@ -162,8 +173,10 @@ class DatabaseWatch {
     }
   }
 
-  #extras(): Pick<WatchFacts, "holes" | "backupFault"> {
-    return { holes: this.#holes.slice(-10), backupFault: this.#backupFault };
+  #extras(): WatchExtras {
+    const { length } = this.#holes;
+    const holes = this.#holes.slice(-HOLES_SHOWN);
+    return { holes, holeCount: length, fallbacks: this.#fallbacks, backupFault: this.#backupFault };
   }
 
   /** Only where something changed: an idle watch is to be idle. */
@@ -180,6 +193,10 @@ class DatabaseWatch {
       this.#request.report({ note: `cannot leave word for status: ${reasonOf(thrown)}` });
     }
   }
+}
+
+function lastOf({ seat, instant }: LineageEnd): string {
+  return `segment ${seat.number - 1} of ${seat.lineage}, at ${new Date(instant).toISOString()}`;
 }
 
 /** Another watch has written into our lineage: it is given up to it. */

@@ -2,7 +2,7 @@ import type { RequestCounts } from "./counted-storage.ts";
 import type { ShippingState } from "./shipper.ts";
 
 /** What a watch leaves word of for `status`. */
-export interface WatchFacts {
+export interface WatchFacts extends WatchExtras {
   readonly state: "shipping" | "beginning";
   readonly lineage: string;
   readonly lastSegment: string | null;
@@ -18,16 +18,23 @@ export interface WatchFacts {
   /** Why segments are not stored now, and since when. */
   readonly fault: { readonly since: string; readonly reason: string } | null;
   readonly compactionFault: string | null;
+}
+
+/** What the watch itself knows besides. */
+export interface WatchExtras {
   /** Why the backup that a lineage begins with was not taken. */
   readonly backupFault: string | null;
-  /** The latest holes, each with its instant and its cause. */
+  /** Backups since the watch began for which an old reader made the backup API necessary. */
+  readonly fallbacks: number;
+  /** The latest holes, each with its instant and its cause, and how many there were since the watch began. */
   readonly holes: readonly string[];
+  readonly holeCount: number;
 }
 
 export function factsOfShipping(
   state: ShippingState,
   requests: Readonly<RequestCounts>,
-  extras: Pick<WatchFacts, "holes" | "backupFault">,
+  extras: WatchExtras,
 ): WatchFacts {
   const { unshippedSince, fault } = state;
   return {
