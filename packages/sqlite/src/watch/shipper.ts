@@ -137,7 +137,7 @@ export class Shipper implements ShippedDatabase {
       if (!storing.busy && this.#isDue()) storing.begin(this.#storeOldest(signal));
       if (!compacting.busy && Date.now() >= this.#compactAt) compacting.begin(this.#compact());
       this.#keepWalSmall();
-      if (this.#holds === 0) await this.#holder.makeWay();
+      if (this.#holds === 0) this.#holder.makeWay();
       await waitFor(this.#init.limits.pollMs, signal);
     }
     await this.#shipRest(storing);

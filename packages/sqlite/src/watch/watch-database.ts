@@ -6,7 +6,6 @@ import { roomAt } from "../file-system.ts";
 import { hasWalResetFix } from "../pin.ts";
 import { RawReader } from "../raw-reader.ts";
 import type { ConfiguredDatabase } from "../snapshot.ts";
-import { transactionsOf } from "../wal-state.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { Hole } from "./hole.ts";
 import type { WatchLimits } from "./limits.ts";
@@ -111,7 +110,6 @@ class DatabaseWatch {
         limits,
         mostWalBytes,
         folder: this.#folder,
-        transactions: () => transactionsOf(this.#reader, path),
       });
     });
   }
