@@ -19,6 +19,7 @@ const LOCK_PATIENCE_MS = 30_000;
 const NOTE_EVERY_MS = 1000;
 const LOOK_FOR_WAL_MS = 1000;
 const FIRST_RETRY_MS = 1000;
+const AFTER_HOLE_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
 
 export interface WatchContext {
@@ -57,6 +58,8 @@ class DatabaseWatch {
   readonly #folder: WatchRequest["folder"];
   readonly #reader = new RawReader();
   readonly #holes: string[] = [];
+  /** Not after a hole: something was committed behind the end of the newest lineage and is lost. */
+  #mayGoOn = true;
   #noted = "";
   #backupFault: string | null = null;
 
@@ -85,10 +88,13 @@ class DatabaseWatch {
     } catch (thrown) {
       if (!(thrown instanceof Hole) && !isForeignSegment(thrown)) throw thrown;
       this.#holes.push(`${new Date().toISOString()} ${reasonOf(thrown)}`);
+      this.#mayGoOn = false;
     } finally {
       this.#context.shipping.delete(this.#database.name);
       shipper.close();
     }
+    // Whatever made the hole is given a moment to be over.
+    await waitFor(AFTER_HOLE_MS, signal);
   }
 
   /** Ends the process that reads the files as plain bytes. */
@@ -115,7 +121,9 @@ class DatabaseWatch {
   }
 
   async #takeHold(shipper: Shipper): Promise<void> {
-    const end = await newestLineageEnd(this.#folder, await this.#request.backups());
+    const end = this.#mayGoOn
+      ? await newestLineageEnd(this.#folder, await this.#request.backups())
+      : undefined;
     await patiently(LOCK_PATIENCE_MS, this.#request.signal, () => shipper.takeHold(end));
     this.#context.shipping.set(this.#database.name, shipper);
   }
