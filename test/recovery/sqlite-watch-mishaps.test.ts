@@ -1,13 +1,23 @@
-import { rename, rm } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { Repository, RepositoryMemory, WatchNotes, watch as watchAll } from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
+import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
-import { expectCleanPrefix, makeLedger, testFolder } from "../support/sqlite.ts";
+import { faultyStorage } from "../support/faulty-storage.ts";
+import {
+  expectCleanPrefix,
+  makeLedger,
+  startBystander,
+  startWriter,
+  testFolder,
+} from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
-import { WatchProcess } from "../support/sqlite-watch.ts";
+import { restoreByHand, WatchProcess } from "../support/sqlite-watch.ts";
 
 async function appOf(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
   const folder = await testFolder();
@@ -77,3 +87,80 @@ test("what was committed over a transaction that was rolled back is read before 
   holder.poll();
   expect({ before, read }).toEqual({ before: log, read: log + 1 });
 });
+
+test("a repository that takes nothing costs the app no more of its disk than the cap; then a new lineage begins", async () => {
+  const app = await appOf();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  let hangs = false;
+  const { promise: hanging, resolve: goOn } = Promise.withResolvers<void>();
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      // A storage that is away without saying so.
+      if (hangs && path.includes("/wal/")) await hanging;
+      return storage.create(path, content);
+    },
+  });
+  const memory = new RepositoryMemory(join(app.folder, "memory"));
+  const compression = { level: 1, logLevel: 1 };
+  const repository = await Repository.open({
+    storage: faulty,
+    app: "product",
+    compression,
+    memory,
+    mode: "write",
+  });
+  const cap = 48 << 20;
+  const notes = new WatchNotes(join(app.folder, "memory"));
+  const stop = new AbortController();
+  const engine = sqliteEngine({
+    databases: [{ name: "app", path: app.path }],
+    watchLimits: { walBytes: cap },
+  });
+  const watching = watchAll({ repository, engine, notes, signal: stop.signal });
+  const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
+  const options = { timeout: 60_000 };
+  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  const first = (await facts())?.lineage;
+  const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
+  hangs = true;
+  await expect.poll(async () => (await facts())?.lineage, options).not.toBe(first);
+  const { size } = await stat(`${app.path}-wal`);
+  hangs = false;
+  goOn();
+  await expect
+    .poll(async () => (await facts())?.lastSegment, options)
+    .toContain((await facts())?.lineage as string);
+  const holes = (await facts())?.holes;
+  await writer.stop();
+  const acknowledged = await writer.acknowledged();
+  stop.abort();
+  await watching;
+  expect(size).toBeLessThan(cap + (24 << 20));
+  expect(holes).toEqual([expect.stringContaining("the repository takes segments too slowly")]);
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(expectCleanPrefix(path)).toBe(acknowledged);
+  expect((await app.verify(true)).problems).toEqual([]);
+}, 120_000);
+
+test("a reader that stays keeps no lineage from beginning, and costs one backup", async () => {
+  const app = await appOf();
+  const writer = await startWriter(app.path, { rate: 200 });
+  const reader = await startBystander(app.path, "read");
+  await writer.commits(20);
+  const watch = await WatchProcess.start(app);
+  await writer.commits(600);
+  expect((await app.manifests()).manifests.map(({ details }) => details.way)).toEqual([
+    "backup-api",
+  ]);
+  await reader.kill();
+  await writer.commits(200);
+  await writer.stop();
+  const acknowledged = await writer.acknowledged();
+  expect(await watch.stop()).toBe(0);
+  expect((await app.manifests()).manifests).toHaveLength(1);
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(expectCleanPrefix(path)).toBe(acknowledged);
+  expect(expectCleanPrefix(await restoreByHand(app, join(app.folder, "by-hand")))).toBe(
+    acknowledged,
+  );
+}, 60_000);

@@ -62,6 +62,8 @@ export class Shipper implements ShippedDatabase {
   readonly #closed: PendingSegment[] = [];
   /** Frames are kept from the moment on at which a backup holds what lies before them. */
   #begun = false;
+  /** Aborted when nothing of it is stored any more. */
+  readonly #ended = new AbortController();
   #holds = 0;
   #lastSegment: string | null = null;
   #copyBackAt = 0;
@@ -133,13 +135,17 @@ export class Shipper implements ShippedDatabase {
   async ship(signal: AbortSignal): Promise<void> {
     const storing = new Beside();
     try {
-      await this.#shipWith(storing, signal);
+      await this.#shipWith(storing, AbortSignal.any([signal, this.#ended.signal]));
       this.#holder.poll();
+      await this.#shipRest(storing);
     } catch (thrown) {
+      // First of all the app has its WAL back.
+      this.#holder.close();
       if (thrown instanceof Hole) await this.#shipRest(storing, true).catch(() => {});
       throw thrown;
+    } finally {
+      this.#ended.abort();
     }
-    await this.#shipRest(storing);
   }
 
   async #shipWith(storing: Beside, signal: AbortSignal): Promise<void> {
