@@ -11,6 +11,11 @@ import { LiveWal, type NewFrames } from "./live-wal.ts";
 import { Relay } from "./relay.ts";
 import { checkpointIsWaiting } from "./waiting-checkpoint.ts";
 
+/** How often the bulk is copied back before the gate is shut. */
+const ROUNDS = 3;
+/** What may be left behind the gate grows with each try that met more, up to so many times the limit. */
+const MOST_RESIDUES = 8;
+
 /** What a complete checkpoint left: all that is committed lies in the database file. */
 export interface CopiedBack {
   readonly at: Date;
@@ -121,9 +126,7 @@ export class WalHolder {
   copyBack(): CopiedBack | undefined {
     if (!this.#init.mayBeginAnew()) return undefined;
     try {
-      this.#relay.pass(() => this.poll());
-      if (this.#init.checkpointFreely) this.#relay.checkpoint();
-      this.poll();
+      this.#copyBulk();
       let shutAt = 0;
       const copied = this.#relay.whileGated(() => {
         shutAt = performance.now();
@@ -211,12 +214,10 @@ export class WalHolder {
 
   /** Nobody writes meanwhile, so nothing needs to be held while the reader changes its place. */
   #copyRest(): Omit<CopiedBack, "gateMs"> | undefined {
-    const { logged, checkpointed } = this.#relay.progress();
+    const { logged } = this.#relay.progress();
     if (logged < 0) return undefined;
-    const rest = logged - Math.min(checkpointed, this.wal.committed.frames);
-    if (rest * this.#init.pageSize > this.#residueBytes) {
-      // Where nothing is copied back before the gate, only the app's own checkpoints make it less.
-      if (!this.#init.checkpointFreely) this.#residueBytes *= 2;
+    if (this.#restBytes() > this.#residueBytes) {
+      this.#allowMoreRest();
       return undefined;
     }
     this.poll();
@@ -233,6 +234,37 @@ export class WalHolder {
     } finally {
       this.#takeHoldAgain();
     }
+  }
+
+  /** Bytes that are still to be read or to be copied back behind the gate. */
+  #restBytes(): number {
+    const { logged, checkpointed } = this.#relay.progress();
+    return (logged - Math.min(checkpointed, this.wal.committed.frames)) * this.#init.pageSize;
+  }
+
+  /**
+   * Copies back what it can while writers write. Each round leaves what was written during it: a few soon leave little,
+   * unless an old reader stands in the way.
+   */
+  #copyBulk(): void {
+    for (let round = 0; round < ROUNDS; round++) {
+      this.#relay.pass(() => this.poll());
+      if (this.#init.checkpointFreely) this.#relay.checkpoint();
+      this.poll();
+      if (!this.#init.checkpointFreely || this.#restBytes() <= this.#residueBytes) return;
+    }
+  }
+
+  /**
+   * A disk that is slow for its writers leaves more after each round. Where nothing may be copied back before the
+   * gate, only the app's own checkpoints make it less, and there may be none.
+   */
+  #allowMoreRest(): void {
+    const { checkpointFreely, limits } = this.#init;
+    const more = this.#residueBytes + limits.residueBytes;
+    this.#residueBytes = checkpointFreely
+      ? Math.min(more, MOST_RESIDUES * limits.residueBytes)
+      : this.#residueBytes * 2;
   }
 
   /** @throws Hole when it cannot: whatever is committed from now on may be overwritten unread */
