@@ -1,6 +1,12 @@
 import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Repository, RepositoryMemory, WatchNotes, watch as watchAll } from "@lifeboat/core";
+import {
+  Repository,
+  RepositoryMemory,
+  type WatchNote,
+  WatchNotes,
+  watch as watchAll,
+} from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
@@ -125,14 +131,16 @@ test("a repository that takes nothing costs the app no more of its disk than the
   hangs = true;
   await expect.poll(async () => (await facts())?.lineage, options).not.toBe(first);
   const { size } = await stat(`${app.path}-wal`);
+  await writer.stop();
   hangs = false;
   goOn();
-  await expect
-    .poll(async () => (await facts())?.lastSegment, options)
-    .toContain((await facts())?.lineage as string);
+  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  const later = await startWriter(app.path, { rate: 100 });
+  await later.commits(100);
+  await later.stop();
+  const acknowledged = await later.acknowledged();
+  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
   const holes = (await facts())?.holes;
-  await writer.stop();
-  const acknowledged = await writer.acknowledged();
   stop.abort();
   await watching;
   expect(size).toBeLessThan(cap + (24 << 20));
@@ -164,3 +172,33 @@ test("a reader that stays keeps no lineage from beginning, and costs one backup"
     acknowledged,
   );
 }, 60_000);
+
+test("status says of a watch that it lives, that it is gone, and that a log is not gone on with", async () => {
+  const app = await appOf();
+  const watch = await WatchProcess.start(app);
+  await sqlite3(app.path, "UPDATE counter SET v = v + 1");
+  await expect
+    .poll(async () => (await watch.note())?.facts.lastSegment, { timeout: 30_000 })
+    .toEqual(expect.any(String));
+  const { folder } = await app.manifests();
+  const status = async (note: WatchNote | null) => {
+    const { archive, alerts } = await app.engine.status(folder, note);
+    return { archive, alerts: alerts.map(({ id }) => id) };
+  };
+  const living = await watch.note();
+  const lastSegment = living?.facts.lastSegment;
+  expect(await status(living)).toMatchObject({
+    archive: { ok: true, lagSeconds: 0, lagBytes: 0, lastSegment, oldestUnarchived: null },
+    alerts: [],
+  });
+  const facts = { ...living?.facts, unshippedSince: new Date(Date.now() - 90_000).toISOString() };
+  const late = await status({ alive: true, at: living?.at as string, facts });
+  expect(late.alerts).toEqual(["log-late"]);
+  expect(late.archive?.lagSeconds).toBeGreaterThanOrEqual(90);
+  await watch.stop("SIGKILL");
+  expect(await status(await watch.note())).toMatchObject({
+    archive: { ok: false, lagSeconds: null, lastSegment },
+    alerts: ["watch-stopped"],
+  });
+  expect(await status(null)).toEqual({ archive: null, alerts: ["watch-missing"] });
+});
