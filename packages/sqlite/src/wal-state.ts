@@ -12,7 +12,6 @@ export interface WalState {
 }
 
 /** Places in the `-shm` file (sqlite.org/walformat.html, 2.1); numbers there are in the machine's order. */
-const TRANSACTIONS = 8;
 const LAST_FRAME = 16;
 const CHECKPOINTED = 96;
 const INDEX_BYTES = 136;
@@ -28,18 +27,6 @@ export async function walStateOf(reader: RawReader, path: string): Promise<WalSt
     endianness() === "LE" ? index.readUInt32LE(offset) : index.readUInt32BE(offset);
   const behindPages = Math.max(0, at(LAST_FRAME) - at(CHECKPOINTED));
   return { behindPages, readers: await readersOf(`${path}-shm`) };
-}
-
-/**
- * How many transactions the WAL's index has counted (`iChange`, sqlite.org/walformat.html, 2.1): as long as it
- * is the same number nothing was committed. Undefined where there is no index.
- */
-export async function transactionsOf(reader: RawReader, path: string): Promise<number | undefined> {
-  const index = await reader.peek(`${path}-shm`, 0, INDEX_BYTES);
-  if (!index || index.length < INDEX_BYTES) return undefined;
-  return endianness() === "LE"
-    ? index.readUInt32LE(TRANSACTIONS)
-    : index.readUInt32BE(TRANSACTIONS);
 }
 
 async function readersOf(index: string): Promise<number[]> {

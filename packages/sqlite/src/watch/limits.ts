@@ -10,9 +10,6 @@ export interface WatchLimits {
   readonly residueBytes: number;
   /** How long a checkpoint behind the gate is tried while one of the app's is under way, in milliseconds. */
   readonly gateMs: number;
-  /** How long the WAL is let go for a checkpoint of the app that waits for us, and how often at most, in milliseconds. */
-  readonly makeWayMs: number;
-  readonly makeWayEveryMs: number;
   /** Bytes of WAL at which the watch lets go of it, so that the app's disk does not fill; null: a quarter of what is free. */
   readonly walBytes: number | null;
   /** How long the last segment may take when the watch is told to stop, in milliseconds. */
@@ -25,8 +22,6 @@ export const WATCH_LIMITS: WatchLimits = {
   checkpointBytes: 4 << 20,
   residueBytes: 1 << 20,
   gateMs: 50,
-  makeWayMs: 150,
-  makeWayEveryMs: 1000,
   walBytes: null,
   graceMs: 1700,
 };

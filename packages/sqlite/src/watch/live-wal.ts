@@ -7,8 +7,6 @@ import { parseWalHeader, WAL_HEADER_BYTES, type WalHeader } from "../wal/header.
 import type { LogPlace } from "../wal/place.ts";
 
 const CHUNK_BYTES = 1 << 20;
-/** How often frames of a transaction that goes on are read again from its start. */
-const RESCAN_MS = 1000;
 
 /** Committed frames that were found since the last look: from one point of a run to another. */
 export interface NewFrames {
@@ -31,7 +29,6 @@ export class LiveWal {
   #file: number | undefined;
   #inode = 0;
   #scanner: FrameScanner | undefined;
-  #rescannedAt = 0;
 
   /** @param path of the database */
   constructor(path: string, pageSize: number) {
@@ -105,12 +102,24 @@ export class LiveWal {
     return isChecksum([word(FRAME.checksum1), word(FRAME.checksum2)], place);
   }
 
-  /** Looks for further transactions; undefined when there are none. */
-  advance(): NewFrames | undefined {
+  /**
+   * Looks for further transactions; undefined when there are none.
+   *
+   * A transaction that outgrows its cache writes frames before its commit, and may write them again
+   * (iReCksum in SQLite's wal.c), or it is rolled back and others are written over them. What was read of it then
+   * leads nowhere, and is read from its start.
+   * @param logged frames that are committed by the WAL's index, which tells that there is something to be read, and
+   *   that not all of it was found; negative where it could not be asked
+   */
+  advance(logged: number): NewFrames | undefined {
     if (!this.#scanner) return undefined;
     const from = this.committed;
+    if (logged === from.frames) return undefined;
     this.#scan();
-    if (this.committed === from) this.#rescan();
+    if (this.committed.frames < logged) {
+      this.#scanner = new FrameScanner(this.#scanner.header, this.committed);
+      this.#scan();
+    }
     return this.committed === from ? undefined : { from, to: this.committed };
   }
 
@@ -137,21 +146,6 @@ export class LiveWal {
       const taken = scanner.scan(this.#chunk.subarray(0, read));
       if (taken === 0) return;
     }
-  }
-
-  /**
-   * A transaction that outgrows its cache writes frames before its commit, and may write them again
-   * (iReCksum in SQLite's wal.c), or a rollback lets others write over them. What was read of it then
-   * leads nowhere, and is read from its start; not at each look, since it may be large.
-   */
-  #rescan(): void {
-    const scanner = this.#running();
-    if (scanner.frames > scanner.committed.frames && !scanner.ended) {
-      if (Date.now() - this.#rescannedAt < RESCAN_MS) return;
-    } else if (!scanner.ended) return;
-    this.#rescannedAt = Date.now();
-    this.#scanner = new FrameScanner(scanner.header, scanner.committed);
-    this.#scan();
   }
 
   #running(): FrameScanner {

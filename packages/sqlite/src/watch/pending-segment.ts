@@ -5,8 +5,6 @@ import type { LogPlace } from "../wal/place.ts";
 import { saltsFor, WalWriter } from "../wal/wal-writer.ts";
 import type { LiveWal, NewFrames } from "./live-wal.ts";
 
-/** Frames up to so many bytes are kept in memory; what comes on top stays in the WAL until it is stored. */
-const MOST_IN_MEMORY = 24 << 20;
 const READ_BYTES = 1 << 20;
 
 type Piece =
@@ -54,6 +52,10 @@ export class PendingSegment {
     return this.#pieces.some(({ kind }) => kind === "file");
   }
 
+  get bytesInMemory(): number {
+    return this.#bytesInMemory;
+  }
+
   get bytes(): number {
     return this.#frames * (FRAME_HEADER_BYTES + this.#pageSize);
   }
@@ -76,11 +78,14 @@ export class PendingSegment {
     return this.isEmpty || (this.#end.salt1 === salt1 && this.#end.salt2 === salt2);
   }
 
-  /** @param instant by which these frames had been committed */
-  add({ from, to }: NewFrames, instant: number): void {
+  /**
+   * @param instant by which these frames had been committed
+   * @param room bytes that may be kept in memory; frames that do not fit stay in the WAL until they are stored
+   */
+  add({ from, to }: NewFrames, { instant, room }: { instant: number; room: number }): void {
     const count = to.frames - from.frames;
     const bytes = count * (FRAME_HEADER_BYTES + this.#pageSize);
-    if (this.#bytesInMemory + bytes <= MOST_IN_MEMORY) {
+    if (bytes <= room) {
       this.#pieces.push({ kind: "memory", frames: this.#wal.frames(from.frames, to.frames) });
       this.#bytesInMemory += bytes;
     } else this.#pieces.push({ kind: "file", begin: from.frames, end: to.frames });

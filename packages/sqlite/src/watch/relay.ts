@@ -40,17 +40,27 @@ export class Relay {
     return factsOf(this.#readers[0]);
   }
 
-  /** The other reader takes hold at the newest commit, then the one that held lets go. */
-  pass(): void {
+  /**
+   * The other reader takes hold at the newest commit, then the one that held lets go.
+   * @param whileBothHold runs in between
+   */
+  pass(whileBothHold: () => void): void {
     const [holder, other] = this.#readers;
     beginRead(other);
+    try {
+      whileBothHold();
+    } catch (thrown) {
+      other.exec("COMMIT");
+      throw thrown;
+    }
     holder.exec("COMMIT");
     this.#readers.reverse();
   }
 
-  /** Lets go for a moment. Only behind the gate. */
+  /** Lets go, for a moment only behind the gate. */
   letGo(): void {
-    this.#readers[0].exec("COMMIT");
+    const [holder] = this.#readers;
+    if (holder.inTransaction) holder.exec("COMMIT");
   }
 
   /** Takes hold again at the newest commit; where all is copied back, by read lock 0. */

@@ -20,6 +20,8 @@ import { type HolderInit, WalHolder } from "./wal-holder.ts";
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1000;
 const COMPACT_EVERY_MS = 60_000;
+/** Frames up to so many bytes are kept in memory until they are stored; what comes on top stays in the WAL. */
+const MOST_IN_MEMORY = 24 << 20;
 
 export interface ShipperInit extends Omit<HolderInit, "found" | "mayBeginAnew" | "limits"> {
   readonly folder: DatabaseFolder;
@@ -60,6 +62,8 @@ export class Shipper implements ShippedDatabase {
   readonly #closed: PendingSegment[] = [];
   /** Frames are kept from the moment on at which a backup holds what lies before them. */
   #begun = false;
+  /** Aborted when nothing of it is stored any more. */
+  readonly #ended = new AbortController();
   #holds = 0;
   #lastSegment: string | null = null;
   #copyBackAt = 0;
@@ -74,7 +78,7 @@ export class Shipper implements ShippedDatabase {
     this.#holder = new WalHolder({
       ...init,
       found: (frames, instant) => this.#gather(frames, instant),
-      mayBeginAnew: () => !this.#unstored().some(({ needsWal }) => needsWal),
+      mayBeginAnew: () => this.#mayBeginAnew(),
     });
     this.#store = new SegmentStore(init.folder, newSeat());
     this.#pending = this.#segmentFrom(this.#holder.wal.place);
@@ -128,10 +132,25 @@ export class Shipper implements ShippedDatabase {
 
   /**
    * Ships until the signal aborts, then what is left.
-   * @throws Hole where the lineage cannot go on
+   * @throws Hole where the lineage cannot go on; what was gathered before is stored by then, if the storage takes it
    */
   async ship(signal: AbortSignal): Promise<void> {
     const storing = new Beside();
+    try {
+      await this.#shipWith(storing, AbortSignal.any([signal, this.#ended.signal]));
+      this.#holder.poll();
+      await this.#shipRest(storing);
+    } catch (thrown) {
+      // First of all the app has its WAL back.
+      this.#holder.close();
+      if (thrown instanceof Hole) await this.#shipRest(storing, true).catch(() => {});
+      throw thrown;
+    } finally {
+      this.#ended.abort();
+    }
+  }
+
+  async #shipWith(storing: Beside, signal: AbortSignal): Promise<void> {
     const compacting = new Beside();
     while (!signal.aborted) {
       this.#holder.poll();
@@ -139,10 +158,9 @@ export class Shipper implements ShippedDatabase {
       if (!storing.busy && this.#isDue()) storing.begin(this.#storeOldest(signal));
       if (!compacting.busy && Date.now() >= this.#compactAt) compacting.begin(this.#compact());
       this.#keepWalSmall();
-      if (this.#holds === 0) await this.#holder.makeWay();
+      if (this.#holds === 0) this.#holder.makeWay();
       await waitFor(this.#init.limits.pollMs, signal);
     }
-    await this.#shipRest(storing);
   }
 
   async hold(options: {
@@ -162,6 +180,11 @@ export class Shipper implements ShippedDatabase {
       }
       await pause();
     } while (Date.now() < until);
+    // A copy by the backup API comes next, and its place lies in what is kept from here on.
+    if (!this.#begun) {
+      this.#holder.poll();
+      this.#beginAt(this.#holder.wal.place);
+    }
     return undefined;
   }
 
@@ -182,7 +205,12 @@ export class Shipper implements ShippedDatabase {
       this.#closed.push(this.#pending);
       this.#pending = this.#segmentFrom(this.#pending.end);
     }
-    this.#pending.add(frames, instant);
+    const kept = this.#unstored().reduce((sum, { bytesInMemory }) => sum + bytesInMemory, 0);
+    this.#pending.add(frames, { instant, room: MOST_IN_MEMORY - kept });
+  }
+
+  #mayBeginAnew(): boolean {
+    return !this.#unstored().some(({ needsWal }) => needsWal);
   }
 
   /** Oldest first. */
@@ -196,6 +224,10 @@ export class Shipper implements ShippedDatabase {
     const { begunAt } = this.#pending;
     if (begunAt === undefined) return false;
     return this.#pending.needsWal || Date.now() - begunAt >= this.#init.limits.segmentMs;
+  }
+
+  #oldest(): PendingSegment {
+    return this.#closed[0] ?? this.#pending;
   }
 
   async #storeOldest(signal: AbortSignal): Promise<void> {
@@ -220,12 +252,14 @@ export class Shipper implements ShippedDatabase {
   }
 
   /** Another process may be slow, or the storage: then the rest is lost, as after a kill, and known to be. */
-  async #shipRest(storing: Beside): Promise<void> {
+  async #shipRest(storing: Beside, onlyFromMemory = false): Promise<void> {
     const grace = AbortSignal.timeout(this.#init.limits.graceMs);
-    this.#holder.poll();
     const rest = async () => {
       await storing.done();
-      while (this.#closed.length > 0 || !this.#pending.isEmpty) await this.#storeOldest(grace);
+      for (let next = this.#oldest(); !next.isEmpty; next = this.#oldest()) {
+        if (onlyFromMemory && next.needsWal) return;
+        await this.#storeOldest(grace);
+      }
     };
     await Promise.race([rest(), waitFor(this.#init.limits.graceMs, grace)]);
   }
@@ -242,9 +276,9 @@ export class Shipper implements ShippedDatabase {
       }
     }
     const bytes = this.#holder.wal.committedBytes;
-    if (bytes > mostWalBytes && this.#store.fault)
+    if (bytes > mostWalBytes && !this.#mayBeginAnew())
       throw new Hole(
-        `the WAL has grown to ${bytes} bytes while the repository could not be written to (${this.#store.fault.reason})`,
+        `the WAL has grown to ${bytes} bytes as the repository takes segments too slowly (${this.#store.fault?.reason ?? "the present one is not stored yet"})`,
       );
   }
 

@@ -1,3 +1,5 @@
+import { statSync } from "node:fs";
+import { reasonOf } from "@lifeboat/core";
 import { isBusy } from "../driver.ts";
 import type { HeldFile } from "../held.ts";
 import type { WalHeader } from "../wal/header.ts";
@@ -8,6 +10,11 @@ import type { WatchLimits } from "./limits.ts";
 import { LiveWal, type NewFrames } from "./live-wal.ts";
 import { Relay } from "./relay.ts";
 import { checkpointIsWaiting } from "./waiting-checkpoint.ts";
+
+/** How often the bulk is copied back before the gate is shut. */
+const ROUNDS = 3;
+/** What may be left behind the gate grows with each try that met more, up to so many times the limit. */
+const MOST_RESIDUES = 8;
 
 /** What a complete checkpoint left: all that is committed lies in the database file. */
 export interface CopiedBack {
@@ -24,8 +31,6 @@ export interface HolderInit {
   readonly limits: WatchLimits;
   /** Is given all frames that are found, in order, with the instant by which they had been committed. */
   found(frames: NewFrames, instant: number): void;
-  /** The count of transactions in the WAL's index; undefined where there is none. */
-  transactions(): Promise<number | undefined>;
   /** Whether the WAL may be begun anew once it is copied back: nothing lies in it alone. */
   mayBeginAnew(): boolean;
 }
@@ -43,12 +48,17 @@ export class WalHolder {
   #mayRestart = false;
   #copiedBytes = 0;
   #lastInstant = 0;
-  #makeWayAt = 0;
+  #residueBytes: number;
+  /** Of the file that our connections have open. */
+  readonly #identity: string | undefined;
 
   /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
   constructor(init: HolderInit) {
     this.#init = init;
     this.wal = new LiveWal(init.path, init.pageSize);
+    this.#residueBytes = init.limits.residueBytes;
+    // Asked before they are opened: a file that is replaced meanwhile is then noticed at the first look.
+    this.#identity = identityOf(init.path);
     this.#relay = new Relay(init.path);
   }
 
@@ -58,42 +68,52 @@ export class WalHolder {
   }
 
   /**
-   * Takes hold of the WAL behind the gate, so that what is read and what is held are the same.
+   * Takes hold of the WAL and reads it from a place on: the bulk while writers write, the rest behind the gate, so
+   * that what is read and what is held are the same.
    * @param from where reading goes on, and the instant that was reached there; left out: at the WAL's start
    * @returns false when the WAL does not prove that all since that place is still to be read; it is held all
    *   the same
-   * @throws SqliteError busy when a writer was at work for longer than one try takes
+   * @throws SqliteError busy when a writer was at work for longer than one try takes; nothing is held then
    */
   takeHold(from?: { readonly place: LogPlace; readonly instant: number }): boolean {
-    return this.#relay.whileGated(() => {
-      this.#relay.takeHold();
+    this.#relay.takeHold();
+    try {
       const header = this.wal.header();
-      const proven = header && from ? this.#goOn(header, from) : from === undefined;
-      if (header && !(from && proven)) this.wal.begin(header);
-      const { logged, checkpointed } = this.#relay.progress();
-      this.#mayRestart = logged === checkpointed;
-      // All that is copied back may be overwritten from now on: what is to be shipped of it is in memory, or lost.
-      return proven && (!this.#mayRestart || this.#init.mayBeginAnew());
-    });
+      const goesOn = header !== undefined && from !== undefined && this.#goOn(header, from);
+      return this.#relay.whileGated(() => {
+        const proven = this.#takeHoldOfRest(goesOn) && (goesOn || from === undefined);
+        // All that is copied back may be overwritten from now on: what is to be shipped of it is in memory, or lost.
+        return proven && (!this.#mayRestart || this.#init.mayBeginAnew());
+      });
+    } catch (thrown) {
+      this.#relay.letGo();
+      throw thrown;
+    }
   }
 
   /**
    * Looks for new commits.
-   * @throws Hole when the WAL was begun anew although it was held
+   * @throws Hole when the WAL was begun anew although it was held, or the database is no longer the file that is held
    */
   poll(): void {
+    if (identityOf(this.#init.path) !== this.#identity)
+      throw new Hole("another file was put in the database's place, or it was removed");
+    const { logged } = this.#relay.progress();
     const header = this.wal.header();
     // None yet; or one that is being written, and then there is nothing to read either.
     if (!header) return;
     if (this.wal.isOther(header)) {
-      if (this.wal.run && !this.#mayRestart)
+      // One without a commit in it is begun anew when its first transaction was rolled back.
+      if (this.wal.committed.frames > 0 && !this.#mayRestart)
         throw new Hole("the WAL was begun anew although it was held");
       this.wal.begin(header);
       this.#mayRestart = false;
       this.#copiedBytes = 0;
     }
-    const frames = this.wal.advance();
+    const frames = this.wal.advance(logged);
     if (!frames) return;
+    // Written behind what is copied back, as a reader of the app's kept the WAL from being begun anew.
+    this.#mayRestart = false;
     this.#lastInstant = Math.max(this.#lastInstant, Date.now());
     this.#init.found(frames, this.#lastInstant);
   }
@@ -101,13 +121,12 @@ export class WalHolder {
   /**
    * Copies the WAL back: the bulk while writers write, the rest behind the gate.
    * @returns undefined when it could not be completed: an old reader, a writer at work, one more round needed
+   * @throws Hole as {@link poll}
    */
   copyBack(): CopiedBack | undefined {
     if (!this.#init.mayBeginAnew()) return undefined;
-    this.#relay.pass();
-    if (this.#init.checkpointFreely) this.#relay.checkpoint();
-    this.poll();
     try {
+      this.#copyBulk();
       let shutAt = 0;
       const copied = this.#relay.whileGated(() => {
         shutAt = performance.now();
@@ -123,37 +142,25 @@ export class WalHolder {
   }
 
   /**
-   * Makes way for a checkpoint of the app that waits for us and keeps its writers out meanwhile. It
-   * holds the write lock, so all that is committed stays as it is until it is done. What happened before
-   * we hold again is told by the index's count of transactions, or by the run that goes on.
-   * @throws Hole when transactions were made whose frames may be gone
+   * Makes way for a checkpoint of the app that waits for us and keeps its writers out meanwhile, and holds all the same: the
+   * other reader takes hold at the newest commit, up to which the WAL may then be copied back, and once it is, on read
+   * lock 0, beside which it may be begun anew. Nothing is unread by then. To be called again for as long as one waits.
    */
-  async makeWay(): Promise<void> {
-    const { path, limits, transactions } = this.#init;
-    if (Date.now() < this.#makeWayAt || !checkpointIsWaiting(path)) return;
-    const before = await transactions();
+  makeWay(): void {
+    if (!checkpointIsWaiting(this.#init.path)) return;
     this.poll();
-    // It may have given up meanwhile, and then a writer may be at work.
-    if (!checkpointIsWaiting(path) || !this.#init.mayBeginAnew()) return;
-    this.#makeWayAt = Date.now() + limits.makeWayEveryMs;
-    this.#relay.letGo();
+    if (!this.#init.mayBeginAnew()) return;
+    let allIsRead = false;
     try {
-      const until = Date.now() + limits.makeWayMs;
-      // It looks for us again after pauses of up to 100 ms.
-      while (checkpointIsWaiting(path) && Date.now() < until) await waitForNext();
-    } finally {
-      this.#relay.takeHold();
+      this.#relay.pass(() => {
+        this.poll();
+        allIsRead = this.wal.committed.frames === this.#relay.progress().logged;
+      });
+    } catch (thrown) {
+      if (isBusy(thrown)) return;
+      throw thrown;
     }
-    if (before !== undefined && (await transactions()) === before) this.#mayRestart = true;
-    else this.#noteWhetherComplete();
-    this.poll();
-    this.#noteWhetherComplete();
-  }
-
-  /** Where all is read and copied back, the next writer may begin the WAL anew. */
-  #noteWhetherComplete(): void {
-    const { logged, checkpointed } = this.#relay.progress();
-    if (logged === checkpointed && this.wal.committed.frames === logged) this.#mayRestart = true;
+    this.#mayRestart ||= allIsRead;
   }
 
   /** The file as it stands after {@link copyBack}: held for as long as that is not called again. */
@@ -188,20 +195,84 @@ export class WalHolder {
     return true;
   }
 
+  /**
+   * Behind the gate. One of our readers holds already, maybe on a mark; where all is copied back it belongs on read lock 0.
+   * @param goesOn what was read so far is to go on
+   * @returns false when it cannot: the WAL was begun anew meanwhile
+   */
+  #takeHoldOfRest(goesOn: boolean): boolean {
+    this.#relay.letGo();
+    this.#relay.takeHold();
+    const header = this.wal.header();
+    const isSame = header !== undefined && !this.wal.isOther(header);
+    if (goesOn && isSame) this.poll();
+    else if (header) this.wal.begin(header);
+    const { logged, checkpointed } = this.#relay.progress();
+    this.#mayRestart = logged === checkpointed;
+    return !goesOn || (isSame && this.wal.committed.frames === logged);
+  }
+
   /** Nobody writes meanwhile, so nothing needs to be held while the reader changes its place. */
   #copyRest(): Omit<CopiedBack, "gateMs"> | undefined {
-    const behind = this.#relay.progress().logged - this.wal.committed.frames;
-    if (behind * this.#init.pageSize > this.#init.limits.residueBytes) return undefined;
+    const { logged } = this.#relay.progress();
+    if (logged < 0) return undefined;
+    if (this.#restBytes() > this.#residueBytes) {
+      this.#allowMoreRest();
+      return undefined;
+    }
     this.poll();
+    if (logged > 0 && this.wal.committed.frames !== logged)
+      throw new Hole("the WAL holds commits that cannot be read");
     if (!this.#init.mayBeginAnew()) return undefined;
     this.#relay.letGo();
     try {
       if (!this.#isCopied()) return undefined;
       this.#mayRestart = true;
       this.#copiedBytes = this.wal.committedBytes;
+      this.#residueBytes = this.#init.limits.residueBytes;
       return { at: new Date(), place: this.wal.place };
     } finally {
+      this.#takeHoldAgain();
+    }
+  }
+
+  /** Bytes that are still to be read or to be copied back behind the gate. */
+  #restBytes(): number {
+    const { logged, checkpointed } = this.#relay.progress();
+    return (logged - Math.min(checkpointed, this.wal.committed.frames)) * this.#init.pageSize;
+  }
+
+  /**
+   * Copies back what it can while writers write. Each round leaves what was written during it: a few soon leave little,
+   * unless an old reader stands in the way.
+   */
+  #copyBulk(): void {
+    for (let round = 0; round < ROUNDS; round++) {
+      this.#relay.pass(() => this.poll());
+      if (this.#init.checkpointFreely) this.#relay.checkpoint();
+      this.poll();
+      if (!this.#init.checkpointFreely || this.#restBytes() <= this.#residueBytes) return;
+    }
+  }
+
+  /**
+   * A disk that is slow for its writers leaves more after each round. Where nothing may be copied back before the
+   * gate, only the app's own checkpoints make it less, and there may be none.
+   */
+  #allowMoreRest(): void {
+    const { checkpointFreely, limits } = this.#init;
+    const more = this.#residueBytes + limits.residueBytes;
+    this.#residueBytes = checkpointFreely
+      ? Math.min(more, MOST_RESIDUES * limits.residueBytes)
+      : this.#residueBytes * 2;
+  }
+
+  /** @throws Hole when it cannot: whatever is committed from now on may be overwritten unread */
+  #takeHoldAgain(): void {
+    try {
       this.#relay.takeHold();
+    } catch (thrown) {
+      throw new Hole(`the WAL could not be held any longer (${reasonOf(thrown)})`);
     }
   }
 
@@ -218,6 +289,7 @@ export class WalHolder {
   }
 }
 
-function waitForNext(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 1));
+function identityOf(path: string): string | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found && `${found.dev}:${found.ino}`;
 }

@@ -6,7 +6,6 @@ import { roomAt } from "../file-system.ts";
 import { hasWalResetFix } from "../pin.ts";
 import { RawReader } from "../raw-reader.ts";
 import type { ConfiguredDatabase } from "../snapshot.ts";
-import { transactionsOf } from "../wal-state.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { Hole } from "./hole.ts";
 import type { WatchLimits } from "./limits.ts";
@@ -20,6 +19,7 @@ const LOCK_PATIENCE_MS = 30_000;
 const NOTE_EVERY_MS = 1000;
 const LOOK_FOR_WAL_MS = 1000;
 const FIRST_RETRY_MS = 1000;
+const AFTER_HOLE_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
 const HOLES_SHOWN = 10;
 
@@ -59,6 +59,8 @@ class DatabaseWatch {
   readonly #folder: WatchRequest["folder"];
   readonly #reader = new RawReader();
   readonly #holes: string[] = [];
+  /** Not after a hole: something was committed behind the end of the newest lineage and is lost. */
+  #mayGoOn = true;
   #noted = "";
   #backupFault: string | null = null;
   #fallbacks = 0;
@@ -88,10 +90,13 @@ class DatabaseWatch {
     } catch (thrown) {
       if (!(thrown instanceof Hole) && !isForeignSegment(thrown)) throw thrown;
       this.#holed(reasonOf(thrown));
+      this.#mayGoOn = false;
     } finally {
       this.#context.shipping.delete(this.#database.name);
       shipper.close();
     }
+    // Whatever made the hole is given a moment to be over.
+    await waitFor(AFTER_HOLE_MS, signal);
   }
 
   /** Ends the process that reads the files as plain bytes. */
@@ -113,17 +118,17 @@ class DatabaseWatch {
         limits,
         mostWalBytes,
         folder: this.#folder,
-        transactions: () => transactionsOf(this.#reader, path),
       });
     });
   }
 
   async #takeHold(shipper: Shipper): Promise<void> {
-    const end = await newestLineageEnd(this.#folder, await this.#request.backups());
     const { signal } = this.#request;
+    const end = this.#mayGoOn
+      ? await newestLineageEnd(this.#folder, await this.#request.backups())
+      : undefined;
     const resumed = await patiently(LOCK_PATIENCE_MS, signal, () => shipper.takeHold(end));
-    // After a hole that was met while shipping, that one is the reason.
-    if (end && !resumed && this.#holes.length === 0)
+    if (end && !resumed)
       this.#holed(`the WAL does not prove that nothing was lost since ${lastOf(end)}`);
     this.#context.shipping.set(this.#database.name, shipper);
   }

@@ -8,6 +8,8 @@ import {
 import type { WatchFacts } from "./watch-facts.ts";
 
 const HOLE_SHOWN_MS = 7 * 24 * 60 * 60_000;
+/** A segment is due each second; later than this, a storage hangs without saying so. */
+const LATE_SECONDS = 60;
 const REMEDY = "start it: lifeboat watch, under a service manager that starts it again";
 
 /** How shipping stands, from what the watch last said of itself. */
@@ -78,6 +80,13 @@ function alertsOf(facts: Partial<WatchFacts> & { reason?: string }): Finding[] {
       summary: `segments are not stored since ${fault.since}: ${fault.reason}`,
       remedy: "mend the repository; the watch tries again by itself, and the WAL grows meanwhile",
     },
+    fault == null &&
+      secondsSince(facts.unshippedSince ?? null) > LATE_SECONDS && {
+        id: "log-late",
+        severity: "error",
+        summary: `what was committed since ${facts.unshippedSince} is not stored yet`,
+        remedy: "see why the repository is slow; the WAL grows meanwhile",
+      },
     backupFault != null && {
       id: "lineage-not-begun",
       severity: "error",

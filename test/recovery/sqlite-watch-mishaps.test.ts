@@ -1,0 +1,204 @@
+import { rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  Repository,
+  RepositoryMemory,
+  type WatchNote,
+  WatchNotes,
+  watch as watchAll,
+} from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
+import { filesystemStorage } from "@lifeboat/storage";
+import Database from "better-sqlite3";
+import { execa } from "execa";
+import { expect, onTestFinished, test } from "vitest";
+import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
+import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
+import { faultyStorage } from "../support/faulty-storage.ts";
+import {
+  expectCleanPrefix,
+  makeLedger,
+  startBystander,
+  startWriter,
+  testFolder,
+} from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+import { restoreByHand, WatchProcess } from "../support/sqlite-watch.ts";
+
+async function appOf(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const path = join(folder, "app.db");
+  makeLedger(path, shape);
+  return new SqliteApp(folder, path);
+}
+
+async function sqlite3(path: string, statement: string): Promise<string> {
+  const { stdout } = await execa("sqlite3", ["-cmd", ".timeout 20000", path, statement]);
+  return stdout;
+}
+
+test("a file that was put in the database's place begins a lineage of its own", async () => {
+  const app = await appOf();
+  const other = join(app.folder, "other.db");
+  makeLedger(other, { rows: 900 });
+  const watch = await WatchProcess.start(app);
+  const first = (await watch.note())?.facts.lineage;
+  for (const beside of ["-wal", "-shm"]) await rm(`${app.path}${beside}`, { force: true });
+  await rename(other, app.path);
+  await sqlite3(app.path, "CREATE TABLE after_it(x); INSERT INTO after_it VALUES (1)");
+  await expect
+    .poll(async () => (await watch.note())?.facts.lineage, { timeout: 20_000 })
+    .not.toBe(first);
+  await watch.isShipping();
+  await sqlite3(app.path, "INSERT INTO after_it VALUES (2)");
+  await watch.stop();
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(expectCleanPrefix(path)).toBe(900);
+  expect(await sqlite3(path, "SELECT count(*) FROM after_it")).toBe("2");
+}, 60_000);
+
+test("what was committed over a transaction that was rolled back is read before the WAL may begin anew", async () => {
+  const app = await appOf({ rows: 400 });
+  const writer = new Database(app.path);
+  writer.pragma("wal_autocheckpoint = 0");
+  writer.pragma("cache_size = 5");
+  writer.exec("CREATE TABLE pages(page)");
+  let read = 0;
+  const holder = new WalHolder({
+    path: app.path,
+    pageSize: 4096,
+    checkpointFreely: true,
+    limits: WATCH_LIMITS,
+    found: ({ from, to }) => {
+      read += to.frames - from.frames;
+    },
+    mayBeginAnew: () => true,
+  });
+  onTestFinished(() => {
+    holder.close();
+    writer.close();
+  });
+  holder.takeHold();
+  writer.exec("UPDATE counter SET v = v + 1");
+  holder.poll();
+  // Pages that are each written once: what was read of them stays valid until others lie over it.
+  writer.exec("BEGIN IMMEDIATE; INSERT INTO pages SELECT zeroblob(5000) FROM ledger");
+  holder.poll();
+  writer.exec("ROLLBACK; UPDATE counter SET v = v + 1");
+  writer.exec("UPDATE ledger SET payload = randomblob(10) WHERE seq = 3");
+  const [{ log } = { log: 0 }] = writer.pragma("wal_checkpoint(NOOP)") as { log: number }[];
+  holder.copyBack();
+  writer.exec("UPDATE counter SET v = v + 1");
+  const before = read;
+  holder.poll();
+  expect({ before, read }).toEqual({ before: log, read: log + 1 });
+});
+
+test("a repository that takes nothing costs the app no more of its disk than the cap; then a new lineage begins", async () => {
+  const app = await appOf();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  let hangs = false;
+  const { promise: hanging, resolve: goOn } = Promise.withResolvers<void>();
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      // A storage that is away without saying so.
+      if (hangs && path.includes("/wal/")) await hanging;
+      return storage.create(path, content);
+    },
+  });
+  const memory = new RepositoryMemory(join(app.folder, "memory"));
+  const compression = { level: 1, logLevel: 1 };
+  const repository = await Repository.open({
+    storage: faulty,
+    app: "product",
+    compression,
+    memory,
+    mode: "write",
+  });
+  const cap = 48 << 20;
+  const notes = new WatchNotes(join(app.folder, "memory"));
+  const stop = new AbortController();
+  const engine = sqliteEngine({
+    databases: [{ name: "app", path: app.path }],
+    watchLimits: { walBytes: cap },
+  });
+  const watching = watchAll({ repository, engine, notes, signal: stop.signal });
+  const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
+  const options = { timeout: 60_000 };
+  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  const first = (await facts())?.lineage;
+  const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
+  hangs = true;
+  await expect.poll(async () => (await facts())?.lineage, options).not.toBe(first);
+  const { size } = await stat(`${app.path}-wal`);
+  await writer.stop();
+  hangs = false;
+  goOn();
+  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  const later = await startWriter(app.path, { rate: 100 });
+  await later.commits(100);
+  await later.stop();
+  const acknowledged = await later.acknowledged();
+  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
+  const holes = (await facts())?.holes;
+  stop.abort();
+  await watching;
+  expect(size).toBeLessThan(cap + (24 << 20));
+  expect(holes).toEqual([expect.stringContaining("the repository takes segments too slowly")]);
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(expectCleanPrefix(path)).toBe(acknowledged);
+  expect((await app.verify(true)).problems).toEqual([]);
+}, 120_000);
+
+test("a reader that stays keeps no lineage from beginning, and costs one backup", async () => {
+  const app = await appOf();
+  const writer = await startWriter(app.path, { rate: 200 });
+  const reader = await startBystander(app.path, "read");
+  await writer.commits(20);
+  const watch = await WatchProcess.start(app);
+  await writer.commits(600);
+  expect((await app.manifests()).manifests.map(({ details }) => details.way)).toEqual([
+    "backup-api",
+  ]);
+  await reader.kill();
+  await writer.commits(200);
+  await writer.stop();
+  const acknowledged = await writer.acknowledged();
+  expect(await watch.stop()).toBe(0);
+  expect((await app.manifests()).manifests).toHaveLength(1);
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(expectCleanPrefix(path)).toBe(acknowledged);
+  expect(expectCleanPrefix(await restoreByHand(app, join(app.folder, "by-hand")))).toBe(
+    acknowledged,
+  );
+}, 60_000);
+
+test("status says of a watch that it lives, that it is gone, and that a log is not gone on with", async () => {
+  const app = await appOf();
+  const watch = await WatchProcess.start(app);
+  await sqlite3(app.path, "UPDATE counter SET v = v + 1");
+  await expect
+    .poll(async () => (await watch.note())?.facts.lastSegment, { timeout: 30_000 })
+    .toEqual(expect.any(String));
+  const { folder } = await app.manifests();
+  const status = async (note: WatchNote | null) => {
+    const { archive, alerts } = await app.engine.status(folder, note);
+    return { archive, alerts: alerts.map(({ id }) => id) };
+  };
+  const living = await watch.note();
+  const lastSegment = living?.facts.lastSegment;
+  expect(await status(living)).toMatchObject({
+    archive: { ok: true, lagSeconds: 0, lagBytes: 0, lastSegment, oldestUnarchived: null },
+    alerts: [],
+  });
+  const facts = { ...living?.facts, unshippedSince: new Date(Date.now() - 90_000).toISOString() };
+  const late = await status({ alive: true, at: living?.at as string, facts });
+  expect(late.alerts).toEqual(["log-late"]);
+  expect(late.archive?.lagSeconds).toBeGreaterThanOrEqual(90);
+  await watch.stop("SIGKILL");
+  expect(await status(await watch.note())).toMatchObject({
+    archive: { ok: false, lagSeconds: null, lastSegment },
+    alerts: ["watch-stopped"],
+  });
+  expect(await status(null)).toEqual({ archive: null, alerts: ["watch-missing"] });
+});
