@@ -1,7 +1,5 @@
 import { open, readFile, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import { drill } from "@lifeboat/core";
-import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import {
@@ -52,7 +50,7 @@ async function objectOf(app: SqliteApp, role: string): Promise<{ path: string; b
   return { path, bytes: object.content.bytes };
 }
 
-const SHAPES = [512, 1024, 4096, 16384, 65536].flatMap((pageSize) =>
+const SHAPES = [512, 4096, 65536].flatMap((pageSize) =>
   (["wal", "delete"] as const).map((journalMode) => ({ pageSize, journalMode })),
 );
 test.each(SHAPES)(
@@ -215,13 +213,8 @@ test("the page at 1 GiB, which SQLite never uses, is neither hashed nor stored",
   const { bytes } = await objectOf(app, "pages");
   expect(bytes).toBeGreaterThan(5_000_000);
   expect(bytes).toBeLessThan(7_000_000);
-  const report = await drill({
-    repository: await app.repository(),
-    engines: [sqliteEngine({ databases: [] })],
-    target: { kind: "latest" },
-    checks: () => [{ name: "rows", sql: "SELECT sum(length(b)) = 1078500000 FROM t" }],
-    keep: false,
-    signal: new AbortController().signal,
-  });
-  expect(report.checks.filter(({ ok }) => !ok)).toEqual([]);
+  const { path } = await app.restore(join(folder, "to"));
+  const copy = new Database(path, { readonly: true });
+  expect(copy.prepare("SELECT sum(length(b)) FROM t").pluck().get()).toBe(1_078_500_000);
+  copy.close();
 });

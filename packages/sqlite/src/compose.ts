@@ -25,7 +25,7 @@ export interface Composition {
 }
 
 /** What is gathered of a layer before it is written, so that pages which changed often are written once. */
-const GATHERED_BYTES = 32 << 20;
+const GATHERED_BYTES = 16 << 20;
 /** The most buffers that one call writes (IOV_MAX). */
 const MOST_BUFFERS = 1024;
 

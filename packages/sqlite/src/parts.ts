@@ -66,9 +66,10 @@ async function logLayers(
   pageSize: number,
 ): Promise<SizedLayer[]> {
   const layers: SizedLayer[] = [];
+  const notes = await notesOfAll(folder, objects);
   let before: SegmentNote | undefined;
   for (const [index, object] of objects.entries()) {
-    const note = await noteOf(folder, object);
+    const note = notes[index] as SegmentNote;
     const path = folder.logPath(object.name);
     assertFollows(note, before, path);
     before = note;
@@ -83,6 +84,21 @@ async function logLayers(
       `has pages of ${before.pageSize} bytes, its backup has them of ${pageSize}`,
     );
   return layers;
+}
+
+/** A distant storage is asked for several at once. */
+const NOTES_AT_ONCE = 16;
+
+async function notesOfAll(
+  folder: DatabaseFolder,
+  objects: LogPart["objects"],
+): Promise<SegmentNote[]> {
+  const notes: SegmentNote[] = [];
+  for (let at = 0; at < objects.length; at += NOTES_AT_ONCE) {
+    const some = objects.slice(at, at + NOTES_AT_ONCE);
+    notes.push(...(await Promise.all(some.map((object) => noteOf(folder, object)))));
+  }
+  return notes;
 }
 
 function onlyObject(manifest: Manifest, role: "database" | "pages"): ManifestObject {
