@@ -181,62 +181,65 @@ test.runIf(has("sqlite3", "zstd", "sha256sum"))(
 describe.runIf(has("zstd", "tar", "python3") && (await outermostMajors()).includes(15))(
   "a Postgres cluster with a tablespace",
   () => {
-    test("comes back by sha256sum, zstd, tar and the server's own programs", async () => {
-      const cluster = await startCluster({ major: 15 });
-      try {
-        const kept = await repositoryBeside(cluster);
-        const space = join(cluster.directory, "space");
-        await mkdir(space, { mode: 0o700 });
-        if (cluster.account.foreign) await chown(space, cluster.account.uid, cluster.account.gid);
-        await cluster.query(`create tablespace aside location '${space}'`);
-        await cluster.query(
-          "create table ledger tablespace aside as select generate_series(1, 1000) n",
-        );
-        const { id } = await kept.take();
-        const { manifests } = await kept.repository.backups(kept.folder);
-        const details = (manifests[0] as Manifest).details as { tablespaces: [{ oid: number }] };
-        const [{ oid }] = details.tablespaces;
-        await cluster.crash();
-
-        const guide = await guideOf(kept.path);
-        const script = [
-          blockWith(guide, "sha256sum -c"),
-          blockWith(guide, "base.tar.zst | tar"),
-          blockWith(guide, "OID.tar.zst | tar").replaceAll("OID", String(oid)),
-          blockWith(guide, "pg_verifybackup"),
-          blockWith(guide, "tablespace_map").replaceAll("OID", String(oid)),
-          blockWith(guide, "recovery.signal").replace(
-            "-l /restore/log start",
-            "-l /restore/log -w -o '-k /restore -h \"\"' start",
-          ),
-        ]
-          .join("")
-          .replaceAll("APP/…/backups/ID", `${kept.folder.path}/backups/${id}`)
-          .replaceAll("WAL/", `${kept.path}/${kept.folder.path}/wal/`)
-          .replaceAll("/restore", join(cluster.directory, "r"));
-        await mkdir(join(cluster.directory, "r"), { mode: 0o700 });
-        if (cluster.account.foreign)
-          await chown(join(cluster.directory, "r"), cluster.account.uid, cluster.account.gid);
-        const bin = dirname(programPath(cluster.programs, "postgres"));
-        const shell = (command: string) =>
-          execa("bash", ["-ec", command], {
-            ...runAs(cluster.account),
-            cwd: kept.path,
-            env: { PATH: `${bin}:${process.env.PATH}` },
-          });
+    test.each(["wire", "parallel"] as const)(
+      "taken by %s comes back by sha256sum, zstd, tar and the server's own programs",
+      async (transport) => {
+        const cluster = await startCluster({ major: 15 });
         try {
-          const { stdout } = await shell(script);
-          expect(stdout).toContain("base.tar.zst: OK");
-          expect(stdout).toContain("backup successfully verified");
-          const query = `psql -h ${join(cluster.directory, "r")} -U postgres -qAt -c 'select count(*) from ledger' app`;
-          expect((await shell(query)).stdout).toBe("1000");
+          const kept = await repositoryBeside(cluster);
+          const space = join(cluster.directory, "space");
+          await mkdir(space, { mode: 0o700 });
+          if (cluster.account.foreign) await chown(space, cluster.account.uid, cluster.account.gid);
+          await cluster.query(`create tablespace aside location '${space}'`);
+          await cluster.query(
+            "create table ledger tablespace aside as select generate_series(1, 1000) n",
+          );
+          const { id } = await kept.take({ transport });
+          const { manifests } = await kept.repository.backups(kept.folder);
+          const details = (manifests[0] as Manifest).details as { tablespaces: [{ oid: number }] };
+          const [{ oid }] = details.tablespaces;
+          await cluster.crash();
+
+          const guide = await guideOf(kept.path);
+          const script = [
+            blockWith(guide, "sha256sum -c"),
+            blockWith(guide, "for part in base.tar.zst"),
+            blockWith(guide, "for part in OID.tar.zst").replaceAll("OID", String(oid)),
+            blockWith(guide, "pg_verifybackup"),
+            blockWith(guide, "tablespace_map").replaceAll("OID", String(oid)),
+            blockWith(guide, "recovery.signal").replace(
+              "-l /restore/log start",
+              "-l /restore/log -w -o '-k /restore -h \"\"' start",
+            ),
+          ]
+            .join("")
+            .replaceAll("APP/…/backups/ID", `${kept.folder.path}/backups/${id}`)
+            .replaceAll("WAL/", `${kept.path}/${kept.folder.path}/wal/`)
+            .replaceAll("/restore", join(cluster.directory, "r"));
+          await mkdir(join(cluster.directory, "r"), { mode: 0o700 });
+          if (cluster.account.foreign)
+            await chown(join(cluster.directory, "r"), cluster.account.uid, cluster.account.gid);
+          const bin = dirname(programPath(cluster.programs, "postgres"));
+          const shell = (command: string) =>
+            execa("bash", ["-ec", command], {
+              ...runAs(cluster.account),
+              cwd: kept.path,
+              env: { PATH: `${bin}:${process.env.PATH}` },
+            });
+          try {
+            const { stdout } = await shell(script);
+            expect(stdout).toContain("base.tar.zst: OK");
+            expect(stdout).toContain("backup successfully verified");
+            const query = `psql -h ${join(cluster.directory, "r")} -U postgres -qAt -c 'select count(*) from ledger' app`;
+            expect((await shell(query)).stdout).toBe("1000");
+          } finally {
+            // Not running when the script failed before it was started: the script's own error counts.
+            await shell(`pg_ctl -D ${join(cluster.directory, "r/data")} -m immediate stop || true`);
+          }
         } finally {
-          // Not running when the script failed before it was started: the script's own error counts.
-          await shell(`pg_ctl -D ${join(cluster.directory, "r/data")} -m immediate stop || true`);
+          await cluster.stop();
         }
-      } finally {
-        await cluster.stop();
-      }
-    });
+      },
+    );
   },
 );

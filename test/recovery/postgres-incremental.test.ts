@@ -1,7 +1,7 @@
 import { readdir, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { type BackupReport, backup, drill } from "@lifeboat/core";
-import { postgresEngine } from "@lifeboat/postgres";
+import { findPrograms, hasProgram, postgresEngine } from "@lifeboat/postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   availableMajors,
@@ -16,12 +16,25 @@ const never = new AbortController().signal;
 
 const majors = await availableMajors();
 
-describe.runIf(majors.includes(17))("incremental backups of a server of version 17", () => {
+/** Those that take incremental backups and whose program to put them together is here. */
+async function combinable(): Promise<number[]> {
+  const found = await Promise.all(
+    majors.map((major) =>
+      findPrograms({ major, needs: ["pg_combinebackup", "pg_verifybackup"] }).then(
+        () => major,
+        () => 0,
+      ),
+    ),
+  );
+  return found.filter((major) => major >= 17);
+}
+
+describe.each(await combinable())("incremental backups of a server of version %i", (major) => {
   let cluster: TestCluster;
   let kept: ClusterRepository;
 
   beforeAll(async () => {
-    cluster = await startCluster({ major: 17 });
+    cluster = await startCluster({ major });
     await cluster.query("alter system set summarize_wal = on");
     await cluster.query("select pg_reload_conf()");
     kept = await repositoryBeside(cluster);
@@ -38,9 +51,7 @@ describe.runIf(majors.includes(17))("incremental backups of a server of version 
   ): Promise<BackupReport> {
     await cluster.query("insert into ledger select coalesce(max(n), 0) + 1 from ledger");
     const { repository } = kept;
-    const engine = postgresEngine({
-      connection: { url: cluster.superuserUrl, binDirectory: cluster.programs.directory },
-    });
+    const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
     return backup({ repository, engine, type, options, signal: never });
   }
 
@@ -101,7 +112,8 @@ describe.runIf(majors.includes(17))("incremental backups of a server of version 
         tablespaceMapping: new Map([[old, place]]),
         fetchCommand: ["false"],
       });
-      const checked = await runProgram(cluster, "pg_verifybackup", [
+      const programs = await findPrograms({ major, needs: ["pg_verifybackup"] });
+      const checked = await runProgram({ ...cluster, programs }, "pg_verifybackup", [
         "--no-parse-wal",
         // Rewritten by the restore: where tablespaces went, how it recovers.
         ...["postgresql.auto.conf", "recovery.signal", "tablespace_map"].map(
@@ -120,7 +132,8 @@ describe.runIf(majors.includes(17))("incremental backups of a server of version 
     }
   });
 
-  test("build on a backup that pg_basebackup took as well", async () => {
+  test("build on a backup that pg_basebackup took as well", async ({ skip }) => {
+    if (!(await hasProgram(cluster.programs, "pg_basebackup"))) skip("there is no pg_basebackup");
     await take("full", { transport: "pg_basebackup" });
     await cluster.query("update big set filler = 'w' where n = 5");
     expect((await take("incremental")).storedBytes).toBeLessThan(200_000);

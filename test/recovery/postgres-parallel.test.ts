@@ -1,6 +1,8 @@
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { drill, list, verify } from "@lifeboat/core";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   outermostMajors,
@@ -11,9 +13,14 @@ import {
 import { restoreBeside, runProgram } from "../support/postgres-copies.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
+const BACKUP_PROCESS = fileURLToPath(
+  new URL("../support/postgres-backup-process.ts", import.meta.url),
+);
 const never = new AbortController().signal;
 
-describe.each(await outermostMajors())("a backup by several workers of version %i", (major) => {
+const outermost = await outermostMajors();
+
+describe.each(outermost)("a backup by several workers of version %i", (major) => {
   let cluster: TestCluster;
   let kept: ClusterRepository;
 
@@ -76,6 +83,12 @@ describe.each(await outermostMajors())("a backup by several workers of version %
     }).then(({ problems }) => expect(problems).toEqual([]));
   });
 
+  /** Sessions of ours that hold the server in backup mode, once they read files. */
+  const modes = () =>
+    cluster.query<{ query: string }>(
+      "select query from pg_stat_activity where query like '%segment_size%' and application_name = 'lifeboat'",
+    );
+
   test("and one in a single stream do not go together", async () => {
     await expect(kept.take({ transport: "wire", jobs: 4 })).rejects.toMatchObject({
       code: "TRANSPORT_UNFIT",
@@ -86,10 +99,6 @@ describe.each(await outermostMajors())("a backup by several workers of version %
   test("that is stopped in its midst leaves the server out of backup mode", async () => {
     const stop = new AbortController();
     const taking = kept.take({ transport: "parallel", maxRate: 4 << 20 }, stop.signal);
-    const modes = () =>
-      cluster.query<{ query: string }>(
-        "select query from pg_stat_activity where query like '%segment_size%' and application_name = 'lifeboat'",
-      );
     await expect.poll(modes, { timeout: 20_000, interval: 20 }).toHaveLength(1);
     stop.abort();
     await expect(taking).rejects.toMatchObject({ name: "AbortError" });
@@ -98,7 +107,26 @@ describe.each(await outermostMajors())("a backup by several workers of version %
     expect((await kept.repository.backups(kept.folder)).problems).toEqual([]);
   });
 
-  test("and by the wire mark a damaged page in the report, the list, verify, restore and drill", async () => {
+  test("that is killed in its midst leaves the server out of backup mode, and the next one works", async () => {
+    const child = execa(
+      process.execPath,
+      [
+        ...[BACKUP_PROCESS, kept.path, join(cluster.directory, "own-state")],
+        ...[cluster.superuserUrl, "parallel", "stream", String(4 << 20)],
+      ],
+      { reject: false },
+    );
+    await expect.poll(modes, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+    child.kill("SIGKILL");
+    await child;
+    await expect.poll(modes, { timeout: 20_000, interval: 20 }).toEqual([]);
+    await expect
+      .poll(() => cluster.query("select slot_name from pg_replication_slots"), { timeout: 20_000 })
+      .toEqual([]);
+    expect((await kept.take({ transport: "parallel" })).id).toBeDefined();
+  });
+
+  test("with a damaged page is marked in the report, the list, verify, restore and drill", async () => {
     await cluster.query("create table rotten as select i from generate_series(1, 5000) i");
     await cluster.query("checkpoint");
     const [row] = await cluster.query<{ path: string }>(
@@ -112,29 +140,26 @@ describe.each(await outermostMajors())("a backup by several workers of version %
     await file.write(page, 0, 8192, 8192);
     await file.close();
     const named = `rotten in database app, block 1 of file ${path}`;
-    for (const transport of ["parallel", "wire"] as const) {
-      const taken = await kept.take({ transport });
-      expect(taken.damage).toEqual([named]);
-      expect(taken.findings).toContainEqual(
-        expect.objectContaining({
-          id: "pages-damaged",
-          severity: "error",
-          summary: expect.stringContaining(named),
-        }),
-      );
-      const engines = [kept.offline];
-      const { repository } = kept;
-      const listed = await list({ repository, engines, live: null });
-      expect(listed.backups.find(({ id }) => id === taken.id)?.damage).toEqual([named]);
-      const { problems } = await verify({ repository, engines, deep: false, signal: never });
-      expect(problems).toContainEqual(
-        expect.objectContaining({
-          code: "SOURCE_DAMAGED",
-          message: expect.stringContaining(taken.id),
-        }),
-      );
-    }
-    const { id } = await kept.take({ transport: "parallel" });
+    // One way each; that each of the ways names them is the transports' own test.
+    const transport = major === outermost[0] ? "parallel" : "wire";
+    const taken = await kept.take({ transport });
+    expect(taken.damage).toEqual([named]);
+    expect(taken.findings).toContainEqual(
+      expect.objectContaining({
+        id: "pages-damaged",
+        severity: "error",
+        summary: expect.stringContaining(named),
+      }),
+    );
+    const engines = [kept.offline];
+    const { id } = taken;
+    const { repository } = kept;
+    const listed = await list({ repository, engines, live: null });
+    expect(listed.backups.find((each) => each.id === id)?.damage).toEqual([named]);
+    const { problems } = await verify({ repository, engines, deep: false, signal: never });
+    expect(problems).toContainEqual(
+      expect.objectContaining({ code: "SOURCE_DAMAGED", message: expect.stringContaining(id) }),
+    );
     const drilled = await practise(id, "select true");
     expect(drilled.ok).toBe(false);
     expect(drilled.checks).toContainEqual({

@@ -16,7 +16,7 @@ await backup({
   engine: postgresEngine({ connection: { url } }),
   type: "full",
   options: {
-    transport: transport as "wire" | "pg_basebackup",
+    transport: transport as "wire" | "pg_basebackup" | "parallel",
     wal: wal as "stream" | "archive",
     maxRate: Number(rate),
   },

@@ -16,6 +16,7 @@ PostgreSQL programs of the server's own major version. With Lifeboat at hand, on
     APP/sqlite/NAME/wal/LINEAGE/FIRST-LAST.TIME.wal.zst   what was committed since, as WALs of their own
     APP/postgres/SYSTEM/backups/ID/base.tar.zst       a data directory, as pg_basebackup -Ft makes it
     APP/postgres/SYSTEM/backups/ID/OID.tar.zst        a tablespace (its number in pg_tablespace)
+    APP/postgres/SYSTEM/backups/ID/….0001.tar.zst     more of the same, where several workers took the backup
     APP/postgres/SYSTEM/backups/ID/backup_manifest.tar.zst   the server's manifest, where it is not in base.tar
     APP/postgres/SYSTEM/backups/ID/settings/          settings files that lay outside the data directory
     APP/postgres/SYSTEM/wal/TIMELINE/SEGMENT.zst      WAL segments and timeline histories
@@ -84,14 +85,23 @@ Use an empty directory that belongs to the account that runs the server, and wor
 (\`su postgres\`), with read access to this repository.
 
     mkdir -m 0700 /restore/data
-    zstd -dc base.tar.zst | tar -x -C /restore/data
-    if [ -e backup_manifest.tar.zst ]; then zstd -dc backup_manifest.tar.zst | tar -x -C /restore/data; fi
+    for part in base.tar.zst base.*.tar.zst backup_manifest.tar.zst; do
+      if [ -e "$part" ]; then zstd -dc "$part" | tar -x -C /restore/data; fi
+    done
 
 Tablespaces, if there are files \`OID.tar.zst\`: unpack each into an empty directory and link it.
 
     mkdir -m 0700 /restore/OID
-    zstd -dc OID.tar.zst | tar -x -C /restore/OID
+    for part in OID.tar.zst OID.*.tar.zst; do
+      if [ -e "$part" ]; then zstd -dc "$part" | tar -x -C /restore/OID; fi
+    done
     ln -s /restore/OID /restore/data/pg_tblspc/OID
+
+Of an incremental backup (\`…-incr\`) this is not the whole: \`parent\` in its \`manifest.json\` names the
+backup that it builds on, whose own may name another. Unpack each of them in this way into directories of their own
+and put them together, the full one first; then go on with what came out:
+
+    pg_combinebackup /restore/full /restore/first /restore/second -o /restore/data
 
 Check what was unpacked with the server's own program, of the server's major version (without \`-n\` it
 also wants the WAL, which comes below):

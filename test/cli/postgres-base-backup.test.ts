@@ -1,0 +1,87 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { hasProgram } from "@lifeboat/postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { errorOf, Place } from "./command.ts";
+
+let place: Place;
+let cluster: TestCluster;
+const run = (words: string[]) => place.run(words, { SHOP_URL: cluster.url });
+
+beforeAll(async () => {
+  place = await Place.make();
+  cluster = await startCluster();
+  await cluster.query("create table orders (id int primary key)");
+  await cluster.query("insert into orders values (1), (2)");
+  await cluster.query(
+    "grant execute on function pg_backup_start(text, boolean), pg_backup_stop(boolean) to lifeboat",
+  );
+  await place.write("lifeboat.config.json", {
+    app: "shop",
+    repository: { type: "filesystem", path: "repository" },
+    postgres: { url: { env: "SHOP_URL" } },
+  });
+  expect(await run(["backup", "--jobs", "2", "--max-rate", "200M", "--json"])).toMatchObject({
+    status: 0,
+  });
+});
+afterAll(async () => {
+  await cluster?.stop();
+  await place?.[Symbol.asyncDispose]();
+});
+
+test("doctor --sql prints the script of the configured role, for psql", async () => {
+  const ran = await run(["doctor", "--sql"]);
+  expect(ran.status).toBe(0);
+  expect(ran.stdout).toContain('alter role "lifeboat" login replication;');
+  expect(ran.stdout).toContain("in database app");
+  expect(ran.stdout).not.toContain(new URL(cluster.url).password);
+});
+
+test.each([
+  [
+    "an old server's incremental backup",
+    ["backup", "--type", "incremental"],
+    2,
+    "INCREMENTAL_UNSUPPORTED",
+  ],
+  [
+    "several workers on one stream",
+    ["backup", "--transport", "wire", "--jobs", "4"],
+    2,
+    "TRANSPORT_UNFIT",
+  ],
+  ["--extract without a place", ["restore", "--to", "aside", "--extract", "orders"], 2, "USAGE"],
+  [
+    "a place for what is not extracted",
+    ["restore", "--to", "aside", "--into", "o.sql"],
+    2,
+    "USAGE",
+  ],
+  [
+    "a file that is there",
+    ["restore", "--to", "aside", "--extract", "orders", "--into", "lifeboat.config.json"],
+    3,
+    "TARGET_NOT_EMPTY",
+  ],
+])("%s is refused before anything is touched", async (_, words, status, code) => {
+  const ran = await run([...words, "--json"]);
+  expect({ status: ran.status, code: errorOf(ran).code }).toEqual({ status, code });
+});
+
+test("restore --extract brings one table out, as SQL where the file's name says so", async ({
+  skip,
+}) => {
+  if (!(await hasProgram(cluster.programs, "pg_dump"))) skip("there is no pg_dump");
+  const to = join(cluster.directory, "aside");
+  const into = place.at("orders.sql");
+  await writeFile(into, "old");
+  const words = ["restore", "--to", to, "--extract", "orders", "--into", into, "--force", "--json"];
+  const ran = await run(words);
+  expect(ran).toMatchObject({ status: 0 });
+  const { extracted } = JSON.parse(ran.stdout);
+  const sql = await readFile(into, "utf8");
+  expect(extracted).toEqual({ name: "orders", bytes: sql.length });
+  expect(sql).toContain("COPY public.orders (id) FROM stdin;\n1\n2\n");
+});
