@@ -34,7 +34,7 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     inspect: async () => inspectServer(live()),
     snapshot: async (request) => takeSnapshot(live(), request),
     watch: (request) => watchServer(live(), archive, request),
-    status: async (folder) => serverStatus(live(), { folder, archive }),
+    status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
     windows: recoveryWindows,
     plan: (folder, backups, target, { timeline }) =>
       planRecovery({ folder, backups, timeline }, target),
