@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 
 /** A process as proc(5) shows it. */
 interface Entry {
@@ -28,6 +28,13 @@ export async function cpuSecondsOf(root: number): Promise<number> {
 export async function peakMbOf(root: number): Promise<number> {
   const peaks = await Promise.all((await treeOf(root)).map(peakMb));
   return peaks.reduce((sum, each) => sum + each, 0);
+}
+
+/** Lets the marks of {@link peakMbOf} begin anew at what is held now (proc(5), clear_refs). */
+export async function forgetPeaks(root: number): Promise<void> {
+  // A process that has just ended has nothing to forget.
+  for (const pid of await treeOf(root))
+    await writeFile(`/proc/${pid}/clear_refs`, "5").catch(() => {});
 }
 
 /** CPU seconds that this machine has spent so far, on whatever: servers and daemons are in it. */

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { inTurn } from "../measure.ts";
 import { comparedRow, missingRow, type Row, valueRow } from "../table.ts";
 import type { BenchRequest, Command } from "../workplace.ts";
@@ -43,8 +43,12 @@ export async function idleBackupRows(
     runs,
   );
   const pinned: number[] = [];
-  for (const { stdout } of ours)
+  const stored: number[] = [];
+  for (const { stdout } of ours) {
     pinned.push((await heldFor(command, subject.database, stdout)).copySeconds);
+    stored.push((JSON.parse(stdout) as { storedBytes: number }).storedBytes / 1e6);
+  }
+  const { size } = await stat(`${raw}.zst`);
   return [
     comparedRow({
       what: `${name}: backup, stored`,
@@ -60,6 +64,13 @@ export async function idleBackupRows(
       peer: "the same",
       theirs: plain.map(({ cpuSeconds }) => cpuSeconds),
       unit: "s",
+    }),
+    comparedRow({
+      what: `${name}: the same, bytes stored`,
+      ours: stored,
+      peer: "the same",
+      theirs: stored.map(() => size / 1e6),
+      unit: "MB",
     }),
     comparedRow({
       what: `${name}: snapshot until the pin is let go`,

@@ -3,7 +3,7 @@ import { glob } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { cpuSecondsOf, peakMbOf } from "../processes.ts";
+import { cpuSecondsOf, forgetPeaks, peakMbOf } from "../processes.ts";
 import { stopped } from "../stopped.ts";
 import { comparedRow, missingRow, type Row, valueRow } from "../table.ts";
 import type { BenchRequest } from "../workplace.ts";
@@ -118,6 +118,8 @@ export async function shippingRows(subject: Subject, request: BenchRequest): Pro
 
 /** What a shipper costs, and what the writer notices of it, over a span of time. */
 async function shipped(writer: PacedWriter, pid: number, spanMs: number): Promise<Shipped> {
+  // What the base needed is measured by itself.
+  await forgetPeaks(pid);
   const before = await cpuSecondsOf(pid);
   const report = await writer.during(() => sleep(spanMs));
   const cpuSeconds = (await cpuSecondsOf(pid)) - before;
