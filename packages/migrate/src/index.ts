@@ -6,4 +6,7 @@ export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";
 export * from "./plan.ts";
 export type { MigrationRequest, TargetAddress } from "./request.ts";
+export { installReverseCapture, removeReverseCapture } from "./reverse/capture.ts";
+export { type FollowReport, type FollowRequest, followReverse } from "./reverse/follow.ts";
+export type { FollowedTable } from "./reverse/follow-once.ts";
 export { type VerifyReport, type VerifyRequest, verifyMigration } from "./verify.ts";
