@@ -15,7 +15,7 @@ export async function applyTable(
   touched: TouchedTable,
   signal: AbortSignal,
 ): Promise<TableWriter> {
-  const writer = new TableWriter(file.db, touched.table);
+  const writer = new TableWriter(file.db, file.schema, touched.table);
   if (touched.whole) await applyWhole(reader, writer, signal);
   else if (isKeyed(touched.table)) await applyKeyed(reader, file, writer, signal);
   else await applyCopies(reader, writer, signal);

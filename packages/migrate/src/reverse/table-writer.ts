@@ -1,9 +1,9 @@
 import { type Database, SqliteError, type Statement } from "better-sqlite3";
 import { rowCanon } from "../compare/row-canon.ts";
 import { finding, type MigrationFinding } from "../finding.ts";
-import type { PlannedTable } from "../plan.ts";
+import type { PlannedColumn, PlannedTable } from "../plan.ts";
 import { quoteName } from "../quote.ts";
-import { sameName } from "../sqlite/schema.ts";
+import { columnNamed, type SqliteSchema, sameName, tableNamed } from "../sqlite/schema.ts";
 import { valueInSqlite } from "./canon-columns.ts";
 import type { CanonRow } from "./change-reader.ts";
 import { comparedTable, isKeyed, loggedColumns, storedColumns } from "./logged-columns.ts";
@@ -20,6 +20,8 @@ export class TableWriter {
   written = 0;
   removed = 0;
   readonly #db: Database;
+  /** Of the stored columns of Postgres, which ones SQLite stores too. */
+  readonly #written: readonly boolean[];
   readonly #hiddenRowid: string | null;
   readonly #insert: Statement;
   readonly #digest: Statement;
@@ -27,18 +29,18 @@ export class TableWriter {
   readonly #delete: Statement;
   #copies: Statement | null = null;
 
-  constructor(db: Database, table: PlannedTable) {
+  constructor(db: Database, schema: SqliteSchema, table: PlannedTable) {
     this.#db = db;
+    this.#written = storedColumns(table).map((column) => !isGenerated(schema, table, column));
     this.table = table;
     const { rowid } = table;
     const isColumn = table.columns.some((one) => rowid !== null && sameName(one.source, rowid));
     this.#hiddenRowid = isColumn ? null : rowid;
     const name = quoteName(table.name);
-    const byKey = loggedColumns(table)
-      .map((column) => `${quoteName(column.source)} = ${valueInSqlite(column)}`)
-      .join(" AND ");
+    const byKey = loggedColumns(table).map(sameValue).join(" AND ");
     const where = isKeyed(table) ? byKey : `${quoteName(rowid ?? "rowid")} = ?`;
-    this.#insert = db.prepare(insertSql(table, this.#hiddenRowid));
+    const written = storedColumns(table).filter((_, at) => this.#written[at]);
+    this.#insert = db.prepare(insertSql(table, written, this.#hiddenRowid));
     const canon = rowCanon(comparedTable(table)).sqlite;
     this.#digest = db.prepare(`SELECT lifeboat_md5(${canon}) FROM ${name} WHERE ${where}`).pluck();
     this.#delete = db.prepare(`DELETE FROM ${name} WHERE ${where}`);
@@ -54,8 +56,8 @@ export class TableWriter {
 
   /** @returns the rowid of the row that went, where it is no column of its own */
   delete(key: readonly unknown[]): bigint | null {
-    const place = (this.#find?.get(...key) as bigint | undefined) ?? null;
-    this.removed += this.#delete.run(...key).changes;
+    const place = (this.#find?.get(...twice(key)) as bigint | undefined) ?? null;
+    this.removed += this.#delete.run(...twice(key)).changes;
     return place;
   }
 
@@ -75,7 +77,8 @@ export class TableWriter {
   insert(row: CanonRow, place: bigint | null): void {
     let rowid: number | bigint;
     try {
-      const values = this.#hiddenRowid === null ? row.values : [...row.values, place];
+      const stored = row.values.filter((_, at) => this.#written[at]);
+      const values = this.#hiddenRowid === null ? stored : [...stored, place];
       rowid = this.#insert.run(...values).lastInsertRowid;
     } catch (cause) {
       if (!(cause instanceof SqliteError)) throw cause;
@@ -83,7 +86,7 @@ export class TableWriter {
       return;
     }
     this.written++;
-    const by = isKeyed(this.table) ? this.#keyOf(row) : [rowid];
+    const by = isKeyed(this.table) ? twice(this.#keyOf(row)) : [rowid];
     if (this.#digest.get(...by) !== row.digest)
       this.#note(
         "not-held-by-sqlite",
@@ -127,9 +130,26 @@ export class TableWriter {
   }
 }
 
+/**
+ * By the column's collation, since its index may be of that, and byte for byte, since it may tell less apart than the
+ * key does.
+ */
+function sameValue(column: PlannedColumn): string {
+  const name = quoteName(column.source);
+  const value = valueInSqlite(column);
+  return `${name} = ${value} AND ${name} COLLATE BINARY = ${value}`;
+}
+
+function twice(key: readonly unknown[]): unknown[] {
+  return key.flatMap((value) => [value, value]);
+}
+
 /** OR ABORT also where the table says ON CONFLICT REPLACE or IGNORE: either would lose a row without a word. */
-function insertSql(table: PlannedTable, hiddenRowid: string | null): string {
-  const columns = storedColumns(table);
+function insertSql(
+  table: PlannedTable,
+  columns: readonly PlannedColumn[],
+  hiddenRowid: string | null,
+): string {
   const names = columns.map((column) => quoteName(column.source));
   const values = columns.map(valueInSqlite);
   if (hiddenRowid !== null) {
@@ -137,6 +157,12 @@ function insertSql(table: PlannedTable, hiddenRowid: string | null): string {
     values.push("?");
   }
   return `INSERT OR ABORT INTO ${quoteName(table.name)} (${names.join(", ")}) VALUES (${values.join(", ")})`;
+}
+
+/** A generated column of SQLite may be a plain one in Postgres, by choice. */
+function isGenerated(schema: SqliteSchema, table: PlannedTable, column: PlannedColumn): boolean {
+  const own = tableNamed(schema, table.name);
+  return own !== undefined && columnNamed(own, column.source)?.generated != null;
 }
 
 function shown(canon: unknown): string {
