@@ -28,6 +28,7 @@ export async function reverseCase(cluster: TestCluster, sql: string): Promise<Re
       plan = await one.answerAll();
       await one.load();
       await cutOverByHand(one.url, plan);
+      one.sqlite(frozenBy(plan));
       return plan;
     },
     follow: () =>
@@ -70,4 +71,17 @@ export async function cutOverByHand(url: string, plan: MigrationPlan): Promise<v
   } finally {
     await client.end();
   }
+}
+
+/** What a cutover leaves in SQLite. */
+function frozenBy(plan: MigrationPlan): string {
+  const triggers = plan.tables.flatMap(({ name }, at) =>
+    ["INSERT", "UPDATE", "DELETE"].map(
+      (
+        event,
+      ) => `CREATE TRIGGER lifeboat_refuse_${at}_${event} BEFORE ${event} ON "${name.replaceAll('"', '""')}"
+        WHEN (SELECT refused FROM lifeboat_state) BEGIN SELECT RAISE(ABORT, 'lifeboat: moved to Postgres, writes refused'); END;`,
+    ),
+  );
+  return `CREATE TABLE lifeboat_state(refused INTEGER NOT NULL); INSERT INTO lifeboat_state VALUES (1); ${triggers.join("\n")}`;
 }

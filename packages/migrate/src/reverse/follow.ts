@@ -74,9 +74,10 @@ async function followUntil(
   while (!request.signal.aborted) {
     const tables = await followOnce(input);
     tell(tables);
+    // A rollback that waits to take over says so in the journal.
+    if ((await currentMigration(input.client))?.phase !== "cut-over") return;
     if (tables.length > 0) continue;
     if (request.until === "caught-up") return;
-    if ((await currentMigration(input.client))?.phase !== "cut-over") return;
     await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
       // Stopped by hand: the loop's own question ends it.
     });

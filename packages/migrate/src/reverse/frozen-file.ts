@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import Database, { type Database as Connection } from "better-sqlite3";
+import { quoteName } from "../quote.ts";
 import { defineFunctions } from "../source.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
 import type { SqliteSchema } from "../sqlite/schema.ts";
@@ -95,6 +96,32 @@ export class FrozenFile {
       .prepare("INSERT OR REPLACE INTO lifeboat_followed VALUES (1, ?, ?)")
       .run(BigInt(followed.batch), followed.snapshot);
     if (this.#has("lifeboat_state")) this.db.exec("UPDATE lifeboat_state SET refused = 1");
+    this.db.exec("COMMIT");
+  }
+
+  /** Whether the product's writes are refused; false as well where nothing of a cutover is in the file. */
+  refusesWrites(): boolean {
+    if (!this.#has("lifeboat_state")) return false;
+    return this.db.prepare("SELECT refused FROM lifeboat_state").pluck().get() === 1n;
+  }
+
+  /** Lets the product write again: with its commit SQLite is what rules. */
+  allowWrites(): void {
+    this.db.exec("BEGIN IMMEDIATE");
+    if (this.#has("lifeboat_state")) this.db.exec("UPDATE lifeboat_state SET refused = 0");
+    this.db.exec("COMMIT");
+  }
+
+  /** Takes away all that Lifeboat made in the file. May be called again. */
+  removeTraces(): void {
+    this.db.exec("BEGIN IMMEDIATE");
+    const own = this.db
+      .prepare<[], { type: string; name: string }>(
+        `SELECT type, name FROM sqlite_schema WHERE name LIKE 'lifeboat\\_%' ESCAPE '\\'
+         AND type IN ('trigger', 'table') ORDER BY type = 'table'`,
+      )
+      .all();
+    for (const { type, name } of own) this.db.exec(`DROP ${type} ${quoteName(name)}`);
     this.db.exec("COMMIT");
   }
 

@@ -25,6 +25,8 @@ export interface JournalEntry {
   readonly plan: MigrationPlan;
   /** The target as the load left it; null until then. */
   readonly catalog: Catalog | null;
+  /** What the steps since noted. */
+  readonly details: Readonly<Record<string, unknown>>;
 }
 
 const TABLE = "lifeboat.migrations";
@@ -95,6 +97,7 @@ export async function newestEntry(client: Client): Promise<JournalEntry | null> 
     finished_at: Date | null;
     plan: MigrationPlan;
     catalog: Catalog | null;
+    details: Record<string, unknown>;
   }>(`SELECT * FROM ${TABLE} ORDER BY started_at DESC, id DESC LIMIT 1`);
   const [row] = rows;
   if (!row) return null;
@@ -105,5 +108,6 @@ export async function newestEntry(client: Client): Promise<JournalEntry | null> 
     finishedAt: row.finished_at?.toISOString() ?? null,
     plan: row.plan,
     catalog: row.catalog,
+    details: row.details,
   };
 }
