@@ -74,7 +74,7 @@ export async function cutOverByHand(url: string, plan: MigrationPlan): Promise<v
 }
 
 /** What a cutover leaves in SQLite. */
-function frozenBy(plan: MigrationPlan): string {
+export function frozenBy(plan: MigrationPlan): string {
   const triggers = plan.tables.flatMap(({ name }, at) =>
     ["INSERT", "UPDATE", "DELETE"].map(
       (

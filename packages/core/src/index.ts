@@ -12,6 +12,12 @@ export * from "./listing.ts";
 export type { Lock } from "./lock.ts";
 export * from "./manifest.ts";
 export { SAFE_NAME } from "./manifest-shape.ts";
+export {
+  type MigrationRecord,
+  migrationRecordId,
+  type RecordedStep,
+  recordedLive,
+} from "./migration-record.ts";
 export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
 export * from "./progress.ts";
 export { type OpenRepository, Repository } from "./repository.ts";

@@ -13,6 +13,7 @@ import {
   sealedJson,
 } from "./manifest.ts";
 import { SAFE_NAME } from "./manifest-shape.ts";
+import { assertMigrationRecordShape, type MigrationRecord } from "./migration-record.ts";
 import { readDocument } from "./read-document.ts";
 import type { RepositoryMemory } from "./repository-memory.ts";
 import { RESTORE_GUIDE } from "./restore-guide.ts";
@@ -28,6 +29,12 @@ export interface OpenRepository {
   readonly memory: RepositoryMemory;
   /** `write` makes the repository where there is none yet and none was; `read` never does. */
   readonly mode: "read" | "write";
+}
+
+/** Records of one kind, oldest first. */
+export interface Records<T> {
+  readonly records: readonly T[];
+  readonly problems: readonly Problem[];
 }
 
 /**
@@ -135,13 +142,30 @@ export class Repository {
   }
 
   /** Recorded drills, oldest first; records that cannot be read are problems. */
-  async drills(): Promise<{ records: DrillRecord[]; problems: Problem[] }> {
-    const records: DrillRecord[] = [];
+  drills(): Promise<Records<DrillRecord>> {
+    return this.#records("drills", assertDrillShape);
+  }
+
+  async writeMigrationRecord(record: MigrationRecord): Promise<void> {
+    const text = sealedJson(record as unknown as Record<string, unknown>);
+    await this.storage.create(`${this.app}/migrations/${record.id}.json`, Buffer.from(text));
+  }
+
+  /** Records of migrations, oldest first; those that cannot be read are problems. */
+  migrationRecords(): Promise<Records<MigrationRecord>> {
+    return this.#records("migrations", assertMigrationRecordShape);
+  }
+
+  async #records<T>(
+    folder: string,
+    assertShape: (value: Record<string, unknown>, path: string) => T,
+  ): Promise<Records<T>> {
+    const records: T[] = [];
     const problems: Problem[] = [];
-    for await (const { path } of allObjects(this.storage, `${this.app}/drills/`)) {
+    for await (const { path } of allObjects(this.storage, `${this.app}/${folder}/`)) {
       try {
         const bytes = await readDocument(this.storage, path);
-        if (bytes) records.push(assertDrillShape(openSealedJson(bytes, path), path));
+        if (bytes) records.push(assertShape(openSealedJson(bytes, path), path));
       } catch (thrown) {
         problems.push(problemOf(thrown, path));
       }
