@@ -15,6 +15,7 @@ import {
 import { SAFE_NAME } from "./manifest-shape.ts";
 import { assertMigrationRecordShape, type MigrationRecord } from "./migration-record.ts";
 import { readDocument } from "./read-document.ts";
+import { documentProblem, type Records, readRecords } from "./read-records.ts";
 import type { RepositoryMemory } from "./repository-memory.ts";
 import { RESTORE_GUIDE } from "./restore-guide.ts";
 import type { Storage } from "./storage.ts";
@@ -29,12 +30,6 @@ export interface OpenRepository {
   readonly memory: RepositoryMemory;
   /** `write` makes the repository where there is none yet and none was; `read` never does. */
   readonly mode: "read" | "write";
-}
-
-/** Records of one kind, oldest first. */
-export interface Records<T> {
-  readonly records: readonly T[];
-  readonly problems: readonly Problem[];
 }
 
 /**
@@ -94,7 +89,7 @@ export class Repository {
         const bytes = await readDocument(this.storage, path);
         if (bytes) manifests.push(decodeOwn(bytes, path, folder, id));
       } catch (thrown) {
-        problems.push(problemOf(thrown, path));
+        problems.push(documentProblem(thrown, path));
       }
     }
     return { manifests, problems };
@@ -143,7 +138,7 @@ export class Repository {
 
   /** Recorded drills, oldest first; records that cannot be read are problems. */
   drills(): Promise<Records<DrillRecord>> {
-    return this.#records("drills", assertDrillShape);
+    return readRecords(this.storage, `${this.app}/drills/`, assertDrillShape);
   }
 
   async writeMigrationRecord(record: MigrationRecord): Promise<void> {
@@ -153,33 +148,8 @@ export class Repository {
 
   /** Records of migrations, oldest first; those that cannot be read are problems. */
   migrationRecords(): Promise<Records<MigrationRecord>> {
-    return this.#records("migrations", assertMigrationRecordShape);
+    return readRecords(this.storage, `${this.app}/migrations/`, assertMigrationRecordShape);
   }
-
-  async #records<T>(
-    folder: string,
-    assertShape: (value: Record<string, unknown>, path: string) => T,
-  ): Promise<Records<T>> {
-    const records: T[] = [];
-    const problems: Problem[] = [];
-    for await (const { path } of allObjects(this.storage, `${this.app}/${folder}/`)) {
-      try {
-        const bytes = await readDocument(this.storage, path);
-        if (bytes) records.push(assertShape(openSealedJson(bytes, path), path));
-      } catch (thrown) {
-        problems.push(problemOf(thrown, path));
-      }
-    }
-    return { records, problems };
-  }
-}
-
-/** One document is at fault, and the others can be read. */
-const DOCUMENT_FAULTS = new Set(["MANIFEST_CORRUPT", "FORMAT_TOO_NEW", "OBJECT_UNREADABLE"]);
-
-function problemOf(thrown: unknown, object: string): Problem {
-  if (!(thrown instanceof LifeboatError) || !DOCUMENT_FAULTS.has(thrown.code)) throw thrown;
-  return { object, code: thrown.code, message: thrown.message };
 }
 
 function manifestPath(folder: DatabaseFolder, id: string): string {
