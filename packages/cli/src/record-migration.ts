@@ -31,39 +31,53 @@ export async function recordMigration<Report>(
 ): Promise<Report> {
   // Opened first: a repository that is gone must be known before anything moves.
   const repository = await session.openRepository("write");
-  const startedAt = new Date();
-  const steps: RecordedStep[] = [];
-  const write = async (ok: boolean, recorded: Recorded | null) => {
-    const finishedAt = new Date();
-    const record: MigrationRecord = {
-      ok,
-      id: migrationRecordId(startedAt, verb),
-      app: repository.app,
-      migration: recorded?.id ?? null,
-      verb,
-      user: userInfo().username,
-      host: hostname(),
-      startedAt: startedAt.toISOString(),
-      finishedAt: finishedAt.toISOString(),
-      seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
-      live: recorded?.live ?? null,
-      steps,
-      details: recorded?.details ?? {},
-    };
-    await repository.writeMigrationRecord(record);
-  };
+  const run = { app: repository.app, verb, startedAt: new Date(), steps: [] as RecordedStep[] };
   let report: Report;
   try {
-    report = await work(noting(session.run, steps));
+    report = await work(noting(session.run, run.steps));
   } catch (cause) {
-    // The failure is the one to tell, whether or not it could be recorded.
-    if (steps.length > 0) await write(false, null).catch(() => {});
+    if (run.steps.length > 0)
+      await repository.writeMigrationRecord(recordOf(run, null)).catch(() => {
+        // The failure is the one to tell, whether or not it could be recorded.
+      });
     throw cause;
   }
-  await write(true, recordedOf(report)).catch((cause: unknown) => {
+  try {
+    await repository.writeMigrationRecord(recordOf(run, recordedOf(report)));
+  } catch (cause) {
     throw notWritten(verb, cause);
-  });
+  }
   return report;
+}
+
+interface Run {
+  readonly app: string;
+  readonly verb: string;
+  readonly startedAt: Date;
+  readonly steps: readonly RecordedStep[];
+}
+
+/** @param recorded null for a run that failed */
+function recordOf(
+  { app, verb, startedAt, steps }: Run,
+  recorded: Recorded | null,
+): MigrationRecord {
+  const finishedAt = new Date();
+  return {
+    ok: recorded !== null,
+    id: migrationRecordId(startedAt, verb),
+    app,
+    migration: recorded?.id ?? null,
+    verb,
+    user: userInfo().username,
+    host: hostname(),
+    startedAt: startedAt.toISOString(),
+    finishedAt: finishedAt.toISOString(),
+    seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+    live: recorded?.live ?? null,
+    steps,
+    details: recorded?.details ?? {},
+  };
 }
 
 /** A runner that notes how each step went. */

@@ -1,7 +1,7 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import { finding, type MigrationFinding } from "../finding.ts";
-import type { MigrationPlan } from "../plan.ts";
+import type { MigrationPlan, PlannedTable } from "../plan.ts";
 
 interface ColumnRow {
   readonly relation: string;
@@ -38,22 +38,30 @@ export async function unfollowable(
       findings.push(fault("table-missing", table.name, null, "is gone in Postgres"));
       continue;
     }
-    if (!columns.every((column) => column.captured))
-      findings.push(
-        fault("capture-missing", table.name, null, "lost the triggers that keep its changes"),
-      );
-    for (const { column, type } of columns) {
-      const planned = table.columns.find((one) => one.target === column);
-      if (planned?.type === type || (!planned && column.startsWith("lifeboat_"))) continue;
-      const what = planned ? `became ${type}` : "came to Postgres and is not in SQLite";
-      findings.push(
-        fault(planned ? "column-changed" : "column-not-in-sqlite", table.name, column, what),
-      );
-    }
-    for (const { target } of table.columns)
-      if (!columns.some((one) => one.column === target))
-        findings.push(fault("column-missing", table.name, target, "is gone in Postgres"));
+    findings.push(...changedColumns(table, columns));
   }
+  return findings;
+}
+
+function changedColumns(
+  table: PlannedTable,
+  columns: readonly ColumnRow[],
+): readonly MigrationFinding[] {
+  const findings: MigrationFinding[] = [];
+  const note = (id: string, column: string | null, what: string) =>
+    findings.push(fault(id, table.name, column, what));
+  if (!columns.every((column) => column.captured))
+    note("capture-missing", null, "lost the triggers that keep its changes");
+  for (const { column, type } of columns) {
+    const planned = table.columns.find((one) => one.target === column);
+    if (planned && planned.type !== type) note("column-changed", column, `became ${type}`);
+    // What we keep aside there, such as rowids, is none of the product's.
+    if (!planned && !column.startsWith("lifeboat_"))
+      note("column-not-in-sqlite", column, "came to Postgres and is not in SQLite");
+  }
+  for (const { target } of table.columns)
+    if (!columns.some((one) => one.column === target))
+      note("column-missing", target, "is gone in Postgres");
   return findings;
 }
 
