@@ -4,6 +4,7 @@ import { readFile, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { StepRunner } from "@lifeboat/core";
 import { finishMigration, followReverse, rollbackMigration } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -199,6 +200,43 @@ describe("a rollback that can't be done", () => {
     await one.query("INSERT INTO ledger VALUES (8, 'short')");
     await long.query("COMMIT");
     expect(await one.differencesAfterFollowing()).toEqual([]);
+  });
+
+  it("says that it is half done when Postgres goes away within the freeze, and is ended by the next run", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await one.query("INSERT INTO ledger VALUES (21, 'before')");
+    const database = new URL(one.url).pathname.slice(1);
+    const run: StepRunner = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "bring the last changes to SQLite") {
+          await cluster.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS false`, "postgres");
+          await cluster.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`,
+            "postgres",
+          );
+        }
+        await step.run(() => {});
+      }
+    };
+    await expect(rollbackMigration({ ...request(), run })).rejects.toMatchObject({
+      code: "ROLLBACK_HALF_DONE",
+    });
+    await cluster.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true`, "postgres");
+    await expect(one.query("INSERT INTO ledger VALUES (22, 'late')")).rejects.toThrow("moved back");
+    await rollbackMigration(request());
+    one.sqlite("INSERT INTO ledger SELECT 23, body FROM ledger WHERE seq = 21");
+  });
+
+  it("names the index that only the product's own code feeds", async () => {
+    one = await reverseCase(
+      cluster,
+      `${LEDGER} CREATE VIRTUAL TABLE words USING fts5(body, content='ledger', content_rowid='seq')`,
+    );
+    await one.cutOver();
+    const { findings } = await rollbackMigration(request());
+    expect(findings).toMatchObject([{ id: "index-not-followed", table: "words" }]);
+    one.sqlite("INSERT INTO words(words) VALUES('rebuild')");
   });
 
   it("is refused where nothing was cut over", async () => {

@@ -1,5 +1,6 @@
 import { LifeboatError, type Report, reasonOf, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
+import type { MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { countChanges } from "./reverse/change-reader.ts";
@@ -7,6 +8,7 @@ import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { allowTargetWrites, refuseTargetWrites } from "./reverse/refuse-target-writes.ts";
+import { unfedIndexes } from "./reverse/unfed-indexes.ts";
 import { connectTarget } from "./target/connect.ts";
 import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
@@ -29,7 +31,7 @@ export interface RollbackReport {
   readonly phase: "rollback";
   readonly id: string;
   readonly tables: readonly FollowedTable[];
-  readonly findings: readonly [];
+  readonly findings: readonly MigrationFinding[];
   /** Rows that were written or removed in SQLite. */
   readonly rows: number;
   /** From asking for the lock of Postgres' tables to the commit of the refusals; 0 where an earlier run had frozen them. */
@@ -139,7 +141,7 @@ class Rollback {
       phase: "rollback",
       id: this.#id,
       tables: this.#tally.tables,
-      findings: [],
+      findings: unfedIndexes(this.#file.db, this.#file.schema),
       rows: this.#tally.rows,
       holdSeconds: this.#holdSeconds,
       switchSeconds: this.#switchSeconds,
@@ -153,7 +155,9 @@ class Rollback {
     try {
       await step(this.#signal());
     } catch (cause) {
-      await this.#giveBack();
+      await this.#giveBack().catch((failure: unknown) => {
+        throw halfDone(cause, failure);
+      });
       const isLate = (cause as Error | undefined)?.name === "TimeoutError";
       throw isLate ? tooSlow(this.#budget(), cause) : cause;
     }
@@ -256,6 +260,16 @@ class Rollback {
       switchSeconds: this.#switchSeconds,
     });
   }
+}
+
+function halfDone(cause: unknown, failure: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "ROLLBACK_HALF_DONE",
+    message: `the rollback failed (${reasonOf(cause)}), and Postgres could not be told to take writes again (${reasonOf(failure)})`,
+    remedy:
+      "run lifeboat migrate rollback again as soon as Postgres can be reached: until then both sides may refuse writes; nothing is lost",
+    cause,
+  });
 }
 
 function tooSlow(seconds: number, cause: unknown): LifeboatError {

@@ -13,7 +13,7 @@ export function showRollback(report: RollbackReport, commandLine: string): strin
     ["took", duration(report.seconds)],
     ["end it with", `${commandLine} migrate finish`],
   ]);
-  return `${showFollowed(report.tables)}${summary}`;
+  return `${showFollowed(report.tables)}${showMigrationFindings(report.findings)}${summary}`;
 }
 
 /** Where the product stays. */
