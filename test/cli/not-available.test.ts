@@ -24,8 +24,6 @@ describe("what the contract names and this version does not do is refused with i
     ["plan --rto 15m"],
     ["migrate sync --until caught-up"],
     ["migrate cutover --rehearse --skip lag"],
-    ["migrate rollback"],
-    ["migrate finish"],
     ["migrate abort"],
     ["migrate status"],
     ["runbook cutover --format md"],

@@ -100,7 +100,7 @@ export class Session {
   /** The engine that `--engine` names, else the live one; it has a live database. */
   async liveEngine(): Promise<Engine> {
     const configuration = await this.configuration();
-    const kind = this.global.engine ?? configuration.live;
+    const kind = this.global.engine ?? (await this.#recordedLive("certain")) ?? configuration.live;
     if (configuration.engines.includes(kind)) return engineOf(kind, configuration);
     throw usage(
       `--engine ${kind}: the configuration has no ${kind} database`,
@@ -115,9 +115,40 @@ export class Session {
       throw usage(`${what}: --engine ${engine} means nothing here`, "leave --engine out");
   }
 
-  /** The engine that is live now; null when only the repository is known. */
+  /** The engine that is live now; null when only a repository is known that records no move. */
   async live(): Promise<EngineKind | null> {
-    return this.isByRepository ? null : (await this.configuration()).live;
+    const recorded = await this.#recordedLive("readable");
+    return recorded ?? (this.isByRepository ? null : (await this.configuration()).live);
+  }
+
+  /**
+   * The engine that a cutover or a rollback made the live one, by the repository's records; null before the first. `certain`
+   * asks that every record can be read, for verbs that would else touch the wrong database.
+   */
+  async #recordedLive(need: "certain" | "readable"): Promise<EngineKind | null> {
+    // With one database there is nothing to choose.
+    if (!this.isByRepository && (await this.configuration()).engines.length < 2) return null;
+    const repository = await this.#existingRepository();
+    if (repository === null) return null;
+    const { recordedLive } = await import("@lifeboat/core");
+    const { records, problems } = await repository.migrationRecords();
+    const [problem] = problems;
+    if (problem && need === "certain")
+      throw usage(
+        `which database is live can't be told: ${problem.message}`,
+        "name it by --engine, and bring this object back from a copy of the repository",
+      );
+    return recordedLive(records);
+  }
+
+  /** Null before the first backup makes it. */
+  async #existingRepository(): Promise<Repository | null> {
+    try {
+      return await this.openRepository("read");
+    } catch (thrown) {
+      if ((thrown as { code?: string }).code === "REPOSITORY_MISSING") return null;
+      throw thrown;
+    }
   }
 
   /** The repository's path and the app, absolute, for commands that are run elsewhere. */

@@ -2,8 +2,10 @@ import { backupVerb } from "./verb/backup.ts";
 import { doctorVerb } from "./verb/doctor.ts";
 import { drillVerb } from "./verb/drill.ts";
 import { listVerb } from "./verb/list.ts";
+import { migrateFinishVerb } from "./verb/migrate-finish.ts";
 import { migrateLoadVerb } from "./verb/migrate-load.ts";
 import { migratePlanVerb } from "./verb/migrate-plan.ts";
+import { migrateRollbackVerb } from "./verb/migrate-rollback.ts";
 import { migrateVerifyVerb } from "./verb/migrate-verify.ts";
 import { restoreVerb } from "./verb/restore.ts";
 import { slotsVerb } from "./verb/slots.ts";
@@ -34,4 +36,6 @@ export const VERBS: readonly Verb[] = [
   migratePlanVerb,
   migrateLoadVerb,
   migrateVerifyVerb,
+  migrateRollbackVerb,
+  migrateFinishVerb,
 ];

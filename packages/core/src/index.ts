@@ -14,6 +14,12 @@ export type { Lock } from "./lock.ts";
 export type { LogNote } from "./log-note.ts";
 export * from "./manifest.ts";
 export { SAFE_NAME } from "./manifest-shape.ts";
+export {
+  type MigrationRecord,
+  migrationRecordId,
+  type RecordedStep,
+  recordedLive,
+} from "./migration-record.ts";
 export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
 export * from "./progress.ts";
 export { type OpenRepository, Repository } from "./repository.ts";

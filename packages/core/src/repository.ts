@@ -13,7 +13,9 @@ import {
   sealedJson,
 } from "./manifest.ts";
 import { SAFE_NAME } from "./manifest-shape.ts";
+import { assertMigrationRecordShape, type MigrationRecord } from "./migration-record.ts";
 import { readDocument } from "./read-document.ts";
+import { documentProblem, type Records, readRecords } from "./read-records.ts";
 import type { RepositoryMemory } from "./repository-memory.ts";
 import { RESTORE_GUIDE } from "./restore-guide.ts";
 import type { Storage } from "./storage.ts";
@@ -87,7 +89,7 @@ export class Repository {
         const bytes = await readDocument(this.storage, path);
         if (bytes) manifests.push(decodeOwn(bytes, path, folder, id));
       } catch (thrown) {
-        problems.push(problemOf(thrown, path));
+        problems.push(documentProblem(thrown, path));
       }
     }
     return { manifests, problems };
@@ -135,27 +137,19 @@ export class Repository {
   }
 
   /** Recorded drills, oldest first; records that cannot be read are problems. */
-  async drills(): Promise<{ records: DrillRecord[]; problems: Problem[] }> {
-    const records: DrillRecord[] = [];
-    const problems: Problem[] = [];
-    for await (const { path } of allObjects(this.storage, `${this.app}/drills/`)) {
-      try {
-        const bytes = await readDocument(this.storage, path);
-        if (bytes) records.push(assertDrillShape(openSealedJson(bytes, path), path));
-      } catch (thrown) {
-        problems.push(problemOf(thrown, path));
-      }
-    }
-    return { records, problems };
+  drills(): Promise<Records<DrillRecord>> {
+    return readRecords(this.storage, `${this.app}/drills/`, assertDrillShape);
   }
-}
 
-/** One document is at fault, and the others can be read. */
-const DOCUMENT_FAULTS = new Set(["MANIFEST_CORRUPT", "FORMAT_TOO_NEW", "OBJECT_UNREADABLE"]);
+  async writeMigrationRecord(record: MigrationRecord): Promise<void> {
+    const text = sealedJson(record as unknown as Record<string, unknown>);
+    await this.storage.create(`${this.app}/migrations/${record.id}.json`, Buffer.from(text));
+  }
 
-function problemOf(thrown: unknown, object: string): Problem {
-  if (!(thrown instanceof LifeboatError) || !DOCUMENT_FAULTS.has(thrown.code)) throw thrown;
-  return { object, code: thrown.code, message: thrown.message };
+  /** Records of migrations, oldest first; those that cannot be read are problems. */
+  migrationRecords(): Promise<Records<MigrationRecord>> {
+    return readRecords(this.storage, `${this.app}/migrations/`, assertMigrationRecordShape);
+  }
 }
 
 function manifestPath(folder: DatabaseFolder, id: string): string {

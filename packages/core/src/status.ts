@@ -52,7 +52,8 @@ export async function status(request: {
   );
   const drills = await repository.drills();
   const lastDrill = drills.records.at(-1) ?? null;
-  alerts.push(...drills.problems.map(damaged));
+  const migrations = await repository.migrationRecords();
+  alerts.push(...[...drills.problems, ...migrations.problems].map(damaged));
   const shipping = await shippingOf(request);
   alerts.push(...backupAlerts(newest), ...drillAlerts(lastDrill), ...shipping.alerts);
   return {

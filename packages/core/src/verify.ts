@@ -51,7 +51,7 @@ export async function verify(request: {
       run: async () => {
         for (const folder of folders)
           manifests.set(folder, await checkManifests(repository, folder, tally));
-        await checkDrills(repository, tally);
+        await checkRecords(repository, tally);
       },
     },
     ...folders.flatMap((folder) => [
@@ -101,10 +101,11 @@ async function checkManifests(
   return manifests;
 }
 
-async function checkDrills(repository: Repository, tally: Tally): Promise<void> {
-  const { records, problems } = await repository.drills();
-  tally.objects += records.length + problems.length;
-  tally.problems.push(...problems);
+async function checkRecords(repository: Repository, tally: Tally): Promise<void> {
+  for (const found of [await repository.drills(), await repository.migrationRecords()]) {
+    tally.objects += found.records.length + found.problems.length;
+    tally.problems.push(...found.problems);
+  }
 }
 
 async function checkBackups(

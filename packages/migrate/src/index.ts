@@ -1,9 +1,14 @@
 export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
+export { type FinishReport, type FinishRequest, finishMigration } from "./finish.ts";
 export { readPostgresTables, readSqliteTables } from "./live-tables.ts";
 export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";
 export * from "./plan.ts";
 export type { MigrationRequest, TargetAddress } from "./request.ts";
+export { installReverseCapture, removeReverseCapture } from "./reverse/capture.ts";
+export { type FollowReport, type FollowRequest, followReverse } from "./reverse/follow.ts";
+export type { FollowedTable } from "./reverse/follow-once.ts";
+export { type RollbackReport, type RollbackRequest, rollbackMigration } from "./rollback.ts";
 export { type VerifyReport, type VerifyRequest, verifyMigration } from "./verify.ts";

@@ -100,7 +100,7 @@ function snapshotOf(db: Connection, path: string): Source {
  * What SQL alone can't say about a value. They see bytes (`CAST(… AS BLOB)`), never text that the
  * driver has decoded already, since that replaces broken sequences without a word.
  */
-function defineFunctions(db: Connection): void {
+export function defineFunctions(db: Connection): void {
   const options = { deterministic: true, directOnly: true };
   db.function("lifeboat_is_utf8", options, (bytes: Buffer) => (isUtf8(bytes) ? 1n : 0n));
   db.function("lifeboat_md5", options, (row: Buffer) =>
@@ -108,6 +108,7 @@ function defineFunctions(db: Connection): void {
   );
   db.function("lifeboat_real", options, realBytes);
   db.function("lifeboat_real_hex", options, (real: number) => realBytes(real).toString("hex"));
+  db.function("lifeboat_real_of", options, (hex: string) => Buffer.from(hex, "hex").readDoubleBE());
   db.function("lifeboat_zero", options, (zero: number) => (Object.is(zero, -0) ? "-0" : "0"));
   db.function("lifeboat_clean", options, (bytes: Buffer) =>
     bytes.toString("utf8").replaceAll("\0", ""),

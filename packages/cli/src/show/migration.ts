@@ -66,7 +66,8 @@ function nextStep({ findings }: MigrationPlan, commandLine: string): string {
 
 const ORDER = ["info", "warning", "error"];
 
-function showMigrationFindings(findings: readonly MigrationFinding[]): string {
+/** The errors last, where the eye is. */
+export function showMigrationFindings(findings: readonly MigrationFinding[]): string {
   return findings
     .toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity))
     .map(showOne)

@@ -12,8 +12,6 @@ export const NOT_BUILT: readonly NotBuiltVerb[] = [
   { name: "plan", summary: "recommend a schedule for a recovery time and a recovery point" },
   { name: "migrate sync", summary: "follow live writes of SQLite" },
   { name: "migrate cutover", summary: "switch the product to Postgres" },
-  { name: "migrate rollback", summary: "switch the product back to SQLite" },
-  { name: "migrate finish", summary: "end the migration and remove every trace of it" },
   { name: "migrate abort", summary: "give the migration up before the cutover" },
   { name: "migrate status", summary: "show where the migration stands" },
   { name: "runbook", summary: "render the runbook of a cutover, a restore or a drill" },

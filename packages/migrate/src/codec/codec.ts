@@ -26,6 +26,11 @@ export interface Codec {
    */
   canon(c: string): string;
   canonIn(p: string): string;
+  /**
+   * SQLite: the stored value again, of its class, from a canon that is not NULL. What this codec can't hold
+   * gives a value of another canon, so a comparison shows it.
+   */
+  decode(canon: string): string;
   /** The canon is bytes of any kind rather than text. */
   readonly bytes: boolean;
   /** The canon may be of any length and content, so it is framed where values are joined. */

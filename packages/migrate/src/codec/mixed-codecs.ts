@@ -1,6 +1,6 @@
 import { integerTextTest, realTextTest } from "../text-shape.ts";
 import type { Codec } from "./codec.ts";
-import { realHex, realText } from "./plain-codecs.ts";
+import { realHex, realText, toInteger } from "./plain-codecs.ts";
 
 /** Codecs for columns that hold values of several storage classes. */
 
@@ -29,6 +29,8 @@ const number: Codec = {
   canonIn: (p) =>
     `CASE WHEN ${p} = trunc(${p}) THEN trunc(${p})::text
       WHEN ${p} = ${p}::float8::numeric OR ${digits(p)} <= 17 THEN 'r' || ${realHex(p)} ELSE '!' || ${p}::text END`,
+  decode: (v) =>
+    `CASE WHEN substr(${v}, 1, 1) = 'r' THEN lifeboat_real_of(substr(${v}, 2)) ELSE ${toInteger(v)} END`,
   bytes: false,
   framed: false,
   ordered: true,
@@ -64,6 +66,8 @@ const numbersInText: Codec = {
       text: `CASE WHEN (${integerTextTest(c)}) OR (${realTextTest(c)}) THEN char(0) || ${c} ELSE ${c} END`,
     }),
   canonIn: (p) => `${p}::text`,
+  decode: (v) =>
+    `CASE WHEN ${integerTextTest(v)} THEN ${toInteger(v)} WHEN ${realTextTest(v)} THEN CAST(${v} AS REAL) ELSE ${v} END`,
   bytes: false,
   framed: true,
   ordered: false,
@@ -82,6 +86,9 @@ const tagged: Codec = {
       blob: `'b:' || lower(hex(${c}))`,
     }),
   canon: (c) => tagged.input(c),
+  decode: (v) =>
+    `CASE substr(${v}, 1, 2) WHEN 'i:' THEN CAST(substr(${v}, 3) AS INTEGER) WHEN 'r:' THEN CAST(substr(${v}, 3) AS REAL)
+      WHEN 't:' THEN substr(${v}, 3) WHEN 'x:' THEN CAST(unhex(substr(${v}, 3)) AS TEXT) WHEN 'b:' THEN unhex(substr(${v}, 3)) END`,
 };
 
 export const MIXED_CODECS: readonly Codec[] = [number, numberReal, numbersInText, tagged];

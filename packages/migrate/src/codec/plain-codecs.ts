@@ -11,6 +11,7 @@ const integer: Codec = {
   binaryLength: 8,
   canon: (c) => c,
   canonIn: (p) => `${p}::text`,
+  decode: toInteger,
   bytes: false,
   framed: false,
   ordered: true,
@@ -30,6 +31,7 @@ const real: Codec = {
   binaryLength: 8,
   canon: (c) => `lifeboat_real_hex(${c})`,
   canonIn: realHex,
+  decode: (v) => `lifeboat_real_of(${v})`,
   bytes: false,
   framed: false,
   ordered: true,
@@ -43,6 +45,7 @@ const text: Codec = {
   binary: (c) => c,
   canon: (c) => c,
   canonIn: (p) => `${p}::text`,
+  decode: (v) => v,
   bytes: false,
   framed: true,
   ordered: true,
@@ -60,6 +63,7 @@ const bytes: Codec = {
   binary: (c) => c,
   canon: (c) => c,
   canonIn: (p) => p,
+  decode: (v) => v,
   bytes: true,
   framed: true,
   ordered: true,
@@ -74,6 +78,7 @@ const boolean: Codec = {
   binaryLength: 1,
   canon: (c) => c,
   canonIn: (p) => `${p}::int::text`,
+  decode: toInteger,
   bytes: false,
   framed: false,
   ordered: true,
@@ -88,6 +93,7 @@ const uuid: Codec = {
   binaryLength: 16,
   canon: (c) => c,
   canonIn: (p) => `${p}::text`,
+  decode: (v) => v,
   bytes: false,
   framed: false,
   ordered: true,
@@ -99,6 +105,7 @@ const integerText: Codec = {
   name: "integer-text",
   classes: ["text"],
   binary: (c) => int8(`CAST(${c} AS INTEGER)`),
+  decode: (v) => v,
   ordered: false,
 };
 
@@ -110,6 +117,7 @@ const textBytes: Codec = {
   input: (c) => bytes.input(`CAST(${c} AS BLOB)`),
   binary: (c) => c,
   canon: (c) => `CAST(${c} AS BLOB)`,
+  decode: (v) => `CAST(${v} AS TEXT)`,
 };
 
 /** By the user's choice only: NUL dropped, broken sequences replaced. What is kept is compared, not what was. */
@@ -121,6 +129,11 @@ const textCleaned: Codec = {
   canon: (c) => `lifeboat_clean(CAST(${c} AS BLOB))`,
   ordered: false,
 };
+
+/** The integer that a canon of digits spells. */
+export function toInteger(canon: string): string {
+  return `CAST(${canon} AS INTEGER)`;
+}
 
 /** Eight bytes, most significant first. */
 export function int8(c: string): string {

@@ -1,7 +1,7 @@
 import { ISO_SHAPES, type IsoShape } from "../iso-shape.ts";
 import { quoteText } from "../quote.ts";
 import type { Codec } from "./codec.ts";
-import { int8 } from "./plain-codecs.ts";
+import { int8, toInteger } from "./plain-codecs.ts";
 
 /** Codecs that make Postgres's own instants, dates and times of texts of one shape, or of epoch numbers. */
 
@@ -18,6 +18,7 @@ function isoCodec(shape: IsoShape): Codec {
     binaryLength: shape.type === "date" ? 4 : 8,
     canon: (c) => toMicroseconds(shape, c),
     canonIn: (p) => `to_char(${p}, ${quoteText(shape.toChar.replace(/SS(\.MS)?/, "SS.US"))})`,
+    decode: (v) => fromMicroseconds(shape, v),
     bytes: false,
     framed: false,
     // Four digits of the year, most significant first: texts and instants sort alike.
@@ -31,6 +32,13 @@ function toMicroseconds(shape: IsoShape, c: string): string {
   const zeros = shape.strftime.includes("%f") ? "000" : ".000000";
   const digits = shape.length - (shape.strftime.endsWith("Z") ? 1 : 0);
   return `substr(${c}, 1, ${digits}) || '${zeros}' || substr(${c}, ${digits + 1})`;
+}
+
+/** Leaves out the digits that the shape has no place for. */
+function fromMicroseconds(shape: IsoShape, v: string): string {
+  if (shape.type === "date") return v;
+  const zone = shape.strftime.endsWith("Z") ? " || 'Z'" : "";
+  return `substr(${v}, 1, ${shape.length - (zone === "" ? 0 : 1)})${zone}`;
 }
 
 function binaryOf(shape: IsoShape, c: string): string {
@@ -60,6 +68,7 @@ function epochCodec(name: string, perSecond: number): Codec {
     binaryLength: 8,
     canon: (c) => c,
     canonIn: (p) => `trim_scale(extract(epoch FROM ${p}) * ${perSecond})::text`,
+    decode: toInteger,
     bytes: false,
     framed: false,
     ordered: true,

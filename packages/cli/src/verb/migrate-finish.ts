@@ -1,0 +1,25 @@
+import { migrationRequest, migrationTarget } from "../migration-request.ts";
+import { recordMigration } from "../record-migration.ts";
+import type { Verb } from "../verb.ts";
+
+export const migrateFinishVerb: Verb = {
+  name: "migrate finish",
+  summary: "end the migration and remove every trace of it; from then on there is no way back",
+  options: [],
+  examples: [["migrate finish", "where the product lives now, it stays"]],
+  async run(_, session) {
+    const postgres = await migrationTarget(session);
+    const request = await migrationRequest(session);
+    const { finishMigration } = await import("@lifeboat/migrate");
+    const report = await recordMigration(
+      session,
+      "finish",
+      (run) => finishMigration({ ...request, postgres, run }),
+      ({ id, live }) => ({ id, live, details: {} }),
+    );
+    return {
+      document: report,
+      show: async () => (await import("../show/way-back.ts")).showFinish(report),
+    };
+  },
+};

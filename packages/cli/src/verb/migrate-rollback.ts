@@ -1,0 +1,31 @@
+import { migrationRequest, migrationTarget } from "../migration-request.ts";
+import { recordMigration } from "../record-migration.ts";
+import type { Verb } from "../verb.ts";
+
+export const migrateRollbackVerb: Verb = {
+  name: "migrate rollback",
+  summary:
+    "take the product back to SQLite, with all that was written to Postgres since the cutover",
+  options: [],
+  examples: [["migrate rollback", "minutes or days after the cutover; writers wait milliseconds"]],
+  async run(_, session) {
+    const postgres = await migrationTarget(session);
+    const request = await migrationRequest(session);
+    const { rollbackMigration } = await import("@lifeboat/migrate");
+    const report = await recordMigration(
+      session,
+      "rollback",
+      (run) => rollbackMigration({ ...request, postgres, run }),
+      ({ id, rows, holdSeconds, switchSeconds }) => ({
+        id,
+        live: "sqlite",
+        details: { rows, holdSeconds, switchSeconds },
+      }),
+    );
+    return {
+      document: report,
+      show: async () =>
+        (await import("../show/way-back.ts")).showRollback(report, session.commandLine),
+    };
+  },
+};

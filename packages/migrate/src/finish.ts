@@ -1,0 +1,209 @@
+import { LifeboatError, runSteps, type Step } from "@lifeboat/core";
+import type { Client } from "pg";
+import { qualified } from "./ddl.ts";
+import { finding, type MigrationFinding } from "./finding.ts";
+import type { MigrationPlan } from "./plan.ts";
+import { quoteName } from "./quote.ts";
+import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { removeReverseCapture } from "./reverse/capture.ts";
+import { FollowTally } from "./reverse/follow.ts";
+import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
+import { FrozenFile } from "./reverse/frozen-file.ts";
+import { allowTargetWrites, holdTables } from "./reverse/refuse-target-writes.ts";
+import { connectTarget } from "./target/connect.ts";
+import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
+import { takeTargetLock } from "./target/lock.ts";
+import { serverError } from "./target/target-error.ts";
+
+/** Transactions that have written may take so long to end. */
+const PATIENCE_SECONDS = 10;
+
+export interface FinishRequest extends MigrationRequest {
+  readonly postgres: TargetAddress;
+}
+
+export interface FinishReport {
+  readonly phase: "finish";
+  readonly id: string;
+  /** Where the product lives from now on. */
+  readonly live: "sqlite" | "postgres";
+  readonly tables: readonly FollowedTable[];
+  readonly findings: readonly MigrationFinding[];
+  readonly seconds: number;
+}
+
+/**
+ * Ends a migration where it stands, in Postgres or back in SQLite, and takes away all that Lifeboat made on both sides. After a
+ * cutover SQLite first gets the last changes, so that the file is the whole product at that instant; from then
+ * on there is no way back but a new migration. Run again, it removes what a kill left.
+ * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `LOCKED`, `POSTGRES_LOST`
+ */
+export async function finishMigration(request: FinishRequest): Promise<FinishReport> {
+  const started = performance.now();
+  const client = await connectTarget(request.postgres);
+  const follower = await connectTarget(request.postgres);
+  try {
+    await takeTargetLock(client);
+    const entry = await finishable(client, request.schema);
+    const file = FrozenFile.open(request.sqlite.path);
+    try {
+      const finish = new Finish(client, follower, file, entry, request.signal);
+      await (request.run ?? runSteps)(finish.steps());
+      return finish.report((performance.now() - started) / 1000);
+    } finally {
+      file.close();
+    }
+  } catch (cause) {
+    throw serverError(cause);
+  } finally {
+    await follower.end();
+    await client.end();
+  }
+}
+
+async function finishable(client: Client, schema: string | undefined): Promise<JournalEntry> {
+  const entry = await currentMigration(client);
+  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
+  if (isOwn && ["cut-over", "rolled-back", "finished"].includes(entry.phase)) return entry;
+  throw new LifeboatError({
+    code: "NOTHING_TO_FINISH",
+    kind: "not-found",
+    message: isOwn
+      ? `the migration is ${entry.phase}: it can't be finished there`
+      : "the target knows of no migration",
+    remedy:
+      entry?.phase === "rolling-back"
+        ? "run lifeboat migrate rollback again, which ends what was begun"
+        : "lifeboat migrate abort ends one that was not cut over",
+  });
+}
+
+/** One run: the state that its steps hand on. */
+class Finish {
+  readonly #client: Client;
+  readonly #follower: Client;
+  readonly #file: FrozenFile;
+  readonly #entry: JournalEntry;
+  readonly #plan: MigrationPlan;
+  readonly #signal: AbortSignal;
+  readonly #tally = new FollowTally();
+  readonly #findings: MigrationFinding[] = [];
+
+  constructor(
+    client: Client,
+    follower: Client,
+    file: FrozenFile,
+    entry: JournalEntry,
+    signal: AbortSignal,
+  ) {
+    this.#client = client;
+    this.#follower = follower;
+    this.#file = file;
+    this.#entry = entry;
+    this.#plan = entry.plan;
+    this.#signal = signal;
+  }
+
+  get #live(): "sqlite" | "postgres" {
+    const { phase, details } = this.#entry;
+    if (phase === "finished") return details.live === "sqlite" ? "sqlite" : "postgres";
+    return phase === "rolled-back" ? "sqlite" : "postgres";
+  }
+
+  steps(): Step[] {
+    return [
+      { title: "bring SQLite up to date", run: () => this.#catchUp() },
+      { title: "remove the capture from Postgres", run: () => this.#removeFromTarget() },
+      {
+        title: "remove Lifeboat's tables and triggers from SQLite",
+        run: async () => this.#file.removeTraces(),
+      },
+      { title: "remove schema lifeboat from Postgres", run: () => this.#removeSchema() },
+    ];
+  }
+
+  report(seconds: number): FinishReport {
+    return {
+      phase: "finish",
+      id: this.#entry.id,
+      live: this.#live,
+      tables: this.#tally.tables,
+      findings: this.#findings,
+      seconds,
+    };
+  }
+
+  async #catchUp(): Promise<void> {
+    if (this.#entry.phase === "cut-over") await this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    this.#tally.add(
+      await followOnce({
+        client: this.#follower,
+        file: this.#file,
+        plan: this.#plan,
+        signal: this.#signal,
+      }),
+    );
+  }
+
+  /** The tables are held still while the last changes go over, so that none falls between the two. */
+  async #removeFromTarget(): Promise<void> {
+    const { phase, id } = this.#entry;
+    if (phase === "finished") return;
+    const client = this.#client;
+    await holdTables({
+      client,
+      plan: this.#plan,
+      patienceSeconds: PATIENCE_SECONDS,
+      signal: this.#signal,
+    });
+    try {
+      if (phase === "cut-over") await this.#follow();
+      await removeReverseCapture(client, this.#plan);
+      await allowTargetWrites(client, this.#plan);
+      await this.#dropKeptColumns();
+      await advance(client, id, phase, "finished", { live: this.#live });
+      await client.query("COMMIT");
+    } catch (cause) {
+      await client.query("ROLLBACK").catch(() => {
+        // Without its connection there is no transaction either; the first failure is the one to tell.
+      });
+      throw cause;
+    }
+  }
+
+  /** Rowids that were kept aside for tables without a key. */
+  async #dropKeptColumns(): Promise<void> {
+    for (const { target } of this.#plan.tables) {
+      const relation = qualified(this.#plan.schema, target);
+      const { rows } = await this.#client.query<{ name: string }>(
+        `SELECT attname AS name FROM pg_attribute WHERE attrelid = to_regclass($1)
+         AND attnum > 0 AND NOT attisdropped AND attname LIKE 'lifeboat\\_%'`,
+        [relation],
+      );
+      for (const { name } of rows)
+        await this.#client.query(`ALTER TABLE ${relation} DROP COLUMN ${quoteName(name)}`);
+    }
+  }
+
+  /** Never by CASCADE: a role named lifeboat makes its own tables there, since the schema bears its name. */
+  async #removeSchema(): Promise<void> {
+    const client = this.#client;
+    await client.query("DROP TABLE lifeboat.migrations");
+    try {
+      await client.query("DROP SCHEMA lifeboat");
+    } catch (cause) {
+      if ((cause as { code?: string }).code !== "2BP01") throw cause;
+      this.#findings.push(
+        finding({
+          id: "schema-kept",
+          severity: "warning",
+          summary:
+            "schema lifeboat holds objects that are not Lifeboat's, so it stays: move them, then drop it",
+        }),
+      );
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { LifeboatError } from "@lifeboat/core";
+import type { Client } from "pg";
+import { finding, type MigrationFinding } from "../finding.ts";
+import type { MigrationPlan, PlannedTable } from "../plan.ts";
+
+interface ColumnRow {
+  readonly relation: string;
+  readonly column: string;
+  readonly type: string;
+  readonly captured: boolean;
+}
+
+/** Tables with their columns, and whether all four triggers of the capture are there and fire. */
+const COLUMNS = `
+  SELECT c.relname AS relation, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
+         (SELECT count(*) = 4 FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
+          AND t.tgname IN ('lifeboat_insert', 'lifeboat_update', 'lifeboat_delete', 'lifeboat_truncate')) AS captured
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+   WHERE c.relnamespace = to_regnamespace(quote_ident($1)) AND c.relkind IN ('r', 'p')
+     AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
+
+/** What changed in Postgres' schema since the load and SQLite has no place for. */
+export async function unfollowable(
+  client: Client,
+  plan: MigrationPlan,
+): Promise<MigrationFinding[]> {
+  const { rows } = await client.query<ColumnRow>(COLUMNS, [plan.schema]);
+  const relations = Map.groupBy(rows, (row) => row.relation);
+  const findings: MigrationFinding[] = [];
+  for (const relation of relations.keys())
+    if (!plan.tables.some((table) => table.target === relation))
+      findings.push(
+        fault("table-not-in-sqlite", relation, null, "came to Postgres and is not in SQLite"),
+      );
+  for (const table of plan.tables) {
+    const columns = relations.get(table.target);
+    if (!columns) {
+      findings.push(fault("table-missing", table.name, null, "is gone in Postgres"));
+      continue;
+    }
+    findings.push(...changedColumns(table, columns));
+  }
+  return findings;
+}
+
+function changedColumns(
+  table: PlannedTable,
+  columns: readonly ColumnRow[],
+): readonly MigrationFinding[] {
+  const findings: MigrationFinding[] = [];
+  const note = (id: string, column: string | null, what: string) =>
+    findings.push(fault(id, table.name, column, what));
+  if (!columns.every((column) => column.captured))
+    note("capture-missing", null, "lost the triggers that keep its changes");
+  for (const { column, type } of columns) {
+    const planned = table.columns.find((one) => one.target === column);
+    if (planned && planned.type !== type) note("column-changed", column, `became ${type}`);
+    // What we keep aside there, such as rowids, is none of the product's.
+    if (!planned && !column.startsWith("lifeboat_"))
+      note("column-not-in-sqlite", column, "came to Postgres and is not in SQLite");
+  }
+  for (const { target } of table.columns)
+    if (!columns.some((one) => one.column === target))
+      note("column-missing", target, "is gone in Postgres");
+  return findings;
+}
+
+function fault(id: string, table: string, column: string | null, what: string): MigrationFinding {
+  const object = column === null ? `table ${table}` : `column ${column} of ${table}`;
+  return finding({ id, severity: "error", table, column, summary: `${object} ${what}` });
+}
+
+/** @throws LifeboatError `NOT_FOLLOWABLE` that names the first of the findings and holds them all */
+export function assertFollowable(findings: readonly MigrationFinding[]): void {
+  const [first] = findings;
+  if (!first) return;
+  const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : "";
+  throw new LifeboatError({
+    code: "NOT_FOLLOWABLE",
+    message: `SQLite can't follow Postgres: ${first.summary}${more}`,
+    remedy:
+      "nothing is lost: Postgres keeps its changes; set it right there, or in SQLite's schema, then run this again",
+    details: { findings },
+  });
+}

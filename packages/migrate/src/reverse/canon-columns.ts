@@ -1,0 +1,20 @@
+import { codecNamed } from "../codec/registry.ts";
+import type { PlannedColumn } from "../plan.ts";
+import { quoteName } from "../quote.ts";
+
+/**
+ * Postgres: the canon of a column, NULL only where the value is. An instant at infinity has no canon: the sign
+ * in its place is none either, so that the comparison in SQLite shows it.
+ */
+export function canonInPostgres(column: PlannedColumn): string {
+  const codec = codecNamed(column.codec);
+  const p = quoteName(column.target);
+  if (codec.bytes) return codec.canonIn(p);
+  return `CASE WHEN ${p} IS NOT NULL THEN coalesce(${codec.canonIn(p)}, '!') END`;
+}
+
+/** SQLite: the stored value from a parameter that holds the canon. */
+export function valueInSqlite(column: PlannedColumn): string {
+  const value = codecNamed(column.codec).decode("v");
+  return `(SELECT CASE WHEN v IS NOT NULL THEN ${value} END FROM (SELECT ? AS v))`;
+}

@@ -1,0 +1,73 @@
+import type { Client } from "pg";
+import { qualified } from "../ddl.ts";
+import type { MigrationPlan } from "../plan.ts";
+import { quoteName } from "../quote.ts";
+import { captureFunction } from "./capture-function.ts";
+
+/** One trigger an event, since transition tables of several can't be had in one. */
+const TRIGGERS: readonly (readonly [name: string, event: string, tables: string])[] = [
+  ["lifeboat_insert", "INSERT", "REFERENCING NEW TABLE AS lifeboat_new"],
+  ["lifeboat_update", "UPDATE", "REFERENCING OLD TABLE AS lifeboat_old NEW TABLE AS lifeboat_new"],
+  ["lifeboat_delete", "DELETE", "REFERENCING OLD TABLE AS lifeboat_old"],
+  ["lifeboat_truncate", "TRUNCATE", ""],
+];
+
+/**
+ * From the commit of the caller's transaction on, the target keeps what is written to its tables, whether or
+ * not anything of Lifeboat runs: which rows, and by which transaction. It may be called again.
+ *
+ * The triggers are ENABLE ALWAYS: `session_replication_role = replica` passes over all others.
+ */
+export async function installReverseCapture(client: Client, plan: MigrationPlan): Promise<void> {
+  await client.query(`
+    CREATE SCHEMA IF NOT EXISTS lifeboat;
+    CREATE TABLE IF NOT EXISTS lifeboat.changes (
+      xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+      relation text NOT NULL,
+      key text[],
+      copies integer
+    );
+    COMMENT ON TABLE lifeboat.changes IS
+      'rows that were written since the cutover, by the values of their key; key NULL: the whole table';
+    CREATE INDEX IF NOT EXISTS changes_relation_xid ON lifeboat.changes (relation, xid);
+    CREATE TABLE IF NOT EXISTS lifeboat.followed (
+      one boolean PRIMARY KEY DEFAULT true CHECK (one),
+      batch bigint NOT NULL DEFAULT 0,
+      at timestamptz
+    );
+    COMMENT ON TABLE lifeboat.followed IS
+      'the batch of changes that SQLite is known to hold, so that an older copy of its file is told';
+    INSERT INTO lifeboat.followed DEFAULT VALUES ON CONFLICT DO NOTHING`);
+  for (const [position, table] of plan.tables.entries()) {
+    const relation = qualified(plan.schema, table.target);
+    const name = functionName(position);
+    await client.query(captureFunction(name, table));
+    await client.query(`REVOKE ALL ON FUNCTION ${name}() FROM PUBLIC`);
+    for (const [trigger, event, transition] of TRIGGERS)
+      await client.query(
+        `CREATE OR REPLACE TRIGGER ${trigger} AFTER ${event} ON ${relation} ${transition}
+           FOR EACH STATEMENT EXECUTE FUNCTION ${name}();
+         ALTER TABLE ${relation} ENABLE ALWAYS TRIGGER ${trigger}`,
+      );
+  }
+}
+
+/** Takes the capture away again, and with it what was not followed. What is not there is no fault. */
+export async function removeReverseCapture(client: Client, plan: MigrationPlan): Promise<void> {
+  for (const [position, table] of plan.tables.entries()) {
+    const relation = qualified(plan.schema, table.target);
+    const there = await client.query<{ found: boolean }>(
+      "SELECT to_regclass($1) IS NOT NULL AS found",
+      [relation],
+    );
+    if (there.rows[0]?.found)
+      for (const [trigger] of TRIGGERS)
+        await client.query(`DROP TRIGGER IF EXISTS ${quoteName(trigger)} ON ${relation}`);
+    await client.query(`DROP FUNCTION IF EXISTS ${functionName(position)}()`);
+  }
+  await client.query("DROP TABLE IF EXISTS lifeboat.changes, lifeboat.followed");
+}
+
+function functionName(position: number): string {
+  return `lifeboat.capture_${position + 1}`;
+}

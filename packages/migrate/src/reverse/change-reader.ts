@@ -1,0 +1,219 @@
+import type { Client } from "pg";
+import { rowCanon } from "../compare/row-canon.ts";
+import { qualified } from "../ddl.ts";
+import type { MigrationPlan, PlannedTable } from "../plan.ts";
+import { nameList, quoteName, quoteText } from "../quote.ts";
+import { canonInPostgres } from "./canon-columns.ts";
+import { comparedTable, loggedColumns, storedColumns } from "./logged-columns.ts";
+
+/** Nothing was visible yet: every change is new. */
+export const FROM_THE_START = "1:1:";
+
+/** What is fetched at once stays small beside the memory that a migration may use. */
+const CHUNK_BYTES = 8 * 1024 * 1024;
+const MAX_ROWS = 1000;
+
+/** What was written to one table since the last look. */
+export interface TouchedTable {
+  readonly table: PlannedTable;
+  /** Entries of the log. */
+  readonly entries: number;
+  /** It was emptied, so its rows are taken as they are. */
+  readonly whole: boolean;
+}
+
+/** A row as Postgres holds it now: canons of the stored columns, and the digest of the whole row. */
+export interface CanonRow {
+  readonly values: readonly unknown[];
+  readonly digest: string;
+  /** Of keyed rows: which of the keys it was asked for by, from 0. Of others: how many came (or, below 0, went). */
+  readonly mark: number;
+}
+
+/**
+ * Reads what one look at the log shows, in one REPEATABLE READ transaction: the changes that were not visible to the
+ * last look's snapshot and are to this one's, and the rows as they are in this one. A snapshot names every transaction that
+ * still ran, so one that commits late is new at the next look, whatever the order of the log; and nothing
+ * waits for the longest transaction of the cluster. See decision 35.
+ */
+export class ChangeReader {
+  readonly snapshot: string;
+  readonly #client: Client;
+  readonly #plan: MigrationPlan;
+  readonly #since: string;
+
+  private constructor(client: Client, plan: MigrationPlan, since: string, snapshot: string) {
+    this.#client = client;
+    this.#plan = plan;
+    this.#since = since;
+    this.snapshot = snapshot;
+  }
+
+  /** @param since the snapshot up to which SQLite holds everything */
+  static async begin(client: Client, plan: MigrationPlan, since: string): Promise<ChangeReader> {
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    const { rows } = await client.query<{ snapshot: string }>(
+      "SELECT pg_current_snapshot()::text AS snapshot",
+    );
+    return new ChangeReader(client, plan, since, rows[0]?.snapshot ?? since);
+  }
+
+  async touched(): Promise<TouchedTable[]> {
+    const { rows } = await this.#client.query<{
+      relation: string;
+      entries: string;
+      whole: boolean;
+    }>(
+      `SELECT relation, count(*) AS entries, bool_or(key IS NULL) AS whole FROM lifeboat.changes
+       WHERE ${this.#isNew()} GROUP BY relation`,
+    );
+    return this.#plan.tables.flatMap((table) => {
+      const found = rows.find((row) => row.relation === table.target);
+      return found ? [{ table, entries: Number(found.entries), whole: found.whole }] : [];
+    });
+  }
+
+  /** The keys of rows that were written, each once, as the log spells them. */
+  keys(table: PlannedTable): AsyncGenerator<readonly (readonly string[])[]> {
+    const sql = `SELECT DISTINCT key FROM lifeboat.changes WHERE ${this.#isNew(table)} AND key IS NOT NULL`;
+    return this.#fetch(sql, chunkRows(table), (row) => row[0] as string[]);
+  }
+
+  /** The canons of keys as the log spells them. */
+  async keyCanons(
+    table: PlannedTable,
+    keys: readonly (readonly string[])[],
+  ): Promise<readonly (readonly unknown[])[]> {
+    const columns = loggedColumns(table);
+    const named = columns.map(
+      (column, at) => `lifeboat_k${at}::${column.type} AS ${quoteName(column.target)}`,
+    );
+    const { rows } = await this.#client.query<unknown[]>({
+      text: `SELECT ${columns.map(canonInPostgres).join(", ")}
+             FROM (SELECT ${named.join(", ")}, lifeboat_at FROM ${unnested(columns.length)}) AS keys ORDER BY lifeboat_at`,
+      values: transposed(keys, columns.length),
+      rowMode: "array",
+    });
+    return rows;
+  }
+
+  /** The rows that bear these keys now. */
+  async rowsOf(table: PlannedTable, keys: readonly (readonly string[])[]): Promise<CanonRow[]> {
+    const columns = loggedColumns(table);
+    const joined = columns.map(
+      (column, at) => `lifeboat_row.${quoteName(column.target)} = lifeboat_k${at}::${column.type}`,
+    );
+    const { rows } = await this.#client.query<unknown[]>({
+      text: `SELECT ${rowColumns(table)}, lifeboat_at - 1
+             FROM ${unnested(columns.length)} JOIN ${qualified(this.#plan.schema, table.target)} AS lifeboat_row ON ${joined.join(" AND ")}`,
+      values: transposed(keys, columns.length),
+      rowMode: "array",
+    });
+    return rows.map(canonRow);
+  }
+
+  /** Every row of a table. */
+  allRows(table: PlannedTable): AsyncGenerator<readonly CanonRow[]> {
+    const sql = `SELECT ${rowColumns(table)}, 1 FROM ${qualified(this.#plan.schema, table.target)}`;
+    return this.#fetch(sql, chunkRows(table), canonRow);
+  }
+
+  /** Of a table without a key: what came and went, by content; what went comes first. */
+  copies(table: PlannedTable): AsyncGenerator<readonly CanonRow[]> {
+    const stored = storedColumns(table);
+    const named = stored.map(
+      (column, at) => `key[${at + 1}]::${column.type} AS ${quoteName(column.target)}`,
+    );
+    const counted = `SELECT key, sum(copies) AS copies FROM lifeboat.changes
+      WHERE ${this.#isNew(table)} AND key IS NOT NULL GROUP BY key HAVING sum(copies) <> 0`;
+    const sql = `SELECT ${rowColumns(table)}, lifeboat_copies
+      FROM (SELECT ${named.join(", ")}, copies AS lifeboat_copies FROM (${counted}) AS counted) AS rows ORDER BY lifeboat_copies`;
+    return this.#fetch(sql, chunkRows(table), canonRow);
+  }
+
+  /** The last id that an identity column gave out; null where it gave none. */
+  async lastIdentity(table: PlannedTable): Promise<bigint | null> {
+    if (!table.identity) return null;
+    const relation = quoteText(qualified(this.#plan.schema, table.target));
+    const { rows } = await this.#client.query<{ name: string | null }>(
+      `SELECT pg_get_serial_sequence(${relation}, ${quoteText(table.identity.column)}) AS name`,
+    );
+    const name = rows[0]?.name;
+    if (!name) return null;
+    const last = await this.#client.query<{ value: string | null }>(
+      `SELECT CASE WHEN is_called THEN last_value END AS value FROM ${name}`,
+    );
+    const value = last.rows[0]?.value ?? null;
+    return value === null ? null : BigInt(value);
+  }
+
+  /**
+   * Ends the look, and makes what it saw lasting in Postgres before SQLite holds it: a commit that the server's
+   * crash takes back (synchronous_commit = off) must not stay in SQLite. Entries that SQLite held already go.
+   * @param batch the batch that SQLite holds already
+   */
+  async commit(batch: number): Promise<void> {
+    await this.#client.query(
+      `DELETE FROM lifeboat.changes WHERE pg_visible_in_snapshot(xid, ${quoteText(this.#since)})`,
+    );
+    await this.#client.query("UPDATE lifeboat.followed SET batch = $1, at = clock_timestamp()", [
+      batch,
+    ]);
+    await this.#client.query("COMMIT");
+  }
+
+  #isNew(table?: PlannedTable): string {
+    const since = quoteText(this.#since);
+    const own = table ? `relation = ${quoteText(table.target)} AND ` : "";
+    return `${own}xid >= pg_snapshot_xmin(${since}) AND NOT pg_visible_in_snapshot(xid, ${since})`;
+  }
+
+  async *#fetch<T>(
+    sql: string,
+    rows: number,
+    read: (row: unknown[]) => T,
+  ): AsyncGenerator<readonly T[]> {
+    await this.#client.query(`DECLARE lifeboat_rows NO SCROLL CURSOR FOR ${sql}`);
+    for (;;) {
+      const fetched = await this.#client.query<unknown[]>({
+        text: `FETCH ${rows} FROM lifeboat_rows`,
+        rowMode: "array",
+      });
+      if (fetched.rows.length === 0) break;
+      yield fetched.rows.map(read);
+    }
+    await this.#client.query("CLOSE lifeboat_rows");
+  }
+}
+
+/** How many entries SQLite does not hold yet. */
+export async function countChanges(client: Client, since: string): Promise<number> {
+  const { rows } = await client.query<{ count: string }>(
+    "SELECT count(*) AS count FROM lifeboat.changes WHERE NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)",
+    [since],
+  );
+  return Number(rows[0]?.count);
+}
+
+function rowColumns(table: PlannedTable): string {
+  const canon = rowCanon(comparedTable(table)).postgres;
+  return [...storedColumns(table).map(canonInPostgres), `md5(${canon})`].join(", ");
+}
+
+function canonRow(row: unknown[]): CanonRow {
+  return { values: row.slice(0, -2), digest: String(row.at(-2)), mark: Number(row.at(-1)) };
+}
+
+function unnested(columns: number): string {
+  const names = Array.from({ length: columns }, (_, at) => `lifeboat_k${at}`);
+  const arrays = names.map((_, at) => `$${at + 1}::text[]`);
+  return `unnest(${arrays.join(", ")}) WITH ORDINALITY AS lifeboat_keys(${nameList([...names, "lifeboat_at"])})`;
+}
+
+function transposed(keys: readonly (readonly string[])[], columns: number): string[][] {
+  return Array.from({ length: columns }, (_, at) => keys.map((key) => key[at] ?? ""));
+}
+
+function chunkRows(table: PlannedTable): number {
+  return Math.max(1, Math.min(MAX_ROWS, Math.floor(CHUNK_BYTES / Math.max(1, table.maxRowBytes))));
+}

@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { LifeboatError, runSteps } from "@lifeboat/core";
+import type { MigrationRequest, TargetAddress } from "../request.ts";
+import { connectTarget } from "../target/connect.ts";
+import { currentMigration, type JournalEntry } from "../target/journal.ts";
+import { takeTargetLock } from "../target/lock.ts";
+import { serverError } from "../target/target-error.ts";
+import { type FollowedTable, type FollowInput, followOnce } from "./follow-once.ts";
+import { FrozenFile } from "./frozen-file.ts";
+
+/** Between two looks where the last one found nothing. */
+const PAUSE_MS = 200;
+
+export interface FollowRequest extends MigrationRequest {
+  readonly postgres: TargetAddress;
+  /** Ends as soon as SQLite holds what Postgres held at the last look; else it follows until stopped. */
+  readonly until?: "caught-up";
+}
+
+export interface FollowReport {
+  readonly phase: "sync";
+  readonly direction: "postgres-to-sqlite";
+  readonly tables: readonly FollowedTable[];
+  readonly findings: readonly [];
+  /** Batches that brought something. */
+  readonly batches: number;
+  /** Rows that were written or removed in SQLite. */
+  readonly rows: number;
+  readonly seconds: number;
+}
+
+/**
+ * Brings Postgres' changes since the cutover back to the frozen SQLite file, until stopped or caught up, so that a
+ * rollback loses nothing. Ends by itself when a rollback takes over.
+ * @throws LifeboatError `NOT_CUT_OVER` (not-found), `NOT_FOLLOWABLE`, `SQLITE_REPLACED`, `LOCKED`, `POSTGRES_LOST`
+ */
+export async function followReverse(request: FollowRequest): Promise<FollowReport> {
+  const started = performance.now();
+  const client = await connectTarget(request.postgres);
+  try {
+    await takeTargetLock(client);
+    const { plan } = await cutOverEntry(client, request.schema);
+    const file = FrozenFile.open(request.sqlite.path);
+    try {
+      const found = new FollowTally();
+      const run = request.run ?? runSteps;
+      await run([
+        {
+          title: "follow Postgres' changes in SQLite",
+          run: async (report) => {
+            await followUntil(request, { client, file, plan, signal: request.signal }, (tables) => {
+              found.add(tables);
+              report({ note: `${found.rows} rows in ${found.batches} batches` });
+            });
+          },
+        },
+      ]);
+      return found.report((performance.now() - started) / 1000);
+    } finally {
+      file.close();
+    }
+  } catch (cause) {
+    throw serverError(cause);
+  } finally {
+    await client.end();
+  }
+}
+
+async function followUntil(
+  request: FollowRequest,
+  input: FollowInput,
+  tell: (tables: readonly FollowedTable[]) => void,
+): Promise<void> {
+  while (!request.signal.aborted) {
+    const tables = await followOnce(input);
+    tell(tables);
+    // A rollback that waits to take over says so in the journal.
+    if ((await currentMigration(input.client))?.phase !== "cut-over") return;
+    if (tables.length > 0) continue;
+    if (request.until === "caught-up") return;
+    await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
+      // Stopped by hand: the loop's own question ends it.
+    });
+  }
+}
+
+async function cutOverEntry(
+  client: FollowInput["client"],
+  schema: string | undefined,
+): Promise<JournalEntry> {
+  const entry = await currentMigration(client);
+  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
+  if (isOwn && entry.phase === "cut-over") return entry;
+  throw new LifeboatError({
+    code: "NOT_CUT_OVER",
+    kind: "not-found",
+    message: isOwn
+      ? `the migration is ${entry.phase}: Postgres is not what the product writes to`
+      : "nothing was cut over to this Postgres",
+    remedy: "lifeboat migrate status says what comes next",
+  });
+}
+
+/** What several batches brought, summed up by table. */
+export class FollowTally {
+  batches = 0;
+  rows = 0;
+  readonly #tables = new Map<string, FollowedTable>();
+
+  add(tables: readonly FollowedTable[]): void {
+    if (tables.length > 0) this.batches++;
+    for (const one of tables) {
+      const before = this.#tables.get(one.name);
+      this.rows += one.written + one.removed;
+      this.#tables.set(one.name, {
+        name: one.name,
+        changes: one.changes + (before?.changes ?? 0),
+        written: one.written + (before?.written ?? 0),
+        removed: one.removed + (before?.removed ?? 0),
+      });
+    }
+  }
+
+  get tables(): readonly FollowedTable[] {
+    return [...this.#tables.values()];
+  }
+
+  report(seconds: number): FollowReport {
+    const { tables, batches, rows } = this;
+    return {
+      phase: "sync",
+      direction: "postgres-to-sqlite",
+      tables,
+      findings: [],
+      batches,
+      rows,
+      seconds,
+    };
+  }
+}

@@ -1,0 +1,154 @@
+import { existsSync } from "node:fs";
+import { LifeboatError, reasonOf } from "@lifeboat/core";
+import Database, { type Database as Connection } from "better-sqlite3";
+import { quoteName } from "../quote.ts";
+import { defineFunctions } from "../source.ts";
+import { readSchema } from "../sqlite/read-schema.ts";
+import type { SqliteSchema } from "../sqlite/schema.ts";
+import { FROM_THE_START } from "./change-reader.ts";
+import { setTriggersAside } from "./set-triggers-aside.ts";
+
+/** How far SQLite has followed Postgres. */
+export interface Followed {
+  /** Counts the batches, so that an older copy of the file is told. */
+  readonly batch: number;
+  /** The snapshot of Postgres that the file holds. */
+  readonly snapshot: string;
+}
+
+/**
+ * The SQLite file that the product left, written only by Lifeboat: one transaction a batch, which also holds how far
+ * it has come. So a kill at any instant leaves the file before the batch or after it.
+ */
+export class FrozenFile {
+  readonly db: Connection;
+  readonly schema: SqliteSchema;
+  #putBack: (() => void) | undefined;
+
+  private constructor(db: Connection) {
+    this.db = db;
+    this.schema = readSchema(db);
+  }
+
+  /** @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE` */
+  static open(path: string): FrozenFile {
+    if (!existsSync(path))
+      throw new LifeboatError({
+        code: "SQLITE_NOT_FOUND",
+        kind: "usage",
+        message: `there is no SQLite database at ${path}`,
+        remedy: "bring the file back that the cutover froze: without it there is no way back",
+        details: { path },
+      });
+    let db: Connection | undefined;
+    try {
+      db = new Database(path, { timeout: 10_000 });
+      db.defaultSafeIntegers(true);
+      defineFunctions(db);
+      // Postgres forgets a change once SQLite holds it, so a commit here must last.
+      db.pragma("synchronous = FULL");
+      // Postgres has cascaded already, and rows of a batch come in any order.
+      db.pragma("foreign_keys = OFF");
+      return new FrozenFile(db);
+    } catch (cause) {
+      db?.close();
+      throw new LifeboatError({
+        code: "SQLITE_UNREADABLE",
+        message: `the SQLite database ${path} can't be opened: ${reasonOf(cause)}`,
+        remedy: "check its permissions, and that no other process holds it exclusively",
+        details: { path },
+        cause,
+      });
+    }
+  }
+
+  followed(): Followed {
+    if (!this.#has("lifeboat_followed")) return { batch: 0, snapshot: FROM_THE_START };
+    const row = this.db
+      .prepare<[], { batch: bigint; snapshot: string }>(
+        "SELECT batch, snapshot FROM lifeboat_followed",
+      )
+      .get();
+    return row
+      ? { batch: Number(row.batch), snapshot: row.snapshot }
+      : { batch: 0, snapshot: FROM_THE_START };
+  }
+
+  /**
+   * Takes the write lock; the refusals of others' writes and the product's own triggers on these tables are out of force
+   * until the commit, for this transaction alone. See decision 36.
+   */
+  begin(tables: readonly string[]): void {
+    this.db.exec("BEGIN IMMEDIATE");
+    this.db.exec(
+      "CREATE TEMP TABLE IF NOT EXISTS lifeboat_touched (id INTEGER PRIMARY KEY, key TEXT, place INTEGER)",
+    );
+    if (this.#has("lifeboat_state")) this.#liftRefusals();
+    this.#putBack = setTriggersAside(this.db, this.schema, tables);
+  }
+
+  commit(followed: Followed): void {
+    this.#putBack?.();
+    this.db.exec(
+      "CREATE TABLE IF NOT EXISTS lifeboat_followed (one INTEGER PRIMARY KEY CHECK (one = 1), batch INTEGER NOT NULL, snapshot TEXT NOT NULL)",
+    );
+    this.db
+      .prepare("INSERT OR REPLACE INTO lifeboat_followed VALUES (1, ?, ?)")
+      .run(BigInt(followed.batch), followed.snapshot);
+    if (this.#has("lifeboat_state")) this.db.exec("UPDATE lifeboat_state SET refused = 1");
+    this.db.exec("COMMIT");
+  }
+
+  /** Whether the product's writes are refused; false as well where nothing of a cutover is in the file. */
+  refusesWrites(): boolean {
+    if (!this.#has("lifeboat_state")) return false;
+    return this.db.prepare("SELECT refused FROM lifeboat_state").pluck().get() === 1n;
+  }
+
+  /** Lets the product write again: with its commit SQLite is what rules. */
+  allowWrites(): void {
+    this.db.exec("BEGIN IMMEDIATE");
+    if (this.#has("lifeboat_state")) this.db.exec("UPDATE lifeboat_state SET refused = 0");
+    this.db.exec("COMMIT");
+  }
+
+  /** Takes away all that Lifeboat made in the file. May be called again. */
+  removeTraces(): void {
+    this.db.exec("BEGIN IMMEDIATE");
+    const own = this.db
+      .prepare<[], { type: string; name: string }>(
+        `SELECT type, name FROM sqlite_schema WHERE name LIKE 'lifeboat\\_%' ESCAPE '\\'
+         AND type IN ('trigger', 'table') ORDER BY type = 'table'`,
+      )
+      .all();
+    for (const { type, name } of own) this.db.exec(`DROP ${type} ${quoteName(name)}`);
+    this.db.exec("COMMIT");
+  }
+
+  /** Leaves nothing of the batch. May be called without one. */
+  rollback(): void {
+    if (this.db.inTransaction) this.db.exec("ROLLBACK");
+  }
+
+  close(): void {
+    this.db.close();
+  }
+
+  /** Where SQLite takes the product's writes again, ours would be lost updates. */
+  #liftRefusals(): void {
+    const lifted = this.db.prepare("UPDATE lifeboat_state SET refused = 0 WHERE refused = 1").run();
+    if (lifted.changes > 0) return;
+    throw new LifeboatError({
+      code: "SQLITE_NOT_FROZEN",
+      kind: "refused",
+      message:
+        "the SQLite database takes the product's writes, so Postgres' can't be followed there",
+      remedy: "see lifeboat migrate status: a rollback may be half done; run it again",
+    });
+  }
+
+  #has(table: string): boolean {
+    const sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
+    return this.db.prepare(sql).get(table) !== undefined;
+  }
+}

@@ -1,0 +1,34 @@
+import type { Database } from "better-sqlite3";
+import { finding, type MigrationFinding } from "../finding.ts";
+import { foldName, type SqliteSchema } from "../sqlite/schema.ts";
+import { feedingPart } from "./feeding-part.ts";
+
+/**
+ * Names the virtual tables that no trigger feeds: the product's own code does, and that ran against Postgres. They hold
+ * what they held at the cutover.
+ */
+export function unfedIndexes(db: Database, schema: SqliteSchema): MigrationFinding[] {
+  const triggers = db
+    .prepare<[], string>(
+      "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE 'lifeboat\\_%' ESCAPE '\\'",
+    )
+    .pluck()
+    .all();
+  return schema.virtualTables
+    .filter((one) => !triggers.some((sql) => feedingPart(sql, "fed", [one.name]) !== null))
+    .map((one) =>
+      finding({
+        id: "index-not-followed",
+        severity: "warning",
+        table: one.name,
+        summary: `${one.name} (${one.module}) is fed by no trigger, so it holds what it held at the cutover: ${remedyFor(one.module, one.name, foldName(one.arguments))}`,
+      }),
+    );
+}
+
+/** FTS5 with content elsewhere can read it again (its manual, section 6.4); without it only the product can. */
+function remedyFor(module: string, name: string, folded: string): string {
+  if (module === "fts5" && /\bcontent\s*=\s*['"]?\w/.test(folded))
+    return `INSERT INTO ${name}(${name}) VALUES('rebuild')`;
+  return "let the product fill it again";
+}

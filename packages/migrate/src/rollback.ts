@@ -1,0 +1,282 @@
+import { LifeboatError, type Report, reasonOf, runSteps, type Step } from "@lifeboat/core";
+import type { Client } from "pg";
+import type { MigrationFinding } from "./finding.ts";
+import type { MigrationPlan } from "./plan.ts";
+import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { countChanges } from "./reverse/change-reader.ts";
+import { FollowTally } from "./reverse/follow.ts";
+import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
+import { FrozenFile } from "./reverse/frozen-file.ts";
+import { allowTargetWrites, refuseTargetWrites } from "./reverse/refuse-target-writes.ts";
+import { unfedIndexes } from "./reverse/unfed-indexes.ts";
+import { connectTarget } from "./target/connect.ts";
+import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
+import { takeTargetLock } from "./target/lock.ts";
+import { serverError } from "./target/target-error.ts";
+
+/** How long the product may be without a database that takes its writes, unless said otherwise. */
+const DEFAULT_BUDGET_SECONDS = 10;
+/** Fewer rows than this are brought over within the freeze. */
+const SMALL_BATCH = 500;
+
+export interface RollbackRequest extends MigrationRequest {
+  readonly postgres: TargetAddress;
+  /** Seconds in which SQLite must take writes again after Postgres refuses them; else Postgres takes them again. */
+  readonly budgetSeconds?: number;
+  /** The product's own switch back to SQLite. */
+  readonly onRollback?: (signal: AbortSignal) => Promise<void>;
+}
+
+export interface RollbackReport {
+  readonly phase: "rollback";
+  readonly id: string;
+  readonly tables: readonly FollowedTable[];
+  readonly findings: readonly MigrationFinding[];
+  /** Rows that were written or removed in SQLite. */
+  readonly rows: number;
+  /** From asking for the lock of Postgres' tables to the commit of the refusals; 0 where an earlier run had frozen them. */
+  readonly holdSeconds: number;
+  /** From there until SQLite took writes and the product's switch returned. */
+  readonly switchSeconds: number;
+  readonly seconds: number;
+}
+
+/**
+ * Takes the product back to SQLite and loses nothing: Postgres refuses writes, its last changes are brought over and
+ * SQLite takes writes again. Before that last commit any failure gives the product back to Postgres; a kill leaves
+ * what the next run ends; one that is done already changes nothing. See decision 37.
+ * @throws LifeboatError `NOT_CUT_OVER` (not-found), `WRITERS_BUSY`, `NOT_FOLLOWABLE`, `ROLLBACK_TOO_SLOW`,
+ * `SWITCH_FAILED`, `LOCKED`, `POSTGRES_LOST`
+ */
+export async function rollbackMigration(request: RollbackRequest): Promise<RollbackReport> {
+  const started = performance.now();
+  const client = await connectTarget(request.postgres);
+  try {
+    const file = FrozenFile.open(request.sqlite.path);
+    try {
+      const entry = await claim(client, request.schema);
+      const rollback = new Rollback(client, file, entry, request);
+      await (request.run ?? runSteps)(rollback.steps());
+      return rollback.report((performance.now() - started) / 1000);
+    } finally {
+      file.close();
+    }
+  } catch (cause) {
+    throw serverError(cause);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Says in the journal that a rollback is at work, so that a sync that runs lets go; then takes the lock. */
+async function claim(client: Client, schema: string | undefined): Promise<JournalEntry> {
+  const entry = await currentMigration(client);
+  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
+  if (!isOwn || !["cut-over", "rolling-back", "rolled-back"].includes(entry.phase))
+    throw new LifeboatError({
+      code: "NOT_CUT_OVER",
+      kind: "not-found",
+      message: isOwn
+        ? `the migration is ${entry.phase}: there is nothing to take back`
+        : "nothing was cut over to this Postgres",
+      remedy: "lifeboat migrate status says what comes next",
+    });
+  const claimed = await advance(client, entry.id, "cut-over", "rolling-back");
+  try {
+    await takeTargetLock(client);
+  } catch (cause) {
+    if (claimed) await advance(client, entry.id, "rolling-back", "cut-over");
+    throw cause;
+  }
+  return entry;
+}
+
+/** One run of a rollback: the state that its steps hand on. */
+class Rollback {
+  readonly #client: Client;
+  readonly #file: FrozenFile;
+  readonly #plan: MigrationPlan;
+  readonly #id: string;
+  readonly #request: RollbackRequest;
+  readonly #tally = new FollowTally();
+  /** An earlier run got as far as SQLite's taking writes: then there is no way but on. */
+  readonly #isPast: boolean;
+  readonly #isDone: boolean;
+  #holdSeconds = 0;
+  #frozenAt = 0;
+  #switchSeconds = 0;
+
+  constructor(client: Client, file: FrozenFile, entry: JournalEntry, request: RollbackRequest) {
+    this.#client = client;
+    this.#file = file;
+    this.#plan = entry.plan;
+    this.#id = entry.id;
+    this.#request = request;
+    this.#isDone = entry.phase === "rolled-back";
+    this.#isPast = this.#isDone || (entry.phase === "rolling-back" && !file.refusesWrites());
+  }
+
+  steps(): Step[] {
+    return [
+      {
+        title: "bring SQLite close",
+        run: (report) => this.#orBack((signal) => this.#comeClose(report, signal)),
+      },
+      {
+        title: "refuse writes in Postgres",
+        run: () => this.#orBack((signal) => this.#freeze(signal)),
+      },
+      {
+        title: "bring the last changes to SQLite",
+        run: () => this.#orBack((signal) => this.#lastChanges(signal)),
+      },
+      { title: "let SQLite take writes", run: () => this.#orBack(() => this.#allow()) },
+      { title: "switch the product to SQLite", run: () => this.#switch() },
+      { title: "close the journal", run: () => this.#close() },
+    ];
+  }
+
+  report(seconds: number): RollbackReport {
+    return {
+      phase: "rollback",
+      id: this.#id,
+      tables: this.#tally.tables,
+      findings: unfedIndexes(this.#file.db, this.#file.schema),
+      rows: this.#tally.rows,
+      holdSeconds: this.#holdSeconds,
+      switchSeconds: this.#switchSeconds,
+      seconds,
+    };
+  }
+
+  /** Does a step that may still be taken back, and takes all of it back where it fails or takes too long. */
+  async #orBack(step: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    if (this.#isPast) return;
+    try {
+      await step(this.#signal());
+    } catch (cause) {
+      await this.#giveBack().catch((failure: unknown) => {
+        throw halfDone(cause, failure);
+      });
+      const isLate = (cause as Error | undefined)?.name === "TimeoutError";
+      throw isLate ? tooSlow(this.#budget(), cause) : cause;
+    }
+  }
+
+  async #giveBack(): Promise<void> {
+    this.#file.rollback();
+    // The connection may be what broke; the product must get its database back.
+    const client = await connectTarget(this.#request.postgres);
+    try {
+      await allowTargetWrites(client, this.#plan);
+      await advance(client, this.#id, "rolling-back", "cut-over");
+    } finally {
+      await client.end();
+    }
+  }
+
+  #budget(): number {
+    return this.#request.budgetSeconds ?? DEFAULT_BUDGET_SECONDS;
+  }
+
+  /** The user's own, and the budget's once Postgres refuses writes. */
+  #signal(): AbortSignal {
+    if (this.#frozenAt === 0) return this.#request.signal;
+    const left = this.#budget() * 1000 - (performance.now() - this.#frozenAt);
+    return AbortSignal.any([
+      this.#request.signal,
+      AbortSignal.timeout(Math.max(0, Math.ceil(left))),
+    ]);
+  }
+
+  async #comeClose(report: Report, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const rows = await this.#follow(signal);
+      report({ note: `${this.#tally.rows} rows` });
+      if (rows < SMALL_BATCH) return;
+    }
+  }
+
+  async #freeze(signal: AbortSignal): Promise<void> {
+    this.#holdSeconds = await refuseTargetWrites({
+      client: this.#client,
+      plan: this.#plan,
+      patienceSeconds: this.#budget(),
+      signal,
+    });
+    this.#frozenAt = performance.now();
+  }
+
+  async #lastChanges(signal: AbortSignal): Promise<void> {
+    await this.#follow(signal);
+    const left = await countChanges(this.#client, this.#file.followed().snapshot);
+    if (left === 0) return;
+    throw new LifeboatError({
+      code: "NOT_FOLLOWED",
+      message: `${left} changes of Postgres are not in SQLite although nothing writes any more`,
+      remedy: "Postgres takes writes again and nothing is lost; report this",
+    });
+  }
+
+  async #follow(signal: AbortSignal): Promise<number> {
+    const { tally, ...input } = {
+      tally: this.#tally,
+      client: this.#client,
+      file: this.#file,
+      plan: this.#plan,
+      signal,
+    };
+    const before = tally.rows;
+    tally.add(await followOnce(input));
+    signal.throwIfAborted();
+    return tally.rows - before;
+  }
+
+  async #allow(): Promise<void> {
+    this.#signal().throwIfAborted();
+    this.#file.allowWrites();
+  }
+
+  async #switch(): Promise<void> {
+    if (this.#isDone) return;
+    try {
+      await this.#request.onRollback?.(this.#request.signal);
+    } catch (cause) {
+      throw new LifeboatError({
+        code: "SWITCH_FAILED",
+        message: `SQLite takes writes again, but the product could not be switched to it: ${reasonOf(cause)}`,
+        remedy:
+          "switch it by hand, or set right what failed and run lifeboat migrate rollback again; Postgres refuses writes, so none is lost",
+        cause,
+      });
+    }
+    if (this.#frozenAt > 0) this.#switchSeconds = (performance.now() - this.#frozenAt) / 1000;
+  }
+
+  async #close(): Promise<void> {
+    await advance(this.#client, this.#id, "rolling-back", "rolled-back", {
+      rolledBackAt: new Date().toISOString(),
+      holdSeconds: this.#holdSeconds,
+      switchSeconds: this.#switchSeconds,
+    });
+  }
+}
+
+function halfDone(cause: unknown, failure: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "ROLLBACK_HALF_DONE",
+    message: `the rollback failed (${reasonOf(cause)}), and Postgres could not be told to take writes again (${reasonOf(failure)})`,
+    remedy:
+      "run lifeboat migrate rollback again as soon as Postgres can be reached: until then both sides may refuse writes; nothing is lost",
+    cause,
+  });
+}
+
+function tooSlow(seconds: number, cause: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "ROLLBACK_TOO_SLOW",
+    message: `SQLite could not take over within ${seconds} s; Postgres takes the product's writes again`,
+    remedy: "run lifeboat migrate sync --until caught-up first, or raise migrate.budget",
+    cause,
+  });
+}

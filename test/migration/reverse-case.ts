@@ -1,0 +1,87 @@
+import {
+  type FollowReport,
+  followReverse,
+  installReverseCapture,
+  type MigrationPlan,
+} from "@lifeboat/migrate";
+import pg from "pg";
+import type { TestCluster } from "../support/postgres.ts";
+import { compareIndependently } from "./independent-comparison.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+/** A migration that was cut over, as far as the way back needs it. */
+export interface ReverseCase extends MigrationCase {
+  /** Loads, and lets Postgres keep its changes from then on. */
+  cutOver(): Promise<MigrationPlan>;
+  follow(): Promise<FollowReport>;
+  /** Follows, and names what an independent comparison finds different. */
+  differencesAfterFollowing(): Promise<string[]>;
+  client(): Promise<pg.Client>;
+}
+
+export async function reverseCase(cluster: TestCluster, sql: string): Promise<ReverseCase> {
+  const one = await migrationCase(cluster, sql);
+  let plan: MigrationPlan | undefined;
+  const connected: pg.Client[] = [];
+  const made: ReverseCase = Object.assign(one, {
+    async cutOver() {
+      plan = await one.answerAll();
+      await one.load();
+      await cutOverByHand(one.url, plan);
+      one.sqlite(frozenBy(plan));
+      return plan;
+    },
+    follow: () =>
+      followReverse({
+        sqlite: { path: one.path },
+        postgres: { url: one.url },
+        until: "caught-up",
+        signal: new AbortController().signal,
+      }),
+    async differencesAfterFollowing() {
+      await made.follow();
+      if (!plan) throw new Error("not cut over");
+      return (await compareIndependently(one.path, one.url, plan)).differences;
+    },
+    async client() {
+      const client = new pg.Client(one.url);
+      await client.connect();
+      connected.push(client);
+      return client;
+    },
+  });
+  const { end } = one;
+  made.end = async () => {
+    for (const client of connected) await client.end();
+    await end();
+  };
+  return made;
+}
+
+/** What a cutover leaves in Postgres. */
+export async function cutOverByHand(url: string, plan: MigrationPlan): Promise<void> {
+  const client = new pg.Client(url);
+  await client.connect();
+  try {
+    await client.query("BEGIN");
+    await installReverseCapture(client, plan);
+    await installReverseCapture(client, plan);
+    await client.query("UPDATE lifeboat.migrations SET phase = 'cut-over'");
+    await client.query("COMMIT");
+  } finally {
+    await client.end();
+  }
+}
+
+/** What a cutover leaves in SQLite. */
+export function frozenBy(plan: MigrationPlan): string {
+  const triggers = plan.tables.flatMap(({ name }, at) =>
+    ["INSERT", "UPDATE", "DELETE"].map(
+      (
+        event,
+      ) => `CREATE TRIGGER lifeboat_refuse_${at}_${event} BEFORE ${event} ON "${name.replaceAll('"', '""')}"
+        WHEN (SELECT refused FROM lifeboat_state) BEGIN SELECT RAISE(ABORT, 'lifeboat: moved to Postgres, writes refused'); END;`,
+    ),
+  );
+  return `CREATE TABLE lifeboat_state(refused INTEGER NOT NULL); INSERT INTO lifeboat_state VALUES (1); ${triggers.join("\n")}`;
+}

@@ -1,0 +1,223 @@
+import Database from "better-sqlite3";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type ReverseCase, reverseCase } from "./reverse-case.ts";
+
+let cluster: TestCluster;
+let one: ReverseCase;
+beforeAll(async () => {
+  cluster = await startCluster();
+}, 60_000);
+afterAll(() => cluster.stop());
+afterEach(() => one.end());
+
+const SHOP = `
+  CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT UNIQUE, paid BOOLEAN, at DATETIME,
+    age INTEGER CHECK (age < 200), upper_email TEXT AS (upper(email)) STORED);
+  CREATE TABLE tags(user_id INTEGER REFERENCES users ON DELETE CASCADE, tag TEXT, PRIMARY KEY (user_id, tag)) WITHOUT ROWID;
+  CREATE TABLE codes(code TEXT PRIMARY KEY, body BLOB);
+  CREATE TABLE notes(body TEXT, weight REAL);
+  INSERT INTO users(email, paid, at, age) VALUES ('a', 1, '2024-01-02T03:04:05.678Z', 1), ('b', 0, '2024-01-02T03:04:05.000Z', 2), ('c', NULL, NULL, 3);
+  INSERT INTO tags VALUES (1, 'x'), (1, 'y'), (2, 'x');
+  INSERT INTO codes VALUES ('k1', x'00ff'), ('k2', x''), ('k3', NULL);
+  DELETE FROM codes WHERE code = 'k1';
+  INSERT INTO codes VALUES ('k1', x'00ff');
+  INSERT INTO notes VALUES ('same', 1.5), ('same', 1.5), ('other', NULL);`;
+
+function rows(sql: string): unknown[] {
+  const db = new Database(one.path, { readonly: true });
+  try {
+    return db.prepare(sql).raw().all();
+  } finally {
+    db.close();
+  }
+}
+
+describe("what is written in Postgres after the cutover comes back to SQLite", () => {
+  it("whatever the statement: upsert, key change, swapped unique values, cascade, copies of one row, TRUNCATE", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const client = await one.client();
+    const statements = [
+      "INSERT INTO users(email, paid, at, age) VALUES ('d', true, '2025-01-01T00:00:00.001Z', 4)",
+      "INSERT INTO users(id, email) VALUES (2, 'z') ON CONFLICT (id) DO UPDATE SET email = 'bb'",
+      "UPDATE users SET email = 'tmp' WHERE id = 1; UPDATE users SET email = 'a' WHERE id = 2; UPDATE users SET email = 'bb' WHERE id = 1",
+      "UPDATE codes SET code = 'k9' WHERE code = 'k1'",
+      "UPDATE codes SET body = '\\x6100' WHERE code = 'k2'",
+      "DELETE FROM users WHERE id = 1",
+      "INSERT INTO notes VALUES ('same', 1.5); DELETE FROM notes WHERE ctid = (SELECT min(ctid) FROM notes WHERE body = 'same')",
+      "DELETE FROM notes WHERE body = 'same' AND ctid = (SELECT max(ctid) FROM notes WHERE body = 'same'); UPDATE notes SET weight = '-Infinity' WHERE body = 'other'",
+      "TRUNCATE notes; INSERT INTO notes VALUES ('fresh', 2), ('fresh', 2)",
+      "TRUNCATE users CASCADE; INSERT INTO users(email) VALUES ('new')",
+    ];
+    for (const statement of statements) {
+      await client.query(statement);
+      expect(await one.differencesAfterFollowing(), statement).toEqual([]);
+    }
+    expect(await one.query("SELECT count(*)::int AS left FROM lifeboat.changes")).toEqual([
+      { left: 0 },
+    ]);
+  });
+
+  it("from transactions that commit late, in any order, and not from those that roll back", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const [slow, fast, lost] = [await one.client(), await one.client(), await one.client()];
+    await slow.query(
+      "BEGIN; INSERT INTO users(id, email) VALUES (100, 'slow'); INSERT INTO notes VALUES ('slow')",
+    );
+    await lost.query("BEGIN; INSERT INTO users(id, email) VALUES (101, 'lost'); TRUNCATE codes");
+    await lost.query("ROLLBACK");
+    await fast.query(
+      "INSERT INTO users(id, email) VALUES (102, 'fast'); INSERT INTO notes VALUES ('fast')",
+    );
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(rows("SELECT id FROM users WHERE id >= 100")).toEqual([[102]]);
+    await slow.query("COMMIT");
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(rows("SELECT id FROM users WHERE id >= 100")).toEqual([[100], [102]]);
+    expect(rows("SELECT count(*) FROM notes WHERE body IN ('slow', 'fast')")).toEqual([[2]]);
+  });
+
+  it("written by a role without any right on Lifeboat's schema, with settings of its own, or as a replica", async () => {
+    one = await reverseCase(
+      cluster,
+      SHOP.replace("code TEXT", "code BLOB").replaceAll("'k", "x'a"),
+    );
+    await one.cutOver();
+    const client = await one.client();
+    await client.query(
+      "GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC",
+    );
+    const database = new URL(one.url).pathname.slice(1);
+    await cluster.query(
+      `DROP ROLE IF EXISTS shop_app; CREATE ROLE shop_app;
+       SET ROLE shop_app; SET search_path = pg_temp; SET bytea_output = 'escape'; SET timezone = 'Asia/Tokyo'; SET datestyle = 'German';
+       INSERT INTO public.codes VALUES ('\\x00ff5c'); UPDATE public.users SET at = '2030-01-01T00:00:00Z' WHERE id = 1; INSERT INTO public.notes VALUES ('by app', 0.1);
+       RESET ROLE; SET session_replication_role = replica; INSERT INTO public.users(email) VALUES ('as replica')`,
+      database,
+    );
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(rows("SELECT 1 FROM users WHERE email = 'as replica'")).toEqual([[1]]);
+    await cluster.query("DROP OWNED BY shop_app; DROP ROLE shop_app", database);
+  });
+
+  it("with ids that Postgres gave out and took back never given out again, and hidden rowids kept", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const before = rows("SELECT code, rowid FROM codes ORDER BY code");
+    const client = await one.client();
+    await client.query(
+      "INSERT INTO users(email) VALUES ('x'), ('y'); DELETE FROM users WHERE id > 3; UPDATE codes SET body = '\\x01'",
+    );
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(rows("SELECT code, rowid FROM codes ORDER BY code")).toEqual(before);
+    expect(rows("SELECT seq FROM sqlite_sequence WHERE name = 'users'")).toEqual([[5]]);
+  });
+});
+
+describe("the product's own triggers in SQLite", () => {
+  const FTS = `
+    CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT, touched INTEGER DEFAULT 0);
+    CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT);
+    CREATE VIRTUAL TABLE docs_fts USING fts5(body, content='docs', content_rowid='id');
+    CREATE TRIGGER ai AFTER INSERT ON docs BEGIN
+      INSERT INTO docs_fts(rowid, body) VALUES (new.id, new.body); INSERT INTO audit(what) VALUES ('in; ' || new.id); END;
+    CREATE TRIGGER ad AFTER DELETE ON docs BEGIN INSERT INTO docs_fts(docs_fts, rowid, body) VALUES ('delete', old.id, old.body); END;
+    CREATE TRIGGER au AFTER UPDATE OF body ON docs WHEN old.body <> new.body BEGIN
+      INSERT INTO docs_fts(docs_fts, rowid, body) VALUES ('delete', old.id, old.body);
+      INSERT INTO docs_fts(rowid, body) VALUES (new.id, new.body);
+      UPDATE docs SET touched = touched + 1 WHERE id = new.id; END;
+    CREATE TRIGGER no BEFORE DELETE ON docs WHEN old.id = 1 BEGIN SELECT RAISE(ABORT, 'the first stays'); END;
+    INSERT INTO docs(body) VALUES ('red house'), ('green tree'), ('blue sky');`;
+
+  it("do nothing twice, refuse nothing that Postgres took, and keep the full-text index right", async () => {
+    one = await reverseCase(cluster, FTS);
+    await one.cutOver();
+    const schema = () =>
+      rows(
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'lifeboat%' ORDER BY name",
+      );
+    const before = schema();
+    const client = await one.client();
+    await client.query(
+      "UPDATE docs SET body = 'yellow house' WHERE id = 2; INSERT INTO docs VALUES (4, 'white house', 0); DELETE FROM docs WHERE id = 1",
+    );
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(rows("SELECT rowid FROM docs_fts('house') ORDER BY rowid")).toEqual([[2], [4]]);
+    expect(rows("SELECT rowid FROM docs_fts('red OR green')")).toEqual([]);
+    const db = new Database(one.path);
+    db.exec("INSERT INTO docs_fts(docs_fts, rank) VALUES ('integrity-check', 1)");
+    db.close();
+    expect(schema()).toEqual(before);
+  });
+});
+
+describe("what SQLite can't hold", () => {
+  const refused: readonly (readonly [what: string, sql: string, says: RegExp])[] = [
+    [
+      "a row that a CHECK of SQLite refuses",
+      "ALTER TABLE users DROP CONSTRAINT users_check; INSERT INTO users(id, age) VALUES (77, 500)",
+      /row 77 of users is refused by SQLite/,
+    ],
+    [
+      "a value of a UNIQUE column twice",
+      "ALTER TABLE users DROP CONSTRAINT users_email_key; INSERT INTO users(id, email) VALUES (78, 'a')",
+      /row 78 of users is refused by SQLite/,
+    ],
+    [
+      "microseconds in a text of milliseconds",
+      "UPDATE users SET at = '2024-01-01T00:00:00.000001Z' WHERE id = 2",
+      /row 2 of users holds a value/,
+    ],
+    [
+      "an instant at infinity",
+      "UPDATE users SET at = 'infinity' WHERE id = 2",
+      /row 2 of users holds a value/,
+    ],
+    ["not a number", "UPDATE notes SET weight = 'NaN'", /row \(no key\) of notes holds a value/],
+    [
+      "a new column",
+      "ALTER TABLE codes ADD COLUMN extra text",
+      /column extra of table codes|column extra of codes/,
+    ],
+    ["a new table", "CREATE TABLE public.invoices(id int)", /table invoices came to Postgres/],
+    [
+      "a table whose capture was taken away",
+      "DROP TRIGGER lifeboat_insert ON notes",
+      /table notes lost the triggers/,
+    ],
+  ];
+
+  it.each(refused)(
+    "stops with a finding that names it, and loses nothing: %s",
+    async (_, sql, says) => {
+      one = await reverseCase(cluster, SHOP);
+      await one.cutOver();
+      const client = await one.client();
+      await client.query("INSERT INTO codes VALUES ('good', NULL)");
+      await client.query(sql);
+      await expect(one.follow()).rejects.toMatchObject({
+        code: "NOT_FOLLOWABLE",
+        message: expect.stringMatching(says),
+      });
+      expect(rows("SELECT 1 FROM codes WHERE code = 'good'")).toEqual([]);
+      const kept = await one.query<{ n: number }>(
+        "SELECT count(*)::int AS n FROM lifeboat.changes",
+      );
+      expect(kept[0]?.n).toBeGreaterThan(0);
+    },
+  );
+
+  it("is an older copy of the file, since Postgres has forgotten what it lacks", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const client = await one.client();
+    const { copyFile } = await import("node:fs/promises");
+    await copyFile(one.path, `${one.path}.old`);
+    await client.query("INSERT INTO codes VALUES ('first', NULL)");
+    await one.follow();
+    await copyFile(`${one.path}.old`, one.path);
+    await expect(one.follow()).rejects.toMatchObject({ code: "SQLITE_REPLACED", kind: "refused" });
+  });
+});

@@ -1,0 +1,309 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { StepRunner } from "@lifeboat/core";
+import { finishMigration, followReverse, rollbackMigration } from "@lifeboat/migrate";
+import Database from "better-sqlite3";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type ReverseCase, reverseCase } from "./reverse-case.ts";
+
+const program = (name: string) => fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+
+const LEDGER = `
+  CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT);
+  CREATE TABLE counters(id INTEGER PRIMARY KEY, v INTEGER);
+  CREATE TABLE scratch(v TEXT);
+  INSERT INTO counters VALUES (1000000, 0), (2000000, 0);
+  INSERT INTO ledger VALUES (1, 'before the move');`;
+
+let cluster: TestCluster;
+let one: ReverseCase;
+const writers: { child: ChildProcess; ledger: string; base: number }[] = [];
+beforeAll(async () => {
+  cluster = await startCluster();
+}, 60_000);
+afterAll(() => cluster.stop());
+afterEach(async () => {
+  for (const { child, ledger } of writers.splice(0)) {
+    child.kill("SIGKILL");
+    await rm(ledger, { force: true });
+  }
+  await one.end();
+});
+
+const request = () => ({
+  sqlite: { path: one.path },
+  postgres: { url: one.url },
+  signal: new AbortController().signal,
+});
+
+async function startWriters(): Promise<void> {
+  for (const base of [1_000_000, 2_000_000]) {
+    const ledger = `${one.path}.ledger-${base}`;
+    const child = spawn(
+      process.execPath,
+      [program("moving-writer"), "--database", one.path, "--ledger", ledger, "--base", `${base}`],
+      { env: { ...process.env, LIFEBOAT_TEST_URL: one.url }, stdio: ["pipe", "pipe", "inherit"] },
+    );
+    writers.push({ child, ledger, base });
+    await once(child.stdout, "data");
+  }
+}
+
+/** Ends them, and gives what each of them was acknowledged, by side. */
+async function stopWriters(): Promise<
+  { base: number; postgres: number[]; sqlite: number[]; refused: string[] }[]
+> {
+  const found = [];
+  for (const { child, ledger, base } of writers) {
+    const exit = once(child, "exit");
+    child.stdin?.end();
+    expect(await exit).toEqual([0, null]);
+    const lines = (await readFile(ledger, "utf8")).trim().split("\n");
+    const of = (side: string) =>
+      lines.filter((line) => line.endsWith(` ${side}`)).map((line) => Number.parseInt(line, 10));
+    found.push({
+      base,
+      postgres: of("postgres"),
+      sqlite: of("sqlite"),
+      refused: lines.filter((line) => line.startsWith("refused")),
+    });
+  }
+  return found;
+}
+
+async function untilAcknowledged(count: number, side = "postgres"): Promise<void> {
+  for (const { ledger } of writers)
+    for (;;) {
+      const text = await readFile(ledger, "utf8").catch(() => "");
+      if (text.split("\n").filter((line) => line.endsWith(side)).length >= count) break;
+      await sleep(20);
+    }
+}
+
+/** Every acknowledged write is in SQLite, once, and nothing else but a last one whose acknowledgement was cut off. */
+async function expectNothingLost(): Promise<void> {
+  const found = await stopWriters();
+  const db = new Database(one.path, { readonly: true });
+  for (const { base, postgres, sqlite, refused } of found) {
+    expect(refused).toEqual(["refused lifeboat: moved back to SQLite, writes refused"]);
+    expect(sqlite.length).toBeGreaterThan(0);
+    const rows = db
+      .prepare("SELECT seq FROM ledger WHERE seq > ? AND seq < ? + 1000000 ORDER BY seq")
+      .pluck()
+      .all(base, base) as number[];
+    expect(rows).toEqual([...postgres, ...sqlite]);
+    expect(db.prepare("SELECT v FROM counters WHERE id = ?").pluck().get(base)).toBe(rows.length);
+  }
+  db.close();
+}
+
+describe("a rollback under load from two processes", () => {
+  it("holds writers for a moment, refuses late ones loudly and loses nothing, with a sync at work", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await startWriters();
+    const stop = new AbortController();
+    const sync = followReverse({ ...request(), signal: stop.signal });
+    await untilAcknowledged(200);
+    const report = await rollbackMigration(request());
+    expect((await sync).batches).toBeGreaterThan(0);
+    expect(report.holdSeconds).toBeGreaterThan(0);
+    expect(report.switchSeconds).toBeGreaterThan(0);
+    await untilAcknowledged(20, "sqlite");
+    await expectNothingLost();
+    expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
+      { phase: "rolled-back" },
+    ]);
+    await expect(one.query("TRUNCATE scratch")).rejects.toThrow("moved back to SQLite");
+  });
+
+  it.each([
+    "bring SQLite close",
+    "refuse writes in Postgres",
+    "bring the last changes to SQLite",
+    "let SQLite take writes",
+    "switch the product to SQLite",
+    "close the journal",
+  ])("that is killed as it begins to %s is ended by running it again", async (title) => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await startWriters();
+    await untilAcknowledged(30);
+    const child = spawn(process.execPath, [program("rollback-in-process"), one.path], {
+      env: { ...process.env, LIFEBOAT_TEST_URL: one.url },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exit = once(child, "exit");
+    for await (const line of createInterface({ input: child.stdout }))
+      if (line === title) child.kill("SIGKILL");
+    await exit;
+    await rollbackMigration(request());
+    await untilAcknowledged(5, "sqlite");
+    await expectNothingLost();
+  });
+});
+
+it("a rollback that is killed at random instants is ended by running it again and again", async () => {
+  one = await reverseCase(cluster, LEDGER);
+  await one.cutOver();
+  await startWriters();
+  await untilAcknowledged(30);
+  for (let kills = 0; kills < 4; kills++) {
+    const child = spawn(process.execPath, [program("rollback-in-process"), one.path], {
+      env: { ...process.env, LIFEBOAT_TEST_URL: one.url },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exit = once(child, "exit");
+    await once(child.stdout, "data");
+    const delay = Math.random() * 60;
+    process.stdout.write(`killed after ${delay.toFixed(1)} ms\n`);
+    await sleep(delay);
+    child.kill("SIGKILL");
+    await exit;
+  }
+  await rollbackMigration(request());
+  await untilAcknowledged(5, "sqlite");
+  await expectNothingLost();
+});
+
+describe("a rollback that can't be done", () => {
+  it("gives the product back to Postgres when a value has no place in SQLite", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await one.query("INSERT INTO ledger VALUES (5, 'kept')");
+    await one.query("CREATE TABLE public.later(id int)");
+    await expect(rollbackMigration(request())).rejects.toMatchObject({ code: "NOT_FOLLOWABLE" });
+    await one.query("INSERT INTO ledger VALUES (6, 'still taken')");
+    expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
+      { phase: "cut-over" },
+    ]);
+    await one.query("DROP TABLE public.later");
+    await rollbackMigration(request());
+    const db = new Database(one.path);
+    expect(db.prepare("SELECT seq FROM ledger WHERE seq IN (5, 6)").pluck().all()).toEqual([5, 6]);
+    db.close();
+  });
+
+  it("gives way to a transaction that does not end, and harms nobody", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const long = await one.client();
+    await long.query("BEGIN; INSERT INTO ledger VALUES (7, 'long')");
+    await expect(rollbackMigration({ ...request(), budgetSeconds: 1 })).rejects.toMatchObject({
+      code: "WRITERS_BUSY",
+    });
+    await one.query("INSERT INTO ledger VALUES (8, 'short')");
+    await long.query("COMMIT");
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+  });
+
+  it("says that it is half done when Postgres goes away within the freeze, and is ended by the next run", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await one.query("INSERT INTO ledger VALUES (21, 'before')");
+    const database = new URL(one.url).pathname.slice(1);
+    const run: StepRunner = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "bring the last changes to SQLite") {
+          await cluster.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS false`, "postgres");
+          await cluster.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`,
+            "postgres",
+          );
+        }
+        await step.run(() => {});
+      }
+    };
+    await expect(rollbackMigration({ ...request(), run })).rejects.toMatchObject({
+      code: "ROLLBACK_HALF_DONE",
+    });
+    await cluster.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true`, "postgres");
+    await expect(one.query("INSERT INTO ledger VALUES (22, 'late')")).rejects.toThrow("moved back");
+    await rollbackMigration(request());
+    one.sqlite("INSERT INTO ledger SELECT 23, body FROM ledger WHERE seq = 21");
+  });
+
+  it("names the index that only the product's own code feeds", async () => {
+    one = await reverseCase(
+      cluster,
+      `${LEDGER} CREATE VIRTUAL TABLE words USING fts5(body, content='ledger', content_rowid='seq')`,
+    );
+    await one.cutOver();
+    const { findings } = await rollbackMigration(request());
+    expect(findings).toMatchObject([{ id: "index-not-followed", table: "words" }]);
+    one.sqlite("INSERT INTO words(words) VALUES('rebuild')");
+  });
+
+  it("is refused where nothing was cut over", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.load();
+    await expect(rollbackMigration(request())).rejects.toMatchObject({
+      code: "NOT_CUT_OVER",
+      kind: "not-found",
+    });
+  });
+});
+
+describe("finish", () => {
+  const traces = async () => {
+    const db = new Database(one.path);
+    const inSqlite = db
+      .prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'lifeboat%'")
+      .pluck()
+      .all();
+    db.close();
+    const inPostgres = await one.query(
+      `SELECT nspname AS name FROM pg_namespace WHERE nspname = 'lifeboat'
+       UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'lifeboat%'
+       UNION ALL SELECT attname FROM pg_attribute WHERE attname LIKE 'lifeboat%'`,
+    );
+    return [...inSqlite, ...inPostgres];
+  };
+
+  it("after a cutover brings the last changes over, removes every trace and leaves Postgres to the product", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    const plan = await one.cutOver();
+    await one.query("INSERT INTO ledger VALUES (9, 'last')");
+    const report = await finishMigration(request());
+    expect(report).toMatchObject({ live: "postgres", findings: [] });
+    expect(await traces()).toEqual([]);
+    const { compareIndependently } = await import("./independent-comparison.ts");
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+    await one.query("INSERT INTO ledger VALUES (10, 'Postgres writes on')");
+    await expect(finishMigration(request())).rejects.toMatchObject({ code: "NOTHING_TO_FINISH" });
+  });
+
+  it("after a rollback removes every trace and leaves SQLite to the product", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await rollbackMigration(request());
+    expect(await finishMigration(request())).toMatchObject({ live: "sqlite", findings: [] });
+    expect(await traces()).toEqual([]);
+    one.sqlite("INSERT INTO ledger VALUES (11, 'SQLite writes on')");
+  });
+
+  it("is refused while changes of Postgres can't be followed, and leaves all in place", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await one.query("ALTER TABLE ledger ADD COLUMN extra text");
+    await one.query("INSERT INTO ledger VALUES (12, 'x', 'y')");
+    await expect(finishMigration(request())).rejects.toMatchObject({ code: "NOT_FOLLOWABLE" });
+    expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
+      { phase: "cut-over" },
+    ]);
+  });
+
+  it("keeps what a role named lifeboat put into the schema of its name", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await one.query("CREATE TABLE lifeboat.mine(v text)");
+    const report = await finishMigration(request());
+    expect(report.findings.map((found) => found.id)).toEqual(["schema-kept"]);
+    expect(await one.query("SELECT * FROM lifeboat.mine")).toEqual([]);
+  });
+});
