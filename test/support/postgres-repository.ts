@@ -67,12 +67,7 @@ export async function repositoryBeside(cluster: TestCluster): Promise<ClusterRep
 export async function walCommand(cluster: TestCluster): Promise<string[]> {
   const programs = join(cluster.directory, "wal-command");
   await build({
-    entryPoints: {
-      "wal-command": fileURLToPath(new URL("./wal-command.ts", import.meta.url)),
-      "frame-worker": fileURLToPath(
-        new URL("../../packages/core/src/stream/frame-worker.ts", import.meta.url),
-      ),
-    },
+    entryPoints: [fileURLToPath(new URL("./wal-command.ts", import.meta.url))],
     outdir: programs,
     bundle: true,
     platform: "node",

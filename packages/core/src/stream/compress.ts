@@ -1,8 +1,8 @@
 import { availableParallelism } from "node:os";
 import { blocksOf } from "./blocks.ts";
-import type { Frame } from "./compressor.ts";
 import { CompressorPool } from "./compressor-pool.ts";
 import { compressFrame } from "./frame.ts";
+import { inOrder } from "./in-order.ts";
 
 /**
  * One zstd frame for each MiB of content. Independent frames can be compressed on all cores, and one
@@ -35,21 +35,12 @@ export async function* compress(
     yield compressFrame(first.done ? new Uint8Array() : first.value, level);
     return;
   }
-  const ahead = pool.size * 2;
-  const pending: Promise<Frame>[] = [];
-  const submit = (block: Uint8Array<ArrayBuffer>) => {
-    const frame = pool.compress(block);
-    // It is awaited in its turn; until then a failure is not an unhandled one.
-    frame.catch(() => {});
-    pending.push(frame);
+  const tasks = async function* () {
+    yield () => pool.compress(first.value);
+    yield () => pool.compress(second.value);
+    for await (const block of blocks) yield () => pool.compress(block);
   };
-  submit(first.value);
-  submit(second.value);
-  for await (const block of blocks) {
-    if (pending.length >= ahead) yield* (await pending.shift()) as Frame;
-    submit(block);
-  }
-  for (const frame of pending) yield* await frame;
+  for await (const frame of inOrder(tasks(), pool.size * 2)) yield* frame;
 }
 
 /** One more than there are cores: while the main thread hands over and takes back, none stands idle. */

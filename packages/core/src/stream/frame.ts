@@ -1,4 +1,7 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { promisify } from "node:util";
+import { constants, zstdCompressSync, zstdDecompress } from "node:zlib";
+
+const unpack = promisify(zstdDecompress);
 
 /** A level, and zstd's own checksum in each frame. */
 export function frameParameters(level: number): Record<number, number> {
@@ -11,12 +14,15 @@ export function compressFrame(block: Uint8Array, level: number): Uint8Array<Arra
 }
 
 /**
- * The content of one whole zstd frame.
+ * The content of one whole zstd frame, unpacked in a thread of Node's own pool.
  * @param contentBytes what it says to hold; more is an error, so a bomb ends here
  */
-export function decompressFrame(frame: Uint8Array, contentBytes: number): Uint8Array<ArrayBuffer> {
+export async function decompressFrame(
+  frame: Uint8Array,
+  contentBytes: number,
+): Promise<Uint8Array> {
   if (contentBytes === 0) return new Uint8Array();
-  // In one piece: the default would be put together from 16 KiB each.
+  // In one piece: the default would be put together from 16 KiB each, and each a turn of that thread.
   const chunkSize = Math.max(contentBytes, 1024);
-  return zstdDecompressSync(frame, { maxOutputLength: contentBytes, chunkSize });
+  return unpack(frame, { maxOutputLength: contentBytes, chunkSize });
 }
