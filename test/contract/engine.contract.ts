@@ -296,13 +296,13 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
       await bring({ kind: "backup", id: taken.id });
     });
 
-    test("what the engine does not do yet is refused, never ignored", async () => {
+    test("options that mean nothing to the engine, or do not go together, are refused, never ignored", async () => {
       await expect(
         backup({
           repository,
           engine: fixture.live,
           type: "full",
-          options: { jobs: 2 },
+          options: { transport: "wire", jobs: 2 },
           signal: never,
         }),
       ).rejects.toMatchObject({ kind: "usage" });
