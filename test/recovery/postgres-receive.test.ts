@@ -1,11 +1,13 @@
-import { mkdir, readdir, rename, rmdir, writeFile } from "node:fs/promises";
+import { chown, mkdir, readdir, rename, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { list, verify, WatchNotes, watch } from "@lifeboat/core";
-import { dropSlot, listSlots, postgresEngine, receiveWal } from "@lifeboat/postgres";
+import { dropSlot, listSlots, postgresEngine, receiveWal, Server } from "@lifeboat/postgres";
+import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
-import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
-import { type Counted, countAfter } from "../support/postgres-copies.ts";
+import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { type Counted, countAfter, restoreBeside } from "../support/postgres-copies.ts";
+import { type Receiving, startReceiving } from "../support/postgres-receiving.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
 const majors = await availableMajors();
@@ -28,34 +30,8 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
   });
   afterAll(() => cluster?.stop());
 
-  interface Receiving {
-    readonly notes: string[];
-    readonly holes: string[];
-    durable: bigint;
-    /** Resolves when it has ended. */
-    stop(): Promise<void>;
-  }
-
-  function receive(synchronous = false): Receiving {
-    const controller = new AbortController();
-    const state = { notes: [] as string[], holes: [] as string[], durable: 0n };
-    const done = receiveWal({
-      connection: { url: cluster.superuserUrl },
-      folder: kept.folder,
-      synchronous,
-      report: ({ note }) => void (note && state.notes.push(note)),
-      onDurable: (position) => {
-        state.durable = position;
-      },
-      onHole: (message) => void state.holes.push(message),
-      signal: controller.signal,
-    });
-    done.catch(() => {});
-    const stop = async () => {
-      controller.abort();
-      await done;
-    };
-    receiving = Object.assign(state, { stop });
+  function receive(): Receiving {
+    receiving = startReceiving(cluster, kept);
     return receiving;
   }
 
@@ -113,6 +89,49 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     });
     expect(report.problems).toEqual([]);
   });
+
+  test.runIf(thorough)(
+    "a part is replayed by hand as RESTORE.md says, by zstd and truncate alone",
+    async () => {
+      const receiver = receive();
+      await commit(20);
+      await caughtUp(receiver);
+      await receiver.stop();
+      const [part = ""] = await parts();
+      const to = join(cluster.directory, "by-hand");
+      const { path } = await restoreBeside(cluster, kept, { to, fetchCommand: ["false"] });
+      const segment = join(path, "pg_wal", part.slice(9, 33));
+      const file = kept.file(kept.folder.logPath(part));
+      const { uid, gid, foreign } = cluster.account;
+      await execa("sh", [
+        "-c",
+        `zstd -dcq '${file}' > '${segment}' && truncate -s 1M '${segment}'`,
+      ]);
+      if (foreign) await chown(segment, uid, gid);
+      const wal = kept.file(`${kept.folder.path}/wal`);
+      const server = await Server.start({
+        programs: cluster.programs,
+        account: cluster.account,
+        dataDirectory: path,
+        settings: {
+          restore_command: `zstd -dcq "${wal}/$(echo %f | cut -c1-8)/%f.zst" > "%p"`,
+          hot_standby: "off",
+          archive_mode: "off",
+        },
+      });
+      try {
+        await server.accepting("postgres");
+        const [row] = await ask<{ count: number }>(
+          server,
+          "select count(*)::int from ledger",
+          "app",
+        );
+        expect(row?.count).toBe(await rows());
+      } finally {
+        await server.stop("immediate");
+      }
+    },
+  );
 
   test.runIf(thorough)(
     "parts go when their segment is whole, and one left by a killed run too",

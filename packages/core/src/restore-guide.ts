@@ -120,6 +120,13 @@ Now tell the server where its WAL is and how far to go, and start it. \`WAL\` is
     touch /restore/data/recovery.signal
     pg_ctl -D /restore/data -l /restore/log start
 
+If the WAL was streamed (\`wal receive\`), its newest segment lies in \`WAL\` as \`SEGMENT.OFFSET.part.zst\`, and counts where no
+\`SEGMENT.zst\` is there. Before the start, lay the one with the greatest offset into \`pg_wal\`, filled up with zeros to
+the size of the others (16M unless initdb said otherwise):
+
+    zstd -dc WAL/TIMELINE/SEGMENT.OFFSET.part.zst > /restore/data/pg_wal/SEGMENT
+    truncate -s 16M /restore/data/pg_wal/SEGMENT
+
 If several timelines lie in \`WAL\`, \`latest\` follows the greatest. That is right after a promotion; a
 copy that was once started beside the original has left a greater one, too: then write the original's
 number (\`recovery_target_timeline = '1'\`).

@@ -44,6 +44,8 @@ interface Course {
   proven: boolean;
   pauseMs: number;
   overHole: boolean;
+  /** It keeps a position whose WAL is gone. */
+  slotIsUseless: boolean;
 }
 
 /**
@@ -56,7 +58,12 @@ interface Course {
 export async function receiveWal(request: ReceiveWal): Promise<void> {
   const { signal, report } = request;
   assertSlotName(request.slot ?? RECEIVE_SLOT);
-  const course: Course = { proven: false, pauseMs: FIRST_PAUSE_MS, overHole: false };
+  const course: Course = {
+    proven: false,
+    pauseMs: FIRST_PAUSE_MS,
+    overHole: false,
+    slotIsUseless: false,
+  };
   const guarded = { ...request, folder: guardedFolder(request.folder) };
   while (!signal.aborted) {
     try {
@@ -64,7 +71,8 @@ export async function receiveWal(request: ReceiveWal): Promise<void> {
     } catch (thrown) {
       if (signal.aborted) return;
       if (isFinal(thrown) || !course.proven) throw thrown;
-      if (isRemoved(thrown) && !course.overHole) skipHole(request, course, thrown);
+      if (isRemoved(thrown) && course.overHole) course.slotIsUseless = true;
+      else if (isRemoved(thrown)) skipHole(request, course, thrown);
       report({ note: `${reasonOf(thrown)}; tries again in ${course.pauseMs / 1000} s` });
       await delay(course.pauseMs, undefined, { signal }).catch(() => {});
       course.pauseMs = Math.min(course.pauseMs * 2, LONGEST_PAUSE_MS);
@@ -119,7 +127,8 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
       request.onDurable?.(position);
     };
     const synchronous = request.synchronous === true;
-    const stream = { client, folder, segmentBytes, slot, synchronous, start, onDurable, signal };
+    const about = { client, folder, segmentBytes, slot, synchronous, kept };
+    const stream = { ...about, start, onDurable, signal };
     const next = await receiveStream(stream);
     if (signal.aborted) return;
     if (!next) throw new Error("the server ended the stream");
@@ -132,8 +141,12 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
 async function renewLostSlot(client: pg.Client, request: ReceiveWal, course: Course) {
   const name = request.slot ?? RECEIVE_SLOT;
   const slot = (await readSlots(client)).find((each) => each.name === name);
-  if (slot?.verdict !== "lost" || slot.active) return;
+  if (!slot || slot.active || !(slot.verdict === "lost" || course.slotIsUseless)) return;
   await client.query("select pg_drop_replication_slot($1)", [name]);
+  if (course.slotIsUseless) {
+    course.slotIsUseless = false;
+    return;
+  }
   course.proven = true;
   skipHole(request, course, new Error(`slot ${name} has lost its WAL (max_slot_wal_keep_size)`));
 }

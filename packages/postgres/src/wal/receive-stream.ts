@@ -21,6 +21,8 @@ export interface StreamRequest {
   /** Ship, and acknowledge, at once what comes: commits wait for it. */
   readonly synchronous: boolean;
   readonly start: ReceiveStart;
+  /** From where the server keeps WAL for the slot. */
+  readonly kept: Lsn;
   /** Called with what is durable already, and when more has become so. */
   onDurable(position: Lsn): void;
   readonly signal: AbortSignal;
@@ -66,13 +68,14 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
 }
 
 async function ship(
-  { onDurable }: StreamRequest,
+  { onDurable, kept }: StreamRequest,
   segments: SegmentStore,
   query: ReceiveQuery,
 ): Promise<void> {
   const before = segments.durable;
   await segments.shipPart();
-  query.sendStatus(segments.durable);
+  // An earlier position would put the slot back, to WAL that the server may have removed already.
+  query.sendStatus(segments.durable >= kept ? segments.durable : 0n);
   if (segments.durable > before) onDurable(segments.durable);
 }
 

@@ -1,0 +1,36 @@
+import { receiveWal } from "@lifeboat/postgres";
+import type { TestCluster } from "./postgres.ts";
+import type { ClusterRepository } from "./postgres-repository.ts";
+
+/** A receiver that runs in this process, and what it has said. */
+export interface Receiving {
+  readonly notes: readonly string[];
+  readonly holes: readonly string[];
+  readonly durable: bigint;
+  /** Resolves when it has ended. */
+  stop(): Promise<void>;
+}
+
+export function startReceiving(
+  { superuserUrl }: TestCluster,
+  { folder }: ClusterRepository,
+): Receiving {
+  const controller = new AbortController();
+  const state = { notes: [] as string[], holes: [] as string[], durable: 0n };
+  const done = receiveWal({
+    connection: { url: superuserUrl },
+    folder,
+    report: ({ note }) => void (note && state.notes.push(note)),
+    onDurable: (position) => {
+      state.durable = position;
+    },
+    onHole: (message) => void state.holes.push(message),
+    signal: controller.signal,
+  });
+  done.catch(() => {});
+  const stop = async () => {
+    controller.abort();
+    await done;
+  };
+  return Object.assign(state, { stop });
+}
