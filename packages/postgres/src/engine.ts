@@ -41,7 +41,7 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     inspect: async () => inspectServer(live()),
     snapshot: async (request) => takeSnapshot(live(), request),
     watch: (request) => watchServer(live(), archive, request),
-    status: async (folder) => serverStatus(live(), { folder, archive }),
+    status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
     windows: (folder, backups) => recoveryWindows(folder, restorable(backups)),
     async plan(folder, backups, target, { timeline }) {
       // The WAL leads to any state from an older base too: only who names a backup must have that one.

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { DatabaseFolder, EngineStatus, Finding } from "@lifeboat/core";
+import type { DatabaseFolder, EngineStatus, Finding, WatchNote } from "@lifeboat/core";
 import type pg from "pg";
 import { type ArchiverState, readArchiver } from "./archiver.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
@@ -18,11 +18,19 @@ import type { ArchiveChoice } from "./watch-server.ts";
 
 type ArchiveStatus = NonNullable<EngineStatus["archive"]>;
 
+interface StatusRequest {
+  readonly folder: DatabaseFolder | null;
+  readonly archive: ArchiveChoice;
+  /** What a watch on this machine last said. */
+  readonly note: WatchNote | null;
+}
+
 /** How archiving and slots of the live server stand. What cannot be asked is an alert, never thrown. */
 export async function serverStatus(
   connection: ServerConnection,
-  { folder, archive }: { readonly folder: DatabaseFolder | null; readonly archive: ArchiveChoice },
+  about: StatusRequest,
 ): Promise<EngineStatus> {
+  const { folder, archive } = about;
   try {
     return await withClient(connection, async (client) => {
       const server = await describeServer(client);
@@ -33,7 +41,7 @@ export async function serverStatus(
         archive: received?.archive ?? byCommand,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
         alerts: [...(received?.alerts ?? []), ...(await alertsOf(client, server, folder))],
-        ...(await prefetching(server)),
+        ...(await shippingOf(server, about)),
       };
     });
   } catch (thrown) {
@@ -116,12 +124,17 @@ async function listArchiveStatus(client: pg.Client, server: ServerFacts): Promis
   }
 }
 
-/** A prefetcher outlives the restore_command that started it: it is shown until it has ended. */
-async function prefetching(server: ServerFacts): Promise<Pick<EngineStatus, "shipping">> {
+/** The watch that ships, and a prefetcher, which outlives the restore_command that started it. */
+async function shippingOf(
+  server: ServerFacts,
+  { note }: StatusRequest,
+): Promise<Pick<EngineStatus, "shipping">> {
+  const watch = note && { watch: { alive: note.alive, at: note.at, ...note.facts } };
   const directory = await localDirectory(server);
-  if (directory === undefined) return {};
+  if (directory === undefined) return watch ? { shipping: watch } : {};
   const spool = new WalSpool(join(directory, SPOOL));
   const ready = (await spool.ready().catch((): string[] => [])).length;
   const running = await spool.isFilled();
-  return running || ready > 0 ? { shipping: { prefetcher: { running, ready } } } : {};
+  const prefetcher = running || ready > 0 ? { prefetcher: { running, ready } } : null;
+  return watch || prefetcher ? { shipping: { ...watch, ...prefetcher } } : {};
 }

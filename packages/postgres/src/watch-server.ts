@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LifeboatError, reasonOf, type WatchRequest } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { forgetGivenUp, readGivenUp } from "./given-up-wal.ts";
+import { assertThere } from "./guarded-folder.ts";
 import { localDirectory } from "./local-directory.ts";
 import { PushServer } from "./push-server.ts";
 import { receiveWal } from "./receive-wal.ts";
@@ -81,6 +82,7 @@ async function closeHole(dataDirectory: string, request: WatchRequest): Promise<
   const given = await readGivenUp(dataDirectory);
   if (!given) return;
   try {
+    await assertThere(request.folder);
     await request.backup("full");
     // What was given up meanwhile lies behind the new base, or in it, and wants another.
     const after = await readGivenUp(dataDirectory);
