@@ -89,7 +89,7 @@ export async function givenUpFinding(
   folder: DatabaseFolder | null,
 ): Promise<Finding[]> {
   const given = await readGivenUp(directory);
-  if (!given || (folder && (await backedUpSince(folder, given.at)))) return [];
+  if (!given || (folder && (await isClosed(folder, given.at)))) return [];
   const { count, first, last } = given;
   return [
     {
@@ -100,6 +100,14 @@ export async function givenUpFinding(
         "lifeboat backup, as soon as the repository can be written to (lifeboat watch does so by itself)",
     },
   ];
+}
+
+/** A repository that cannot be asked has closed no hole as far as anybody knows. */
+async function isClosed(folder: DatabaseFolder, at: Date): Promise<boolean> {
+  return backedUpSince(folder, at).catch((thrown: unknown) => {
+    if (thrown instanceof LifeboatError) return false;
+    throw thrown;
+  });
 }
 
 /** Ids begin with the instant at which the backup began. */
