@@ -7,8 +7,7 @@ import { type ServerConnection, withClient } from "../connection.ts";
 import { nameOf } from "../connection-failure.ts";
 import { postgresDetails } from "../details.ts";
 import { syncDirectories, writeDurably } from "../durable.ts";
-import { planRecovery } from "../log.ts";
-import { restorePostgres } from "../restore.ts";
+import { postgresEngine } from "../engine.ts";
 import { restorePlaces } from "../restore-places.ts";
 import { Sites } from "../restore-sites.ts";
 import { describeServer, type ServerFacts } from "../server-facts.ts";
@@ -116,17 +115,16 @@ async function fromRepository(
   { folder, backups }: NonNullable<MakeStandby["repository"]>,
 ): Promise<string> {
   const { to, tablespaceMapping, fetchCommand, report, signal } = work.request;
-  const newest = backups.at(-1);
-  if (!newest || folder.database !== work.server.systemIdentifier) throw noBase(folder);
-  const target = { kind: "backup", id: newest.id } as const;
-  const plan = await planRecovery({ folder, backups, timeline: undefined }, target);
-  await restorePostgres({
+  if (folder.database !== work.server.systemIdentifier) throw noBase(folder);
+  const engine = postgresEngine({ connection: work.request.connection });
+  const plan = await engine.plan(folder, backups, { kind: "immediate" }, {});
+  await engine.restore({
     ...{ folder, plan, to, tablespaceMapping, fetchCommand, report, signal },
     tablespaceRoot: null,
     force: false,
   });
   await configure(work, to, 0o600);
-  return postgresDetails(newest).startLsn;
+  return postgresDetails(plan.backups.at(-1) as Manifest).startLsn;
 }
 
 async function configure(work: Work, directory: string, mode: number): Promise<void> {
