@@ -1,5 +1,4 @@
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
-import { recordMigration } from "../record-migration.ts";
 import type { Verb } from "../verb.ts";
 
 export const migrateFinishVerb: Verb = {
@@ -11,6 +10,7 @@ export const migrateFinishVerb: Verb = {
     const postgres = await migrationTarget(session);
     const request = await migrationRequest(session);
     const { finishMigration } = await import("@lifeboat/migrate");
+    const { recordMigration } = await import("../record-migration.ts");
     const report = await recordMigration(
       session,
       "finish",

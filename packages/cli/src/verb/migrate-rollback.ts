@@ -1,5 +1,4 @@
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
-import { recordMigration } from "../record-migration.ts";
 import type { Verb } from "../verb.ts";
 
 export const migrateRollbackVerb: Verb = {
@@ -12,6 +11,7 @@ export const migrateRollbackVerb: Verb = {
     const postgres = await migrationTarget(session);
     const request = await migrationRequest(session);
     const { rollbackMigration } = await import("@lifeboat/migrate");
+    const { recordMigration } = await import("../record-migration.ts");
     const report = await recordMigration(
       session,
       "rollback",
