@@ -49,6 +49,11 @@ function start(script: string, flags: readonly string[]): ChildProcess {
   child.once("exit", () => started.delete(child));
   return child;
 }
+// Whoever stops it leaves nothing running.
+process.on("exit", () => {
+  for (const child of started) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 const startWriter = () =>
   start("sqlite-writer.ts", [
     `--database=${app.path}`,
