@@ -1,6 +1,6 @@
 import { readdir, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import { type BackupReport, backup, drill } from "@lifeboat/core";
+import { type BackupReport, backup, drill, verify } from "@lifeboat/core";
 import { findPrograms, hasProgram, postgresEngine } from "@lifeboat/postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -140,6 +140,7 @@ describe.each(await combinable())("incremental backups of a server of version %i
   });
 
   test("of which a parent is missing are passed over, and refused by name", async () => {
+    await take("full");
     const full = await take("full");
     const incremental = await take("incremental");
     await rm(kept.file(kept.folder.backupPath(full.id)), { recursive: true });
@@ -149,6 +150,16 @@ describe.each(await combinable())("incremental backups of a server of version %i
       code: "BACKUP_PARENT_MISSING",
       message: expect.stringContaining(full.id),
     });
+    const found = await verify({
+      ...{ repository: kept.repository, engines: [kept.offline] },
+      ...{ deep: false, signal: never },
+    });
+    expect(found.problems).toContainEqual(
+      expect.objectContaining({
+        code: "BACKUP_PARENT_MISSING",
+        message: expect.stringContaining(incremental.id),
+      }),
+    );
     const { manifests } = await kept.repository.backups(kept.folder);
     const { backups } = await kept.offline.plan(kept.folder, manifests, { kind: "latest" }, {});
     expect(backups.map(({ id }) => id)).not.toContain(incremental.id);

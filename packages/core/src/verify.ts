@@ -1,4 +1,5 @@
 import { lockName } from "./backup.ts";
+import { backupChain } from "./backup-chain.ts";
 import { damageIn } from "./backup-summary.ts";
 import { checkedContent } from "./checked-read.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
@@ -117,6 +118,7 @@ async function checkBackups(
   const totalBytes = manifests.reduce((bytes, { storedBytes }) => bytes + storedBytes, 0);
   let bytes = 0;
   for (const manifest of manifests) {
+    tally.problems.push(...brokenChain(folder, manifest, manifests));
     const damage = damageIn(manifest);
     if (damage.length > 0)
       tally.problems.push({
@@ -138,6 +140,22 @@ async function checkBackups(
       }
       tally.objects += 1;
     }
+  }
+}
+
+/** An incremental backup is worth nothing without all that it builds on. */
+function brokenChain(
+  folder: DatabaseFolder,
+  manifest: Manifest,
+  manifests: readonly Manifest[],
+): Problem[] {
+  try {
+    backupChain(manifest, manifests);
+    return [];
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    const object = `${folder.backupPath(manifest.id)}/manifest.json`;
+    return [{ object, code: thrown.code, message: thrown.message }];
   }
 }
 
