@@ -34,7 +34,11 @@ test("watch ships until it is told to stop, status says how it stands, and resto
   const child = spawn(process.execPath, [BIN, "watch", "--quiet"], {
     cwd: place.path,
     env: { ...process.env, ...place.environment },
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr?.on("data", (chunk) => {
+    said += chunk;
   });
   onTestFinished(() => {
     child.kill("SIGKILL");
@@ -56,6 +60,7 @@ test("watch ships until it is told to stop, status says how it stands, and resto
   const gone = once(child, "exit");
   child.kill("SIGTERM");
   expect(await gone).toEqual([143, null]);
+  expect(said).toContain("stopped by SIGTERM");
   expect((await statusOf(place))?.alerts.map(({ id }) => id)).toContain("watch-stopped");
 
   const { stdout } = await place.run(["list", "--json"]);

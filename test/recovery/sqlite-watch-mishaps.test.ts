@@ -150,6 +150,48 @@ test("a repository that takes nothing costs the app no more of its disk than the
   expect((await app.verify(true)).problems).toEqual([]);
 }, 120_000);
 
+test("a watch that is told to stop while the repository hangs says what it left behind, and the next one ships it", async () => {
+  const app = await appOf();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  let hangs = false;
+  const { promise: hanging, resolve: goOn } = Promise.withResolvers<void>();
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      if (hangs && path.includes("/wal/")) await hanging;
+      return storage.create(path, content);
+    },
+  });
+  const state = join(app.folder, "memory");
+  const memory = new RepositoryMemory(state);
+  const repository = await Repository.open({
+    storage: faulty,
+    app: "product",
+    memory,
+    mode: "write",
+  });
+  const databases = [{ name: "app", path: app.path }];
+  const engine = sqliteEngine({ databases, watchLimits: { graceMs: 200 } });
+  const stop = new AbortController();
+  const notes = new WatchNotes(state);
+  const watching = watchAll({ repository, engine, notes, signal: stop.signal });
+  const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
+  const options = { timeout: 60_000 };
+  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  hangs = true;
+  // Kept open: the last connection that closes would copy the WAL back and remove it.
+  const keeper = new Database(app.path);
+  keeper.exec("INSERT INTO ledger VALUES (51, 'x'); UPDATE counter SET v = 51");
+  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBeGreaterThan(0);
+  stop.abort();
+  await expect(watching).rejects.toMatchObject({ code: "LOG_LEFT_BEHIND" });
+  goOn();
+  const next = await WatchProcess.start(app);
+  await next.stop();
+  keeper.close();
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(expectCleanPrefix(path)).toBe(51);
+}, 120_000);
+
 test("a reader that stays keeps no lineage from beginning, and costs one backup", async () => {
   const app = await appOf();
   const writer = await startWriter(app.path, { rate: 200 });

@@ -23,14 +23,16 @@ export function failureDocument(thrown: unknown, verbose: boolean): FailureDocum
   return document("INTERNAL", reasonOf(thrown), remedy);
 }
 
+/** Ends of a stopped run that say themselves what stays. */
+const TELLING = new Set(["REPLAY_STOPPED", "LOG_LEFT_BEHIND"]);
+
 /** A run that a signal ended. */
 export function stopDocument(
   stop: StopSignal,
   finished: boolean,
   thrown: unknown,
 ): FailureDocument {
-  // What was stopped in the midst of more than one thing says itself what stays.
-  if (thrown instanceof LifeboatError && thrown.code === "REPLAY_STOPPED")
+  if (thrown instanceof LifeboatError && TELLING.has(thrown.code))
     return failureDocument(thrown, false);
   return finished
     ? document(

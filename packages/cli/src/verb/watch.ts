@@ -14,6 +14,8 @@ export const watchVerb: Verb = {
     ]);
     const { signal, run } = session;
     const report = await watch({ repository, engine, notes: watchNotes(), signal, run });
+    // It runs until it is stopped: that is no work which was done already.
+    signal.throwIfAborted();
     return { document: report, show: () => "" };
   },
 };

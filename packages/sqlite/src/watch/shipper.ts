@@ -6,7 +6,9 @@ import type { HeldFile } from "../held.ts";
 import { chainStart } from "../log-chain.ts";
 import { newLineage } from "../log-name.ts";
 import type { LogPlace } from "../wal/place.ts";
+import { Beside } from "./beside.ts";
 import { Hole } from "./hole.ts";
+import { leftBehind } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
 import { PendingSegment, type SegmentSeat } from "./pending-segment.ts";
@@ -261,7 +263,12 @@ export class Shipper implements ShippedDatabase {
         await this.#storeOldest(grace);
       }
     };
-    await Promise.race([rest(), waitFor(this.#init.limits.graceMs, grace)]);
+    let cause: unknown;
+    await Promise.race([rest(), waitFor(this.#init.limits.graceMs, grace)]).catch((thrown) => {
+      cause = thrown;
+    });
+    const { unshippedBytes } = this.state;
+    if (unshippedBytes > 0) throw leftBehind(unshippedBytes, cause);
   }
 
   /** @throws Hole when it has become so large that the app would be the next to suffer */
@@ -290,33 +297,4 @@ export class Shipper implements ShippedDatabase {
 function newSeat(): SegmentSeat {
   const lineage = newLineage(new Date());
   return { lineage, number: 1, before: chainStart(lineage) };
-}
-
-/** Work that goes on beside the polls, one at a time. */
-class Beside {
-  #running: Promise<void> | undefined;
-  #failure: unknown;
-
-  get busy(): boolean {
-    return this.#running !== undefined;
-  }
-
-  begin(work: Promise<void>): void {
-    this.#running = work
-      .catch((thrown) => {
-        this.#failure = thrown;
-      })
-      .finally(() => {
-        this.#running = undefined;
-      });
-  }
-
-  throwIfFailed(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  async done(): Promise<void> {
-    await this.#running;
-    this.throwIfFailed();
-  }
 }
