@@ -56,7 +56,9 @@ async function startWatch(maxBacklog?: number): Promise<void> {
       await done;
     },
   };
-  await expect.poll(() => existsSync(join(cluster.dataDirectory, RESIDENT, "pid"))).toBe(true);
+  await expect
+    .poll(() => existsSync(join(cluster.dataDirectory, RESIDENT, "pid")), { timeout: 20_000 })
+    .toBe(true);
 }
 
 async function segments(count: number): Promise<string> {

@@ -145,7 +145,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await cluster.query("select pg_switch_wal()");
       await commit(4);
       await caughtUp(again);
-      await expect.poll(parts).not.toContain(left);
+      await expect.poll(parts, { timeout: 20_000 }).not.toContain(left);
       await again.stop();
       expect(await restored()).toMatchObject({ count: await rows() });
     },

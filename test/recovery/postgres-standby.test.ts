@@ -117,7 +117,7 @@ test("a standby is made from the primary, started, streams what is written, and 
     kind: "refused",
   });
   await stopStandby(it.path);
-  await expect.poll(async () => (await slots())[0]?.[1]).toBe("inactive");
+  await expect.poll(async () => (await slots())[0]?.[1], { timeout: 20_000 }).toBe("inactive");
   await removeStandby(connection(), it.path);
   expect(await slots()).toEqual([]);
   const left = await readdir(primary.directory);

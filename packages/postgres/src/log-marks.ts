@@ -48,13 +48,12 @@ async function* marksBackwards(
   damage: LifeboatError[],
 ): AsyncGenerator<readonly WalMark[]> {
   const first = least([chain, ...more].map(({ base }) => base.firstSegment));
-  for (let number = end.segment; number >= first; number--) {
+  // Behind the window's end lies what could not be read: no target, but maybe the one that is looked for.
+  for (let number = chain.runEnd; number >= first; number--) {
     try {
-      yield await marksOf(
-        log,
-        chain.path.segment(number),
-        number < end.segment ? chain : undefined,
-      );
+      const onward = number < end.segment ? chain : undefined;
+      const marks = await marksOf(log, chain.path.segment(number), onward);
+      if (number <= end.segment) yield marks;
     } catch (thrown) {
       if (!(thrown instanceof LifeboatError) || !isDamage(thrown)) throw thrown;
       damage.push(thrown);

@@ -52,6 +52,7 @@ export async function revivePostgres(
       ...revival,
       ...options,
       major,
+      last: lastCommit(request),
       database: options.database,
       release,
     });
@@ -59,6 +60,13 @@ export async function revivePostgres(
     await release();
     throw cause;
   }
+}
+
+/** Where the plan ends with a commit that it knows. */
+function lastCommit({ plan: { target, willRecoverTo } }: ReviveRequest) {
+  const { lsn, time } = willRecoverTo;
+  const known = target.kind === "lsn" && !target.exclusive && lsn !== null && time !== null;
+  return known ? { lsn, time } : undefined;
 }
 
 /** A server that has recovered, and who may enter it. */

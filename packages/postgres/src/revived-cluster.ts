@@ -3,6 +3,7 @@ import pg from "pg";
 import { extract, extractPrograms } from "./extract.ts";
 import { type Proof, proveDatabase, provePages } from "./prove.ts";
 import type { Server } from "./server.ts";
+import { lsnOf } from "./wal/lsn.ts";
 
 export interface RevivedClusterInit {
   readonly server: Server;
@@ -14,6 +15,8 @@ export interface RevivedClusterInit {
   /** `binDirectory` of the configuration. */
   readonly binDirectory?: string | undefined;
   readonly major: number;
+  /** The record that a recovery to a place ends with: the server counts it as replayed, and forgets its time. */
+  readonly last?: { readonly lsn: string; readonly time: string } | undefined;
   /** Gives the server's programs back. */
   release(): Promise<void>;
 }
@@ -38,6 +41,16 @@ function instantOf(millis: string | null): string | null {
   return millis === null ? null : new Date(Number(millis)).toISOString();
 }
 
+/** Past its place means that it was replayed. */
+function withLast(
+  time: string | null,
+  lsn: string | null,
+  last: RevivedClusterInit["last"],
+): string | null {
+  if (!last || lsn === null || lsnOf(lsn) <= lsnOf(last.lsn)) return time;
+  return time !== null && time > last.time ? time : last.time;
+}
+
 /** A restored cluster that has recovered, on a socket that only its account and root can reach. */
 export class RevivedCluster implements RevivedDatabase {
   readonly recoveredTo: string | null;
@@ -49,7 +62,7 @@ export class RevivedCluster implements RevivedDatabase {
 
   private constructor(init: RevivedClusterInit, { time, lsn, databases }: Recovered) {
     this.#init = init;
-    this.recoveredTo = instantOf(time);
+    this.recoveredTo = withLast(instantOf(time), lsn, init.last);
     this.recoveredLsn = lsn;
     this.#databases = databases;
     const own = databases.filter((name) => name !== "postgres");
