@@ -55,7 +55,7 @@ test("that was killed leaves objects without a manifest, which the next backup r
   const next = await backUp("one");
   const left = await paths();
   expect(left.filter((path) => path.includes(id))).toEqual([]);
-  expect(left.filter((path) => path.includes(next.id))).toHaveLength(2);
+  expect(left.filter((path) => path.includes(next.id))).toHaveLength(3);
 });
 
 test("that lost its lock meanwhile writes no manifest, and removes nothing of the run that has it", async () => {

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { LifeboatError, type RestoreOrder, type RestoreReport } from "@lifeboat/core";
+import type { RestoreOrder, RestoreReport } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";

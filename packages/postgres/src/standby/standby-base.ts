@@ -69,11 +69,16 @@ async function unpackOne(
   data: Unpacker,
   { tablespace, content }: TablespaceArchive,
 ): Promise<void> {
-  if (!tablespace) return data.add(content, "the primary's base backup");
+  if (!tablespace) return data.add(ownedChunks(content), "the primary's base backup");
   const site = sites.tablespaces.find((each) => each.tablespace.oid === tablespace.oid)?.site;
   if (!site) throw new Error(`tablespace ${tablespace.oid} was made while the backup began`);
   const only = new RegExp(`^PG_${server.major}_\\d+(/|$)`);
   const unpacker = new Unpacker({ into: site.path, account, only });
-  await unpacker.add(content, `the primary's tablespace ${tablespace.location}`);
+  await unpacker.add(ownedChunks(content), `the primary's tablespace ${tablespace.location}`);
   await unpacker.finish();
+}
+
+/** The unpacker keeps chunks until their files are written, and the transport's are good until the next one. */
+async function* ownedChunks(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) yield new Uint8Array(chunk);
 }

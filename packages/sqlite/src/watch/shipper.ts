@@ -13,8 +13,9 @@ import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
 import { PendingSegment, type SegmentSeat } from "./pending-segment.ts";
 import type { LineageEnd } from "./resume.ts";
-import { SegmentStore, type StoreFault } from "./segment-store.ts";
+import { SegmentStore } from "./segment-store.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
+import type { ShippingState } from "./shipping-state.ts";
 import { waitFor } from "./wait-for.ts";
 import { type HolderInit, WalHolder } from "./wal-holder.ts";
 
@@ -30,25 +31,6 @@ export interface ShipperInit extends Omit<HolderInit, "found" | "mayBeginAnew" |
   readonly limits: WatchLimits;
   /** The WAL may have so many bytes; beyond, the lineage is given up for the app's sake. */
   readonly mostWalBytes: number;
-}
-
-/** How shipping stands. */
-export interface ShippingState {
-  readonly lineage: string;
-  /** Whether a backup has begun the lineage. */
-  readonly begun: boolean;
-  readonly lastSegment: string | null;
-  /** Bytes of frames, and since when, that are committed and not stored yet. */
-  readonly unshippedBytes: number;
-  readonly unshippedSince: number | null;
-  /** Bytes of frames that are not copied back into the database file. */
-  readonly backlogBytes: number;
-  /** Size of the `-wal` file, which never shrinks while it is held. */
-  readonly walBytes: number;
-  readonly gates: ReturnType<WalHolder["gates"]["summary"]>;
-  readonly fault: StoreFault | undefined;
-  /** Why segments could not be merged when that was last tried. */
-  readonly compactionFault: string | null;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { RequestCounts } from "./counted-storage.ts";
-import type { ShippingState } from "./shipper.ts";
+import type { ShippingState } from "./shipping-state.ts";
 
 /** What a watch leaves word of for `status`. */
 export interface WatchFacts extends WatchExtras {
