@@ -1,16 +1,32 @@
 import type { Client } from "pg";
 import type { Catalog } from "../compare/read-catalog.ts";
 import type { MigrationPlan } from "../plan.ts";
+import { quoteText } from "../quote.ts";
+
+/** Where a migration stands; what is between two of them ends in either when it is run again. */
+export const MIGRATION_PHASES = [
+  "loading",
+  "loaded",
+  "cutting-over",
+  "cut-over",
+  "rolling-back",
+  "rolled-back",
+  "finished",
+  "aborted",
+] as const;
+export type MigrationPhase = (typeof MIGRATION_PHASES)[number];
 
 /** What the target knows of its own migration. Lies in schema `lifeboat`, apart from the product's tables. */
 export interface JournalEntry {
   readonly id: string;
-  readonly phase: "loading" | "loaded";
+  readonly phase: MigrationPhase;
   readonly startedAt: string;
   readonly finishedAt: string | null;
   readonly plan: MigrationPlan;
   /** The target as the load left it; null until then. */
   readonly catalog: Catalog | null;
+  /** What the steps since noted. */
+  readonly details: Readonly<Record<string, unknown>>;
 }
 
 const TABLE = "lifeboat.migrations";
@@ -21,11 +37,12 @@ export async function prepareJournal(client: Client): Promise<void> {
     CREATE SCHEMA IF NOT EXISTS lifeboat;
     CREATE TABLE IF NOT EXISTS ${TABLE} (
       id text PRIMARY KEY,
-      phase text NOT NULL CHECK (phase IN ('loading', 'loaded')),
+      phase text NOT NULL CHECK (phase IN (${MIGRATION_PHASES.map(quoteText).join(", ")})),
       started_at timestamptz NOT NULL DEFAULT now(),
       finished_at timestamptz,
       plan json NOT NULL,
-      catalog json
+      catalog json,
+      details json NOT NULL DEFAULT '{}'
     )`);
 }
 
@@ -46,6 +63,27 @@ export async function closeEntry(client: Client, id: string, catalog: Catalog): 
   );
 }
 
+/**
+ * Moves a migration from one phase to the next in the caller's transaction.
+ * @returns false where it was in another phase: somebody else moved it
+ */
+export async function advance(
+  client: Client,
+  id: string,
+  from: MigrationPhase,
+  to: MigrationPhase,
+  details: Readonly<Record<string, unknown>> = {},
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `UPDATE ${TABLE} SET phase = $3, details = (details::jsonb || $4::jsonb)::json WHERE id = $1 AND phase = $2`,
+    [id, from, to, JSON.stringify(details)],
+  );
+  return rowCount === 1;
+}
+
+/** The migration that the target is in, or null where there is none. */
+export const currentMigration = newestEntry;
+
 /** The newest entry, or null where nothing was ever loaded. */
 export async function newestEntry(client: Client): Promise<JournalEntry | null> {
   const present = await client.query<{ found: boolean }>(
@@ -59,6 +97,7 @@ export async function newestEntry(client: Client): Promise<JournalEntry | null> 
     finished_at: Date | null;
     plan: MigrationPlan;
     catalog: Catalog | null;
+    details: Record<string, unknown>;
   }>(`SELECT * FROM ${TABLE} ORDER BY started_at DESC, id DESC LIMIT 1`);
   const [row] = rows;
   if (!row) return null;
@@ -69,5 +108,6 @@ export async function newestEntry(client: Client): Promise<JournalEntry | null> 
     finishedAt: row.finished_at?.toISOString() ?? null,
     plan: row.plan,
     catalog: row.catalog,
+    details: row.details,
   };
 }
