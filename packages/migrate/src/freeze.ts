@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { noteSchema } from "./capture/schema-watch.ts";
 import { quoteName } from "./quote.ts";
-import { isOwnTable, isOwnTrigger, STATE_TABLE } from "./sqlite/own-objects.ts";
+import { hasOwnObjects, isOwnTable, isOwnTrigger, STATE_TABLE } from "./sqlite/own-objects.ts";
 import { readSchema } from "./sqlite/read-schema.ts";
 
 /** What a product sees that still writes to SQLite after the cutover (SQLITE_CONSTRAINT_TRIGGER). */
@@ -32,6 +32,7 @@ export function allowWrites(db: Database): void {
 
 /** Removes all that Lifeboat made in the database, in the caller's transaction; a `lifeboat_…` of the product's stays. */
 export function removeTraces(db: Database): void {
+  if (!hasOwnObjects(db)) return;
   const objects = db
     .prepare<[], { type: "table" | "trigger"; name: string }>(
       "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'trigger') ORDER BY type = 'table'",

@@ -32,6 +32,16 @@ describe("capture", () => {
     expect(one.db.prepare("SELECT count(*) FROM lifeboat_crew").pluck().get()).toBe(0n);
   });
 
+  it("is refused where the product has a table of the log's name, which is planned as any other", async () => {
+    one = await plannedCase(`${TABLES}; CREATE TABLE lifeboat_log(id INTEGER PRIMARY KEY)`);
+    expect(one.plan.tables.map((table) => table.name)).toContain("lifeboat_log");
+    expect(() => installCapture(one.db, { plan: one.plan, migration: "one" })).toThrow(
+      expect.objectContaining({ code: "NAME_TAKEN" }),
+    );
+    removeTraces(one.db);
+    expect(one.db.prepare("SELECT count(*) FROM lifeboat_log").pluck().get()).toBe(0n);
+  });
+
   it("is no part of the plan", async () => {
     one = await capturedCase(TABLES);
     const again = await planMigration({

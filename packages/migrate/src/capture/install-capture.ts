@@ -1,7 +1,7 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Database } from "better-sqlite3";
 import type { MigrationPlan } from "../plan.ts";
-import { LOG_TABLE, STATE_TABLE } from "../sqlite/own-objects.ts";
+import { hasOwnObjects, LOG_TABLE, OWN_TABLES, STATE_TABLE } from "../sqlite/own-objects.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
 import { tableNamed } from "../sqlite/schema.ts";
 import { type CapturedTable, captureTriggers } from "./capture-triggers.ts";
@@ -19,7 +19,7 @@ export interface CaptureOf {
  * Lets the database log which rows are written from here on, in one transaction of its own. Uses only what any SQLite
  * knows, since the product's library may be old. Installed already for the same migration, it stays as it is.
  * @param db a connection that may write, with safe integers
- * @throws LifeboatError `CAPTURED_BY_ANOTHER`, `NOT_CAPTURABLE`, `SOURCE_CHANGED` (all refused)
+ * @throws LifeboatError `CAPTURED_BY_ANOTHER`, `NAME_TAKEN`, `NOT_CAPTURABLE`, `SOURCE_CHANGED` (all refused)
  */
 export function installCapture(db: Database, { plan, migration }: CaptureOf): void {
   db.transaction(() => {
@@ -28,6 +28,7 @@ export function installCapture(db: Database, { plan, migration }: CaptureOf): vo
     if (owner !== null) throw byAnother(owner, plan);
     if (schemaVersion(db) !== BigInt(plan.source.schemaVersion)) throw schemaChanged(plan);
     const schema = readSchema(db);
+    for (const name of OWN_TABLES) if (tableNamed(schema, name)) throw nameTaken(name);
     const tables = plan.tables.map((planned, number): CapturedTable => {
       const source = tableNamed(schema, planned.name);
       if (!source) throw schemaChanged(plan);
@@ -41,10 +42,7 @@ export function installCapture(db: Database, { plan, migration }: CaptureOf): vo
 
 /** The migration whose capture is in the database, or null. */
 export function capturedFor(db: Database): string | null {
-  const present = db
-    .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")
-    .get(STATE_TABLE);
-  if (!present) return null;
+  if (!hasOwnObjects(db)) return null;
   return db.prepare<[], string>(`SELECT migration FROM ${STATE_TABLE}`).pluck().get() ?? null;
 }
 
@@ -75,5 +73,15 @@ function schemaChanged(plan: MigrationPlan): LifeboatError {
     message: `the schema of ${plan.source.file} is not the one that the plan was made from`,
     remedy: "make the plan anew; nothing was changed in SQLite",
     details: { file: plan.source.file },
+  });
+}
+
+function nameTaken(name: string): LifeboatError {
+  return new LifeboatError({
+    code: "NAME_TAKEN",
+    kind: "refused",
+    message: `the database has a table ${name} of its own, which Lifeboat needs the name of`,
+    remedy: "rename that table in the product; nothing was changed in SQLite",
+    details: { table: name },
   });
 }

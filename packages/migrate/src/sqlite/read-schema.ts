@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { quoteText } from "../quote.ts";
 import { affinityOf } from "./affinity.ts";
-import { isOwnTable, isOwnTrigger } from "./own-objects.ts";
+import { hasOwnObjects, isOwnTable, isOwnTrigger } from "./own-objects.ts";
 import { readForeignKeys } from "./read-foreign-keys.ts";
 import { readIndexes } from "./read-indexes.ts";
 import { readViews, readVirtualTables } from "./read-views.ts";
@@ -27,9 +27,10 @@ export function readSchema(db: Database): SqliteSchema {
     )
     .all();
   const sequences = readSequences(db);
+  const hasOwn = hasOwnObjects(db);
   return {
     tables: rows
-      .filter((row) => row.type === "table" && !isOwnTable(row.name))
+      .filter((row) => row.type === "table" && !(hasOwn && isOwnTable(row.name)))
       .map((row) => readTable(db, row, sequences)),
     views: readViews(db),
     virtualTables: readVirtualTables(db, rows),
@@ -38,7 +39,7 @@ export function readSchema(db: Database): SqliteSchema {
         `SELECT name, tbl_name AS "table" FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`,
       )
       .all()
-      .filter((trigger) => !isOwnTrigger(trigger.name)),
+      .filter((trigger) => !(hasOwn && isOwnTrigger(trigger.name))),
   };
 }
 
