@@ -1,6 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { quoteText } from "../quote.ts";
 import { affinityOf } from "./affinity.ts";
+import { hasOwnObjects, isOwnTable, isOwnTrigger } from "./own-objects.ts";
 import { readForeignKeys } from "./read-foreign-keys.ts";
 import { readIndexes } from "./read-indexes.ts";
 import { readViews, readVirtualTables } from "./read-views.ts";
@@ -16,7 +17,7 @@ interface TableListRow {
   readonly sql: string | null;
 }
 
-/** Reads the whole schema of an open database. SQLite's own tables (`sqlite_…`) are no tables of the user. */
+/** Reads the whole schema of an open database. SQLite's own tables (`sqlite_…`) are no tables of the user, nor are Lifeboat's. */
 export function readSchema(db: Database): SqliteSchema {
   const rows = db
     .prepare<[], TableListRow>(
@@ -26,15 +27,19 @@ export function readSchema(db: Database): SqliteSchema {
     )
     .all();
   const sequences = readSequences(db);
+  const hasOwn = hasOwnObjects(db);
   return {
-    tables: rows.filter((row) => row.type === "table").map((row) => readTable(db, row, sequences)),
+    tables: rows
+      .filter((row) => row.type === "table" && !(hasOwn && isOwnTable(row.name)))
+      .map((row) => readTable(db, row, sequences)),
     views: readViews(db),
     virtualTables: readVirtualTables(db, rows),
     triggers: db
       .prepare<[], { name: string; table: string }>(
         `SELECT name, tbl_name AS "table" FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`,
       )
-      .all(),
+      .all()
+      .filter((trigger) => !(hasOwn && isOwnTrigger(trigger.name))),
   };
 }
 

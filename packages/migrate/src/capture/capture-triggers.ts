@@ -1,0 +1,51 @@
+import type { PlannedTable } from "../plan.ts";
+import { quoteName } from "../quote.ts";
+import { LOG_TABLE } from "../sqlite/own-objects.ts";
+import type { SqliteTable } from "../sqlite/schema.ts";
+import { replacedRows } from "./replaced-rows.ts";
+import { identityColumns, identityList, identityOf, logColumns } from "./row-identity.ts";
+
+/** A table with its place in the plan, by which the log names it. */
+export interface CapturedTable {
+  readonly number: number;
+  readonly planned: PlannedTable;
+  readonly source: SqliteTable;
+}
+
+/**
+ * The triggers that log each row which a statement writes or removes. AFTER triggers alone are not enough: with
+ * `recursive_triggers` off (the default) a REPLACE removes the rows in its way without firing their DELETE
+ * triggers (lang_conflict.html), so BEFORE triggers log these first. A row logged without need is read once more and
+ * does no harm.
+ */
+export function captureTriggers(table: CapturedTable): readonly string[] {
+  const { number, planned } = table;
+  const on = quoteName(planned.name);
+  const into = intoLog(table);
+  const log = (row: "new" | "old") => `${into} VALUES (${number}, ${identityOf(row, planned)});`;
+  const named = (event: string) => `CREATE TRIGGER lifeboat_capture_${number}_${event}`;
+  return [
+    `${named("insert")} AFTER INSERT ON ${on} BEGIN ${log("new")} END`,
+    `${named("update")} AFTER UPDATE ON ${on} BEGIN ${log("old")} ${log("new")} END`,
+    `${named("delete")} AFTER DELETE ON ${on} BEGIN ${log("old")} END`,
+    ...replaceTriggers(table, into),
+  ];
+}
+
+function replaceTriggers(table: CapturedTable, into: string): readonly string[] {
+  const { number, planned } = table;
+  const on = quoteName(planned.name);
+  const bodies = replacedRows(table).map(
+    (where) => `${into} SELECT ${number}, ${identityList(planned)} FROM ${on} WHERE ${where};`,
+  );
+  if (bodies.length === 0) return [];
+  return ["INSERT", "UPDATE"].map(
+    (event) =>
+      `CREATE TRIGGER lifeboat_replace_${number}_${event.toLowerCase()} BEFORE ${event} ON ${on} BEGIN ${bodies.join(" ")} END`,
+  );
+}
+
+function intoLog({ planned }: CapturedTable): string {
+  const columns = logColumns(identityColumns(planned).length);
+  return `INSERT INTO ${LOG_TABLE} (tbl, ${columns.join(", ")})`;
+}

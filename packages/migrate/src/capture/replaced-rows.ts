@@ -1,0 +1,75 @@
+import { LifeboatError } from "@lifeboat/core";
+import { quoteName } from "../quote.ts";
+import type { SqliteIndex, SqliteIndexColumn, SqliteTable } from "../sqlite/schema.ts";
+import { type Token, tokensOf } from "../sqlite/tokens.ts";
+import type { CapturedTable } from "./capture-triggers.ts";
+
+/** What compares gives another answer where a column has lost its affinity or collation, as in `new.a`. */
+const COMPARING_SIGNS = ["=", "==", "<", ">", "<=", ">=", "<>", "!="];
+const COMPARING_WORDS =
+  /^(?:is|in|between|like|glob|regexp|match|case|min|max|nullif|isnull|notnull|select|collate|iif)$/i;
+
+/** One condition for each way in which a row that is there may stand in the way of the new one. */
+export function replacedRows({ planned, source }: CapturedTable): readonly string[] {
+  const byIndex = source.indexes
+    .filter((index) => index.unique && !isRowidAlone(source, index))
+    .map((index) => conflictOn(source, index));
+  return [...byIndex, ...byRowid(source, planned.key.length > 0)];
+}
+
+/** A rowid can be set to one in use; where the key is the rowid, or the log names it, it is logged afterwards anyhow. */
+function byRowid(source: SqliteTable, isKeyed: boolean): readonly string[] {
+  if (!isKeyed || source.rowid === null || source.rowidAlias !== null) return [];
+  return [`${source.rowid} = new.${source.rowid}`];
+}
+
+function isRowidAlone(source: SqliteTable, index: SqliteIndex): boolean {
+  return index.origin === "pk" && source.rowidAlias !== null;
+}
+
+/** NULL equals nothing in a unique index, and in `=`. */
+function conflictOn(source: SqliteTable, index: SqliteIndex): string {
+  const equal = index.columns.map((term) => {
+    const collated = `COLLATE ${quoteName(term.collation)}`;
+    if (term.column !== null)
+      return `${quoteName(term.column)} ${collated} = new.${quoteName(term.column)}`;
+    return `(${expressionOf(term)}) ${collated} = (${ofNewRow(source, index, term)})`;
+  });
+  // As written, so that SQLite sees that the partial index answers it.
+  return [...equal, ...(index.where === null ? [] : [`(${index.where})`])].join(" AND ");
+}
+
+function expressionOf(term: SqliteIndexColumn): string {
+  return term.expression ?? "rowid";
+}
+
+/** The same expression, of the row that is about to be written. */
+function ofNewRow(source: SqliteTable, index: SqliteIndex, term: SqliteIndexColumn): string {
+  const sql = expressionOf(term);
+  assertNotComparing(source, index, tokensOf(sql));
+  const columns = source.columns.map(({ name }) => `new.${quoteName(name)} AS ${quoteName(name)}`);
+  if (source.rowid !== null && source.rowidAlias === null)
+    columns.push(`new.${source.rowid} AS ${source.rowid}`);
+  return `SELECT ${sql} FROM (SELECT ${columns.join(", ")})`;
+}
+
+function assertNotComparing(
+  source: SqliteTable,
+  index: SqliteIndex,
+  tokens: readonly Token[],
+): void {
+  const comparing = tokens.find(
+    ({ kind, text }) =>
+      (kind === "sign" && COMPARING_SIGNS.includes(text)) ||
+      (kind === "word" && COMPARING_WORDS.test(text)),
+  );
+  if (!comparing) return;
+  throw new LifeboatError({
+    code: "NOT_CAPTURABLE",
+    kind: "refused",
+    message: `the unique index ${index.name} of ${source.name} holds an expression with ${comparing.text}, and which rows a REPLACE would remove by it can't be told before`,
+    remedy:
+      "make a generated column of the expression and the index on that, or load while nothing writes",
+    details: { table: source.name, index: index.name },
+  });
+}

@@ -1,0 +1,165 @@
+import { execFileSync } from "node:child_process";
+import Database from "better-sqlite3";
+import { afterEach, describe, expect, it } from "vitest";
+import { forgetChanges, readChanges, waitingChanges } from "../src/capture/change-log.ts";
+import { installCapture } from "../src/capture/install-capture.ts";
+import { schemaSince } from "../src/capture/schema-watch.ts";
+import { allowWrites, REFUSAL, refuseWrites, removeTraces } from "../src/freeze.ts";
+import { planMigration } from "../src/make-plan.ts";
+import { type CapturedCase, capturedCase, plannedCase, schemaOf } from "./captured-case.ts";
+
+const TABLES = `CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT UNIQUE); INSERT INTO t VALUES (1, 'a'), (2, 'b');
+  CREATE TABLE keyless(v); INSERT INTO keyless VALUES (1), (2); CREATE TABLE "it's ""odd"""(k BLOB PRIMARY KEY)`;
+
+let one: CapturedCase;
+afterEach(() => one.end());
+
+describe("capture", () => {
+  it("is taken away without a trace: the schema is what it was, to the byte", async () => {
+    one = await plannedCase(TABLES);
+    const before = schemaOf(one.db);
+    installCapture(one.db, { plan: one.plan, migration: "one" });
+    one.db.transaction(() => refuseWrites(one.db)).immediate();
+    expect(schemaOf(one.db).length).toBeGreaterThan(before.length);
+    one.db.transaction(() => removeTraces(one.db)).immediate();
+    expect(schemaOf(one.db)).toEqual(before);
+  });
+
+  it("leaves a product's own table of such a name alone, in the plan as when it goes", async () => {
+    one = await capturedCase(`${TABLES}; CREATE TABLE lifeboat_crew(id INTEGER PRIMARY KEY)`);
+    expect(one.plan.tables.map((table) => table.name)).toContain("lifeboat_crew");
+    removeTraces(one.db);
+    expect(one.db.prepare("SELECT count(*) FROM lifeboat_crew").pluck().get()).toBe(0n);
+  });
+
+  it("is refused where the product has a table of the log's name, which is planned as any other", async () => {
+    one = await plannedCase(`${TABLES}; CREATE TABLE lifeboat_log(id INTEGER PRIMARY KEY)`);
+    expect(one.plan.tables.map((table) => table.name)).toContain("lifeboat_log");
+    expect(() => installCapture(one.db, { plan: one.plan, migration: "one" })).toThrow(
+      expect.objectContaining({ code: "NAME_TAKEN" }),
+    );
+    removeTraces(one.db);
+    expect(one.db.prepare("SELECT count(*) FROM lifeboat_log").pluck().get()).toBe(0n);
+  });
+
+  it("is no part of the plan", async () => {
+    one = await capturedCase(TABLES);
+    const again = await planMigration({
+      sqlite: { path: one.path },
+      signal: new AbortController().signal,
+    });
+    expect(again.tables).toEqual(one.plan.tables);
+    expect(again.findings).toEqual(one.plan.findings);
+  });
+
+  it("stays for the same migration, and is refused to another", async () => {
+    one = await capturedCase(TABLES);
+    one.db.exec("INSERT INTO t VALUES (3, 'c')");
+    installCapture(one.db, { plan: one.plan, migration: "one" });
+    expect(waitingChanges(one.db, 0n)).toBe(1);
+    expect(() => installCapture(one.db, { plan: one.plan, migration: "two" })).toThrow(
+      expect.objectContaining({ code: "CAPTURED_BY_ANOTHER" }),
+    );
+  });
+
+  it("is refused, and nothing made, where the schema is no longer the plan's", async () => {
+    one = await plannedCase(TABLES);
+    one.db.exec("ALTER TABLE t ADD COLUMN late");
+    const before = schemaOf(one.db);
+    expect(() => installCapture(one.db, { plan: one.plan, migration: "one" })).toThrow(
+      expect.objectContaining({ code: "SOURCE_CHANGED" }),
+    );
+    expect(schemaOf(one.db)).toEqual(before);
+  });
+
+  it("is refused, and nothing made, for a unique expression whose conflicts can't be told before", async () => {
+    one = await plannedCase(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX x ON t(a > 5)",
+    );
+    const before = schemaOf(one.db);
+    expect(() => installCapture(one.db, { plan: one.plan, migration: "one" })).toThrow(
+      expect.objectContaining({ code: "NOT_CAPTURABLE" }),
+    );
+    expect(schemaOf(one.db)).toEqual(before);
+  });
+
+  it("works under the library of another program", async () => {
+    one = await capturedCase(TABLES);
+    execFileSync("sqlite3", [
+      one.path,
+      "REPLACE INTO t VALUES (9, 'a'); DELETE FROM keyless WHERE v = 2",
+    ]);
+    const { changes } = readChanges(one.db, one.plan, { after: 0n, limit: 100 }) ?? {};
+    expect(
+      changes?.map(({ table, identities }) => [one.plan.tables[table]?.name, identities]),
+    ).toEqual([
+      ["t", expect.arrayContaining([[1n], [9n]])],
+      ["keyless", [[2n]]],
+    ]);
+  });
+
+  it("never counts below its watermark again, however much is forgotten", async () => {
+    one = await capturedCase(TABLES);
+    one.db.exec("INSERT INTO t VALUES (3, 'c'), (4, 'd')");
+    const through = readChanges(one.db, one.plan, { after: 0n, limit: 100 })?.through ?? 0n;
+    forgetChanges(one.db, through);
+    expect(one.db.prepare("SELECT count(*) FROM lifeboat_log").pluck().get()).toBe(1n);
+    one.db.exec("DELETE FROM t WHERE id = 3");
+    expect(readChanges(one.db, one.plan, { after: through, limit: 100 })).toMatchObject({
+      entries: 1,
+      changes: [{ table: 0, identities: [[3n]] }],
+    });
+  });
+
+  it("tells a VACUUM from a change of the schema, and both from nothing", async () => {
+    one = await capturedCase(TABLES);
+    one.db.exec("INSERT INTO t VALUES (3, 'c')");
+    expect(schemaSince(one.db)).toBe("same");
+    one.db.exec("VACUUM");
+    expect(schemaSince(one.db)).toBe("renumbered");
+    one.db.exec("ALTER TABLE t ADD COLUMN late");
+    expect(schemaSince(one.db)).toBe("changed");
+  });
+});
+
+describe("a frozen database", () => {
+  const WRITES = [
+    "INSERT INTO t VALUES (7, 'x')",
+    "REPLACE INTO t VALUES (1, 'y')",
+    "INSERT OR IGNORE INTO t VALUES (8, 'z')",
+    "UPDATE t SET a = 'q' WHERE id = 1",
+    "DELETE FROM keyless",
+  ];
+
+  it("refuses each write of others by name, and takes them again when it is allowed", async () => {
+    one = await capturedCase(TABLES);
+    one.db.transaction(() => refuseWrites(one.db)).immediate();
+    one.db.transaction(() => refuseWrites(one.db)).immediate();
+    expect(schemaSince(one.db)).toBe("same");
+    const writer = new Database(one.path);
+    for (const sql of WRITES)
+      expect(() => writer.exec(sql)).toThrow(
+        expect.objectContaining({ code: "SQLITE_CONSTRAINT_TRIGGER", message: REFUSAL }),
+      );
+    expect(waitingChanges(one.db, 0n)).toBe(0);
+    allowWrites(one.db);
+    for (const sql of WRITES) writer.exec(sql);
+    writer.close();
+    expect(waitingChanges(one.db, 0n)).toBeGreaterThan(4);
+  });
+
+  it("lets one transaction write that allows and refuses within itself, and nobody else sees it", async () => {
+    one = await capturedCase(TABLES);
+    one.db.transaction(() => refuseWrites(one.db)).immediate();
+    const other = new Database(one.path, { timeout: 0 });
+    one.db.exec("BEGIN IMMEDIATE");
+    allowWrites(one.db);
+    one.db.exec("INSERT INTO t VALUES (7, 'x')");
+    expect(other.prepare("SELECT refused FROM lifeboat_state").pluck().get()).toBe(1);
+    one.db.exec("UPDATE lifeboat_state SET refused = 1");
+    one.db.exec("COMMIT");
+    expect(other.prepare("SELECT a FROM t WHERE id = 7").pluck().get()).toBe("x");
+    expect(() => other.exec("DELETE FROM t")).toThrow(REFUSAL);
+    other.close();
+  });
+});
