@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import Database, { type Database as Connection } from "better-sqlite3";
-import { quoteName } from "../quote.ts";
+import { removeTraces } from "../freeze.ts";
 import { defineFunctions } from "../source.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
 import type { SqliteSchema } from "../sqlite/schema.ts";
@@ -112,16 +112,10 @@ export class FrozenFile {
     this.db.exec("COMMIT");
   }
 
-  /** Takes away all that Lifeboat made in the file. May be called again. */
+  /** Takes away all that Lifeboat made in the file, and nothing of the product's. May be called again. */
   removeTraces(): void {
     this.db.exec("BEGIN IMMEDIATE");
-    const own = this.db
-      .prepare<[], { type: string; name: string }>(
-        `SELECT type, name FROM sqlite_schema WHERE name LIKE 'lifeboat\\_%' ESCAPE '\\'
-         AND type IN ('trigger', 'table') ORDER BY type = 'table'`,
-      )
-      .all();
-    for (const { type, name } of own) this.db.exec(`DROP ${type} ${quoteName(name)}`);
+    removeTraces(this.db);
     this.db.exec("COMMIT");
   }
 
