@@ -2,6 +2,7 @@ export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.
 export * from "./drift.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
 export { type FinishReport, type FinishRequest, finishMigration } from "./finish.ts";
+export { type SyncReport, type SyncRequest, syncMigration } from "./forward/sync.ts";
 export { readPostgresTables, readSqliteTables } from "./live-tables.ts";
 export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";

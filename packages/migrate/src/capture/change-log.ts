@@ -51,6 +51,12 @@ export function readChanges(
   return { through, entries: Number(bounds.entries), changes };
 }
 
+/** The last entry of the log; null where it is empty. */
+export function logEnd(db: Database): bigint | null {
+  const last = db.prepare<[], bigint | null>(`SELECT max(seq) FROM ${LOG_TABLE}`).pluck();
+  return last.safeIntegers().get() ?? null;
+}
+
 /** Entries that wait after a watermark. */
 export function waitingChanges(db: Database, after: bigint): number {
   return Number(

@@ -10,9 +10,17 @@ export interface CopyForm {
   readonly row: string;
 }
 
+const TAB = 9;
+const LINE_END = 10;
+
 /** The columns that are sent; those that Postgres calculates are not. */
 export function sentColumns(table: PlannedTable): readonly PlannedColumn[] {
   return table.columns.filter((column) => column.generated === null);
+}
+
+/** Rows that are read while the product writes may hold what the profile has not seen. */
+export interface CopyOptions {
+  readonly live: boolean;
 }
 
 /**
@@ -20,17 +28,32 @@ export function sentColumns(table: PlannedTable): readonly PlannedColumn[] {
  * binary form, where they keep their size; everything else as text, except a BLOB's table that holds a type
  * without a binary form.
  */
-export function copyForm(table: PlannedTable): CopyForm {
-  const columns = sentColumns(table);
+export function copyForm(table: PlannedTable, { live }: CopyOptions = { live: false }): CopyForm {
+  const columns = sentColumns(table).map((column) => (live ? unproven(column) : column));
   const codecs = columns.map((column) => codecNamed(column.codec));
   const binary = codecs.some((codec) => codec.bytes) && codecs.every((codec) => codec.binary);
   const fields = columns.map((column) => field(table, column, binary));
   if (!binary) {
-    const ended = fields.map((one, at) => `${one} || char(${at < fields.length - 1 ? 9 : 10})`);
+    const ended = fields.map(
+      (one, at) => `${one} || char(${at < fields.length - 1 ? TAB : LINE_END})`,
+    );
     return { format: "text", row: concatenation(ended) };
   }
   const count = columns.length.toString(16).padStart(4, "0");
   return { format: "binary", row: concatenation([`x'${count}'`, ...fields]) };
+}
+
+/** The fields of a row as COPY text, joined and ended as there; for the keys of the log too, whose columns bear their names. */
+export function textRow(table: PlannedTable, columns: readonly PlannedColumn[]): string {
+  const fields = columns.map((column) => field(table, unproven(column), false));
+  return concatenation(
+    fields.map((one, at) => `${one} || char(${at < fields.length - 1 ? TAB : LINE_END})`),
+  );
+}
+
+/** A text that came since the profile may need an escape where none did. */
+function unproven(column: PlannedColumn): PlannedColumn {
+  return { ...column, escape: true };
 }
 
 function field(table: PlannedTable, column: PlannedColumn, binary: boolean): string {

@@ -8,6 +8,7 @@ import { rowidRanges, rowsAtOnce } from "../row-range.ts";
 import { targetError } from "../target/target-error.ts";
 import { type CopyForm, copyForm, sentColumns } from "./copy-expression.ts";
 import { sendCopy } from "./copy-stream.ts";
+import { liveCopyForm, liveRows } from "./live-rows.ts";
 
 /** "PGCOPY\n\377\r\n\0", no flags, no extension: the header of the binary form (manual, COPY). */
 const BINARY_HEADER = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
@@ -18,25 +19,41 @@ const CHUNK_BYTES = 1024 * 1024;
 /** What is told of a running copy: bytes of COPY data. */
 export type CopyProgress = (bytes: number) => void;
 
+export interface CopyInput {
+  readonly db: Database;
+  readonly client: Client;
+  readonly schema: string;
+  readonly table: PlannedTable;
+  readonly progress: CopyProgress;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Copies all rows of one table in a single COPY stream.
+ * Copies all rows of one table, made in this transaction, in a single COPY stream, from the snapshot that is held.
  * @returns the number of rows that Postgres took
  * @throws LifeboatError `TARGET_REFUSED_ROWS`, `POSTGRES_LOST`
  */
-export async function copyTable(
-  db: Database,
-  client: Client,
-  schema: string,
-  table: PlannedTable,
-  progress: CopyProgress,
-  signal: AbortSignal,
+export async function copyTable(input: CopyInput): Promise<number> {
+  const form = copyForm(input.table);
+  return copyRows(input, form, rowsOf(input.db, input.table, form));
+}
+
+/** The same in short reads, while the product writes. */
+export async function copyLiveTable(input: CopyInput): Promise<number> {
+  const form = liveCopyForm(input.table);
+  return copyRows(input, form, liveRows(input.db, input.table, form));
+}
+
+async function copyRows(
+  { client, schema, table, progress, signal }: CopyInput,
+  form: CopyForm,
+  rows: Iterable<Buffer>,
 ): Promise<number> {
   const columns = nameList(sentColumns(table).map((column) => column.target));
-  const form = copyForm(table);
   // FREEZE is allowed since the table was made in this transaction: no second pass to set hint bits.
   const sql = `COPY ${qualified(schema, table.target)} (${columns}) FROM STDIN WITH (FORMAT ${form.format}, FREEZE)`;
   try {
-    return await sendCopy(client, sql, watched(chunksOf(db, table, form), progress, signal));
+    return await sendCopy(client, sql, watched(framed(form, rows), progress, signal));
   } catch (cause) {
     throw refusedRows(table, targetError(cause));
   }
@@ -55,7 +72,7 @@ function* watched(
 }
 
 /** The server's message quotes the row that it refuses, which must not reach a log: only its code is told. */
-function refusedRows(table: PlannedTable, cause: unknown): unknown {
+export function refusedRows(table: PlannedTable, cause: unknown): unknown {
   const { code, severity } = cause as { code?: string; severity?: string };
   if (severity === undefined) return cause;
   return new LifeboatError({
@@ -69,9 +86,10 @@ function refusedRows(table: PlannedTable, cause: unknown): unknown {
   });
 }
 
-function* chunksOf(db: Database, table: PlannedTable, form: CopyForm): Generator<Buffer> {
+/** The rows as one COPY stream, in chunks that are worth a message each. */
+export function* framed(form: CopyForm, rows: Iterable<Buffer>): Generator<Buffer> {
   if (form.format === "binary") yield BINARY_HEADER;
-  yield* gathered(rowsOf(db, table, form));
+  yield* gathered(rows);
   if (form.format === "binary") yield BINARY_TRAILER;
 }
 

@@ -56,10 +56,15 @@ export async function openEntry(client: Client, id: string, plan: MigrationPlan)
 }
 
 /** Writes that the load is done; in the load's own transaction, so that both are true together. */
-export async function closeEntry(client: Client, id: string, catalog: Catalog): Promise<void> {
+export async function closeEntry(
+  client: Client,
+  id: string,
+  catalog: Catalog,
+  details: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   await client.query(
-    `UPDATE ${TABLE} SET phase = 'loaded', finished_at = clock_timestamp(), catalog = $2 WHERE id = $1`,
-    [id, JSON.stringify(catalog)],
+    `UPDATE ${TABLE} SET phase = 'loaded', finished_at = clock_timestamp(), catalog = $2, details = $3 WHERE id = $1`,
+    [id, JSON.stringify(catalog), JSON.stringify(details)],
   );
 }
 
@@ -79,6 +84,28 @@ export async function advance(
     [id, from, to, JSON.stringify(details)],
   );
   return rowCount === 1;
+}
+
+/**
+ * Notes in the caller's transaction what the target holds since, as long as the migration is in one of these phases.
+ * @returns false where somebody else moved it on
+ */
+export async function note(
+  client: Client,
+  id: string,
+  phases: readonly MigrationPhase[],
+  details: Readonly<Record<string, unknown>>,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `UPDATE ${TABLE} SET details = (details::jsonb || $3::jsonb)::json WHERE id = $1 AND phase = ANY ($2)`,
+    [id, phases, JSON.stringify(details)],
+  );
+  return rowCount === 1;
+}
+
+/** The last entry of SQLite's log that the target holds. */
+export function watermarkOf({ details }: JournalEntry): bigint {
+  return BigInt(String(details.watermark ?? 0));
 }
 
 /** The migration that the target is in, or null where there is none. */

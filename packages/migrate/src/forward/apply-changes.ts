@@ -1,0 +1,168 @@
+import { LifeboatError } from "@lifeboat/core";
+import type { Client } from "pg";
+import { logEnd } from "../capture/change-log.ts";
+import { schemaSince } from "../capture/schema-watch.ts";
+import type { LiveSource } from "../live-source.ts";
+import { sendCopy } from "../load/copy-stream.ts";
+import { framed, refusedRows } from "../load/copy-table.ts";
+import { liveCopyForm, liveRows } from "../load/live-rows.ts";
+import type { MigrationPlan } from "../plan.ts";
+import { targetError } from "../target/target-error.ts";
+import { ChangedKeys } from "./changed-keys.ts";
+import { assertSumsEqual } from "./compare-touched.ts";
+import { refusedValue } from "./refused-value.ts";
+import { type TouchedRows, touchedRows } from "./touched-rows.ts";
+
+/** What one look at the log brought to Postgres. */
+export interface Applied {
+  /** The last entry that Postgres holds now. */
+  readonly through: bigint;
+  readonly tables: readonly AppliedTable[];
+}
+
+export interface AppliedTable {
+  readonly name: string;
+  /** Rows that are there now, and rows that went before they came again. */
+  readonly written: number;
+  readonly removed: number;
+}
+
+export interface ApplyOptions {
+  /** Reads back what was written and compares it: always, but while the product waits for the lock. */
+  readonly compare: boolean;
+}
+
+/**
+ * Brings the target from one snapshot of SQLite to a later one: of each row that the log names, Postgres gets what the
+ * snapshot holds now. Since every look takes the log as far as its snapshot goes, the target is always one state of SQLite in
+ * whole, so its UNIQUE constraints hold whatever values changed hands. The transaction of Postgres is the caller's.
+ */
+export class ChangeApplier {
+  readonly #source: LiveSource;
+  readonly #client: Client;
+  readonly #plan: MigrationPlan;
+  readonly #keys: ChangedKeys;
+  readonly #rows: readonly TouchedRows[];
+  readonly #prepared = new Set<TouchedRows>();
+  #watermark: bigint;
+
+  /** @param watermark the last entry of the log that the target holds */
+  constructor(source: LiveSource, client: Client, plan: MigrationPlan, watermark: bigint) {
+    this.#source = source;
+    this.#client = client;
+    this.#plan = plan;
+    this.#keys = new ChangedKeys(source.db, plan);
+    this.#rows = plan.tables.map((table, number) => touchedRows(table, number, plan.schema));
+    this.#watermark = watermark;
+  }
+
+  get watermark(): bigint {
+    return this.#watermark;
+  }
+
+  /** What is told once the caller's transaction is committed: the next look begins behind it. */
+  committed(applied: Applied): void {
+    this.#watermark = applied.through;
+  }
+
+  /**
+   * Applies what the snapshot, which the caller holds, has in its log. Call it within a transaction of Postgres.
+   * @returns null where nothing waits
+   * @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED`, `VALUE_NOT_PLANNED`, `TARGET_REFUSED_ROWS`, `NOT_APPLIED`
+   */
+  async apply({ compare }: ApplyOptions, signal: AbortSignal): Promise<Applied | null> {
+    const since = schemaSince(this.#source.db);
+    if (since === "changed") throw schemaChanged(this.#plan);
+    const through = logEnd(this.#source.db) ?? this.#watermark;
+    if (through < this.#watermark) throw replaced(this.#plan);
+    const tables = this.#keys.read(this.#watermark, through);
+    const renumbered = since === "renumbered" ? this.#rows.filter(isByRowid) : [];
+    const touched = this.#rows.filter(
+      (one, number) => tables.has(number) && !renumbered.includes(one),
+    );
+    if (touched.length === 0 && renumbered.length === 0) return null;
+    const removed = new Map<TouchedRows, number>();
+    for (const one of renumbered) removed.set(one, await this.#removeAll(one));
+    for (const one of touched) removed.set(one, await this.#remove(one, signal));
+    const applied: AppliedTable[] = [];
+    for (const [one, count] of removed) {
+      signal.throwIfAborted();
+      const written = renumbered.includes(one) ? await this.#copyAll(one) : await this.#insert(one);
+      applied.push({ name: one.table.name, written, removed: count });
+      if (compare && touched.includes(one))
+        await assertSumsEqual(this.#source.db, this.#client, one);
+    }
+    return { through, tables: applied };
+  }
+
+  /** Compares the rows of entries that were applied already; for those that were not compared then. */
+  async compareAgain(after: bigint, through: bigint): Promise<void> {
+    const tables = this.#keys.read(after, through);
+    for (const [number, one] of this.#rows.entries()) {
+      if (!tables.has(number)) continue;
+      await this.#bringKeys(one);
+      await assertSumsEqual(this.#source.db, this.#client, one);
+    }
+  }
+
+  async #remove(one: TouchedRows, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    await this.#bringKeys(one);
+    return (await this.#client.query(one.remove)).rowCount ?? 0;
+  }
+
+  async #bringKeys(one: TouchedRows): Promise<void> {
+    if (this.#prepared.has(one)) await this.#client.query(one.clearKeys);
+    else await this.#client.query(`${one.makeKeys}; ${one.clearKeys}`);
+    this.#prepared.add(one);
+    const keys = this.#source.db.prepare<[], Buffer>(one.keys).pluck();
+    await this.#copy(one, one.copyKeys, framed({ format: "text", row: "" }, keys.iterate()));
+  }
+
+  async #insert(one: TouchedRows): Promise<number> {
+    const rows = this.#source.db.prepare<[], Buffer>(one.rows).pluck();
+    return this.#copy(one, one.copyRows, framed(one.form, rows.iterate()));
+  }
+
+  /** A table without a key whose rowids SQLite has given anew: what the log says of it before means nothing. */
+  async #removeAll(one: TouchedRows): Promise<number> {
+    return (await this.#client.query(one.remove.replace(/ USING [\s\S]*$/, ""))).rowCount ?? 0;
+  }
+
+  async #copyAll(one: TouchedRows): Promise<number> {
+    const form = liveCopyForm(one.table);
+    return this.#copy(one, one.copyRows, framed(form, liveRows(this.#source.db, one.table, form)));
+  }
+
+  async #copy(one: TouchedRows, sql: string, chunks: Iterable<Buffer>): Promise<number> {
+    try {
+      return await sendCopy(this.#client, sql, chunks);
+    } catch (cause) {
+      throw refusedValue(one.table, cause) ?? refusedRows(one.table, targetError(cause));
+    }
+  }
+}
+
+function isByRowid({ table }: TouchedRows): boolean {
+  return table.key.length === 1 && table.key[0] === table.rowid;
+}
+
+function schemaChanged({ source }: MigrationPlan): LifeboatError {
+  return new LifeboatError({
+    code: "SOURCE_CHANGED",
+    kind: "refused",
+    message: `the schema of ${source.file} was changed since its load`,
+    remedy:
+      "SQLite and what was loaded stay as they are; take the change back, or run lifeboat migrate abort and load anew",
+    details: { file: source.file },
+  });
+}
+
+function replaced({ source }: MigrationPlan): LifeboatError {
+  return new LifeboatError({
+    code: "SQLITE_REPLACED",
+    message: `Postgres holds more changes than ${source.file} has logged: the file is an older copy of itself`,
+    remedy: "bring back the file that was loaded, or run lifeboat migrate abort and load anew",
+    details: { file: source.file },
+  });
+}

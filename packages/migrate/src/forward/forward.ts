@@ -1,0 +1,159 @@
+import { LifeboatError } from "@lifeboat/core";
+import type { Client } from "pg";
+import { forgetChanges, logEnd, waitingChanges } from "../capture/change-log.ts";
+import { noteSchema, schemaSince, schemaVersion } from "../capture/schema-watch.ts";
+import type { LiveSource } from "../live-source.ts";
+import type { MigrationPlan } from "../plan.ts";
+import { type JournalEntry, type MigrationPhase, note, watermarkOf } from "../target/journal.ts";
+import { targetError } from "../target/target-error.ts";
+import { type Applied, type ApplyOptions, ChangeApplier } from "./apply-changes.ts";
+import { bringForeignKeysBack, passOverForeignKeys, setForeignKeysAside } from "./foreign-keys.ts";
+
+/** Entries of the log that are forgotten in one transaction, so that the product waits for none of it. */
+const FORGET_AT_ONCE = 5_000n;
+
+/**
+ * Follows the writes of SQLite in the target: one transaction a look, which also holds how far it came. A kill at any
+ * instant leaves the target before the look or after it, and the next one goes on from there.
+ */
+export class Forward {
+  readonly #source: LiveSource;
+  readonly #client: Client;
+  readonly #plan: MigrationPlan;
+  readonly #id: string;
+  readonly #phase: MigrationPhase;
+  readonly #applier: ChangeApplier;
+  #passes = false;
+
+  /** @param phase in which the migration must stay; else somebody else has taken it over */
+  constructor(source: LiveSource, client: Client, entry: JournalEntry, phase: MigrationPhase) {
+    this.#source = source;
+    this.#client = client;
+    this.#plan = entry.plan;
+    this.#id = entry.id;
+    this.#phase = phase;
+    this.#applier = new ChangeApplier(source, client, entry.plan, watermarkOf(entry));
+  }
+
+  /** Entries that wait. */
+  get waiting(): number {
+    return waitingChanges(this.#source.db, this.#applier.watermark);
+  }
+
+  get watermark(): bigint {
+    return this.#applier.watermark;
+  }
+
+  /**
+   * Prepares the session, once: changes go in in an order of their own, which foreign keys would not bear. Where the role may
+   * not pass over them they are dropped until {@link Forward.end}, and the journal says so.
+   */
+  async begin(): Promise<void> {
+    const client = this.#client;
+    // Each key is looked up in its index, however little is known of the session's tables of keys; and what a plan is
+    // believed to cost must not have it compiled, which takes longer than all else.
+    await client.query("SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
+    this.#passes = await passOverForeignKeys(client);
+    if (this.#passes) return;
+    await this.#transaction(async () => {
+      await setForeignKeysAside(client, this.#plan);
+      await this.#note({ foreignKeysAside: true });
+    });
+  }
+
+  /** Makes the foreign keys again where they were set aside. */
+  async end(): Promise<void> {
+    if (this.#passes) await this.#client.query("SET session_replication_role = origin");
+    await this.#client.query("RESET jit; RESET enable_hashjoin; RESET enable_mergejoin");
+    if (this.#passes) return;
+    await this.#transaction(async () => {
+      await bringForeignKeysBack(this.#client, this.#plan);
+      await this.#note({ foreignKeysAside: false });
+    });
+  }
+
+  /**
+   * One look: brings what the log holds now, and forgets it in SQLite.
+   * @returns null where nothing waits
+   * @throws LifeboatError `TAKEN_OVER` and those of `ChangeApplier.apply`; the target is as it was then
+   */
+  async once(signal: AbortSignal): Promise<Applied | null> {
+    let version = 0n;
+    const applied = await this.#source.snapshot(async () => {
+      version = schemaVersion(this.#source.db);
+      return this.#isIdle() ? null : this.bring({ compare: true }, signal);
+    });
+    if (applied === null) return null;
+    this.#noteRenumbered(version);
+    this.forget();
+    return applied;
+  }
+
+  /** Brings what the snapshot or lock, which the caller holds on SQLite, has in its log. */
+  async bring(options: ApplyOptions, signal: AbortSignal): Promise<Applied | null> {
+    const applied = await this.#transaction(async () => {
+      const done = await this.#applier.apply(options, signal);
+      if (done !== null)
+        await this.#note({ watermark: String(done.through), appliedAt: new Date().toISOString() });
+      this.#source.makeDurable();
+      return done;
+    });
+    if (applied !== null) this.#applier.committed(applied);
+    return applied;
+  }
+
+  /** Compares the rows of entries after one that were applied already. */
+  async compareAgain(after: bigint): Promise<void> {
+    await this.#transaction(() => this.#applier.compareAgain(after, this.#applier.watermark));
+  }
+
+  /** Removes from SQLite's log what the target holds. */
+  forget(): void {
+    const { db } = this.#source;
+    const last = this.#applier.watermark;
+    const first = db.prepare<[], bigint | null>("SELECT min(seq) FROM lifeboat_log").pluck().get();
+    for (let to = (first ?? last) - 1n; to < last; ) {
+      to = to + FORGET_AT_ONCE < last ? to + FORGET_AT_ONCE : last;
+      const through = to;
+      this.#source.write(() => forgetChanges(db, through));
+    }
+  }
+
+  #isIdle(): boolean {
+    const { db } = this.#source;
+    return schemaSince(db) === "same" && (logEnd(db) ?? 0n) === this.#applier.watermark;
+  }
+
+  /** Rowids that SQLite gave anew are noted as known, unless it has done so once more since they were read. */
+  #noteRenumbered(version: bigint): void {
+    const { db } = this.#source;
+    if (schemaSince(db) !== "renumbered") return;
+    this.#source.write(() => {
+      if (schemaVersion(db) === version) noteSchema(db);
+    });
+  }
+
+  async #note(details: Readonly<Record<string, unknown>>): Promise<void> {
+    if (await note(this.#client, this.#id, [this.#phase], details)) return;
+    throw new LifeboatError({
+      code: "TAKEN_OVER",
+      message: "another run has moved the migration on",
+      remedy: "see lifeboat migrate status",
+    });
+  }
+
+  async #transaction<Result>(work: () => Promise<Result>): Promise<Result> {
+    await this.#client.query("BEGIN");
+    try {
+      const result = await work();
+      await this.#client.query("COMMIT");
+      return result;
+    } catch (cause) {
+      await this.#client.query("ROLLBACK").catch((failure: unknown) => {
+        // Without its connection there is no transaction either; the first failure is the one to tell.
+        if (!(targetError(failure) instanceof LifeboatError)) throw failure;
+      });
+      throw cause;
+    }
+  }
+}

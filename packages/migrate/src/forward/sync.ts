@@ -1,0 +1,169 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { LifeboatError, runSteps } from "@lifeboat/core";
+import type { Client } from "pg";
+import { capturedFor } from "../capture/install-capture.ts";
+import { LiveSource } from "../live-source.ts";
+import type { MigrationRequest, TargetAddress } from "../request.ts";
+import { connectTarget } from "../target/connect.ts";
+import { currentMigration, type JournalEntry } from "../target/journal.ts";
+import { takeTargetLock } from "../target/lock.ts";
+import { serverError } from "../target/target-error.ts";
+import type { Applied, AppliedTable } from "./apply-changes.ts";
+import { Forward } from "./forward.ts";
+
+/** Between two looks where the last one found nothing. */
+const PAUSE_MS = 50;
+/** With so few entries waiting the target counts as caught up: a cutover brings them in milliseconds. */
+const FEW_ENTRIES = 500;
+
+export interface SyncRequest extends MigrationRequest {
+  readonly postgres: TargetAddress;
+  /** Ends as soon as few changes wait; else it follows until stopped. */
+  readonly until?: "caught-up";
+}
+
+export interface SyncReport {
+  readonly phase: "sync";
+  readonly direction: "sqlite-to-postgres";
+  readonly tables: readonly SyncedTable[];
+  readonly findings: readonly [];
+  /** Looks that brought something. */
+  readonly batches: number;
+  /** Rows that were written or removed in Postgres. */
+  readonly rows: number;
+  /** Entries of SQLite's log that wait. */
+  readonly waiting: number;
+  readonly seconds: number;
+}
+
+export interface SyncedTable extends AppliedTable {
+  readonly rows: number;
+}
+
+/**
+ * Follows SQLite's writes in the target, until stopped or caught up. Ends by itself when a cutover takes over.
+ * @throws LifeboatError `NOT_LOADED`, `NOT_CAPTURED` (not-found), `SOURCE_CHANGED`, `SQLITE_REPLACED`, `VALUE_NOT_PLANNED`,
+ * `NOT_APPLIED`, `LOCKED`, `POSTGRES_LOST`
+ */
+export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
+  const started = performance.now();
+  const client = await connectTarget(request.postgres);
+  try {
+    await takeTargetLock(client);
+    const entry = await followedEntry(client, request.schema);
+    const source = LiveSource.open(request.sqlite.path);
+    try {
+      assertCaptured(source, entry);
+      const tally = new SyncTally();
+      const forward = new Forward(source, client, entry, "loaded");
+      await (request.run ?? runSteps)([
+        {
+          title: "follow SQLite's changes in Postgres",
+          run: async (report) => {
+            await forward.begin();
+            try {
+              await followUntil(request, client, forward, (applied) => {
+                tally.add(applied);
+                report({ note: `${tally.rows} rows in ${tally.batches} batches` });
+              });
+            } finally {
+              await forward.end();
+            }
+          },
+        },
+      ]);
+      return tally.report(forward.waiting, (performance.now() - started) / 1000);
+    } finally {
+      source.close();
+    }
+  } catch (cause) {
+    throw serverError(cause);
+  } finally {
+    await client.end();
+  }
+}
+
+async function followUntil(
+  request: SyncRequest,
+  client: Client,
+  forward: Forward,
+  tell: (applied: Applied) => void,
+): Promise<void> {
+  for (;;) {
+    if (request.signal.aborted) return;
+    // A cutover that waits to take over says so in the journal.
+    if ((await currentMigration(client))?.phase !== "loaded") return;
+    const applied = await forward.once(request.signal);
+    if (applied !== null) tell(applied);
+    if (request.until === "caught-up" && forward.waiting < FEW_ENTRIES) return;
+    if (applied !== null) continue;
+    await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
+      // Stopped by hand: the loop's own question ends it.
+    });
+  }
+}
+
+async function followedEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {
+  const entry = await currentMigration(client);
+  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
+  if (isOwn && entry.phase === "loaded") return entry;
+  throw new LifeboatError({
+    code: "NOT_LOADED",
+    kind: "not-found",
+    message: isOwn
+      ? `the migration is ${entry.phase}: SQLite's writes are not followed there`
+      : "nothing was loaded into this Postgres",
+    remedy: "lifeboat migrate status says what comes next",
+  });
+}
+
+/** @throws LifeboatError `NOT_CAPTURED` (not-found) */
+export function assertCaptured(source: LiveSource, entry: JournalEntry): void {
+  const owner = capturedFor(source.db);
+  if (owner === entry.id) return;
+  throw new LifeboatError({
+    code: "NOT_CAPTURED",
+    kind: "not-found",
+    message:
+      owner === null
+        ? `${source.path} does not log its writes: it was loaded while quiet, or is another file`
+        : `${source.path} logs its writes for migration ${owner}, and ${entry.id} was loaded here`,
+    remedy:
+      "name the file that was loaded; or run lifeboat migrate abort, and load without --quiet-source",
+    details: { migration: entry.id },
+  });
+}
+
+/** What several looks brought, summed up by table. */
+class SyncTally {
+  batches = 0;
+  rows = 0;
+  readonly #tables = new Map<string, SyncedTable>();
+
+  add({ tables }: Applied): void {
+    this.batches++;
+    for (const { name, written, removed } of tables) {
+      const before = this.#tables.get(name);
+      this.rows += Math.max(written, removed);
+      this.#tables.set(name, {
+        name,
+        rows: Math.max(written, removed) + (before?.rows ?? 0),
+        written: written + (before?.written ?? 0),
+        removed: removed + (before?.removed ?? 0),
+      });
+    }
+  }
+
+  report(waiting: number, seconds: number): SyncReport {
+    return {
+      phase: "sync",
+      direction: "sqlite-to-postgres",
+      tables: [...this.#tables.values()],
+      findings: [],
+      batches: this.batches,
+      rows: this.rows,
+      waiting,
+      seconds,
+    };
+  }
+}

@@ -1,0 +1,105 @@
+import { logColumns } from "../capture/row-identity.ts";
+import { codecNamed } from "../codec/registry.ts";
+import { rowCanon } from "../compare/row-canon.ts";
+import { qualified } from "../ddl.ts";
+import { followedTable } from "../kept-rowid.ts";
+import { type CopyForm, copyForm, sentColumns, textRow } from "../load/copy-expression.ts";
+import type { PlannedColumn, PlannedTable } from "../plan.ts";
+import { nameList, quoteName } from "../quote.ts";
+import { sameName } from "../sqlite/schema.ts";
+import { CHANGED_KEYS } from "./changed-keys.ts";
+
+/**
+ * The statements that bring the rows of one table that the log names from SQLite to Postgres. The keys stay in SQL all the way: through JavaScript a
+ * text that is no UTF-8 would lose its bytes.
+ */
+export interface TouchedRows {
+  readonly table: PlannedTable;
+  /** SQLite: the touched keys, as COPY text. */
+  readonly keys: string;
+  /** SQLite: those of the touched rows that are there, in the form of COPY. */
+  readonly rows: string;
+  readonly form: CopyForm;
+  /** SQLite: the digests of the same rows. */
+  readonly digests: string;
+  /** Postgres: makes the session's table of keys, copies into it, empties it. */
+  readonly makeKeys: string;
+  readonly copyKeys: string;
+  readonly clearKeys: string;
+  /** Postgres: removes the touched rows, and takes those that are there. */
+  readonly remove: string;
+  readonly copyRows: string;
+  /** Postgres: count and digest sums of the touched rows. */
+  readonly sums: string;
+}
+
+/** @param number the table's place in the plan, by which the log names it */
+export function touchedRows(planned: PlannedTable, number: number, schema: string): TouchedRows {
+  const table = followedTable(planned);
+  const keys = table.key.map((name) => columnOf(table, name));
+  const logged = `SELECT ${columnsOfLog(keys)} FROM ${CHANGED_KEYS} WHERE tbl = ${number}`;
+  const form = copyForm(table, { live: true });
+  const name = quoteName(table.name);
+  // CROSS JOIN keeps the order: each key is looked up in the table, never the table in the keys.
+  const present = `FROM (${logged}) AS l CROSS JOIN ${name} AS t ON ${keys.map(isLogged).join(" AND ")}`;
+  const ofTable = (columns: string) =>
+    `SELECT ${columns} FROM (SELECT t.* ${rowidOf(table)} ${present}) AS ${name}`;
+  const relation = qualified(schema, table.target);
+  const keyTable = `pg_temp.lifeboat_keys_${number}`;
+  const targets = nameList(keys.map((column) => column.target));
+  const same = keys
+    .map(({ target }) => `t.${quoteName(target)} = k.${quoteName(target)}`)
+    .join(" AND ");
+  const { postgres } = rowCanon(table);
+  return {
+    table,
+    keys: `SELECT CAST(${textRow(table, keys)} AS BLOB) FROM (${logged}) WHERE ${keys.map(isAdmitted).join(" AND ")}`,
+    rows: ofTable(`CAST(${form.row} AS BLOB)`),
+    form,
+    digests: ofTable(`lifeboat_md5(${rowCanon(table).sqlite})`),
+    makeKeys: `CREATE TEMP TABLE IF NOT EXISTS lifeboat_keys_${number} AS SELECT ${targets} FROM ${relation} WITH NO DATA`,
+    copyKeys: `COPY ${keyTable} (${targets}) FROM STDIN`,
+    clearKeys: `DELETE FROM ${keyTable}`,
+    remove: `DELETE FROM ${relation} AS t USING ${keyTable} AS k WHERE ${same}`,
+    copyRows: `COPY ${relation} (${nameList(sentColumns(table).map((column) => column.target))}) FROM STDIN WITH (FORMAT ${form.format})`,
+    sums: `SELECT count(*)::text AS rows, coalesce(sum(('x' || left(d, 15))::bit(60)::bigint), 0)::text AS low,
+        coalesce(sum(('x' || substr(d, 16, 15))::bit(60)::bigint), 0)::text AS high
+      FROM (SELECT md5(${postgres}) AS d FROM (SELECT t.* FROM (SELECT DISTINCT ${targets} FROM ${keyTable}) AS k
+            JOIN ${relation} AS t ON ${same}) AS rows_there) AS digests`,
+  };
+}
+
+function columnOf(table: PlannedTable, name: string): PlannedColumn {
+  const column = table.columns.find((one) => sameName(one.source, name));
+  if (!column) throw new Error(`key column ${name} of ${table.name} is not in the plan`);
+  return column;
+}
+
+/** The log's columns under the names of the key's. */
+function columnsOfLog(keys: readonly PlannedColumn[]): string {
+  return logColumns(keys.length)
+    .map((column, at) => {
+      const name = keys[at]?.source ?? "";
+      return `${column} AS ${quoteName(name)}`;
+    })
+    .join(", ");
+}
+
+/** Equal to the bit: an index of another collation finds the row, and the key is compared once more. */
+function isLogged({ source }: PlannedColumn): string {
+  const c = quoteName(source);
+  return `t.${c} = l.${c} AND t.${c} COLLATE BINARY = l.${c} AND typeof(t.${c}) = typeof(l.${c})`;
+}
+
+/** A key of another class never came to Postgres; the row that bears it, if it is there, is refused by name. */
+function isAdmitted({ source, codec }: PlannedColumn): string {
+  const classes = codecNamed(codec).classes.map((one) => `'${one}'`);
+  return `typeof(${quoteName(source)}) IN (${classes.join(", ")})`;
+}
+
+/** `t.*` does not hold a rowid that is no column. */
+function rowidOf({ rowid, columns, key }: PlannedTable): string {
+  const isKey = rowid !== null && key.length === 1 && key[0] === rowid;
+  const isKept = isKey && columns.at(-1)?.target === "lifeboat_rowid";
+  return isKept ? `, t.${quoteName(rowid)} AS ${quoteName(rowid)}` : "";
+}

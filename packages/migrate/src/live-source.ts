@@ -1,0 +1,91 @@
+import { closeSync, existsSync, fdatasyncSync, openSync } from "node:fs";
+import { LifeboatError, reasonOf } from "@lifeboat/core";
+import Database, { type Database as Connection } from "better-sqlite3";
+import { defineFunctions } from "./source.ts";
+
+/** A product that writes all the time lets go of the lock between two commits; ours wait their turn. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/**
+ * The product's SQLite database while the product writes to it. Reads are short transactions, so that its WAL can be
+ * checkpointed; the only writes are to what Lifeboat made in it.
+ */
+export class LiveSource {
+  readonly db: Connection;
+  readonly path: string;
+
+  private constructor(db: Connection, path: string) {
+    this.db = db;
+    this.path = path;
+  }
+
+  /** @throws LifeboatError `SQLITE_NOT_FOUND` (usage), `SQLITE_UNREADABLE` */
+  static open(path: string): LiveSource {
+    if (!existsSync(path))
+      throw new LifeboatError({
+        code: "SQLITE_NOT_FOUND",
+        kind: "usage",
+        message: `there is no SQLite database at ${path}`,
+        remedy: "set sqlite.path in the configuration to the database's file",
+        details: { path },
+      });
+    let db: Connection | undefined;
+    try {
+      db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+      db.defaultSafeIntegers(true);
+      defineFunctions(db);
+      // What we commit tells the product that its writes are refused or taken: it must last.
+      db.pragma("synchronous = FULL");
+      // When its WAL is checkpointed is the product's own choice, or that of a watch.
+      db.pragma("wal_autocheckpoint = 0");
+      db.pragma("schema_version", { simple: true });
+      return new LiveSource(db, path);
+    } catch (cause) {
+      db?.close();
+      throw new LifeboatError({
+        code: "SQLITE_UNREADABLE",
+        message: `the SQLite database ${path} can't be opened: ${reasonOf(cause)}`,
+        remedy:
+          "check that it is a SQLite database, that this account may write it, and that no other process holds it exclusively",
+        details: { path },
+        cause,
+      });
+    }
+  }
+
+  /** Reads in one snapshot. It must be short: the WAL can't be reset meanwhile. */
+  async snapshot<Result>(read: () => Promise<Result>): Promise<Result> {
+    this.db.exec("BEGIN");
+    try {
+      return await read();
+    } finally {
+      if (this.db.inTransaction) this.db.exec("ROLLBACK");
+    }
+  }
+
+  /** A write of ours: one transaction that takes the write lock at once. */
+  write<Result>(work: () => Result): Result {
+    return this.db.transaction(work).immediate();
+  }
+
+  /**
+   * Makes all that a snapshot has shown durable. With `synchronous = NORMAL` the product's last commits may be lost
+   * with the power (pragma.html, "synchronous"); Postgres must not hold them then.
+   */
+  makeDurable(): void {
+    if (this.db.pragma("journal_mode", { simple: true }) !== "wal") return;
+    const wal = `${this.path}-wal`;
+    if (!existsSync(wal)) return;
+    // Locks lie on the database file and the -shm, so opening and closing this one lets go of none.
+    const fd = openSync(wal, "r+");
+    try {
+      fdatasyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  close(): void {
+    this.db.close();
+  }
+}

@@ -1,0 +1,130 @@
+import type { Report, Step } from "@lifeboat/core";
+import { forgetChanges } from "../capture/change-log.ts";
+import { capturedFor, installCapture } from "../capture/install-capture.ts";
+import { compareTable } from "../compare.ts";
+import { type Applied, ChangeApplier } from "../forward/apply-changes.ts";
+import { refusedValue } from "../forward/refused-value.ts";
+import { removeTraces } from "../freeze.ts";
+import { addKeptRowids, followedTable, indexKeptRowids } from "../kept-rowid.ts";
+import type { LiveSource } from "../live-source.ts";
+import type { PlannedTable } from "../plan.ts";
+import { assertComparedEqual } from "./assert-compared-equal.ts";
+import { copyLiveTable } from "./copy-table.ts";
+import { LoadRun, type LoadRunInit } from "./load-run.ts";
+
+/** Fewer changed rows than this are brought within the look at one table. */
+const FEW_ROWS = 500;
+
+/**
+ * Loads a database while the product writes to it. First it logs its writes, then it is copied in short reads, each of its own
+ * instant; what was written meanwhile is brought from the log, as far as one snapshot goes, and so the target is that
+ * snapshot in whole. Only then can keys be built.
+ */
+export class LiveLoad extends LoadRun {
+  readonly #source: LiveSource;
+  readonly #applier: ChangeApplier;
+
+  constructor(source: LiveSource, init: LoadRunInit) {
+    super(init);
+    this.#source = source;
+    this.#applier = new ChangeApplier(source, init.client, init.plan, 0n);
+  }
+
+  steps(): Step[] {
+    return [
+      { title: "open the journal", run: () => this.begin() },
+      {
+        title: "log the product's writes",
+        run: async () => installCapture(this.#source.db, { plan: this.plan, migration: this.id }),
+      },
+      { title: "create the tables", run: () => this.#createTables() },
+      { title: "copy the rows", run: (report) => this.#copy(report) },
+      { title: "bring what was written meanwhile", run: (report) => this.#catchUp(report) },
+      { title: "build keys and indexes", run: (report) => this.#buildKeys(report) },
+      { title: "validate checks", run: (report) => this.ddl(["checks", "statistics"], report) },
+      { title: "compare both sides", run: (report) => this.#compare(report) },
+      {
+        title: "validate foreign keys",
+        run: (report) => this.ddl(["foreign-keys", "sequences", "views"], report),
+      },
+      { title: "commit", run: () => this.#commit() },
+    ];
+  }
+
+  /** Leaves SQLite as it was, too. */
+  override async abandon(): Promise<void> {
+    await super.abandon();
+    if (capturedFor(this.#source.db) === this.id)
+      this.#source.write(() => removeTraces(this.#source.db));
+  }
+
+  async #createTables(): Promise<void> {
+    await this.ddl(["tables"]);
+    await addKeptRowids(this.client, this.plan);
+  }
+
+  async #copy(report: Report): Promise<void> {
+    await this.copyAll(report, async ({ table, ...input }) => {
+      try {
+        return await copyLiveTable({ ...input, db: this.#source.db, table: followedTable(table) });
+      } catch (cause) {
+        throw refusedValue(table, cause) ?? cause;
+      }
+    });
+  }
+
+  /** Each round is shorter than the one before, unless the product writes faster than Postgres takes. */
+  async #catchUp(report: Report): Promise<void> {
+    let rows = 0;
+    for (;;) {
+      const applied = await this.#source.snapshot(() => this.#apply());
+      const brought = applied === null ? 0 : rowsOf(applied);
+      rows += brought;
+      report({ note: `${rows} rows` });
+      if (brought < FEW_ROWS) return;
+    }
+  }
+
+  async #buildKeys(report: Report): Promise<void> {
+    await this.ddl(["keys", "indexes"], report);
+    await indexKeptRowids(this.client, this.plan);
+  }
+
+  /** Each table is compared as of the snapshot to which the target was just brought. */
+  async #compare(report: Report): Promise<void> {
+    for (const table of this.plan.tables) {
+      await this.#catchUp(report);
+      report({ note: table.name });
+      await this.#source.snapshot(async () => {
+        await this.#apply();
+        await this.#compareOne(table, report);
+      });
+    }
+  }
+
+  async #compareOne(table: PlannedTable, report: Report): Promise<void> {
+    const { client, signal } = this;
+    const { db } = this.#source;
+    const compared = followedTable(table);
+    assertComparedEqual(
+      await compareTable({ db, client, schema: this.plan.schema, table: compared, report, signal }),
+    );
+  }
+
+  async #apply(): Promise<Applied | null> {
+    const applied = await this.#applier.apply({ compare: false }, this.signal);
+    if (applied !== null) this.#applier.committed(applied);
+    return applied;
+  }
+
+  async #commit(): Promise<void> {
+    this.#source.makeDurable();
+    const { watermark } = this.#applier;
+    await this.commit({ watermark: String(watermark) });
+    this.#source.write(() => forgetChanges(this.#source.db, watermark));
+  }
+}
+
+function rowsOf({ tables }: Applied): number {
+  return tables.reduce((sum, { written, removed }) => sum + written + removed, 0);
+}

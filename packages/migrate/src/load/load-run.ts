@@ -1,0 +1,100 @@
+import { LifeboatError, type Report, type Step } from "@lifeboat/core";
+import type { Client } from "pg";
+import { readCatalog } from "../compare/read-catalog.ts";
+import type { DdlPhase, MigrationPlan } from "../plan.ts";
+import { quoteName } from "../quote.ts";
+import { closeEntry, openEntry, prepareJournal } from "../target/journal.ts";
+import { targetError } from "../target/target-error.ts";
+import type { CopyInput, CopyProgress } from "./copy-table.ts";
+import { runDdl } from "./run-ddl.ts";
+
+export interface LoadedTable {
+  readonly name: string;
+  readonly target: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export interface LoadRunInit {
+  readonly id: string;
+  readonly client: Client;
+  readonly plan: MigrationPlan;
+  readonly signal: AbortSignal;
+}
+
+/** One run of a load: one transaction of Postgres, and what its steps hand on. */
+export abstract class LoadRun {
+  readonly id: string;
+  readonly tables: LoadedTable[] = [];
+  protected readonly client: Client;
+  protected readonly plan: MigrationPlan;
+  protected readonly signal: AbortSignal;
+
+  constructor({ id, client, plan, signal }: LoadRunInit) {
+    this.id = id;
+    this.client = client;
+    this.plan = plan;
+    this.signal = signal;
+  }
+
+  abstract steps(): Step[];
+
+  /** Leaves nothing of the transaction; the journal still tells that there was one. */
+  async abandon(): Promise<void> {
+    try {
+      await this.client.query("ROLLBACK");
+    } catch (cause) {
+      // Without its connection there is no transaction either; the first failure is the one to tell.
+      if (!(targetError(cause) instanceof LifeboatError)) throw cause;
+    }
+  }
+
+  protected async begin(): Promise<void> {
+    await prepareJournal(this.client);
+    await openEntry(this.client, this.id, this.plan);
+    await this.client.query("BEGIN");
+    await this.client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(this.plan.schema)}`);
+    await this.client.query("SET LOCAL maintenance_work_mem = '256MB'");
+  }
+
+  protected async ddl(phases: readonly DdlPhase[], report?: Report): Promise<void> {
+    for (const statement of this.plan.ddl) {
+      if (!phases.includes(statement.phase)) continue;
+      this.signal.throwIfAborted();
+      report?.({ note: `${statement.table}: ${statement.name}` });
+      await runDdl(this.client, statement);
+    }
+  }
+
+  /** @param copy copies one table and gives the number of its rows */
+  protected async copyAll(
+    report: Report,
+    copy: (input: Omit<CopyInput, "db">) => Promise<number>,
+  ): Promise<void> {
+    let bytes = 0;
+    for (const table of this.plan.tables) {
+      const started = performance.now();
+      const before = bytes;
+      const progress: CopyProgress = (chunk) => {
+        bytes += chunk;
+        report({ bytes, note: table.name });
+      };
+      const { client, signal } = this;
+      const rows = await copy({ client, signal, progress, schema: this.plan.schema, table });
+      this.tables.push({
+        name: table.name,
+        target: table.target,
+        rows,
+        bytes: bytes - before,
+        seconds: (performance.now() - started) / 1000,
+      });
+    }
+  }
+
+  protected async commit(details: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    const catalog = await readCatalog(this.client, this.plan.schema);
+    await closeEntry(this.client, this.id, catalog, details);
+    await this.client.query("COMMIT");
+  }
+}
