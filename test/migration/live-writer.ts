@@ -39,7 +39,7 @@ function commitOf(seq: number): void {
   if (seq % 3 === 0) run("UPDATE ledger SET body = 'again ' || seq WHERE seq = ?", id - 2);
   if (seq % 5 === 0) run("DELETE FROM notes WHERE rowid = (SELECT min(rowid) FROM notes)");
   if (seq % 7 === 0) run("DELETE FROM accounts WHERE id % 97 = ?", seq % 97);
-  if (seq % 11 === 0) run("UPDATE pairs SET b = b + 1000 WHERE a = ?", seq % 10);
+  if (seq % 11 === 0) run("UPDATE OR REPLACE pairs SET b = b + 1000 WHERE a = ?", seq % 10);
   if (seq % 4 === 0)
     run("INSERT OR REPLACE INTO pairs VALUES (?, ?, ?)", seq % 10, seq % 13, `v${seq}`);
   run("INSERT INTO orders(account, at) SELECT max(id), ? FROM accounts", `${seq}`);

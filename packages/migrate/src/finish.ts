@@ -1,7 +1,7 @@
 import { LifeboatError, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
 import { qualified } from "./ddl.ts";
-import { finding, type MigrationFinding } from "./finding.ts";
+import type { MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import { quoteName } from "./quote.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
@@ -13,6 +13,7 @@ import { allowTargetWrites, holdTables } from "./reverse/refuse-target-writes.ts
 import { connectTarget } from "./target/connect.ts";
 import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
+import { removeOwnSchema } from "./target/remove-own-schema.ts";
 import { serverError } from "./target/target-error.ts";
 
 /** Transactions that have written may take so long to end. */
@@ -118,7 +119,12 @@ class Finish {
         title: "remove Lifeboat's tables and triggers from SQLite",
         run: async () => this.#file.removeTraces(),
       },
-      { title: "remove schema lifeboat from Postgres", run: () => this.#removeSchema() },
+      {
+        title: "remove schema lifeboat from Postgres",
+        run: async () => {
+          this.#findings.push(...(await removeOwnSchema(this.#client)));
+        },
+      },
     ];
   }
 
@@ -185,25 +191,6 @@ class Finish {
       );
       for (const { name } of rows)
         await this.#client.query(`ALTER TABLE ${relation} DROP COLUMN ${quoteName(name)}`);
-    }
-  }
-
-  /** Never by CASCADE: a role named lifeboat makes its own tables there, since the schema bears its name. */
-  async #removeSchema(): Promise<void> {
-    const client = this.#client;
-    await client.query("DROP TABLE lifeboat.migrations");
-    try {
-      await client.query("DROP SCHEMA lifeboat");
-    } catch (cause) {
-      if ((cause as { code?: string }).code !== "2BP01") throw cause;
-      this.#findings.push(
-        finding({
-          id: "schema-kept",
-          severity: "warning",
-          summary:
-            "schema lifeboat holds objects that are not Lifeboat's, so it stays: move them, then drop it",
-        }),
-      );
     }
   }
 }

@@ -1,4 +1,7 @@
+export { type AbortReport, type AbortRequest, abortMigration } from "./abort.ts";
 export { CUTOVER_STEPS, type CutoverStepId, type StepAbout } from "./cutover/cutover-steps.ts";
+export { GATES, type Gate, type GateFinding, type GateName } from "./cutover/gates.ts";
+export { type CutoverReport, type CutoverRequest, cutoverMigration } from "./cutover.ts";
 export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
@@ -7,6 +10,7 @@ export { type SyncReport, type SyncRequest, syncMigration } from "./forward/sync
 export { readPostgresTables, readSqliteTables } from "./live-tables.ts";
 export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";
+export { type MigrationStatus, migrationStatus, type StatusRequest } from "./migration-status.ts";
 export * from "./plan.ts";
 export type { MigrationRequest, TargetAddress } from "./request.ts";
 export { installReverseCapture, removeReverseCapture } from "./reverse/capture.ts";

@@ -1,7 +1,6 @@
 import type { Client } from "pg";
 import { qualified } from "./ddl.ts";
 import type { MigrationPlan, PlannedColumn, PlannedTable } from "./plan.ts";
-import { quoteName } from "./quote.ts";
 import { sameName } from "./sqlite/schema.ts";
 
 /** Where the target keeps SQLite's rowid of a table without a key, until the cutover. */
@@ -35,11 +34,11 @@ function keepsRowid({ key, rowid, columns }: PlannedTable): boolean {
   return !columns.some((column) => sameName(column.source, rowid));
 }
 
-/** Adds the columns to tables that are empty yet. */
+/** Adds the columns, which may stay NULL: after the switch the product writes rows without, until they are dropped. */
 export async function addKeptRowids(client: Client, plan: MigrationPlan): Promise<void> {
   for (const table of plan.tables.filter(keepsRowid))
     await client.query(
-      `ALTER TABLE ${qualified(plan.schema, table.target)} ADD COLUMN ${KEPT_ROWID} bigint NOT NULL`,
+      `ALTER TABLE ${qualified(plan.schema, table.target)} ADD COLUMN ${KEPT_ROWID} bigint`,
     );
 }
 
@@ -51,10 +50,40 @@ export async function indexKeptRowids(client: Client, plan: MigrationPlan): Prom
     );
 }
 
-/** Takes the columns away, with their indexes: a matter of the catalog alone. What is not there is no fault. */
-export async function dropKeptRowids(client: Client, plan: MigrationPlan): Promise<void> {
-  for (const table of plan.tables.filter(keepsRowid))
-    await client.query(
-      `ALTER TABLE IF EXISTS ${qualified(plan.schema, table.target)} DROP COLUMN IF EXISTS ${quoteName(KEPT_ROWID)}`,
-    );
+/** Below deadlock_timeout; the product's transactions go first. */
+const LOCK_TIMEOUT_MS = 500;
+const TRIES = 6;
+
+/**
+ * Takes the columns away, with their indexes: a matter of the catalog alone. What is not there is no fault.
+ * @returns false where the product's transactions left no moment for it
+ */
+export async function dropKeptRowids(client: Client, plan: MigrationPlan): Promise<boolean> {
+  const tables = plan.tables.filter(keepsRowid);
+  await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  try {
+    for (const table of tables) if (!(await dropKeptRowid(client, plan, table))) return false;
+    return true;
+  } finally {
+    await client.query("SET lock_timeout = 0");
+  }
+}
+
+async function dropKeptRowid(
+  client: Client,
+  plan: MigrationPlan,
+  table: PlannedTable,
+): Promise<boolean> {
+  for (let left = TRIES; left > 0; left--) {
+    try {
+      await client.query(
+        `ALTER TABLE IF EXISTS ${qualified(plan.schema, table.target)} DROP COLUMN IF EXISTS ${KEPT_ROWID}`,
+      );
+      return true;
+    } catch (cause) {
+      // lock_not_available: manual, appendix A.
+      if ((cause as { code?: string }).code !== "55P03") throw cause;
+    }
+  }
+  return false;
 }

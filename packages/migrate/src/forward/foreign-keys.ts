@@ -22,6 +22,14 @@ export async function passOverForeignKeys(client: Client): Promise<boolean> {
   }
 }
 
+/** Lets the session enforce them again; nothing happens where it did all the time. */
+export async function enforceForeignKeys(client: Client): Promise<void> {
+  await client.query(
+    `DO $$ BEGIN IF current_setting('session_replication_role') = 'replica' THEN
+       PERFORM set_config('session_replication_role', 'origin', false); END IF; END $$`,
+  );
+}
+
 /** Drops the foreign keys for as long as changes are applied. The caller notes it, in the same transaction. */
 export async function setForeignKeysAside(client: Client, plan: MigrationPlan): Promise<void> {
   for (const table of plan.tables)

@@ -4,10 +4,15 @@ import { forgetChanges, logEnd, waitingChanges } from "../capture/change-log.ts"
 import { noteSchema, schemaSince, schemaVersion } from "../capture/schema-watch.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan } from "../plan.ts";
+import { abandon } from "../target/abandon.ts";
 import { type JournalEntry, type MigrationPhase, note, watermarkOf } from "../target/journal.ts";
-import { targetError } from "../target/target-error.ts";
 import { type Applied, type ApplyOptions, ChangeApplier } from "./apply-changes.ts";
-import { bringForeignKeysBack, passOverForeignKeys, setForeignKeysAside } from "./foreign-keys.ts";
+import {
+  bringForeignKeysBack,
+  enforceForeignKeys,
+  passOverForeignKeys,
+  setForeignKeysAside,
+} from "./foreign-keys.ts";
 
 /** Entries of the log that are forgotten in one transaction, so that the product waits for none of it. */
 const FORGET_AT_ONCE = 5_000n;
@@ -23,7 +28,8 @@ export class Forward {
   readonly #id: string;
   readonly #phase: MigrationPhase;
   readonly #applier: ChangeApplier;
-  #passes = false;
+  /** Whether the foreign keys are dropped for now. */
+  #aside: boolean;
 
   /** @param phase in which the migration must stay; else somebody else has taken it over */
   constructor(source: LiveSource, client: Client, entry: JournalEntry, phase: MigrationPhase) {
@@ -33,6 +39,7 @@ export class Forward {
     this.#id = entry.id;
     this.#phase = phase;
     this.#applier = new ChangeApplier(source, client, entry.plan, watermarkOf(entry));
+    this.#aside = entry.details.foreignKeysAside === true;
   }
 
   /** Entries that wait. */
@@ -53,23 +60,25 @@ export class Forward {
     // Each key is looked up in its index, however little is known of the session's tables of keys; and what a plan is
     // believed to cost must not have it compiled, which takes longer than all else.
     await client.query("SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
-    this.#passes = await passOverForeignKeys(client);
-    if (this.#passes) return;
+    if (await passOverForeignKeys(client)) return;
+    this.#aside = true;
     await this.#transaction(async () => {
       await setForeignKeysAside(client, this.#plan);
       await this.#note({ foreignKeysAside: true });
     });
   }
 
-  /** Makes the foreign keys again where they were set aside. */
+  /** Makes the foreign keys again where they were set aside, by an earlier run too. */
   async end(): Promise<void> {
-    if (this.#passes) await this.#client.query("SET session_replication_role = origin");
+    await enforceForeignKeys(this.#client);
     await this.#client.query("RESET jit; RESET enable_hashjoin; RESET enable_mergejoin");
-    if (this.#passes) return;
+    if (!this.#aside) return;
     await this.#transaction(async () => {
+      // Whoever has taken over goes on without them, and makes them again.
+      if (!(await note(this.#client, this.#id, [this.#phase], { foreignKeysAside: false }))) return;
       await bringForeignKeysBack(this.#client, this.#plan);
-      await this.#note({ foreignKeysAside: false });
     });
+    this.#aside = false;
   }
 
   /**
@@ -78,6 +87,13 @@ export class Forward {
    * @throws LifeboatError `TAKEN_OVER` and those of `ChangeApplier.apply`; the target is as it was then
    */
   async once(signal: AbortSignal): Promise<Applied | null> {
+    const applied = await this.look(signal);
+    if (applied !== null) this.forget();
+    return applied;
+  }
+
+  /** The same, and the log keeps what was brought: for rows that are to be compared again. */
+  async look(signal: AbortSignal): Promise<Applied | null> {
     let version = 0n;
     const applied = await this.#source.snapshot(async () => {
       version = schemaVersion(this.#source.db);
@@ -85,7 +101,6 @@ export class Forward {
     });
     if (applied === null) return null;
     this.#noteRenumbered(version);
-    this.forget();
     return applied;
   }
 
@@ -149,10 +164,7 @@ export class Forward {
       await this.#client.query("COMMIT");
       return result;
     } catch (cause) {
-      await this.#client.query("ROLLBACK").catch((failure: unknown) => {
-        // Without its connection there is no transaction either; the first failure is the one to tell.
-        if (!(targetError(failure) instanceof LifeboatError)) throw failure;
-      });
+      await abandon(this.#client);
       throw cause;
     }
   }

@@ -8,8 +8,9 @@ import { connectTarget } from "../target/connect.ts";
 import { currentMigration, type JournalEntry } from "../target/journal.ts";
 import { takeTargetLock } from "../target/lock.ts";
 import { serverError } from "../target/target-error.ts";
-import type { Applied, AppliedTable } from "./apply-changes.ts";
+import type { Applied } from "./apply-changes.ts";
 import { Forward } from "./forward.ts";
+import { type SyncedTable, SyncTally } from "./sync-tally.ts";
 
 /** Between two looks where the last one found nothing. */
 const PAUSE_MS = 50;
@@ -34,10 +35,6 @@ export interface SyncReport {
   /** Entries of SQLite's log that wait. */
   readonly waiting: number;
   readonly seconds: number;
-}
-
-export interface SyncedTable extends AppliedTable {
-  readonly rows: number;
 }
 
 /**
@@ -72,7 +69,16 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
           },
         },
       ]);
-      return tally.report(forward.waiting, (performance.now() - started) / 1000);
+      return {
+        phase: "sync",
+        direction: "sqlite-to-postgres",
+        tables: tally.tables,
+        findings: [],
+        batches: tally.batches,
+        rows: tally.rows,
+        waiting: forward.waiting,
+        seconds: (performance.now() - started) / 1000,
+      };
     } finally {
       source.close();
     }
@@ -132,38 +138,4 @@ export function assertCaptured(source: LiveSource, entry: JournalEntry): void {
       "name the file that was loaded; or run lifeboat migrate abort, and load without --quiet-source",
     details: { migration: entry.id },
   });
-}
-
-/** What several looks brought, summed up by table. */
-class SyncTally {
-  batches = 0;
-  rows = 0;
-  readonly #tables = new Map<string, SyncedTable>();
-
-  add({ tables }: Applied): void {
-    this.batches++;
-    for (const { name, written, removed } of tables) {
-      const before = this.#tables.get(name);
-      this.rows += Math.max(written, removed);
-      this.#tables.set(name, {
-        name,
-        rows: Math.max(written, removed) + (before?.rows ?? 0),
-        written: written + (before?.written ?? 0),
-        removed: removed + (before?.removed ?? 0),
-      });
-    }
-  }
-
-  report(waiting: number, seconds: number): SyncReport {
-    return {
-      phase: "sync",
-      direction: "sqlite-to-postgres",
-      tables: [...this.#tables.values()],
-      findings: [],
-      batches: this.batches,
-      rows: this.rows,
-      waiting,
-      seconds,
-    };
-  }
 }

@@ -120,7 +120,7 @@ export class LiveLoad extends LoadRun {
   async #commit(): Promise<void> {
     this.#source.makeDurable();
     const { watermark } = this.#applier;
-    await this.commit({ watermark: String(watermark) });
+    await this.commit({ watermark: String(watermark), verifiedAt: new Date().toISOString() });
     this.#source.write(() => forgetChanges(this.#source.db, watermark));
   }
 }

@@ -1,10 +1,10 @@
-import { LifeboatError, type Report, type Step } from "@lifeboat/core";
+import type { Report, Step } from "@lifeboat/core";
 import type { Client } from "pg";
 import { readCatalog } from "../compare/read-catalog.ts";
 import type { DdlPhase, MigrationPlan } from "../plan.ts";
 import { quoteName } from "../quote.ts";
+import { abandon } from "../target/abandon.ts";
 import { closeEntry, openEntry, prepareJournal } from "../target/journal.ts";
-import { targetError } from "../target/target-error.ts";
 import type { CopyInput, CopyProgress } from "./copy-table.ts";
 import { runDdl } from "./run-ddl.ts";
 
@@ -42,12 +42,7 @@ export abstract class LoadRun {
 
   /** Leaves nothing of the transaction; the journal still tells that there was one. */
   async abandon(): Promise<void> {
-    try {
-      await this.client.query("ROLLBACK");
-    } catch (cause) {
-      // Without its connection there is no transaction either; the first failure is the one to tell.
-      if (!(targetError(cause) instanceof LifeboatError)) throw cause;
-    }
+    await abandon(this.client);
   }
 
   protected async begin(): Promise<void> {

@@ -2,7 +2,7 @@ import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import type { MigrationPlan } from "../plan.ts";
 import { sameName, tableNamed } from "../sqlite/schema.ts";
-import { targetError } from "../target/target-error.ts";
+import { abandon } from "../target/abandon.ts";
 import { applyTable } from "./apply-table.ts";
 import { assertFollowable, unfollowable } from "./assert-followable.ts";
 import { ChangeReader, type TouchedTable } from "./change-reader.ts";
@@ -109,13 +109,4 @@ async function assertSameFile(client: Client, followed: Followed): Promise<numbe
     message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, and batch ${known} was followed already: it is an older copy of the file`,
     remedy: "bring back the file that was followed; from an older copy no way leads back",
   });
-}
-
-async function abandon(client: Client): Promise<void> {
-  try {
-    await client.query("ROLLBACK");
-  } catch (cause) {
-    // Without its connection there is no transaction either; the first failure is the one to tell.
-    if (!(targetError(cause) instanceof LifeboatError)) throw cause;
-  }
 }

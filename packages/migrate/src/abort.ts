@@ -1,0 +1,186 @@
+import { existsSync } from "node:fs";
+import { LifeboatError, runSteps, type Step } from "@lifeboat/core";
+import type { Client } from "pg";
+import { capturedFor } from "./capture/install-capture.ts";
+import { giveBack } from "./cutover/give-back.ts";
+import { qualified } from "./ddl.ts";
+import type { MigrationFinding } from "./finding.ts";
+import { bringForeignKeysBack } from "./forward/foreign-keys.ts";
+import { refusesWrites, removeTraces } from "./freeze.ts";
+import { dropKeptRowids } from "./kept-rowid.ts";
+import { LiveSource } from "./live-source.ts";
+import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { connectTarget } from "./target/connect.ts";
+import { currentMigration, type JournalEntry } from "./target/journal.ts";
+import { takeTargetLock } from "./target/lock.ts";
+import { removeOwnSchema } from "./target/remove-own-schema.ts";
+import { serverError } from "./target/target-error.ts";
+
+export interface AbortRequest extends MigrationRequest {
+  readonly postgres: TargetAddress;
+  /** Drops the tables and views, too, that the load has made in Postgres. */
+  readonly dropLoaded?: boolean;
+}
+
+export interface AbortReport {
+  readonly phase: "abort";
+  /** The migration that was ended; null where only SQLite knew of one. */
+  readonly id: string | null;
+  readonly tables: readonly { readonly name: string; readonly dropped: boolean }[];
+  readonly findings: readonly MigrationFinding[];
+  readonly seconds: number;
+}
+
+/**
+ * Ends a migration that was not cut over, and takes away all that Lifeboat made on both sides: SQLite's schema is then what it was
+ * before the load. The loaded tables stay in Postgres unless told otherwise. Run again, it removes what a kill left.
+ * @throws LifeboatError `NOTHING_TO_ABORT` (not-found), `NOT_ABORTABLE` (refused), `LOCKED`, `POSTGRES_LOST`
+ */
+export async function abortMigration(request: AbortRequest): Promise<AbortReport> {
+  const started = performance.now();
+  const client = await connectTarget(request.postgres);
+  try {
+    await takeTargetLock(client);
+    const source = existsSync(request.sqlite.path) ? LiveSource.open(request.sqlite.path) : null;
+    try {
+      const entry = await abortable(client, source, request.schema);
+      const abort = new Abort(client, source, entry, request);
+      await (request.run ?? runSteps)(abort.steps());
+      return abort.report((performance.now() - started) / 1000);
+    } finally {
+      source?.close();
+    }
+  } catch (cause) {
+    throw serverError(cause);
+  } finally {
+    await client.end();
+  }
+}
+
+async function abortable(
+  client: Client,
+  source: LiveSource | null,
+  schema: string | undefined,
+): Promise<JournalEntry | null> {
+  const entry = await currentMigration(client);
+  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
+  if (isOwn && ["loading", "loaded"].includes(entry.phase)) return entry;
+  if (isOwn && entry.phase === "cutting-over" && entry.details.switching !== true) return entry;
+  if (isOwn) throw notAbortable(entry);
+  if (source !== null && capturedFor(source.db) !== null) return null;
+  throw new LifeboatError({
+    code: "NOTHING_TO_ABORT",
+    kind: "not-found",
+    message: "neither the target nor the SQLite database knows of a migration",
+    remedy: "lifeboat migrate load begins one",
+  });
+}
+
+function notAbortable({ phase, details }: JournalEntry): LifeboatError {
+  const cutting = phase === "cutting-over" && details.switching === true;
+  return new LifeboatError({
+    code: "NOT_ABORTABLE",
+    kind: "refused",
+    message: cutting
+      ? "a cutover was broken off while the product was switched: it may write to Postgres already"
+      : `the migration is ${phase}: the product was cut over to Postgres`,
+    remedy: cutting
+      ? "run lifeboat migrate cutover again, which ends it; then rollback leads back"
+      : "lifeboat migrate rollback takes the product back, and lifeboat migrate finish ends the migration",
+    details: { phase },
+  });
+}
+
+/** One run: the state that its steps hand on. */
+class Abort {
+  readonly #client: Client;
+  readonly #source: LiveSource | null;
+  readonly #entry: JournalEntry | null;
+  readonly #request: AbortRequest;
+  readonly #findings: MigrationFinding[] = [];
+
+  constructor(
+    client: Client,
+    source: LiveSource | null,
+    entry: JournalEntry | null,
+    request: AbortRequest,
+  ) {
+    this.#client = client;
+    this.#source = source;
+    this.#entry = entry;
+    this.#request = request;
+  }
+
+  steps(): Step[] {
+    return [
+      { title: "let SQLite take writes", run: () => this.#allowWrites() },
+      {
+        title: "remove Lifeboat's tables and triggers from SQLite",
+        run: async () => this.#removeFromSource(),
+      },
+      {
+        title: this.#request.dropLoaded
+          ? "drop what was loaded into Postgres"
+          : "leave the loaded tables to Postgres",
+        run: () => this.#settleTarget(),
+      },
+      {
+        title: "remove schema lifeboat from Postgres",
+        run: async () => {
+          this.#findings.push(...(await removeOwnSchema(this.#client)));
+        },
+      },
+    ];
+  }
+
+  report(seconds: number): AbortReport {
+    const dropped = this.#request.dropLoaded === true;
+    return {
+      phase: "abort",
+      id: this.#entry?.id ?? null,
+      tables: (this.#entry?.plan.tables ?? []).map(({ name }) => ({ name, dropped })),
+      findings: this.#findings,
+      seconds,
+    };
+  }
+
+  async #allowWrites(): Promise<void> {
+    if (this.#source === null || this.#entry === null || !refusesWrites(this.#source.db)) return;
+    await giveBack(this.#source, this.#request.postgres, this.#entry);
+  }
+
+  #removeFromSource(): void {
+    const source = this.#source;
+    source?.write(() => removeTraces(source.db));
+  }
+
+  /** A load that was broken off has left nothing but its entry in the journal. */
+  async #settleTarget(): Promise<void> {
+    if (this.#entry === null || this.#entry.phase === "loading") return;
+    const { plan, details } = this.#entry;
+    const client = this.#client;
+    await client.query("BEGIN");
+    try {
+      if (this.#request.dropLoaded) await this.#dropLoaded();
+      else {
+        if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);
+        await dropKeptRowids(client, plan);
+      }
+      await client.query("DROP TABLE lifeboat.migrations");
+      await client.query("COMMIT");
+    } catch (cause) {
+      await client.query("ROLLBACK");
+      throw cause;
+    }
+  }
+
+  /** Never by CASCADE: what somebody else has made on top of them must be seen first. */
+  async #dropLoaded(): Promise<void> {
+    const { plan } = this.#entry as JournalEntry;
+    const list = (names: readonly { readonly target: string }[]) =>
+      names.map(({ target }) => qualified(plan.schema, target)).join(", ");
+    if (plan.views.length > 0) await this.#client.query(`DROP VIEW IF EXISTS ${list(plan.views)}`);
+    if (plan.tables.length > 0)
+      await this.#client.query(`DROP TABLE IF EXISTS ${list(plan.tables)}`);
+  }
+}

@@ -1,0 +1,337 @@
+import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
+import type { Client } from "pg";
+import { schemaSince } from "../capture/schema-watch.ts";
+import { type CutoverReport, type CutoverRequest, claimCutover } from "../cutover.ts";
+import { finding, type MigrationFinding } from "../finding.ts";
+import { brokenForeignKeys } from "../forward/foreign-keys.ts";
+import { Forward } from "../forward/forward.ts";
+import { SyncTally } from "../forward/sync-tally.ts";
+import { makeRefusals, refusesWrites, removeCapture } from "../freeze.ts";
+import { dropKeptRowids } from "../kept-rowid.ts";
+import type { LiveSource } from "../live-source.ts";
+import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
+import { abandon } from "../target/abandon.ts";
+import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
+import { CUTOVER_STEPS, type CutoverStepId } from "./cutover-steps.ts";
+import {
+  assertGates,
+  GATES,
+  type Gate,
+  type GateFinding,
+  type GateName,
+  lagGate,
+  verifiedGate,
+} from "./gates.ts";
+import { giveBack } from "./give-back.ts";
+import { holdWriters } from "./hold-writers.ts";
+import { setSequences } from "./set-sequences.ts";
+
+/** How long the product may be without a database that takes its writes, unless said otherwise. */
+const DEFAULT_BUDGET_SECONDS = 10;
+/** With fewer rows than this waiting the freeze is a matter of milliseconds. */
+const FEW_ROWS = 200;
+/** A product that writes faster than Postgres takes is not waited for without end. */
+const MAX_ROUNDS = 200;
+
+/** How far an earlier run had come. */
+type Stage = "fresh" | "frozen" | "switching" | "done";
+
+/** One run of a cutover: the state that its steps hand on. */
+export class CutoverRun {
+  readonly #client: Client;
+  readonly #source: LiveSource;
+  readonly #request: CutoverRequest;
+  readonly #tally = new SyncTally();
+  readonly #gates: Gate[] = [];
+  readonly #backups: string[] = [];
+  readonly #findings: MigrationFinding[] = [];
+  readonly #stage: Stage;
+  #entry: JournalEntry;
+  #forward: Forward;
+  /** The log from here on is compared again. */
+  #from = 0n;
+  #holdSeconds = 0;
+  #frozenAt = 0;
+  #switchSeconds = 0;
+
+  constructor(client: Client, source: LiveSource, entry: JournalEntry, request: CutoverRequest) {
+    this.#client = client;
+    this.#source = source;
+    this.#entry = entry;
+    this.#request = request;
+    this.#forward = new Forward(source, client, entry, "cutting-over");
+    this.#stage = stageOf(entry, source);
+  }
+
+  steps(): Step[] {
+    const run: Record<CutoverStepId, (report: Report) => Promise<void>> = {
+      claim: () => this.#claim(),
+      gates: (report) => this.#fresh((signal) => this.#checkGates(report, signal)),
+      "backup-sqlite": () => this.#fresh((signal) => this.#backUp("sqlite", signal)),
+      "backup-postgres": () => this.#fresh((signal) => this.#backUp("postgres", signal)),
+      "come-close": (report) => this.#fresh((signal) => this.#comeClose(report, signal)),
+      freeze: () => this.#fresh((signal) => this.#freeze(signal)),
+      "prepare-target": () => this.#orBack(() => this.#prepareTarget()),
+      "verify-touched": () => this.#orBack(() => this.#verifyTouched()),
+      switch: () => this.#switch(),
+      "drop-capture": () => this.#dropCapture(),
+      close: () => this.#close(),
+    };
+    return CUTOVER_STEPS.map(({ id, title }) => ({ title, run: run[id] }));
+  }
+
+  report(seconds: number): CutoverReport {
+    return {
+      phase: "cutover",
+      id: this.#entry.id,
+      tables: this.#tally.tables,
+      findings: this.#findings,
+      gates: this.#gates,
+      backups: this.#backups,
+      rows: this.#tally.rows,
+      holdSeconds: this.#holdSeconds,
+      switchSeconds: this.#switchSeconds,
+      seconds,
+    };
+  }
+
+  /** Does a step that an earlier run which froze SQLite has done. */
+  async #fresh(step: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    if (this.#stage === "fresh") await this.#orBack(step);
+  }
+
+  /** Does a step that may still be taken back, and takes all of it back where it fails or takes too long. */
+  async #orBack(step: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    if (this.#stage === "done" || this.#stage === "switching") return;
+    try {
+      this.#signal().throwIfAborted();
+      await step(this.#signal());
+      this.#signal().throwIfAborted();
+    } catch (cause) {
+      await this.#back(cause);
+      throw this.#isLate(cause) ? tooSlow(this.#budget(), cause) : cause;
+    }
+  }
+
+  async #back(cause: unknown): Promise<void> {
+    try {
+      // Locks of a transaction that was not ended would be in the way.
+      await abandon(this.#client);
+      await giveBack(this.#source, this.#request.postgres, this.#entry);
+    } catch (failure) {
+      throw halfDone(cause, failure);
+    }
+  }
+
+  #isLate(cause: unknown): boolean {
+    return this.#frozenAt > 0 && (cause as Error | undefined)?.name === "TimeoutError";
+  }
+
+  #budget(): number {
+    return this.#request.budgetSeconds ?? DEFAULT_BUDGET_SECONDS;
+  }
+
+  /** The user's own, and the budget's once SQLite refuses writes. */
+  #signal(): AbortSignal {
+    if (this.#frozenAt === 0) return this.#request.signal;
+    const left = this.#budget() * 1000 - (performance.now() - this.#frozenAt);
+    return AbortSignal.any([
+      this.#request.signal,
+      AbortSignal.timeout(Math.max(0, Math.ceil(left))),
+    ]);
+  }
+
+  async #claim(): Promise<void> {
+    if (this.#stage === "done") return;
+    await claimCutover(this.#client, this.#entry.id);
+    // A sync may have gone on until it let go.
+    this.#entry = (await currentMigration(this.#client)) ?? this.#entry;
+    this.#forward = new Forward(this.#source, this.#client, this.#entry, "cutting-over");
+    if (this.#stage !== "fresh") {
+      this.#frozenAt = performance.now();
+      this.#from = BigInt(String(this.#entry.details.cutoverFrom ?? 0));
+      return;
+    }
+    this.#from = this.#forward.watermark;
+    await this.#orBack(async () => {
+      await this.#note({ cutoverFrom: String(this.#from), switching: false });
+      await this.#forward.begin();
+    });
+  }
+
+  /** Changes are brought before it is asked how many wait: a sync need not have run. */
+  async #checkGates(report: Report, signal: AbortSignal): Promise<void> {
+    await this.#bringUntilFew(report, signal);
+    const { verifiedAt } = this.#entry.details;
+    const looks: Partial<Record<GateName, () => Promise<GateFinding>>> = {
+      lag: async () => lagGate(this.#forward.waiting),
+      verified: async () =>
+        verifiedGate(typeof verifiedAt === "string" ? verifiedAt : null, new Date()),
+      ...this.#request.gates,
+    };
+    for (const name of GATES) {
+      const found = await looks[name]?.();
+      if (!found) continue;
+      const skipped = !found.ok && (this.#request.skip ?? []).includes(name);
+      this.#gates.push({ ...found, name, skipped, remedy: found.ok ? "" : found.remedy });
+      report({ note: `${name}: ${found.message}${skipped ? " (passed over)" : ""}` });
+    }
+    assertGates(this.#gates);
+  }
+
+  async #backUp(engine: "sqlite" | "postgres", signal: AbortSignal): Promise<void> {
+    const id = await this.#request.backup?.(engine, signal);
+    if (id !== undefined) this.#backups.push(id);
+  }
+
+  async #comeClose(report: Report, signal: AbortSignal): Promise<void> {
+    const broken = await brokenForeignKeys(this.#client, this.#entry.plan);
+    if (broken.length > 0) throw orphans(broken);
+    do await this.#bringUntilFew(report, signal);
+    while (!this.#makeRefusals());
+    await this.#bringUntilFew(report, signal);
+  }
+
+  /** @returns false where the schema was written anew since the last look: rowids must be read again before it is noted */
+  #makeRefusals(): boolean {
+    const { db } = this.#source;
+    return this.#source.write(() => {
+      if (schemaSince(db) !== "same") return false;
+      makeRefusals(db);
+      return true;
+    });
+  }
+
+  async #bringUntilFew(report: Report, signal: AbortSignal): Promise<void> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      signal.throwIfAborted();
+      const applied = await this.#forward.look(signal);
+      if (applied === null) return;
+      this.#tally.add(applied);
+      report({ note: `${this.#tally.rows} rows` });
+      if (applied.tables.reduce((sum, { written }) => sum + written, 0) < FEW_ROWS) return;
+    }
+  }
+
+  async #freeze(signal: AbortSignal): Promise<void> {
+    const { applied, seconds } = await holdWriters(
+      this.#source,
+      this.#client,
+      this.#forward,
+      signal,
+    );
+    this.#frozenAt = performance.now();
+    this.#holdSeconds = seconds;
+    if (applied !== null) this.#tally.add(applied);
+  }
+
+  async #prepareTarget(): Promise<void> {
+    const { plan } = this.#entry;
+    await this.#forward.end();
+    await this.#client.query("BEGIN");
+    await setSequences(this.#client, this.#source.db, plan);
+    // Anew where a run that was killed had come this far: the product was not there yet.
+    await removeReverseCapture(this.#client, plan);
+    await installReverseCapture(this.#client, plan);
+    await this.#client.query("COMMIT");
+  }
+
+  async #verifyTouched(): Promise<void> {
+    await this.#forward.compareAgain(this.#from);
+    const broken = await brokenForeignKeys(this.#client, this.#entry.plan);
+    if (broken.length > 0) throw orphans(broken);
+  }
+
+  async #switch(): Promise<void> {
+    if (this.#stage === "done") return;
+    await this.#orBack(() => this.#note({ switching: true }));
+    try {
+      await this.#request.onCutover?.(this.#signal());
+    } catch (cause) {
+      await this.#back(cause);
+      if (this.#isLate(cause)) throw tooSlow(this.#budget(), cause);
+      this.#request.signal.throwIfAborted();
+      throw new LifeboatError({
+        code: "SWITCH_FAILED",
+        message: `the product could not be switched to Postgres: ${reasonOf(cause)}; SQLite takes its writes again, and nothing is lost`,
+        remedy:
+          "set right what failed in migrate.onCutover, then run lifeboat migrate cutover again",
+        cause,
+      });
+    }
+    this.#switchSeconds = (performance.now() - this.#frozenAt) / 1000;
+  }
+
+  async #dropCapture(): Promise<void> {
+    if (this.#stage === "done") return;
+    this.#source.write(() => removeCapture(this.#source.db));
+    if (await dropKeptRowids(this.#client, this.#entry.plan)) return;
+    this.#findings.push(
+      finding({
+        id: "kept-rowid-left",
+        severity: "warning",
+        summary:
+          "transactions of the product kept the columns lifeboat_rowid from being dropped: lifeboat migrate finish drops them",
+      }),
+    );
+  }
+
+  async #close(): Promise<void> {
+    await advance(this.#client, this.#entry.id, "cutting-over", "cut-over", {
+      cutOverAt: new Date().toISOString(),
+      holdSeconds: this.#holdSeconds,
+      switchSeconds: this.#switchSeconds,
+    });
+  }
+
+  async #note(details: Readonly<Record<string, unknown>>): Promise<void> {
+    if (await note(this.#client, this.#entry.id, ["cutting-over"], details)) return;
+    throw new LifeboatError({
+      code: "TAKEN_OVER",
+      message: "another run has moved the migration on",
+      remedy: "see lifeboat migrate status",
+    });
+  }
+}
+
+function stageOf({ phase, details }: JournalEntry, source: LiveSource): Stage {
+  if (phase === "cut-over") return "done";
+  if (phase === "loaded" || !refusesWrites(source.db)) return "fresh";
+  return details.switching === true ? "switching" : "frozen";
+}
+
+function orphans(
+  broken: readonly {
+    readonly table: string;
+    readonly constraint: string;
+    readonly count: number;
+  }[],
+): LifeboatError {
+  const list = broken.map(({ table, constraint, count }) => `${count} of ${table} (${constraint})`);
+  return new LifeboatError({
+    code: "FOREIGN_KEYS_BROKEN",
+    message: `rows have no parent: ${list.join(", ")}; the product writes with foreign keys off`,
+    remedy:
+      "set the rows right in SQLite (pragma foreign_key_check names them), or answer their finding with not-valid and load anew",
+    details: { broken },
+  });
+}
+
+function halfDone(cause: unknown, failure: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "CUTOVER_HALF_DONE",
+    message: `the cutover failed (${reasonOf(cause)}), and taking it back failed too (${reasonOf(failure)})`,
+    remedy:
+      "run lifeboat migrate cutover again as soon as both databases can be reached: until then SQLite may refuse writes; nothing is lost",
+    cause,
+  });
+}
+
+function tooSlow(seconds: number, cause: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "CUTOVER_TOO_SLOW",
+    message: `the product was not in Postgres within ${seconds} s; SQLite takes its writes again, and nothing is lost`,
+    remedy: "see what took so long in the steps above, or raise migrate.budget",
+    cause,
+  });
+}

@@ -1,0 +1,60 @@
+import { LifeboatError } from "@lifeboat/core";
+
+/** What must be true before a product moves. */
+export const GATES = ["lag", "verified", "archive", "drill", "disk"] as const;
+export type GateName = (typeof GATES)[number];
+
+/** A gate as it was found. */
+export interface Gate {
+  readonly name: GateName;
+  readonly ok: boolean;
+  /** Passed although it is not met, since whoever decides said so. */
+  readonly skipped: boolean;
+  /** What was found, in a few words. */
+  readonly message: string;
+  /** What to do where it is not met; empty where it is. */
+  readonly remedy: string;
+}
+
+/** A gate that the caller looks at: it knows the repository and the machine. */
+export type GateFinding = Pick<Gate, "ok" | "message" | "remedy">;
+
+/** More changes than these take longer than a product may wait for. */
+const MAX_WAITING = 2_000;
+/** A verification that is older says little of what was changed by hand since. */
+const VERIFIED_WITHIN_HOURS = 24;
+
+export function lagGate(waiting: number): GateFinding {
+  return {
+    ok: waiting <= MAX_WAITING,
+    message: `${waiting} changes of SQLite wait`,
+    remedy:
+      "Postgres does not keep up with the product: look at what slows it, or cut over when less is written",
+  };
+}
+
+/** @param verifiedAt when both sides were last found equal */
+export function verifiedGate(verifiedAt: string | null, now: Date): GateFinding {
+  const remedy = "run lifeboat migrate verify";
+  if (verifiedAt === null)
+    return { ok: false, message: "both sides were not found equal yet", remedy };
+  const hours = (now.getTime() - Date.parse(verifiedAt)) / 3_600_000;
+  return {
+    ok: hours <= VERIFIED_WITHIN_HOURS,
+    message: `both sides were found equal at ${verifiedAt}`,
+    remedy: `that is more than ${VERIFIED_WITHIN_HOURS} hours ago: ${remedy}`,
+  };
+}
+
+/** @throws LifeboatError `GATE_NOT_MET` (refused) that names each, and shows all of them in its details */
+export function assertGates(gates: readonly Gate[]): void {
+  const closed = gates.filter((gate) => !gate.ok && !gate.skipped);
+  if (closed.length === 0) return;
+  throw new LifeboatError({
+    code: "GATE_NOT_MET",
+    kind: "refused",
+    message: closed.map(({ name, message }) => `gate ${name}: ${message}`).join("; "),
+    remedy: `${closed.map(({ name, remedy }) => `${name}: ${remedy}`).join("; ")}. Whoever decides may pass by --skip NAME`,
+    details: { gates },
+  });
+}

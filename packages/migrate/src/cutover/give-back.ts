@@ -1,0 +1,94 @@
+import { LifeboatError } from "@lifeboat/core";
+import type { Client } from "pg";
+import { noteSchema } from "../capture/schema-watch.ts";
+import { bringForeignKeysBack } from "../forward/foreign-keys.ts";
+import { allowWrites, refusesWrites } from "../freeze.ts";
+import type { LiveSource } from "../live-source.ts";
+import type { TargetAddress } from "../request.ts";
+import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
+import { countChanges, FROM_THE_START } from "../reverse/change-reader.ts";
+import { followOnce } from "../reverse/follow-once.ts";
+import { FrozenFile } from "../reverse/frozen-file.ts";
+import { allowTargetWrites, refuseTargetWrites } from "../reverse/refuse-target-writes.ts";
+import { FOLLOWED_TABLE } from "../sqlite/own-objects.ts";
+import { connectTarget } from "../target/connect.ts";
+import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
+
+/** Writers of Postgres that a switch half done has brought there may take so long to end. */
+const PATIENCE_SECONDS = 5;
+
+/**
+ * Gives the product back to SQLite after a cutover that failed: what it may have written to Postgres already is brought
+ * over, SQLite takes writes, the capture goes on, and the migration is `loaded` again. On a connection of its own: the
+ * other may be what broke. May be called at any point, and again.
+ */
+export async function giveBack(
+  source: LiveSource,
+  address: TargetAddress,
+  entry: JournalEntry,
+): Promise<void> {
+  if (source.db.inTransaction) source.db.exec("ROLLBACK");
+  const isFrozen = refusesWrites(source.db);
+  let client: Client;
+  try {
+    client = await connectTarget(address);
+  } catch (cause) {
+    // Before the switch nobody wrote to Postgres, so SQLite need not wait for it.
+    if (isFrozen && entry.details.switching !== true) allowAgain(source);
+    throw cause;
+  }
+  try {
+    const { plan } = entry;
+    const now = await currentMigration(client);
+    if (isFrozen && now?.details.switching === true) await bringBack(source, client, entry);
+    if (isFrozen) allowAgain(source);
+    await client.query("BEGIN");
+    await removeReverseCapture(client, plan);
+    await allowTargetWrites(client, plan);
+    await advance(client, entry.id, "cutting-over", "loaded", { switching: false });
+    await client.query("COMMIT");
+    if (now?.details.foreignKeysAside === true) await foreignKeysBack(client, entry);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Where rows break one, all stay aside until the next sync, which says so: the cutover's own failure is the one to tell. */
+async function foreignKeysBack(client: Client, { id, plan }: JournalEntry): Promise<void> {
+  await client.query("BEGIN");
+  try {
+    await bringForeignKeysBack(client, plan);
+    await note(client, id, ["loaded"], { foreignKeysAside: false });
+    await client.query("COMMIT");
+  } catch (cause) {
+    await client.query("ROLLBACK");
+    if (!(cause instanceof LifeboatError) || cause.code !== "TARGET_REFUSED") throw cause;
+  }
+}
+
+/** What was written to Postgres since the switch began. Nobody writes there any more once it is refused. */
+async function bringBack(
+  source: LiveSource,
+  client: Client,
+  { plan }: JournalEntry,
+): Promise<void> {
+  const signal = AbortSignal.timeout(PATIENCE_SECONDS * 2000);
+  await installReverseCapture(client, plan);
+  await refuseTargetWrites({ client, plan, patienceSeconds: PATIENCE_SECONDS, signal });
+  if ((await countChanges(client, FROM_THE_START)) === 0) return;
+  const file = FrozenFile.open(source.path);
+  try {
+    await followOnce({ client, file, plan, signal });
+  } finally {
+    file.close();
+  }
+}
+
+/** What following made in the file is ours, and no change of the product's schema. */
+function allowAgain(source: LiveSource): void {
+  source.write(() => {
+    source.db.exec(`DROP TABLE IF EXISTS ${FOLLOWED_TABLE}`);
+    allowWrites(source.db);
+    noteSchema(source.db);
+  });
+}

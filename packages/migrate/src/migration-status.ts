@@ -1,0 +1,183 @@
+import { existsSync } from "node:fs";
+import type { Client } from "pg";
+import { waitingChanges } from "./capture/change-log.ts";
+import { capturedFor } from "./capture/install-capture.ts";
+import type { MigrationFinding } from "./finding.ts";
+import { finding } from "./finding.ts";
+import { refusesWrites } from "./freeze.ts";
+import { LiveSource } from "./live-source.ts";
+import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { connectTarget } from "./target/connect.ts";
+import {
+  currentMigration,
+  type JournalEntry,
+  type MigrationPhase,
+  watermarkOf,
+} from "./target/journal.ts";
+import { serverError } from "./target/target-error.ts";
+
+export interface StatusRequest extends MigrationRequest {
+  readonly postgres: TargetAddress;
+}
+
+export interface MigrationStatus {
+  readonly phase: MigrationPhase | "none";
+  readonly id: string | null;
+  readonly schema: string | null;
+  readonly tables: readonly { readonly name: string; readonly rows: number }[];
+  readonly findings: readonly MigrationFinding[];
+  readonly startedAt: string | null;
+  readonly loadedAt: string | null;
+  /** When both sides were last found equal. */
+  readonly verifiedAt: string | null;
+  /** The last change that a sync brought to Postgres. */
+  readonly appliedAt: string | null;
+  readonly cutOverAt: string | null;
+  /** Whether SQLite logs the product's writes for this migration, and whether it refuses them. */
+  readonly captured: boolean;
+  readonly refused: boolean;
+  /** Entries of SQLite's log that Postgres does not hold yet; after the cutover, changes of Postgres that SQLite does not. */
+  readonly waiting: number | null;
+  readonly isRunning: boolean;
+  /** The verb that comes next, and why. */
+  readonly next: string;
+}
+
+/**
+ * Where a migration stands. Changes nothing on either side.
+ * @throws LifeboatError `POSTGRES_UNREACHABLE`
+ */
+export async function migrationStatus(request: StatusRequest): Promise<MigrationStatus> {
+  const client = await connectTarget(request.postgres);
+  try {
+    const entry = await currentMigration(client);
+    const isOwn = entry !== null && (request.schema ?? entry.plan.schema) === entry.plan.schema;
+    return await statusOf(client, isOwn ? entry : null, request);
+  } catch (cause) {
+    throw serverError(cause);
+  } finally {
+    await client.end();
+  }
+}
+
+async function statusOf(
+  client: Client,
+  entry: JournalEntry | null,
+  request: StatusRequest,
+): Promise<MigrationStatus> {
+  const side = sourceSide(request.sqlite.path, entry);
+  const text = (name: string) => {
+    const value = entry?.details[name];
+    return typeof value === "string" ? value : null;
+  };
+  const phase = entry?.phase ?? "none";
+  return {
+    phase,
+    id: entry?.id ?? null,
+    schema: entry?.plan.schema ?? null,
+    tables: (entry?.plan.tables ?? []).map(({ name, rows }) => ({ name, rows })),
+    findings: side.findings,
+    startedAt: entry?.startedAt ?? null,
+    loadedAt: entry?.finishedAt ?? null,
+    verifiedAt: text("verifiedAt"),
+    appliedAt: text("appliedAt"),
+    cutOverAt: text("cutOverAt"),
+    captured: side.captured,
+    refused: side.refused,
+    waiting: phase === "cut-over" ? await waitingInTarget(client) : side.waiting,
+    isRunning: await isRunning(client),
+    next: nextStep(phase, side, entry?.details.switching === true),
+  };
+}
+
+interface SourceSide {
+  readonly captured: boolean;
+  readonly refused: boolean;
+  readonly waiting: number | null;
+  readonly findings: readonly MigrationFinding[];
+}
+
+function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
+  const nothing = { captured: false, refused: false, waiting: null };
+  if (!existsSync(path))
+    return {
+      ...nothing,
+      findings: [
+        finding({
+          id: "sqlite-missing",
+          severity: "error",
+          summary: `there is no SQLite database at ${path}`,
+        }),
+      ],
+    };
+  const source = LiveSource.open(path);
+  try {
+    const owner = capturedFor(source.db);
+    if (owner === null) return { ...nothing, findings: [] };
+    const refused = refusesWrites(source.db);
+    if (owner !== entry?.id) {
+      const summary = `the SQLite database is held by migration ${owner}, which this target does not know: lifeboat migrate abort`;
+      return {
+        ...nothing,
+        refused,
+        findings: [finding({ id: "captured-by-another", severity: "error", summary })],
+      };
+    }
+    const waiting = waitingChanges(source.db, watermarkOf(entry));
+    return { captured: true, refused, waiting, findings: [] };
+  } finally {
+    source.close();
+  }
+}
+
+/** Rows of the log that no look of ours was made durable for are few or many; which is all that is asked. */
+async function waitingInTarget(client: Client): Promise<number | null> {
+  const { rows } = await client.query<{ count: string | null }>(
+    `SELECT CASE WHEN to_regclass('lifeboat.changes') IS NULL THEN NULL
+       ELSE (xpath('/row/c/text()', query_to_xml('SELECT count(*) AS c FROM lifeboat.changes', false, true, '')))[1]::text END AS count`,
+  );
+  const count = rows[0]?.count ?? null;
+  return count === null ? null : Number(count);
+}
+
+/** Every verb that moves something holds the migration's lock. */
+async function isRunning(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ running: boolean }>(
+    `SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+       WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'lifeboat migrate'
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS running`,
+  );
+  return rows[0]?.running === true;
+}
+
+function nextStep(
+  phase: MigrationStatus["phase"],
+  { captured, refused }: SourceSide,
+  isSwitching: boolean,
+): string {
+  switch (phase) {
+    case "none":
+    case "aborted":
+      return "migrate load: nothing is loaded yet";
+    case "loading":
+      return "migrate load: a load is at work, or was broken off and is run again";
+    case "loaded":
+      return captured
+        ? "migrate verify, then migrate cutover; migrate sync follows what is written meanwhile"
+        : "migrate verify: SQLite was loaded while quiet, and what is written there now is not followed";
+    case "cutting-over":
+      if (isSwitching)
+        return "migrate cutover again: it was broken off while the product was switched";
+      return refused
+        ? "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes"
+        : "migrate cutover again, or migrate abort: nothing is frozen";
+    case "cut-over":
+      return "migrate sync brings Postgres' changes back; migrate rollback leads back, migrate finish ends it";
+    case "rolling-back":
+      return "migrate rollback again: it was broken off";
+    case "rolled-back":
+      return "migrate finish: the product is back in SQLite";
+    case "finished":
+      return "nothing: the migration is finished";
+  }
+}

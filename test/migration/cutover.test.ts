@@ -1,0 +1,311 @@
+import {
+  abortMigration,
+  type CutoverRequest,
+  cutoverMigration,
+  finishMigration,
+  loadMigration,
+  type MigrationPlan,
+  migrationStatus,
+  rollbackMigration,
+  syncMigration,
+  verifyMigration,
+} from "@lifeboat/migrate";
+import Database from "better-sqlite3";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { compareIndependently } from "./independent-comparison.ts";
+import { LIVE_SCHEMA, type LiveWriter, startLiveWriter } from "./live-case.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+describe("a cutover", () => {
+  let cluster: TestCluster;
+  let one: MigrationCase;
+  let plan: MigrationPlan;
+  let before: unknown[];
+  const writers: LiveWriter[] = [];
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+  }, 60_000);
+  afterAll(() => cluster.stop());
+  beforeEach(async () => {
+    one = await migrationCase(cluster, LIVE_SCHEMA);
+    plan = await one.plan();
+    before = schemaOf(one.path);
+  });
+  afterEach(async () => {
+    for (const writer of writers.splice(0)) await writer.kill();
+    await one.end();
+  });
+
+  const request = () => ({
+    sqlite: { path: one.path },
+    postgres: { url: one.url },
+    signal: new AbortController().signal,
+  });
+  const load = () => loadMigration({ ...request(), live: true });
+  const cutover = (more: Partial<CutoverRequest> = {}) =>
+    cutoverMigration({ ...request(), ...more });
+  async function write(): Promise<LiveWriter> {
+    const writer = await startLiveWriter(one);
+    writers.push(writer);
+    return writer;
+  }
+  async function differences(): Promise<string[]> {
+    return (await compareIndependently(one.path, one.url, plan)).differences;
+  }
+  async function ledger(): Promise<number[]> {
+    const rows = await one.query<{ seq: string }>(
+      "SELECT seq FROM ledger WHERE seq > 0 ORDER BY seq",
+    );
+    return rows.map(({ seq }) => Number(seq));
+  }
+  const acknowledged = (...all: LiveWriter[]) =>
+    all.flatMap((writer) => writer.acknowledged()).toSorted((a, b) => a - b);
+
+  it("moves a product that two processes write to, refuses late writes and loses none", async () => {
+    const both = [await write(), await write()];
+    await load();
+    let live = "sqlite";
+    const report = await cutover({
+      onCutover: async () => {
+        live = "postgres";
+      },
+    });
+    expect(live).toBe("postgres");
+    expect(report.holdSeconds).toBeGreaterThan(0);
+    for (const writer of both)
+      expect(await writer.refused).toBe("lifeboat: moved to Postgres, writes refused");
+    expect(await ledger()).toEqual(acknowledged(...both));
+    expect(await differences()).toEqual([]);
+    expect((await migrationStatus(request())).phase).toBe("cut-over");
+    const [next] = await one.query<{ id: string }>(
+      "INSERT INTO accounts(email) VALUES ('after@x') RETURNING id",
+    );
+    const [highest] = await one.query<{ id: string }>(
+      "SELECT max(id) AS id FROM accounts WHERE email <> 'after@x'",
+    );
+    expect(Number(next?.id)).toBeGreaterThan(Number(highest?.id));
+  });
+
+  it("leads back with all that Postgres took, and ends without a trace", async () => {
+    const writer = await write();
+    await load();
+    await cutover();
+    await writer.refused;
+    await one.query(
+      "INSERT INTO ledger(seq, body) VALUES (77, 'in Postgres'); DELETE FROM notes; INSERT INTO notes VALUES ('n', NULL)",
+    );
+    await rollbackMigration(request());
+    expect(await differences()).toEqual([]);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (78, 'in SQLite again')");
+    await finishMigration(request());
+    expect(schemaOf(one.path)).toEqual(before);
+    expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+    expect(await keptColumns()).toEqual([]);
+  });
+
+  it("is done once, however often it is run", async () => {
+    await load();
+    await cutover();
+    let switched = 0;
+    const again = await cutover({ onCutover: async () => void switched++ });
+    expect([again.rows, switched]).toEqual([0, 0]);
+  });
+
+  it("takes over from a sync that runs", async () => {
+    await load();
+    const writer = await write();
+    const sync = syncMigration(request());
+    while ((await ledger()).length < 20) await new Promise((done) => setTimeout(done, 20));
+    await cutover();
+    expect((await sync).rows).toBeGreaterThan(0);
+    await writer.refused;
+    expect(await ledger()).toEqual(acknowledged(writer));
+  });
+
+  it("is refused while a gate is not met, and the product writes on", async () => {
+    const writer = await write();
+    await load();
+    const gates = {
+      drill: async () => ({ ok: false, message: "no drill yet", remedy: "run lifeboat drill" }),
+    };
+    await expect(cutover({ gates })).rejects.toMatchObject({
+      code: "GATE_NOT_MET",
+      kind: "refused",
+      message: "gate drill: no drill yet",
+    });
+    expect((await migrationStatus(request())).phase).toBe("loaded");
+    const { gates: found } = await cutover({ gates, skip: ["drill"] });
+    expect(found.map(({ name, ok, skipped }) => [name, ok, skipped])).toEqual([
+      ["lag", true, false],
+      ["verified", true, false],
+      ["drill", false, true],
+    ]);
+    await writer.refused;
+    expect(await ledger()).toEqual(acknowledged(writer));
+  });
+
+  it("gives the product back to SQLite where its switch fails, and can be run again", async () => {
+    await load();
+    const onCutover = () => Promise.reject(new Error("the load balancer is away"));
+    await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
+    const status = await migrationStatus(request());
+    expect([status.phase, status.refused, status.captured]).toEqual(["loaded", false, true]);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it'); DELETE FROM notes");
+    await cutover();
+    expect(await differences()).toEqual([]);
+    expect(await ledger()).toEqual([1]);
+  });
+
+  it("brings to SQLite what a switch that failed half-way let the product write to Postgres", async () => {
+    await load();
+    const onCutover = async () => {
+      await one.query(
+        "INSERT INTO ledger(seq, body) VALUES (5, 'from Postgres'); DELETE FROM pairs",
+      );
+      throw new Error("half of the workers did not answer");
+    };
+    await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
+    const db = new Database(one.path);
+    expect(db.prepare("SELECT body FROM ledger WHERE seq = 5").pluck().get()).toBe("from Postgres");
+    db.close();
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (6, 'and on')");
+    await syncMigration({ ...request(), until: "caught-up" });
+    expect(await differences()).toEqual([]);
+    await cutover();
+    expect(await ledger()).toEqual([5, 6]);
+  });
+
+  it("gives the product back where the budget is over before the switch returns", async () => {
+    await load();
+    const onCutover = (signal: AbortSignal) =>
+      new Promise<void>((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason as Error)),
+      );
+    await expect(cutover({ onCutover, budgetSeconds: 1 })).rejects.toMatchObject({
+      code: "CUTOVER_TOO_SLOW",
+    });
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it')");
+    expect((await migrationStatus(request())).phase).toBe("loaded");
+  });
+
+  it("finds a value that was changed by hand in Postgres among the last rows, and goes back", async () => {
+    await load();
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'right')");
+    const backup = async () => {
+      await one.query("UPDATE ledger SET body = 'wrong' WHERE seq = 1");
+      return "id";
+    };
+    await expect(cutover({ backup })).rejects.toMatchObject({ code: "NOT_APPLIED" });
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (2, 'goes on')");
+  });
+
+  it("is refused where rows have lost their parents", async () => {
+    await load();
+    one.sqlite("INSERT INTO orders(id, account, at) VALUES (1, 4711, 'x')");
+    await expect(cutover()).rejects.toMatchObject({
+      code: expect.stringMatching(/FOREIGN_KEYS_BROKEN|TARGET_REFUSED/),
+    });
+    one.sqlite("DELETE FROM orders");
+    await cutover();
+  });
+
+  it("passes over foreign keys where the role may, and keeps them in place all the time", async () => {
+    await cluster.query("GRANT SET ON PARAMETER session_replication_role TO lifeboat");
+    try {
+      const writer = await write();
+      await load();
+      await syncMigration({ ...request(), until: "caught-up" });
+      expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
+      await cutover();
+      await writer.refused;
+      expect(await ledger()).toEqual(acknowledged(writer));
+      expect(await differences()).toEqual([]);
+      await expect(one.query("INSERT INTO orders(id, account) VALUES (1, -1)")).rejects.toThrow(
+        /foreign key/,
+      );
+    } finally {
+      await cluster.query("REVOKE SET ON PARAMETER session_replication_role FROM lifeboat");
+    }
+  });
+
+  it("follows a VACUUM that gives rows without a key new rowids", async () => {
+    one.sqlite(
+      "INSERT INTO notes SELECT 'many ' || seq, NULL FROM ledger; DELETE FROM notes WHERE rowid % 3 = 0",
+    );
+    await load();
+    one.sqlite(
+      "VACUUM; DELETE FROM notes WHERE rowid < 100; INSERT INTO notes VALUES ('new', x'01')",
+    );
+    await syncMigration({ ...request(), until: "caught-up" });
+    expect(await differences()).toEqual([]);
+    one.sqlite("DELETE FROM notes WHERE rowid < 100");
+    await cutover();
+    expect(await differences()).toEqual([]);
+  });
+
+  it("stops where the schema was changed, and says so", async () => {
+    await load();
+    one.sqlite("ALTER TABLE ledger ADD COLUMN more TEXT");
+    await expect(syncMigration({ ...request(), until: "caught-up" })).rejects.toMatchObject({
+      code: "SOURCE_CHANGED",
+    });
+    await expect(cutover()).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
+  });
+
+  it("stops at a value that the plan has no place for, and goes on once it is set right", async () => {
+    await load();
+    one.sqlite("INSERT INTO pairs VALUES ('text in a number', 1, 'v')");
+    await expect(syncMigration({ ...request(), until: "caught-up" })).rejects.toMatchObject({
+      code: "VALUE_NOT_PLANNED",
+      details: { table: "pairs" },
+    });
+    one.sqlite("DELETE FROM pairs; INSERT INTO pairs VALUES (1, 2, 'v')");
+    await cutover();
+    expect(await differences()).toEqual([]);
+  });
+
+  it("can be aborted before, and SQLite's schema is what it was", async () => {
+    await load();
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'x')");
+    await abortMigration(request());
+    expect(schemaOf(one.path)).toEqual(before);
+    expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+    expect(await keptColumns()).toEqual([]);
+    await expect(load()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  });
+
+  it("can be aborted with all that was loaded, and loaded anew", async () => {
+    await load();
+    await abortMigration({ ...request(), dropLoaded: true });
+    await expect(abortMigration(request())).rejects.toMatchObject({ code: "NOTHING_TO_ABORT" });
+    await load();
+    expect((await verifyMigration(request())).ok).toBe(true);
+  });
+
+  it("can't be aborted afterwards", async () => {
+    await load();
+    await cutover();
+    await expect(abortMigration(request())).rejects.toMatchObject({
+      code: "NOT_ABORTABLE",
+      kind: "refused",
+    });
+  });
+
+  const foreignKeys = () =>
+    one.query("SELECT conname, convalidated FROM pg_constraint WHERE contype = 'f'");
+  const keptColumns = () =>
+    one.query(
+      "SELECT attname FROM pg_attribute WHERE attname LIKE 'lifeboat%' AND NOT attisdropped",
+    );
+});
+
+function schemaOf(path: string): unknown[] {
+  const db = new Database(path, { readonly: true });
+  try {
+    return db.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema").all();
+  } finally {
+    db.close();
+  }
+}
