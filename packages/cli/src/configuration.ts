@@ -65,6 +65,12 @@ export interface LifeboatConfig {
     readonly schema?: Text;
     /** Answers to what `migrate plan` found, by `table`, `table.column` or `table.constraint`. */
     readonly columns?: Readonly<Record<string, Choice>>;
+    /** How long the product may be without a database that takes its writes, such as `10s`; seconds as a number. */
+    readonly budget?: Text | number;
+    /** The product's own switch to Postgres: after its success the product writes there. */
+    readonly onCutover?: ConfiguredHook;
+    /** The switch back to SQLite. */
+    readonly onRollback?: ConfiguredHook;
   };
   /** Drizzle's schemas, one for each engine. */
   readonly schema?: {
@@ -72,6 +78,10 @@ export interface LifeboatConfig {
     readonly postgres?: () => Promise<SchemaModule>;
   };
 }
+
+/** A line for the shell, a command with its arguments, or a URL that is asked by POST and answers with 2xx. */
+export type ConfiguredHook = Text | readonly Text[] | { readonly url: Text };
+export type Hook = string | readonly string[] | { readonly url: string };
 
 /** Gives a configuration file its type. */
 export function defineConfig(configuration: LifeboatConfig): LifeboatConfig {
@@ -94,7 +104,13 @@ export interface Configuration {
   /** The engine that is live now. */
   readonly live: EngineKind;
   readonly checks: ConfiguredChecks;
-  readonly migrate: { readonly schema?: string; readonly columns?: Choices };
+  readonly migrate: {
+    readonly schema?: string;
+    readonly columns?: Choices;
+    readonly budgetSeconds?: number;
+    readonly onCutover?: Hook;
+    readonly onRollback?: Hook;
+  };
   readonly schema: NonNullable<LifeboatConfig["schema"]>;
 }
 

@@ -33,3 +33,13 @@ export function parseMapping(text: string): readonly [string, string] {
     "write --tablespace-mapping /old/place=/new/place",
   );
 }
+
+const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds from `10s`, `2m`, `500ms`; a number alone is seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text);
+  const seconds = match ? Number(match[1]) * (SECONDS[match[2] ?? "s"] ?? 0) : 0;
+  if (seconds > 0) return seconds;
+  throw usage(`"${text}" is no duration`, "write it as 10s, 2m or 500ms");
+}

@@ -2,10 +2,14 @@ import { backupVerb } from "./verb/backup.ts";
 import { doctorVerb } from "./verb/doctor.ts";
 import { drillVerb } from "./verb/drill.ts";
 import { listVerb } from "./verb/list.ts";
+import { migrateAbortVerb } from "./verb/migrate-abort.ts";
+import { migrateCutoverVerb } from "./verb/migrate-cutover.ts";
 import { migrateFinishVerb } from "./verb/migrate-finish.ts";
 import { migrateLoadVerb } from "./verb/migrate-load.ts";
 import { migratePlanVerb } from "./verb/migrate-plan.ts";
 import { migrateRollbackVerb } from "./verb/migrate-rollback.ts";
+import { migrateStatusVerb } from "./verb/migrate-status.ts";
+import { migrateSyncVerb } from "./verb/migrate-sync.ts";
 import { migrateVerifyVerb } from "./verb/migrate-verify.ts";
 import { restoreVerb } from "./verb/restore.ts";
 import { slotsVerb } from "./verb/slots.ts";
@@ -35,7 +39,11 @@ export const VERBS: readonly Verb[] = [
   walReceiveVerb,
   migratePlanVerb,
   migrateLoadVerb,
+  migrateSyncVerb,
   migrateVerifyVerb,
+  migrateCutoverVerb,
   migrateRollbackVerb,
   migrateFinishVerb,
+  migrateAbortVerb,
+  migrateStatusVerb,
 ];

@@ -1,7 +1,7 @@
 import type { Fault } from "./fault.ts";
 
 /** Keys of the contract that nothing reads yet. */
-const KEYS: readonly string[] = ["encryption", "retention", "migrate.budget", "migrate.onCutover"];
+const KEYS: readonly string[] = ["encryption", "retention"];
 
 /** Values of the contract that nothing does yet. */
 const VALUES: readonly (readonly [key: string, value: unknown])[] = [["repository.type", "s3"]];

@@ -1,7 +1,7 @@
 import { basename, extname, resolve } from "node:path";
 import { type EngineKind, SAFE_NAME } from "@lifeboat/core";
 import type { Configuration, LifeboatConfig, PostgresPlace } from "../configuration.ts";
-import { parseSize } from "../option-values.ts";
+import { parseDuration, parseSize } from "../option-values.ts";
 import { withEnvironment } from "./environment.ts";
 import { configurationInvalid, configurationNotAvailable, type Fault } from "./fault.ts";
 import { notBuiltKeys } from "./not-built.ts";
@@ -46,7 +46,7 @@ export function resolveConfiguration(
     // Until a cutover is recorded, a product with both lives in SQLite.
     live: engines[0] as EngineKind,
     checks: (drill?.checks ?? []) as Configuration["checks"],
-    migrate: (checked.migrate ?? {}) as Configuration["migrate"],
+    migrate: migrateOf(checked),
     schema: (checked.schema ?? {}) as NonNullable<LifeboatConfig["schema"]>,
   };
 }
@@ -79,6 +79,12 @@ function sqliteOf(
   });
   if (faults.length > 0) throw configurationInvalid(place.source, faults);
   return named;
+}
+
+function migrateOf({ migrate }: CheckedConfiguration): Configuration["migrate"] {
+  const { budget, ...rest } = migrate ?? {};
+  const seconds = typeof budget === "string" ? parseDuration(budget) : budget;
+  return { ...rest, ...(seconds === undefined ? {} : { budgetSeconds: seconds }) } as never;
 }
 
 function archiveOf({ archive }: CheckedConfiguration): Configuration["archive"] {

@@ -1,6 +1,6 @@
 import { SAFE_NAME } from "@lifeboat/core";
 import * as v from "valibot";
-import { parseSize } from "../option-values.ts";
+import { parseDuration, parseSize } from "../option-values.ts";
 import type { Fault } from "./fault.ts";
 
 const text = v.pipe(v.string(), v.minLength(1, "is empty"));
@@ -57,6 +57,18 @@ const archive = v.pipe(
   ),
 );
 
+const positive = v.pipe(v.number(), v.minValue(0.001, "must be more than 0 seconds"));
+const seconds = v.pipe(text, v.check(isDuration, "must be a duration such as 10s or 2m"));
+
+const webUrl = v.pipe(text, v.regex(/^https?:\/\//, "must start with http:// or https://"));
+
+/** A line for the shell, a command with its arguments, or a URL that is asked by POST. */
+const hook = either(
+  Array.isArray,
+  v.pipe(v.array(text), v.nonEmpty("is empty")),
+  either(isObject, v.strictObject({ url: webUrl }), text),
+);
+
 const configuration = v.strictObject({
   app: name,
   repository: v.strictObject({ type: v.literal("filesystem"), path: text }),
@@ -76,7 +88,13 @@ const configuration = v.strictObject({
   archive: v.optional(archive),
   drill: v.optional(v.strictObject({ checks: v.optional(either(isFunction, lazy, checks)) })),
   migrate: v.optional(
-    v.strictObject({ schema: v.optional(text), columns: v.optional(v.record(v.string(), choice)) }),
+    v.strictObject({
+      schema: v.optional(text),
+      columns: v.optional(v.record(v.string(), choice)),
+      budget: v.optional(either((value) => typeof value === "number", positive, seconds)),
+      onCutover: v.optional(hook),
+      onRollback: v.optional(hook),
+    }),
   ),
   schema: v.optional(v.strictObject({ sqlite: v.optional(lazy), postgres: v.optional(lazy) })),
 });
@@ -128,6 +146,14 @@ function either<A extends v.GenericSchema, B extends v.GenericSchema>(
 function isSize(value: string): boolean {
   try {
     return parseSize(value) > 0;
+  } catch {
+    return false;
+  }
+}
+
+function isDuration(value: string): boolean {
+  try {
+    return parseDuration(value) > 0;
   } catch {
     return false;
   }

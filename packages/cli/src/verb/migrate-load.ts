@@ -3,14 +3,23 @@ import type { Verb } from "../verb.ts";
 
 export const migrateLoadVerb: Verb = {
   name: "migrate load",
-  summary: "copy a quiet SQLite database into an empty Postgres schema, and compare both",
-  options: [],
-  examples: [["migrate load", "while nothing writes to SQLite; one transaction, all or nothing"]],
-  async run(_, session) {
+  summary: "copy SQLite into an empty Postgres schema while the product writes, and compare both",
+  options: [
+    {
+      flags: "--offline",
+      help: "SQLite is quiet: it is only read, and can't be followed or cut over from then on",
+    },
+  ],
+  examples: [
+    ["migrate load", "SQLite logs its writes from here on; one transaction in Postgres"],
+    ["migrate load --offline", "while nothing writes to SQLite, which stays as it is to the byte"],
+  ],
+  async run({ options }, session) {
     const postgres = await migrationTarget(session);
     const request = await migrationRequest(session);
     const { loadMigration } = await import("@lifeboat/migrate");
-    const report = await loadMigration({ ...request, postgres });
+    const live = options.offline !== true;
+    const report = await loadMigration({ ...request, postgres, live });
     return {
       document: report,
       show: async () =>

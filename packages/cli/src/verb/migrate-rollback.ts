@@ -11,11 +11,23 @@ export const migrateRollbackVerb: Verb = {
     const postgres = await migrationTarget(session);
     const request = await migrationRequest(session);
     const { rollbackMigration } = await import("@lifeboat/migrate");
+    const { app, migrate } = await session.configuration();
+    const { onRollback, budgetSeconds } = migrate;
     const { recordMigration } = await import("../record-migration.ts");
+    const { runSwitch } = await import("../switch-hook.ts");
     const report = await recordMigration(
       session,
       "rollback",
-      (run) => rollbackMigration({ ...request, postgres, run }),
+      (run) =>
+        rollbackMigration({
+          ...request,
+          postgres,
+          run,
+          ...(budgetSeconds === undefined ? {} : { budgetSeconds }),
+          ...(onRollback === undefined
+            ? {}
+            : { onRollback: (signal) => runSwitch(onRollback, { app, engine: "sqlite" }, signal) }),
+        }),
       ({ id, rows, holdSeconds, switchSeconds }) => ({
         id,
         live: "sqlite",

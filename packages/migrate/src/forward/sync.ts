@@ -135,7 +135,7 @@ export function assertCaptured(source: LiveSource, entry: JournalEntry): void {
         ? `${source.path} does not log its writes: it was loaded while quiet, or is another file`
         : `${source.path} logs its writes for migration ${owner}, and ${entry.id} was loaded here`,
     remedy:
-      "name the file that was loaded; or run lifeboat migrate abort, and load without --quiet-source",
+      "name the file that was loaded; or run lifeboat migrate abort, and load without --offline",
     details: { migration: entry.id },
   });
 }

@@ -1,0 +1,84 @@
+import { stat } from "node:fs/promises";
+import { backup, type EngineKind, type Status, status } from "@lifeboat/core";
+import type { CutoverRequest, GateFinding } from "@lifeboat/migrate";
+import { engineOf } from "./config/engine.ts";
+import type { Session } from "./session.ts";
+import { ago, size } from "./show/units.ts";
+
+/** A backup that was not restored for longer is only believed to work when it is needed most. */
+const DRILLED_WITHIN_DAYS = 7;
+const DAY_MS = 86_400_000;
+
+/** What the repository and the machine say before a product moves. */
+export function cutoverGates(session: Session): NonNullable<CutoverRequest["gates"]> {
+  let looked: Promise<Status> | undefined;
+  const look = () => {
+    looked ??= statusOfTarget(session);
+    return looked;
+  };
+  return {
+    archive: async () => archiveGate(await look()),
+    drill: async () => drillGate((await look()).lastDrill),
+    disk: () => diskGate(session),
+  };
+}
+
+/** Takes the backups that precede a cutover, of the one side and of the other by the same operation. */
+export function backupOf(session: Session): NonNullable<CutoverRequest["backup"]> {
+  return async (kind: EngineKind, signal: AbortSignal) => {
+    const configuration = await session.configuration();
+    const { id } = await backup({
+      repository: await session.openRepository("write"),
+      engine: engineOf(kind, configuration),
+      type: "full",
+      options: { label: "before the cutover" },
+      signal,
+    });
+    return id;
+  };
+}
+
+async function statusOfTarget(session: Session): Promise<Status> {
+  const repository = await session.openRepository("read");
+  return status({ repository, engines: await session.engines(), live: "postgres" });
+}
+
+function archiveGate({ archive }: Status): GateFinding {
+  const remedy =
+    "lifeboat doctor --engine postgres says what is missing, with the lines for postgresql.conf";
+  if (archive === null) return { ok: false, message: "Postgres' WAL is not archived", remedy };
+  return {
+    ok: archive.ok,
+    message: archive.ok
+      ? `WAL is archived up to ${archive.lastSegment ?? "now"}`
+      : `the WAL archive is not well (last segment ${archive.lastSegment ?? "none"})`,
+    remedy,
+  };
+}
+
+function drillGate(last: Status["lastDrill"]): GateFinding {
+  const remedy = "run lifeboat drill";
+  if (last === null) return { ok: false, message: "no backup was ever drilled", remedy };
+  const isRecent = Date.now() - Date.parse(last.startedAt) <= DRILLED_WITHIN_DAYS * DAY_MS;
+  return {
+    ok: last.ok && isRecent,
+    message: `the last drill ${last.ok ? "passed" : "FAILED"} ${ago(last.startedAt)}`,
+    remedy: isRecent ? `${remedy}: the last one failed` : remedy,
+  };
+}
+
+/** Room for the backups that follow: the new base of Postgres is no larger than the rows, and WAL comes on top. */
+async function diskGate(session: Session): Promise<GateFinding> {
+  const { sqlite } = await session.configuration();
+  const { size: bytes } = await stat(sqlite[0]?.path ?? "");
+  const storage = await session.storage();
+  const free = await storage.freeBytes();
+  return {
+    ok: free === null || free > 2 * bytes,
+    message:
+      free === null
+        ? `${storage.description} does not say how much room it has`
+        : `${storage.description} has ${size(free)} left; the database has ${size(bytes)}`,
+    remedy: "free space there, or name a repository with more room",
+  };
+}

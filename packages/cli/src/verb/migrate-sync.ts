@@ -1,0 +1,35 @@
+import { migrationRequest, migrationTarget } from "../migration-request.ts";
+import type { Verb } from "../verb.ts";
+
+export const migrateSyncVerb: Verb = {
+  name: "migrate sync",
+  summary:
+    "follow SQLite's writes in Postgres until stopped; after the cutover, Postgres' in SQLite",
+  options: [
+    {
+      flags: "--until <state>",
+      help: "caught-up: end as soon as few changes wait",
+      values: ["caught-up"],
+    },
+  ],
+  examples: [
+    ["migrate sync --until caught-up", "then verify, or cut over"],
+    ["migrate sync", "for as long as it takes; a cutover takes over from it"],
+  ],
+  async run({ options }, session) {
+    const postgres = await migrationTarget(session);
+    const migration = await migrationRequest(session);
+    const { followReverse, migrationStatus, syncMigration } = await import("@lifeboat/migrate");
+    const request = {
+      ...migration,
+      postgres,
+      ...(options.until === undefined ? {} : { until: "caught-up" as const }),
+    };
+    const { phase } = await migrationStatus(request);
+    const report = await (phase === "cut-over" ? followReverse : syncMigration)(request);
+    return {
+      document: report,
+      show: async () => (await import("../show/cutover.ts")).showSync(report),
+    };
+  },
+};

@@ -1,0 +1,156 @@
+import { readFile } from "node:fs/promises";
+import Database from "better-sqlite3";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { errorOf, Place } from "./command.ts";
+
+let place: Place;
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  place = await Place.make();
+  cluster = await startCluster();
+  sqlite(
+    "create table orders (id integer primary key, note text); insert into orders values (1, 'first')",
+  );
+  await configure({ onCutover: 'printf "%s in %s" "$LIFEBOAT_APP" "$LIFEBOAT_ENGINE" > switched' });
+}, 60_000);
+
+afterAll(async () => {
+  await cluster?.stop();
+  await place?.[Symbol.asyncDispose]();
+});
+
+const configure = (migrate: Record<string, unknown>) =>
+  place.write("lifeboat.config.json", {
+    app: "shop",
+    repository: { type: "filesystem", path: "repository" },
+    sqlite: { path: "shop.db" },
+    postgres: { url: cluster.superuserUrl },
+    migrate,
+  });
+
+function sqlite(sql: string): void {
+  const database = new Database(place.at("shop.db"));
+  database.exec(sql);
+  database.close();
+}
+
+async function json(...words: string[]) {
+  const ran = await place.run([...words, "--json"]);
+  expect(ran.status, ran.stderr).toBe(0);
+  return JSON.parse(ran.stdout);
+}
+
+const SKIPPED = ["--skip", "archive", "--skip", "drill"];
+
+describe("a product is moved to Postgres by the command", () => {
+  test("status says what comes first", async () => {
+    expect(await json("migrate", "status")).toMatchObject({ phase: "none", captured: false });
+    expect((await place.run(["migrate", "sync"])).status).toBe(5);
+    expect((await place.run(["migrate", "cutover"])).status).toBe(5);
+    expect((await place.run(["migrate", "abort"])).status).toBe(5);
+  });
+
+  test("load begins to log SQLite's writes, and sync brings them", async () => {
+    await json("migrate", "load");
+    sqlite("insert into orders values (2, 'second')");
+    expect(await json("migrate", "status")).toMatchObject({
+      phase: "loaded",
+      captured: true,
+      waiting: 1,
+    });
+    expect(await json("migrate", "sync", "--until", "caught-up")).toMatchObject({
+      phase: "sync",
+      direction: "sqlite-to-postgres",
+      tables: [{ name: "orders", rows: 1 }],
+      waiting: 0,
+    });
+    expect(await json("migrate", "verify")).toMatchObject({ ok: true, rows: 2 });
+  });
+
+  test("a gate that is not met is exit 3, all of them are told, and SQLite goes on", async () => {
+    const ran = await place.run(["migrate", "cutover", "--json"]);
+    expect(ran.status).toBe(3);
+    const error = errorOf(ran);
+    expect(error.code).toBe("GATE_NOT_MET");
+    expect(error.message).toMatch(/gate archive: .*; gate drill: no backup was ever drilled/);
+    sqlite("insert into orders values (3, 'third')");
+    expect((await place.run(["migrate", "cutover", "--skip", "speed"])).status).toBe(2);
+  });
+
+  test("a switch that fails is told with what it said, and SQLite goes on", async () => {
+    await configure({ onCutover: "echo 'no such host' >&2; exit 7" });
+    const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
+    expect(ran.status).toBe(1);
+    expect(errorOf(ran)).toMatchObject({
+      code: "SWITCH_FAILED",
+      message: expect.stringMatching(/exit status 7 \(no such host\)/),
+    });
+    sqlite("insert into orders values (4, 'fourth')");
+  });
+
+  test("a switch that takes longer than the budget is ended, and SQLite goes on", async () => {
+    await configure({ budget: "1s", onCutover: ["sleep", "60"] });
+    const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
+    expect(errorOf(ran).code).toBe("CUTOVER_TOO_SLOW");
+    sqlite("insert into orders values (5, 'fifth')");
+  });
+
+  test("cutover takes backups of both sides, holds writers, switches the product and is recorded", async () => {
+    await configure({
+      onCutover: 'printf "%s in %s" "$LIFEBOAT_APP" "$LIFEBOAT_ENGINE" > switched',
+      onRollback: ["sh", "-c", 'printf "%s" "$LIFEBOAT_ENGINE" > switched'],
+    });
+    const report = await json("migrate", "cutover", ...SKIPPED);
+    expect(report).toMatchObject({
+      phase: "cutover",
+      gates: [
+        { name: "lag", ok: true },
+        { name: "verified", ok: true },
+        { name: "archive", ok: false, skipped: true },
+        { name: "drill", ok: false, skipped: true },
+        { name: "disk", ok: true },
+      ],
+    });
+    expect(report.holdSeconds).toBeGreaterThan(0);
+    expect(report.switchSeconds).toBeGreaterThan(0);
+    expect(report.backups).toHaveLength(2);
+    expect(await readFile(place.at("switched"), "utf8")).toBe("shop in postgres");
+    expect(() => sqlite("insert into orders values (6, 'late')")).toThrow(
+      "lifeboat: moved to Postgres, writes refused",
+    );
+    const list = await json("list");
+    expect(list.live).toBe("postgres");
+    expect(list.backups.map((one: { engine: string }) => one.engine)).toEqual(
+      expect.arrayContaining(["sqlite", "postgres"]),
+    );
+    const text = await place.run(["migrate", "status"]);
+    expect(text.stdout).toMatch(/^phase +cut-over$/m);
+  });
+
+  test("sync then follows the other way, and rollback leads back by the product's own switch", async () => {
+    await cluster.query("insert into orders values (7, 'in Postgres')");
+    expect(await json("migrate", "sync", "--until", "caught-up")).toMatchObject({
+      direction: "postgres-to-sqlite",
+      rows: 1,
+    });
+    await json("migrate", "rollback");
+    expect(await readFile(place.at("switched"), "utf8")).toBe("sqlite");
+    sqlite("insert into orders values (8, 'back')");
+    expect((await json("list")).live).toBe("sqlite");
+    await json("migrate", "finish");
+    expect(await json("migrate", "status")).toMatchObject({ phase: "none", captured: false });
+  });
+
+  test("abort ends a migration before its cutover and leaves nothing", async () => {
+    await cluster.query("drop table orders");
+    await json("migrate", "load");
+    expect(await json("migrate", "abort", "--drop-loaded")).toMatchObject({
+      phase: "abort",
+      tables: [{ name: "orders", dropped: true }],
+    });
+    expect(await json("migrate", "status")).toMatchObject({ phase: "none", captured: false });
+    sqlite("insert into orders values (9, 'as ever')");
+  });
+});
