@@ -2,6 +2,7 @@ export { type BackupReport, type BackupRequest, backup } from "./backup.ts";
 export { backupChain, chosenBackup } from "./backup-chain.ts";
 export type { BackupSummary } from "./backup-summary.ts";
 export { type Compression, DatabaseFolder } from "./database-folder.ts";
+export type { DescribedStep } from "./described-step.ts";
 export { type DrillReport, type DrillRequest, drill } from "./drill.ts";
 export type { DrillRecord } from "./drill-record.ts";
 export type { DrillCheck } from "./drill-run.ts";

@@ -1,3 +1,4 @@
+export { CUTOVER_STEPS, type CutoverStepId, type StepAbout } from "./cutover/cutover-steps.ts";
 export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
