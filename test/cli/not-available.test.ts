@@ -26,7 +26,6 @@ describe("what the contract names and this version does not do is refused with i
     ["migrate cutover --rehearse --skip lag"],
     ["migrate abort"],
     ["migrate status"],
-    ["runbook cutover --format md"],
     ["report --to file.html"],
     ["metrics"],
     ["restore --to dir --delta"],

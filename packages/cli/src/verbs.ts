@@ -8,6 +8,7 @@ import { migratePlanVerb } from "./verb/migrate-plan.ts";
 import { migrateRollbackVerb } from "./verb/migrate-rollback.ts";
 import { migrateVerifyVerb } from "./verb/migrate-verify.ts";
 import { restoreVerb } from "./verb/restore.ts";
+import { runbookVerb } from "./verb/runbook.ts";
 import { slotsVerb } from "./verb/slots.ts";
 import { standbyVerb } from "./verb/standby.ts";
 import { statusVerb } from "./verb/status.ts";
@@ -38,4 +39,5 @@ export const VERBS: readonly Verb[] = [
   migrateVerifyVerb,
   migrateRollbackVerb,
   migrateFinishVerb,
+  runbookVerb,
 ];

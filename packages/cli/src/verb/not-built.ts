@@ -14,7 +14,6 @@ export const NOT_BUILT: readonly NotBuiltVerb[] = [
   { name: "migrate cutover", summary: "switch the product to Postgres" },
   { name: "migrate abort", summary: "give the migration up before the cutover" },
   { name: "migrate status", summary: "show where the migration stands" },
-  { name: "runbook", summary: "render the runbook of a cutover, a restore or a drill" },
   { name: "report", summary: "write one self-contained page" },
   { name: "metrics", summary: "print OpenMetrics text" },
 ];
