@@ -1,7 +1,7 @@
 import { type Manifest, RESTORE_GUIDE } from "@lifeboat/core";
-import { factsTable } from "./common.ts";
 import { type Block, code, heading, output, paragraph, say } from "./document.ts";
 import type { RunbookFacts } from "./facts.ts";
+import { factsTable } from "./preamble.ts";
 
 /** How to restore where no Lifeboat can be had: the repository's own guide, with what its capital words stand for here. */
 export function byHand(facts: RunbookFacts): Block[] {

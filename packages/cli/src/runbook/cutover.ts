@@ -3,7 +3,6 @@ import { CUTOVER_STEPS, type StepAbout } from "@lifeboat/migrate";
 import type { Configuration } from "../configuration.ts";
 import { duration, size } from "../show/units.ts";
 import { showRollback } from "../show/way-back.ts";
-import { exitStatuses, factsTable, howToType, preamble, stepHeading } from "./common.ts";
 import {
   type Block,
   code,
@@ -18,6 +17,7 @@ import {
   table,
   words,
 } from "./document.ts";
+import { exitStatuses } from "./exit-statuses.ts";
 import type { RunbookFacts } from "./facts.ts";
 import {
   backupInWords,
@@ -29,9 +29,11 @@ import {
   measured,
   UNKNOWN,
 } from "./measured.ts";
+import { factsTable, howToType, preamble } from "./preamble.ts";
 import { productSwitch } from "./product-switch.ts";
 import type { Runbook } from "./runbook.ts";
 import { withoutSecrets } from "./safe-url.ts";
+import { stepHeading } from "./step-blocks.ts";
 
 /** What a cutover moves, from where to where. */
 export interface CutoverPlaces {

@@ -1,7 +1,6 @@
 import { type DrillRecord, drillSteps } from "@lifeboat/core";
 import { showDrill } from "../show/drill.ts";
 import { duration, size } from "../show/units.ts";
-import { exitStatuses, factsTable, howToType, preamble, stepBlocks } from "./common.ts";
 import {
   type Block,
   code,
@@ -14,6 +13,7 @@ import {
   table,
   words,
 } from "./document.ts";
+import { exitStatuses } from "./exit-statuses.ts";
 import type { RunbookFacts } from "./facts.ts";
 import {
   backupInWords,
@@ -23,7 +23,9 @@ import {
   measured,
   recoveryInWords,
 } from "./measured.ts";
+import { factsTable, howToType, preamble } from "./preamble.ts";
 import type { Runbook } from "./runbook.ts";
+import { stepBlocks } from "./step-blocks.ts";
 
 /** So many tell whether recoveries grow longer. */
 const SHOWN_DRILLS = 5;

@@ -2,7 +2,6 @@ import { type DescribedStep, type EngineKind, restoreSteps } from "@lifeboat/cor
 import { showList } from "../show/list.ts";
 import { size } from "../show/units.ts";
 import { byHand } from "./by-hand.ts";
-import { exitStatuses, factsTable, howToType, preamble, stepBlocks } from "./common.ts";
 import {
   type Block,
   code,
@@ -15,6 +14,7 @@ import {
   say,
   words,
 } from "./document.ts";
+import { exitStatuses } from "./exit-statuses.ts";
 import type { RunbookFacts } from "./facts.ts";
 import {
   backupInWords,
@@ -24,9 +24,11 @@ import {
   measured,
   recoveryInWords,
 } from "./measured.ts";
+import { factsTable, howToType, preamble } from "./preamble.ts";
 import { restorePostgresBlocks } from "./restore-postgres.ts";
 import { restoreSqliteBlocks } from "./restore-sqlite.ts";
 import type { Runbook } from "./runbook.ts";
+import { stepBlocks } from "./step-blocks.ts";
 
 const ENGINES: Readonly<Record<EngineKind, string>> = { sqlite: "SQLite", postgres: "Postgres" };
 /** So many are read at a glance; `list` shows all. */
