@@ -66,6 +66,15 @@ export interface LifeboatConfig {
     /** Answers to what `migrate plan` found, by `table`, `table.column` or `table.constraint`. */
     readonly columns?: Readonly<Record<string, Choice>>;
   };
+  /**
+   * A program that writes as the product does, for rehearsals: `PROGRAM --database PATH | --url URL --rate N`, with a line on
+   * stdout for each commit, until SIGTERM.
+   */
+  readonly traffic?: {
+    readonly program: Text;
+    /** Transactions a second; 50 when left out. */
+    readonly rate?: number;
+  };
   /** Drizzle's schemas, one for each engine. */
   readonly schema?: {
     readonly sqlite?: () => Promise<SchemaModule>;
@@ -95,6 +104,8 @@ export interface Configuration {
   readonly live: EngineKind;
   readonly checks: ConfiguredChecks;
   readonly migrate: { readonly schema?: string; readonly columns?: Choices };
+  /** Null where none is configured. */
+  readonly traffic: { readonly program: string; readonly rate: number } | null;
   readonly schema: NonNullable<LifeboatConfig["schema"]>;
 }
 

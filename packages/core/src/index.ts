@@ -29,6 +29,7 @@ export { RepositoryMemory } from "./repository-memory.ts";
 export { type RestoredReport, type RestoreOrder, type RestoreReport, restore } from "./restore.ts";
 export { RESTORE_GUIDE } from "./restore-guide.ts";
 export { type RestoreStepId, restoreSteps } from "./restore-steps.ts";
+export { makeScratch } from "./scratch.ts";
 export { siblingModule } from "./sibling-module.ts";
 export { type Status, status } from "./status.ts";
 export * from "./storage.ts";

@@ -8,6 +8,8 @@ import { notBuiltKeys } from "./not-built.ts";
 import { type CheckedConfiguration, checkConfiguration } from "./schema.ts";
 
 const DEFAULT_LEVEL = 3;
+/** Transactions a second of a rehearsal's traffic. */
+const DEFAULT_RATE = 50;
 
 /**
  * Checks a configuration and resolves its variables and paths.
@@ -47,6 +49,7 @@ export function resolveConfiguration(
     live: engines[0] as EngineKind,
     checks: (drill?.checks ?? []) as Configuration["checks"],
     migrate: (checked.migrate ?? {}) as Configuration["migrate"],
+    traffic: trafficOf(checked, place.directory),
     schema: (checked.schema ?? {}) as NonNullable<LifeboatConfig["schema"]>,
   };
 }
@@ -85,6 +88,11 @@ function archiveOf({ archive }: CheckedConfiguration): Configuration["archive"] 
   const { mode = "command", maxBacklog, policy = "database" } = archive ?? {};
   if (maxBacklog === undefined || policy === "chain") return { mode };
   return { mode, maxBacklog: parseSize(maxBacklog) };
+}
+
+function trafficOf({ traffic }: CheckedConfiguration, directory: string): Configuration["traffic"] {
+  if (!traffic) return null;
+  return { program: resolve(directory, traffic.program), rate: traffic.rate ?? DEFAULT_RATE };
 }
 
 function postgresOf(

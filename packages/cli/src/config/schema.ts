@@ -78,6 +78,12 @@ const configuration = v.strictObject({
   migrate: v.optional(
     v.strictObject({ schema: v.optional(text), columns: v.optional(v.record(v.string(), choice)) }),
   ),
+  traffic: v.optional(
+    v.strictObject({
+      program: text,
+      rate: v.optional(v.pipe(v.number(), v.gtValue(0, "must be above zero"))),
+    }),
+  ),
   schema: v.optional(v.strictObject({ sqlite: v.optional(lazy), postgres: v.optional(lazy) })),
 });
 
