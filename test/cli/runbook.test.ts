@@ -148,7 +148,7 @@ describe("the runbook of a cutover", () => {
     expect(inPage).toEqual(ids);
   });
 
-  test("tells the times of the last cutover that was recorded, and of backups until then", async () => {
+  test("tells the times of the last cutover or rehearsal that was recorded, and of backups until then", async () => {
     const backups = (await json("list")).backups;
     const own = async () => {
       const { steps } = await json("runbook", "cutover");
@@ -159,6 +159,8 @@ describe("the runbook of a cutover", () => {
     const { startedAt, finishedAt } = backups.at(-1);
     const took = (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000;
     expect(await own()).toMatchObject({ "backup-sqlite": took, freeze: null, switch: null });
+    await recordedCutover(join(home, "repository"), "shop", { freeze: 0.5 }, "rehearse");
+    expect(await own()).toMatchObject({ "backup-sqlite": 0, freeze: 0.5, switch: 0 });
     await recordedCutover(join(home, "repository"), "shop", { freeze: 0.0421, switch: 1.5 });
     expect(await own()).toMatchObject({ "backup-sqlite": 0, freeze: 0.0421, switch: 1.5 });
     expect((await json("runbook", "cutover")).text).toContain("0.04 s");

@@ -24,8 +24,8 @@ import {
   backupSeconds,
   drillInWords,
   lastBackup,
+  lastCutover,
   lastDrill,
-  lastRun,
   measured,
   UNKNOWN,
 } from "./measured.ts";
@@ -117,7 +117,7 @@ function installation(facts: RunbookFacts, { sqlite, postgres }: CutoverPlaces):
   const { schema = "public", ...migrate } = facts.configuration?.migrate ?? {};
   const bytes = facts.fileBytes.get(sqlite.path);
   const { budget, hook } = productSwitch(migrate);
-  const cutover = lastRun(facts, "cutover");
+  const cutover = lastCutover(facts);
   return factsTable([
     ["app", [code(facts.app)]],
     ["from", [code(sqlite.path), bytes === undefined ? " (not there now)" : ` (${size(bytes)})`]],
@@ -176,12 +176,12 @@ interface MeasuredStep {
   readonly took: string;
 }
 
-/** By the last cutover; of a backup by the last one of that engine, where no cutover was yet. */
+/** By the last cutover or rehearsal; of a backup by the last one of that engine, where neither was yet. */
 function measuredStep(
   facts: RunbookFacts,
   { id, title }: StepAbout,
 ): Pick<MeasuredStep, "seconds" | "took"> {
-  const record = lastRun(facts, "cutover");
+  const record = lastCutover(facts);
   const step = record?.steps.find((one) => one.title === title && one.ok);
   if (step) return { seconds: step.seconds, took: measured(step.seconds, `record ${record?.id}`) };
   const engine = id === "backup-sqlite" ? "sqlite" : id === "backup-postgres" ? "postgres" : null;

@@ -14,9 +14,9 @@ export function lastDrill(facts: RunbookFacts, engine: EngineKind): DrillRecord 
   return facts.drills.findLast((drill) => drill.engine === engine && drill.ok);
 }
 
-/** The newest run of a verb that went well. */
-export function lastRun(facts: RunbookFacts, verb: string): MigrationRecord | undefined {
-  return facts.migrations.findLast((record) => record.verb === verb && record.ok);
+/** The newest cutover that went well, or rehearsal of one: both run the same steps. */
+export function lastCutover({ migrations }: RunbookFacts): MigrationRecord | undefined {
+  return migrations.findLast(({ verb, ok }) => ok && (verb === "cutover" || verb === "rehearse"));
 }
 
 export function backupSeconds({ startedAt, finishedAt }: BackupSummary): number {
