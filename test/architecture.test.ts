@@ -35,7 +35,8 @@ const OWNERS: Record<string, RegExp> = {
   commander: /^packages\/cli\/src\/program\.ts$/,
   valibot: /^packages\/cli\/src\/config\/schema\.ts$/,
   esbuild: /^packages\/cli\/build\.mjs$/,
-  execa: /^(packages\/postgres|apps\/demo)\/src\//,
+  execa:
+    /^(packages\/postgres|apps\/demo)\/src\/|^packages\/cli\/src\/(rehearse\/traffic|switch-hook)\.ts$/,
   // Outside programs are run by execa; these are Node itself: with a channel for the file's bytes, and let go of.
   "node:child_process": /^packages\/(sqlite\/src\/raw-reader|postgres\/src\/start-detached)\.ts$/,
 };

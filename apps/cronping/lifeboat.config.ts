@@ -1,5 +1,6 @@
 import { defineConfig } from "lifeboat";
 import { schema } from "./src/schema.ts";
+import { trafficProgram } from "./src/traffic-program.ts";
 
 const { CRONPING_SQLITE, CRONPING_POSTGRES_URL, CRONPING_POSTGRES_DATA, CRONPING_POSTGRES_BIN } =
   process.env;
@@ -17,6 +18,7 @@ export default defineConfig({
     },
   }),
   drill: { checks: () => import("./src/checks.ts") },
+  traffic: { program: trafficProgram },
   schema,
   // Notifications of channels that are gone: kept, and the key holds for every row from now on.
   migrate: { columns: { "notifications.channel_id": { constraint: "not-valid" } } },

@@ -1,5 +1,6 @@
 import { defineConfig } from "lifeboat";
 import { schema } from "./src/schema.ts";
+import { trafficProgram } from "./src/traffic-program.ts";
 
 const { DOCUMINT_SQLITE, DOCUMINT_POSTGRES_URL, DOCUMINT_POSTGRES_DATA, DOCUMINT_POSTGRES_BIN } =
   process.env;
@@ -17,5 +18,6 @@ export default defineConfig({
     },
   }),
   drill: { checks: () => import("./src/checks.ts") },
+  traffic: { program: trafficProgram },
   schema,
 });

@@ -1,5 +1,6 @@
 import { defineConfig } from "lifeboat";
 import { schema } from "./src/schema.ts";
+import { trafficProgram } from "./src/traffic-program.ts";
 
 const { FLAGBIT_SQLITE, FLAGBIT_POSTGRES_URL, FLAGBIT_POSTGRES_DATA, FLAGBIT_POSTGRES_BIN } =
   process.env;
@@ -17,5 +18,6 @@ export default defineConfig({
     },
   }),
   drill: { checks: () => import("./src/checks.ts") },
+  traffic: { program: trafficProgram },
   schema,
 });

@@ -1,5 +1,6 @@
 import { defineConfig } from "lifeboat";
 import { schema } from "./src/schema.ts";
+import { trafficProgram } from "./src/traffic-program.ts";
 
 const {
   WEBHOOKVAULT_SQLITE,
@@ -21,6 +22,7 @@ export default defineConfig({
     },
   }),
   drill: { checks: () => import("./src/checks.ts") },
+  traffic: { program: trafficProgram },
   schema,
   // Users answer with any bytes, NUL and broken UTF-8 among them, which a Postgres text refuses.
   migrate: { columns: { "endpoints.response_body": { type: "bytea", codec: "text-bytes" } } },

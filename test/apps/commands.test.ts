@@ -23,6 +23,28 @@ describe.each(products)("lifeboat-$name", (product) => {
     expect(held).toEqual(expect.arrayContaining(product.checks.map(({ name }) => name)));
   });
 
+  test("prints its runbooks as it is typed, with the variables that it reads and none of their values", async () => {
+    const path = await createProduct(product);
+    const environment = {
+      [`${prefix}_REPOSITORY`]: join(dirname(path), "repository"),
+      [`${prefix}_SQLITE`]: path,
+      [`${prefix}_POSTGRES_URL`]: "postgres://product:s3cret@127.0.0.1:1/product",
+      LIFEBOAT_STATE_DIRECTORY: join(dirname(path), "state"),
+    };
+    for (const name of ["cutover", "restore", "drill"]) {
+      const { exitCode, stdout, stderr } = await runCommand(
+        product,
+        ["runbook", name],
+        environment,
+      );
+      expect(exitCode, stdout + stderr).toBe(0);
+      const verb = name === "cutover" ? "migrate cutover" : `${name} --engine sqlite`;
+      expect(stdout).toContain(`\nlifeboat-${product.name} ${verb}`);
+      expect(stdout).toContain(`\`${prefix}_POSTGRES_URL ${prefix}_REPOSITORY ${prefix}_SQLITE\``);
+      expect(stdout).not.toContain("s3cret");
+    }
+  });
+
   test("names the variable that it lacks", async () => {
     const list = await runCommand(product, ["list"], {});
     expect(list.exitCode).toBe(2);

@@ -72,6 +72,15 @@ export interface LifeboatConfig {
     /** The switch back to SQLite. */
     readonly onRollback?: ConfiguredHook;
   };
+  /**
+   * A program that writes as the product does, for rehearsals: `PROGRAM --database PATH | --url URL --rate N`, with a line on
+   * stdout for each commit, until SIGTERM.
+   */
+  readonly traffic?: {
+    readonly program: Text;
+    /** Transactions a second; 50 when left out. */
+    readonly rate?: number;
+  };
   /** Drizzle's schemas, one for each engine. */
   readonly schema?: {
     readonly sqlite?: () => Promise<SchemaModule>;
@@ -80,7 +89,11 @@ export interface LifeboatConfig {
 }
 
 /** A line for the shell, a command with its arguments, or a URL that is asked by POST and answers with 2xx. */
-export type ConfiguredHook = Text | readonly Text[] | { readonly url: Text };
+export type ConfiguredHook =
+  | Text
+  | readonly Text[]
+  | { readonly url: Text }
+  | { readonly command: Text | readonly Text[] };
 export type Hook = string | readonly string[] | { readonly url: string };
 
 /** Gives a configuration file its type. */
@@ -111,6 +124,8 @@ export interface Configuration {
     readonly onCutover?: Hook;
     readonly onRollback?: Hook;
   };
+  /** Null where none is configured. */
+  readonly traffic: { readonly program: string; readonly rate: number } | null;
   readonly schema: NonNullable<LifeboatConfig["schema"]>;
 }
 

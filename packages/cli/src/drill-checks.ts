@@ -20,7 +20,7 @@ export async function drillChecks(
 }
 
 /** The product's own database in the cluster: the one that the URL names. */
-function databaseOf(url: string): string | undefined {
+export function databaseOf(url: string): string | undefined {
   if (!URL.canParse(url)) return undefined;
   return decodeURIComponent(new URL(url).pathname.slice(1)) || undefined;
 }

@@ -1,17 +1,24 @@
 import type { MigrationRequest } from "@lifeboat/migrate";
+import type { Configuration } from "./configuration.ts";
 import type { Session } from "./session.ts";
 import { usage } from "./usage.ts";
 
+/** Where a migration comes from. */
+export async function migrationSource(session: Session): Promise<Configuration["sqlite"][number]> {
+  session.assertEngine([], "migrate moves from SQLite to Postgres");
+  const { sqlite } = await session.configuration();
+  const [source, another] = sqlite;
+  if (source && !another) return source;
+  throw usage(
+    `migrate moves one SQLite database, and the configuration has ${sqlite.length}`,
+    "name the one that moves in a configuration of its own",
+  );
+}
+
 /** What every phase of a migration is given, from the configuration. */
 export async function migrationRequest(session: Session): Promise<MigrationRequest> {
-  session.assertEngine([], "migrate moves from SQLite to Postgres");
-  const { sqlite, migrate, schema } = await session.configuration();
-  const [source, another] = sqlite;
-  if (!source || another)
-    throw usage(
-      `migrate moves one SQLite database, and the configuration has ${sqlite.length}`,
-      "name the one that moves in a configuration of its own",
-    );
+  const source = await migrationSource(session);
+  const { migrate, schema } = await session.configuration();
   const hasSchema = schema.sqlite !== undefined || schema.postgres !== undefined;
   const { declaredSchemas } = await import("./drizzle.ts");
   return {

@@ -26,7 +26,7 @@ export interface Recorded {
 export async function recordMigration<Report>(
   session: Session,
   verb: string,
-  work: (run: StepRunner) => Promise<Report>,
+  work: (run: StepRunner, steps: readonly RecordedStep[]) => Promise<Report>,
   recordedOf: (report: Report) => Recorded,
 ): Promise<Report> {
   // Opened first: a repository that is gone must be known before anything moves.
@@ -34,7 +34,7 @@ export async function recordMigration<Report>(
   const run = { app: repository.app, verb, startedAt: new Date(), steps: [] as RecordedStep[] };
   let report: Report;
   try {
-    report = await work(noting(session.run, run.steps));
+    report = await work(noting(session.run, run.steps), run.steps);
   } catch (cause) {
     if (run.steps.length > 0)
       await repository.writeMigrationRecord(recordOf(run, null)).catch(() => {

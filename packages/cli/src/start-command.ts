@@ -29,15 +29,28 @@ export interface CopyToStart {
 export async function startCommand(copy: CopyToStart): Promise<StartCommand> {
   const { serverAccount } = await import("@lifeboat/postgres");
   const { dataDirectory } = copy;
-  const program = await controlProgram(dataDirectory, copy.binDirectory);
-  const log = join(dataDirectory, "recovery.log");
-  const line = [program, "start", "-D", dataDirectory, "-l", log].map(shellWord).join(" ");
+  const major = Number.parseInt(await readFile(join(dataDirectory, "PG_VERSION"), "utf8"), 10);
+  const program = await controlProgram(major, copy.binDirectory);
   const account = await serverAccount(dataDirectory);
-  if (!account.foreign) return { line, findings: [] };
-  return {
-    line: `su ${shellWord(account.name)} -s /bin/sh -c ${shellWord(line)}`,
-    findings: await closedTo(account, copy),
-  };
+  const line = startLine(program, dataDirectory, account);
+  return { line, findings: account.foreign ? await closedTo(account, copy) : [] };
+}
+
+/** Starts a server, its log in its own data directory. */
+export function startLine(program: string, dataDirectory: string, account: Account): string {
+  const log = join(dataDirectory, "recovery.log");
+  return lineAs(account, [program, "start", "-D", dataDirectory, "-l", log]);
+}
+
+/** Stops a server in order: clients are cut off, nothing that was committed is lost. */
+export function stopLine(program: string, dataDirectory: string, account: Account): string {
+  return lineAs(account, [program, "stop", "-D", dataDirectory, "-m", "fast"]);
+}
+
+/** As root through the account that the server runs as. */
+function lineAs(account: Account, words: readonly string[]): string {
+  const line = words.map(shellWord).join(" ");
+  return account.foreign ? `su ${shellWord(account.name)} -s /bin/sh -c ${shellWord(line)}` : line;
 }
 
 /** What root restored, but the server's account cannot get at. */
@@ -50,13 +63,12 @@ async function closedTo(account: Account, copy: CopyToStart): Promise<Finding[]>
   return [repositoryClosed(account.name, needed)];
 }
 
-/** Where no server of this version is installed, the name alone says what is needed. */
-async function controlProgram(
-  dataDirectory: string,
+/** The `pg_ctl` of a server's major version. Where none is installed, the name alone says what is needed. */
+export async function controlProgram(
+  major: number,
   binDirectory: string | undefined,
 ): Promise<string> {
   const { findPrograms, programPath } = await import("@lifeboat/postgres");
-  const major = Number.parseInt(await readFile(join(dataDirectory, "PG_VERSION"), "utf8"), 10);
   try {
     const needs = ["pg_ctl", "postgres"] as const;
     return programPath(await findPrograms({ binDirectory, major, needs }), "pg_ctl");

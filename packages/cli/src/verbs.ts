@@ -12,6 +12,7 @@ import { migrateStatusVerb } from "./verb/migrate-status.ts";
 import { migrateSyncVerb } from "./verb/migrate-sync.ts";
 import { migrateVerifyVerb } from "./verb/migrate-verify.ts";
 import { restoreVerb } from "./verb/restore.ts";
+import { runbookVerb } from "./verb/runbook.ts";
 import { slotsVerb } from "./verb/slots.ts";
 import { standbyVerb } from "./verb/standby.ts";
 import { statusVerb } from "./verb/status.ts";
@@ -46,4 +47,5 @@ export const VERBS: readonly Verb[] = [
   migrateFinishVerb,
   migrateAbortVerb,
   migrateStatusVerb,
+  runbookVerb,
 ];

@@ -84,6 +84,21 @@ describe("a configuration", () => {
     expect(levels({ wal: 1 })).toEqual({ level: 3, logLevel: 1 });
   });
 
+  test("finds the product's traffic by its own place, and knows a rate for it", () => {
+    const traffic = (value: unknown) =>
+      resolveConfiguration({ ...COMPLETE, traffic: value }, PLACE).traffic;
+    expect(traffic(undefined)).toBeNull();
+    expect(traffic({ program: "traffic.ts" })).toEqual({
+      program: "/etc/app/traffic.ts",
+      rate: 50,
+    });
+    expect(traffic({ program: "/srv/write", rate: 7 })).toEqual({ program: "/srv/write", rate: 7 });
+    expect(() => traffic({ program: "traffic.ts", rate: 0 })).toThrow(
+      "traffic.rate: must be above",
+    );
+    expect(() => traffic({})).toThrow("traffic.program: is missing");
+  });
+
   test("reports every fault, a line each, with its path and without the value", () => {
     const { code, kind, message, details } = failureOf({
       app: 5,

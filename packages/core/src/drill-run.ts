@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import type { ChosenRestore } from "./choose-restore.ts";
+import { stepsOf } from "./described-step.ts";
+import { drillSteps } from "./drill-steps.ts";
 import type { RestoredDatabase, RevivedDatabase } from "./engine.ts";
 import { LifeboatError, reasonOf } from "./errors.ts";
 import { meteredStorage } from "./metered-storage.ts";
@@ -49,12 +51,11 @@ export class DrillRun {
   }
 
   steps(): Step[] {
-    const { database } = this.choice.folder;
-    return [
-      { title: `restore ${database}`, run: (report) => this.#restore(report) },
-      { title: "bring the copy to life", run: (report) => this.#revive(report) },
-      { title: "check the copy", run: () => this.#check() },
-    ];
+    return stepsOf(drillSteps(this.choice.folder.database), {
+      restore: (report) => this.#restore(report),
+      revive: (report) => this.#revive(report),
+      check: () => this.#check(),
+    });
   }
 
   /** Stops the copy. May be called twice. */

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
+import { stepsOf } from "./described-step.ts";
 import type {
   Engine,
   EngineKind,
@@ -13,6 +14,7 @@ import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
+import { type RestoreStepId, restoreSteps } from "./restore-steps.ts";
 import type { RecoveryTarget } from "./window.ts";
 
 export interface RestoreOrder {
@@ -115,9 +117,8 @@ async function restoreOne(
   let extracted: Extracted | null = null;
   if (order.extract && engine.kind !== "postgres") throw nothingToExtract(folder.database);
 
-  const restoring: Step = {
-    title: `restore ${folder.database}`,
-    run: async (report) => {
+  const runs: Readonly<Record<RestoreStepId, Step["run"]>> = {
+    restore: async (report) => {
       signal.throwIfAborted();
       copy = await engine.restore({
         folder,
@@ -134,10 +135,7 @@ async function restoreOne(
         signal,
       });
     },
-  };
-  const replaying: Step = {
-    title: `replay ${folder.database}`,
-    run: async (report) => {
+    replay: async (report) => {
       const revived = await engine
         .revive({ folder, plan, restored: copy, report, signal })
         .catch((cause) => {
@@ -157,7 +155,9 @@ async function restoreOne(
     },
   };
 
-  await run(order.replay || order.extract ? [restoring, replaying] : [restoring]);
+  const isReplayed = order.replay || order.extract !== undefined;
+  const steps = restoreSteps(folder.database).filter(({ id }) => id !== "replay" || isReplayed);
+  await run(stepsOf(steps, runs));
   const report: RestoredReport = {
     engine: engine.kind,
     database: folder.database,

@@ -16,6 +16,11 @@ export {
 } from "./programs.ts";
 export { RECEIVE_SLOT, type ReceiveWal, receiveWal } from "./receive-wal.ts";
 export { Scratch } from "./scratch.ts";
+export {
+  type ScratchCluster,
+  type ScratchClusterRequest,
+  startScratchCluster,
+} from "./scratch-cluster.ts";
 export { Server, type ServerInit } from "./server.ts";
 export { unboundedSlots } from "./slot-findings.ts";
 export type { SlotState, SlotVerdict } from "./slots.ts";

@@ -1,6 +1,6 @@
 import { basename, extname, resolve } from "node:path";
 import { type EngineKind, SAFE_NAME } from "@lifeboat/core";
-import type { Configuration, LifeboatConfig, PostgresPlace } from "../configuration.ts";
+import type { Configuration, Hook, LifeboatConfig, PostgresPlace } from "../configuration.ts";
 import { parseDuration, parseSize } from "../option-values.ts";
 import { withEnvironment } from "./environment.ts";
 import { configurationInvalid, configurationNotAvailable, type Fault } from "./fault.ts";
@@ -8,6 +8,8 @@ import { notBuiltKeys } from "./not-built.ts";
 import { type CheckedConfiguration, checkConfiguration } from "./schema.ts";
 
 const DEFAULT_LEVEL = 3;
+/** Transactions a second of a rehearsal's traffic. */
+const DEFAULT_RATE = 50;
 
 /**
  * Checks a configuration and resolves its variables and paths.
@@ -47,6 +49,7 @@ export function resolveConfiguration(
     live: engines[0] as EngineKind,
     checks: (drill?.checks ?? []) as Configuration["checks"],
     migrate: migrateOf(checked),
+    traffic: trafficOf(checked, place.directory),
     schema: (checked.schema ?? {}) as NonNullable<LifeboatConfig["schema"]>,
   };
 }
@@ -82,15 +85,29 @@ function sqliteOf(
 }
 
 function migrateOf({ migrate }: CheckedConfiguration): Configuration["migrate"] {
-  const { budget, ...rest } = migrate ?? {};
+  const { budget, onCutover, onRollback, ...rest } = migrate ?? {};
   const seconds = typeof budget === "string" ? parseDuration(budget) : budget;
-  return { ...rest, ...(seconds === undefined ? {} : { budgetSeconds: seconds }) } as never;
+  return {
+    ...(rest as Configuration["migrate"]),
+    ...(seconds === undefined ? {} : { budgetSeconds: seconds }),
+    ...(onCutover === undefined ? {} : { onCutover: hookOf(onCutover) }),
+    ...(onRollback === undefined ? {} : { onRollback: hookOf(onRollback) }),
+  };
+}
+
+function hookOf(hook: Hook | { readonly command: string | readonly string[] }): Hook {
+  return typeof hook === "object" && "command" in hook ? hook.command : hook;
 }
 
 function archiveOf({ archive }: CheckedConfiguration): Configuration["archive"] {
   const { mode = "command", maxBacklog, policy = "database" } = archive ?? {};
   if (maxBacklog === undefined || policy === "chain") return { mode };
   return { mode, maxBacklog: parseSize(maxBacklog) };
+}
+
+function trafficOf({ traffic }: CheckedConfiguration, directory: string): Configuration["traffic"] {
+  if (!traffic) return null;
+  return { program: resolve(directory, traffic.program), rate: traffic.rate ?? DEFAULT_RATE };
 }
 
 function postgresOf(

@@ -62,11 +62,17 @@ const seconds = v.pipe(text, v.check(isDuration, "must be a duration such as 10s
 
 const webUrl = v.pipe(text, v.regex(/^https?:\/\//, "must start with http:// or https://"));
 
-/** A line for the shell, a command with its arguments, or a URL that is asked by POST. */
+/** A line for the shell, or a command with its arguments. */
+const command = either(Array.isArray, v.pipe(v.array(text), v.nonEmpty("is empty")), text);
+/** A command, or a URL that is asked by POST. */
 const hook = either(
-  Array.isArray,
-  v.pipe(v.array(text), v.nonEmpty("is empty")),
-  either(isObject, v.strictObject({ url: webUrl }), text),
+  (value) => isObject(value) && !Array.isArray(value),
+  either(
+    (value) => isObject(value) && "command" in value,
+    v.strictObject({ command }),
+    v.strictObject({ url: webUrl }),
+  ),
+  command,
 );
 
 const configuration = v.strictObject({
@@ -94,6 +100,12 @@ const configuration = v.strictObject({
       budget: v.optional(either((value) => typeof value === "number", positive, seconds)),
       onCutover: v.optional(hook),
       onRollback: v.optional(hook),
+    }),
+  ),
+  traffic: v.optional(
+    v.strictObject({
+      program: text,
+      rate: v.optional(v.pipe(v.number(), v.gtValue(0, "must be above zero"))),
     }),
   ),
   schema: v.optional(v.strictObject({ sqlite: v.optional(lazy), postgres: v.optional(lazy) })),

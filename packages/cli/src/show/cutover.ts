@@ -5,6 +5,7 @@ import type {
   MigrationStatus,
   SyncReport,
 } from "@lifeboat/migrate";
+import type { Rehearsal } from "../rehearse/rehearse-cutover.ts";
 import { showMigrationFindings } from "./migration.ts";
 import { facts, table } from "./table.ts";
 import { ago, duration } from "./units.ts";
@@ -50,6 +51,28 @@ export function showCutover(report: CutoverReport, commandLine: string): string 
     ["end it with", `${commandLine} migrate finish`],
   ]);
   return `${shown}${showMigrationFindings(report.findings)}${summary}`;
+}
+
+/** The times that the real one should have. */
+export function showRehearsal(report: Rehearsal, commandLine: string): string {
+  const rows = report.steps.map(({ title, seconds }) => [title, duration(seconds)]);
+  const steps = table([{ title: "step" }, { title: "took", right: true }], rows);
+  const summary = facts([
+    ["rehearsed", "on copies, which are gone; nothing of the product was touched"],
+    [
+      "traffic",
+      report.commits === null
+        ? "none (the configuration names no traffic)"
+        : `${report.commits} commits`,
+    ],
+    ["writers held", duration(report.holdSeconds)],
+    ["writes refused", duration(report.switchSeconds)],
+    ["held on the way back", duration(report.rollback.holdSeconds)],
+    ["refused on the way back", duration(report.rollback.switchSeconds)],
+    ["took", duration(report.seconds)],
+    ["the real one", `${commandLine} migrate cutover`],
+  ]);
+  return `${steps}\n${showMigrationFindings(report.findings)}${summary}`;
 }
 
 export function showAbort(report: AbortReport): string {

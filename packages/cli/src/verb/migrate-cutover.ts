@@ -1,5 +1,6 @@
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
-import type { Verb } from "../verb.ts";
+import type { Session } from "../session.ts";
+import type { Outcome, Verb } from "../verb.ts";
 
 /** As migrate names them; written here too, since the help must not load it. */
 const GATES = ["lag", "verified", "archive", "drill", "disk"];
@@ -14,13 +15,14 @@ export const migrateCutoverVerb: Verb = {
       values: GATES,
       repeatable: true,
     },
-    { flags: "--rehearse", help: "run it all on copies and say how long it takes", notBuilt: true },
+    { flags: "--rehearse", help: "run it all on copies and say how long it takes" },
   ],
   examples: [
     ["migrate cutover", "see `runbook cutover` first"],
     ["migrate cutover --skip drill", "whoever decides may pass a gate"],
   ],
   async run({ options }, session) {
+    if (options.rehearse === true) return rehearsed(session);
     const postgres = await migrationTarget(session);
     const migration = await migrationRequest(session);
     const { app, migrate } = await session.configuration();
@@ -58,3 +60,23 @@ export const migrateCutoverVerb: Verb = {
     };
   },
 };
+
+async function rehearsed(session: Session): Promise<Outcome> {
+  const { rehearseCutover } = await import("../rehearse/rehearse-cutover.ts");
+  const { recordMigration } = await import("../record-migration.ts");
+  const report = await recordMigration(
+    session,
+    "rehearse",
+    (run, steps) => rehearseCutover(session, run, steps),
+    ({ id, holdSeconds, switchSeconds, rollback, commits }) => ({
+      id,
+      live: null,
+      details: { holdSeconds, switchSeconds, rollback, commits },
+    }),
+  );
+  return {
+    document: report,
+    show: async () =>
+      (await import("../show/cutover.ts")).showRehearsal(report, session.commandLine),
+  };
+}

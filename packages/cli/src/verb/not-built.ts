@@ -10,7 +10,6 @@ export const NOT_BUILT: readonly NotBuiltVerb[] = [
   { name: "prune", summary: "remove what retention no longer keeps" },
   { name: "hold", summary: "keep a backup from being pruned" },
   { name: "plan", summary: "recommend a schedule for a recovery time and a recovery point" },
-  { name: "runbook", summary: "render the runbook of a cutover, a restore or a drill" },
   { name: "report", summary: "write one self-contained page" },
   { name: "metrics", summary: "print OpenMetrics text" },
 ];

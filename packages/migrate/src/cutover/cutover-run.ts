@@ -1,4 +1,4 @@
-import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
+import { LifeboatError, type Report, type Step, stepsOf } from "@lifeboat/core";
 import type { Client } from "pg";
 import { schemaSince } from "../capture/schema-watch.ts";
 import { type CutoverReport, type CutoverRequest, claimCutover } from "../cutover.ts";
@@ -12,6 +12,7 @@ import type { LiveSource } from "../live-source.ts";
 import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
 import { abandon } from "../target/abandon.ts";
 import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
+import { halfDone, orphans, switchFailed, tooSlow } from "./cutover-failures.ts";
 import { CUTOVER_STEPS, type CutoverStepId } from "./cutover-steps.ts";
 import {
   assertGates,
@@ -77,7 +78,7 @@ export class CutoverRun {
       "drop-capture": () => this.#dropCapture(),
       close: () => this.#close(),
     };
-    return CUTOVER_STEPS.map(({ id, title }) => ({ title, run: run[id] }));
+    return stepsOf(CUTOVER_STEPS, run);
   }
 
   report(seconds: number): CutoverReport {
@@ -251,13 +252,7 @@ export class CutoverRun {
       await this.#back(cause);
       if (this.#isLate(cause)) throw tooSlow(this.#budget(), cause);
       this.#request.signal.throwIfAborted();
-      throw new LifeboatError({
-        code: "SWITCH_FAILED",
-        message: `the product could not be switched to Postgres: ${reasonOf(cause)}; SQLite takes its writes again, and nothing is lost`,
-        remedy:
-          "set right what failed in migrate.onCutover, then run lifeboat migrate cutover again",
-        cause,
-      });
+      throw switchFailed(cause);
     }
     this.#switchSeconds = (performance.now() - this.#frozenAt) / 1000;
   }
@@ -298,40 +293,4 @@ function stageOf({ phase, details }: JournalEntry, source: LiveSource): Stage {
   if (phase === "cut-over") return "done";
   if (phase === "loaded" || !refusesWrites(source.db)) return "fresh";
   return details.switching === true ? "switching" : "frozen";
-}
-
-function orphans(
-  broken: readonly {
-    readonly table: string;
-    readonly constraint: string;
-    readonly count: number;
-  }[],
-): LifeboatError {
-  const list = broken.map(({ table, constraint, count }) => `${count} of ${table} (${constraint})`);
-  return new LifeboatError({
-    code: "FOREIGN_KEYS_BROKEN",
-    message: `rows have no parent: ${list.join(", ")}; the product writes with foreign keys off`,
-    remedy:
-      "set the rows right in SQLite (pragma foreign_key_check names them), or answer their finding with not-valid and load anew",
-    details: { broken },
-  });
-}
-
-function halfDone(cause: unknown, failure: unknown): LifeboatError {
-  return new LifeboatError({
-    code: "CUTOVER_HALF_DONE",
-    message: `the cutover failed (${reasonOf(cause)}), and taking it back failed too (${reasonOf(failure)})`,
-    remedy:
-      "run lifeboat migrate cutover again as soon as both databases can be reached: until then SQLite may refuse writes; nothing is lost",
-    cause,
-  });
-}
-
-function tooSlow(seconds: number, cause: unknown): LifeboatError {
-  return new LifeboatError({
-    code: "CUTOVER_TOO_SLOW",
-    message: `the product was not in Postgres within ${seconds} s; SQLite takes its writes again, and nothing is lost`,
-    remedy: "see what took so long in the steps above, or raise migrate.budget",
-    cause,
-  });
 }

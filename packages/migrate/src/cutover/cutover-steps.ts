@@ -22,7 +22,10 @@ export interface StepAbout extends DescribedStep<CutoverStepId> {
   readonly phase: "before" | "held" | "refused" | "after";
 }
 
-/** How any failure ends before the switch has begun. */
+/** How any failure ends while SQLite takes writes. */
+const STAYS =
+  "The journal goes back to `loaded`; the product never left SQLite, and nothing is lost.";
+/** How any failure ends between the freeze and the switch. */
 const BACK =
   "The refusals are lifted, the journal goes back to `loaded`, and the product goes on in SQLite with nothing lost.";
 
@@ -46,7 +49,7 @@ export const CUTOVER_STEPS: readonly StepAbout[] = [
     purpose:
       "Looks at what must be true before the product moves: `lag` (few changes wait), `verified` (both sides were found equal lately), `archive` (WAL reaches the repository), `drill` (a restore was proved lately), `disk` (there is room). Each is shown with what was found.",
     expected: "Five gates, each met.",
-    onFailure: `Exit 3: a gate is not met, and the message says which and what to do. Only who decides may pass it, by \`--skip GATE\`. ${BACK}`,
+    onFailure: `Exit 3: a gate is not met, and the message says which and what to do. Only who decides may pass it, by \`--skip GATE\`. ${STAYS}`,
   },
   {
     id: "backup-sqlite",
@@ -55,7 +58,7 @@ export const CUTOVER_STEPS: readonly StepAbout[] = [
     purpose:
       "Takes a backup of the SQLite database, so that the last state before the move can be restored whatever follows.",
     expected: "A new backup of engine sqlite in `list`.",
-    onFailure: `The repository or the file could not be read or written. ${BACK}`,
+    onFailure: `The repository or the file could not be read or written. ${STAYS}`,
   },
   {
     id: "backup-postgres",
@@ -64,7 +67,7 @@ export const CUTOVER_STEPS: readonly StepAbout[] = [
     purpose:
       "Takes a base backup of the cluster that the product moves to, from which every instant after the cutover can be restored.",
     expected: "A new backup of engine postgres in `list`.",
-    onFailure: `The server refused the backup or the repository did not take it; \`doctor\` names the reason. ${BACK}`,
+    onFailure: `The server refused the backup or the repository did not take it; \`doctor\` names the reason. ${STAYS}`,
   },
   {
     id: "come-close",
@@ -73,7 +76,7 @@ export const CUTOVER_STEPS: readonly StepAbout[] = [
     purpose:
       "Brings what the product wrote meanwhile to Postgres until few rows are left, and makes the triggers that will refuse writes; they are not in force yet.",
     expected: "A few rows left. The product's writers have noticed nothing so far.",
-    onFailure: `Postgres can't keep up, or the schema of SQLite changed. ${BACK}`,
+    onFailure: `Postgres can't keep up, or the schema of SQLite changed. ${STAYS}`,
   },
   {
     id: "freeze",

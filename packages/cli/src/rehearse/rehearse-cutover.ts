@@ -1,0 +1,114 @@
+import { join } from "node:path";
+import type { RecordedStep, StepRunner } from "@lifeboat/core";
+import type { CutoverReport, RollbackReport } from "@lifeboat/migrate";
+import { engineOf } from "../config/engine.ts";
+import { storageOf } from "../config/storage.ts";
+import type { Configuration } from "../configuration.ts";
+import { migrationRequest } from "../migration-request.ts";
+import { type RehearsalPlace, rehearse } from "../rehearse.ts";
+import type { Session } from "../session.ts";
+
+/** What a rehearsal of a cutover gives: the times that the real one should have. */
+export interface Rehearsal {
+  readonly phase: "cutover";
+  readonly rehearsal: true;
+  readonly id: string;
+  readonly tables: CutoverReport["tables"];
+  readonly findings: CutoverReport["findings"];
+  readonly gates: CutoverReport["gates"];
+  readonly holdSeconds: number;
+  readonly switchSeconds: number;
+  /** Of the way back. */
+  readonly rollback: Pick<RollbackReport, "rows" | "holdSeconds" | "switchSeconds">;
+  /** Commits of the product's traffic meanwhile; null without any. */
+  readonly commits: number | null;
+  readonly steps: readonly RecordedStep[];
+  readonly seconds: number;
+}
+
+/**
+ * Runs a whole migration on copies of both databases under the product's own traffic, cutover and rollback included, and
+ * leaves nothing behind. The gates that ask the real repository are not asked, and the product's own switch is not run: its
+ * traffic is switched in its place.
+ * @throws whatever the real run would; the copies are gone then, too
+ */
+export async function rehearseCutover(
+  session: Session,
+  run: StepRunner,
+  steps: readonly RecordedStep[],
+): Promise<Rehearsal> {
+  const started = performance.now();
+  return rehearse(session, async (place, signal) => {
+    const migration = await migrationRequest(session);
+    const configuration = copiesOf(await session.configuration(), place);
+    const request = {
+      ...migration,
+      sqlite: { path: place.sqlitePath },
+      postgres: { url: place.postgresUrl },
+      run,
+      signal,
+    };
+    const migrate = await import("@lifeboat/migrate");
+    const { traffic } = place;
+    await migrate.loadMigration({ ...request, live: true });
+    await migrate.syncMigration({ ...request, until: "caught-up" });
+    const verified = await migrate.verifyMigration(request);
+    const { budgetSeconds } = configuration.migrate;
+    const budget = budgetSeconds === undefined ? {} : { budgetSeconds };
+    const moved = await migrate.cutoverMigration({
+      ...request,
+      ...budget,
+      backup: backupOfCopy(configuration),
+      onCutover: async (limit) => traffic?.switchTo({ url: place.postgresUrl }, limit),
+    });
+    const back = await migrate.rollbackMigration({
+      ...request,
+      ...budget,
+      onRollback: async (limit) => traffic?.switchTo({ database: place.sqlitePath }, limit),
+    });
+    return {
+      phase: "cutover",
+      rehearsal: true,
+      id: moved.id,
+      tables: moved.tables,
+      findings: [...verified.findings, ...moved.findings],
+      gates: moved.gates,
+      holdSeconds: moved.holdSeconds,
+      switchSeconds: moved.switchSeconds,
+      rollback: {
+        rows: back.rows,
+        holdSeconds: back.holdSeconds,
+        switchSeconds: back.switchSeconds,
+      },
+      commits: traffic?.commits ?? null,
+      steps,
+      seconds: (performance.now() - started) / 1000,
+    };
+  });
+}
+
+/** The configuration as it would be with the copies in place of the product, and a repository that goes with them. */
+function copiesOf(configuration: Configuration, place: RehearsalPlace): Configuration {
+  const [source] = configuration.sqlite;
+  return {
+    ...configuration,
+    repository: { type: "filesystem", path: join(place.folder, "repository") },
+    sqlite: [{ name: source?.name ?? "app", path: place.sqlitePath }],
+    postgres: { url: place.postgresUrl },
+    archive: { mode: "command" },
+  };
+}
+
+function backupOfCopy(configuration: Configuration) {
+  return async (kind: "sqlite" | "postgres", signal: AbortSignal): Promise<string> => {
+    const [{ openRepository }, { backup }, storage] = await Promise.all([
+      import("../open-repository.ts"),
+      import("../operations.ts"),
+      storageOf(configuration.repository),
+    ]);
+    const { app, compression } = configuration;
+    const repository = await openRepository({ storage, app, mode: "write", compression });
+    const engine = engineOf(kind, configuration);
+    return (await backup({ repository, engine, type: "full", options: {}, signal })).id;
+  };
+}

@@ -1,0 +1,112 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { LifeboatError } from "@lifeboat/core/errors";
+import { execa } from "execa";
+import type { Configuration } from "../configuration.ts";
+
+/** Which database it writes to. A URL holds no password: others can read a command line. */
+export type TrafficTarget = { readonly database: string } | { readonly url: string };
+
+/** What a product that still writes to SQLite hears after the freeze, by design. */
+const REFUSED = /moved to Postgres, writes refused/;
+
+/** The product's traffic in a rehearsal: its own program, in a process of its own. */
+export class Traffic implements AsyncDisposable {
+  readonly #configured: NonNullable<Configuration["traffic"]>;
+  #process: ReturnType<typeof spawn> | undefined;
+  #lines: ReturnType<typeof createInterface> | undefined;
+  #commits = 0;
+
+  constructor(configured: NonNullable<Configuration["traffic"]>) {
+    this.#configured = configured;
+  }
+
+  /** Commits that it was told of so far, on either side. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /**
+   * Starts it, and waits until it has committed once.
+   * @throws LifeboatError `TRAFFIC_FAILED` with its own words when it ends before
+   */
+  async start(target: TrafficTarget, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const child = spawn(this.#configured, target);
+    const lines = createInterface({ input: child.stdout });
+    this.#process = child;
+    this.#lines = lines;
+    lines.on("line", () => this.#commits++);
+    const ended = child.then((result) => {
+      throw failed(this.#configured.program, result);
+    });
+    // It ends some time, and then nobody waits for the first line any more.
+    ended.catch(() => {});
+    await Promise.race([once(lines, "line", { signal }), ended]);
+  }
+
+  /** As the product's own switch does: ends it on one database and starts it on the other. */
+  async switchTo(target: TrafficTarget, signal: AbortSignal): Promise<void> {
+    await this.stop();
+    await this.start(target, signal);
+  }
+
+  /**
+   * Ends it between two commits. May be called twice.
+   * @throws LifeboatError `TRAFFIC_FAILED` when it had ended by itself, unless it was refused after a freeze
+   */
+  async stop(): Promise<void> {
+    const result = await this.#end();
+    if (result && result.exitCode !== 0 && !REFUSED.test(result.stderr))
+      throw failed(this.#configured.program, result);
+  }
+
+  /** Ends it, however it went: for a rehearsal that has failed already. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end();
+  }
+
+  async #end(): Promise<Ended | undefined> {
+    const child = this.#process;
+    this.#process = undefined;
+    child?.kill("SIGTERM");
+    const result = await child;
+    this.#lines?.close();
+    return result;
+  }
+}
+
+function spawn({ program, rate }: NonNullable<Configuration["traffic"]>, target: TrafficTarget) {
+  const place = "url" in target ? ["--url", target.url] : ["--database", target.database];
+  const args = [...place, "--rate", String(rate)];
+  const isScript = /\.[cm]?[jt]s$/.test(program);
+  // A group of its own: Ctrl-C in a terminal reaches us, and we stop it in order.
+  return execa(isScript ? process.execPath : program, isScript ? [program, ...args] : args, {
+    detached: true,
+    cleanup: true,
+    reject: false,
+    buffer: { stdout: false },
+    stdin: "ignore",
+    forceKillAfterDelay: 5_000,
+  });
+}
+
+interface Ended {
+  readonly exitCode?: number | undefined;
+  readonly stderr: string;
+  readonly shortMessage?: string | undefined;
+}
+
+function failed(program: string, { exitCode, stderr, shortMessage }: Ended): LifeboatError {
+  const lines = stderr.trim().split("\n");
+  // Of a stack the line that says what, of anything else the last one.
+  const said = lines.find((line) => /error|^traffic:/i.test(line)) ?? lines.at(-1);
+  const words = said || shortMessage || `exit status ${exitCode}`;
+  return new LifeboatError({
+    code: "TRAFFIC_FAILED",
+    message: `the product's traffic (${program}) ended by itself: ${words}`,
+    remedy:
+      "run it by hand against a copy of the database, and mend what it says; nothing real was touched",
+    details: { program },
+  });
+}
