@@ -43,7 +43,7 @@ async function json(...words: string[]) {
 
 /** As a cutover ends: both sides as it leaves them, and its record in the repository. */
 async function cutOver(): Promise<void> {
-  await json("migrate", "load");
+  await json("migrate", "load", "--offline");
   const plan = await json("migrate", "plan");
   await cutOverByHand(cluster.superuserUrl, plan);
   sqlite(frozenBy(plan));

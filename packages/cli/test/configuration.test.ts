@@ -204,8 +204,6 @@ describe("what the contract names and this version does not do is refused by its
     ["encryption", { encryption: false }],
     ["retention", { retention: { full: 4, days: 35 } }],
     ["repository.type", { repository: { type: "s3", bucket: "b" } }],
-    ["migrate.budget", { migrate: { budget: "5s" } }],
-    ["migrate.onCutover", { migrate: { onCutover: "http://localhost" } }],
   ])("%s", (key, addition) => {
     const { code, kind, message, details } = failureOf({ ...COMPLETE, ...addition });
     expect({ code, kind }).toEqual({ code: "NOT_AVAILABLE", kind: "usage" });

@@ -1,9 +1,15 @@
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import type { Session } from "../session.ts";
+import { usage } from "../usage.ts";
 import type { Outcome, Verb } from "../verb.ts";
 
 /** As migrate names them; written here too, since the help must not load it. */
 const GATES = ["lag", "verified", "archive", "drill", "disk"];
+
+function parseGate(text: string): string {
+  if (GATES.includes(text)) return text;
+  throw usage(`--skip: "${text}" is no gate`, `the gates are ${GATES.join(", ")}`);
+}
 
 export const migrateCutoverVerb: Verb = {
   name: "migrate cutover",
@@ -11,8 +17,8 @@ export const migrateCutoverVerb: Verb = {
   options: [
     {
       flags: "--skip <gate>",
-      help: "pass a gate that is not met",
-      values: GATES,
+      help: `pass a gate that is not met: ${GATES.join(", ")}`,
+      parse: parseGate,
       repeatable: true,
     },
     { flags: "--rehearse", help: "run it all on copies and say how long it takes" },
