@@ -65,10 +65,13 @@ async function* chunksOf(
   ask: Parameters<typeof keyRanges>[3],
 ): AsyncGenerator<RowsOfBoth> {
   const { terms } = input;
-  for await (const range of keyRanges(input, terms, input.chunkRows, ask))
-    yield { sqlite: sqliteRange(terms, range), postgres: postgresRange(terms, range) };
-  // A key that is NULL, as SQLite allows, lies in no range; Postgres has none.
-  const isNull = terms.map((term) => `${term.column} IS NULL`).join(" OR ");
+  // A key that is NULL, as SQLite allows, is of no range; Postgres has none.
+  const isNull = `(${terms.map((term) => `${term.column} IS NULL`).join(" OR ")})`;
+  for await (const range of keyRanges(input, terms, input.chunkRows, ask)) {
+    const { where, values } = sqliteRange(terms, range);
+    const sqlite = { where: `${where === "" ? "WHERE" : `${where} AND`} NOT ${isNull}`, values };
+    yield { sqlite, postgres: postgresRange(terms, range) };
+  }
   yield {
     sqlite: { where: `WHERE ${isNull}`, values: [] },
     postgres: { where: "WHERE false", values: [] },
