@@ -228,6 +228,29 @@ describe("verify of rows in flight", () => {
     expect(told(renumbered)).toMatchObject([{ id: "rows-in-flight", severity: "info" }]);
   });
 
+  it("goes on where keys in flight are none that Postgres can read", async () => {
+    one = await liveCase(
+      cluster,
+      `CREATE TABLE u(id TEXT PRIMARY KEY, v INT); INSERT INTO u VALUES ('00000000-0000-4000-8000-000000000001', 1);
+       CREATE TABLE n(k INT PRIMARY KEY); INSERT INTO n VALUES (1), (2)`,
+    );
+    expect(one.migrated.tables.map(({ columns }) => columns[0]?.type)).toEqual(["uuid", "bigint"]);
+    one.product.exec("INSERT INTO u VALUES ('nonsense', 1); UPDATE u SET v = 2 WHERE v = 1");
+    // More than one chunk of them, so that one of them would be its end.
+    const many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)";
+    one.unlogged(`INSERT INTO n ${many} SELECT 'key ' || i FROM n`);
+    expect(told(await one.verifyLive())).toMatchObject([
+      { id: "rows-in-flight", table: "u", count: 2 },
+      { id: "rows-differ", table: "n", count: 25_000 },
+    ]);
+    // The log of another migration excuses nothing.
+    one.product.exec("UPDATE lifeboat_state SET migration = 'other'");
+    expect(told(await one.verifyLive())).toMatchObject([
+      { id: "rows-differ", table: "u", count: 2 },
+      { id: "rows-differ", table: "n", count: 25_000 },
+    ]);
+  });
+
   it("names a NULL in a key, which Postgres can't hold", async () => {
     one = await liveCase(cluster, "CREATE TABLE k(a TEXT PRIMARY KEY); INSERT INTO k VALUES ('x')");
     one.unlogged("INSERT INTO k VALUES (NULL)");
