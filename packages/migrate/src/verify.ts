@@ -5,7 +5,8 @@ import { capturedFor } from "./capture/install-capture.ts";
 import { BrokenReferences } from "./compare/broken-references.ts";
 import { compareCatalog } from "./compare/compare-catalog.ts";
 import { changedDefinitions, missingColumns } from "./compare/compare-structure.ts";
-import { LiveSides, movedOn } from "./compare/live-sides.ts";
+import { LiveSides } from "./compare/live-sides.ts";
+import { loadedEntry, movedOn } from "./compare/loaded-entry.ts";
 import { type Catalog, readCatalog } from "./compare/read-catalog.ts";
 import { type Patience, settleAll, USUAL_PATIENCE } from "./compare/settle.ts";
 import { heldSides } from "./compare/sides.ts";
@@ -78,35 +79,6 @@ export async function verifyMigration(request: VerifyRequest): Promise<VerifyRep
   } finally {
     source.close();
   }
-}
-
-async function loadedEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {
-  const entry = await newestEntry(client);
-  if (entry?.phase === "loaded" && (schema === undefined || entry.plan.schema === schema))
-    return entry;
-  const [message, remedy] = notLoaded(entry);
-  throw new LifeboatError({
-    code: "NOT_LOADED",
-    kind: "not-found",
-    message,
-    remedy,
-    details: { phase: entry?.phase ?? null },
-  });
-}
-
-function notLoaded(entry: JournalEntry | null): [message: string, remedy: string] {
-  const load = "run `lifeboat migrate load`";
-  if (!entry) return ["nothing was loaded into the target yet", load];
-  if (entry.phase === "loading") return ["the last load into the target did not finish", load];
-  if (entry.phase === "loaded")
-    return [
-      `the load went into schema ${entry.plan.schema}`,
-      "set migrate.schema to it, or leave it out",
-    ];
-  return [
-    `the migration is in phase ${entry.phase}, in which both sides may differ`,
-    "verify compares from a load until the cutover",
-  ];
 }
 
 /** One run: what its steps hand on. */

@@ -4,6 +4,7 @@ import type { Client } from "pg";
 import type { MigrationPlan } from "../plan.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
+import { movedOn } from "./loaded-entry.ts";
 import { LoggedWrites } from "./logged-writes.ts";
 import { isUnreadable, type Moment, type Sides } from "./sides.ts";
 
@@ -83,14 +84,4 @@ export class LiveSides implements Sides {
       if (!(targetError(cause) instanceof LifeboatError)) throw cause;
     }
   }
-}
-
-export function movedOn(phase: string): LifeboatError {
-  return new LifeboatError({
-    code: "NOT_LOADED",
-    kind: "not-found",
-    message: `the migration went on to phase ${phase} while both sides were compared`,
-    remedy: "see lifeboat migrate status; both sides are compared while the phase is loaded",
-    details: { phase },
-  });
 }
