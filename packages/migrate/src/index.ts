@@ -1,5 +1,6 @@
 export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
+export { DRIZZLE_HEADER, drizzleSource } from "./emit-drizzle.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
 export { type FinishReport, type FinishRequest, finishMigration } from "./finish.ts";
 export { readPostgresTables, readSqliteTables } from "./live-tables.ts";

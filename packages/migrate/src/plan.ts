@@ -63,6 +63,8 @@ export interface PlannedColumn {
   readonly generated: string | null;
   /** Texts of it need escaping in COPY text. */
   readonly escape: boolean;
+  /** It holds integers beyond 2^53, which a number of JavaScript does not hold. */
+  readonly isWide?: true;
 }
 
 export interface PlannedConstraint {
