@@ -59,7 +59,9 @@ class Emission {
     return [
       `${DRIZZLE_HEADER} from ${literal(this.#plan.source.file)}.`,
       ...(open > 0
-        ? [`// NOT FINAL: ${open} errors of the plan are unanswered, and their columns may change.`]
+        ? [
+            `// NOT FINAL: ${open === 1 ? "1 error" : `${open} errors`} of the plan to be answered first, and columns may change by that.`,
+          ]
         : []),
     ];
   }

@@ -17,7 +17,14 @@ export function showPlan(plan: MigrationPlan, commandLine: string): string {
     size(each.bytes),
     each.columns.map(({ target, type }) => `${target} ${type}`).join(", "),
   ]);
-  return `${table(columns, rows)}\n${showMigrationFindings(plan.findings)}${nextStep(plan, commandLine)}`;
+  const { rows: all, bytes, expectedSeconds } = plan.sizes;
+  const expected = `${all} rows, ${size(bytes)}: a load takes about ${whole(expectedSeconds)} (an estimate by size, not measured here)\n`;
+  return `${table(columns, rows)}\n${expected}${showMigrationFindings(plan.findings)}${nextStep(plan, commandLine)}`;
+}
+
+/** An estimate has no hundredths. */
+function whole(seconds: number): string {
+  return seconds < 60 ? `${seconds} s` : duration(seconds);
 }
 
 export function showLoad(report: LoadReport, commandLine: string): string {

@@ -1,5 +1,7 @@
 import { Identifiers } from "./identifiers.ts";
 
+const DRIZZLE = "drizzle-orm";
+
 /** Everything of drizzle that an emitted file may import, which no variable of it may be named like. */
 const IMPORTABLE =
   `bigint boolean check customType date doublePrecision foreignKey index json jsonb numeric pgSchema pgTable primaryKey
@@ -52,9 +54,13 @@ export class SourceOf {
     const names = [...this.#imports].toSorted().concat(typeNames);
     const types = [...this.#customTypes].toSorted(([a], [b]) => (a < b ? -1 : 1));
     return [
-      ...(this.#usesSql ? ['import { sql } from "drizzle-orm";'] : []),
+      ...(this.#usesSql ? [`import { sql } from ${literal(DRIZZLE)};`] : []),
       ...(names.length > 0
-        ? ["import {", ...names.map((name) => `  ${name},`), '} from "drizzle-orm/pg-core";']
+        ? [
+            "import {",
+            ...names.map((name) => `  ${name},`),
+            `} from ${literal(`${DRIZZLE}/pg-core`)};`,
+          ]
         : []),
       ...types.flatMap(([type, variable]) => ["", customTypeSource(type, variable)]),
     ];
