@@ -91,14 +91,48 @@ export async function compareLiveTable(
 ): Promise<LiveComparison> {
   const { table, sides } = input;
   if (table.key.length === 0) return compareLiveCopies(input);
-  const differences = new Differences();
-  await compareKeyed(input, differences, { isIndexed: isWalkedInOrder(table) });
-  const { inFlight } = differences;
+  const rows = new LiveRows(input, sides);
+  await rows.compare();
   return {
-    unsettled: inFlight.count > 0 ? [new RowsInFlight(input, sides, differences)] : [],
+    unsettled: rows.differences.inFlight.count > 0 ? [rows] : [],
     // Both counts are of different moments: whether a row is missing, its key has told.
-    result: () => ({ table: comparison(table, differences), inFlightSample: inFlight.sample }),
+    result: () => ({
+      table: comparison(table, rows.differences),
+      inFlightSample: rows.differences.inFlight.sample,
+    }),
   };
+}
+
+/** The rows of a table with a key, and those of them in flight. */
+class LiveRows implements Unsettled {
+  readonly #input: CompareInput;
+  readonly #sides: Sides;
+  differences = new Differences();
+
+  constructor(input: CompareInput, sides: Sides) {
+    this.#input = input;
+    this.#sides = sides;
+  }
+
+  async compare(): Promise<void> {
+    this.differences = new Differences();
+    const inFlight = this.#inFlight();
+    await compareKeyed(this.#input, this.differences, {
+      isIndexed: isWalkedInOrder(this.#input.table),
+      afterChunk: () => inFlight.thinOut(),
+    });
+  }
+
+  /** Where more were in flight than could be kept, the whole table is compared again once those are settled. */
+  async settle(): Promise<boolean> {
+    const isSettled = await this.#inFlight().settle();
+    if (isSettled && this.differences.inFlight.isOverfull) await this.compare();
+    return this.differences.inFlight.count === 0;
+  }
+
+  #inFlight(): RowsInFlight {
+    return new RowsInFlight(this.#input, this.#sides, this.differences);
+  }
 }
 
 /** Rows without a key are compared at a moment at which none of them is in flight. */

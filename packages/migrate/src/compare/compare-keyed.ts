@@ -19,6 +19,8 @@ const LONG_ROW_BYTES = 4096;
 export interface KeyedOptions {
   /** Whether Postgres can walk the key in SQLite's order by its index. */
   readonly isIndexed: boolean;
+  /** Called after each chunk. */
+  readonly afterChunk?: () => Promise<void>;
 }
 
 interface Keyed extends CompareInput {
@@ -33,7 +35,7 @@ interface Keyed extends CompareInput {
 export async function compareKeyed(
   input: CompareInput,
   differences: Differences,
-  { isIndexed }: KeyedOptions = { isIndexed: true },
+  { isIndexed, afterChunk }: KeyedOptions = { isIndexed: true },
 ): Promise<void> {
   const keyed = keyedOf(input, isIndexed);
   const sides = input.sides ?? heldSides(input.client);
@@ -42,6 +44,7 @@ export async function compareKeyed(
     input.signal.throwIfAborted();
     rows += await sides.look((moment) => compareChunk(keyed, moment, chunk, differences));
     input.report({ note: `${input.table.name}: ${rows} rows compared` });
+    await afterChunk?.();
     await nextTurn();
   }
 }

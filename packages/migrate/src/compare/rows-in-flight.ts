@@ -7,6 +7,8 @@ import { isUnreadable, type Moment, type Sides } from "./sides.ts";
 
 /** Beyond so many rows of a table the rest is only counted, so that memory stays bounded. */
 const MAX_KEPT = 10_000;
+/** From so many on they are looked at again while the table is still compared: a sync will have brought most. */
+const CROWDED = 1000;
 /** Rows that are looked up in one look: a short one on either side. */
 const AT_ONCE = 500;
 const SAMPLE = 5;
@@ -20,6 +22,11 @@ export class InFlight {
   add({ key, shown }: Pick<UnlikeRow, "key" | "shown">): void {
     if (this.rows.size < MAX_KEPT) this.rows.set(key, shown);
     else this.#beyond++;
+  }
+
+  /** Whether some were only counted. */
+  get isOverfull(): boolean {
+    return this.#beyond > 0;
   }
 
   get count(): number {
@@ -36,11 +43,20 @@ export class RowsInFlight implements Unsettled {
   readonly #input: CompareInput;
   readonly #sides: Sides;
   readonly #differences: Differences;
+  #crowdedAt = CROWDED;
 
   constructor(input: CompareInput, sides: Sides, differences: Differences) {
     this.#input = input;
     this.#sides = sides;
     this.#differences = differences;
+  }
+
+  /** Makes room where they have become many, and waits longer with the next time where nothing brings them. */
+  async thinOut(): Promise<void> {
+    const { rows } = this.#differences.inFlight;
+    if (rows.size < this.#crowdedAt) return;
+    await this.settle();
+    this.#crowdedAt = Math.max(CROWDED, 2 * rows.size);
   }
 
   async settle(): Promise<boolean> {
