@@ -52,6 +52,33 @@ describe("a SQLite database is moved to Postgres", () => {
     expect(errorOf(ran).code).toBe("FILE_EXISTS");
   });
 
+  test("plan tells how long a load may take, and that it is an estimate", async () => {
+    const ran = await place.run(["migrate", "plan"]);
+    expect(ran.stdout).toMatch(/^2 rows, .*: a load takes about 2 s \(an estimate/m);
+    const { sizes } = JSON.parse((await place.run(["migrate", "plan", "--json"])).stdout);
+    expect(sizes).toEqual({ tables: 1, rows: 2, bytes: expect.any(Number), expectedSeconds: 2 });
+  });
+
+  test("plan emits the schema for drizzle: alone on standard output, in a file, and in its JSON", async () => {
+    const emit = ["migrate", "plan", "--emit", "drizzle"];
+    const { stdout, status } = await place.run(emit);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`export const orders = pgTable("orders", {\n`);
+    expect(stdout).toContain(`  note: text("note").notNull(),\n`);
+    expect(JSON.parse((await place.run([...emit, "--json"])).stdout)).toMatchObject({
+      phase: "plan",
+      drizzle: stdout,
+    });
+    for (let run = 0; run < 2; run++) {
+      const written = await place.run([...emit, "--out", "schema.ts"]);
+      expect(written.stdout).toContain("nothing stands in the way");
+      expect(await readFile(place.at("schema.ts"), "utf8")).toBe(stdout);
+    }
+    const refused = await place.run([...emit, "--out", "plan.json", "--json"]);
+    expect(refused.status).toBe(3);
+    expect(errorOf(refused).code).toBe("FILE_EXISTS");
+  });
+
   test("verify before any load is exit 5", async () => {
     expect((await place.run(["migrate", "verify"])).status).toBe(5);
   });

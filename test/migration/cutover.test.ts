@@ -13,8 +13,8 @@ import {
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { LIVE_SCHEMA, type LiveWriter, startLiveWriter } from "./cutover-case.ts";
 import { compareIndependently } from "./independent-comparison.ts";
-import { LIVE_SCHEMA, type LiveWriter, startLiveWriter } from "./live-case.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 describe("a cutover", () => {

@@ -1,8 +1,8 @@
 import { loadMigration, syncMigration } from "@lifeboat/migrate";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { LIVE_SCHEMA, startLiveWriter } from "./cutover-case.ts";
 import { compareIndependently } from "./independent-comparison.ts";
-import { LIVE_SCHEMA, startLiveWriter } from "./live-case.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 describe("a load while the product writes", () => {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Choice,
+  type DeclaredSchemas,
   type LoadReport,
   loadMigration,
   type MigrationPlan,
@@ -17,9 +18,12 @@ import { compareIndependently } from "./independent-comparison.ts";
 
 /** One SQLite file and one empty database of Postgres, both its own. */
 export interface MigrationCase {
-  readonly path: string;
+  path: string;
   readonly url: string;
   choices: Record<string, Choice>;
+  /** Where the tables go; `public` when left out. */
+  schema?: string;
+  declared?: DeclaredSchemas;
   plan(): Promise<MigrationPlan>;
   load(): Promise<LoadReport>;
   verify(): Promise<VerifyReport>;
@@ -42,9 +46,11 @@ export async function migrationCase(cluster: TestCluster, sql: string): Promise<
   await cluster.query(`CREATE DATABASE ${name} OWNER lifeboat`);
   const url = cluster.url.replace(/app$/, name);
   const request = () => ({
-    sqlite: { path },
+    sqlite: { path: made.path },
     postgres: { url },
     choices: made.choices,
+    ...(made.schema !== undefined && { schema: made.schema }),
+    ...(made.declared && { declared: made.declared }),
     signal: new AbortController().signal,
   });
   const made: MigrationCase = {

@@ -3,6 +3,9 @@ import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
 import { compareByDigest } from "./compare/compare-by-digest.ts";
 import { compareKeyed } from "./compare/compare-keyed.ts";
+import { InFlight, RowsInFlight } from "./compare/rows-in-flight.ts";
+import type { Unsettled } from "./compare/settle.ts";
+import type { Sides } from "./compare/sides.ts";
 import type { PlannedTable } from "./plan.ts";
 
 export interface CompareInput {
@@ -12,6 +15,8 @@ export interface CompareInput {
   readonly table: PlannedTable;
   readonly report: Report;
   readonly signal: AbortSignal;
+  /** How both sides are looked at while they are written; absent: the caller holds a snapshot of each. */
+  readonly sides?: Sides;
 }
 
 /** A row that the two sides do not hold alike. */
@@ -32,6 +37,8 @@ export interface TableComparison {
   readonly differing: number;
   /** The first of them. */
   readonly differences: readonly Difference[];
+  /** Rows that SQLite had just written, and that Postgres did not get while the comparison waited. */
+  readonly inFlight: number;
 }
 
 const SHOWN_DIFFERENCES = 20;
@@ -39,12 +46,14 @@ const SHOWN_DIFFERENCES = 20;
 /** Gathers what the comparison of one table finds. */
 export class Differences {
   readonly found: Difference[] = [];
+  readonly inFlight = new InFlight();
   here = 0;
   there = 0;
   count = 0;
 
-  get full(): boolean {
-    return this.found.length >= SHOWN_DIFFERENCES;
+  /** How many more are shown. */
+  get room(): number {
+    return SHOWN_DIFFERENCES - this.found.length;
   }
 
   rows(here: number, there: number): void {
@@ -54,7 +63,7 @@ export class Differences {
 
   add(difference: Difference): void {
     this.count++;
-    if (!this.full) this.found.push(difference);
+    if (this.room > 0) this.found.push(difference);
   }
 }
 
@@ -66,13 +75,97 @@ export async function compareTable(input: CompareInput): Promise<TableComparison
   const differences = new Differences();
   if (isWalkedInOrder(input.table)) await compareKeyed(input, differences);
   else await compareByDigest(input, differences);
+  const isEqual = differences.count === 0 && differences.here === differences.there;
+  return { ...comparison(input.table, differences), equal: isEqual };
+}
+
+/** A table that is compared while it is written: what could not be told yet, and what is known once that is settled. */
+export interface LiveComparison {
+  readonly unsettled: readonly Unsettled[];
+  result(): { readonly table: TableComparison; readonly inFlightSample: readonly string[] };
+}
+
+/** The same while SQLite is written, and a sync brings that over. */
+export async function compareLiveTable(
+  input: CompareInput & { readonly sides: Sides },
+): Promise<LiveComparison> {
+  const { table, sides } = input;
+  if (table.key.length === 0) return compareLiveCopies(input);
+  const rows = new LiveRows(input, sides);
+  await rows.compare();
   return {
-    name: input.table.name,
+    unsettled: rows.differences.inFlight.count > 0 ? [rows] : [],
+    // Both counts are of different moments: whether a row is missing, its key has told.
+    result: () => ({
+      table: comparison(table, rows.differences),
+      inFlightSample: rows.differences.inFlight.sample,
+    }),
+  };
+}
+
+/** The rows of a table with a key, and those of them in flight. */
+class LiveRows implements Unsettled {
+  readonly #input: CompareInput;
+  readonly #sides: Sides;
+  differences = new Differences();
+
+  constructor(input: CompareInput, sides: Sides) {
+    this.#input = input;
+    this.#sides = sides;
+  }
+
+  async compare(): Promise<void> {
+    this.differences = new Differences();
+    const inFlight = this.#inFlight();
+    await compareKeyed(this.#input, this.differences, {
+      isIndexed: isWalkedInOrder(this.#input.table),
+      afterChunk: () => inFlight.thinOut(),
+    });
+  }
+
+  /** Where more were in flight than could be kept, the whole table is compared again once those are settled. */
+  async settle(): Promise<boolean> {
+    const isSettled = await this.#inFlight().settle();
+    if (isSettled && this.differences.inFlight.isOverfull) await this.compare();
+    return this.differences.inFlight.count === 0;
+  }
+
+  #inFlight(): RowsInFlight {
+    return new RowsInFlight(this.#input, this.#sides, this.differences);
+  }
+}
+
+/** Rows without a key are compared at a moment at which none of them is in flight. */
+async function compareLiveCopies(input: CompareInput): Promise<LiveComparison> {
+  let differences = new Differences();
+  let written = await compareByDigest(input, differences);
+  const settle = async () => {
+    differences = new Differences();
+    written = await compareByDigest(input, differences);
+    return written === 0;
+  };
+  return {
+    unsettled: written > 0 ? [{ settle }] : [],
+    result: () => {
+      const compared = comparison(input.table, differences);
+      const isTold = written === 0;
+      return {
+        table: { ...compared, equal: compared.equal && isTold, inFlight: written },
+        inFlightSample: [],
+      };
+    },
+  };
+}
+
+function comparison(table: PlannedTable, differences: Differences): TableComparison {
+  return {
+    name: table.name,
     rows: differences.here,
     rowsInPostgres: differences.there,
-    equal: differences.count === 0 && differences.here === differences.there,
+    equal: differences.count === 0,
     differing: differences.count,
     differences: differences.found,
+    inFlight: differences.inFlight.count,
   };
 }
 

@@ -4,6 +4,7 @@ export { GATES, type Gate, type GateFinding, type GateName } from "./cutover/gat
 export { type CutoverReport, type CutoverRequest, cutoverMigration } from "./cutover.ts";
 export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
+export { DRIZZLE_HEADER, drizzleSource } from "./emit-drizzle.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
 export { type FinishReport, type FinishRequest, finishMigration } from "./finish.ts";
 export { type SyncReport, type SyncRequest, syncMigration } from "./forward/sync.ts";

@@ -3,6 +3,7 @@ import { LifeboatError, runSteps } from "@lifeboat/core";
 import { assertChoicesUsed, assertCodecsKnown } from "./choices.ts";
 import { ddlOf } from "./ddl.ts";
 import { driftFindings } from "./drift.ts";
+import { expectedSeconds } from "./expected-seconds.ts";
 import { MapContext } from "./map/context.ts";
 import { mapViews } from "./map/map-views.ts";
 import { NameSpace } from "./map/names.ts";
@@ -132,6 +133,7 @@ function assemblePlan(
       tables: tables.length,
       rows: sum((table) => table.rows),
       bytes: sum((table) => table.bytes),
+      expectedSeconds: expectedSeconds(tables),
     },
   };
 }

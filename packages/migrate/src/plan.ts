@@ -18,7 +18,13 @@ export interface MigrationPlan {
   readonly leftOut: readonly string[];
   readonly ddl: readonly DdlStatement[];
   readonly findings: readonly MigrationFinding[];
-  readonly sizes: { readonly tables: number; readonly rows: number; readonly bytes: number };
+  readonly sizes: {
+    readonly tables: number;
+    readonly rows: number;
+    readonly bytes: number;
+    /** How long a load may take: an estimate by rows and bytes, not measured here. */
+    readonly expectedSeconds: number;
+  };
 }
 
 export interface PlannedSource {
@@ -63,6 +69,8 @@ export interface PlannedColumn {
   readonly generated: string | null;
   /** Texts of it need escaping in COPY text. */
   readonly escape: boolean;
+  /** It holds integers beyond 2^53, which a number of JavaScript does not hold. */
+  readonly isWide?: true;
 }
 
 export interface PlannedConstraint {

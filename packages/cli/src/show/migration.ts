@@ -17,7 +17,14 @@ export function showPlan(plan: MigrationPlan, commandLine: string): string {
     size(each.bytes),
     each.columns.map(({ target, type }) => `${target} ${type}`).join(", "),
   ]);
-  return `${table(columns, rows)}\n${showMigrationFindings(plan.findings)}${nextStep(plan, commandLine)}`;
+  const { rows: all, bytes, expectedSeconds } = plan.sizes;
+  const expected = `${all} rows, ${size(bytes)}: a load takes about ${whole(expectedSeconds)} (an estimate by size, not measured here)\n`;
+  return `${table(columns, rows)}\n${expected}${showMigrationFindings(plan.findings)}${nextStep(plan, commandLine)}`;
+}
+
+/** An estimate has no hundredths. */
+function whole(seconds: number): string {
+  return seconds < 60 ? `${seconds} s` : duration(seconds);
 }
 
 export function showLoad(report: LoadReport, commandLine: string): string {
@@ -51,11 +58,18 @@ export function showComparison(report: VerifyReport): string {
     each.name,
     String(each.rows),
     String(each.rowsInPostgres),
-    each.equal ? "equal" : `${each.differing} DIFFER`,
+    resultOf(each),
   ]);
-  const result = report.ok ? "both sides are equal" : "the sides DIFFER";
+  const inFlight = report.inFlight > 0 ? `, but for ${report.inFlight} rows in flight` : "";
+  const result = report.ok ? `both sides are equal${inFlight}` : "NOT everything is in order";
   const closing = `${result}: ${report.rows} rows compared in ${duration(report.seconds)}\n`;
   return `${table(columns, rows)}\n${showMigrationFindings(report.findings)}${closing}`;
+}
+
+function resultOf({ equal, differing, inFlight }: VerifyReport["tables"][number]): string {
+  const still = inFlight > 0 ? `, ${inFlight} in flight` : "";
+  if (differing > 0) return `${differing} DIFFER${still}`;
+  return `${equal ? "equal" : "NOT COMPARED"}${still}`;
 }
 
 function nextStep({ findings }: MigrationPlan, commandLine: string): string {

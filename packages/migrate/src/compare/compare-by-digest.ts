@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import type { CompareInput, Differences } from "../compare.ts";
+import type { CompareInput, Difference, Differences } from "../compare.ts";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
 import { findDifferences } from "./find-differences.ts";
 import { rowCanon } from "./row-canon.ts";
 import { keyTerms } from "./row-key.ts";
+import { heldSides, type Moment } from "./sides.ts";
 
 /** Digits of a row's digest that choose its bucket: 4,096 of them. */
 const BUCKET_DIGITS = 3;
@@ -15,43 +16,70 @@ const NAMED_BUCKETS = 64;
  * Compares a table without regard to order: rows by digest, digests in buckets, one scan of either side.
  * For tables whose rows no key tells apart, where a row that is there twice must be there twice; and for
  * large ones whose key Postgres keeps in another order than SQLite does.
+ * @returns how many rows of it were written meanwhile. Beside 0 nothing is told, since no key says which of them differ
  */
 export async function compareByDigest(
   input: CompareInput,
   differences: Differences,
-): Promise<void> {
-  const here = sqliteBuckets(input);
-  const there = await postgresBuckets(input);
-  const total = (buckets: Buckets) =>
-    [...buckets.values()].reduce((sum, bucket) => sum + bucket.rows, 0);
-  differences.rows(total(here), total(there));
-  const differing = [...new Set([...here.keys(), ...there.keys()])].filter(
-    (bucket) => here.get(bucket)?.digest !== there.get(bucket)?.digest,
-  );
-  differences.count += Math.max(0, differing.length - NAMED_BUCKETS);
-  const named = differing.slice(0, NAMED_BUCKETS);
-  if (named.length > 0) await nameRows(input, named, differences);
+): Promise<number> {
+  const sides = input.sides ?? heldSides(input.client);
+  return sides.look(async (moment) => {
+    const there = await postgresBuckets(input);
+    const here = readQuiet(input, moment, () => sqliteBuckets(input));
+    if (typeof here === "number") return here;
+    const total = (buckets: Buckets) =>
+      [...buckets.values()].reduce((sum, bucket) => sum + bucket.rows, 0);
+    const differing = [...new Set([...here.keys(), ...there.keys()])].filter(
+      (bucket) => here.get(bucket)?.digest !== there.get(bucket)?.digest,
+    );
+    const named = differing.slice(0, NAMED_BUCKETS);
+    const written = named.length > 0 ? await nameRows(input, moment, named, differences) : 0;
+    if (written > 0) return written;
+    differences.rows(total(here), total(there));
+    differences.count += differing.length - named.length;
+    return 0;
+  });
+}
+
+/** What is read, or how many rows the snapshot of SQLite holds otherwise than that of Postgres need do. */
+function readQuiet<Result extends object>(
+  { table }: CompareInput,
+  moment: Moment,
+  read: () => Result,
+): Result | number {
+  return moment.inSqlite((written) => {
+    const count = written.count(table);
+    if (count > 0) return count;
+    return written.isKnown(table) ? read() : Math.max(1, table.rows);
+  });
 }
 
 async function nameRows(
   input: CompareInput,
+  moment: Moment,
   buckets: readonly string[],
   differences: Differences,
-): Promise<void> {
+): Promise<number> {
   const terms = keyTerms(input.table);
   const canon = rowCanon(input.table);
   if (terms.length === 0) {
+    const found: Difference[] = [];
     for (const bucket of buckets) {
       input.signal.throwIfAborted();
-      await compareBucket(input, bucket, differences);
+      const there = await postgresDigests(input, bucket);
+      const here = readQuiet(input, moment, () => sqliteDigests(input, bucket));
+      if (typeof here === "number") return here;
+      found.push(...unlikeCopies(here, there));
     }
-    return;
+    for (const one of found) differences.add(one);
+    return 0;
   }
   const list = buckets.map((bucket) => `'${bucket}'`).join(", ");
   const sqlite = `WHERE substr(lifeboat_md5(${canon.sqlite}), 1, ${BUCKET_DIGITS}) IN (${list})`;
   const postgres = `WHERE left(md5(${canon.postgres}), ${BUCKET_DIGITS}) IN (${list})`;
   const rows = { sqlite: { where: sqlite, values: [] }, postgres: { where: postgres, values: [] } };
-  await findDifferences(input, terms, canon, rows, differences);
+  await findDifferences(input, moment, terms, canon, rows, differences);
+  return 0;
 }
 
 type Buckets = ReadonlyMap<string, { readonly rows: number; readonly digest: string }>;
@@ -86,19 +114,23 @@ interface Copies {
   readonly count: number;
 }
 
-async function compareBucket(
-  input: CompareInput,
-  bucket: string,
-  differences: Differences,
-): Promise<void> {
-  const here = sqliteDigests(input, bucket);
-  const there = await postgresDigests(input, bucket);
-  for (const [digest, copies] of here)
-    for (let missing = copies.count - (there.get(digest)?.count ?? 0); missing > 0; missing--)
-      differences.add({ key: copies.place, kind: "missing-in-postgres", columns: [] });
-  for (const [digest, copies] of there)
-    for (let missing = copies.count - (here.get(digest)?.count ?? 0); missing > 0; missing--)
-      differences.add({ key: copies.place, kind: "missing-in-sqlite", columns: [] });
+function unlikeCopies(
+  here: ReadonlyMap<string, Copies>,
+  there: ReadonlyMap<string, Copies>,
+): Difference[] {
+  const surplus = (
+    mine: ReadonlyMap<string, Copies>,
+    other: ReadonlyMap<string, Copies>,
+    kind: Difference["kind"],
+  ) =>
+    [...mine].flatMap(([digest, copies]) => {
+      const missing = copies.count - (other.get(digest)?.count ?? 0);
+      return Array<Difference>(Math.max(0, missing)).fill({ key: copies.place, kind, columns: [] });
+    });
+  return [
+    ...surplus(here, there, "missing-in-postgres"),
+    ...surplus(there, here, "missing-in-sqlite"),
+  ];
 }
 
 function sqliteDigests({ db, table }: CompareInput, bucket: string): ReadonlyMap<string, Copies> {

@@ -3,75 +3,97 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CompareInput, Differences } from "../compare.ts";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
-import { findDifferences } from "./find-differences.ts";
+import { findDifferences, type RowsOfBoth } from "./find-differences.ts";
+import { keyRanges } from "./key-ranges.ts";
 import { type RowCanon, rowCanon } from "./row-canon.ts";
-import {
-  type KeyBound,
-  type KeyRange,
-  type KeyTerm,
-  keyTerms,
-  postgresRange,
-  sqliteRange,
-} from "./row-key.ts";
+import { type KeyTerm, keyTerms, postgresRange, type RangeSql, sqliteRange } from "./row-key.ts";
+import { heldSides, type Moment } from "./sides.ts";
 
 const MAX_CHUNK_ROWS = 20_000;
+/** Where Postgres has no index in the key's order, each chunk reads the whole table there: few and large ones. */
+const MAX_UNINDEXED_CHUNK_ROWS = 100_000;
 const CHUNK_BYTES = 32 * 1024 * 1024;
 /** Rows that may be longer are digested one by one, so that no chunk is ever held as a whole. */
 const LONG_ROW_BYTES = 4096;
 
+export interface KeyedOptions {
+  /** Whether Postgres can walk the key in SQLite's order by its index. */
+  readonly isIndexed: boolean;
+  /** Called after each chunk. */
+  readonly afterChunk?: () => Promise<void>;
+}
+
+interface Keyed extends CompareInput {
+  readonly terms: readonly KeyTerm[];
+  readonly canon: RowCanon;
+  readonly chunkRows: number;
+  /** Digests the rows of a chunk one by one. */
+  readonly byRow: boolean;
+}
+
 /** Compares a table chunk by chunk in the order of its key: one digest a chunk, and rows only where they differ. */
-export async function compareKeyed(input: CompareInput, differences: Differences): Promise<void> {
-  const terms = keyTerms(input.table);
-  const canon = rowCanon(input.table);
+export async function compareKeyed(
+  input: CompareInput,
+  differences: Differences,
+  { isIndexed, afterChunk }: KeyedOptions = { isIndexed: true },
+): Promise<void> {
+  const keyed = keyedOf(input, isIndexed);
+  const sides = input.sides ?? heldSides(input.client);
   let rows = 0;
-  for (const range of keyRanges(input, terms)) {
+  for await (const chunk of chunksOf(keyed, sides.ask)) {
     input.signal.throwIfAborted();
-    const here = sqliteChunk(input, terms, canon, range);
-    const there = await postgresChunk(input, terms, canon, range);
-    differences.rows(here.rows, there.rows);
-    rows += here.rows;
+    rows += await sides.look((moment) => compareChunk(keyed, moment, chunk, differences));
     input.report({ note: `${input.table.name}: ${rows} rows compared` });
-    if (here.digest !== there.digest || here.rows !== there.rows)
-      await findDifferences(
-        input,
-        terms,
-        canon,
-        { sqlite: sqliteRange(terms, range), postgres: postgresRange(terms, range) },
-        differences,
-      );
+    await afterChunk?.();
     await nextTurn();
   }
 }
 
-function* keyRanges({ db, table }: CompareInput, terms: readonly KeyTerm[]): Generator<KeyRange> {
-  const rows = Math.max(
-    1,
-    Math.min(
-      MAX_CHUNK_ROWS,
-      Math.floor(CHUNK_BYTES / Math.min(LONG_ROW_BYTES, table.maxRowBytes + 1)),
-    ),
-  );
-  const columns = [...terms.map((term) => term.sqlite), ...terms.map((term) => term.input)];
-  const order = terms.map((term) => term.sqlite).join(", ");
-  let from: KeyBound | null = null;
-  for (;;) {
-    const after = sqliteRange(terms, { from, to: null });
-    const row = db
-      .prepare(
-        `SELECT ${columns.join(", ")} FROM ${quoteName(table.name)} ${after.where} ORDER BY ${order} LIMIT 1 OFFSET ${rows - 1}`,
-      )
-      .raw()
-      .get(...after.values) as unknown[] | undefined;
-    if (!row) break;
-    const to: KeyBound = {
-      raw: row.slice(0, terms.length),
-      input: row.slice(terms.length).map(String),
-    };
-    yield { from, to };
-    from = to;
+function keyedOf(input: CompareInput, isIndexed: boolean): Keyed {
+  const { maxRowBytes } = input.table;
+  const fitting = Math.floor(CHUNK_BYTES / Math.min(LONG_ROW_BYTES, maxRowBytes + 1));
+  return {
+    ...input,
+    terms: keyTerms(input.table),
+    canon: rowCanon(input.table),
+    chunkRows: isIndexed
+      ? Math.max(1, Math.min(MAX_CHUNK_ROWS, fitting))
+      : MAX_UNINDEXED_CHUNK_ROWS,
+    byRow: !isIndexed || maxRowBytes > LONG_ROW_BYTES,
+  };
+}
+
+async function* chunksOf(
+  input: Keyed,
+  ask: Parameters<typeof keyRanges>[3],
+): AsyncGenerator<RowsOfBoth> {
+  const { terms } = input;
+  // A key that is NULL, as SQLite allows, is of no range; Postgres has none.
+  const isNull = `(${terms.map((term) => `${term.column} IS NULL`).join(" OR ")})`;
+  for await (const range of keyRanges(input, terms, input.chunkRows, ask)) {
+    const { where, values } = sqliteRange(terms, range);
+    const sqlite = { where: `${where === "" ? "WHERE" : `${where} AND`} NOT ${isNull}`, values };
+    yield { sqlite, postgres: postgresRange(terms, range) };
   }
-  // What lies behind the last key of SQLite belongs to the last chunk.
-  yield { from, to: null };
+  yield {
+    sqlite: { where: `WHERE ${isNull}`, values: [] },
+    postgres: { where: "WHERE false", values: [] },
+  };
+}
+
+/** @returns the number of rows in SQLite */
+async function compareChunk(
+  input: Keyed,
+  moment: Moment,
+  rows: RowsOfBoth,
+  differences: Differences,
+): Promise<number> {
+  const there = await postgresChunk(input, rows.postgres);
+  const here = moment.inSqlite(() => sqliteChunk(input, rows.sqlite));
+  differences.rows(here.rows, there.rows);
+  if (here.digest !== there.digest || here.rows !== there.rows)
+    await findDifferences(input, moment, input.terms, input.canon, rows, differences);
+  return here.rows;
 }
 
 interface Chunk {
@@ -79,19 +101,9 @@ interface Chunk {
   readonly digest: string;
 }
 
-function isLong(input: CompareInput): boolean {
-  return input.table.maxRowBytes > LONG_ROW_BYTES;
-}
-
-function sqliteChunk(
-  input: CompareInput,
-  terms: readonly KeyTerm[],
-  canon: RowCanon,
-  range: KeyRange,
-): Chunk {
-  const { where, values } = sqliteRange(terms, range);
-  const row = isLong(input) ? `lifeboat_md5(${canon.sqlite})` : canon.sqlite;
-  const order = terms.map((term) => term.sqlite).join(", ");
+function sqliteChunk(input: Keyed, { where, values }: RangeSql): Chunk {
+  const row = input.byRow ? `lifeboat_md5(${input.canon.sqlite})` : input.canon.sqlite;
+  const order = input.terms.map((term) => term.sqlite).join(", ");
   const [rows, content] = input.db
     .prepare(
       `SELECT count(*), CAST(group_concat(line, '') AS BLOB)
@@ -105,16 +117,10 @@ function sqliteChunk(
   return { rows: Number(rows), digest };
 }
 
-async function postgresChunk(
-  input: CompareInput,
-  terms: readonly KeyTerm[],
-  canon: RowCanon,
-  range: KeyRange,
-): Promise<Chunk> {
-  const { where, values } = postgresRange(terms, range);
-  const order = terms.map((term) => term.postgres).join(", ");
-  const bytes = canon.bytes && !isLong(input);
-  const row = isLong(input) ? `md5(${canon.postgres})` : canon.postgres;
+async function postgresChunk(input: Keyed, { where, values }: RangeSql): Promise<Chunk> {
+  const order = input.terms.map((term) => term.postgres).join(", ");
+  const bytes = input.canon.bytes && !input.byRow;
+  const row = input.byRow ? `md5(${input.canon.postgres})` : input.canon.postgres;
   const nothing = bytes ? "''::bytea" : "''";
   const { rows } = await input.client.query<{ rows: string; digest: string }>(
     `SELECT count(*) AS rows, md5(coalesce(string_agg(${row}, ${nothing} ORDER BY ${order}), ${nothing})) AS digest

@@ -1,14 +1,11 @@
-import type { CompareInput, Differences } from "../compare.ts";
+import type { CompareInput, Difference, Differences } from "../compare.ts";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
+import { isToldByRowid } from "./logged-writes.ts";
 import { postgresCanon, type RowCanon, sqliteCanon } from "./row-canon.ts";
-import {
-  type KeyBound,
-  type KeyTerm,
-  postgresRange,
-  type RangeSql,
-  sqliteRange,
-} from "./row-key.ts";
+import { type KeyTerm, type RangeSql, spelledKey, spelledKeyIn } from "./row-key.ts";
+import { RowsByKey } from "./rows-by-key.ts";
+import type { Moment, WrittenSince } from "./sides.ts";
 
 /** The same rows, as a WHERE clause of either side. */
 export interface RowsOfBoth {
@@ -16,29 +13,90 @@ export interface RowsOfBoth {
   readonly postgres: RangeSql;
 }
 
-/** Names the rows by which the two sides of some rows differ, and for the first of them the columns. */
+/** A row that the two sides do not hold alike. */
+export interface UnlikeRow {
+  /** As both sides spell it alike, and as people read it. */
+  readonly key: string;
+  readonly shown: string;
+  readonly kind: Difference["kind"];
+}
+
+/**
+ * Names the rows by which the two sides of some rows differ, and for the first of them the columns. Those that SQLite
+ * wrote since are not told to differ yet: they are kept to be looked at again.
+ */
 export async function findDifferences(
   input: CompareInput,
+  moment: Moment,
   terms: readonly KeyTerm[],
   canon: RowCanon,
   rows: RowsOfBoth,
   differences: Differences,
 ): Promise<void> {
-  const here = sqliteRows(input, terms, canon, rows.sqlite);
   const there = await postgresRows(input, terms, canon, rows.postgres);
-  for (const [key, row] of here) {
-    const other = there.get(key);
-    if (other === undefined)
-      differences.add({ key: row.shown, kind: "missing-in-postgres", columns: [] });
-    else if (other.digest !== row.digest)
-      differences.add({
-        key: row.shown,
-        kind: "different",
-        columns: differences.full ? [] : await differingColumns(input, terms, row.bound),
-      });
+  const found = moment.inSqlite((written) => {
+    const unlike = unlikeRows(sqliteRows(input, terms, canon, rows.sqlite), there);
+    const proved = provedOf(input, written, unlike, differences);
+    return { proved, columns: columnsHere(input, proved.slice(0, differences.room)) };
+  });
+  await nameDifferences(input, found.proved, found.columns, differences);
+}
+
+/** Keeps those that are no proof apart. Rowids alone prove nothing at once: they may just have been given anew. */
+function provedOf(
+  input: CompareInput,
+  written: WrittenSince,
+  unlike: readonly UnlikeRow[],
+  differences: Differences,
+): readonly UnlikeRow[] {
+  if (unlike.length === 0) return [];
+  const { table } = input;
+  const isProof = input.sides === undefined || !isToldByRowid(table);
+  const touched =
+    isProof && written.isKnown(table)
+      ? written.among(
+          table,
+          unlike.map(({ key }) => key),
+        )
+      : null;
+  return unlike.filter((row) => {
+    if (touched !== null && !touched.has(row.key)) return true;
+    differences.inFlight.add(row);
+    return false;
+  });
+}
+
+/** Digests of the columns of rows that are on both sides, as SQLite holds them in the caller's snapshot. */
+export function columnsHere(
+  input: CompareInput,
+  rows: readonly UnlikeRow[],
+): ReadonlyMap<string, readonly unknown[]> {
+  const different = rows.filter(({ kind }) => kind === "different");
+  if (different.length === 0) return new Map();
+  const digests = input.table.columns.map(
+    (column) => `lifeboat_md5(CAST(${sqliteCanon(column)} AS BLOB))`,
+  );
+  const look = new RowsByKey(input).here(digests);
+  return new Map(different.map(({ key }) => [key, look(key) ?? []]));
+}
+
+/** Adds proved differences, with the columns of those whose digests are given. */
+export async function nameDifferences(
+  input: CompareInput,
+  proved: readonly UnlikeRow[],
+  here: ReadonlyMap<string, readonly unknown[]>,
+  differences: Differences,
+): Promise<void> {
+  const { columns } = input.table;
+  const digests = columns.map((column) => `md5(${postgresCanon(column)})`);
+  const there = await new RowsByKey(input).there([...here.keys()], digests);
+  for (const { key, shown, kind } of proved) {
+    const [mine, theirs] = [here.get(key), there.get(key)];
+    const differing = columns
+      .filter((_, at) => mine !== undefined && mine[at] !== theirs?.[at])
+      .map((column) => column.source);
+    differences.add({ key: shown, kind, columns: differing });
   }
-  for (const [key, row] of there)
-    if (!here.has(key)) differences.add({ key: row.shown, kind: "missing-in-sqlite", columns: [] });
 }
 
 interface Row {
@@ -48,78 +106,58 @@ interface Row {
 }
 
 /** By the key as both sides spell it alike. */
-type Rows<R extends Row = Row> = ReadonlyMap<string, R>;
+type Rows = ReadonlyMap<string, Row>;
+
+function unlikeRows(here: Rows, there: Rows): UnlikeRow[] {
+  const unlike: UnlikeRow[] = [];
+  for (const [key, { shown, digest }] of here) {
+    const other = there.get(key);
+    if (other?.digest === digest) continue;
+    unlike.push({ key, shown, kind: other ? "different" : "missing-in-postgres" });
+  }
+  for (const [key, { shown }] of there)
+    if (!here.has(key)) unlike.push({ key, shown, kind: "missing-in-sqlite" });
+  return unlike;
+}
 
 function sqliteRows(
-  input: CompareInput,
+  { db, table }: CompareInput,
   terms: readonly KeyTerm[],
   canon: RowCanon,
   { where, values }: RangeSql,
-): Rows<Row & { readonly bound: KeyBound }> {
-  const columns = [
-    ...terms.map((term) => term.canon),
-    ...terms.map((term) => term.sqlite),
-    ...terms.map((term) => term.input),
-  ];
-  const rows = input.db
-    .prepare(
-      `SELECT lifeboat_md5(${canon.sqlite}), ${columns.join(", ")} FROM ${quoteName(input.table.name)} ${where}`,
+): Rows {
+  const shown = terms.map((term) => term.input).join(", ");
+  const rows = db
+    .prepare<unknown[], unknown[]>(
+      `SELECT ${spelledKey(terms)}, lifeboat_md5(${canon.sqlite}), ${shown} FROM ${quoteName(table.name)} ${where}`,
     )
     .raw()
-    .all(...values) as unknown[][];
-  const count = terms.length;
-  return new Map(
-    rows.map(([digest, ...rest]) => {
-      const raw = rest.slice(count, 2 * count);
-      const shown = rest.slice(2 * count).map(String);
-      const row = { shown: shown.join(", "), digest: String(digest), bound: { raw, input: shown } };
-      return [JSON.stringify(rest.slice(0, count)), row];
-    }),
-  );
+    .all(...values);
+  return byKey(rows);
 }
 
 async function postgresRows(
-  input: CompareInput,
+  { client, schema, table }: CompareInput,
   terms: readonly KeyTerm[],
   canon: RowCanon,
   { where, values }: RangeSql,
 ): Promise<Rows> {
-  const columns = [...terms.map((term) => term.canonIn), ...terms.map((term) => term.shownIn)];
-  const { rows } = await input.client.query<string[]>({
-    text: `SELECT md5(${canon.postgres}), ${columns.join(", ")} FROM ${qualified(input.schema, input.table.target)} ${where}`,
+  const shown = terms.map((term) => term.shownIn).join(", ");
+  const { rows } = await client.query<unknown[]>({
+    text: `SELECT ${spelledKeyIn(terms)}, md5(${canon.postgres}), ${shown} FROM ${qualified(schema, table.target)} ${where}`,
     values: [...values],
     rowMode: "array",
   });
-  return new Map(
-    rows.map(([digest = "", ...rest]) => {
-      const shown = rest.slice(terms.length).join(", ");
-      return [JSON.stringify(rest.slice(0, terms.length)), { shown, digest }];
-    }),
-  );
+  return byKey(rows);
 }
 
-async function differingColumns(
-  input: CompareInput,
-  terms: readonly KeyTerm[],
-  bound: KeyBound,
-): Promise<string[]> {
-  const { columns } = input.table;
-  const here = sqliteRange(terms, { from: null, to: bound });
-  const mine = input.db
-    .prepare(
-      `SELECT ${columns.map((column) => `lifeboat_md5(CAST(${sqliteCanon(column)} AS BLOB))`).join(", ")}
-       FROM ${quoteName(input.table.name)} ${here.where.replace("<=", "=")}`,
-    )
-    .raw()
-    .get(...here.values) as string[] | undefined;
-  const there = postgresRange(terms, { from: null, to: bound });
-  const { rows } = await input.client.query<string[]>({
-    text: `SELECT ${columns.map((column) => `md5(${postgresCanon(column)})`).join(", ")}
-       FROM ${qualified(input.schema, input.table.target)} ${there.where.replace("<=", "=")}`,
-    values: [...there.values],
-    rowMode: "array",
-  });
-  return columns
-    .filter((_, index) => mine?.[index] !== rows[0]?.[index])
-    .map((column) => column.source);
+/** A key that comes twice, where no constraint of Postgres forbids it, is a row more. */
+function byKey(rows: readonly unknown[][]): Rows {
+  const found = new Map<string, Row>();
+  for (const [spelled, digest, ...shown] of rows) {
+    let key = String(spelled);
+    while (found.has(key)) key += "+";
+    found.set(key, { shown: shown.join(", "), digest: String(digest) });
+  }
+  return found;
 }

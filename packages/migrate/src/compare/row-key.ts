@@ -1,49 +1,136 @@
+import { logColumns } from "../capture/row-identity.ts";
+import type { Codec } from "../codec/codec.ts";
 import { codecNamed } from "../codec/registry.ts";
+import { concatenation } from "../concatenation.ts";
 import type { PlannedColumn, PlannedTable } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import { sameName } from "../sqlite/schema.ts";
 
 /** A key's column as both databases sort by it in one and the same order. */
 export interface KeyTerm {
+  /** The column in SQLite, and in Postgres. */
+  readonly column: string;
+  readonly target: string;
   readonly sqlite: string;
   /** SQLite: the value as Postgres reads it in a parameter. */
   readonly input: string;
   readonly postgres: string;
   /** The type of that parameter. */
   readonly type: string;
-  /** The value as both sides spell it alike, as text; and as Postgres shows it. */
-  readonly canon: string;
-  readonly canonIn: string;
+  /**
+   * The value as both sides spell it alike: ASCII without a comma. A class that the codec does not take is spelled
+   * like no value of Postgres, and by its class, so that 1 and '1' are two keys.
+   */
+  readonly spelled: string;
+  readonly spelledIn: string;
+  /** As Postgres shows it. */
   readonly shownIn: string;
+  /** The column's own type in Postgres, which its index compares by. */
+  readonly ownType: string;
+  /** False where several values of SQLite are one in Postgres. */
+  readonly isReversible: boolean;
+  /** The bound of a chunk as either side spells it; equal where both order by one and the same value. */
+  readonly bound: string;
+  boundIn(parameter: string): string;
+  /** SQLite: the stored value again, from what `spelled` gives; and of that what Postgres reads as `ownType`. */
+  stored(spelled: string): string;
+  inputOf(stored: string): string;
 }
 
 /** The terms of a table's key; empty where nothing tells its rows apart. */
 export function keyTerms(table: PlannedTable): KeyTerm[] {
+  return keyColumns(table).map((column) => termOf(column, quoteName(column.source)));
+}
+
+/** The same of the change log's columns, which hold the keys as they are. */
+export function loggedTerms(table: PlannedTable): KeyTerm[] {
+  const names = logColumns(table.key.length);
+  return keyColumns(table).map((column, at) => termOf(column, names[at] ?? ""));
+}
+
+function keyColumns(table: PlannedTable): PlannedColumn[] {
   return table.key.map((name) => {
     const column = table.columns.find((one) => sameName(one.source, name));
     if (!column) throw new Error(`key column ${name} of ${table.name} is not in the plan`);
-    return termOf(column);
+    return column;
   });
 }
 
-function termOf(column: PlannedColumn): KeyTerm {
+function termOf(column: PlannedColumn, c: string): KeyTerm {
   const codec = codecNamed(column.codec);
-  const c = quoteName(column.source);
   const p = quoteName(column.target);
   const { type } = column;
   const alike = {
-    canon: codec.bytes ? `lower(hex(${codec.canon(c)}))` : `CAST(${codec.canon(c)} AS TEXT)`,
-    canonIn: codec.bytes ? `encode(${codec.canonIn(p)}, 'hex')` : codec.canonIn(p),
+    column: c,
+    target: p,
+    spelled: spelled(column, c),
+    spelledIn: spelledIn(column, p),
+    stored: (key: string) => stored(column, key),
     shownIn: `${p}::text`,
+    ownType: type,
+    isReversible: codec.name !== "text-cleaned",
+    inputOf: (stored: string) => `CAST(${codec.input(stored)} AS TEXT)`,
   };
   if (!codec.ordered) {
     const sqlite = `(${codec.canon(c)}) COLLATE BINARY`;
     const postgres = `(${codec.canonIn(p)}) COLLATE "C"`;
-    return { ...alike, sqlite, input: codec.canon(c), postgres, type: "text" };
+    const bound = `'V' || ${hexOf(codec.canon(c))}`;
+    const boundIn = (parameter: string) => `'V' || ${hexOfText(parameter)}`;
+    return { ...alike, sqlite, input: codec.canon(c), postgres, type: "text", bound, boundIn };
   }
+  const bound = { bound: alike.spelled, boundIn: (value: string) => spelledIn(column, value) };
   const input = `CAST(${codec.input(c)} AS TEXT)`;
-  if (type !== "text") return { ...alike, sqlite: c, input, postgres: p, type };
-  return { ...alike, sqlite: `${c} COLLATE BINARY`, input, postgres: `${p} COLLATE "C"`, type };
+  if (type !== "text") return { ...alike, ...bound, sqlite: c, input, postgres: p, type };
+  const [sqlite, postgres] = [`${c} COLLATE BINARY`, `${p} COLLATE "C"`];
+  return { ...alike, ...bound, sqlite, input, postgres, type };
+}
+
+/** Texts go by their bytes: JavaScript would make one of all that are no UTF-8. Numbers are ASCII as they are. */
+function spelled(column: PlannedColumn, c: string): string {
+  const codec = codecNamed(column.codec);
+  const admitted = codec.classes.map((name) => `'${name}'`).join(", ");
+  const canon = isNumber(codec) ? `(${codec.canon(c)})` : hexOf(codec.canon(c));
+  const strange = `CASE typeof(${c}) WHEN 'real' THEN lifeboat_real_hex(${c}) ELSE hex(CAST(${c} AS BLOB)) END`;
+  return `CASE WHEN ${c} IS NULL THEN 'N' WHEN typeof(${c}) IN (${admitted}) THEN 'V' || ${canon} ELSE '!' || typeof(${c}) || (${strange}) END`;
+}
+
+function spelledIn(column: PlannedColumn, p: string): string {
+  const codec = codecNamed(column.codec);
+  const canon = `(${codec.canonIn(p)})`;
+  if (isNumber(codec)) return `'V' || ${canon}`;
+  return `'V' || ${codec.bytes ? `encode(${canon}, 'hex')` : hexOfText(canon)}`;
+}
+
+function stored(column: PlannedColumn, key: string): string {
+  const codec = codecNamed(column.codec);
+  const rest = `substr(${key}, 2)`;
+  if (isNumber(codec)) return codec.decode(rest);
+  return codec.decode(codec.bytes ? `unhex(${rest})` : `CAST(unhex(${rest}) AS TEXT)`);
+}
+
+function isNumber({ classes }: Codec): boolean {
+  return classes.every((name) => name === "integer" || name === "real");
+}
+
+function hexOf(c: string): string {
+  return `lower(hex(CAST(${c} AS BLOB)))`;
+}
+
+function hexOfText(text: string): string {
+  return `encode(convert_to(${text}, 'UTF8'), 'hex')`;
+}
+
+/** SQL: the whole key of a row as both sides spell it alike. */
+export function spelledKey(terms: readonly KeyTerm[]): string {
+  return joined(terms.map((term) => `(${term.spelled})`));
+}
+
+export function spelledKeyIn(terms: readonly KeyTerm[]): string {
+  return joined(terms.map((term) => `(${term.spelledIn})`));
+}
+
+function joined(parts: readonly string[]): string {
+  return concatenation(parts.flatMap((part, at) => (at === 0 ? [part] : ["','", part])));
 }
 
 /** Where a chunk begins (after) or ends (with): the key as SQLite holds it, and as Postgres reads it. */

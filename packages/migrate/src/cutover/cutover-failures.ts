@@ -1,4 +1,5 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core";
+import type { BrokenForeignKey } from "../forward/foreign-keys.ts";
 
 export function orphans(
   broken: readonly {

@@ -1,7 +1,8 @@
 import type { Client } from "pg";
+import { foreignKeyParts } from "../constraint-parts.ts";
 import { qualified } from "../ddl.ts";
 import { runDdl } from "../load/run-ddl.ts";
-import type { MigrationPlan } from "../plan.ts";
+import type { MigrationPlan, PlannedConstraint } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 
 /** "insufficient_privilege": manual, appendix A. */
@@ -50,47 +51,38 @@ export async function bringForeignKeysBack(client: Client, plan: MigrationPlan):
     if (statement.phase === "foreign-keys") await runDdl(client, statement);
 }
 
-/** The validated foreign keys whose rows have no parent: what SQLite allows while `foreign_keys` is off. */
+/** A validated foreign key whose rows have no parent. */
+export interface BrokenForeignKey {
+  readonly table: string;
+  readonly constraint: string;
+  readonly count: number;
+}
+
+/** What the server would find when it validated them: SQLite allows it while `foreign_keys` is off. */
 export async function brokenForeignKeys(
   client: Client,
   plan: MigrationPlan,
-): Promise<{ readonly table: string; readonly constraint: string; readonly count: number }[]> {
-  const broken = [];
-  const { rows } = await client.query<Reference>(REFERENCES, [plan.schema]);
-  for (const one of rows) {
-    const planned = plan.tables.find(({ target }) => target === one.child);
-    const constraint = planned?.constraints.find(({ name }) => name === one.name);
-    if (!planned || !constraint?.validated) continue;
-    const child = (name: string) => `c.${quoteName(name)}`;
-    const equal = one.columns.map(
-      (name, at) => `p.${quoteName(one.keys[at] ?? "")} = ${child(name)}`,
-    );
-    const found = await client.query<{ count: string }>(
-      `SELECT count(*) AS count FROM ${qualified(plan.schema, one.child)} AS c
-       WHERE ${one.columns.map((name) => `${child(name)} IS NOT NULL`).join(" AND ")}
-         AND NOT EXISTS (SELECT 1 FROM ${qualified(one.parentSchema, one.parent)} AS p WHERE ${equal.join(" AND ")})`,
-    );
-    const count = Number(found.rows[0]?.count);
-    if (count > 0) broken.push({ table: planned.name, constraint: one.name, count });
-  }
+): Promise<BrokenForeignKey[]> {
+  const broken: BrokenForeignKey[] = [];
+  for (const table of plan.tables)
+    for (const constraint of table.constraints) {
+      if (constraint.kind !== "foreign-key" || !constraint.validated) continue;
+      const { rows } = await client.query<{ count: string }>(
+        orphansSql(qualified(plan.schema, table.target), constraint),
+      );
+      const count = Number(rows[0]?.count);
+      if (count > 0) broken.push({ table: table.name, constraint: constraint.name, count });
+    }
   return broken;
 }
 
-interface Reference {
-  readonly name: string;
-  readonly child: string;
-  readonly parentSchema: string;
-  readonly parent: string;
-  readonly columns: readonly string[];
-  readonly keys: readonly string[];
+function orphansSql(relation: string, constraint: PlannedConstraint): string {
+  const { columns, schema, parent, parentColumns } = foreignKeyParts(constraint);
+  const child = (name: string) => `c.${quoteName(name)}`;
+  const isSet = columns.map((name) => `${child(name)} IS NOT NULL`);
+  const same = columns.map(
+    (name, at) => `p.${quoteName(parentColumns[at] ?? "")} = ${child(name)}`,
+  );
+  return `SELECT count(*) AS count FROM ${relation} AS c WHERE ${isSet.join(" AND ")}
+    AND NOT EXISTS (SELECT 1 FROM ${qualified(schema, parent)} AS p WHERE ${same.join(" AND ")})`;
 }
-
-const REFERENCES = `
-  SELECT k.conname AS name, c.relname AS child, n.nspname AS "parentSchema", p.relname AS parent,
-         ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(num, at)
-               JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY u.at) AS columns,
-         ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(num, at)
-               JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY u.at) AS keys
-    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-    JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace
-   WHERE k.contype = 'f' AND c.relnamespace = to_regnamespace(quote_ident($1))`;

@@ -41,7 +41,14 @@ export function mapColumn(
     identity: identity && type === "bigint",
     generated: null,
     escape: profile.escapeTexts > 0 || codec === "tagged" || codec === "text-bytes",
+    ...(isWide(profile) && { isWide: true as const }),
   };
+}
+
+/** Whether JavaScript's numbers lose integers of the column. */
+export function isWide({ minInteger, maxInteger }: ColumnProfile): boolean {
+  const safe = BigInt(Number.MAX_SAFE_INTEGER);
+  return (maxInteger ?? 0n) > safe || (minInteger ?? 0n) < -safe;
 }
 
 function noteUnfaithful(

@@ -103,6 +103,35 @@ export async function note(
   return rowCount === 1;
 }
 
+/** Where a migration stands, and how much of SQLite's log the target holds; null where the journal has lost it. */
+export async function standingOf(
+  client: Client,
+  id: string,
+): Promise<{ readonly phase: MigrationPhase; readonly watermark: bigint } | null> {
+  const { rows } = await client.query<{ phase: MigrationPhase; watermark: string | null }>(
+    `SELECT phase, details->>'watermark' AS watermark FROM ${TABLE} WHERE id = $1`,
+    [id],
+  );
+  const [row] = rows;
+  return row ? { phase: row.phase, watermark: BigInt(row.watermark ?? 0) } : null;
+}
+
+/**
+ * Notes when both sides were last found equal, or by null that they are not.
+ * @returns false where the migration is in another phase by now
+ */
+export async function noteVerified(
+  client: Client,
+  id: string,
+  verifiedAt: string | null,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `UPDATE ${TABLE} SET details = (details::jsonb - 'verifiedAt' || $2::jsonb)::json WHERE id = $1 AND phase = 'loaded'`,
+    [id, JSON.stringify(verifiedAt === null ? {} : { verifiedAt })],
+  );
+  return rowCount === 1;
+}
+
 /** The last entry of SQLite's log that the target holds. */
 export function watermarkOf({ details }: JournalEntry): bigint {
   return BigInt(String(details.watermark ?? 0));

@@ -1,0 +1,87 @@
+import { LifeboatError } from "@lifeboat/core";
+import type { Database } from "better-sqlite3";
+import type { Client } from "pg";
+import type { MigrationPlan } from "../plan.ts";
+import { standingOf } from "../target/journal.ts";
+import { targetError } from "../target/target-error.ts";
+import { movedOn } from "./loaded-entry.ts";
+import { LoggedWrites } from "./logged-writes.ts";
+import { isUnreadable, type Moment, type Sides } from "./sides.ts";
+
+/**
+ * Both databases while the product writes to SQLite and a sync may bring its changes to Postgres. Each look takes first the
+ * snapshot of Postgres, with the last entry of the log that it holds, and then short ones of SQLite. So a row that the
+ * log does not name behind that entry must be equal. Nothing is held longer than a look, and SQLite's WAL can be
+ * checkpointed meanwhile.
+ */
+export class LiveSides implements Sides {
+  readonly #db: Database;
+  readonly #client: Client;
+  readonly #plan: MigrationPlan;
+  readonly #migration: string;
+  #watermark = 0n;
+
+  constructor(db: Database, client: Client, { id, plan }: { id: string; plan: MigrationPlan }) {
+    this.#db = db;
+    this.#client = client;
+    this.#plan = plan;
+    this.#migration = id;
+  }
+
+  /** The watermark of the last look. */
+  get watermark(): bigint {
+    return this.#watermark;
+  }
+
+  /**
+   * The watermark now.
+   * @throws LifeboatError `NOT_LOADED` (not-found) once the migration has gone on to another phase
+   */
+  async newestWatermark(): Promise<bigint> {
+    const standing = await standingOf(this.#client, this.#migration);
+    if (standing?.phase === "loaded") return standing.watermark;
+    throw movedOn(standing?.phase ?? "gone");
+  }
+
+  async look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result> {
+    await this.#client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    try {
+      // The first statement takes the snapshot: rows and watermark are of one state.
+      const watermark = await this.newestWatermark();
+      this.#watermark = watermark;
+      const result = await compare({ inSqlite: (read) => this.#read(watermark, read) });
+      await this.#client.query("COMMIT");
+      return result;
+    } catch (cause) {
+      await this.#rollBack();
+      throw cause;
+    }
+  }
+
+  async ask<Result>(question: () => Promise<Result>): Promise<Result | null> {
+    try {
+      return await question();
+    } catch (cause) {
+      if (!isUnreadable(cause)) throw cause;
+      return null;
+    }
+  }
+
+  #read<Result>(watermark: bigint, read: (written: LoggedWrites) => Result): Result {
+    this.#db.exec("BEGIN");
+    try {
+      return read(new LoggedWrites(this.#db, this.#plan, watermark));
+    } finally {
+      if (this.#db.inTransaction) this.#db.exec("COMMIT");
+    }
+  }
+
+  async #rollBack(): Promise<void> {
+    try {
+      await this.#client.query("ROLLBACK");
+    } catch (cause) {
+      // Without its connection there is no transaction either; the first failure is the one to tell.
+      if (!(targetError(cause) instanceof LifeboatError)) throw cause;
+    }
+  }
+}
