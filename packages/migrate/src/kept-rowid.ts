@@ -29,7 +29,7 @@ export function followedTable(table: PlannedTable): PlannedTable {
 }
 
 /** Whether the rowid is no column that the product has made. */
-function keepsRowid({ key, rowid, columns }: PlannedTable): boolean {
+export function keepsRowid({ key, rowid, columns }: PlannedTable): boolean {
   if (key.length > 0 || rowid === null) return false;
   return !columns.some((column) => sameName(column.source, rowid));
 }

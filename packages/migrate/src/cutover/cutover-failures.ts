@@ -1,13 +1,7 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import type { BrokenForeignKey } from "../forward/foreign-keys.ts";
 
-export function orphans(
-  broken: readonly {
-    readonly table: string;
-    readonly constraint: string;
-    readonly count: number;
-  }[],
-): LifeboatError {
+export function orphans(broken: readonly BrokenForeignKey[]): LifeboatError {
   const list = broken.map(({ table, constraint, count }) => `${count} of ${table} (${constraint})`);
   return new LifeboatError({
     code: "FOREIGN_KEYS_BROKEN",

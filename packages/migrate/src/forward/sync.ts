@@ -99,13 +99,24 @@ async function followUntil(
     if (request.signal.aborted) return;
     // A cutover that waits to take over says so in the journal.
     if ((await currentMigration(client))?.phase !== "loaded") return;
-    const applied = await forward.once(request.signal);
+    const applied = await orTakenOver(forward.once(request.signal));
+    if (applied === "taken over") return;
     if (applied !== null) tell(applied);
     if (request.until === "caught-up" && forward.waiting < FEW_ENTRIES) return;
     if (applied !== null) continue;
     await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
       // Stopped by hand: the loop's own question ends it.
     });
+  }
+}
+
+/** The look that a cutover came before has changed nothing; the cutover brings what it would have. */
+async function orTakenOver<Result>(look: Promise<Result>): Promise<Result | "taken over"> {
+  try {
+    return await look;
+  } catch (cause) {
+    if (cause instanceof LifeboatError && cause.code === "TAKEN_OVER") return "taken over";
+    throw cause;
   }
 }
 
