@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { RecordedStep, StepRunner } from "@lifeboat/core";
+import { type RecordedStep, runSteps, type StepRunner } from "@lifeboat/core";
 import type { CutoverReport, RollbackReport } from "@lifeboat/migrate";
 import { engineOf } from "../config/engine.ts";
 import { storageOf } from "../config/storage.ts";
@@ -52,6 +52,21 @@ export async function rehearseCutover(
     const { traffic } = place;
     await migrate.loadMigration({ ...request, live: true });
     await migrate.syncMigration({ ...request, until: "caught-up" });
+    // As in the real one a sync goes on meanwhile, and the cutover takes over from it.
+    const stop = new AbortController();
+    const following = migrate.syncMigration({
+      ...request,
+      run: runSteps,
+      signal: AbortSignal.any([signal, stop.signal]),
+    });
+    // It is waited for in the end, and may fail before.
+    following.catch(() => undefined);
+    await using _ = {
+      async [Symbol.asyncDispose]() {
+        stop.abort();
+        await following;
+      },
+    };
     const verified = await migrate.verifyMigration(request);
     const { budgetSeconds } = configuration.migrate;
     const budget = budgetSeconds === undefined ? {} : { budgetSeconds };

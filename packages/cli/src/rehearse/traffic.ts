@@ -7,8 +7,8 @@ import type { Configuration } from "../configuration.ts";
 /** Which database it writes to. A URL holds no password: others can read a command line. */
 export type TrafficTarget = { readonly database: string } | { readonly url: string };
 
-/** What a product that still writes to SQLite hears after the freeze, by design. */
-const REFUSED = /moved to Postgres, writes refused/;
+/** What a product that still writes where it no longer lives hears, by design. */
+const REFUSED = /moved (?:to Postgres|back to SQLite), writes refused/;
 
 /** The product's traffic in a rehearsal: its own program, in a process of its own. */
 export class Traffic implements AsyncDisposable {
