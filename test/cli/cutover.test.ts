@@ -1,8 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
-import { errorOf, Place } from "./command.ts";
+import { BIN, errorOf, Place } from "./command.ts";
 
 let place: Place;
 let cluster: TestCluster;
@@ -21,8 +23,9 @@ afterAll(async () => {
   await place?.[Symbol.asyncDispose]();
 });
 
-const configure = (migrate: Record<string, unknown>) =>
+const configure = (migrate: Record<string, unknown>, more: Record<string, unknown> = {}) =>
   place.write("lifeboat.config.json", {
+    ...more,
     app: "shop",
     repository: { type: "filesystem", path: "repository" },
     sqlite: { path: "shop.db" },
@@ -42,6 +45,7 @@ async function json(...words: string[]) {
   return JSON.parse(ran.stdout);
 }
 
+const SWITCH_BACK = ["sh", "-c", 'printf "%s" "$LIFEBOAT_ENGINE" > switched'];
 const SKIPPED = ["--skip", "archive", "--skip", "drill"];
 
 describe("a product is moved to Postgres by the command", () => {
@@ -100,7 +104,7 @@ describe("a product is moved to Postgres by the command", () => {
   test("cutover takes backups of both sides, holds writers, switches the product and is recorded", async () => {
     await configure({
       onCutover: 'printf "%s in %s" "$LIFEBOAT_APP" "$LIFEBOAT_ENGINE" > switched',
-      onRollback: ["sh", "-c", 'printf "%s" "$LIFEBOAT_ENGINE" > switched'],
+      onRollback: SWITCH_BACK,
     });
     const report = await json("migrate", "cutover", ...SKIPPED);
     expect(report).toMatchObject({
@@ -127,6 +131,31 @@ describe("a product is moved to Postgres by the command", () => {
     );
     const text = await place.run(["migrate", "status"]);
     expect(text.stdout).toMatch(/^phase +cut-over$/m);
+  });
+
+  test("watch keeps SQLite behind Postgres from then on", async () => {
+    await configure({ onRollback: SWITCH_BACK }, { archive: { mode: "receive" } });
+    const child = spawn(process.execPath, [BIN, "watch", "--quiet"], {
+      cwd: place.path,
+      env: { ...process.env, ...place.environment },
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const ended = once(child, "exit");
+    try {
+      await cluster.query("insert into orders values (70, 'while a watch runs')");
+      const note = () => {
+        const database = new Database(place.at("shop.db"), { readonly: true });
+        try {
+          return database.prepare("select note from orders where id = 70").pluck().get();
+        } finally {
+          database.close();
+        }
+      };
+      await expect.poll(note, { timeout: 30_000 }).toBe("while a watch runs");
+    } finally {
+      child.kill("SIGTERM");
+    }
+    expect((await ended)[0]).toBe(143);
   });
 
   test("sync then follows the other way, and rollback leads back by the product's own switch", async () => {

@@ -1,8 +1,11 @@
+import type { StepRunner } from "@lifeboat/core";
+import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 
 export const watchVerb: Verb = {
   name: "watch",
-  summary: "ship the log of the live database until stopped",
+  summary:
+    "ship the log of the live database until stopped; after a cutover, keep SQLite behind too",
   options: [],
   examples: [["watch --quiet", "as a service: SIGTERM ships the rest and ends with 143"]],
   async run(_, session) {
@@ -12,10 +15,34 @@ export const watchVerb: Verb = {
       import("../operations.ts"),
       import("../watch-notes.ts"),
     ]);
-    const { signal, run } = session;
+    const { signal } = session;
+    const run = engine.kind === "postgres" ? await besideShipping(session) : session.run;
     const report = await watch({ repository, engine, notes: watchNotes(), signal, run });
     // It runs until it is stopped: that is no work which was done already.
     signal.throwIfAborted();
     return { document: report, show: () => "" };
   },
 };
+
+/** After a cutover the way back to SQLite is kept up beside. Whichever ends first, the other is told to. */
+async function besideShipping(session: Session): Promise<StepRunner> {
+  const { wayBackKeeper } = await import("../keep-way-back.ts");
+  const keep = await wayBackKeeper(session);
+  if (keep === null) return session.run;
+  return (steps) =>
+    session.run(
+      steps.map((step) => ({
+        ...step,
+        run: async (report) => {
+          const ended = new AbortController();
+          const kept = keep(report, AbortSignal.any([session.signal, ended.signal]));
+          try {
+            await step.run(report);
+          } finally {
+            ended.abort();
+            await kept;
+          }
+        },
+      })),
+    );
+}
