@@ -40,7 +40,8 @@ export class SqliteApp {
   get engine() {
     const { path, limits, shipping } = this;
     const databases = [{ name: this.name, path }];
-    return sqliteEngine({ databases, shipping, ...(limits ? { limits } : {}) });
+    const watchDirectory = join(this.folder, "memory");
+    return sqliteEngine({ databases, shipping, watchDirectory, ...(limits ? { limits } : {}) });
   }
 
   async repository(): Promise<Repository> {

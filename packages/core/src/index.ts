@@ -33,5 +33,5 @@ export { syncDirectory } from "./sync-directory.ts";
 export { type VerifyReport, verify } from "./verify.ts";
 export { VERSION } from "./version.ts";
 export { type WatchOrder, type WatchReport, watch } from "./watch.ts";
-export { WatchNotes } from "./watch-notes.ts";
+export { WatchNotes, watchName } from "./watch-notes.ts";
 export * from "./window.ts";

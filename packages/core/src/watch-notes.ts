@@ -54,12 +54,17 @@ export class WatchNotes {
   }
 
   #fileOf(folder: DatabaseFolder): string {
-    const key = createHash("sha256")
-      .update(`${folder.storage.description}\0${folder.path}`)
-      .digest("hex")
-      .slice(0, 32);
-    return join(this.#directory, `watch-${key}.json`);
+    return join(this.#directory, `${watchName(folder)}.json`);
   }
+}
+
+/** Tells the watch of one database into one repository from all others, in names of files. */
+export function watchName(folder: DatabaseFolder): string {
+  const key = createHash("sha256")
+    .update(`${folder.storage.description}\0${folder.path}`)
+    .digest("hex")
+    .slice(0, 32);
+  return `watch-${key}`;
 }
 
 /** Far above what a watch says of itself. */

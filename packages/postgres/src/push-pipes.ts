@@ -18,10 +18,13 @@ done < "$here/answer"
 exit 1
 `;
 
-/** Takes the folder, our pid, and the script by its input. Pipes that a killed one left are read by nobody. */
+/** Takes the folder, and the script by its input. Pipes that a killed one left are read by nobody. */
 const MAKE = `umask 077
-rm -rf -- "$1" && mkdir -- "$1" && cat > "$1/push" && echo "$2" > "$1/pid" &&
-mkfifo -m 600 -- "$1/request" "$1/answer"`;
+rm -rf -- "$1" && mkdir -- "$1" && cat > "$1/push" && mkfifo -m 600 -- "$1/request" "$1/answer"`;
+
+/** Takes the folder and our pid. With it the archiver may ask. */
+const OPEN = `umask 077
+echo "$2" > "$1/pid"`;
 
 const REMOVE = `rm -rf -- "$1"`;
 
@@ -37,13 +40,16 @@ export interface PushPipes {
  * @throws the system's words
  */
 export async function makePushPipes(directory: string, dataDirectory: string): Promise<PushPipes> {
-  await shellAsOwner(dataDirectory, MAKE, [directory, String(process.pid)], SCRIPT);
+  await shellAsOwner(dataDirectory, MAKE, [directory], SCRIPT);
   const { uid } = await ownerAccount(dataDirectory);
-  const requests = openPipe(`${directory}/request`, uid);
+  const opened: number[] = [];
   try {
-    return { requests, answers: openPipe(`${directory}/answer`, uid) };
+    for (const name of ["request", "answer"]) opened.push(openPipe(`${directory}/${name}`, uid));
+    await shellAsOwner(dataDirectory, OPEN, [directory, String(process.pid)]);
+    const [requests, answers] = opened as [number, number];
+    return { requests, answers };
   } catch (cause) {
-    closeSync(requests);
+    for (const pipe of opened) closeSync(pipe);
     throw cause;
   }
 }

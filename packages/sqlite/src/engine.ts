@@ -27,6 +27,11 @@ export interface SqliteEngineInit {
   readonly limits?: Partial<SnapshotLimits>;
   /** Those whose log is being shipped by this process; its own watches are in it. */
   readonly shipping?: Map<string, ShippedDatabase>;
+  /**
+   * A directory of this account alone, in which a watch and a backup of one database find each other. Left
+   * out: a backup in another process than the watch copies in the slower way.
+   */
+  readonly watchDirectory?: string;
   /** How its watches pace themselves. */
   readonly watchLimits?: Partial<WatchLimits>;
 }
@@ -39,6 +44,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
   const databases = checked(init.databases);
   const shipping = init.shipping ?? new Map<string, ShippedDatabase>();
   const watchLimits = { ...WATCH_LIMITS, ...init.watchLimits };
+  const directory = init.watchDirectory;
   const limits = { ...DEFAULT_LIMITS, ...init.limits };
   const live = () => {
     if (databases.length === 0) throw notConfigured();
@@ -52,11 +58,13 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     databases: async () => live().map(({ name }) => name),
     inspect: async () => inspectDatabases(live()),
     snapshot: async (request) =>
-      takeSnapshot(named(request.folder.database), request, { limits, shipping }),
+      takeSnapshot(named(request.folder.database), request, { limits, shipping, directory }),
     obstacleToBuildOn: async (folder, parents) =>
       obstacleToIncrement(named(folder.database), folder, parents),
     watch: async (request) =>
-      watchDatabase(named(request.folder.database), request, { limits: watchLimits, shipping }),
+      watchDatabase(named(request.folder.database), request, {
+        ...{ limits: watchLimits, shipping, directory },
+      }),
     status: async (folder, note) =>
       statusOf(folder ? [named(folder.database)] : live(), folder, note),
     windows: async (folder, backups) => windowsOf(folder, backups),

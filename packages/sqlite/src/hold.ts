@@ -12,7 +12,7 @@ export interface HoldRequest {
   readonly examined: Examined;
   /** Where the backup API may copy to when the file cannot be held; undefined: there is no room. */
   readonly copyTo: string | undefined;
-  /** Who ships its log in this process. */
+  /** Who ships its log, in this process or in another. */
   readonly shipped: ShippedDatabase | undefined;
   readonly limits: SnapshotLimits;
   readonly signal: AbortSignal;
@@ -47,9 +47,10 @@ async function holdWal(request: HoldRequest): Promise<HeldFile> {
   try {
     const { pageSize, sqliteVersion } = examined.header;
     const checkpointFreely = hasWalResetFix(sqliteVersion);
-    const pinned = shipped
-      ? undefined
-      : await pin(connections, { pageSize, checkpointFreely, ...patience });
+    const pinned =
+      shipped && !shipped.isGone
+        ? undefined
+        : await pin(connections, { pageSize, checkpointFreely, ...patience });
     if (pinned) return pinned;
     if (copyTo === undefined) throw noRoom(examined);
     return await backupOnline(connections, copyTo, { signal });

@@ -1,5 +1,6 @@
 import type { Engine, EngineKind } from "@lifeboat/core";
 import type { Configuration } from "../configuration.ts";
+import { stateDirectory } from "../state-directory.ts";
 
 /** The engine of a kind: a line for each. Without a database in the configuration it reads backups only. */
 async function loadEngine(
@@ -9,7 +10,8 @@ async function loadEngine(
   switch (kind) {
     case "sqlite": {
       const { sqliteEngine } = await import("@lifeboat/sqlite");
-      return sqliteEngine({ databases: configuration?.sqlite ?? [] });
+      const databases = configuration?.sqlite ?? [];
+      return sqliteEngine({ databases, watchDirectory: stateDirectory() });
     }
     case "postgres": {
       const { postgresEngine } = await import("@lifeboat/postgres");

@@ -154,7 +154,8 @@ export class Shipper implements ShippedDatabase {
     const until = Date.now() + options.patienceMs;
     do {
       options.signal.throwIfAborted();
-      const copied = this.#holder.copyBack();
+      // One at a time: to copy back once more moves the reader by which the first one holds.
+      const copied = this.#holds === 0 ? this.#holder.copyBack() : undefined;
       if (copied) {
         this.#holds += 1;
         if (!this.#begun) this.#beginAt(copied.place);

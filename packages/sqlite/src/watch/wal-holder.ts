@@ -49,6 +49,7 @@ export class WalHolder {
   #copiedBytes = 0;
   #lastInstant = 0;
   #residueBytes: number;
+  #closed = false;
   /** Of the file that our connections have open. */
   readonly #identity: string | undefined;
 
@@ -168,6 +169,8 @@ export class WalHolder {
     let held = true;
     return {
       way: "pin",
+      isHeld: () => held && !this.#closed,
+      gateMs,
       consistentAt: at,
       place,
       facts: this.#relay.facts(),
@@ -181,6 +184,7 @@ export class WalHolder {
 
   /** Lets go. May be called twice. */
   close(): void {
+    this.#closed = true;
     this.#relay.close();
     this.wal.close();
   }

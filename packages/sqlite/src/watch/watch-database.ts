@@ -7,6 +7,8 @@ import { hasWalResetFix } from "../pin.ts";
 import { RawReader } from "../raw-reader.ts";
 import type { ConfiguredDatabase } from "../snapshot.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
+import { holdSocket, identityAt } from "./hold-elsewhere.ts";
+import { HoldServer } from "./hold-server.ts";
 import { Hole } from "./hole.ts";
 import type { WatchLimits } from "./limits.ts";
 import { type LineageEnd, newestLineageEnd } from "./resume.ts";
@@ -27,6 +29,8 @@ export interface WatchContext {
   readonly limits: WatchLimits;
   /** Where those who back this database up in this process find who holds it. */
   readonly shipping: Map<string, ShippedDatabase>;
+  /** Of this account alone: where those in others find it. Left out: they do not. */
+  readonly directory: string | undefined;
 }
 
 /**
@@ -84,8 +88,10 @@ class DatabaseWatch {
       return;
     }
     const shipper = await this.#shipperOf(examined);
+    let others: HoldServer | undefined;
     try {
       await this.#takeHold(shipper);
+      others = await this.#letOthersAsk(shipper, examined);
       await this.#ship(shipper);
     } catch (thrown) {
       if (!(thrown instanceof Hole) && !isForeignSegment(thrown)) throw thrown;
@@ -94,6 +100,7 @@ class DatabaseWatch {
     } finally {
       this.#context.shipping.delete(this.#database.name);
       shipper.close();
+      await others?.close();
     }
     // Whatever made the hole is given a moment to be over.
     await waitFor(AFTER_HOLE_MS, signal);
@@ -131,6 +138,25 @@ class DatabaseWatch {
     if (end && !resumed)
       this.#holed(`the WAL does not prove that nothing was lost since ${lastOf(end)}`);
     this.#context.shipping.set(this.#database.name, shipper);
+  }
+
+  /** That nobody can ask is no reason not to ship. */
+  async #letOthersAsk(shipper: Shipper, { path }: Examined): Promise<HoldServer | undefined> {
+    const { directory, limits } = this.#context;
+    if (directory === undefined) return undefined;
+    try {
+      const { freeBytes } = await roomAt(path);
+      return await HoldServer.open({
+        path: holdSocket(directory, this.#request.folder),
+        shipped: shipper,
+        identity: () => identityAt(path),
+        walBytes: () => shipper.state.walBytes,
+        mostGrowth: limits.walBytes ?? freeBytes / 4,
+      });
+    } catch (thrown) {
+      this.#request.report({ note: `backups cannot ask this watch: ${reasonOf(thrown)}` });
+      return undefined;
+    }
   }
 
   async #ship(shipper: Shipper): Promise<void> {
