@@ -26,7 +26,7 @@ export { type OpenRepository, Repository } from "./repository.ts";
 export { RepositoryMemory } from "./repository-memory.ts";
 export { type RestoredReport, type RestoreOrder, type RestoreReport, restore } from "./restore.ts";
 export { siblingModule } from "./sibling-module.ts";
-export { type Status, status } from "./status.ts";
+export { type Status, shippingOf, status } from "./status.ts";
 export * from "./storage.ts";
 export type { Digest } from "./stream/digest.ts";
 export { syncDirectory } from "./sync-directory.ts";

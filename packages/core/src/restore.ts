@@ -76,7 +76,7 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   for (const choice of await chooseRestore(order)) {
     const { report, copy } = await restoreOne(order, choice);
     reports.push(report);
-    findings.push(...copy.findings, ...endsBefore(order.target, choice.plan));
+    findings.push(...copy.findings, ...endsBefore(order.target, choice));
   }
   const [first] = reports as [RestoredReport];
   return {
@@ -89,19 +89,24 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
 }
 
 /** An instant past the last commit that the log holds is recovered to that commit: worth knowing. */
-function endsBefore(target: RecoveryTarget, { willRecoverTo }: RecoveryPlan): Finding[] {
-  const { time } = willRecoverTo;
+function endsBefore(target: RecoveryTarget, { engine, plan }: ChosenRestore): Finding[] {
+  const { time } = plan.willRecoverTo;
   if (target.kind !== "time" || time === null || Date.parse(time) >= target.at.getTime()) return [];
   return [
     {
       id: "last-commit-before-target",
       severity: "info",
       summary: `the newest commit in the repository before ${target.at.toISOString()} is of ${time}: the copy recovers to that one`,
-      remedy:
-        "if you know of a later one, it was not archived yet: look at lifeboat status, and at the server's pg_wal",
+      remedy: `if you know of a later one, it was not ${NOT_THERE_YET[engine.kind]}`,
     },
   ];
 }
+
+/** Where a commit is before it is in the repository. */
+const NOT_THERE_YET: Readonly<Record<EngineKind, string>> = {
+  sqlite: "shipped yet: look at lifeboat status, and at the database itself",
+  postgres: "archived yet: look at lifeboat status, and at the server's pg_wal",
+};
 
 async function restoreOne(
   order: RestoreOrder,
