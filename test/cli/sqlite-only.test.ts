@@ -66,7 +66,7 @@ test("who has SQLite only reads no word of Postgres' in what the verbs say, with
   await run("status");
   await run("backup");
   const stop = await startWatch(place);
-  new Database(place.at("app.db")).exec("UPDATE counter SET v = v + 0");
+  new Database(place.at("app.db")).exec("UPDATE counter SET v = v + 1");
   await expect
     .poll(
       async () => JSON.parse((await place.run(["status", "--json"])).stdout).archive?.lastSegment,
@@ -78,8 +78,9 @@ test("who has SQLite only reads no word of Postgres' in what the verbs say, with
   await run("status");
   await run("list");
   await run("doctor");
-  const [window] = JSON.parse((await place.run(["list", "--json"])).stdout).windows;
-  const middle = new Date((Date.parse(window.from) + Date.parse(window.to)) / 2).toISOString();
+  const { windows } = JSON.parse((await place.run(["list", "--json"])).stdout);
+  const logged = windows.find(({ from, to }: { from: string; to: string }) => from < to);
+  const middle = new Date(Date.parse(logged.from) + 1).toISOString();
   const at = await run("restore", "--to", "middle", "--at", middle);
   expect(at.stdout).toContain("last-commit-before-target");
   await run("restore", "--to", "latest");

@@ -44,9 +44,12 @@ test.each([
     expect(details.way).toBe("pin");
     expect(lineageOf(details)).toBe(note?.facts.lineage);
     expect(lineageOf(details)).toBeDefined();
-    if (!writer) new Database(app.path).exec("UPDATE counter SET v = v");
+    if (!writer)
+      new Database(app.path).exec(
+        "BEGIN; INSERT INTO ledger VALUES (301, 'x'); UPDATE counter SET v = 301; COMMIT",
+      );
     await writer?.stop();
-    const acknowledged = (await writer?.acknowledged()) ?? 300;
+    const acknowledged = (await writer?.acknowledged()) ?? 301;
     expect(await watch.stop()).toBe(0);
     const alone = await app.restore(join(app.folder, "alone"), { target: { kind: "backup", id } });
     expect(expectCleanPrefix(alone.path)).toBeGreaterThanOrEqual(before);

@@ -1,14 +1,7 @@
 import { resolve } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
-import type {
-  Engine,
-  EngineKind,
-  Extracted,
-  ExtractRequest,
-  RecoveryPlan,
-  RestoredDatabase,
-} from "./engine.ts";
+import type { Engine, EngineKind, Extracted, ExtractRequest, RestoredDatabase } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
