@@ -233,6 +233,12 @@ export interface Engine {
   windows(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<readonly RecoveryWindow[]>;
 
   /**
+   * Whether an instant behind the last window can be restored all the same, since it is known on this host that
+   * nothing was committed up to it. Left out where a log says by itself when it was idle.
+   */
+  holdsIdle?(folder: DatabaseFolder, backups: readonly Manifest[], at: Date): Promise<boolean>;
+
+  /**
    * Chooses base and end for a target.
    * @throws kind `not-found` with the windows' bounds when the target lies in none; kind `failed`
    *   naming the object when what is needed is missing from the repository.

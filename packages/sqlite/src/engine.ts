@@ -7,6 +7,7 @@ import {
   SAFE_NAME,
   type WatchNote,
 } from "@lifeboat/core";
+import { lastCommitBefore, settledTarget } from "./idle-target.ts";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
 import { planRecovery } from "./log.ts";
@@ -68,8 +69,12 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     status: async (folder, note) =>
       statusOf(folder ? [named(folder.database)] : live(), folder, note),
     windows: async (folder, backups) => windowsOf(folder, backups),
-    plan: async (folder, backups, target, options) =>
-      planRecovery(folder, backups, target, options),
+    holdsIdle: async (folder, backups, at) =>
+      (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,
+    plan: async (folder, backups, target, options) => {
+      const settled = await settledTarget(folder, backups, { target, directory });
+      return { ...(await planRecovery(folder, backups, settled, options)), target };
+    },
     restore: async (request) => restoreDatabase(request, limits),
     revive: reviveDatabase,
     verifyLog: async (folder, backups, options) => checkLog(folder, backups, options),

@@ -36,9 +36,13 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
     databases: async () => (await engine()).databases(),
     inspect: async () => (await engine()).inspect(),
     snapshot: async (request) => (await engine()).snapshot(request),
+    obstacleToBuildOn: async (folder, parents) =>
+      (await (await engine()).obstacleToBuildOn?.(folder, parents)) ?? null,
     watch: async (request) => (await engine()).watch(request),
     status: async (folder, note) => (await engine()).status(folder, note),
     windows: async (folder, backups) => (await engine()).windows(folder, backups),
+    holdsIdle: async (folder, backups, at) =>
+      (await (await engine()).holdsIdle?.(folder, backups, at)) ?? false,
     plan: async (folder, backups, target, options) =>
       (await engine()).plan(folder, backups, target, options),
     restore: async (request) => (await engine()).restore(request),

@@ -5,6 +5,7 @@ import { type DatabaseFolder, LifeboatError, watchName } from "@lifeboat/core";
 import type { HeldFile } from "../held.ts";
 import { isLineage } from "../log-name.ts";
 import { type Held, type HoldAsk, isHeld, LONGEST_WORD } from "./hold-words.ts";
+import { type IdleLog, isIdleLog } from "./idle-log.ts";
 import { onLine } from "./lines.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 
@@ -60,6 +61,12 @@ export class ShippedElsewhere implements ShippedDatabase {
     } finally {
       signal.removeEventListener("abort", stop);
     }
+  }
+
+  /** What the watch knows of an idle database; undefined where it does not say. */
+  async idle(): Promise<IdleLog | undefined> {
+    const answer = (await this.#ask({ ask: "idle" }, ANSWER_MS)) as { idle?: unknown } | undefined;
+    return isIdleLog(answer?.idle) ? answer.idle : undefined;
   }
 
   /** May be called twice. */

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { reasonOf } from "@lifeboat/core";
 import type { HeldFile } from "../held.ts";
 import { type HoldAnswer, type HoldAsk, LONGEST_WORD } from "./hold-words.ts";
+import type { IdleLog } from "./idle-log.ts";
 import { onLine } from "./lines.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 
@@ -17,6 +18,8 @@ export interface HoldServerInit {
   readonly shipped: ShippedDatabase;
   /** Of the database file that is held now. */
   identity(): string;
+  /** What is known of an idle database. */
+  idle(): IdleLog | null;
   /** Size of the WAL, which grows for as long as the file is held, and by how much it may. */
   walBytes(): number;
   readonly mostGrowth: number;
@@ -85,6 +88,7 @@ export class HoldServer {
     onLine(socket, LONGEST_WORD, (line) => {
       const ask = parsed(line);
       if (ask?.ask === "still") say(socket, { still: held?.isHeld?.() ?? false });
+      else if (ask?.ask === "idle") say(socket, { idle: this.#init.idle() });
       else if (ask?.ask === "hold" && !asked) {
         asked = true;
         this.#hold(ask.patienceMs, gone.signal).then(

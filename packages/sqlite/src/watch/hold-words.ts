@@ -2,19 +2,23 @@ import { isPageCount, isPageSize } from "../bounds.ts";
 import type { DatabaseFacts } from "../held.ts";
 import { isLineage } from "../log-name.ts";
 import { isLogPlace, type LogPlace } from "../wal/place.ts";
+import type { IdleLog } from "./idle-log.ts";
 
 /** What a backup asks of the watch in another process, one JSON document a line. */
 export type HoldAsk =
   /** Hold the file still; answered once it is, or could not be for so long. */
   | { readonly ask: "hold"; readonly patienceMs: number }
   /** Whether it was held all the while; answered only by a watch that still does. */
-  | { readonly ask: "still" };
+  | { readonly ask: "still" }
+  /** Up to when nothing was committed that is not stored. */
+  | { readonly ask: "idle" };
 
 /** The watch's answers. */
 export type HoldAnswer =
   | Held
   | { readonly held: false; readonly lineage: string | null }
-  | StillHeld;
+  | StillHeld
+  | { readonly idle: IdleLog | null };
 
 export interface Held {
   readonly held: true;

@@ -7,7 +7,9 @@ import { chainStart } from "../log-chain.ts";
 import { newLineage } from "../log-name.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { Beside } from "./beside.ts";
+import type { HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
+import type { IdleLog } from "./idle-log.ts";
 import { leftBehind } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
@@ -17,7 +19,7 @@ import { SegmentStore } from "./segment-store.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import type { ShippingState } from "./shipping-state.ts";
 import { waitFor } from "./wait-for.ts";
-import { type HolderInit, WalHolder } from "./wal-holder.ts";
+import { WalHolder } from "./wal-holder.ts";
 
 /** After a checkpoint that could not be completed, an old reader is given this long, and longer each time. */
 const FIRST_RETRY_MS = 100;
@@ -87,6 +89,15 @@ export class Shipper implements ShippedDatabase {
       fault,
       compactionFault: this.#compactionFault,
     };
+  }
+
+  /** Up to when it is known that nothing was committed that is not stored; null where that is not known. */
+  get idle(): IdleLog | null {
+    const { allReadAt } = this.#holder;
+    const isAllStored = this.#unstored().every(({ isEmpty }) => isEmpty);
+    if (!this.#begun || allReadAt === undefined || !isAllStored) return null;
+    const until = new Date(allReadAt).toISOString();
+    return { lineage: this.lineage, number: this.#store.stored, until };
   }
 
   /**

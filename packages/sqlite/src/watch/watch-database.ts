@@ -10,6 +10,7 @@ import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { holdSocket, identityAt } from "./hold-elsewhere.ts";
 import { HoldServer } from "./hold-server.ts";
 import { Hole } from "./hole.ts";
+import type { IdleLog } from "./idle-log.ts";
 import type { WatchLimits } from "./limits.ts";
 import { type LineageEnd, newestLineageEnd } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
@@ -150,6 +151,7 @@ class DatabaseWatch {
         path: holdSocket(directory, this.#request.folder),
         shipped: shipper,
         identity: () => identityAt(path),
+        idle: () => shipper.idle,
         walBytes: () => shipper.state.walBytes,
         mostGrowth: limits.walBytes ?? freeBytes / 4,
       });
@@ -164,12 +166,15 @@ class DatabaseWatch {
     const ended = new AbortController();
     const beside = AbortSignal.any([signal, ended.signal]);
     const besides = [this.#keepBegun(shipper, beside), this.#keepNoting(shipper, beside)];
+    let idle: IdleLog | null = null;
     try {
       await shipper.ship(signal);
+      idle = shipper.idle;
     } finally {
       ended.abort();
       await Promise.all(besides);
-      await this.#note(factsOfShipping(shipper.state, this.#counts, this.#extras()));
+      const facts = factsOfShipping(shipper.state, this.#counts, this.#extras());
+      await this.#note({ ...facts, idle });
     }
   }
 
