@@ -143,6 +143,8 @@ export interface WatchRequest {
   backups(): Promise<readonly Manifest[]>;
   /** Leaves word for `status`, which another process asks: the newest replaces the one before. JSON only. */
   note(facts: WatchNote["facts"]): Promise<void>;
+  /** A line for the log of whoever runs the watch: that it cannot ship, and that it can again. No progress. */
+  log(line: string): void;
   readonly report: Report;
   readonly signal: AbortSignal;
 }

@@ -20,6 +20,7 @@ export {
   type RecordedStep,
   recordedLive,
 } from "./migration-record.ts";
+export { type Outage, OutageLog } from "./outage-log.ts";
 export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
 export * from "./progress.ts";
 export { type OpenRepository, Repository } from "./repository.ts";

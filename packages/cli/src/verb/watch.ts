@@ -1,3 +1,4 @@
+import { inOneLine } from "../printable.ts";
 import type { Verb } from "../verb.ts";
 
 export const watchVerb: Verb = {
@@ -13,7 +14,9 @@ export const watchVerb: Verb = {
       import("../watch-notes.ts"),
     ]);
     const { signal, run } = session;
-    const report = await watch({ repository, engine, notes: watchNotes(), signal, run });
+    // Said under --quiet too: it is no progress, and under a service manager all that anybody reads.
+    const log = (line: string) => void process.stderr.write(`${inOneLine(line)}\n`);
+    const report = await watch({ repository, engine, notes: watchNotes(), log, signal, run });
     // It runs until it is stopped: that is no work which was done already.
     signal.throwIfAborted();
     return { document: report, show: () => "" };
