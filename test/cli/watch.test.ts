@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { expectCleanPrefix, makeLedger, startWriter } from "../support/sqlite.ts";
 import { BIN, errorOf, Place } from "./command.ts";
@@ -77,4 +78,34 @@ test("watch ships until it is told to stop, status says how it stands, and resto
   expect(expectCleanPrefix(place.at("middle", "app.db"))).toBeLessThan(acknowledged);
   expect((await place.run(["verify", "--deep"])).status).toBe(0);
   expect((await place.run(["drill", "--at", middle.toISOString()])).status).toBe(0);
+});
+
+test("watch --quiet says on stderr that the repository is away, and that it is back", async () => {
+  const place = await shop();
+  const child = spawn(process.execPath, [BIN, "watch", "--quiet"], {
+    cwd: place.path,
+    env: { ...process.env, ...place.environment },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr?.on("data", (chunk) => {
+    said += chunk;
+  });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  const options = { timeout: 30_000, interval: 200 };
+  await expect.poll(async () => (await statusOf(place))?.archive?.ok, options).toBe(true);
+  await rename(place.at("repository"), place.at("away"));
+  await writeFile(place.at("repository"), "");
+  const writer = await startWriter(place.at("app.db"), { rate: 50 });
+  await expect.poll(() => said, options).toContain("app: nothing is shipped since ");
+  await rm(place.at("repository"));
+  await rename(place.at("away"), place.at("repository"));
+  await expect.poll(() => said, options).toContain("; nothing is lost\n");
+  await writer.stop();
+  const gone = once(child, "exit");
+  child.kill("SIGTERM");
+  await gone;
+  expect(said.match(/nothing is shipped/g)).toHaveLength(1);
 });

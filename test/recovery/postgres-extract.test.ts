@@ -1,6 +1,6 @@
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hasProgram } from "@lifeboat/postgres";
+import { hasProgram, postgresEngine } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -75,13 +75,46 @@ test("it comes straight into a live database, all of it or nothing", async ({ sk
   expect(after?.n).toBe("50");
 });
 
+test("on its way it lies where nobody else can enter, the server's account neither", async ({
+  skip,
+}) => {
+  if (!canDump) skip("there is no pg_dump");
+  const programs = join(cluster.directory, "programs");
+  const seen = join(cluster.directory, "seen");
+  await mkdir(programs);
+  for (const name of await readdir(cluster.programs.directory))
+    if (name !== "pg_restore")
+      await symlink(join(cluster.programs.directory, name), join(programs, name));
+  const restoring = join(cluster.programs.directory, "pg_restore");
+  // The real one, once it has been written down where the dump lies (its last argument).
+  const script = `#!/bin/sh
+for dump; do :; done
+stat -c '%a %u' "$dump" "\${dump%/*}" > "${seen}"
+exec "${restoring}" "$@"
+`;
+  await writeFile(join(programs, "pg_restore"), script, { mode: 0o755 });
+  await cluster.query("create database filled", "postgres");
+  const into = new URL(cluster.superuserUrl);
+  into.pathname = "/filled";
+  to = join(cluster.directory, `aside-${count++}`);
+  await restoreBeside(cluster, kept, {
+    ...{ to, fetchCommand: ["false"], extract: { name: "orders", into: into.href } },
+    engines: [postgresEngine({ binDirectory: programs })],
+  });
+  const own = process.getuid?.();
+  const [file = "", folder = ""] = (await readFile(seen, "utf8")).trim().split("\n");
+  expect(folder).toBe(`700 ${own}`);
+  expect(file.endsWith(` ${own}`)).toBe(true);
+  const [row] = await cluster.query<{ n: string }>("select count(*) as n from orders", "filled");
+  expect(row?.n).toBe("100");
+});
+
 test("names are found whatever they are made of, in any database, and a whole database too", async ({
   skip,
 }) => {
   if (!canDump) skip("there is no pg_dump");
   const file = (name: string) => join(folder, name);
   await extracting('"odd.name"."Items"', file("items.sql"));
-  const { readFile } = await import("node:fs/promises");
   expect(await readFile(file("items.sql"), "utf8")).toContain('COPY "odd.name"."Items"');
   await extracting("other.public.far", file("far.dump"));
   expect(await contentOf(file("far.dump"))).toContain("CREATE TABLE public.far");

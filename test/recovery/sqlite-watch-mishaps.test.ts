@@ -186,6 +186,8 @@ test("a watch that is told to stop while the repository hangs says what it left 
   await expect(watching).rejects.toMatchObject({ code: "LOG_LEFT_BEHIND" });
   goOn();
   const next = await WatchProcess.start(app);
+  // Until then the note is that of the first one, whose process, ours, lives on.
+  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
   await next.stop();
   keeper.close();
   const { path } = await app.restore(join(app.folder, "latest"));

@@ -40,7 +40,8 @@ export class SqliteApp {
   get engine() {
     const { path, limits, shipping } = this;
     const databases = [{ name: this.name, path }];
-    return sqliteEngine({ databases, shipping, ...(limits ? { limits } : {}) });
+    const watchDirectory = join(this.folder, "memory");
+    return sqliteEngine({ databases, shipping, watchDirectory, ...(limits ? { limits } : {}) });
   }
 
   async repository(): Promise<Repository> {
@@ -86,11 +87,23 @@ export class SqliteApp {
 
   async restore(
     to: string,
-    options: { target?: RecoveryTarget; force?: boolean; signal?: AbortSignal } = {},
+    options: {
+      target?: RecoveryTarget;
+      force?: boolean;
+      signal?: AbortSignal;
+      onItsHost?: boolean;
+    } = {},
   ): Promise<RestoreReport> {
     return restore({
       repository: await this.repository(),
-      engines: [sqliteEngine({ databases: [], ...(this.limits ? { limits: this.limits } : {}) })],
+      engines: [
+        sqliteEngine({
+          databases: [],
+          ...(this.limits ? { limits: this.limits } : {}),
+          // As on another host, where no watch leaves word, unless it is said.
+          ...(options.onItsHost ? { watchDirectory: join(this.folder, "memory") } : {}),
+        }),
+      ],
       target: options.target ?? { kind: "latest" },
       to,
       tablespaceMapping: new Map(),

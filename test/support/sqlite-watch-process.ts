@@ -24,6 +24,7 @@ await watch({
   repository,
   engine: sqliteEngine({
     databases: [{ name: "app", path: values.database }],
+    watchDirectory: values.state,
     // What these tests ask for is the rest, however slow the machine; the command's own two seconds have a test too.
     watchLimits: { graceMs: 60_000 },
   }),

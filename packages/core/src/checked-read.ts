@@ -48,7 +48,7 @@ export async function* sealedContent(
     const packed = storedMeter.through(tail.without(stored));
     for await (const chunk of meter.through(decompress(packed))) {
       if (meter.bytes > mostBytes)
-        throw checksumMismatch(object, "unpacks to more than any log object holds");
+        throw checksumMismatch(object, `unpacks to more than the ${mostBytes} bytes it may hold`);
       if (held) yield held;
       held = chunk;
     }

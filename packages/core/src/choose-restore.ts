@@ -157,8 +157,10 @@ async function holdersOf(
 ): Promise<readonly Candidate[]> {
   const windows: RecoveryWindow[] = [];
   for (const candidate of [...candidates].sort((a, b) => (newestId(a) < newestId(b) ? 1 : -1))) {
-    const own = await candidate.engine.windows(candidate.folder, candidate.manifests);
-    if (own.some((window) => windowHolds(window, at)))
+    const { engine, folder, manifests } = candidate;
+    const own = await engine.windows(folder, manifests);
+    const held = own.some((window) => windowHolds(window, at));
+    if (held || (await engine.holdsIdle?.(folder, manifests, at)))
       return [candidate, ...siblingsOf(candidates, candidate).filter((each) => each !== candidate)];
     windows.push(...own);
   }

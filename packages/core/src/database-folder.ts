@@ -168,12 +168,17 @@ export class DatabaseFolder {
       code: "LOG_OBJECT_DIFFERS",
       kind: "refused",
       message: `${path} is in the repository already, with other content`,
-      remedy:
-        "two servers archive to one place, or an old copy was started: give each its own repository, and never delete this object",
+      remedy: `${WHO_ELSE[this.engine]}, or an old copy was started: give each its own repository, and never delete this object`,
       details: { object: path },
     });
   }
 }
+
+/** Who may have stored another object under a name that was thought to be free. */
+const WHO_ELSE: Readonly<Record<EngineKind, string>> = {
+  sqlite: "two databases of one name are shipped to one place",
+  postgres: "two servers archive to one place",
+};
 
 async function digestOfAll(content: AsyncIterable<Uint8Array>) {
   const meter = new DigestMeter();

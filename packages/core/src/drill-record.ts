@@ -23,6 +23,11 @@ export interface DrillRecord {
   readonly checks: readonly { name: string; ok: boolean; message: string }[];
 }
 
+/** Ids of drills: the time as in backups' ids. */
+export function drillId(startedAt: Date): string {
+  return startedAt.toISOString().replace(/[-:]/g, "");
+}
+
 /**
  * Proves that a value read from a repository is a drill's record.
  * @throws LifeboatError `MANIFEST_CORRUPT` naming the object
@@ -40,7 +45,9 @@ export function assertDrillShape(value: Record<string, unknown>, object: string)
     ["fetch", "restore", "replay", "checks", "total"].every((part) => isSeconds(seconds[part])) &&
     Array.isArray(value.checks) &&
     value.checks.every(isAnswer);
-  if (whole) return value as unknown as DrillRecord;
+  // The newest by its name is what counts, so a name may not speak of another time than its record.
+  if (whole && value.id === drillId(new Date(value.startedAt as string)))
+    return value as unknown as DrillRecord;
   throw new LifeboatError({
     code: "MANIFEST_CORRUPT",
     message: `${object} is no record of a drill`,

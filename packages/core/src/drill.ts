@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 
-import type { DrillRecord } from "./drill-record.ts";
+import { type DrillRecord, drillId } from "./drill-record.ts";
 import { type DrillCheck, DrillRun } from "./drill-run.ts";
 import type { Engine, EngineKind } from "./engine.ts";
 import { reasonOf } from "./errors.ts";
@@ -107,7 +107,7 @@ function recordOf(runs: readonly DrillRun[], startedAt: Date, total: number): Dr
   );
   return {
     ok: checks.every(({ ok }) => ok),
-    id: startedAt.toISOString().replace(/[-:]/g, ""),
+    id: drillId(startedAt),
     app: choice.folder.app,
     engine: choice.engine.kind,
     database: runs.map((run) => run.choice.folder.database).join(", "),

@@ -143,6 +143,8 @@ export interface WatchRequest {
   backups(): Promise<readonly Manifest[]>;
   /** Leaves word for `status`, which another process asks: the newest replaces the one before. JSON only. */
   note(facts: WatchNote["facts"]): Promise<void>;
+  /** A line for the log of whoever runs the watch: that it cannot ship, and that it can again. No progress. */
+  log(line: string): void;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -231,6 +233,12 @@ export interface Engine {
 
   /** Spans in which every instant can be restored, oldest first, from backups and log as they lie. */
   windows(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<readonly RecoveryWindow[]>;
+
+  /**
+   * Whether an instant behind the last window can be restored all the same, since it is known on this host that
+   * nothing was committed up to it. Left out where a log says by itself when it was idle.
+   */
+  holdsIdle?(folder: DatabaseFolder, backups: readonly Manifest[], at: Date): Promise<boolean>;
 
   /**
    * Chooses base and end for a target.

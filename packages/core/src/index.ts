@@ -22,6 +22,7 @@ export {
   type RecordedStep,
   recordedLive,
 } from "./migration-record.ts";
+export { type Outage, OutageLog } from "./outage-log.ts";
 export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
 export * from "./progress.ts";
 export { type OpenRepository, Repository } from "./repository.ts";
@@ -31,12 +32,12 @@ export { RESTORE_GUIDE } from "./restore-guide.ts";
 export { type RestoreStepId, restoreSteps } from "./restore-steps.ts";
 export { makeScratch } from "./scratch.ts";
 export { siblingModule } from "./sibling-module.ts";
-export { type Status, status } from "./status.ts";
+export { type Status, shippingOf, status } from "./status.ts";
 export * from "./storage.ts";
 export type { Digest } from "./stream/digest.ts";
 export { syncDirectory } from "./sync-directory.ts";
 export { type VerifyReport, verify } from "./verify.ts";
 export { VERSION } from "./version.ts";
 export { type WatchOrder, type WatchReport, watch } from "./watch.ts";
-export { WatchNotes } from "./watch-notes.ts";
+export { WatchNotes, watchName } from "./watch-notes.ts";
 export * from "./window.ts";

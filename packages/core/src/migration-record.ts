@@ -64,7 +64,10 @@ export function assertMigrationRecordShape(
     Array.isArray(value.steps) &&
     value.steps.every(isStep) &&
     isRecord(value.details);
-  if (whole && object.endsWith(`/${value.id}.json`)) return value as unknown as MigrationRecord;
+  // Records are obeyed in the order of their names, so a name may not speak of another time than its record.
+  const isOwn = () =>
+    value.id === migrationRecordId(new Date(value.startedAt as string), value.verb as string);
+  if (whole && isOwn()) return value as unknown as MigrationRecord;
   throw new LifeboatError({
     code: "MANIFEST_CORRUPT",
     message: `${object} is no record of a migration`,

@@ -138,7 +138,7 @@ export class Repository {
 
   /** Recorded drills, oldest first; records that cannot be read are problems. */
   drills(): Promise<Records<DrillRecord>> {
-    return readRecords(this.storage, `${this.app}/drills/`, assertDrillShape);
+    return readRecords(this, "drills", assertDrillShape);
   }
 
   async writeMigrationRecord(record: MigrationRecord): Promise<void> {
@@ -148,7 +148,7 @@ export class Repository {
 
   /** Records of migrations, oldest first; those that cannot be read are problems. */
   migrationRecords(): Promise<Records<MigrationRecord>> {
-    return readRecords(this.storage, `${this.app}/migrations/`, assertMigrationRecordShape);
+    return readRecords(this, "migrations", assertMigrationRecordShape);
   }
 }
 

@@ -2,14 +2,7 @@ import { resolve } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import { stepsOf } from "./described-step.ts";
-import type {
-  Engine,
-  EngineKind,
-  Extracted,
-  ExtractRequest,
-  RecoveryPlan,
-  RestoredDatabase,
-} from "./engine.ts";
+import type { Engine, EngineKind, Extracted, ExtractRequest, RestoredDatabase } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
@@ -78,7 +71,7 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   for (const choice of await chooseRestore(order)) {
     const { report, copy } = await restoreOne(order, choice);
     reports.push(report);
-    findings.push(...copy.findings, ...endsBefore(order.target, choice.plan));
+    findings.push(...copy.findings, ...endsBefore(order.target, choice));
   }
   const [first] = reports as [RestoredReport];
   return {
@@ -91,19 +84,24 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
 }
 
 /** An instant past the last commit that the log holds is recovered to that commit: worth knowing. */
-function endsBefore(target: RecoveryTarget, { willRecoverTo }: RecoveryPlan): Finding[] {
-  const { time } = willRecoverTo;
+function endsBefore(target: RecoveryTarget, { engine, plan }: ChosenRestore): Finding[] {
+  const { time } = plan.willRecoverTo;
   if (target.kind !== "time" || time === null || Date.parse(time) >= target.at.getTime()) return [];
   return [
     {
       id: "last-commit-before-target",
       severity: "info",
       summary: `the newest commit in the repository before ${target.at.toISOString()} is of ${time}: the copy recovers to that one`,
-      remedy:
-        "if you know of a later one, it was not archived yet: look at lifeboat status, and at the server's pg_wal",
+      remedy: `if you know of a later one, it was not ${NOT_THERE_YET[engine.kind]}`,
     },
   ];
 }
+
+/** Where a commit is before it is in the repository. */
+const NOT_THERE_YET: Readonly<Record<EngineKind, string>> = {
+  sqlite: "shipped yet: look at lifeboat status, and at the database itself",
+  postgres: "archived yet: look at lifeboat status, and at the server's pg_wal",
+};
 
 async function restoreOne(
   order: RestoreOrder,

@@ -78,7 +78,8 @@ function damaged({ object, message }: Problem): Finding {
   };
 }
 
-async function shippingOf(request: {
+/** How the log of the live engine is shipped. */
+export async function shippingOf(request: {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
   readonly live: EngineKind | null;

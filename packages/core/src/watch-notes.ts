@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { WatchNote } from "./engine.ts";
@@ -41,23 +42,43 @@ export class WatchNotes {
 
   /** Null where no watch ever ran here, or its note was lost. */
   async read(folder: DatabaseFolder): Promise<WatchNote | null> {
-    let text: string;
     try {
-      text = await readFile(this.#fileOf(folder), "utf8");
+      const text = await readNote(this.#fileOf(folder));
+      return text === undefined ? null : noteOf(text);
     } catch (cause) {
       // Another account's is not for us to read; `status` then knows what the repository says.
-      if (["ENOENT", "ENOTDIR", "EACCES"].some((code) => isSystemError(cause, code))) return null;
+      const unread = ["ENOENT", "ENOTDIR", "EACCES", "ELOOP"];
+      if (unread.some((code) => isSystemError(cause, code))) return null;
       throw cause;
     }
-    return noteOf(text);
   }
 
   #fileOf(folder: DatabaseFolder): string {
-    const key = createHash("sha256")
-      .update(`${folder.storage.description}\0${folder.path}`)
-      .digest("hex")
-      .slice(0, 32);
-    return join(this.#directory, `watch-${key}.json`);
+    return join(this.#directory, `${watchName(folder)}.json`);
+  }
+}
+
+/** Tells the watch of one database into one repository from all others, in names of files. */
+export function watchName(folder: DatabaseFolder): string {
+  const key = createHash("sha256")
+    .update(`${folder.storage.description}\0${folder.path}`)
+    .digest("hex")
+    .slice(0, 32);
+  return `watch-${key}`;
+}
+
+/** Far above what a watch says of itself. */
+const LONGEST_NOTE = 1 << 20;
+
+/** Undefined where a link, a pipe or something far too long lies in its place: no watch writes such a note. */
+async function readNote(path: string): Promise<string | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const found = await file.stat();
+    if (!found.isFile() || found.size > LONGEST_NOTE) return undefined;
+    return await file.readFile("utf8");
+  } finally {
+    await file.close();
   }
 }
 

@@ -11,6 +11,8 @@ export interface WatchOrder {
   readonly repository: Repository;
   readonly engine: Engine;
   readonly notes: WatchNotes;
+  /** Takes what belongs into a log, such as that nothing can be shipped. */
+  readonly log?: (line: string) => void;
   /** Ends it in order. */
   readonly signal: AbortSignal;
   readonly run?: StepRunner;
@@ -86,7 +88,7 @@ async function shipAll(
 }
 
 async function ship(
-  { repository, engine, notes }: WatchOrder,
+  { repository, engine, notes, log = () => {} }: WatchOrder,
   folder: DatabaseFolder,
   { report, signal }: { readonly report: Report; readonly signal: AbortSignal },
 ): Promise<void> {
@@ -95,6 +97,7 @@ async function ship(
     backup: (type) => backUp({ repository, engine, folder, type, signal }),
     backups: async () => (await repository.backups(folder)).manifests,
     note: (facts) => notes.write(folder, facts),
+    log,
     report,
     signal,
   });

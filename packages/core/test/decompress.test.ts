@@ -104,3 +104,64 @@ test("a reader that stops early ends the source", async () => {
   for await (const _ of decompress(source())) break;
   expect(ended).toBe(true);
 });
+
+/** A stream, and the most memory that its buffers took while it was read. */
+function watchedMemory(source: AsyncIterable<Uint8Array>) {
+  const before = process.memoryUsage().arrayBuffers;
+  const memory = { most: 0 };
+  const stream = async function* () {
+    for await (const chunk of source) {
+      memory.most = Math.max(memory.most, process.memoryUsage().arrayBuffers - before);
+      yield chunk;
+    }
+  };
+  return { memory, stream: stream() };
+}
+
+const CHUNK = 1 << 20;
+
+test("a skippable frame of 4 GiB is passed over without being held, and one that is cut is an error", async () => {
+  const ours = zstdCompressSync(Buffer.from("ours"));
+  const head = skippable(0);
+  const length = 0xffff_fff0;
+  head.writeUInt32LE(length, 4);
+  const zeros = Buffer.alloc(CHUNK);
+  const stream = async function* (bytes: number) {
+    yield Buffer.concat([ours, head]);
+    for (let left = bytes; left > 0; left -= CHUNK) yield zeros.subarray(0, Math.min(left, CHUNK));
+    yield ours;
+  };
+  const watched = watchedMemory(stream(length));
+  expect(String(await all(decompress(watched.stream)))).toBe("oursours");
+  expect(watched.memory.most).toBeLessThan(64 << 20);
+  await expect(all(decompress(stream(1 << 20)))).rejects.toThrow("ends within a frame");
+});
+
+test("a frame of a few bytes whose blocks never end is not gathered", async () => {
+  const magic = [0x28, 0xb5, 0x2f, 0xfd];
+  // One segment, its content's size in one byte: 100. Then empty raw blocks, none of which is the last.
+  const head = Buffer.from([...magic, 0x20, 100]);
+  const blocks = Buffer.alloc(3 * (CHUNK / 4));
+  const stream = async function* () {
+    yield head;
+    for (let chunk = 0; chunk < 200; chunk++) yield blocks;
+  };
+  const watched = watchedMemory(stream());
+  await expect(all(decompress(watched.stream))).rejects.toThrow();
+  expect(watched.memory.most).toBeLessThan(64 << 20);
+});
+
+test("others' frames of many small blocks are read all the same", async () => {
+  const magic = [0x28, 0xb5, 0x2f, 0xfd];
+  const count = 60_000;
+  // Each block holds one byte, as after a flush for each; the content's size is in four bytes.
+  const head = Buffer.from([...magic, 0xa0, 0, 0, 0, 0]);
+  head.writeUInt32LE(count, 5);
+  const blocks = Buffer.alloc(4 * count);
+  for (let at = 0; at < count; at++) {
+    blocks.writeUIntLE((1 << 3) | (at === count - 1 ? 1 : 0), 4 * at, 3);
+    blocks.writeUInt8(at & 0xff, 4 * at + 3);
+  }
+  const found = await all(decompress(inChunks(Buffer.concat([head, blocks]), 50_000)));
+  expect(found).toEqual(Buffer.from(Array.from({ length: count }, (_, at) => at & 0xff)));
+});

@@ -17,14 +17,20 @@ export interface Account {
 /** The accounts tried, in this order, when root has no data directory to go by. */
 const UNPRIVILEGED = ["postgres", "nobody"];
 
+/** Whoever we run as. */
+export function ownAccount(): Account {
+  const { username, uid, gid } = userInfo();
+  return { name: username, uid, gid, foreign: false };
+}
+
 /**
  * Who runs server programs: for a plain user that user itself; for root the owner of the first of
  * `places` that an unprivileged account owns (a data directory), else `postgres`, else `nobody`.
  * @throws if the machine knows none of them, which no supported system does
  */
 export async function serverAccount(...places: readonly string[]): Promise<Account> {
-  const { username, uid, gid } = userInfo();
-  if (uid !== 0) return { name: username, uid, gid, foreign: false };
+  const own = ownAccount();
+  if (own.uid !== 0) return own;
   for (const place of places) {
     const owner = await unprivilegedOwner(place);
     if (owner) return owner;
@@ -34,8 +40,8 @@ export async function serverAccount(...places: readonly string[]): Promise<Accou
 
 /** The first of these names that this machine knows, for root; a plain user can only be itself. */
 export async function namedAccount(...names: readonly string[]): Promise<Account> {
-  const { username, uid: own, gid: ownGroup } = userInfo();
-  if (own !== 0) return { name: username, uid: own, gid: ownGroup, foreign: false };
+  const own = ownAccount();
+  if (own.uid !== 0) return own;
   for (const name of names) {
     const uid = await askId("-u", name);
     const gid = await askId("-g", name);

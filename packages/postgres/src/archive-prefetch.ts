@@ -3,8 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { DatabaseFolder, Repository } from "@lifeboat/core";
 import { readSystemIdentifier } from "./system-identifier.ts";
 import { checkedSegment } from "./wal/archived-segment.ts";
-import { readPageHeader } from "./wal/page.ts";
-import { IDENTITY_BYTES } from "./wal/segment-identity.ts";
+import { IDENTITY_BYTES, segmentIdentity } from "./wal/segment-identity.ts";
 import { logName, parseWalFileName, segmentName, segmentNumber } from "./wal/segment-name.ts";
 import { WalSpool } from "./wal-spool.ts";
 
@@ -23,6 +22,7 @@ export interface PrefetchWal {
 const SPOOL_BYTES = 256 << 20;
 const MOST_SEGMENTS = 32;
 const AT_ONCE = 3;
+const USUAL_SEGMENT = 16 << 20;
 const POLL_MS = 20;
 const IDLE_MS = 30_000;
 
@@ -137,12 +137,14 @@ function nextSegment(name: string, segmentBytes: number): string | undefined {
   return number === undefined ? undefined : segmentName(file.timeline, number + 1n, segmentBytes);
 }
 
-/** As the segment itself says in its first page. */
+/** As the segment itself says in its first page. @throws LifeboatError `WAL_INVALID` when that is no segment's size */
 async function segmentBytesOf(folder: DatabaseFolder, name: string): Promise<number> {
+  const file = parseWalFileName(name);
+  if (file?.kind !== "segment") return USUAL_SEGMENT;
   let start = Buffer.alloc(0);
   for await (const chunk of folder.readLog(logName(name))) {
     start = Buffer.concat([start, chunk]);
     if (start.length >= IDENTITY_BYTES) break;
   }
-  return readPageHeader(start)?.segment?.segmentBytes ?? 16 << 20;
+  return segmentIdentity(start, file, folder.logPath(logName(name))).segmentBytes;
 }

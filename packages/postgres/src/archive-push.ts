@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type DatabaseFolder, LifeboatError, type Repository, reasonOf } from "@lifeboat/core";
 import { orGiveUp } from "./given-up-wal.ts";
+import { ownerOf, readOwned } from "./owned-file.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
 import { assertOwnSegment, assertSegmentSize, segmentIdentity } from "./wal/segment-identity.ts";
-import { logName, parseWalFileName, type WalFile } from "./wal/segment-name.ts";
+import { logName, mostBytesOf, parseWalFileName, type WalFile } from "./wal/segment-name.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
 
 export interface PushWal {
@@ -26,13 +26,13 @@ export interface PushWal {
  * @throws LifeboatError `LOG_OBJECT_DIFFERS`, `WAL_INVALID`, `WAL_FOREIGN`, `WAL_UNREADABLE`, or what the storage threw
  */
 export async function pushWal({ repository, path, maxBacklog }: PushWal): Promise<void> {
-  const read = await readWalFile(path);
-  const system = await systemOf(path, read.file, read.content);
+  const directory = await dataDirectoryOf(path);
+  const read = await readWalFile(path, directory);
+  const system = await systemOf(path, read, directory);
   const store = async () => {
     const opened = typeof repository === "function" ? await repository() : repository;
     await storeWalFile(opened.folder("postgres", system), read);
   };
-  const directory = await dataDirectoryOf(path);
   if (maxBacklog === undefined || directory === undefined) return store();
   await orGiveUp(store, { directory, name: read.name, bytes: read.content.length, maxBacklog });
 }
@@ -51,8 +51,8 @@ export async function pushInto(
 ): Promise<void> {
   const { directory, name, maxBacklog } = place;
   const path = join(directory, "pg_wal", name);
-  const read = await readWalFile(path);
-  const system = await systemOf(path, read.file, read.content);
+  const read = await readWalFile(path, directory);
+  const system = await systemOf(path, read, directory);
   if (system !== folder.database) throw otherCluster(path, system, folder.database);
   const store = async () => storeWalFile(folder, read);
   if (maxBacklog === undefined) return store();
@@ -65,14 +65,18 @@ interface ReadFile {
   readonly content: Buffer;
 }
 
-async function readWalFile(path: string): Promise<ReadFile> {
+/** Out of a folder in which the server's account writes, and we may be root. */
+async function readWalFile(path: string, directory: string | undefined): Promise<ReadFile> {
   const name = basename(path);
   const file = parseWalFileName(name);
   if (!file) throw notWal(path);
-  const content = await readFile(path).catch((cause: unknown) => {
+  try {
+    const owner = await ownerOf(directory ?? dirname(path));
+    const content = await readOwned(path, { owner, mostBytes: mostBytesOf(file) });
+    return { name, file, content };
+  } catch (cause) {
     throw unreadable(path, cause);
-  });
-  return { name, file, content };
+  }
 }
 
 async function storeWalFile(folder: DatabaseFolder, { name, content }: ReadFile): Promise<void> {
@@ -80,8 +84,12 @@ async function storeWalFile(folder: DatabaseFolder, { name, content }: ReadFile)
 }
 
 /** Checks that the file is what its name says, and finds out whose it is. */
-async function systemOf(path: string, file: WalFile, content: Buffer): Promise<string> {
-  const control = await controlIdentifier(path);
+async function systemOf(
+  path: string,
+  { file, content }: ReadFile,
+  directory: string | undefined,
+): Promise<string> {
+  const control = directory === undefined ? undefined : await readSystemIdentifier(directory);
   if (file.kind === "segment" || file.kind === "partial") {
     const identity = segmentIdentity(content, file, path);
     assertSegmentSize(content.length, identity, path);
@@ -94,11 +102,6 @@ async function systemOf(path: string, file: WalFile, content: Buffer): Promise<s
 }
 
 /** The data directory is where the server runs us; called by hand, it is the one that the path lies in. */
-async function controlIdentifier(path: string): Promise<string | undefined> {
-  const directory = await dataDirectoryOf(path);
-  return directory === undefined ? undefined : readSystemIdentifier(directory);
-}
-
 async function dataDirectoryOf(path: string): Promise<string | undefined> {
   for (const directory of [process.cwd(), dirname(dirname(path))]) {
     const found = await readSystemIdentifier(directory).catch(() => undefined);

@@ -8,7 +8,7 @@ import type { Sites } from "./restore-sites.ts";
 import { reachablePrograms } from "./staging.ts";
 
 /** Since this version it can link whole files instead of copying them. */
-const LINKS_SINCE = 18;
+export const LINKS_SINCE = 18;
 /** Where a tablespace is put together: the program takes only an empty folder, and ours holds a mark. */
 const COMBINED = ".lifeboat-combined";
 

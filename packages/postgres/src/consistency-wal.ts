@@ -5,16 +5,23 @@ import type { Account } from "./account.ts";
 import type { PostgresDetails } from "./details.ts";
 import { syncDirectories, writeDurably } from "./durable.ts";
 import { lsnOf } from "./wal/lsn.ts";
+import { readSmallLog } from "./wal/read-small-log.ts";
 import { historyName, logName, segmentAt, segmentBefore, segmentName } from "./wal/segment-name.ts";
 
-/** The segments that replay needs before a backup is consistent, in order. */
-export function consistencySegments(details: PostgresDetails): string[] {
+/** How many bytes the segments have that replay needs before a backup is consistent. */
+export function consistencyBytes(details: PostgresDetails): number {
+  const { walSegmentBytes: size } = details;
+  const segments =
+    segmentBefore(lsnOf(details.stopLsn), size) - segmentAt(lsnOf(details.startLsn), size) + 1n;
+  return segments > 0n ? Number(segments) * size : 0;
+}
+
+/** These segments, in order. One by one: a manifest may name two positions with any number between them. */
+export function* consistencySegments(details: PostgresDetails): Generator<string> {
   const { timeline, walSegmentBytes: size } = details;
   const last = segmentBefore(lsnOf(details.stopLsn), size);
-  const names: string[] = [];
   for (let number = segmentAt(lsnOf(details.startLsn), size); number <= last; number++)
-    names.push(segmentName(timeline, number, size));
-  return names;
+    yield segmentName(timeline, number, size);
 }
 
 /**
@@ -44,7 +51,7 @@ export async function layConsistencyWal(init: {
   }
   const history = historyName(details.timeline);
   if (await folder.statLog(logName(history)))
-    await writeDurably(join(wal, history), folder.readLog(logName(history)), { account, mode });
+    await writeDurably(join(wal, history), readSmallLog(folder, history), { account, mode });
   await syncDirectories([wal, status]);
 }
 

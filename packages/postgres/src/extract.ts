@@ -3,9 +3,11 @@ import { basename, dirname, join } from "node:path";
 import { type Extracted, LifeboatError, ownProcessMark, syncDirectory } from "@lifeboat/core";
 import { execa } from "execa";
 import type pg from "pg";
+import { ownAccount } from "./account.ts";
 import { libpqEnvironment } from "./basebackup/libpq-environment.ts";
 import { parseConnectionUrl } from "./connection.ts";
 import { findPrograms, programPath, type ServerPrograms } from "./programs.ts";
+import { Scratch } from "./scratch.ts";
 
 /** A running copy, and what of it is wanted. */
 export interface Extraction {
@@ -50,14 +52,17 @@ export function extractPrograms(
 export async function extract(work: Extraction): Promise<Extracted> {
   const wanted = await find(work);
   if (!/^postgres(ql)?:/.test(work.into)) return intoFile(work, wanted, work.into);
-  const dump = join(work.config.host as string, "extracted.dump");
+  // A folder of ours alone: that of the server belongs to its account, which could have us write over another
+  // file through a link, or give the other database what it likes.
+  const scratch = await Scratch.make(ownAccount());
+  const dump = join(scratch.path, "extracted.dump");
   try {
     await runDump(work, wanted, { file: dump, format: "custom" });
     const bytes = (await stat(dump)).size;
     await fill(work, dump);
     return { name: work.name, bytes };
   } finally {
-    await rm(dump, { force: true });
+    await scratch.remove();
   }
 }
 
@@ -65,7 +70,7 @@ async function intoFile(work: Extraction, wanted: Wanted, into: string): Promise
   const growing = join(dirname(into), `.${basename(into)}.lifeboat-${ownProcessMark()}`);
   try {
     // Made closed to others; pg_dump writes into what is there.
-    await (await open(growing, "w", 0o600)).close();
+    await (await open(growing, "wx", 0o600)).close();
     await runDump(work, wanted, {
       file: growing,
       format: into.endsWith(".sql") ? "plain" : "custom",

@@ -1,16 +1,23 @@
-import { appendFile, readdir, readFile, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat, readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import {
   type DatabaseFolder,
   type Finding,
   foldersBelow,
   isSystemError,
   LifeboatError,
+  reasonOf,
   syncDirectory,
 } from "@lifeboat/core";
+import { shellAsOwner } from "./as-owner.ts";
+import { openOwned, ownerOf, readOwned } from "./owned-file.ts";
+import { parseWalFileName } from "./wal/segment-name.ts";
 
 /** Names the files that were given up, one a line; in `pg_wal`, where it goes with the data directory. */
 const NOTE = "lifeboat.given-up";
+
+/** Half a million segments: far more than any bound on what may wait. */
+const LONGEST_NOTE = 16 << 20;
 
 /** What the refusal of a repository that is there must not be taken for: one that is away. */
 const FAULTS_OF_FILE = new Set([
@@ -51,7 +58,10 @@ async function backlogBytes({ directory, bytes }: Waiting): Promise<number> {
 }
 
 async function noteGivenUp({ directory, name }: Waiting): Promise<void> {
-  await appendFile(join(directory, "pg_wal", NOTE), `${name}\n`, { mode: 0o600, flush: true });
+  const path = resolve(directory, "pg_wal", NOTE);
+  await shellAsOwner(directory, 'umask 077; cat >> "$1"', [path], `${name}\n`);
+  const { handle } = await openOwned(path, await ownerOf(directory));
+  await handle.sync().finally(() => handle.close());
   await syncDirectory(join(directory, "pg_wal"));
 }
 
@@ -63,19 +73,29 @@ export interface GivenUp {
   readonly at: Date;
 }
 
-/** What was given up since the note was last removed. @param directory the data directory */
+/**
+ * What was given up since the note was last removed. Names that no server gives are passed over: the note lies where
+ * the server's account writes.
+ * @param directory the data directory
+ * @throws LifeboatError `WAL_UNREADABLE` when it is no file of that account
+ */
 export async function readGivenUp(directory: string): Promise<GivenUp | undefined> {
   const path = join(directory, "pg_wal", NOTE);
+  let lines: string[];
+  let at: Date;
   try {
-    const names = (await readFile(path, "utf8")).split("\n").filter(Boolean);
-    const [first] = names;
-    const last = names.at(-1);
-    if (!first || !last) return undefined;
-    return { count: names.length, first, last, at: (await stat(path)).mtime };
+    const owner = await ownerOf(directory);
+    const content = await readOwned(path, { owner, mostBytes: LONGEST_NOTE });
+    lines = content.toString("latin1").split("\n");
+    at = (await lstat(path)).mtime;
   } catch (thrown) {
     if (isSystemError(thrown, "ENOENT")) return undefined;
-    throw thrown;
+    throw unreadableNote(path, thrown);
   }
+  const names = lines.filter((line) => parseWalFileName(line) !== undefined);
+  const [first] = names;
+  const last = names.at(-1);
+  return first && last ? { count: names.length, first, last, at } : undefined;
 }
 
 /** The hole is closed: a backup begins behind it. */
@@ -116,4 +136,14 @@ async function backedUpSince({ storage, path }: DatabaseFolder, at: Date): Promi
   for (const id of await foldersBelow(storage, `${path}/backups/`))
     if (id > since && (await storage.stat(`${path}/backups/${id}/manifest.json`))) return true;
   return false;
+}
+
+function unreadableNote(path: string, cause: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "WAL_UNREADABLE",
+    message: `${path}, where given-up WAL is noted, cannot be read: ${reasonOf(cause)}`,
+    remedy: "find out who put it there, remove it, and take a full backup (lifeboat backup)",
+    details: { path },
+    cause,
+  });
 }

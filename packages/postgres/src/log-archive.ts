@@ -1,6 +1,7 @@
 import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
 import type { SegmentRef } from "./wal/archived-segment.ts";
 import type { Lsn } from "./wal/lsn.ts";
+import { readSmallLog } from "./wal/read-small-log.ts";
 import {
   historyName,
   logName,
@@ -73,10 +74,10 @@ async function readHistory(
   folder: DatabaseFolder,
   timeline: number,
 ): Promise<TimelineStep[] | undefined> {
-  const name = logName(historyName(timeline));
+  const name = historyName(timeline);
   try {
-    const content = Buffer.concat(await Array.fromAsync(folder.readLog(name)));
-    return parseTimelineHistory(content.toString(), timeline, folder.logPath(name));
+    const content = Buffer.concat(await Array.fromAsync(readSmallLog(folder, name)));
+    return parseTimelineHistory(content.toString(), timeline, folder.logPath(logName(name)));
   } catch (thrown) {
     if (thrown instanceof LifeboatError && isDamage(thrown)) return undefined;
     throw thrown;

@@ -15,6 +15,7 @@ import {
 import { type Base, baseOf, timelinesOf } from "./log-chains.ts";
 import { checkedPart, checkedSegment } from "./wal/archived-segment.ts";
 import { formatLsn } from "./wal/lsn.ts";
+import { readSmallLog } from "./wal/read-small-log.ts";
 import { RecordScanner } from "./wal/record-scanner.ts";
 import { historyName, logName, parseWalFileName, segmentName } from "./wal/segment-name.ts";
 import { listParts, parsePartName } from "./wal/segment-part.ts";
@@ -71,7 +72,7 @@ async function readObject({ folder, deep }: Check, name: string, object: string)
     await readWhole(checkedSegment(folder, base), follow ? object : undefined);
     return;
   }
-  const content = Buffer.concat(await Array.fromAsync(folder.readLog(name)));
+  const content = Buffer.concat(await Array.fromAsync(readSmallLog(folder, base)));
   if (file.kind === "history") parseTimelineHistory(content.toString(), file.timeline, object);
 }
 

@@ -1,37 +1,22 @@
-import { closeSync, constants, openSync, writeSync } from "node:fs";
-import { chown, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { closeSync, writeSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { type DatabaseFolder, LifeboatError, reasonOf } from "@lifeboat/core";
-import { execa } from "execa";
+import { type DatabaseFolder, isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
 import { pushInto } from "./archive-push.ts";
 import { guardedFolder } from "./guarded-folder.ts";
+import { makePushPipes, type PushPipes, removePushPipes } from "./push-pipes.ts";
+import { onRequestLine } from "./request-lines.ts";
 import { parseWalFileName } from "./wal/segment-name.ts";
 
 /** Where the archiver finds us, from the data directory. */
 export const PUSH_DIRECTORY = "pg_wal/lifeboat.push";
 
-/**
- * What the archiver runs: asks us through one named pipe and waits at another. It succeeds only at our word
- * that the file is stored; at anything else, our absence or death included, it fails, and the line that
- * called it goes on with the program itself. The line bounds how long it waits.
- */
-const SCRIPT = `here=\${0%/*}
-read -r pid < "$here/pid" || exit 1
-test ! -d /proc/self || test -d "/proc/$pid" || exit 1
-echo "$1" > "$here/request" || exit 1
-while read -r name answer; do
-  test "$name" = "$1" || continue
-  test "$answer" = stored
-  exit
-done < "$here/answer"
-exit 1
-`;
-
 /** So many are pushed at once ahead of the archiver, and so many names of pushed ones are kept. */
 const AT_ONCE = 4;
 const MOST_AHEAD = 64;
+/** A server has one archiver, which asks for one file at a time. What is more is not its asking. */
+const MOST_ASKED = 8;
 
 export interface PushServerInit {
   readonly folder: DatabaseFolder;
@@ -53,46 +38,61 @@ export class PushServer {
   /** Files that are being pushed, or were and the archiver has not asked for yet. */
   readonly #pushes = new Map<string, Promise<void>>();
   #running = 0;
+  #asked = 0;
 
-  private constructor(init: PushServerInit, directory: string) {
+  private constructor(init: PushServerInit, pipes: PushPipes) {
     this.#init = init;
-    // Open at both ends: neither side waits for the other to open, and a script that ends is no end.
-    const both = constants.O_RDWR | constants.O_NONBLOCK;
-    const requests = openSync(join(directory, "request"), both);
-    this.#answers = openSync(join(directory, "answer"), both);
-    this.#requests = new Socket({ fd: requests, readable: true, writable: false });
+    this.#answers = pipes.answers;
+    this.#requests = new Socket({ fd: pipes.requests, readable: true, writable: false });
   }
 
   /** @throws LifeboatError `DATA_DIRECTORY_CLOSED` when we may not write into `pg_wal` */
   static async open(init: PushServerInit): Promise<PushServer> {
-    const directory = join(init.dataDirectory, PUSH_DIRECTORY);
-    try {
-      await makeDirectory(directory, init.dataDirectory);
-    } catch (cause) {
-      throw closed(init.dataDirectory, cause);
-    }
-    const server = new PushServer({ ...init, folder: guardedFolder(init.folder) }, directory);
-    createInterface({ input: server.#requests }).on("line", (line) => void server.#handle(line));
+    const { dataDirectory } = init;
+    const pipes = await makePushPipes(join(dataDirectory, PUSH_DIRECTORY), dataDirectory).catch(
+      (cause: unknown) => {
+        throw closed(dataDirectory, cause);
+      },
+    );
+    const server = new PushServer({ ...init, folder: guardedFolder(init.folder) }, pipes);
+    onRequestLine(server.#requests, (line) => void server.#handle(line));
     return server;
   }
 
   /** Finishes what is under way. The archiver goes on with the program itself. */
   async close(): Promise<void> {
-    await rm(join(this.#init.dataDirectory, PUSH_DIRECTORY), { recursive: true, force: true });
-    this.#requests.destroy();
-    await Promise.allSettled(this.#pushes.values());
-    closeSync(this.#answers);
+    const { dataDirectory } = this.#init;
+    try {
+      await removePushPipes(join(dataDirectory, PUSH_DIRECTORY), dataDirectory);
+    } finally {
+      this.#requests.destroy();
+      await Promise.allSettled(this.#pushes.values());
+      closeSync(this.#answers);
+    }
   }
 
   async #handle(name: string): Promise<void> {
+    if (this.#asked >= MOST_ASKED) return this.#answer(name, "failed");
+    this.#asked++;
     const answer = await this.#serve(name).then(
       () => "stored",
       (cause: unknown) => {
-        this.#init.onFailure(`${name}: ${reasonOf(cause)}`);
+        this.#init.onFailure(`${printable(name)}: ${reasonOf(cause)}`);
         return "failed";
       },
     );
-    if (!this.#requests.destroyed) writeSync(this.#answers, `${name} ${answer}\n`);
+    this.#asked--;
+    this.#answer(name, answer);
+  }
+
+  #answer(name: string, answer: string): void {
+    if (this.#requests.destroyed) return;
+    try {
+      writeSync(this.#answers, `${name} ${answer}\n`);
+    } catch (thrown) {
+      // Full of answers that nobody took: who asked waits no longer than its bound, and asks again.
+      if (!isSystemError(thrown, "EAGAIN")) throw thrown;
+    }
   }
 
   async #serve(name: string): Promise<void> {
@@ -136,19 +136,9 @@ export class PushServer {
   }
 }
 
-/** It belongs to the account of the server, whose archiver must get in, and is closed to all others. */
-async function makeDirectory(directory: string, dataDirectory: string): Promise<void> {
-  const { uid, gid } = await stat(dataDirectory);
-  const pipes = ["request", "answer"].map((name) => join(directory, name));
-  // What a killed one left: pipes that nobody reads.
-  await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { mode: 0o700 });
-  await execa("mkfifo", ["-m", "600", ...pipes]);
-  await writeFile(join(directory, "push"), SCRIPT, { mode: 0o600 });
-  await writeFile(join(directory, "pid"), `${process.pid}\n`, { mode: 0o600 });
-  if (process.getuid?.() === 0)
-    for (const path of [directory, ...pipes, join(directory, "push"), join(directory, "pid")])
-      await chown(path, uid, gid);
+/** As it may stand in a log: whatever the account writes into the pipe comes to us. */
+function printable(name: string): string {
+  return /^[\w.]{1,64}$/.test(name) ? name : "a request";
 }
 
 function closed(dataDirectory: string, cause: unknown): LifeboatError {

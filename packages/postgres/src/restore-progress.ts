@@ -1,5 +1,5 @@
 import type { RestoreRequest } from "@lifeboat/core";
-import { consistencySegments } from "./consistency-wal.ts";
+import { consistencyBytes } from "./consistency-wal.ts";
 import type { PostgresDetails } from "./details.ts";
 
 /** Passes bytes on, counts them, and stops when it should. */
@@ -10,7 +10,7 @@ export function restoreProgress(
   { plan, report, signal }: RestoreRequest,
   details: PostgresDetails,
 ): Through {
-  const wal = consistencySegments(details).length * details.walSegmentBytes;
+  const wal = consistencyBytes(details);
   const objects = plan.backups.flatMap((manifest) => manifest.objects);
   const totalBytes = objects.reduce((sum, { content }) => sum + content.bytes, wal);
   let bytes = 0;

@@ -24,6 +24,7 @@ import { restoreProgress, type Through } from "./restore-progress.ts";
 import { Sites } from "./restore-sites.ts";
 import { linkTablespaces } from "./tablespace-links.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
+import { assertRoom, combinedRoom, roomWanted } from "./target-room.ts";
 import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backup.ts";
 
 /** Nothing is disturbed by a restore: all cores, within reason. */
@@ -35,7 +36,7 @@ const USUAL_JOBS = Math.min(4, availableParallelism());
  *
  * Everything is built beside its place, checked, made durable, and then given its name: tablespaces
  * first, the data directory last.
- * @throws LifeboatError what {@link restorePlaces} refuses; `CHECKSUM_MISMATCH`, `OBJECT_MISSING`,
+ * @throws LifeboatError what {@link restorePlaces} and {@link assertRoom} refuse; `CHECKSUM_MISMATCH`, `OBJECT_MISSING`,
  *   `ARCHIVE_UNSAFE`, `ARCHIVE_INVALID`, `BACKUP_INCOMPLETE`, naming the object; `TARGET_FULL`,
  *   `TARGET_UNWRITABLE`; `PROGRAMS_NOT_FOUND` and what {@link combineBackups} throws
  */
@@ -52,7 +53,7 @@ export async function restorePostgres(
       : undefined;
   if (request.willExtract)
     await extractPrograms(binDirectory, Math.trunc(details.serverVersion / 10_000));
-  const places = await restorePlaces(request, details).catch((cause) => {
+  const places = await freePlaces(request, details).catch((cause) => {
     throw isFaultOfTarget(cause) ? targetFailure(request.to, cause) : cause;
   });
   // A drill starts the copy at once: no archive chooses the account that its server runs as.
@@ -77,6 +78,16 @@ export async function restorePostgres(
     await sites?.discard();
     throw isFaultOfTarget(cause) ? targetFailure(places.dataDirectory, cause) : cause;
   }
+}
+
+/** Where everything goes, proved to be free and to have room, before anything is written. */
+async function freePlaces(
+  request: RestoreRequest,
+  details: PostgresDetails,
+): Promise<RestorePlaces> {
+  const places = await restorePlaces(request, details);
+  await assertRoom(roomWanted(request.plan.backups, places));
+  return places;
 }
 
 interface Building {
@@ -140,6 +151,8 @@ async function unpackAll(
       }));
       await linkTablespaces(input.data.path, links, { account, mode });
     }
+    // Other programs have written meanwhile.
+    await assertRoom(combinedRoom(plan.backups, places));
     report({ note: `combining ${plan.backups.length} backups` });
     const { backups } = plan;
     await combineBackups({ programs, account, inputs, output: sites, backups, signal });

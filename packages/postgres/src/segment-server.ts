@@ -1,12 +1,12 @@
-import { closeSync, constants, openSync, writeSync } from "node:fs";
-import { chown, rename, rm, writeFile } from "node:fs/promises";
+import { closeSync, constants, existsSync, openSync, writeSync } from "node:fs";
+import { type FileHandle, lchown, open, rename, rm, writeFile } from "node:fs/promises";
 import { Socket } from "node:net";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { basename, join } from "node:path";
 import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
 import type { Account } from "./account.ts";
 import { restoreCommand } from "./recovery-configuration.ts";
+import { onRequestLine } from "./request-lines.ts";
 import { archivedFile } from "./wal/archived-file.ts";
 import { parseWalFileName, segmentName, segmentNumber } from "./wal/segment-name.ts";
 
@@ -55,12 +55,15 @@ export class SegmentServer {
   /** Why a request could not be answered: the true reason when the server stops. */
   failure: unknown;
   readonly #init: SegmentServerInit;
+  /** The folder itself: the account of the server may put a link in the place of its name, and we may be root. */
+  readonly #wal: FileHandle;
   readonly #requests: Socket;
   readonly #answers: number;
   #ahead: { readonly name: string; readonly fetched: Promise<boolean> } | undefined;
 
-  private constructor(init: SegmentServerInit, script: string) {
+  private constructor(init: SegmentServerInit, wal: FileHandle, script: string) {
     this.#init = init;
+    this.#wal = wal;
     this.command = restoreCommand(["/bin/sh", script]);
     // Open at both ends: neither side waits for the other to open, and a script that ends is no end.
     const both = constants.O_RDWR | constants.O_NONBLOCK;
@@ -70,15 +73,17 @@ export class SegmentServer {
   }
 
   static async open(init: SegmentServerInit): Promise<SegmentServer> {
-    const { scratch, account } = init;
+    const { scratch, account, dataDirectory } = init;
     const script = join(scratch, "fetch-segment");
     const pipes = ["request", "answer"].map((name) => join(scratch, name));
     await execa("mkfifo", ["-m", "600", ...pipes]);
-    await writeFile(script, SCRIPT, { mode: 0o600 });
+    await writeFile(script, SCRIPT, { mode: 0o600, flag: "wx" });
     if (account.foreign)
-      for (const path of [script, ...pipes]) await chown(path, account.uid, account.gid);
-    const server = new SegmentServer(init, script);
-    createInterface({ input: server.#requests }).on("line", (line) => void server.#handle(line));
+      for (const path of [script, ...pipes]) await lchown(path, account.uid, account.gid);
+    const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+    const wal = await open(join(dataDirectory, "pg_wal"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const server = new SegmentServer(init, wal, script);
+    onRequestLine(server.#requests, (line) => void server.#handle(line));
     return server;
   }
 
@@ -88,6 +93,7 @@ export class SegmentServer {
     this.#requests.destroy();
     closeSync(this.#answers);
     await this.#dropAhead();
+    await this.#wal.close();
   }
 
   async #handle(line: string): Promise<void> {
@@ -104,7 +110,7 @@ export class SegmentServer {
     const ahead = this.#ahead?.name === name ? await this.#ahead.fetched : false;
     this.#ahead = ahead ? undefined : await this.#dropAhead();
     if (!ahead && !(await this.#fetch(name))) return "absent";
-    await rename(this.#fetchedPath(name), join(this.#init.dataDirectory, place));
+    await rename(this.#fetchedPath(name), this.#inWal(basename(place)));
     this.#init.onServed?.(name);
     this.#fetchNext(name);
     return "present";
@@ -117,8 +123,15 @@ export class SegmentServer {
     if (!content) return false;
     const path = this.#fetchedPath(name);
     try {
-      await writeFile(path, content, { mode: 0o600 });
-      if (account.foreign) await chown(path, account.uid, account.gid);
+      // What lies there by then is the account's: written over, it could be a link to anything.
+      await rm(path, { force: true });
+      const file = await open(path, "wx", 0o600);
+      try {
+        for await (const chunk of content) await file.writeFile(chunk);
+        if (account.foreign) await file.chown(account.uid, account.gid);
+      } finally {
+        await file.close();
+      }
       return true;
     } catch (cause) {
       await rm(path, { force: true });
@@ -145,7 +158,14 @@ export class SegmentServer {
 
   /** Beside its place, so that handing it over is a rename; the server knows no such name. */
   #fetchedPath(name: string): string {
-    return join(this.#init.dataDirectory, "pg_wal", `lifeboat-${name}`);
+    return this.#inWal(`lifeboat-${name}`);
+  }
+
+  #inWal(name: string): string {
+    const directory = `/proc/self/fd/${this.#wal.fd}`;
+    return existsSync(directory)
+      ? join(directory, name)
+      : join(this.#init.dataDirectory, "pg_wal", name);
   }
 }
 

@@ -1,15 +1,12 @@
 import { writevSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import { ExpectedCommits, type NamedCommits } from "./expected-commits.ts";
 import { PageSet } from "./page-set.ts";
-import { type FrameRun, pageAt, pageNumberAt, storedFrames } from "./stored-frames.ts";
+import { type FrameRun, pageAt, pageNumberAt, pagesAfter, storedFrames } from "./stored-frames.ts";
 
 /** Pages to lay over a database: a stored WAL, or the start of one. */
-export interface Layer {
-  /** To name in errors. */
-  readonly object: string;
+export interface Layer extends NamedCommits {
   content(): AsyncIterable<Uint8Array>;
-  /** Only so many of its frames; all when left out. */
-  readonly frames?: number;
 }
 
 export interface Composition {
@@ -36,7 +33,7 @@ const MOST_BUFFERS = 1024;
  */
 export async function compose(file: FileHandle, composition: Composition): Promise<void> {
   const { pageCount, pageSize, layers } = composition;
-  const written = new PageSet(pageCount);
+  const written = new PageSet();
   for (const layer of layers) await writeLayer(file, layer, composition, written);
   await writeBase(file, composition, written);
   if (layers.length > 0) await file.truncate(pageCount * pageSize);
@@ -50,7 +47,7 @@ async function writeLayer(
 ): Promise<void> {
   const own: number[] = [];
   let gathered = new GatheredPages();
-  let left = layer.frames ?? Number.POSITIVE_INFINITY;
+  const commits = new ExpectedCommits(layer);
   const flush = () => {
     const numbers = gathered.numbers();
     writePages(file, numbers, { pageSize, pages: gathered });
@@ -60,13 +57,14 @@ async function writeLayer(
   for await (const run of storedFrames(layer.content(), { pageSize, object: layer.object })) {
     progress(run.bytes.length);
     gathered.begin(run);
-    for (let at = 0; at < run.bytes.length && left > 0; at += run.frameBytes) {
-      left -= 1;
+    for (let at = 0; at < run.bytes.length; at += run.frameBytes) {
+      if (!commits.pass(pagesAfter(run, at))) continue;
       const number = pageNumberAt(run, at);
       if (number <= pageCount && !written.has(number)) gathered.add(number, at);
     }
     if (gathered.bytes >= GATHERED_BYTES) flush();
   }
+  commits.end();
   flush();
   for (const number of own) written.add(number);
 }

@@ -1,4 +1,5 @@
 import { LifeboatError, type Manifest } from "@lifeboat/core";
+import { isPageCount, isPageSize, LARGEST_ID } from "./bounds.ts";
 import { isLineage } from "./log-name.ts";
 import type { Owner } from "./owner.ts";
 import { isLogPlace, type LogPlace } from "./wal/place.ts";
@@ -60,6 +61,8 @@ export function detailsOf(manifest: Manifest): SnapshotDetails {
   for (const [member, shape] of Object.entries(SHAPES))
     if (!hasShape(details[member], shape)) throw corrupt(manifest, member);
   const found = details as unknown as SnapshotDetails;
+  if (!isPageSize(found.pageSize)) throw corrupt(manifest, "pageSize");
+  if (!isPageCount(found.pageCount)) throw corrupt(manifest, "pageCount");
   if (!isFileName(found.fileName)) throw corrupt(manifest, "fileName");
   if (!/^0[0-7]{3}$/.test(found.mode)) throw corrupt(manifest, "mode");
   if (!isOwner(details.owner)) throw corrupt(manifest, "owner");
@@ -80,7 +83,11 @@ function isOwner(value: unknown): boolean {
   // They are part of a command that we propose.
   const named = (name: unknown) =>
     name === null || (typeof name === "string" && /^[\w.@\\-]{1,256}\$?$/.test(name));
-  return hasShape(uid, "count") && hasShape(gid, "count") && named(user) && named(group);
+  return isId(uid) && isId(gid) && named(user) && named(group);
+}
+
+function isId(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LARGEST_ID;
 }
 
 function isLogMember(value: unknown): boolean {

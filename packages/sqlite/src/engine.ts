@@ -7,6 +7,7 @@ import {
   SAFE_NAME,
   type WatchNote,
 } from "@lifeboat/core";
+import { lastCommitBefore, settledTarget } from "./idle-target.ts";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
 import { planRecovery } from "./log.ts";
@@ -27,6 +28,11 @@ export interface SqliteEngineInit {
   readonly limits?: Partial<SnapshotLimits>;
   /** Those whose log is being shipped by this process; its own watches are in it. */
   readonly shipping?: Map<string, ShippedDatabase>;
+  /**
+   * A directory of this account alone, in which a watch and a backup of one database find each other. Left
+   * out: a backup in another process than the watch copies in the slower way.
+   */
+  readonly watchDirectory?: string;
   /** How its watches pace themselves. */
   readonly watchLimits?: Partial<WatchLimits>;
 }
@@ -39,6 +45,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
   const databases = checked(init.databases);
   const shipping = init.shipping ?? new Map<string, ShippedDatabase>();
   const watchLimits = { ...WATCH_LIMITS, ...init.watchLimits };
+  const directory = init.watchDirectory;
   const limits = { ...DEFAULT_LIMITS, ...init.limits };
   const live = () => {
     if (databases.length === 0) throw notConfigured();
@@ -52,16 +59,22 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     databases: async () => live().map(({ name }) => name),
     inspect: async () => inspectDatabases(live()),
     snapshot: async (request) =>
-      takeSnapshot(named(request.folder.database), request, { limits, shipping }),
+      takeSnapshot(named(request.folder.database), request, { limits, shipping, directory }),
     obstacleToBuildOn: async (folder, parents) =>
       obstacleToIncrement(named(folder.database), folder, parents),
     watch: async (request) =>
-      watchDatabase(named(request.folder.database), request, { limits: watchLimits, shipping }),
+      watchDatabase(named(request.folder.database), request, {
+        ...{ limits: watchLimits, shipping, directory },
+      }),
     status: async (folder, note) =>
       statusOf(folder ? [named(folder.database)] : live(), folder, note),
     windows: async (folder, backups) => windowsOf(folder, backups),
-    plan: async (folder, backups, target, options) =>
-      planRecovery(folder, backups, target, options),
+    holdsIdle: async (folder, backups, at) =>
+      (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,
+    plan: async (folder, backups, target, options) => {
+      const settled = await settledTarget(folder, backups, { target, directory });
+      return { ...(await planRecovery(folder, backups, settled, options)), target };
+    },
     restore: async (request) => restoreDatabase(request, limits),
     revive: reviveDatabase,
     verifyLog: async (folder, backups, options) => checkLog(folder, backups, options),

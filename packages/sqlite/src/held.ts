@@ -21,6 +21,15 @@ export interface HeldFile {
   readonly facts: DatabaseFacts;
   /** Where in its WAL that state lies; null where there is no WAL, or where it is not known exactly. */
   readonly place: LogPlace | null;
+  /** Whether it is held now; where that is left out, it is for as long as it was not let go. */
+  isHeld?(): boolean;
+  /** How long writers were kept out, in milliseconds, where that is known before it is let go. */
+  readonly gateMs?: number;
+  /**
+   * Proves, after the last byte was read, that it was held all the while. Left out where only we ourselves can let go.
+   * @throws LifeboatError `HOLD_LOST`
+   */
+  confirm?(): Promise<void>;
   /** Lets go, and tells how many milliseconds writers were kept out. May be called twice. */
   release(): number;
 }

@@ -12,7 +12,7 @@ export interface HoldRequest {
   readonly examined: Examined;
   /** Where the backup API may copy to when the file cannot be held; undefined: there is no room. */
   readonly copyTo: string | undefined;
-  /** Who ships its log in this process. */
+  /** Who ships its log, in this process or in another. */
   readonly shipped: ShippedDatabase | undefined;
   readonly limits: SnapshotLimits;
   readonly signal: AbortSignal;
@@ -47,9 +47,10 @@ async function holdWal(request: HoldRequest): Promise<HeldFile> {
   try {
     const { pageSize, sqliteVersion } = examined.header;
     const checkpointFreely = hasWalResetFix(sqliteVersion);
-    const pinned = shipped
-      ? undefined
-      : await pin(connections, { pageSize, checkpointFreely, ...patience });
+    const pinned =
+      shipped && !shipped.isGone
+        ? undefined
+        : await pin(connections, { pageSize, checkpointFreely, ...patience });
     if (pinned) return pinned;
     if (copyTo === undefined) throw noRoom(examined);
     return await backupOnline(connections, copyTo, { signal });
@@ -64,7 +65,7 @@ function noRoom({ path, stat }: Examined): LifeboatError {
     code: "NO_SPACE",
     message: `an old reader keeps ${path} from being held still, and there is no room for a copy of ${stat.size} bytes`,
     remedy:
-      "end the reader that has its transaction open (lifeboat doctor names it), or make room beside the database or in the temporary folder",
+      "end the reader that has its transaction open (lifeboat doctor names it); beside a lifeboat watch back up as its account; or make room beside the database or in the temporary folder",
     details: { path, bytes: stat.size },
   });
 }

@@ -106,7 +106,7 @@ async function heldWal(reader: RawReader, examined: Examined): Promise<Finding |
     severity: "warning",
     summary: `${bytes} bytes of ${path}-wal are not checkpointed${readers}`,
     remedy:
-      "end transactions that stay open for long, and leave wal_autocheckpoint on; until then backups go the slower way",
+      "a lifeboat watch among them copies it back by itself; end others' transactions that stay open for long, and leave wal_autocheckpoint on: until then backups go the slower way",
   };
 }
 

@@ -7,7 +7,9 @@ import {
   type Problem,
   type StoredObject,
 } from "@lifeboat/core";
+import { assertContentSizes } from "./backup-content.ts";
 import { detailsOf } from "./details.ts";
+import { commitsOf, ExpectedCommits } from "./expected-commits.ts";
 import { assertFollows, LogChain } from "./log-chain.ts";
 import { coverOf, hasHoleAt } from "./log-cover.ts";
 import { parseLogName } from "./log-name.ts";
@@ -93,7 +95,7 @@ async function readDeeply(
   const path = folder.logPath(object.name);
   const { pageSize } = note;
   const chains = new ChainOfParts(note);
-  const pages = new Map(note.marks.map(([, frames, after]) => [frames, after]));
+  const expected = new ExpectedCommits({ object: path, commits: commitsOf(note), cut: false });
   let frames = 0;
   for await (const run of storedFrames(folder.readLog(object.name, bytesOfWal(note)), {
     pageSize,
@@ -102,15 +104,9 @@ async function readDeeply(
     for (let at = 0; at < run.bytes.length; at += run.frameBytes) {
       chains.add(frames, pageNumberAt(run, at), pageAt(run, at));
       frames += 1;
-      const expected = pages.get(frames);
-      if (expected !== undefined && expected !== pagesAfter(run, at))
-        throw wrongLogObject(
-          path,
-          `has no commit of ${expected} pages at frame ${frames}, where its note has one`,
-        );
+      expected.pass(pagesAfter(run, at));
     }
-  const noted = note.marks.at(-1)?.[1];
-  if (frames !== noted) throw wrongLogObject(path, `has ${frames} frames, its note says ${noted}`);
+  expected.end();
   if (object.kind === "frames" && chains.after() !== note.chain.after)
     throw wrongLogObject(path, "has other frames than its chain was made of");
 }
@@ -191,6 +187,7 @@ async function startProblems(
   for (const manifest of backups) {
     const object = `${folder.backupPath(manifest.id)}/manifest.json`;
     await gathering(problems, object, async () => {
+      assertContentSizes(manifest);
       const logged = loggedBackup(manifest, lineages);
       if (!logged?.objects.some(({ last }) => last >= logged.from)) return;
       if (!(await locate(folder, logged)))

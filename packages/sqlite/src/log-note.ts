@@ -1,4 +1,5 @@
 import { LifeboatError, type LogNote } from "@lifeboat/core";
+import { isPageCount, isPageSize } from "./bounds.ts";
 import { parseLogName } from "./log-name.ts";
 import { isLogPlace, type LogPlace } from "./wal/place.ts";
 
@@ -61,11 +62,6 @@ export function bytesOfWal({ marks, pageSize }: SegmentNote): number {
   return 32 + frames * (24 + pageSize);
 }
 
-function isPageSize(value: unknown): boolean {
-  const size = Number(value);
-  return Number.isInteger(value) && size >= 512 && size <= 65_536 && (size & (size - 1)) === 0;
-}
-
 function isChain(value: unknown): boolean {
   const { before, after } = (value ?? {}) as Record<string, unknown>;
   return [before, after].every((hex) => typeof hex === "string" && /^[0-9a-f]{64}$/.test(hex));
@@ -77,7 +73,8 @@ function areMarks(value: unknown): boolean {
   return value.every((mark: unknown) => {
     if (!isCounts(mark, 3)) return false;
     const [at, behind, pages] = mark as unknown as Mark;
-    const rises = at >= instant && behind > frames && pages > 0;
+    // A WAL counts its frames in 32 bits.
+    const rises = at >= instant && behind > frames && behind < 2 ** 32 && isPageCount(pages);
     [instant, frames] = [at, behind];
     return rises;
   });

@@ -4,6 +4,7 @@ import {
   type Manifest,
   type RecoveryTarget,
 } from "@lifeboat/core";
+import { detailsOf } from "./details.ts";
 import { coverOf, hasHoleAt } from "./log-cover.ts";
 import type { Mark, SegmentNote } from "./log-note.ts";
 import { type Lineages, type LogObject, lineagesOf, noteOf } from "./log-objects.ts";
@@ -95,7 +96,7 @@ function goesOn({ objects, from }: LoggedBackup): boolean {
 }
 
 export function partOfBackup(manifest: Manifest): LogPart {
-  const { pageCount } = manifest.details as { pageCount: number };
+  const { pageCount } = detailsOf(manifest);
   const instant = Date.parse(manifest.consistentAt);
   return { manifest, objects: [], frames: undefined, pageCount, instant };
 }

@@ -1,5 +1,6 @@
 import type { DatabaseFolder } from "@lifeboat/core";
 import type { NamedObject } from "./compaction-state.ts";
+import { commitsOf, ExpectedCommits } from "./expected-commits.ts";
 import { assertFollows } from "./log-chain.ts";
 import { formatLogName } from "./log-name.ts";
 import { bytesOfWal, checkedNote, type Mark, type Part, type SegmentNote } from "./log-note.ts";
@@ -103,8 +104,13 @@ async function* framesOf(
   for (const { object, note } of group) {
     const content = folder.readLog(object.name, bytesOfWal(note));
     const path = folder.logPath(object.name);
+    // What is not as its note says must not become so by being merged.
+    const expected = new ExpectedCommits({ object: path, commits: commitsOf(note), cut: false });
     for await (const run of storedFrames(content, { pageSize, object: path }))
-      for (let at = 0; at < run.bytes.length; at += run.frameBytes)
+      for (let at = 0; at < run.bytes.length; at += run.frameBytes) {
+        expected.pass(pagesAfter(run, at));
         yield writer.frame(pageNumberAt(run, at), pageAt(run, at), pagesAfter(run, at));
+      }
+    expected.end();
   }
 }

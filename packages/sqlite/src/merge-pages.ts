@@ -1,10 +1,11 @@
 import type { DatabaseFolder } from "@lifeboat/core";
 import type { NamedObject } from "./compaction-state.ts";
+import { commitsOf, ExpectedCommits } from "./expected-commits.ts";
 import { formatLogName } from "./log-name.ts";
 import { bytesOfWal, type Mark } from "./log-note.ts";
 import { type NotedObject, notesOf, spanNote } from "./merge-frames.ts";
 import { PageSet } from "./page-set.ts";
-import { pageAt, pageNumberAt, storedFrames } from "./stored-frames.ts";
+import { pageAt, pageNumberAt, pagesAfter, storedFrames } from "./stored-frames.ts";
 import { type PageToWrite, walOfOneTransaction } from "./wal/one-transaction.ts";
 import { saltsFor } from "./wal/wal-writer.ts";
 
@@ -52,7 +53,7 @@ async function* newestPages(
   noted: readonly NotedObject[],
   pageCount: number,
 ): AsyncGenerator<PageToWrite> {
-  const written = new PageSet(pageCount);
+  const written = new PageSet();
   for (const each of noted.toReversed()) {
     const wanted = (number: number) => number <= pageCount && !written.has(number);
     const own: number[] = [];
@@ -104,8 +105,12 @@ async function* pagesOf(
   { object, note }: NotedObject,
 ): AsyncGenerator<{ number: number; page: Buffer }> {
   const content = folder.readLog(object.name, bytesOfWal(note));
-  const what = { pageSize: note.pageSize, object: folder.logPath(object.name) };
-  for await (const run of storedFrames(content, what))
-    for (let at = 0; at < run.bytes.length; at += run.frameBytes)
+  const path = folder.logPath(object.name);
+  const expected = new ExpectedCommits({ object: path, commits: commitsOf(note), cut: false });
+  for await (const run of storedFrames(content, { pageSize: note.pageSize, object: path }))
+    for (let at = 0; at < run.bytes.length; at += run.frameBytes) {
+      expected.pass(pagesAfter(run, at));
       yield { number: pageNumberAt(run, at), page: pageAt(run, at) };
+    }
+  expected.end();
 }

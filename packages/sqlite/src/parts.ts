@@ -2,11 +2,12 @@ import {
   type DatabaseFolder,
   LifeboatError,
   type Manifest,
-  type ManifestObject,
   type RecoveryPlan,
 } from "@lifeboat/core";
+import { assertBaseSize, checkedBase, commitOfChanges, onlyObject } from "./backup-content.ts";
 import type { Composition, Layer } from "./compose.ts";
 import { detailsOf } from "./details.ts";
+import { commitsOf } from "./expected-commits.ts";
 import { assertFollows } from "./log-chain.ts";
 import { bytesOfWal, type SegmentNote, wrongLogObject } from "./log-note.ts";
 import { noteOf } from "./log-objects.ts";
@@ -33,12 +34,13 @@ export async function partsOf(
   const [full, ...incremental] = backups;
   const base = onlyObject(full, "database");
   const { pageSize } = detailsOf(full);
+  assertBaseSize(full, base);
   const changes = incremental.map((manifest) => changesOf(folder, manifest, pageSize));
   const logged = await logLayers(folder, log, pageSize);
   const layers = [...changes, ...logged];
   const { pageCount } = log;
   return {
-    base: () => folder.readObject(full, base),
+    base: () => checkedBase(folder.readObject(full, base), full),
     layers: layers.map(({ layer }) => layer).reverse(),
     pageCount,
     totalBytes: layers.reduce((sum, { bytes }) => sum + bytes, base.content.bytes),
@@ -56,7 +58,8 @@ function changesOf(folder: DatabaseFolder, manifest: Manifest, pageSize: number)
   if (detailsOf(manifest).pageSize !== pageSize) throw otherPageSize(manifest);
   const object = onlyObject(manifest, "pages");
   const content = () => folder.readObject(manifest, object);
-  const layer = { object: folder.objectPath(manifest, object), content };
+  const commits = [commitOfChanges(manifest, object)] as const;
+  const layer = { object: folder.objectPath(manifest, object), content, commits, cut: false };
   return { layer, bytes: object.content.bytes };
 }
 
@@ -75,8 +78,9 @@ async function logLayers(
     before = note;
     const bytes = bytesOfWal(note);
     const content = () => folder.readLog(object.name, bytes);
-    const cut = index === objects.length - 1 && frames !== undefined ? { frames } : {};
-    layers.push({ layer: { object: path, content, ...cut }, bytes });
+    const cut = index === objects.length - 1 && frames !== undefined;
+    const commits = commitsOf(note, cut ? frames : undefined);
+    layers.push({ layer: { object: path, content, commits, cut }, bytes });
   }
   if (before && before.pageSize !== pageSize)
     throw wrongLogObject(
@@ -99,18 +103,6 @@ async function notesOfAll(
     notes.push(...(await Promise.all(some.map((object) => noteOf(folder, object)))));
   }
   return notes;
-}
-
-function onlyObject(manifest: Manifest, role: "database" | "pages"): ManifestObject {
-  const [object, ...others] = manifest.objects.filter((each) => each.role === role);
-  if (object && others.length === 0) return object;
-  const what = role === "database" ? "database files" : "objects of changed pages";
-  throw new LifeboatError({
-    code: "MANIFEST_CORRUPT",
-    message: `backup ${manifest.id} names ${others.length + (object ? 1 : 0)} ${what} instead of one`,
-    remedy: "this is no SQLite backup of Lifeboat: restore another one (lifeboat list)",
-    details: { backup: manifest.id },
-  });
 }
 
 function otherPageSize(manifest: Manifest): LifeboatError {

@@ -19,9 +19,9 @@ export function snapshotFindings(
     findings.push({
       id: "sqlite-old-reader",
       severity: "warning",
-      summary: `${path} was copied through SQLite's backup API, slower, since a long transaction kept its WAL from being checkpointed`,
+      summary: `${path} was copied through SQLite's backup API, slower, since a reader kept its WAL from being copied back: a long transaction of the app, or a lifeboat watch that this backup could not ask`,
       remedy:
-        "end transactions of the app soon after their last row; lifeboat doctor names the process",
+        "end transactions of the app soon after their last row (lifeboat doctor names the process); beside a watch back up as its account, into its repository",
     });
   if (how.streamed)
     findings.push({

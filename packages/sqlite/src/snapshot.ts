@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
 import { checkSource } from "./check-source.ts";
@@ -18,7 +18,8 @@ import { scratchFor } from "./scratch-place.ts";
 import { snapshotFindings } from "./snapshot-findings.ts";
 import { storePages } from "./store-pages.ts";
 import { walBytes, whileWalIsSmall } from "./wal-watch.ts";
-import type { Shipping } from "./watch/shipped-database.ts";
+import { holdSocket, isHoldLost, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
+import type { ShippedDatabase, Shipping } from "./watch/shipped-database.ts";
 
 const READ_BYTES = 1 << 20;
 
@@ -40,10 +41,14 @@ interface Job {
   readonly request: SnapshotRequest;
   readonly limits: SnapshotLimits;
   readonly shipping: Shipping;
+  /** Where a watch in another process is found. */
+  readonly directory: string | undefined;
 }
 
 /** How a database was read. */
 interface Reading {
+  /** That its place lies in. */
+  readonly lineage: string | null;
   readonly held: HeldFile;
   readonly heldMilliseconds: number;
   readonly copySeconds: number;
@@ -58,7 +63,7 @@ interface Reading {
 export async function takeSnapshot(
   database: ConfiguredDatabase,
   request: SnapshotRequest,
-  { limits, shipping }: { readonly limits: SnapshotLimits; readonly shipping: Shipping },
+  { limits, shipping, directory }: Pick<Job, "limits" | "shipping" | "directory">,
 ): Promise<Snapshot> {
   refuseForeignOptions(request);
   const reader = new RawReader();
@@ -67,7 +72,9 @@ export async function takeSnapshot(
     const examined = await examine(reader, database.path);
     scratch = await scratchFor(examined, limits.spareBytes);
     const copyTo = scratch?.file(basename(examined.path));
-    const job: Job = { database, examined, reader, copyTo, request, limits, shipping };
+    const job: Job = {
+      ...{ database, examined, reader, copyTo, request, limits, shipping, directory },
+    };
     const reading = await readDatabase(job);
     if (copyTo !== undefined) {
       if (request.options.check) checkSource(copyTo, database.path);
@@ -99,21 +106,39 @@ function refuseForeignOptions({ options }: SnapshotRequest): void {
   });
 }
 
+/** Where the watch that held the file ended meanwhile, a copy that is not stored yet is made once more. */
 async function readDatabase(job: Job): Promise<Reading> {
+  const own = job.shipping.get(job.database.name);
+  const shipped = own ?? (await shippedElsewhere(job));
+  try {
+    return await readHeld(job, shipped);
+  } catch (thrown) {
+    if (!isHoldLost(thrown) || job.copyTo === undefined) throw thrown;
+    await rm(job.copyTo, { force: true });
+    return await readHeld(job, await shippedElsewhere(job));
+  }
+}
+
+async function shippedElsewhere({ directory, request, examined }: Job) {
+  if (directory === undefined || !examined.header.wal) return undefined;
+  return ShippedElsewhere.find(holdSocket(directory, request.folder), examined.path);
+}
+
+async function readHeld(job: Job, shipped: ShippedDatabase | undefined): Promise<Reading> {
   const { examined, limits, request } = job;
   const { freeBytes } = await roomAt(examined.path);
   const growth = limits.walGrowthBytes ?? freeBytes / 4;
   return whileWalIsSmall(examined.path, growth, request.signal, async (signal) => {
     request.report({ note: "hold the file still" });
     const startedAt = performance.now();
-    const shipped = job.shipping.get(job.database.name);
     const held = await hold({ examined, copyTo: job.copyTo, shipped, limits, signal });
     try {
       if (held.way !== "backup-api") await copyHeld(job, held, signal);
       const wal = await walBytes(examined.path);
       const heldMilliseconds = held.release();
       const copySeconds = (performance.now() - startedAt) / 1000;
-      return { held, heldMilliseconds, copySeconds, walBytes: wal };
+      const lineage = shipped?.lineage ?? null;
+      return { held, lineage, heldMilliseconds, copySeconds, walBytes: wal };
     } finally {
       held.release();
     }
@@ -129,6 +154,7 @@ async function copyHeld(job: Job, held: HeldFile, signal: AbortSignal): Promise<
   if (copyTo === undefined && request.options.check) checkSource(path, path);
   if (copyTo === undefined) await store(job, held, reader.stream(path, signal));
   else await reader.copy(path, copyTo, signal);
+  await held.confirm?.();
   await assertUntouched(path, before);
   if (copyTo !== undefined) assertWhole(path, (await stat(copyTo)).size, held);
 }
@@ -164,8 +190,7 @@ async function store(
 
 async function describe(job: Job, reading: Reading): Promise<Snapshot> {
   const { database, examined, copyTo } = job;
-  const { held, heldMilliseconds } = reading;
-  const lineage = job.shipping.get(database.name)?.lineage;
+  const { held, heldMilliseconds, lineage } = reading;
   const details: SnapshotDetails = {
     fileName: basename(database.path),
     mode: `0${(examined.stat.mode & 0o777).toString(8).padStart(3, "0")}`,
@@ -175,7 +200,7 @@ async function describe(job: Job, reading: Reading): Promise<Snapshot> {
     heldMilliseconds: rounded(heldMilliseconds),
     copySeconds: rounded(reading.copySeconds),
     walBytes: reading.walBytes,
-    log: lineage !== undefined && held.place ? { lineage, place: held.place } : null,
+    log: lineage !== null && held.place ? { lineage, place: held.place } : null,
   };
   const streamed = copyTo === undefined;
   return {

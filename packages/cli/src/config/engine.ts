@@ -1,5 +1,6 @@
 import type { Engine, EngineKind } from "@lifeboat/core";
 import type { Configuration } from "../configuration.ts";
+import { stateDirectory } from "../state-directory.ts";
 
 /** The engine of a kind: a line for each. Without a database in the configuration it reads backups only. */
 async function loadEngine(
@@ -9,7 +10,8 @@ async function loadEngine(
   switch (kind) {
     case "sqlite": {
       const { sqliteEngine } = await import("@lifeboat/sqlite");
-      return sqliteEngine({ databases: configuration?.sqlite ?? [] });
+      const databases = configuration?.sqlite ?? [];
+      return sqliteEngine({ databases, watchDirectory: stateDirectory() });
     }
     case "postgres": {
       const { postgresEngine } = await import("@lifeboat/postgres");
@@ -34,9 +36,13 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
     databases: async () => (await engine()).databases(),
     inspect: async () => (await engine()).inspect(),
     snapshot: async (request) => (await engine()).snapshot(request),
+    obstacleToBuildOn: async (folder, parents) =>
+      (await (await engine()).obstacleToBuildOn?.(folder, parents)) ?? null,
     watch: async (request) => (await engine()).watch(request),
     status: async (folder, note) => (await engine()).status(folder, note),
     windows: async (folder, backups) => (await engine()).windows(folder, backups),
+    holdsIdle: async (folder, backups, at) =>
+      (await (await engine()).holdsIdle?.(folder, backups, at)) ?? false,
     plan: async (folder, backups, target, options) =>
       (await engine()).plan(folder, backups, target, options),
     restore: async (request) => (await engine()).restore(request),

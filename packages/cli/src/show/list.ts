@@ -43,17 +43,19 @@ function damageOf({ backups }: BackupList): string {
 }
 
 function windowsOf({ windows }: BackupList): string {
+  // Only Postgres has them.
+  const timelines = windows.some(({ timeline }) => timeline !== null);
   const columns = [
     { title: "restorable" },
     { title: "database" },
-    { title: "timeline", right: true },
+    ...(timelines ? [{ title: "timeline", right: true }] : []),
     { title: "from (UTC)" },
     { title: "to (UTC)" },
   ];
   const rows = windows.map(({ engine, database, timeline, from, to }) => [
     engine,
     database,
-    timeline === null ? "" : String(timeline),
+    ...(timelines ? [timeline === null ? "" : String(timeline)] : []),
     from,
     from === to ? "only this instant" : to,
   ]);

@@ -39,9 +39,14 @@ async function examine(session: Session): Promise<Finding[]> {
   const { examineRepository } = await import("../doctor/repository.ts");
   const findings = await examineRepository(session);
   if (session.isByRepository) return findings;
-  const [{ examineEngines }, { examineDrift }] = await Promise.all([
+  const [{ examineEngines }, { examineShipping }, { examineDrift }] = await Promise.all([
     import("../doctor/engines.ts"),
+    import("../doctor/shipping.ts"),
     import("../doctor/drift.ts"),
   ]);
-  return [...findings, ...(await examineEngines(session)), ...(await examineDrift(session))];
+  findings.push(...(await examineEngines(session)));
+  const known = new Set(findings.map(({ id, summary }) => `${id} ${summary}`));
+  const shipping = await examineShipping(session);
+  findings.push(...shipping.filter(({ id, summary }) => !known.has(`${id} ${summary}`)));
+  return [...findings, ...(await examineDrift(session))];
 }

@@ -1,4 +1,5 @@
 import type { StepRunner } from "@lifeboat/core";
+import { inOneLine } from "../printable.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
 
@@ -17,7 +18,9 @@ export const watchVerb: Verb = {
     ]);
     const { signal } = session;
     const run = engine.kind === "postgres" ? await besideShipping(session) : session.run;
-    const report = await watch({ repository, engine, notes: watchNotes(), signal, run });
+    // Said under --quiet too: it is no progress, and under a service manager all that anybody reads.
+    const log = (line: string) => void process.stderr.write(`${inOneLine(line)}\n`);
+    const report = await watch({ repository, engine, notes: watchNotes(), log, signal, run });
     // It runs until it is stopped: that is no work which was done already.
     signal.throwIfAborted();
     return { document: report, show: () => "" };

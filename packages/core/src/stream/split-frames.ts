@@ -17,10 +17,15 @@ const SKIPPABLE = 0x184d2a50;
 const LONGEST_HEADER = 18;
 /** Larger frames, or such as do not say how large they are, are others' and are not held in memory. */
 const LARGEST_CONTENT = 4 << 20;
+/** What a frame has beside its content, where blocks do not shrink: far above three bytes a block. */
+const MOST_AROUND = 64 << 10;
 
 /**
  * Cuts a `.zst` stream into its frames without unpacking them, skippable ones left out. What it finds
  * to be unlike our own frames comes as one last remainder. Throws where the stream is no zstd or is cut.
+ *
+ * A stream may be hostile: never more of it is held than one of our frames can have. Of skippable frames
+ * nothing is held, and one whose blocks go on past what its content explains is read as a stream.
  */
 export async function* splitFrames(
   content: AsyncIterable<Uint8Array>,
@@ -42,7 +47,7 @@ export async function* splitFrames(
       if (found === "more") {
         const { value, done } = await chunks.next();
         if (!done) buffer.push(value);
-        else if (buffer.bytes === 0) return;
+        else if (buffer.isBetweenFrames) return;
         else throw new Error("the stream ends within a frame");
       } else if (found !== "skipped") yield found;
     }
@@ -69,10 +74,19 @@ class FrameBuffer {
   bytes = 0;
   /** So many bytes are needed to find out more. */
   #needed = 8;
+  /** So many bytes of a skippable frame are still to come. */
+  #skipping = 0;
+
+  get isBetweenFrames(): boolean {
+    return this.bytes === 0 && this.#skipping === 0;
+  }
 
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.bytes += chunk.length;
+    const skipped = Math.min(this.#skipping, chunk.length);
+    this.#skipping -= skipped;
+    if (skipped === chunk.length) return;
+    this.#chunks.push(skipped === 0 ? chunk : chunk.subarray(skipped));
+    this.bytes += chunk.length - skipped;
   }
 
   next(): SplitFrame | "more" | "skipped" | "foreign" {
@@ -86,7 +100,8 @@ class FrameBuffer {
     const { contentBytes } = header;
     if (contentBytes === undefined || contentBytes > LARGEST_CONTENT) return "foreign";
     const end = endOfBlocks(head, header);
-    if (end.needed !== undefined) return this.#wait(end.needed);
+    if (end.needed !== undefined)
+      return end.needed > contentBytes + MOST_AROUND ? "foreign" : this.#wait(end.needed);
     return { bytes: this.take(end.length), contentBytes };
   }
 
@@ -94,9 +109,7 @@ class FrameBuffer {
   take(length: number): Uint8Array<ArrayBuffer> {
     const all = this.#joined();
     const taken = new Uint8Array(all.subarray(0, length));
-    this.#chunks = length < all.length ? [all.subarray(length)] : [];
-    this.bytes -= length;
-    this.#needed = 8;
+    this.#drop(length);
     return taken;
   }
 
@@ -105,10 +118,17 @@ class FrameBuffer {
     return "more";
   }
 
-  #skip(length: number): "more" | "skipped" {
-    if (this.bytes < length) return this.#wait(length);
-    this.take(length);
+  #skip(length: number): "skipped" {
+    this.#skipping = Math.max(0, length - this.bytes);
+    this.#drop(Math.min(length, this.bytes));
     return "skipped";
+  }
+
+  #drop(length: number): void {
+    const all = this.#joined();
+    this.#chunks = length < all.length ? [all.subarray(length)] : [];
+    this.bytes -= length;
+    this.#needed = 8;
   }
 
   #joined(): Buffer {

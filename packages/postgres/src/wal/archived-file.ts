@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
 import { assertThere } from "../guarded-folder.ts";
 import { checkedSegment } from "./archived-segment.ts";
+import { readSmallLog } from "./read-small-log.ts";
 import { logName, parseWalFileName } from "./segment-name.ts";
 import { listParts } from "./segment-part.ts";
 
@@ -38,7 +39,7 @@ async function isGrowing(folder: DatabaseFolder, name: string): Promise<boolean>
 function contentOf(folder: DatabaseFolder, name: string): AsyncIterable<Uint8Array> {
   const kind = parseWalFileName(name)?.kind;
   if (kind === "segment" || kind === "partial") return checkedSegment(folder, name);
-  return folder.readLog(logName(name));
+  return readSmallLog(folder, name);
 }
 
 /**

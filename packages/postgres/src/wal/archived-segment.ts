@@ -128,6 +128,8 @@ async function* identified(
       assertOwnSegment(identity, folder.database, path);
       start = undefined;
     }
+    // At once, and not where it ends: what goes on and on is written to a disk meanwhile.
+    if (identity && bytes > identity.segmentBytes) assertSegmentSize(bytes, identity, path);
     yield chunk;
   }
   identity ??= segmentIdentity(start ?? Buffer.alloc(0), file, path);

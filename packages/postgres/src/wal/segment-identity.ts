@@ -1,10 +1,20 @@
 import { LifeboatError } from "@lifeboat/core";
 import { formatLsn } from "./lsn.ts";
 import { readPageHeader, type SegmentIdentity } from "./page.ts";
-import { segmentNumber, segmentStart, type WalFile } from "./segment-name.ts";
+import {
+  LARGEST_SEGMENT,
+  SMALLEST_SEGMENT,
+  segmentNumber,
+  segmentStart,
+  type WalFile,
+} from "./segment-name.ts";
 
 /** The first page's header, which says whose segment it is, lies in its first bytes. */
 export const IDENTITY_BYTES = 40;
+
+/** `--with-wal-blocksize` of the server's build, 8 KiB unless somebody chose otherwise. */
+const SMALLEST_PAGE = 1 << 10;
+const LARGEST_PAGE = 64 << 10;
 
 /**
  * Reads whose segment this is from its first bytes, and proves that its name is true: place and
@@ -19,7 +29,12 @@ export function segmentIdentity(
 ): SegmentIdentity {
   const header = readPageHeader(start);
   if (!header?.segment) throw invalid(what, "does not begin like a WAL segment");
-  const { segmentBytes } = header.segment;
+  const { segmentBytes, pageBytes } = header.segment;
+  // Both are reckoned with before the content is proved: a size of the writer's choice fills our memory.
+  if (!isPowerOfTwo(segmentBytes, SMALLEST_SEGMENT, LARGEST_SEGMENT))
+    throw invalid(what, `says that segments have ${segmentBytes} bytes, which no server's have`);
+  if (!isPowerOfTwo(pageBytes, SMALLEST_PAGE, LARGEST_PAGE))
+    throw invalid(what, `says that WAL pages have ${pageBytes} bytes, which no server's have`);
   const number = segmentNumber(file, segmentBytes);
   if (number === undefined || segmentStart(number, segmentBytes) !== header.address)
     throw invalid(
@@ -55,6 +70,10 @@ export function assertSegmentSize(bytes: number, identity: SegmentIdentity, what
       what,
       `has ${bytes} bytes; a segment of its cluster has ${identity.segmentBytes}`,
     );
+}
+
+function isPowerOfTwo(value: number, least: number, most: number): boolean {
+  return value >= least && value <= most && (value & (value - 1)) === 0;
 }
 
 function invalid(what: string, why: string): LifeboatError {

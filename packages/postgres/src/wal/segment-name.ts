@@ -37,6 +37,18 @@ export function parseWalFileName(name: string): WalFile | undefined {
   return { kind: ending === ".partial" ? "partial" : "segment", timeline, high, low };
 }
 
+/** The bounds of `--wal-segsize`, between which it is a power of two (`IsValidWalSegSize` of the server). */
+export const SMALLEST_SEGMENT = 1 << 20;
+export const LARGEST_SEGMENT = 1 << 30;
+
+/** Far above what a server writes into a timeline's history or a backup's label. A larger one is an attack on our memory. */
+export const LARGEST_SMALL_FILE = 1 << 20;
+
+/** How many bytes a file of this kind can have. */
+export function mostBytesOf({ kind }: WalFile): number {
+  return kind === "segment" || kind === "partial" ? LARGEST_SEGMENT : LARGEST_SMALL_FILE;
+}
+
 /** The number of the segment that holds the byte at `lsn`, counted from the WAL's beginning. */
 export function segmentAt(lsn: Lsn, segmentBytes: number): bigint {
   return lsn / BigInt(segmentBytes);

@@ -29,6 +29,11 @@ export class SegmentStore {
     return this.#seat.lineage;
   }
 
+  /** The number of the last segment that is stored; 0 before the first. */
+  get stored(): number {
+    return this.#seat.number - 1;
+  }
+
   /** What keeps segments from being stored now. */
   get fault(): StoreFault | undefined {
     return this.#fault;

@@ -1,11 +1,14 @@
 import type { HeldFile } from "../held.ts";
 
 /**
- * A database whose log is being shipped by this process. Its readers keep everybody else's pin out, so
- * whoever backs it up here asks it to hold the file still.
+ * A database whose log is being shipped. Its watch' readers keep everybody else's pin out, so
+ * whoever backs it up asks it to hold the file still.
  */
 export interface ShippedDatabase {
-  readonly lineage: string;
+  /** Null where it is not known. */
+  readonly lineage: string | null;
+  /** That its watch has ended, so that nothing keeps others from holding the file. */
+  readonly isGone?: boolean;
   /**
    * Holds the file still with everything that is committed in it; undefined when an old reader kept
    * that from being done for the whole patience.

@@ -7,7 +7,9 @@ import { chainStart } from "../log-chain.ts";
 import { newLineage } from "../log-name.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { Beside } from "./beside.ts";
+import type { HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
+import type { IdleLog } from "./idle-log.ts";
 import { leftBehind } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
@@ -17,7 +19,7 @@ import { SegmentStore } from "./segment-store.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import type { ShippingState } from "./shipping-state.ts";
 import { waitFor } from "./wait-for.ts";
-import { type HolderInit, WalHolder } from "./wal-holder.ts";
+import { WalHolder } from "./wal-holder.ts";
 
 /** After a checkpoint that could not be completed, an old reader is given this long, and longer each time. */
 const FIRST_RETRY_MS = 100;
@@ -89,6 +91,15 @@ export class Shipper implements ShippedDatabase {
     };
   }
 
+  /** Up to when it is known that nothing was committed that is not stored; null where that is not known. */
+  get idle(): IdleLog | null {
+    const { allReadAt } = this.#holder;
+    const isAllStored = this.#unstored().every(({ isEmpty }) => isEmpty);
+    if (!this.#begun || allReadAt === undefined || !isAllStored) return null;
+    const until = new Date(allReadAt).toISOString();
+    return { lineage: this.lineage, number: this.#store.stored, until };
+  }
+
   /**
    * Takes hold of the WAL, and goes on where a lineage ended if that is given and the WAL proves that
    * nothing was lost since; otherwise the next backup begins a new one.
@@ -154,7 +165,8 @@ export class Shipper implements ShippedDatabase {
     const until = Date.now() + options.patienceMs;
     do {
       options.signal.throwIfAborted();
-      const copied = this.#holder.copyBack();
+      // One at a time: to copy back once more moves the reader by which the first one holds.
+      const copied = this.#holds === 0 ? this.#holder.copyBack() : undefined;
       if (copied) {
         this.#holds += 1;
         if (!this.#begun) this.#beginAt(copied.place);

@@ -5,9 +5,9 @@ import type { HeldFile } from "../held.ts";
 import type { WalHeader } from "../wal/header.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { GateTimes } from "./gate-times.ts";
+import type { CopiedBack, HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
-import type { WatchLimits } from "./limits.ts";
-import { LiveWal, type NewFrames } from "./live-wal.ts";
+import { LiveWal } from "./live-wal.ts";
 import { Relay } from "./relay.ts";
 import { checkpointIsWaiting } from "./waiting-checkpoint.ts";
 
@@ -15,25 +15,6 @@ import { checkpointIsWaiting } from "./waiting-checkpoint.ts";
 const ROUNDS = 3;
 /** What may be left behind the gate grows with each try that met more, up to so many times the limit. */
 const MOST_RESIDUES = 8;
-
-/** What a complete checkpoint left: all that is committed lies in the database file. */
-export interface CopiedBack {
-  readonly at: Date;
-  readonly place: LogPlace;
-  readonly gateMs: number;
-}
-
-export interface HolderInit {
-  readonly path: string;
-  readonly pageSize: number;
-  /** Whether a checkpoint may run while writers write; see `hasWalResetFix`. */
-  readonly checkpointFreely: boolean;
-  readonly limits: WatchLimits;
-  /** Is given all frames that are found, in order, with the instant by which they had been committed. */
-  found(frames: NewFrames, instant: number): void;
-  /** Whether the WAL may be begun anew once it is copied back: nothing lies in it alone. */
-  mayBeginAnew(): boolean;
-}
 
 /**
  * Holds the WAL of a live database so that no frame is overwritten before it was read, and copies it
@@ -49,6 +30,8 @@ export class WalHolder {
   #copiedBytes = 0;
   #lastInstant = 0;
   #residueBytes: number;
+  #closed = false;
+  #allReadAt: number | undefined;
   /** Of the file that our connections have open. */
   readonly #identity: string | undefined;
 
@@ -60,6 +43,11 @@ export class WalHolder {
     // Asked before they are opened: a file that is replaced meanwhile is then noticed at the first look.
     this.#identity = identityOf(init.path);
     this.#relay = new Relay(init.path);
+  }
+
+  /** All that was committed before this instant (ms since 1970) was found; undefined where that is not known. */
+  get allReadAt(): number | undefined {
+    return this.#allReadAt;
   }
 
   /** Bytes of committed frames that are not known to be copied back. */
@@ -98,7 +86,14 @@ export class WalHolder {
   poll(): void {
     if (identityOf(this.#init.path) !== this.#identity)
       throw new Hole("another file was put in the database's place, or it was removed");
+    const now = Date.now();
     const { logged } = this.#relay.progress();
+    this.#look(logged);
+    const isAllRead = logged <= 0 || this.wal.committed.frames === logged;
+    this.#allReadAt = isAllRead ? now : undefined;
+  }
+
+  #look(logged: number): void {
     const header = this.wal.header();
     // None yet; or one that is being written, and then there is nothing to read either.
     if (!header) return;
@@ -168,6 +163,8 @@ export class WalHolder {
     let held = true;
     return {
       way: "pin",
+      isHeld: () => held && !this.#closed,
+      gateMs,
       consistentAt: at,
       place,
       facts: this.#relay.facts(),
@@ -181,6 +178,7 @@ export class WalHolder {
 
   /** Lets go. May be called twice. */
   close(): void {
+    this.#closed = true;
     this.#relay.close();
     this.wal.close();
   }

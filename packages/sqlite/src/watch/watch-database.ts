@@ -1,4 +1,4 @@
-import { LifeboatError, reasonOf, type WatchRequest } from "@lifeboat/core";
+import { LifeboatError, OutageLog, reasonOf, type WatchRequest } from "@lifeboat/core";
 import { patiently } from "../driver.ts";
 import { type Examined, examine } from "../examine.ts";
 import { databaseFailure } from "../failures.ts";
@@ -7,11 +7,15 @@ import { hasWalResetFix } from "../pin.ts";
 import { RawReader } from "../raw-reader.ts";
 import type { ConfiguredDatabase } from "../snapshot.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
+import { holdSocket, identityAt } from "./hold-elsewhere.ts";
+import { HoldServer } from "./hold-server.ts";
 import { Hole } from "./hole.ts";
+import type { IdleLog } from "./idle-log.ts";
 import type { WatchLimits } from "./limits.ts";
 import { type LineageEnd, newestLineageEnd } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
+import type { ShippingState } from "./shipping-state.ts";
 import { waitFor } from "./wait-for.ts";
 import { factsOfShipping, type WatchExtras, type WatchFacts } from "./watch-facts.ts";
 
@@ -22,11 +26,15 @@ const FIRST_RETRY_MS = 1000;
 const AFTER_HOLE_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
 const HOLES_SHOWN = 10;
+/** A segment is due each second; a storage that says nothing for so long hangs. */
+const SILENT_MS = 60_000;
 
 export interface WatchContext {
   readonly limits: WatchLimits;
   /** Where those who back this database up in this process find who holds it. */
   readonly shipping: Map<string, ShippedDatabase>;
+  /** Of this account alone: where those in others find it. Left out: they do not. */
+  readonly directory: string | undefined;
 }
 
 /**
@@ -63,6 +71,12 @@ class DatabaseWatch {
   #mayGoOn = true;
   #noted = "";
   #backupFault: string | null = null;
+  readonly #outage: OutageLog;
+  /** What was lost while nothing could be shipped. */
+  #loss: string | undefined;
+  #mostWalBytes = 0;
+  /** The lineage has a backup to start from: the repository takes what it is given. */
+  #isBased = false;
   #fallbacks = 0;
 
   constructor(database: ConfiguredDatabase, request: WatchRequest, context: WatchContext) {
@@ -72,6 +86,7 @@ class DatabaseWatch {
     const { storage, counts } = countedStorage(request.folder.storage);
     this.#folder = request.folder.over(storage);
     this.#counts = counts;
+    this.#outage = new OutageLog(request.folder.database, request.log);
   }
 
   /** From taking hold until the signal, or until a hole makes it necessary to begin anew. */
@@ -84,8 +99,10 @@ class DatabaseWatch {
       return;
     }
     const shipper = await this.#shipperOf(examined);
+    let others: HoldServer | undefined;
     try {
       await this.#takeHold(shipper);
+      others = await this.#letOthersAsk(shipper, examined);
       await this.#ship(shipper);
     } catch (thrown) {
       if (!(thrown instanceof Hole) && !isForeignSegment(thrown)) throw thrown;
@@ -94,6 +111,7 @@ class DatabaseWatch {
     } finally {
       this.#context.shipping.delete(this.#database.name);
       shipper.close();
+      await others?.close();
     }
     // Whatever made the hole is given a moment to be over.
     await waitFor(AFTER_HOLE_MS, signal);
@@ -110,7 +128,8 @@ class DatabaseWatch {
     return patiently(LOCK_PATIENCE_MS, this.#request.signal, () => {
       const { pageSize, sqliteVersion } = header;
       const checkpointFreely = hasWalResetFix(sqliteVersion);
-      const mostWalBytes = limits.walBytes ?? freeBytes / 4;
+      const mostWalBytes = Math.round(limits.walBytes ?? freeBytes / 4);
+      this.#mostWalBytes = mostWalBytes;
       return new Shipper({
         path,
         pageSize,
@@ -133,33 +152,62 @@ class DatabaseWatch {
     this.#context.shipping.set(this.#database.name, shipper);
   }
 
+  /** That nobody can ask is no reason not to ship. */
+  async #letOthersAsk(shipper: Shipper, { path }: Examined): Promise<HoldServer | undefined> {
+    const { directory, limits } = this.#context;
+    if (directory === undefined) return undefined;
+    try {
+      const { freeBytes } = await roomAt(path);
+      return await HoldServer.open({
+        path: holdSocket(directory, this.#request.folder),
+        shipped: shipper,
+        identity: () => identityAt(path),
+        idle: () => shipper.idle,
+        walBytes: () => shipper.state.walBytes,
+        mostGrowth: limits.walBytes ?? freeBytes / 4,
+      });
+    } catch (thrown) {
+      this.#request.report({ note: `backups cannot ask this watch: ${reasonOf(thrown)}` });
+      return undefined;
+    }
+  }
+
   async #ship(shipper: Shipper): Promise<void> {
     const { signal } = this.#request;
     const ended = new AbortController();
     const beside = AbortSignal.any([signal, ended.signal]);
     const besides = [this.#keepBegun(shipper, beside), this.#keepNoting(shipper, beside)];
+    let idle: IdleLog | null = null;
     try {
       await shipper.ship(signal);
+      idle = shipper.idle;
     } finally {
       ended.abort();
       await Promise.all(besides);
-      await this.#note(factsOfShipping(shipper.state, this.#counts, this.#extras()));
+      const facts = factsOfShipping(shipper.state, this.#counts, this.#extras());
+      await this.#note({ ...facts, idle });
     }
   }
 
   #holed(reason: string): void {
     this.#holes.push(`${new Date().toISOString()} ${reason}`);
+    if (this.#outage.isOut) this.#loss = reason;
+    this.#request.log(
+      `${this.#database.name}: the log has a hole: ${reason}; it begins anew with a backup`,
+    );
   }
 
   /** Takes the backup that a lineage begins with, and another one where that did not succeed. */
   async #keepBegun(shipper: Shipper, signal: AbortSignal): Promise<void> {
-    if (shipper.state.begun) return;
+    this.#isBased = shipper.state.begun;
+    if (this.#isBased) return;
     for (let wait = FIRST_RETRY_MS; !signal.aborted; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
       try {
         const manifest = await this.#request.backup("incremental");
         this.#backupFault = null;
         if (manifest.details.way === "backup-api") this.#fallbacks += 1;
-        if (shipper.state.begun && beginsLineage(manifest.details, shipper.lineage)) return;
+        this.#isBased = shipper.state.begun && beginsLineage(manifest.details, shipper.lineage);
+        if (this.#isBased) return;
         this.#backupFault = "an old reader keeps the file from being held still";
       } catch (thrown) {
         if (signal.aborted) return;
@@ -173,8 +221,28 @@ class DatabaseWatch {
 
   async #keepNoting(shipper: Shipper, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#tellOutage(shipper.state);
       await this.#note(factsOfShipping(shipper.state, this.#counts, this.#extras()));
       await waitFor(NOTE_EVERY_MS, signal);
+    }
+  }
+
+  #tellOutage({ fault, unshippedBytes, unshippedSince }: ShippingState): void {
+    const since = new Date(unshippedSince ?? Date.now());
+    const isLate = Date.now() - since.getTime() > SILENT_MS;
+    if (fault || isLate)
+      this.#outage.failing({
+        ...(fault ?? { since, reason: "the repository neither takes a segment nor refuses it" }),
+        meanwhile: `${unshippedBytes} bytes of commits wait in the WAL and are tried again; at ${this.#mostWalBytes} bytes the app has its WAL back, and what waits becomes a hole`,
+      });
+    else if (this.#backupFault !== null)
+      this.#outage.failing({
+        reason: this.#backupFault,
+        meanwhile: "the backup that the log begins with is tried again",
+      });
+    else if (this.#isBased) {
+      this.#outage.working(this.#loss);
+      this.#loss = undefined;
     }
   }
 

@@ -1,4 +1,5 @@
 import type { RequestCounts } from "./counted-storage.ts";
+import type { IdleLog } from "./idle-log.ts";
 import type { ShippingState } from "./shipping-state.ts";
 
 /** What a watch leaves word of for `status`. */
@@ -18,6 +19,8 @@ export interface WatchFacts extends WatchExtras {
   /** Why segments are not stored now, and since when. */
   readonly fault: { readonly since: string; readonly reason: string } | null;
   readonly compactionFault: string | null;
+  /** Of one that ended in order: until when nothing was committed that is not stored. A living one is asked. */
+  readonly idle?: IdleLog | null;
 }
 
 /** What the watch itself knows besides. */

@@ -1,0 +1,175 @@
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { encodeManifest, type Manifest } from "@lifeboat/core";
+import Database from "better-sqlite3";
+import { afterEach, expect, test } from "vitest";
+import { lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
+import { walOfOneTransaction } from "../../packages/sqlite/src/wal/one-transaction.ts";
+import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
+import { isThere, makeLedger, testFolder } from "../support/sqlite.ts";
+import { closeHistories, history } from "../support/sqlite-history.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+
+afterEach(closeHistories);
+
+async function ledgerApp(): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  return app;
+}
+
+const digestOf = (bytes: Uint8Array) => ({
+  bytes: bytes.length,
+  sha256: createHash("sha256").update(bytes).digest("hex"),
+});
+
+/** Puts another content and manifest in the place of a backup's, all digests right. */
+async function forge(
+  app: SqliteApp,
+  role: string,
+  change: (content: Buffer, manifest: Manifest) => Uint8Array | Promise<Uint8Array>,
+  details: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  const { folder, manifests } = await app.manifests();
+  const manifest = manifests.at(-1) as Manifest;
+  const file = (path: string) => join(app.folder, "repository", path);
+  const objects = [];
+  for (const each of manifest.objects) {
+    if (each.role !== role) {
+      objects.push(each);
+      continue;
+    }
+    const path = file(folder.objectPath(manifest, each));
+    const content = await change(zstdDecompressSync(await readFile(path)), manifest);
+    const stored = zstdCompressSync(content);
+    await writeFile(path, stored);
+    objects.push({ ...each, content: digestOf(content), stored: digestOf(stored) });
+  }
+  const forged = { ...manifest, objects, details: { ...manifest.details, ...details } };
+  await writeFile(file(`${folder.backupPath(manifest.id)}/manifest.json`), encodeManifest(forged));
+}
+
+async function assertRefused(app: SqliteApp, code: string, message: string): Promise<void> {
+  await expect(app.restore(join(app.folder, "to"))).rejects.toMatchObject({
+    code,
+    message: expect.stringContaining(message),
+  });
+  expect(await isThere(join(app.folder, "to"))).toBe(false);
+}
+
+async function all(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(content));
+}
+
+test.each([
+  ["leaves another number of pages", 1, 2, "has no commit of"],
+  ["has fewer frames", 0, 1, "frames, and not the"],
+])(
+  "a segment of the log that %s than its note names is refused, and verify names it",
+  async (_, more, frames, said) => {
+    const app = await ledgerApp();
+    // One transaction of two pages.
+    const big =
+      "UPDATE ledger SET payload = zeroblob(6000) WHERE seq = 1; UPDATE counter SET v = 9";
+    const { recorder } = await history(app, ["UPDATE counter SET v = 1", `BEGIN; ${big}; COMMIT`]);
+    const { folder } = recorder;
+    const name = recorder.names.at(-1) as string;
+    const [lineage] = [...(await lineagesOf(folder)).values()];
+    const object = lineage?.find((each) => each.name === name);
+    if (!object) throw new Error("there is no such segment");
+    const note = await noteOf(folder, object);
+    const [, noted = 0, pages = 0] = note.marks.at(-1) ?? [];
+    expect(noted).toBeGreaterThanOrEqual(2);
+    const writer = new WalWriter(note.pageSize, saltsFor(name));
+    const wal = [writer.header];
+    const count = frames === 1 ? 1 : noted;
+    for (let frame = 1; frame <= count; frame++)
+      wal.push(
+        writer.frame(pages, Buffer.alloc(note.pageSize), frame === count ? pages + more : 0),
+      );
+    // A frame's bytes are the writer's own until the next.
+    const bytes = Buffer.concat(wal.map((part) => Buffer.from(part)));
+    await folder.removeLog(name);
+    await folder.storeLog(
+      name,
+      async function* () {
+        yield bytes;
+      },
+      () => ({ ...note }),
+    );
+    await assertRefused(app, "LOG_OBJECT_INVALID", said);
+    const { problems } = await app.verify(true);
+    expect(problems.map(({ object, code }) => [object, code])).toContainEqual([
+      folder.logPath(name),
+      "LOG_OBJECT_INVALID",
+    ]);
+  },
+);
+
+test("changed pages that end in another commit than their manifest names are refused", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  const database = new Database(app.path);
+  database.exec("UPDATE counter SET v = 7");
+  database.close();
+  await app.backupIncrement();
+  await forge(app, "pages", async (_content, { details }) => {
+    const { pageSize, pageCount } = details as { pageSize: number; pageCount: number };
+    const page = Buffer.alloc(pageSize);
+    const pages = async function* () {
+      yield { number: pageCount, page };
+    };
+    return all(walOfOneTransaction(pages(), { pageSize, pageCount: pageCount - 1 }));
+  });
+  await assertRefused(app, "LOG_OBJECT_INVALID", "has no commit of");
+});
+
+test("changed pages whose size is no number of frames are refused before they are read, and verify names them", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  await app.backupIncrement();
+  await forge(app, "pages", (content) => content.subarray(0, content.length - 1));
+  await assertRefused(app, "MANIFEST_CORRUPT", "no number of pages");
+  const { problems } = await app.verify(false);
+  expect(problems.map(({ code }) => code)).toEqual(["MANIFEST_CORRUPT"]);
+});
+
+test("a base that is another database is refused, whatever lies upon it", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  const other = join(app.folder, "other.db");
+  const database = new Database(other);
+  database.exec("CREATE TABLE t(x); INSERT INTO t VALUES (zeroblob(4000000))");
+  database.close();
+  await forge(app, "database", () => readFile(other));
+  await assertRefused(app, "MANIFEST_CORRUPT", "holds a database of");
+});
+
+test("a base that is too short for its pages is refused before it is read, and verify names it", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  await forge(app, "database", (content) => content.subarray(0, content.length - 512));
+  await assertRefused(app, "MANIFEST_CORRUPT", "too few for");
+  const { problems } = await app.verify(false);
+  expect(problems.map(({ code }) => code)).toEqual(["MANIFEST_CORRUPT"]);
+});
+
+test.each([
+  ["pageSize", 1000],
+  ["pageSize", 131_072],
+  ["pageSize", 0],
+  ["pageCount", 0],
+  ["pageCount", 2 ** 32 - 1],
+  ["pageCount", 2 ** 53 - 1],
+  ["owner", { uid: 2 ** 32 - 1, gid: 0, user: null, group: null }],
+  ["owner", { uid: 0, gid: 2 ** 32, user: null, group: null }],
+  ["owner", { uid: -1, gid: 0, user: null, group: null }],
+])("a manifest with %s %j is refused before anything is made of it", async (member, value) => {
+  const app = await ledgerApp();
+  await app.backup();
+  await forge(app, "none", (content) => content, { [member]: value });
+  await assertRefused(app, "MANIFEST_CORRUPT", `"details.${member}"`);
+});

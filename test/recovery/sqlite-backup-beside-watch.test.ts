@@ -1,0 +1,142 @@
+import { stat } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, test } from "vitest";
+import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
+import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+import { lineageOf, WatchProcess } from "../support/sqlite-watch.ts";
+
+const patience = { patienceMs: 30_000, signal: new AbortController().signal };
+
+async function ledgerApp(limits: SqliteApp["limits"] = {}): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"), limits);
+  makeLedger(app.path, { rows: 300 });
+  return app;
+}
+
+async function socketOf(app: SqliteApp): Promise<string> {
+  return holdSocket(join(app.folder, "memory"), (await app.manifests()).folder);
+}
+
+async function watchOf(app: SqliteApp): Promise<ShippedElsewhere> {
+  const found = await ShippedElsewhere.find(await socketOf(app), app.path);
+  if (!found) throw new Error("no watch listens");
+  return found;
+}
+
+test.each([
+  ["busy", 300],
+  ["idle", 0],
+])(
+  "a backup in another process than the watch is held by it, beside a database that is %s, and the log leads on from it",
+  async (_, rate) => {
+    // No patience of its own: held at once, or not at all.
+    const app = await ledgerApp({ pinPatienceMs: 1 });
+    const writer = rate > 0 ? await startWriter(app.path, { rate }) : undefined;
+    const watch = await WatchProcess.start(app);
+    const before = (await writer?.acknowledged()) ?? 300;
+    const { id } = await app.backup();
+    const details = await app.details();
+    const note = await watch.note();
+    expect(details.way).toBe("pin");
+    expect(lineageOf(details)).toBe(note?.facts.lineage);
+    expect(lineageOf(details)).toBeDefined();
+    if (!writer)
+      new Database(app.path).exec(
+        "BEGIN; INSERT INTO ledger VALUES (301, 'x'); UPDATE counter SET v = 301; COMMIT",
+      );
+    await writer?.stop();
+    const acknowledged = (await writer?.acknowledged()) ?? 301;
+    expect(await watch.stop()).toBe(0);
+    const alone = await app.restore(join(app.folder, "alone"), { target: { kind: "backup", id } });
+    expect(expectCleanPrefix(alone.path)).toBeGreaterThanOrEqual(before);
+    const latest = await app.restore(join(app.folder, "latest"));
+    // From the newest backup on, which is this one, through its place in the log.
+    expect(latest.backup).toBe(id);
+    expect(expectCleanPrefix(latest.path)).toBe(acknowledged);
+    const { problems } = await app.verify(true);
+    expect(problems).toEqual([]);
+  },
+);
+
+test("while a watch holds for a backup no checkpoint of anybody writes to the file, and afterwards it goes on", async () => {
+  const app = await ledgerApp();
+  const writer = await startWriter(app.path, { rate: 300 });
+  const watch = await WatchProcess.start(app);
+  const shipped = await watchOf(app);
+  const held = await shipped.hold(patience);
+  expect(held).toMatchObject({ way: "pin", place: expect.anything() });
+  const { mtimeMs, size } = await stat(app.path);
+  const other = new Database(app.path, { timeout: 10 });
+  const from = await writer.acknowledged();
+  await expect.poll(() => writer.acknowledged(), { timeout: 30_000 }).toBeGreaterThan(from + 100);
+  other.pragma("wal_checkpoint(PASSIVE)");
+  expect(await stat(app.path)).toMatchObject({ mtimeMs, size });
+  await held?.confirm?.();
+  held?.release();
+  // Another may hold then, and one at a time.
+  const next = await watchOf(app);
+  const again = await next.hold(patience);
+  expect(again?.way).toBe("pin");
+  const third = await watchOf(app);
+  expect(await third.hold({ ...patience, patienceMs: 1 })).toBeUndefined();
+  await again?.confirm?.();
+  again?.release();
+  other.close();
+  await writer.stop();
+  expect(await watch.stop()).toBe(0);
+});
+
+test("a watch that was killed while it held makes the copy void, however alike the file looks", async () => {
+  const app = await ledgerApp();
+  const watch = await WatchProcess.start(app);
+  const held = await (await watchOf(app)).hold(patience);
+  if (!held?.confirm) throw new Error("not held");
+  await held.confirm();
+  await watch.stop("SIGKILL");
+  await expect(held.confirm()).rejects.toMatchObject({ code: "HOLD_LOST" });
+});
+
+test("backups taken while watches are killed at any instant are clean, each of them", async () => {
+  const app = await ledgerApp();
+  const writer = await startWriter(app.path, { rate: 300 });
+  const ids: string[] = [];
+  for (let round = 0; round < 6; round++) {
+    const watch = await WatchProcess.start(app);
+    const [report] = await Promise.all([
+      app.backup(),
+      new Promise((resolve) => setTimeout(resolve, 40 * round)).then(() => watch.stop("SIGKILL")),
+    ]);
+    ids.push(report.id);
+  }
+  await writer.stop();
+  for (const id of ids) {
+    const copy = await app.restore(join(app.folder, id), { target: { kind: "backup", id } });
+    expectCleanPrefix(copy.path);
+  }
+});
+
+test("words that no backup says end the connection, and the watch goes on", async () => {
+  const app = await ledgerApp();
+  const watch = await WatchProcess.start(app);
+  const path = await socketOf(app);
+  for (const said of [
+    "\n",
+    "{}\n",
+    "x".repeat(1 << 20),
+    '{"ask":"hold","patienceMs":"no"}\n{"ask":"hold"}\n',
+  ]) {
+    const socket = connect(path);
+    socket.on("error", () => {});
+    socket.resume();
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.write(said);
+    await closed;
+  }
+  await app.backup();
+  expect((await app.details()).way).toBe("pin");
+  expect(await watch.stop()).toBe(0);
+});

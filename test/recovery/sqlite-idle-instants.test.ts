@@ -1,0 +1,102 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, test } from "vitest";
+import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+import { segmentsOf, WatchProcess } from "../support/sqlite-watch.ts";
+
+async function ledgerApp(): Promise<{ app: SqliteApp; database: Database.Database }> {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  // Kept open: the last connection that closes would copy the WAL back and remove it.
+  return { app, database: new Database(app.path) };
+}
+
+function commit(database: Database.Database, seq: number): void {
+  database.exec(
+    `BEGIN; INSERT INTO ledger VALUES (${seq}, 'x'); UPDATE counter SET v = ${seq}; COMMIT`,
+  );
+}
+
+const count = async (app: SqliteApp) => [...(await segmentsOf(app)).values()].flat().length;
+
+async function shipped(app: SqliteApp, segments: number): Promise<void> {
+  await expect.poll(() => count(app), { timeout: 30_000, interval: 50 }).toBe(segments);
+}
+
+let copies = 0;
+function restoreAt(app: SqliteApp, at: Date, onItsHost = true) {
+  const target = { kind: "time", at, exclusive: false } as const;
+  return app.restore(join(app.folder, `copy-${copies++}`), { target, onItsHost });
+}
+
+/** An instant that has passed: the next look of a watch is after it. */
+async function passed(): Promise<Date> {
+  const now = new Date();
+  await expect.poll(() => Date.now()).toBeGreaterThan(now.getTime() + 200);
+  return now;
+}
+
+const outside = { code: "TARGET_OUTSIDE_WINDOWS", kind: "not-found" };
+
+test("an instant of idle time behind the last commit gives that commit while the watch runs, and says so", async () => {
+  const { app, database } = await ledgerApp();
+  const watch = await WatchProcess.start(app);
+  // Idle since the backup that the lineage began with.
+  const atFirst = await passed();
+  expect(expectCleanPrefix((await restoreAt(app, atFirst)).path)).toBe(50);
+  commit(database, 51);
+  await shipped(app, 1);
+  const later = await passed();
+  const found = await restoreAt(app, later);
+  expect(expectCleanPrefix(found.path)).toBe(51);
+  expect(found.findings.map(({ id }) => id)).toContain("last-commit-before-target");
+  // Before the commit it is still the state before.
+  expect(expectCleanPrefix((await restoreAt(app, atFirst)).path)).toBe(50);
+  // What nobody can know yet, and what another host cannot know.
+  await expect(restoreAt(app, new Date(Date.now() + 3_600_000))).rejects.toMatchObject(outside);
+  await expect(restoreAt(app, later, false)).rejects.toMatchObject(outside);
+  expect(await watch.stop()).toBe(0);
+  database.close();
+});
+
+test("after a watch ended in order it is known up to its end, and not beyond; after a kill not at all", async () => {
+  const { app, database } = await ledgerApp();
+  const first = await WatchProcess.start(app);
+  commit(database, 51);
+  await shipped(app, 1);
+  const idle = await passed();
+  expect(await first.stop()).toBe(0);
+  const stopped = await passed();
+  expect(expectCleanPrefix((await restoreAt(app, idle)).path)).toBe(51);
+  await expect(restoreAt(app, stopped)).rejects.toMatchObject(outside);
+  const second = await WatchProcess.start(app);
+  commit(database, 52);
+  await shipped(app, 2);
+  const idleAgain = await passed();
+  expect(expectCleanPrefix((await restoreAt(app, idleAgain)).path)).toBe(52);
+  await second.stop("SIGKILL");
+  await expect(restoreAt(app, idleAgain)).rejects.toMatchObject(outside);
+  database.close();
+});
+
+test("a word about another log than the repository's is not believed", async () => {
+  const { app, database } = await ledgerApp();
+  const watch = await WatchProcess.start(app);
+  commit(database, 51);
+  await shipped(app, 1);
+  commit(database, 52);
+  await shipped(app, 2);
+  const idle = await passed();
+  expect(expectCleanPrefix((await restoreAt(app, idle)).path)).toBe(52);
+  // The last segment is gone from the repository: the state of that instant is not in it.
+  const { folder } = await app.manifests();
+  const [last] = [...(await segmentsOf(app)).values()].flat().slice(-1);
+  await rm(join(app.folder, "repository", folder.logPath(last as string)));
+  await expect(restoreAt(app, idle)).rejects.toMatchObject(outside);
+  expect(await isThere(join(app.folder, "repository"))).toBe(true);
+  await watch.stop();
+  database.close();
+});

@@ -1,0 +1,101 @@
+import { join } from "node:path";
+import {
+  LifeboatError,
+  Repository,
+  RepositoryMemory,
+  WatchNotes,
+  watch as watchAll,
+} from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
+import { filesystemStorage } from "@lifeboat/storage";
+import { expect, onTestFinished, test } from "vitest";
+import { faultyStorage } from "../support/faulty-storage.ts";
+import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+
+const options = { timeout: 60_000, interval: 50 };
+
+/** A watch in this process over a repository that can be away, and what it says. */
+async function watched(walBytes: number | null = null) {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  const storage = filesystemStorage({ path: join(folder, "repository") });
+  const state = { away: false };
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      if (state.away && !path.includes("/locks/"))
+        throw new LifeboatError({ code: "STORAGE_AWAY", message: "nobody is there", remedy: "" });
+      return storage.create(path, content);
+    },
+  });
+  const repository = await Repository.open({
+    ...{ storage: faulty, app: "product", compression: { level: 1, logLevel: 1 }, mode: "write" },
+    memory: new RepositoryMemory(join(folder, "memory")),
+  });
+  const notes = new WatchNotes(join(folder, "memory"));
+  const said: string[] = [];
+  const stop = new AbortController();
+  const watching = watchAll({
+    repository,
+    engine: sqliteEngine({
+      databases: [{ name: "app", path: app.path }],
+      watchLimits: { walBytes },
+    }),
+    notes,
+    log: (line) => said.push(line),
+    signal: stop.signal,
+  });
+  watching.catch(() => {});
+  onTestFinished(() => stop.abort());
+  const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
+  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  const end = async () => {
+    stop.abort();
+    await watching;
+  };
+  return { app, said, state, facts, end };
+}
+
+test("a watch says once that the repository is away, what it does, and once that it is back with nothing lost", async () => {
+  const { app, said, state, facts, end } = await watched();
+  const writer = await startWriter(app.path, { rate: 100 });
+  await writer.commits(50);
+  expect(said).toEqual([]);
+  state.away = true;
+  await expect.poll(() => said.length, options).toBe(1);
+  const fault = (await facts())?.fault as { since: string };
+  expect(said[0]).toContain(`app: nothing is shipped since ${fault.since}: nobody is there; `);
+  expect(said[0]).toMatch(/\d+ bytes of commits wait in the WAL and are tried again/);
+  await writer.commits(100);
+  await writer.stop();
+  state.away = false;
+  await expect.poll(() => said.length, options).toBe(2);
+  expect(said[1]).toMatch(/^app: shipping again after \d+ s .*; nothing is lost$/);
+  const acknowledged = await writer.acknowledged();
+  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
+  await end();
+  expect(said).toHaveLength(2);
+  expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
+});
+
+test("a repository that is away for too long: the hole is told when it comes, and again with the end of the outage", async () => {
+  const { app, said, state, facts, end } = await watched(40 << 20);
+  const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
+  state.away = true;
+  await expect.poll(() => said.some((line) => line.includes("has a hole")), options).toBe(true);
+  await writer.stop();
+  state.away = false;
+  await expect.poll(() => said.at(-1), options).toMatch(/^app: shipping again after /);
+  const cause = "the WAL has grown to ";
+  const [first, second] = said;
+  expect(first).toContain("app: nothing is shipped since ");
+  expect(second).toContain(`app: the log has a hole: ${cause}`);
+  expect(second).toContain("it begins anew with a backup");
+  expect(said.at(-1)).toContain(`there is a hole: ${cause}`);
+  expect((await facts())?.holeCount).toBe(1);
+  const acknowledged = await writer.acknowledged();
+  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
+  await end();
+  expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
+});
