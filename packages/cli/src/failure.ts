@@ -24,7 +24,7 @@ export function failureDocument(thrown: unknown, verbose: boolean): FailureDocum
 }
 
 /** Ends of a stopped run that say themselves what stays. */
-const TELLING = new Set(["REPLAY_STOPPED", "LOG_LEFT_BEHIND"]);
+const TELLING = new Set(["REPLAY_STOPPED", "LOG_LEFT_BEHIND", "IMPORT_STOPPED"]);
 
 /** A run that a signal ended. */
 export function stopDocument(

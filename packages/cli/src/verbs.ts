@@ -1,6 +1,8 @@
 import { backupVerb } from "./verb/backup.ts";
 import { doctorVerb } from "./verb/doctor.ts";
 import { drillVerb } from "./verb/drill.ts";
+import { exportVerb } from "./verb/export.ts";
+import { importVerb } from "./verb/import.ts";
 import { listVerb } from "./verb/list.ts";
 import { migrateFinishVerb } from "./verb/migrate-finish.ts";
 import { migrateLoadVerb } from "./verb/migrate-load.ts";
@@ -29,6 +31,8 @@ export const VERBS: readonly Verb[] = [
   statusVerb,
   slotsVerb,
   standbyVerb,
+  exportVerb,
+  importVerb,
   watchVerb,
   walPushVerb,
   walFetchVerb,
