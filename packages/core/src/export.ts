@@ -110,8 +110,9 @@ export async function exportToFile(
       {
         title: `write ${path}`,
         run: async (report) => {
-          const { archive, bytes: totalBytes } = dump as Dump;
-          const content = reported(archive(), { report, signal, totalBytes });
+          const taken = dump as Dump;
+          const totalBytes = taken.bytes;
+          const content = reported(taken.archive(), { report, signal, totalBytes });
           storedBytes = await writeCompressedFile(path, content, level);
         },
       },
