@@ -17,12 +17,18 @@ export {
   programPath,
   type ServerPrograms,
 } from "./programs.ts";
-export { RECEIVE_SLOT, type ReceiveWal, receiveWal } from "./receive-wal.ts";
+export { RECEIVE_SLOT, type ReceivedWal, type ReceiveWal, receiveWal } from "./receive-wal.ts";
 export { Scratch } from "./scratch.ts";
+export { scriptRole } from "./script-role.ts";
 export { Server, type ServerInit } from "./server.ts";
 export { unboundedSlots } from "./slot-findings.ts";
 export type { SlotState, SlotVerdict } from "./slots.ts";
 export { type ReachablePrograms, reachablePrograms } from "./staging.ts";
 export { type MadeStandby, type MakeStandby, makeStandby } from "./standby/make-standby.ts";
 export { type RemovedStandby, removeStandby } from "./standby/remove-standby.ts";
-export { awaitStreaming, type StartStandby, startStandby } from "./standby/start-standby.ts";
+export {
+  awaitStreaming,
+  bringUpStandby,
+  type StartStandby,
+  startStandby,
+} from "./standby/start-standby.ts";

@@ -60,7 +60,6 @@ export async function takeSnapshot(
   request: SnapshotRequest,
   { limits, shipping }: { readonly limits: SnapshotLimits; readonly shipping: Shipping },
 ): Promise<Snapshot> {
-  refuseForeignOptions(request);
   const reader = new RawReader();
   let scratch: Scratch | undefined;
   try {
@@ -80,23 +79,6 @@ export async function takeSnapshot(
     await reader.close();
     await scratch?.remove();
   }
-}
-
-function refuseForeignOptions({ options }: SnapshotRequest): void {
-  const { transport, wal, jobs, maxRate } = options;
-  const foreign = [
-    transport !== undefined && transport !== "auto" && "--transport",
-    wal !== undefined && "--wal",
-    jobs !== undefined && "--jobs",
-    maxRate !== undefined && "--max-rate",
-  ].find((option) => option !== false);
-  if (!foreign) return;
-  throw new LifeboatError({
-    code: "OPTION_NOT_FOR_SQLITE",
-    kind: "usage",
-    message: `${foreign} means nothing for a SQLite database`,
-    remedy: "leave it out; a SQLite database is copied as one file",
-  });
 }
 
 async function readDatabase(job: Job): Promise<Reading> {

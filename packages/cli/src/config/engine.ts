@@ -33,6 +33,9 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
     kind,
     databases: async () => (await engine()).databases(),
     inspect: async () => (await engine()).inspect(),
+    refuseOptions: async (options) => (await engine()).refuseOptions(options),
+    obstacleToBuildOn: async (folder, parents) =>
+      (await (await engine()).obstacleToBuildOn?.(folder, parents)) ?? null,
     snapshot: async (request) => (await engine()).snapshot(request),
     watch: async (request) => (await engine()).watch(request),
     status: async (folder, note) => (await engine()).status(folder, note),
