@@ -23,6 +23,8 @@ export interface ReceiveWal {
   /** Made if it is not there, and left when this ends. */
   readonly slot?: string | undefined;
   readonly synchronous?: boolean;
+  /** How long the server may be silent, although it is asked, before the connection is given up; a minute when left out. */
+  readonly silenceMs?: number | undefined;
   readonly report: Report;
   readonly signal: AbortSignal;
   /** Called with each position up to which all is durable in the repository. */
@@ -152,7 +154,8 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
       request.onDurable?.(position);
     };
     const synchronous = request.synchronous === true;
-    const about = { client, folder, segmentBytes, slot, synchronous, kept };
+    const { silenceMs } = request;
+    const about = { client, folder, segmentBytes, slot, synchronous, kept, silenceMs };
     const stream = { ...about, start, onDurable, signal };
     const next = await receiveStream(stream);
     if (signal.aborted) return;
