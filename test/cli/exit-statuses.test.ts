@@ -75,6 +75,28 @@ describe("exit status 1, failed or found something wrong:", () => {
     expect(checks.at(-1)).toMatchObject({ name: "has a thousand orders", ok: false });
   });
 
+  test("a drill that cannot be recorded, whose result is said all the same, also with --quiet", async () => {
+    const drills = place.at("repository/shop/drills");
+    await rename(drills, place.at("drills"));
+    // A place that cannot be written to, for root as well.
+    await writeFile(drills, "");
+    try {
+      const ran = await place.run(["drill", "--quiet"]);
+      expect(ran.status).toBe(1);
+      expect(ran.stdout).toMatch(/drill .*: passed/);
+      expect(ran.stdout).toContain("has orders");
+      expect(ran.stdout).toMatch(/NOT RECORDED .*status will not know/);
+      const { ok, notRecorded } = JSON.parse((await place.run(["drill", "--json"])).stdout);
+      expect(ok).toBe(true);
+      expect(notRecorded).toContain("drills");
+    } finally {
+      await rm(drills);
+      await rename(place.at("drills"), drills);
+    }
+    const { notRecorded } = JSON.parse((await place.run(["drill", "--json"])).stdout);
+    expect(notRecorded).toBeNull();
+  });
+
   test("status --check with an alert", async () => {
     const ran = await place.run(["status", "--check", "--json"]);
     const { alerts } = JSON.parse(ran.stdout);
@@ -122,6 +144,18 @@ describe("exit status 1, failed or found something wrong:", () => {
 });
 
 describe("exit status 2, wrong usage, nothing touched:", () => {
+  test("options of another engine's backup, before a repository is made or a lock is taken", async () => {
+    await place.write("new.json", {
+      app: "shop",
+      repository: { type: "filesystem", path: "not-yet" },
+      sqlite: { path: "app.db" },
+    });
+    const ran = await place.run(["backup", "--jobs", "2", "--config", "new.json", "--json"]);
+    expect(ran.status).toBe(2);
+    expect(errorOf(ran).code).toBe("OPTION_NOT_FOR_SQLITE");
+    expect(await readdir(place.path)).not.toContain("not-yet");
+  });
+
   test.each([
     ["no verb", [], "USAGE"],
     ["an unknown verb", ["bakcup"], "USAGE"],

@@ -39,6 +39,35 @@ test("doctor --sql prints the script of the configured role, for psql", async ()
   expect(ran.stdout).not.toContain(new URL(cluster.url).password);
 });
 
+test("doctor --sql with a superuser's URL prints the script of a role of Lifeboat's own", async () => {
+  const ran = await place.run(["doctor", "--sql"], { SHOP_URL: cluster.superuserUrl });
+  expect(ran.status).toBe(0);
+  expect(ran.stdout).toContain('alter role "lifeboat" login replication;');
+  expect(ran.stdout).toContain('-- postgres.url names "postgres", a superuser');
+  expect(ran.stdout).not.toMatch(/to "postgres"|role "postgres"/);
+  // By another name than the usual one, and by the very name of the role that the script makes.
+  await cluster.query("create role chief superuser login password 'a'");
+  const chief = new URL(cluster.superuserUrl);
+  Object.assign(chief, { username: "chief", password: "a" });
+  const other = await place.run(["doctor", "--sql"], { SHOP_URL: chief.href });
+  expect(other.stdout).toContain('grant pg_monitor to "lifeboat";');
+  await cluster.query("alter role lifeboat superuser");
+  try {
+    const own = await run(["doctor", "--sql"]);
+    expect(own.stdout).toContain('grant pg_monitor to "lifeboat_backup";');
+  } finally {
+    await cluster.query("alter role lifeboat nosuperuser");
+  }
+});
+
+test("doctor --sql prints the script of a role that is not there yet", async () => {
+  const missing = new URL(cluster.url);
+  missing.username = "newcomer";
+  const ran = await place.run(["doctor", "--sql"], { SHOP_URL: missing.href });
+  expect(ran).toMatchObject({ status: 0 });
+  expect(ran.stdout).toContain('create role "newcomer";');
+});
+
 test.each([
   [
     "an old server's incremental backup",

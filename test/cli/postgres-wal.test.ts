@@ -88,8 +88,16 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
       .toMatchObject({ ok: true, lagBytes: 0 });
     await cluster.query("insert into ledger values (2)");
     receiving.kill("SIGTERM");
-    const { exitCode, stdout } = await receiving;
+    const { exitCode, stdout, stderr } = await receiving;
     expect({ exitCode, stdout }).toEqual({ exitCode: 143, stdout: "" });
+    // What it received, and up to where: all that the archive has.
+    const said = /stopped by SIGTERM: the WAL from \S+ up to (\S+) \(timeline 1\)/.exec(stderr);
+    expect(stderr).not.toContain("work was done already");
+    const [row] = await cluster.query<{ lsn: string }>(
+      "select restart_lsn::text as lsn from pg_replication_slots where slot_name = 'shop_wal'",
+    );
+    expect(said?.[1]).toBe(row?.lsn);
+    expect(stderr).toContain("replication slot shop_wal");
     const { slots } = JSON.parse((await run("slots", "--json")).stdout);
     expect(slots).toMatchObject([{ name: "shop_wal", active: false, verdict: "inactive" }]);
     // The server itself writes a little now and then.
@@ -128,6 +136,28 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
       ["--to", to, "--slot", "a", "--without-slot"],
     ])
       expect((await run("standby", ...words)).status).toBe(2);
+  });
+
+  test("a standby that does not start is said with the slot that it leaves, and how to drop it", async () => {
+    const to = join(cluster.directory, "broken");
+    // Read by the standby alone: the primary would have to be started again.
+    await cluster.query("alter system set shared_preload_libraries = 'no_such_library'");
+    try {
+      const ran = await run("standby", "--to", to, "--start", "--json");
+      expect(ran.status).toBe(1);
+      const { code, message, remedy, details } = errorOf(ran);
+      expect(code).toBe("STANDBY_ENDED");
+      expect(message).toContain("no_such_library");
+      expect(message).toContain(`${to} stays`);
+      expect(message).toContain("replication slot lifeboat_standby_broken");
+      expect(remedy).toContain(`lifeboat standby --remove ${to}`);
+      expect(remedy).toContain("lifeboat slots --drop lifeboat_standby_broken");
+      expect(details).toMatchObject({ path: to, slot: "lifeboat_standby_broken" });
+      expect(await run("standby", "--remove", to)).toMatchObject({ status: 0 });
+      expect(JSON.parse((await run("slots", "--json")).stdout)).toEqual({ slots: [] });
+    } finally {
+      await cluster.query("alter system reset shared_preload_libraries");
+    }
   });
 
   test("what archive says is checked", async () => {

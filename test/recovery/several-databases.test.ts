@@ -14,6 +14,7 @@ import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { showDrill } from "../../packages/cli/src/show/drill.ts";
 
 let folder: string;
 let repository: Repository;
@@ -125,6 +126,24 @@ test("a drill checks each database, and each check goes to the database that it 
   expect(names).toContain("orders: the first");
   expect(names).toContain("users: the second");
   expect(names).toContain("users: integrity_check");
+});
+
+test("a drill of several says of each what it was brought back to", async () => {
+  const taken = await takeBoth({ orders: "orders.db", users: "users.db" });
+  const drilling = { repository, engines, checks: () => [], keep: false, signal };
+  const report = await drill({ ...drilling, target: { kind: "latest" } });
+  expect(report.databases?.map(({ database }) => database)).toEqual(["orders", "users"]);
+  for (const each of report.databases ?? []) expect(each.backup).toBe(taken.id);
+  const instants = report.databases?.map(({ recoveredTo }) => recoveredTo) as string[];
+  expect(instants.every((instant) => !Number.isNaN(Date.parse(instant)))).toBe(true);
+  expect(report.recoveredTo).toBe(instants.toSorted()[0]);
+  expect((await repository.drills()).records[0]?.databases).toEqual(report.databases);
+  const shown = showDrill(report);
+  for (const each of report.databases ?? [])
+    expect(shown).toMatch(new RegExp(`${each.database} recovered to +${each.recoveredTo}`));
+  const one = await drill({ ...drilling, target: { kind: "latest" }, database: "orders" });
+  expect(one.databases).toBeUndefined();
+  expect(showDrill(one)).toMatch(/^recovered to/m);
 });
 
 test("a drill whose copy does not come back is recorded as failed", async () => {

@@ -173,22 +173,13 @@ test("what is not configured, names that are no folder's, and options of Postgre
 
   const app = await appAt();
   makeLedger(app.path);
-  const { folder } = await app.manifests();
-  const request = {
-    folder,
-    id: "20261122T101500.123Z-full",
-    parents: [],
-    store: () => Promise.reject(new Error("nothing may be stored")),
-    report: () => {},
-    signal: new AbortController().signal,
-  };
   for (const options of [
     { transport: "wire" },
     { wal: "stream" },
     { jobs: 2 },
     { maxRate: 1000 },
   ] as const)
-    await expect(app.engine.snapshot({ ...request, type: "full", options })).rejects.toMatchObject({
+    await expect(app.engine.refuseOptions(options)).rejects.toMatchObject({
       code: "OPTION_NOT_FOR_SQLITE",
       kind: "usage",
     });

@@ -12,14 +12,16 @@ export interface Receiving {
 }
 
 export function startReceiving(
-  { superuserUrl }: TestCluster,
+  { superuserUrl }: Pick<TestCluster, "superuserUrl">,
   { folder }: ClusterRepository,
+  silenceMs?: number,
 ): Receiving {
   const controller = new AbortController();
   const state = { notes: [] as string[], holes: [] as string[], durable: 0n };
   const done = receiveWal({
     connection: { url: superuserUrl },
     folder,
+    silenceMs,
     report: ({ note }) => void (note && state.notes.push(note)),
     onDurable: (position) => {
       state.durable = position;

@@ -1,5 +1,6 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core/errors";
 import type { StopSignal } from "./stop-signal.ts";
+import type { Stopped } from "./verb.ts";
 
 /** A failure as scripts read it. */
 export interface FailureDocument {
@@ -24,14 +25,17 @@ export function failureDocument(thrown: unknown, verbose: boolean): FailureDocum
 }
 
 /** Ends of a stopped run that say themselves what stays. */
-const TELLING = new Set(["REPLAY_STOPPED", "LOG_LEFT_BEHIND"]);
+const TELLING = new Set(["REPLAY_STOPPED", "LOG_LEFT_BEHIND", "IMPORT_STOPPED", "STANDBY_STOPPED"]);
 
 /** A run that a signal ended. */
 export function stopDocument(
   stop: StopSignal,
   finished: boolean,
   thrown: unknown,
+  told?: Stopped,
 ): FailureDocument {
+  if (told)
+    return { error: { code: "STOPPED", ...told, message: `stopped by ${stop}: ${told.message}` } };
   if (thrown instanceof LifeboatError && TELLING.has(thrown.code))
     return failureDocument(thrown, false);
   return finished

@@ -32,6 +32,7 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
   const verbose = words.includes("--verbose");
   let verb: Verb | undefined;
   let finished = false;
+  let told: Outcome["stopped"];
   try {
     const request = await parseCommandLine(words, init.program, VERBS);
     if (request.kind === "text") return print(request.text);
@@ -39,6 +40,7 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
     const ownCommand = [process.execPath, realpathSync(argv[1] ?? "")];
     const outcome = await perform(request, { ...init, ownCommand, signal: stop.signal });
     finished = true;
+    told = outcome.stopped;
     // Whoever sent the signal asked for a stop, and is told that it came too late.
     if (stop.stoppedBy()) throw stop.signal.reason;
     await show(outcome, request.global);
@@ -46,7 +48,7 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
   } catch (thrown) {
     const signal = stop.stoppedBy();
     const failure = signal
-      ? stopDocument(signal, finished, thrown)
+      ? stopDocument(signal, finished, thrown, told)
       : failureDocument(thrown, verbose);
     if (words.includes("--json")) print(`${JSON.stringify(failure, null, 2)}\n`);
     else process.stderr.write(printable(failureText(failure, thrown, init.program, verbose)));

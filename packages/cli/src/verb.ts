@@ -28,12 +28,21 @@ export interface VerbInput {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
+/** What is said of a run that a signal ended. */
+export interface Stopped {
+  readonly message: string;
+  readonly remedy: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
 /** What a verb did: a document for scripts, and the same in words. */
 export interface Outcome {
   /** 1 when a check found something wrong; 0 when left out. */
   readonly status?: 0 | 1;
   /** Printed with --json; null prints nothing, as for `wal push`. */
   readonly document: unknown;
+  /** Of a run that is meant to be stopped by a signal: what it had done by then. */
+  readonly stopped?: Stopped;
   /** Printed without --json; may be empty. */
   show(): string | Promise<string>;
 }

@@ -1,6 +1,8 @@
 import { backupVerb } from "./verb/backup.ts";
 import { doctorVerb } from "./verb/doctor.ts";
 import { drillVerb } from "./verb/drill.ts";
+import { exportVerb } from "./verb/export.ts";
+import { importVerb } from "./verb/import.ts";
 import { listVerb } from "./verb/list.ts";
 import { migrateAbortVerb } from "./verb/migrate-abort.ts";
 import { migrateCutoverVerb } from "./verb/migrate-cutover.ts";
@@ -34,6 +36,8 @@ export const VERBS: readonly Verb[] = [
   statusVerb,
   slotsVerb,
   standbyVerb,
+  exportVerb,
+  importVerb,
   watchVerb,
   walPushVerb,
   walFetchVerb,

@@ -36,6 +36,7 @@ export interface BackupReport extends BackupSummary {
  */
 export async function backup(request: BackupRequest): Promise<BackupReport> {
   const { repository, engine, signal, run = runSteps } = request;
+  await engine.refuseOptions(request.options);
   const folders = (await engine.databases())
     .filter((name) => request.databases?.includes(name) ?? true)
     .map((name) => repository.folder(engine.kind, name));

@@ -55,14 +55,38 @@ export class DatabaseFolder {
     return `${this.path}/backups/${id}`;
   }
 
+  /** Where the objects of an export lie. */
+  exportPath(id: string): string {
+    return `${this.path}/exports/${id}`;
+  }
+
   /** The path of an object of a backup, as messages name it. */
   objectPath(manifest: Manifest, object: ManifestObject): string {
     return `${this.backupPath(manifest.id)}/${object.object}`;
   }
 
   /** Stores one object of a backup; resolves when it is durable and its size is confirmed. */
-  async storeObject(
+  storeObject(
     id: string,
+    name: string,
+    role: string,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<ManifestObject> {
+    return this.#store(this.backupPath(id), name, role, content);
+  }
+
+  /** The same for one object of an export. */
+  storeExportObject(
+    id: string,
+    name: string,
+    role: string,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<ManifestObject> {
+    return this.#store(this.exportPath(id), name, role, content);
+  }
+
+  async #store(
+    below: string,
     name: string,
     role: string,
     content: AsyncIterable<Uint8Array>,
@@ -73,7 +97,7 @@ export class DatabaseFolder {
     const packed = storedMeter.through(
       compress(contentMeter.through(content), this.compression.level),
     );
-    const path = `${this.backupPath(id)}/${object}`;
+    const path = `${below}/${object}`;
     const written = await this.storage.create(path, packed);
     const stored = storedMeter.value();
     if (written !== stored.bytes)
@@ -88,6 +112,15 @@ export class DatabaseFolder {
    */
   readObject(manifest: Manifest, object: ManifestObject): AsyncGenerator<Uint8Array> {
     const path = this.objectPath(manifest, object);
+    return checkedContent(this.storage.read(path), object, path);
+  }
+
+  /**
+   * The content of an object of an export, checked in the same way.
+   * @throws LifeboatError `CHECKSUM_MISMATCH`, `OBJECT_MISSING`, naming the object
+   */
+  readExportObject(id: string, object: ManifestObject): AsyncGenerator<Uint8Array> {
+    const path = `${this.exportPath(id)}/${object.object}`;
     return checkedContent(this.storage.read(path), object, path);
   }
 

@@ -2,6 +2,13 @@ import type { EngineKind } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import { isInstant, isRecord } from "./manifest-shape.ts";
 
+/** One of several databases that were drilled together. */
+export interface DrilledDatabase {
+  readonly database: string;
+  readonly backup: string;
+  readonly recoveredTo: string | null;
+}
+
 export interface DrillRecord {
   readonly ok: boolean;
   readonly id: string;
@@ -13,6 +20,8 @@ export interface DrillRecord {
   readonly finishedAt: string;
   /** The instant of the last commit in the copy; null when it holds none since its base. */
   readonly recoveredTo: string | null;
+  /** Of several databases, each by itself; `recoveredTo` is the earliest. Records before it have none. */
+  readonly databases?: readonly DrilledDatabase[];
   readonly seconds: {
     readonly fetch: number;
     readonly restore: number;
@@ -44,7 +53,9 @@ export function assertDrillShape(value: Record<string, unknown>, object: string)
     isRecord(seconds) &&
     ["fetch", "restore", "replay", "checks", "total"].every((part) => isSeconds(seconds[part])) &&
     Array.isArray(value.checks) &&
-    value.checks.every(isAnswer);
+    value.checks.every(isAnswer) &&
+    (value.databases === undefined ||
+      (Array.isArray(value.databases) && value.databases.every(isDatabase)));
   // The newest by its name is what counts, so a name may not speak of another time than its record.
   if (whole && value.id === drillId(new Date(value.startedAt as string)))
     return value as unknown as DrillRecord;
@@ -66,5 +77,14 @@ function isAnswer(value: unknown): boolean {
     isRecord(value) &&
     typeof value.ok === "boolean" &&
     texts.every((member) => typeof value[member] === "string")
+  );
+}
+
+function isDatabase(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    typeof value.database === "string" &&
+    typeof value.backup === "string" &&
+    (value.recoveredTo === null || typeof value.recoveredTo === "string")
   );
 }

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 
-import { type DrillRecord, drillId } from "./drill-record.ts";
+import { type DrilledDatabase, type DrillRecord, drillId } from "./drill-record.ts";
 import { type DrillCheck, DrillRun } from "./drill-run.ts";
 import type { Engine, EngineKind } from "./engine.ts";
-import { reasonOf } from "./errors.ts";
+import { LifeboatError, reasonOf } from "./errors.ts";
 import { runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { secondsSince } from "./restore.ts";
@@ -32,6 +32,8 @@ export interface DrillRequest {
 export interface DrillReport extends DrillRecord {
   /** Where the copies were left. */
   readonly kept: string | null;
+  /** Why the result is not in the repository; null when it is. */
+  readonly notRecorded: string | null;
 }
 
 /**
@@ -65,15 +67,28 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
     }
   } catch (cause) {
     // Stopped by hand is no verdict; anything else is the very thing that drills are for.
-    if (!signal.aborted) await repository.writeDrill(failed(record(), cause));
-    throw cause;
+    if (signal.aborted) throw cause;
+    throw withRecord(cause, await recorded(repository, failed(record(), cause)));
   } finally {
     for (const each of runs) await each.close();
     if (kept === null) await rm(scratch, { recursive: true, force: true });
   }
   const done = record();
-  await repository.writeDrill(done);
-  return { ...done, kept };
+  return { ...done, kept, notRecorded: await recorded(repository, done) };
+}
+
+/**
+ * Records a drill, and says why where that cannot be done: what the drill found counts for more than that it
+ * is written down, and a repository that may only be read can be drilled as well.
+ */
+async function recorded(repository: Repository, record: DrillRecord): Promise<string | null> {
+  try {
+    await repository.writeDrill(record);
+    return null;
+  } catch (cause) {
+    if (cause instanceof LifeboatError) return cause.message;
+    throw cause;
+  }
 }
 
 /** Passed through by other accounts, as the scratch folder itself: a server that we start runs as one. */
@@ -115,6 +130,7 @@ function recordOf(runs: readonly DrillRun[], startedAt: Date, total: number): Dr
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
     recoveredTo: runs.map(({ recoveredTo }) => recoveredTo).sort()[0] ?? null,
+    ...(several && { databases: runs.map(drilled) }),
     seconds: {
       fetch: sum("fetch"),
       restore: sum("restore"),
@@ -124,6 +140,19 @@ function recordOf(runs: readonly DrillRun[], startedAt: Date, total: number): Dr
     },
     checks,
   };
+}
+
+/** The failure comes first; that nobody else will hear of it belongs to it. */
+function withRecord(cause: unknown, notRecorded: string | null): unknown {
+  if (notRecorded === null || !(cause instanceof LifeboatError)) return cause;
+  const { code, kind, message, remedy, details } = cause;
+  const both = `${message}; this failed drill was not recorded (${notRecorded})`;
+  return new LifeboatError({ code, kind, message: both, remedy, details, cause });
+}
+
+function drilled({ choice, recoveredTo }: DrillRun): DrilledDatabase {
+  const { plan, folder } = choice;
+  return { database: folder.database, backup: chosenBackup(plan).id, recoveredTo };
 }
 
 function failed(record: DrillRecord, cause: unknown): DrillRecord {

@@ -204,6 +204,12 @@ export interface Engine {
   inspect(): Promise<readonly Finding[]>;
 
   /**
+   * Refuses options that mean nothing to this engine or exclude each other, before anything is touched.
+   * @throws LifeboatError kind `usage`
+   */
+  refuseOptions(options: SnapshotOptions): Promise<void>;
+
+  /**
    * Takes a consistent snapshot and stores all of it, log needed for consistency included, before
    * it resolves. Leaves nothing behind on the database, whether it resolves, throws or is aborted.
    */

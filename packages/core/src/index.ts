@@ -7,8 +7,19 @@ export { type DrillReport, type DrillRequest, drill } from "./drill.ts";
 export type { DrillRecord } from "./drill-record.ts";
 export type { DrillCheck } from "./drill-run.ts";
 export { type DrillStepId, drillSteps } from "./drill-steps.ts";
+export type { Dump, DumpPiece, DumpSource } from "./dump-source.ts";
 export * from "./engine.ts";
 export * from "./errors.ts";
+export { type ExportReport, exportToFile, exportToRepository } from "./export.ts";
+export { assertFileIsFree, readCompressedFile } from "./export-file.ts";
+export {
+  assertDumpFacts,
+  type DumpFacts,
+  EXPORT_ID,
+  type ExportManifest,
+  type ExportSummary,
+} from "./export-manifest.ts";
+export { findExport } from "./exports.ts";
 export * from "./finding.ts";
 export { type BackupList, list } from "./list.ts";
 export * from "./listing.ts";

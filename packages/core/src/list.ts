@@ -1,6 +1,8 @@
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
 import type { Engine, EngineKind, Problem } from "./engine.ts";
 import { engineOf } from "./engine-of.ts";
+import { type ExportSummary, exportSummary } from "./export-manifest.ts";
+import { exportsOf } from "./exports.ts";
 import type { Repository } from "./repository.ts";
 import type { RecoveryWindow } from "./window.ts";
 import { windowsOf } from "./windows-of.ts";
@@ -12,6 +14,8 @@ export interface BackupList {
   /** Oldest first. */
   readonly backups: readonly BackupSummary[];
   readonly windows: readonly RecoveryWindow[];
+  /** Logical dumps, oldest first. */
+  readonly exports: readonly ExportSummary[];
   /** Backups that are there but cannot be used, as far as a look at the manifests tells. */
   readonly problems: readonly Problem[];
 }
@@ -27,6 +31,7 @@ export async function list(request: {
   const { repository, engines, live } = request;
   const backups: BackupSummary[] = [];
   const windows: RecoveryWindow[] = [];
+  const exports: ExportSummary[] = [];
   const problems: Problem[] = [];
   for (const folder of await repository.folders(request.engine)) {
     const found = await repository.backups(folder);
@@ -35,7 +40,15 @@ export async function list(request: {
     const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     problems.push(...known.problems);
+    const dumps = await exportsOf(folder);
+    exports.push(...dumps.manifests.map(exportSummary));
+    problems.push(...dumps.problems);
   }
-  backups.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
-  return { app: repository.app, live, backups, windows, problems };
+  backups.sort(byId);
+  exports.sort(byId);
+  return { app: repository.app, live, backups, windows, exports, problems };
+}
+
+function byId(a: { readonly id: string }, b: { readonly id: string }): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }

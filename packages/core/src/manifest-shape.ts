@@ -50,7 +50,8 @@ export function assertManifestShape(value: Record<string, unknown>, object: stri
   return value as unknown as Manifest;
 }
 
-function isObjectEntry(entry: unknown): boolean {
+/** An entry of a manifest's `objects`, whose name cannot leave its folder. */
+export function isObjectEntry(entry: unknown): boolean {
   if (!isRecord(entry) || typeof entry.role !== "string") return false;
   // One folder below is allowed (`settings/postgresql.conf.zst`), nothing that climbs.
   const parts = typeof entry.object === "string" ? entry.object.split("/") : [];
@@ -68,7 +69,7 @@ function isDigest(value: unknown): boolean {
   );
 }
 
-function isCount(value: unknown): boolean {
+export function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 

@@ -20,6 +20,7 @@ PostgreSQL programs of the server's own major version. With Lifeboat at hand, on
     APP/postgres/SYSTEM/backups/ID/backup_manifest.tar.zst   the server's manifest, where it is not in base.tar
     APP/postgres/SYSTEM/backups/ID/settings/          settings files that lay outside the data directory
     APP/postgres/SYSTEM/wal/TIMELINE/SEGMENT.zst      WAL segments and timeline histories
+    APP/postgres/SYSTEM/exports/ID/dump.0001.tar.zst  a logical dump of one database (pg_dump), in one or several tars
     …/backups/ID/manifest.json                        what belongs to the backup; without it there is none
 
 \`ID\` is the backup's time in UTC: the greatest is the newest. \`manifest.json\` says in
@@ -146,4 +147,26 @@ For an instant, add \`recovery_target_time = '2026-11-22 10:15:00.123+00'\` (not
 end: "archive recovery complete" must stand there. A WAL file that is damaged looks to the server like
 the end of the archive, so look also for lines of \`zstd\` that say more than "No such file".
 Set \`archive_mode\` again when the new server is to archive, into a repository of its own.
+
+## 3. A logical dump
+
+Into any server that is not older than \`dumpVersion\` in the export's \`manifest.json\`, by a \`pg_restore\` that is not older either. Check it as
+in 1., in \`APP/postgres/SYSTEM/exports/ID\`. Unpack all of it into an empty directory:
+
+    mkdir -m 0700 /restore
+    for part in dump.*.tar.zst; do
+      zstd -dc "$part" | tar -x -C /restore
+    done
+
+Make the roles that the new server lacks, with passwords of your own (\`globals.sql.zst\` has them without), and an empty database;
+then load it:
+
+    zstd -dc globals.sql.zst | psql -d postgres
+    createdb -T template0 NAME
+    pg_restore --exit-on-error --jobs 2 -d NAME /restore/dump
+
+psql complains of the roles that are there already, and of nothing else.
+
+A dump that \`export --to\` wrote into a file of its own is one such tar, with \`export.json\` and \`globals.sql\` in it; when it is
+unpacked, \`sha256sum -c SHA256SUMS\` in that directory checks it.
 `;

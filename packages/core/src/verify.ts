@@ -1,17 +1,17 @@
 import { lockName } from "./backup.ts";
 import { backupChain } from "./backup-chain.ts";
 import { damageIn } from "./backup-summary.ts";
-import { checkedContent } from "./checked-read.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, EngineKind, Problem } from "./engine.ts";
 import { engineOf } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
+import type { ExportManifest } from "./export-manifest.ts";
 import { foldersBelow } from "./listing.ts";
-import type { Manifest, ManifestObject } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
-import { checksumMismatch } from "./seal.ts";
-import { DigestMeter } from "./stream/digest.ts";
+import { checkExportManifests, checkExports } from "./verify-exports.ts";
+import { checkObject, type Tally } from "./verify-object.ts";
 
 export interface VerifyReport {
   readonly ok: boolean;
@@ -21,16 +21,9 @@ export interface VerifyReport {
   readonly problems: readonly Problem[];
 }
 
-/** What a check of some objects found; counts add up over the whole repository. */
-interface Tally {
-  objects: number;
-  bytes: number;
-  readonly problems: Problem[];
-}
-
 /**
- * Reads every stored byte of a repository and compares it with the digests: backups, manifests and
- * log. `deep` also unpacks the backups' objects and checks their content. Finds all that is wrong
+ * Reads every stored byte of a repository and compares it with the digests: backups, exports, manifests
+ * and log. `deep` also unpacks the backups' objects and checks their content. Finds all that is wrong
  * rather than stopping at the first.
  */
 export async function verify(request: {
@@ -45,6 +38,7 @@ export async function verify(request: {
   const { repository, engines, deep, signal, run = runSteps } = request;
   const tally: Tally = { objects: 0, bytes: 0, problems: [] };
   const manifests = new Map<DatabaseFolder, readonly Manifest[]>();
+  const exported = new Map<DatabaseFolder, readonly ExportManifest[]>();
   const folders = await repository.folders(request.engine);
   await run([
     {
@@ -52,6 +46,8 @@ export async function verify(request: {
       run: async () => {
         for (const folder of folders)
           manifests.set(folder, await checkManifests(repository, folder, tally));
+        for (const folder of folders)
+          exported.set(folder, await checkExportManifests(repository, folder, tally));
         await checkRecords(repository, tally);
       },
     },
@@ -60,6 +56,11 @@ export async function verify(request: {
         title: `check the backups of ${folder.database}`,
         run: async (report: Report) =>
           checkBackups(folder, manifests.get(folder) ?? [], { deep, signal, report, tally }),
+      },
+      {
+        title: `check the exports of ${folder.database}`,
+        run: async (report: Report) =>
+          checkExports(folder, exported.get(folder) ?? [], { deep, signal, report, tally }),
       },
       {
         title: `check the log of ${folder.database}`,
@@ -127,18 +128,14 @@ async function checkBackups(
         message: `${manifest.id} holds what was damaged in the database when it was backed up: ${damage.join("; ")}`,
       });
     for (const object of manifest.objects) {
-      how.signal.throwIfAborted();
       const path = folder.objectPath(manifest, object);
-      try {
-        for await (const chunk of readingOf(folder, path, object, how.deep)) {
+      await checkObject(folder, path, object, {
+        ...how,
+        passed: (chunk) => {
           bytes += chunk;
           report({ bytes, totalBytes, note: path });
-        }
-        tally.bytes += object.stored.bytes;
-      } catch (thrown) {
-        tally.problems.push(problemOf(thrown, path));
-      }
-      tally.objects += 1;
+        },
+      });
     }
   }
 }
@@ -157,36 +154,4 @@ function brokenChain(
     const object = `${folder.backupPath(manifest.id)}/manifest.json`;
     return [{ object, code: thrown.code, message: thrown.message }];
   }
-}
-
-/** Reads one object to its end and yields how many stored bytes came; throws where it is wrong. */
-async function* readingOf(
-  folder: DatabaseFolder,
-  path: string,
-  object: ManifestObject,
-  deep: boolean,
-): AsyncGenerator<number> {
-  const meter = new DigestMeter();
-  const stored = meter.through(folder.storage.read(path));
-  let before = 0;
-  for await (const _ of deep ? checkedContent(stored, object, path) : stored) {
-    yield meter.bytes - before;
-    before = meter.bytes;
-  }
-  const found = meter.value();
-  if (found.bytes !== object.stored.bytes)
-    throw checksumMismatch(path, `has ${found.bytes} bytes instead of ${object.stored.bytes}`);
-  if (found.sha256 !== object.stored.sha256)
-    throw checksumMismatch(
-      path,
-      `has SHA-256 ${found.sha256.slice(0, 12)}… instead of ${object.stored.sha256.slice(0, 12)}…`,
-    );
-}
-
-/** Damage is what we look for; a storage that cannot be reached is no finding and ends the check. */
-function problemOf(thrown: unknown, object: string): Problem {
-  const damage = ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "OBJECT_UNREADABLE"];
-  if (thrown instanceof LifeboatError && damage.includes(thrown.code))
-    return { object, code: thrown.code, message: thrown.message };
-  throw thrown;
 }

@@ -38,6 +38,12 @@ export async function serverAccount(...places: readonly string[]): Promise<Accou
   return namedAccount(...UNPRIVILEGED);
 }
 
+/** The account that we run as: for client programs, which any account may run. */
+export function ownAccount(): Account {
+  const { username, uid, gid } = userInfo();
+  return { name: username, uid, gid, foreign: false };
+}
+
 /** The first of these names that this machine knows, for root; a plain user can only be itself. */
 export async function namedAccount(...names: readonly string[]): Promise<Account> {
   const own = ownAccount();

@@ -20,6 +20,8 @@ export interface ServerConnection {
 
 /** A server that is there answers sooner. */
 const CONNECT_TIMEOUT_MS = 15_000;
+/** A connection that is quiet for so long is probed; ten probes without an answer, a second apart, end it. */
+const KEEP_ALIVE_MS = 30_000;
 
 /**
  * Reads a connection URL.
@@ -98,6 +100,8 @@ async function open(
     ...extra,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
+    // The system's own two hours are long for a backup that waits for a host that is gone.
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
   });
   const place = placeOf(client);
   client.password ??= await storedPassword(place, extra.replication !== undefined);

@@ -14,6 +14,7 @@ import { restorePostgres } from "./restore.ts";
 import { revivePostgres } from "./revive.ts";
 import { describeServer } from "./server-facts.ts";
 import { takeSnapshot } from "./snapshot.ts";
+import { refuseContradictions } from "./snapshot-choices.ts";
 import { serverStatus } from "./status.ts";
 import { type ArchiveChoice, watchServer } from "./watch-server.ts";
 
@@ -39,6 +40,7 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     databases: async () =>
       withClient(live(), async (client) => [(await describeServer(client)).systemIdentifier]),
     inspect: async () => inspectServer(live()),
+    refuseOptions: async (options) => refuseContradictions(options),
     snapshot: async (request) => takeSnapshot(live(), request),
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),

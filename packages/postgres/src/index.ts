@@ -5,6 +5,9 @@ export { type PostgresDetails, postgresDetails } from "./details.ts";
 export { dropSlot, listSlots } from "./drop-slot.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
 export { leastPrivilegeScript, type RoleScript, roleOf } from "./least-privilege.ts";
+export { type DumpRequest, postgresDumpSource } from "./logical/dump-source.ts";
+export type { DumpOrigin } from "./logical/fetch-dump.ts";
+export { type ImportDump, type ImportReport, importDump } from "./logical/import-dump.ts";
 export {
   findPrograms,
   hasProgram,
@@ -14,17 +17,23 @@ export {
   programPath,
   type ServerPrograms,
 } from "./programs.ts";
-export { RECEIVE_SLOT, type ReceiveWal, receiveWal } from "./receive-wal.ts";
+export { RECEIVE_SLOT, type ReceivedWal, type ReceiveWal, receiveWal } from "./receive-wal.ts";
 export { Scratch } from "./scratch.ts";
 export {
   type ScratchCluster,
   type ScratchClusterRequest,
   startScratchCluster,
 } from "./scratch-cluster.ts";
+export { scriptRole } from "./script-role.ts";
 export { Server, type ServerInit } from "./server.ts";
 export { unboundedSlots } from "./slot-findings.ts";
 export type { SlotState, SlotVerdict } from "./slots.ts";
 export { type ReachablePrograms, reachablePrograms } from "./staging.ts";
 export { type MadeStandby, type MakeStandby, makeStandby } from "./standby/make-standby.ts";
 export { type RemovedStandby, removeStandby } from "./standby/remove-standby.ts";
-export { awaitStreaming, type StartStandby, startStandby } from "./standby/start-standby.ts";
+export {
+  awaitStreaming,
+  bringUpStandby,
+  type StartStandby,
+  startStandby,
+} from "./standby/start-standby.ts";

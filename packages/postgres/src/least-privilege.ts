@@ -26,6 +26,8 @@ export interface RoleScript {
   readonly database: string;
   /** Of the server; 15 where it is not known. */
   readonly major?: number;
+  /** The superuser that `postgres.url` names now, where the script is for another role. */
+  readonly insteadOf?: string;
 }
 
 /** The role and database of a connection URL, as the script needs them. */
@@ -38,7 +40,8 @@ export function roleOf(url: string): RoleScript {
  * SQL that makes a role for Lifeboat with no more rights than it uses, to be run by a superuser in the
  * database that `postgres.url` names. May be run again.
  */
-export function leastPrivilegeScript({ role, database, major = 15 }: RoleScript): string {
+export function leastPrivilegeScript(script: RoleScript): string {
+  const { role, database, major = 15, insteadOf } = script;
   const name = quoted(role);
   const grant = (functions: readonly string[]) =>
     `grant execute on function ${functions.join(", ")} to ${name};`;
@@ -46,7 +49,7 @@ export function leastPrivilegeScript({ role, database, major = 15 }: RoleScript)
   const views = ["pg_file_settings", "pg_hba_file_rules"];
   if (major >= IDENT_SINCE) views.push("pg_ident_file_mappings");
   return `-- To be run by a superuser, in database ${database} (functions are granted database by database).
-do $$ begin
+${insteadOf === undefined ? "" : `-- postgres.url names ${quoted(insteadOf)}, a superuser, which Lifeboat need not be. Once this has run, let it name ${name}.\n`}do $$ begin
   if not exists (select from pg_roles where rolname = ${literal(role)}) then
     create role ${name};
   end if;
@@ -71,6 +74,9 @@ grant select on ${views.join(", ")} to ${name};
 -- Only for --transport parallel from another host: the files are read through the server. Whoever has
 -- this reads every row of every database, as whoever has a base backup does.
 ${grant(FILES)}
+
+-- Only for lifeboat export, which reads every table. Take the dashes away:
+-- grant pg_read_all_data to ${name};
 
 -- In pg_hba.conf, before any line that fits as well; then: select pg_reload_conf();
 --   hostssl  replication  ${name}  ADDRESS/32  scram-sha-256

@@ -15,6 +15,7 @@ export type ProgramName =
   | "pg_receivewal"
   | "pg_waldump"
   | "pg_dump"
+  | "pg_dumpall"
   | "pg_restore";
 
 /** One installation: a directory with programs of one version. */

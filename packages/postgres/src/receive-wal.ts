@@ -23,12 +23,25 @@ export interface ReceiveWal {
   /** Made if it is not there, and left when this ends. */
   readonly slot?: string | undefined;
   readonly synchronous?: boolean;
+  /** How long the server may be silent, although it is asked, before the connection is given up; a minute when left out. */
+  readonly silenceMs?: number | undefined;
   readonly report: Report;
   readonly signal: AbortSignal;
   /** Called with each position up to which all is durable in the repository. */
   onDurable?(position: Lsn): void;
   /** Called when WAL is missing that the server has no more: only a new backup closes that. */
   onHole?(message: string): void;
+}
+
+/** What a run received, in the repository and durable. */
+export interface ReceivedWal {
+  readonly slot: string;
+  /** Where it began and up to where it came, as the server writes positions; null when it never streamed. */
+  readonly from: string | null;
+  readonly upTo: string | null;
+  readonly timeline: number | null;
+  /** How often WAL was missing on the way. */
+  readonly holes: number;
 }
 
 const FIRST_PAUSE_MS = 250;
@@ -46,6 +59,10 @@ interface Course {
   overHole: boolean;
   /** It keeps a position whose WAL is gone. */
   slotIsUseless: boolean;
+  from: Lsn | null;
+  upTo: Lsn | null;
+  timeline: number | null;
+  holes: number;
 }
 
 /**
@@ -53,9 +70,10 @@ interface Course {
  * each second what there is of the one under way. Follows the server onto new timelines, and comes
  * back by itself, more and more slowly, when server or repository are away. When it ends, what was
  * received is shipped; the slot stays.
+ * @returns what came since it began, and up to where
  * @throws LifeboatError what keeps it from ever beginning; `WAL_FOREIGN`, `LOG_OBJECT_DIFFERS`
  */
-export async function receiveWal(request: ReceiveWal): Promise<void> {
+export async function receiveWal(request: ReceiveWal): Promise<ReceivedWal> {
   const { signal, report } = request;
   assertSlotName(request.slot ?? RECEIVE_SLOT);
   const course: Course = {
@@ -63,13 +81,14 @@ export async function receiveWal(request: ReceiveWal): Promise<void> {
     pauseMs: FIRST_PAUSE_MS,
     overHole: false,
     slotIsUseless: false,
+    ...{ from: null, upTo: null, timeline: null, holes: 0 },
   };
   const guarded = { ...request, folder: guardedFolder(request.folder) };
   while (!signal.aborted) {
     try {
       await receiveOnce(guarded, course);
     } catch (thrown) {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       if (isFinal(thrown) || !course.proven) throw thrown;
       if (isRemoved(thrown) && course.overHole) course.slotIsUseless = true;
       else if (isRemoved(thrown)) skipHole(request, course, thrown);
@@ -78,6 +97,12 @@ export async function receiveWal(request: ReceiveWal): Promise<void> {
       course.pauseMs = Math.min(course.pauseMs * 2, LONGEST_PAUSE_MS);
     }
   }
+  return receivedBy(course, request.slot ?? RECEIVE_SLOT);
+}
+
+function receivedBy({ from, upTo, timeline, holes }: Course, slot: string): ReceivedWal {
+  const written = (position: Lsn | null) => (position === null ? null : formatLsn(position));
+  return { slot, from: written(from), upTo: written(upTo), timeline, holes };
 }
 
 async function receiveOnce(request: ReceiveWal, course: Course): Promise<void> {
@@ -122,12 +147,15 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
     report({ note: `streaming from ${formatLsn(start.position)}, timeline ${start.timeline}` });
     const before = start.shipped.upTo;
     const onDurable = (position: Lsn) => {
+      course.from ??= position;
+      Object.assign(course, { upTo: position, timeline: start.timeline });
       if (position > before) Object.assign(course, { pauseMs: FIRST_PAUSE_MS, overHole: false });
       report({ note: `durable up to ${formatLsn(position)}` });
       request.onDurable?.(position);
     };
     const synchronous = request.synchronous === true;
-    const about = { client, folder, segmentBytes, slot, synchronous, kept };
+    const { silenceMs } = request;
+    const about = { client, folder, segmentBytes, slot, synchronous, kept, silenceMs };
     const stream = { ...about, start, onDurable, signal };
     const next = await receiveStream(stream);
     if (signal.aborted) return;
@@ -154,6 +182,7 @@ async function renewLostSlot(client: pg.Client, request: ReceiveWal, course: Cou
 /** Goes on with what the server still has: behind a hole that only a new backup closes. */
 function skipHole({ report, onHole }: ReceiveWal, course: Course, thrown: unknown): void {
   course.overHole = true;
+  course.holes += 1;
   const message = `WAL is missing between the archive's end and what the server still has (${reasonOf(thrown)}): take a new backup`;
   report({ note: message });
   onHole?.(message);

@@ -25,9 +25,13 @@ export class Scratch {
     this.watchdog = watchdog;
   }
 
-  /** @throws LifeboatError `NO_TEMPORARY_FOLDER` when the account can write to none */
-  static async make(account: Account): Promise<Scratch> {
-    const path = join(await temporaryRoot(account), `lifeboat-${randomBytes(6).toString("hex")}`);
+  /**
+   * @param below where it lies; a folder whose path is short enough for a server's socket when left out
+   * @throws LifeboatError `NO_TEMPORARY_FOLDER` when the account can write to none
+   */
+  static async make(account: Account, below?: string): Promise<Scratch> {
+    const root = below ?? (await temporaryRoot(account));
+    const path = join(root, `lifeboat-${randomBytes(6).toString("hex")}`);
     // The watchdog first: between making the folder and guarding it we could be killed.
     const watchdog = startWatchdog([path]);
     await mkdir(path, { mode: 0o700 });

@@ -1,4 +1,4 @@
-import { LifeboatError, type SnapshotRequest } from "@lifeboat/core";
+import { LifeboatError, type SnapshotOptions, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
 import { readArchiver } from "./archiver.ts";
 import { parallelTransport } from "./basebackup/parallel.ts";
@@ -14,7 +14,7 @@ import { logName, parseWalFileName } from "./wal/segment-name.ts";
  * Refuses what does not go together, or means nothing for a cluster, before anything is touched.
  * @throws LifeboatError `TRANSPORT_UNFIT`, `OPTION_NOT_FOR_POSTGRES` (kind `usage`)
  */
-export function refuseContradictions({ options }: SnapshotRequest): void {
+export function refuseContradictions(options: SnapshotOptions): void {
   const { transport = "auto", jobs = 1 } = options;
   if (jobs > 1 && transport !== "auto" && transport !== "parallel")
     throw new LifeboatError({

@@ -11,12 +11,7 @@ import { directoryOwner } from "./local-directory.ts";
 import { preflight, refusal } from "./preflight.ts";
 import { BackupRate } from "./rate/backup-rate.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
-import {
-  chooseTransport,
-  chooseWalSource,
-  jobsOf,
-  refuseContradictions,
-} from "./snapshot-choices.ts";
+import { chooseTransport, chooseWalSource, jobsOf } from "./snapshot-choices.ts";
 import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
 import { storeSettings } from "./snapshot-settings.ts";
 import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
@@ -49,7 +44,6 @@ export async function takeSnapshot(
   connection: ServerConnection,
   request: SnapshotRequest,
 ): Promise<Snapshot> {
-  refuseContradictions(request);
   return withClient(connection, async (client) => {
     const server = await describeServer(client);
     assertSameCluster(server, request);

@@ -17,6 +17,7 @@ import { obstacleToIncrement } from "./parent-hashes.ts";
 import { restoreDatabase } from "./restore.ts";
 import { reviveDatabase } from "./revive.ts";
 import { type ConfiguredDatabase, takeSnapshot } from "./snapshot.ts";
+import { refuseForeignOptions } from "./snapshot-options.ts";
 import { WATCH_LIMITS, type WatchLimits } from "./watch/limits.ts";
 import type { ShippedDatabase } from "./watch/shipped-database.ts";
 import { watchDatabase } from "./watch/watch-database.ts";
@@ -58,6 +59,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     kind: "sqlite",
     databases: async () => live().map(({ name }) => name),
     inspect: async () => inspectDatabases(live()),
+    refuseOptions: async (options) => refuseForeignOptions(options),
     snapshot: async (request) =>
       takeSnapshot(named(request.folder.database), request, { limits, shipping, directory }),
     obstacleToBuildOn: async (folder, parents) =>

@@ -65,7 +65,6 @@ export async function takeSnapshot(
   request: SnapshotRequest,
   { limits, shipping, directory }: Pick<Job, "limits" | "shipping" | "directory">,
 ): Promise<Snapshot> {
-  refuseForeignOptions(request);
   const reader = new RawReader();
   let scratch: Scratch | undefined;
   try {
@@ -87,23 +86,6 @@ export async function takeSnapshot(
     await reader.close();
     await scratch?.remove();
   }
-}
-
-function refuseForeignOptions({ options }: SnapshotRequest): void {
-  const { transport, wal, jobs, maxRate } = options;
-  const foreign = [
-    transport !== undefined && transport !== "auto" && "--transport",
-    wal !== undefined && "--wal",
-    jobs !== undefined && "--jobs",
-    maxRate !== undefined && "--max-rate",
-  ].find((option) => option !== false);
-  if (!foreign) return;
-  throw new LifeboatError({
-    code: "OPTION_NOT_FOR_SQLITE",
-    kind: "usage",
-    message: `${foreign} means nothing for a SQLite database`,
-    remedy: "leave it out; a SQLite database is copied as one file",
-  });
 }
 
 /** Where the watch that held the file ended meanwhile, a copy that is not stored yet is made once more. */

@@ -11,9 +11,12 @@ export function showDrill(report: DrillReport): string {
   const summary = facts([
     ["drill", `${report.id}: ${report.ok ? "passed" : "FAILED"}`],
     ["of backup", `${report.backup} (${report.engine})`],
-    ["recovered to", report.recoveredTo ?? "the backup's own state"],
+    ...recoveries(report),
     ["recovery took", `${duration(seconds.total)}: ${partsOf(report)}`],
     ...(report.kept === null ? [] : [["copy left in", report.kept] as const]),
+    ...(report.notRecorded === null
+      ? []
+      : [["NOT RECORDED", `${report.notRecorded}: status will not know of this drill`] as const]),
   ]);
   const lines = checks.map(({ name, ok, message }) =>
     ok
@@ -21,6 +24,12 @@ export function showDrill(report: DrillReport): string {
       : `  FAILED  ${name}: ${message}\n`,
   );
   return `${summary}\n${lines.join("")}`;
+}
+
+function recoveries({ recoveredTo, databases }: DrillReport): (readonly [string, string])[] {
+  const said = (instant: string | null) => instant ?? "the backup's own state";
+  if (databases === undefined) return [["recovered to", said(recoveredTo)]];
+  return databases.map((each) => [`${each.database} recovered to`, said(each.recoveredTo)]);
 }
 
 function partsOf({ seconds }: DrillReport): string {

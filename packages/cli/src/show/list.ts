@@ -1,16 +1,17 @@
 import type { BackupList } from "@lifeboat/core";
 import { inOneLine } from "../printable.ts";
+import { versionOf } from "./export.ts";
 import { showProblems } from "./problems.ts";
 import { table } from "./table.ts";
 import { size } from "./units.ts";
 
 /** Backups, oldest first, then the spans in which every instant can be restored. Instants are UTC. */
 export function showList(report: BackupList, commandLine: string): string {
-  if (report.backups.length === 0 && report.problems.length === 0)
+  const { backups, exports, problems } = report;
+  if (backups.length + exports.length + problems.length === 0)
     return `no backup of ${report.app} yet: ${commandLine} backup\n`;
-  return [backupsOf(report), damageOf(report), windowsOf(report), showProblems(report.problems)]
-    .filter((part) => part !== "")
-    .join("\n");
+  const parts = [backupsOf(report), damageOf(report), windowsOf(report), exportsOf(report)];
+  return [...parts, showProblems(problems)].filter((part) => part !== "").join("\n");
 }
 
 function backupsOf({ backups }: BackupList): string {
@@ -32,7 +33,7 @@ function backupsOf({ backups }: BackupList): string {
     size(each.storedBytes),
     each.label ?? "",
   ]);
-  return table(columns, rows);
+  return rows.length === 0 ? "" : table(columns, rows);
 }
 
 function damageOf({ backups }: BackupList): string {
@@ -58,6 +59,26 @@ function windowsOf({ windows }: BackupList): string {
     ...(timelines ? [timeline === null ? "" : String(timeline)] : []),
     from,
     from === to ? "only this instant" : to,
+  ]);
+  return rows.length === 0 ? "" : table(columns, rows);
+}
+
+function exportsOf({ exports }: BackupList): string {
+  const columns = [
+    { title: "export" },
+    { title: "database" },
+    { title: "server" },
+    { title: "dumped at (UTC)" },
+    { title: "size", right: true },
+    { title: "stored", right: true },
+  ];
+  const rows = exports.map((each) => [
+    each.id,
+    each.database,
+    versionOf(each),
+    each.startedAt,
+    size(each.sourceBytes),
+    size(each.storedBytes),
   ]);
   return rows.length === 0 ? "" : table(columns, rows);
 }

@@ -41,10 +41,12 @@ export const backupVerb: Verb = {
   ],
   async run({ options }, session) {
     const engine = await session.liveEngine();
+    const snapshot = snapshotOptions(options);
+    // Before a repository is made, and a lock taken, for a backup that can't be.
+    await engine.refuseOptions(snapshot);
     const repository = await session.openRepository("write");
     const { backup } = await import("../operations.ts");
     const { signal, run } = session;
-    const snapshot = snapshotOptions(options);
     const report = await backup({
       repository,
       engine,

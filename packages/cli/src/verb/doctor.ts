@@ -30,8 +30,8 @@ async function roleScript(session: Session) {
   const configuration = await session.configuration();
   if (!configuration.postgres)
     throw usage("--sql: the configuration names no Postgres server", "name it: postgres.url");
-  const { leastPrivilegeScript, roleOf } = await import("@lifeboat/postgres");
-  const sql = leastPrivilegeScript(roleOf(configuration.postgres.url));
+  const { leastPrivilegeScript, scriptRole } = await import("@lifeboat/postgres");
+  const sql = leastPrivilegeScript(await scriptRole(configuration.postgres));
   return { document: { sql }, show: () => sql };
 }
 

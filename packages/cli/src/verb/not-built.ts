@@ -5,8 +5,6 @@ export interface NotBuiltVerb {
 }
 
 export const NOT_BUILT: readonly NotBuiltVerb[] = [
-  { name: "export", summary: "take a logical dump into the catalog" },
-  { name: "import", summary: "load a logical dump" },
   { name: "prune", summary: "remove what retention no longer keeps" },
   { name: "hold", summary: "keep a backup from being pruned" },
   { name: "plan", summary: "recommend a schedule for a recovery time and a recovery point" },

@@ -96,9 +96,7 @@ async function make(
     title: "start it, and watch it catch up",
     run: async (report: typeof making.run extends (report: infer R) => unknown ? R : never) => {
       if (!standby) return;
-      const request = { connection, standby, report, signal };
-      await postgres.startStandby(request);
-      await postgres.awaitStreaming(request);
+      await postgres.bringUpStandby({ connection, standby, report, signal });
     },
   };
   await run(options.start === true ? [making, starting] : [making]);

@@ -1,5 +1,6 @@
+import type { ReceivedWal } from "@lifeboat/postgres";
 import { postgresConnection } from "../postgres-connection.ts";
-import type { Verb } from "../verb.ts";
+import type { Stopped, Verb } from "../verb.ts";
 
 export const walReceiveVerb: Verb = {
   name: "wal receive",
@@ -25,17 +26,34 @@ export const walReceiveVerb: Verb = {
     const [database = ""] = await postgresEngine({ connection }).databases();
     const folder = repository.folder("postgres", database);
     const { signal } = session;
+    let received: ReceivedWal | undefined;
     await session.run([
       {
         title: `receive the WAL of ${database}`,
-        run: (report) =>
-          receiveWal({
+        run: async (report) => {
+          received = await receiveWal({
             ...{ connection, folder, report, signal },
             slot: options.slot as string | undefined,
             synchronous: options.synchronous === true,
-          }),
+          });
+        },
       },
     ]);
-    return { document: null, show: () => "" };
+    return { document: null, show: () => "", ...(received && { stopped: stoppedAt(received) }) };
   },
 };
+
+/** It runs until it is stopped: what counts is up to where the repository has the WAL. */
+function stoppedAt(received: ReceivedWal): Stopped {
+  const { slot, from, upTo, timeline, holes } = received;
+  const missing = holes === 0 ? "" : `, with ${holes} hole${holes === 1 ? "" : "s"} on the way`;
+  const came =
+    upTo === null
+      ? "nothing was received"
+      : `the WAL from ${from} up to ${upTo} (timeline ${timeline}) is in the repository${missing}`;
+  return {
+    message: `${came}; replication slot ${slot} keeps what follows on the server`,
+    remedy: `start it again to go on from there; if that is not meant: lifeboat slots --drop ${slot}`,
+    details: { ...received },
+  };
+}

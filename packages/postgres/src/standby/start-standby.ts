@@ -31,6 +31,47 @@ const REMOVED = /requested WAL segment (\S+) has already been removed/;
 /** Where the server writes what it says, in the data directory. */
 const LOG = "standby.log";
 
+/**
+ * Starts a standby that was made, and waits until it streams. Whatever fails, its directory and its slot stay:
+ * they are whole, and what keeps it from starting can be mended. So the error names both.
+ * @throws LifeboatError as {@link startStandby} and {@link awaitStreaming} do; `STANDBY_STOPPED` when the signal aborts
+ */
+export async function bringUpStandby(request: StartStandby): Promise<void> {
+  try {
+    await startStandby(request);
+    await awaitStreaming(request);
+  } catch (cause) {
+    throw await leftBehind(request, cause);
+  }
+}
+
+async function leftBehind({ standby, signal }: StartStandby, cause: unknown): Promise<unknown> {
+  const { path, slot } = standby;
+  const failure = signal.aborted ? stopped(standby) : cause;
+  if (!(failure instanceof LifeboatError)) return failure;
+  const stays =
+    slot === null ? "" : `, and so does replication slot ${slot}, which keeps WAL on the primary`;
+  const stop = (await isRunning(path)) ? `pg_ctl stop -D ${path}, then ` : "";
+  const slotAlone = slot === null ? "" : ` (the slot alone: lifeboat slots --drop ${slot})`;
+  return new LifeboatError({
+    code: failure.code,
+    kind: failure.kind,
+    message: `${failure.message}; its directory ${path} stays${stays}`,
+    remedy: `${failure.remedy}; or give it up: ${stop}lifeboat standby --remove ${path}${slotAlone}`,
+    details: { ...failure.details, path, slot },
+    cause,
+  });
+}
+
+function stopped({ path }: MadeStandby): LifeboatError {
+  return new LifeboatError({
+    code: "STANDBY_STOPPED",
+    message: `the wait for the standby in ${path} was stopped before it streamed`,
+    remedy:
+      "if its server runs, it goes on by itself: select * from pg_stat_replication on the primary shows it",
+  });
+}
+
 /** Starts the standby's server as its own account. It goes on running when this process ends. */
 export async function startStandby({ connection, standby }: StartStandby): Promise<void> {
   const major = Number.parseInt(await readFile(join(standby.path, "PG_VERSION"), "utf8"), 10);

@@ -44,6 +44,7 @@ export class ReceiveQuery implements Submittable {
   #flushed: Lsn = 0n;
   #ending = false;
   #next: NextTimeline | undefined;
+  #heardAt = performance.now();
   readonly #end: {
     resolve(next: NextTimeline | undefined): void;
     reject(reason: unknown): void;
@@ -69,7 +70,13 @@ export class ReceiveQuery implements Submittable {
     );
   }
 
+  /** How long the server has said nothing, in milliseconds. */
+  get silentMs(): number {
+    return performance.now() - this.#heardAt;
+  }
+
   handleCopyData({ chunk }: { chunk: Buffer }): void {
+    this.#heardAt = performance.now();
     if (chunk[0] === 0x77) this.#takeWal(chunk);
     else if (chunk[0] === 0x6b && chunk[17] === 1) this.sendStatus();
   }
@@ -77,8 +84,9 @@ export class ReceiveQuery implements Submittable {
   /**
    * Tells the server up to where WAL is safe here. Position 0 says nothing of it: a standby without
    * a flush position is never waited for by a commit, however `synchronous_standby_names` is set.
+   * @param ask want an answer at once: a server that hears from us has no reason to say anything by itself
    */
-  sendStatus(flushed: Lsn = this.#flushed): void {
+  sendStatus(flushed: Lsn = this.#flushed, ask = false): void {
     this.#flushed = flushed;
     if (this.#ending) return;
     const status = Buffer.alloc(STANDBY_STATUS_BYTES);
@@ -87,6 +95,7 @@ export class ReceiveQuery implements Submittable {
     status.writeBigUInt64BE(flushed, 9);
     status.writeBigUInt64BE(0n, 17);
     status.writeBigInt64BE(BigInt(Date.now()) * 1000n - POSTGRES_EPOCH, 25);
+    status.writeUInt8(Number(ask), 33);
     this.#connection?.sendCopyFromChunk(status);
   }
 

@@ -11,6 +11,10 @@ import { throttledTake } from "./throttled-take.ts";
 const SHIP_INTERVAL_MS = 1_000;
 /** How long the server may take to end a stream that we end. */
 const STOP_MS = 5_000;
+/** How long a server may be silent. What stands between us may hold a dead connection open for ever. */
+const SILENCE_MS = 60_000;
+/** After so small a part of that it is asked to answer. */
+const ASK_PART = 6;
 
 export interface StreamRequest {
   /** A WAL sender. */
@@ -21,6 +25,8 @@ export interface StreamRequest {
   /** Ship, and acknowledge, at once what comes: commits wait for it. */
   readonly synchronous: boolean;
   readonly start: ReceiveStart;
+  /** How long the server may be silent, although it is asked. */
+  readonly silenceMs?: number | undefined;
   /** From where the server keeps WAL for the slot. */
   readonly kept: Lsn;
   /** Called with what is durable already, and when more has become so. */
@@ -55,8 +61,11 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
   const ended = query.ended.finally(() => over.abort());
   ended.catch(() => {});
   const stop = AbortSignal.any([signal, over.signal]);
+  const silenceMs = request.silenceMs ?? SILENCE_MS;
   while (!stop.aborted) {
     await ship(request, segments, query);
+    if (query.silentMs > silenceMs)
+      throw new Error(`the server has said nothing for ${Math.round(query.silentMs / 1000)} s`);
     const pause = delay(SHIP_INTERVAL_MS, undefined, { signal: stop });
     await Promise.race(request.synchronous ? [pause, came.next()] : [pause]).catch(() => {});
   }
@@ -68,14 +77,15 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
 }
 
 async function ship(
-  { onDurable, kept }: StreamRequest,
+  { onDurable, kept, silenceMs }: StreamRequest,
   segments: SegmentStore,
   query: ReceiveQuery,
 ): Promise<void> {
   const before = segments.durable;
   await segments.shipPart();
   // An earlier position would put the slot back, to WAL that the server may have removed already.
-  query.sendStatus(segments.durable >= kept ? segments.durable : 0n);
+  const ask = query.silentMs > (silenceMs ?? SILENCE_MS) / ASK_PART;
+  query.sendStatus(segments.durable >= kept ? segments.durable : 0n, ask);
   if (segments.durable > before) onDurable(segments.durable);
 }
 

@@ -1,0 +1,208 @@
+import { tmpdir } from "node:os";
+import { LifeboatError, type Report, reasonOf, runSteps, type StepRunner } from "@lifeboat/core";
+import type pg from "pg";
+import { ownAccount } from "../account.ts";
+import { connect, hangUp } from "../connection.ts";
+import { serverFailure } from "../connection-failure.ts";
+import { programPath } from "../programs.ts";
+import { Scratch } from "../scratch.ts";
+import { clientEnvironment } from "./client-environment.ts";
+import { type FailureReading, programFailure, runClientProgram } from "./client-program.ts";
+import { restorePrograms } from "./dump-programs.ts";
+import { assertRoles } from "./dump-roles.ts";
+import { usualJobs } from "./dump-source.ts";
+import { type DumpOrigin, type FetchedDump, fetchDump, nameOf } from "./fetch-dump.ts";
+import { countTables, holdings, type TargetDatabase, takeTarget } from "./target-database.ts";
+
+export interface ImportDump {
+  readonly origin: DumpOrigin;
+  /** The URL of an empty database; may hold a password, which never leaves it. */
+  readonly into: string;
+  readonly binDirectory?: string | undefined;
+  /** One: all of it or nothing, in one transaction. More: so many connections load at once. */
+  readonly jobs?: number | undefined;
+  /** Leave owners and rights behind: all belongs to who imports. */
+  readonly noOwner: boolean;
+  readonly signal: AbortSignal;
+  readonly run?: StepRunner;
+}
+
+export interface ImportReport {
+  /** The export's id, or the file's path. */
+  readonly from: string;
+  /** Without a password. */
+  readonly into: string;
+  readonly tables: number;
+  readonly seconds: number;
+  readonly findings: readonly [];
+}
+
+/**
+ * Loads a logical dump into an empty database by pg_restore. Digests are checked before anything reaches the
+ * server; of a load that failed it is said what it left there.
+ * @throws LifeboatError `TARGET_NOT_EMPTY`, `SERVER_TOO_OLD`, `ROLES_MISSING` (kind `refused`),
+ *   `IMPORT_FAILED`, and what {@link fetchDump} throws
+ */
+export async function importDump(request: ImportDump): Promise<ImportReport> {
+  const { origin, into, signal, run = runSteps } = request;
+  const began = performance.now();
+  const client = await connect({ url: into });
+  let scratch: Scratch | undefined;
+  let tables = 0;
+  try {
+    let target: TargetDatabase | undefined;
+    let dump: FetchedDump | undefined;
+    await run([
+      {
+        title: "look at the target",
+        run: async () => {
+          target = await takeTarget(client);
+          if ("manifest" in origin) assertTakes(target, origin.manifest.dumpVersion);
+        },
+      },
+      {
+        title: `fetch ${nameOf(origin)}, and check it`,
+        run: async (report) => {
+          scratch = await Scratch.make(ownAccount(), tmpdir());
+          dump = await fetchDump({ origin, into: scratch.path, report, signal });
+        },
+      },
+      {
+        title: "load it",
+        run: async (report) => {
+          const loading = { client, target, dump, scratch, report } as Loading;
+          assertTakes(loading.target, loading.dump.facts.dumpVersion);
+          await load(request, loading);
+        },
+      },
+      {
+        title: "gather statistics",
+        run: async () => {
+          tables = await countTables(client);
+          await interruptible(client, signal, "analyze");
+        },
+      },
+    ]);
+  } catch (cause) {
+    throw serverFailure(cause, client);
+  } finally {
+    await scratch?.remove();
+    await client.end();
+  }
+  const from = "file" in origin ? origin.file : origin.manifest.id;
+  const seconds = Math.round(performance.now() - began) / 1000;
+  return { from, into: withoutPassword(client), tables, seconds, findings: [] };
+}
+
+interface Loading {
+  readonly client: pg.Client;
+  readonly target: TargetDatabase;
+  readonly dump: FetchedDump;
+  readonly scratch: Scratch;
+  readonly report: Report;
+}
+
+/** pg_restore would stumble over what an older server does not know, in the midst of it. */
+function assertTakes({ major, version }: TargetDatabase, dumpVersion: string): void {
+  const dumped = Number.parseInt(dumpVersion, 10);
+  if (major >= dumped) return;
+  throw new LifeboatError({
+    code: "SERVER_TOO_OLD",
+    kind: "refused",
+    message: `the target is PostgreSQL ${version}, and this dump was written by pg_dump ${dumpVersion}: an older server may not take it`,
+    remedy: `name a server of version ${dumped} or newer by --into`,
+    details: { server: version, dump: dumpVersion },
+  });
+}
+
+async function load(request: ImportDump, loading: Loading): Promise<void> {
+  const { noOwner, signal, binDirectory, jobs = usualJobs() } = request;
+  const { client, target, dump, scratch, report } = loading;
+  const majors = { dump: Number.parseInt(dump.facts.dumpVersion, 10), target: target.major };
+  const programs = await restorePrograms(binDirectory, majors);
+  if (!noOwner) await assertRoles(client, programs, dump.directory, signal);
+  const args = [
+    "--format=directory",
+    // Several connections cannot share a transaction.
+    ...(jobs === 1 ? ["--single-transaction"] : [`--jobs=${jobs}`]),
+    "--exit-on-error",
+    "--no-password",
+    "--verbose",
+    ...(noOwner ? ["--no-owner", "--no-privileges"] : []),
+    `--dbname=dbname='${target.database.replace(/['\\]/g, "\\$&")}'`,
+    dump.directory,
+  ];
+  try {
+    await runClientProgram({
+      program: programPath(programs, "pg_restore"),
+      ...{ args, env: clientEnvironment(request.into, client), watchdog: scratch.watchdog, signal },
+      note: (note) => report({ note }),
+    });
+  } catch (cause) {
+    const left = await leftIn(client);
+    if (signal.aborted && left !== NOTHING) throw stopped(left, target);
+    const how = { code: "IMPORT_FAILED", role: client.user ?? "", left };
+    throw programFailure(cause, { ...how, next: afterFailure(left, target) }, READINGS);
+  }
+}
+
+const NOTHING = "the target is as empty as before";
+
+/** Several connections have committed what they were done with. */
+async function leftIn(client: pg.Client): Promise<string> {
+  try {
+    const holds = await holdings(client);
+    return holds.length === 0
+      ? NOTHING
+      : `the target holds a part of the dump: ${holds.join(", ")}`;
+  } catch (cause) {
+    return `what is in the target cannot be told (${reasonOf(cause)})`;
+  }
+}
+
+function afterFailure(left: string, { database }: TargetDatabase): string {
+  if (left === NOTHING) return "then run it again";
+  const name = `"${database.replaceAll('"', '""')}"`;
+  return `make the target anew (drop database ${name}; create database ${name}), then run it again; with --jobs 1 it is all or nothing`;
+}
+
+function stopped(left: string, target: TargetDatabase): LifeboatError {
+  return new LifeboatError({
+    code: "IMPORT_STOPPED",
+    message: `the import was stopped; ${left}`,
+    remedy: afterFailure(left, target),
+    details: { database: target.database },
+  });
+}
+
+/** A statement that ends with its connection when we are told to stop. */
+async function interruptible(client: pg.Client, signal: AbortSignal, sql: string): Promise<void> {
+  const stop = () => hangUp(client);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    signal.throwIfAborted();
+    await client.query(sql);
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw cause;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function withoutPassword({ host, port, user, database }: pg.Client): string {
+  const place = host.startsWith("/") ? encodeURIComponent(host) : host;
+  return `postgres://${encodeURIComponent(user ?? "")}@${place}:${port}/${encodeURIComponent(database ?? "")}`;
+}
+
+const READINGS: readonly FailureReading[] = [
+  {
+    matches: /unrecognized configuration parameter/,
+    remedy: () =>
+      "this pg_restore is newer than the server: install the client programs of the server's own version",
+  },
+  {
+    matches: /extension .* is not available|could not open extension control file/,
+    remedy: () => "install that extension on the target's host (its package)",
+  },
+];

@@ -1,0 +1,110 @@
+import { LifeboatError } from "@lifeboat/core";
+import type pg from "pg";
+import { nameOf } from "../connection-failure.ts";
+
+/** The database that a dump is loaded into. */
+export interface TargetDatabase {
+  readonly database: string;
+  readonly major: number;
+  /** As the server prints it: `18.4`. */
+  readonly version: string;
+}
+
+/** Serialises imports into one database: they would fill it together. */
+const LOCK = "select pg_try_advisory_lock(hashtext('lifeboat import')) as mine";
+
+/**
+ * What makes a database more than empty, each thing with its kind. What belongs to an extension counts as
+ * little as the extension: a dump makes that only where it is not there yet.
+ */
+const HOLDS = `
+  with spaces as (
+    select oid, nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
+  ), things(kind, class, oid, name) as (
+    select case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
+                        when 'f' then 'foreign table' when 'c' then 'type' else 'table' end,
+           'pg_class'::regclass, c.oid, format('%I.%I', nspname, relname)
+      from pg_class c join spaces n on n.oid = relnamespace where relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+    union all
+    select 'function', 'pg_proc'::regclass, p.oid, format('%I.%I', nspname, proname)
+      from pg_proc p join spaces n on n.oid = pronamespace
+    union all
+    select 'type', 'pg_type'::regclass, t.oid, format('%I.%I', nspname, typname)
+      from pg_type t join spaces n on n.oid = typnamespace where typtype in ('e', 'd', 'r')
+    union all
+    select 'schema', 'pg_namespace'::regclass, oid, format('%I', nspname)
+      from spaces where nspname <> 'public'
+    union all
+    select 'large object', 'pg_largeobject'::regclass, oid, oid::text from pg_largeobject_metadata
+  )
+  select kind, count(*)::int as count, (array_agg(name order by name))[1] as example
+  from things
+  where not exists (
+    select from pg_depend d where d.classid = class and d.objid = things.oid and d.deptype = 'e'
+  )
+  group by kind order by kind`;
+
+/** What a database holds, in words such as `2 tables (public.orders …)`; empty when it holds nothing. */
+export async function holdings(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ kind: string; count: number; example: string }>(HOLDS);
+  return rows.map(({ kind, count, example }) =>
+    count === 1 ? `1 ${kind} (${example})` : `${count} ${kind}s (${example} …)`,
+  );
+}
+
+/**
+ * Looks at the target, and keeps others from importing into it for as long as the connection lasts.
+ * @throws LifeboatError `TARGET_NOT_EMPTY`, `TARGET_IS_STANDBY` (kind `refused`), `LOCKED` (kind `locked`)
+ */
+export async function takeTarget(client: pg.Client): Promise<TargetDatabase> {
+  const { rows } = await client.query<{ version: string; number: number; standby: boolean }>(
+    `select current_setting('server_version') as version,
+            current_setting('server_version_num')::int as number, pg_is_in_recovery() as standby`,
+  );
+  const { version, number, standby } = rows[0] as (typeof rows)[number];
+  const database = client.database ?? "";
+  const place = `database "${database}" on ${nameOf(client)}`;
+  if (standby)
+    throw new LifeboatError({
+      code: "TARGET_IS_STANDBY",
+      kind: "refused",
+      message: `${nameOf(client)} is a standby, which takes no writes`,
+      remedy: "name its primary by --into",
+      details: { database },
+    });
+  const [lock] = (await client.query<{ mine: boolean }>(LOCK)).rows;
+  if (!lock?.mine)
+    throw new LifeboatError({
+      code: "LOCKED",
+      kind: "locked",
+      message: `another import into ${place} is running`,
+      remedy: "wait until it has ended",
+      details: { database },
+    });
+  const holds = await holdings(client);
+  if (holds.length > 0)
+    throw new LifeboatError({
+      code: "TARGET_NOT_EMPTY",
+      kind: "refused",
+      message: `${place} is not empty: it holds ${holds.join(", ")}`,
+      remedy:
+        "name an empty database: create database NAME with (template template0, encoding 'UTF8')",
+      details: { database, holds },
+    });
+  return {
+    database,
+    major: Math.floor(number / 10_000),
+    version: version.split(" ")[0] ?? version,
+  };
+}
+
+/** What was loaded: tables, partitioned ones and partitions each for itself. */
+export async function countTables(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    `select count(*)::int as count from pg_class c join pg_namespace n on n.oid = relnamespace
+     where relkind in ('r', 'p') and nspname !~ '^pg_' and nspname <> 'information_schema'
+       and not exists (select from pg_depend d
+                       where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')`,
+  );
+  return rows[0]?.count ?? 0;
+}
