@@ -29,7 +29,6 @@ describe("what the contract names and this version does not do is refused with i
     ["runbook cutover --format md"],
     ["report --to file.html"],
     ["metrics"],
-    ["restore --to dir --delta"],
     ["migrate plan --emit drizzle"],
   ])("%s", async (line) => {
     const words = line.split(" ");
@@ -41,7 +40,7 @@ describe("what the contract names and this version does not do is refused with i
       .filter((word) => !word.startsWith("-"))
       .slice(0, words[1]?.startsWith("-") ? 1 : 2);
     expect(message).toContain(verb[0]);
-    const option = /--(type|transport|jobs|max-rate|delta|extract|into|sql|emit)\b/.exec(line);
+    const option = /--(type|transport|jobs|max-rate|extract|into|sql|emit)\b/.exec(line);
     if (option && !line.startsWith("import")) expect(message).toContain(option[0]);
     expect(await readdir(place.path)).toEqual(["lifeboat.config.json"]);
   });

@@ -2,12 +2,14 @@ import { resolve } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import type {
+  DeltaCounts,
   Engine,
   EngineKind,
   Extracted,
   ExtractRequest,
   RecoveryPlan,
   RestoredDatabase,
+  VerifiedBy,
 } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
@@ -30,6 +32,8 @@ export interface RestoreOrder {
   readonly to: string;
   readonly tablespaceMapping: ReadonlyMap<string, string>;
   readonly force: boolean;
+  /** Keep what agrees with the backup in the directory, which is a data directory of the same database. */
+  readonly delta?: boolean | undefined;
   /** How many objects are unpacked at once; the engine's own choice when left out. */
   readonly jobs?: number | undefined;
   /** Also bring the copy to life, let it recover, and stop it again. */
@@ -56,6 +60,10 @@ export interface RestoredReport {
   readonly seconds: number;
   /** What was taken out of the copy; null where nothing was asked for. */
   readonly extracted: Extracted | null;
+  /** What `delta` kept and wrote; null without it. */
+  readonly delta: DeltaCounts | null;
+  /** The engine's own program that found the copy whole; null where there is none on this host. */
+  readonly verified: VerifiedBy | null;
 }
 
 export interface RestoreReport extends RestoredReport {
@@ -114,6 +122,7 @@ async function restoreOne(
   let recoveredLsn: string | null = null;
   let extracted: Extracted | null = null;
   if (order.extract && engine.kind !== "postgres") throw nothingToExtract(folder.database);
+  if (order.delta && engine.kind !== "postgres") throw noDelta(folder.database);
 
   const restoring: Step = {
     title: `restore ${folder.database}`,
@@ -126,6 +135,7 @@ async function restoreOne(
         tablespaceMapping: order.tablespaceMapping,
         tablespaceRoot: null,
         force: order.force,
+        delta: order.delta,
         jobs: order.jobs,
         fetchCommand: order.fetchCommand,
         proveLog: true,
@@ -170,6 +180,8 @@ async function restoreOne(
     bytes: copy.bytes,
     seconds: secondsSince(started),
     extracted,
+    delta: copy.delta ?? null,
+    verified: copy.verified ?? null,
   };
   return { report, copy };
 }
@@ -180,6 +192,16 @@ function nothingToExtract(database: string): LifeboatError {
     kind: "usage",
     message: `${database} is a SQLite file, out of which nothing needs extracting`,
     remedy: "restore it, then: sqlite3 FILE .dump TABLE",
+  });
+}
+
+function noDelta(database: string): LifeboatError {
+  return new LifeboatError({
+    code: "OPTION_NOT_FOR_SQLITE",
+    kind: "usage",
+    message: `--delta means nothing for ${database}, a SQLite file: it is one file, and is replaced whole`,
+    remedy: "leave it out; --force puts the restored file over what is there",
+    details: { option: "--delta" },
   });
 }
 

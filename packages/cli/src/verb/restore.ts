@@ -39,7 +39,10 @@ export const restoreVerb: Verb = {
       parse: parseCount,
     },
     { flags: "--force", help: "put the restored files over what is there" },
-    { flags: "--delta", help: "keep what agrees in the directory", notBuilt: true },
+    {
+      flags: "--delta",
+      help: "bring this Postgres data directory to the backup's state, and keep what agrees with it",
+    },
     {
       flags: "--extract <name>",
       help: "take one Postgres database or table out of the copy, once it has recovered",
@@ -133,6 +136,7 @@ async function orderOf(
     to: options.to as string,
     tablespaceMapping,
     force: options.force === true,
+    delta: options.delta === true,
     jobs: options.jobs as number | undefined,
     replay: options.replay === true,
     extract: await extractOf(options),
