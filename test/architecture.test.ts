@@ -29,7 +29,7 @@ const OWNERS: Record<string, RegExp> = {
   "pg-connection-string":
     /^packages\/postgres\/src\/(connection|basebackup\/libpq-environment)\.ts$/,
   "pg-copy-streams": /^packages\/migrate\/src\/load\/copy-stream\.ts$/,
-  "tar-stream": /^packages\/postgres\/src\/(unpack|snapshot)\.ts$/,
+  "tar-stream": /^packages\/postgres\/src\/(unpack|read-archive|snapshot)\.ts$/,
   "drizzle-orm": /^apps\/\w+\/src\/schema\/|^packages\/cli\/src\/drizzle\.ts$/,
   listr2: /^packages\/cli\/src\/render\.ts$/,
   commander: /^packages\/cli\/src\/program\.ts$/,

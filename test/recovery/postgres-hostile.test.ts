@@ -26,6 +26,7 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
   let store: ClusterRepository;
   let honest: Manifest;
   let base: Buffer;
+  let manifestTar: Buffer;
   /** A file that a command of the archive would make. */
   let mark: string;
 
@@ -41,6 +42,7 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
     const { manifests } = await store.repository.backups(store.folder);
     honest = manifests[0] as Manifest;
     base = zstdDecompressSync(await readFile(pathOf("base.tar.zst")));
+    manifestTar = zstdDecompressSync(await readFile(pathOf("backup_manifest.tar.zst")));
   }, 60_000);
 
   afterAll(() => cluster.stop());
@@ -51,12 +53,20 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
   async function forge(files: Readonly<Record<string, string>>, details = {}): Promise<void> {
     const content = await withFiles(base, files);
     const stored = zstdCompressSync(content);
-    await writeFile(pathOf("base.tar.zst"), stored);
-    const objects = honest.objects.map((each) =>
-      each.object === "base.tar.zst"
-        ? { ...each, content: digestOf(content), stored: digestOf(stored) }
-        : each,
-    );
+    const list = await withFiles(manifestTar, {
+      backup_manifest: listing(await fileOf(manifestTar, "backup_manifest"), files),
+    });
+    const forged = new Map([
+      ["base.tar.zst", { content, stored }],
+      ["backup_manifest.tar.zst", { content: list, stored: zstdCompressSync(list) }],
+    ]);
+    for (const [object, { stored }] of forged) await writeFile(pathOf(object), stored);
+    const objects = honest.objects.map((each) => {
+      const made = forged.get(each.object);
+      return made
+        ? { ...each, content: digestOf(made.content), stored: digestOf(made.stored) }
+        : each;
+    });
     const manifest = { ...honest, objects, details: { ...honest.details, ...details } };
     await writeFile(pathOf("manifest.json"), encodeManifest(manifest));
   }
@@ -172,6 +182,36 @@ jit_provider = '../../../../../../tmp/evil'
 
 function digestOf(content: Buffer) {
   return { bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") };
+}
+
+async function fileOf(archive: Buffer, name: string): Promise<string> {
+  const from = extract();
+  const feeding = pipeline([archive], from);
+  let found = "";
+  for await (const entry of from) {
+    const content = await buffer(entry);
+    if (entry.header.name.replace(/^\.\//, "") === name) found = content.toString("utf8");
+  }
+  await feeding;
+  return found;
+}
+
+/** The server's list of files, made to fit the forged ones: whoever can write one can write the other. */
+function listing(manifest: string, files: Readonly<Record<string, string>>): string {
+  // A number that JavaScript's do not hold.
+  const text = manifest.replace(/("System-Identifier": )(\d+)/, '$1"$2"');
+  const { "Manifest-Checksum": _, Files: listed, ...rest } = JSON.parse(text);
+  const left = listed.filter(({ Path: path }: { Path: string }) => files[path] === undefined);
+  const own = Object.entries(files).map(([path, text]) => ({
+    Path: path,
+    Size: Buffer.byteLength(text),
+    "Last-Modified": "2026-11-22 10:15:00 GMT",
+  }));
+  const all = { ...rest, Files: [...left, ...own] };
+  const json = JSON.stringify(all).replace(/("System-Identifier":)"(\d+)"/, "$1$2");
+  const body = `${json.slice(0, -1)},\n`;
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  return `${body}"Manifest-Checksum": "${sha256}"}\n`;
 }
 
 /** The archive with files replaced, or added at its end. */

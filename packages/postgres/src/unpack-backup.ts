@@ -63,7 +63,7 @@ export async function unpackBase(backup: BackupContent, directory: string): Prom
   const own = manifest.objects.filter(({ object, role }) =>
     object.endsWith(".tar.zst")
       ? !apart.has(object) && role !== "extra-paths"
-      : role === "backup-manifest",
+      : role === "backup-manifest" || role === "ranges",
   );
   await inParallel(own, backup, async (object, signal) => {
     if (object.object.endsWith(".tar.zst")) await layer.lay(object, signal);
