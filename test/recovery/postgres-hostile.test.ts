@@ -14,6 +14,7 @@ import {
   restore,
   verify,
 } from "@lifeboat/core";
+import { hasProgram } from "@lifeboat/postgres";
 import { extract, pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
@@ -50,11 +51,15 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
   const pathOf = (object: string) => store.file(join(store.folder.backupPath(honest.id), object));
 
   /** Puts a changed archive and manifest in the place of the honest ones, all digests right. */
-  async function forge(files: Readonly<Record<string, string>>, details = {}): Promise<void> {
+  async function forge(
+    files: Readonly<Record<string, string>>,
+    details = {},
+    listed = files,
+  ): Promise<void> {
     const content = await withFiles(base, files);
     const stored = zstdCompressSync(content);
     const list = await withFiles(manifestTar, {
-      backup_manifest: listing(await fileOf(manifestTar, "backup_manifest"), files),
+      backup_manifest: listing(await fileOf(manifestTar, "backup_manifest"), listed),
     });
     const forged = new Map([
       ["base.tar.zst", { content, stored }],
@@ -167,6 +172,24 @@ jit_provider = '../../../../../../tmp/evil'
     await expect(restored("huge")).rejects.toMatchObject({ code: "ARCHIVE_UNSAFE" });
     expect((await readdir(cluster.directory)).filter((name) => /away|huge/.test(name))).toEqual([
       "away",
+    ]);
+  });
+
+  test("files that are not those of the server's own list are found by its own program", async () => {
+    const program = await hasProgram(cluster.programs, "pg_verifybackup");
+    await forge({});
+    const { verified } = await restored("listed");
+    expect(verified?.program ?? null).toBe(program ? "pg_verifybackup" : null);
+    if (!program) return;
+    await forge({ "base/1/112": "damaged before it was stored" }, {}, {});
+    await expect(restored("unlisted")).rejects.toMatchObject({
+      code: "VERIFY_FAILED",
+      message: expect.stringContaining("base/1/112"),
+    });
+    await forge({ "global/foreign": "listed nowhere" }, {}, {});
+    await expect(drilled()).rejects.toMatchObject({ code: "VERIFY_FAILED" });
+    expect((await readdir(cluster.directory)).filter((name) => /listed/.test(name))).toEqual([
+      "listed",
     ]);
   });
 

@@ -122,7 +122,6 @@ async function restoreOne(
   let recoveredLsn: string | null = null;
   let extracted: Extracted | null = null;
   if (order.extract && engine.kind !== "postgres") throw nothingToExtract(folder.database);
-  if (order.delta && engine.kind !== "postgres") throw noDelta(folder.database);
 
   const restoring: Step = {
     title: `restore ${folder.database}`,
@@ -192,16 +191,6 @@ function nothingToExtract(database: string): LifeboatError {
     kind: "usage",
     message: `${database} is a SQLite file, out of which nothing needs extracting`,
     remedy: "restore it, then: sqlite3 FILE .dump TABLE",
-  });
-}
-
-function noDelta(database: string): LifeboatError {
-  return new LifeboatError({
-    code: "OPTION_NOT_FOR_SQLITE",
-    kind: "usage",
-    message: `--delta means nothing for ${database}, a SQLite file: it is one file, and is replaced whole`,
-    remedy: "leave it out; --force puts the restored file over what is there",
-    details: { option: "--delta" },
   });
 }
 

@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import {
   chosenBackup,
   type Finding,
@@ -11,7 +10,7 @@ import { ownerFor } from "./copy-owner.ts";
 import { DeltaLayers } from "./delta/delta-layer.ts";
 import { deltaPlaces } from "./delta/delta-places.ts";
 import { DeltaTally } from "./delta/delta-tally.ts";
-import { HalfDone, RENAMED } from "./delta/half-done.ts";
+import { HalfDone } from "./delta/half-done.ts";
 import { relinkTablespaces } from "./delta/relink-tablespaces.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { extractPrograms } from "./extract.ts";
@@ -19,15 +18,9 @@ import { leftoverPrefix } from "./leftovers.ts";
 import { proveRecovery } from "./prove-recovery.ts";
 import { restoreProgress } from "./restore-progress.ts";
 import { readRanges } from "./stored-ranges.ts";
-import { tablespaceLink, writeTablespaceMap } from "./tablespace-links.ts";
+import { writeTablespaceMap } from "./tablespace-links.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
-import {
-  type BackupContent,
-  unpackBase,
-  unpackTablespace,
-  versionFolder,
-} from "./unpack-backup.ts";
-import { verifyCopy } from "./verify-copy.ts";
+import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backup.ts";
 
 /**
  * Brings a standing data directory of the same cluster to a backup's state, and keeps what agrees with
@@ -58,7 +51,7 @@ export async function restoreDelta(
     ...{ account, assertFree },
   });
   try {
-    const work = { details, places, account, ranges, half, binDirectory };
+    const work = { details, places, account, ranges, half };
     const made = await bringTo(request, work);
     await half.complete();
     return {
@@ -80,12 +73,11 @@ interface Work {
   readonly account: Awaited<ReturnType<typeof ownerFor>>;
   readonly ranges: Awaited<ReturnType<typeof readRanges>>;
   readonly half: HalfDone;
-  readonly binDirectory: string | undefined;
 }
 
 async function bringTo(request: RestoreRequest, work: Work) {
-  const { details, places, account, ranges, half, binDirectory } = work;
-  const { folder, plan, report, signal, jobs = USUAL_JOBS } = request;
+  const { details, places, account, ranges, half } = work;
+  const { folder, plan, signal, jobs = USUAL_JOBS } = request;
   const { dataDirectory: directory, tablespaces } = places;
   const manifest = plan.backups[0];
   const tally = new DeltaTally();
@@ -98,8 +90,6 @@ async function bringTo(request: RestoreRequest, work: Work) {
   const mode = await unpackBase(content, directory);
   for (const { tablespace, place } of tablespaces)
     await unpackTablespace(content, tablespace, place);
-  const verifying = { details, account, binDirectory, report, signal };
-  const verified = await verifyCopy(directory, await notOfBackup(work), verifying);
   await writeTablespaceMap(directory, tablespaces, { account, mode });
   const copy = { manifest, details, account, mode, through, directory };
   const findings = await completeCopy(request, { ...copy, dataDirectory: directory });
@@ -111,34 +101,12 @@ async function bringTo(request: RestoreRequest, work: Work) {
       ...links.map((link) => linkRemoved(link)),
       ...findings,
     ],
-    verified,
     delta: tally.counts(removed),
   };
 }
 /** What a mount point has of its own, and what restores build that are not this one. */
 function isOthers(path: string, directory: string): boolean {
   return path === "lost+found" || path.startsWith(leftoverPrefix(directory));
-}
-
-/** What lies beside the backup's files while they are compared with its manifest; pg_control was by its digest. */
-async function notOfBackup({ places, half, details }: Work): Promise<string[]> {
-  const { dataDirectory: directory, tablespaces } = places;
-  const roots = [
-    { path: "", folder: directory },
-    ...tablespaces.map(({ tablespace, place }) => ({
-      path: `${tablespaceLink(tablespace.oid)}/`,
-      folder: place,
-    })),
-  ];
-  const pattern = versionFolder(details);
-  const found = [...RENAMED].flat();
-  for (const { path, folder } of roots)
-    for (const name of await readdir(folder)) {
-      const isOurs =
-        path === "" ? half.isMark(name) || isOthers(name, folder) : !pattern.test(name);
-      if (isOurs) found.push(`${path}${name}`);
-    }
-  return found;
 }
 
 /** In place of what made it fail: what that left, and how to go on. */

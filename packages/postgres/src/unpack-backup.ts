@@ -99,7 +99,7 @@ function objectsOf({ object, parts = [] }: TablespaceDetail): string[] {
  * The one folder that a server makes in a tablespace, `PG_15_202209061`. A tablespace lies where its
  * backup says; under any other name an archive could lay files there that another program reads.
  */
-export function versionFolder({ serverVersion }: PostgresDetails): RegExp {
+function versionFolder({ serverVersion }: PostgresDetails): RegExp {
   return new RegExp(`^PG_${Math.trunc(serverVersion / 10_000)}_\\d+(/|$)`);
 }
 

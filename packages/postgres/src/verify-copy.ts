@@ -1,4 +1,4 @@
-import { symlink, unlink } from "node:fs/promises";
+import { mkdir, symlink, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { LifeboatError, type Report, type VerifiedBy } from "@lifeboat/core";
 import { execa } from "execa";
@@ -15,6 +15,8 @@ export interface Verifying {
   readonly details: PostgresDetails;
   readonly account: Account;
   readonly binDirectory: string | undefined;
+  /** Files that differ from the manifest rightly. */
+  readonly rewritten: readonly string[];
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -23,45 +25,34 @@ export interface Verifying {
  * Lets pg_verifybackup compare the unpacked files with the manifest that the server wrote as it read them:
  * the one proof that goes back to the server itself. Our own digests begin where its bytes arrived.
  * Left out where this host has no such program of that version, or the account cannot run it.
- * @param ignored paths from the directory that are not the backup's
  * @throws LifeboatError `VERIFY_FAILED` with the program's words
  */
 export async function verifyCopy(
-  directory: string,
-  ignored: readonly string[],
-  { details, account, binDirectory, report, signal }: Verifying,
+  { data, tablespaces }: Sites,
+  { details, account, binDirectory, rewritten, report, signal }: Verifying,
 ): Promise<VerifiedBy | undefined> {
   const program = await programFor(details, binDirectory);
   if (program === undefined) return undefined;
   // By trying: whether its libraries can be reached as well, no bits tell.
   const tried = await execa(program, ["--version"], { ...runAs(account), reject: false });
-  if (tried.failed || !(await accountMay(account, "x", directory))) return undefined;
+  if (tried.failed || !(await accountMay(account, "x", data.path))) return undefined;
   report({ note: `checking the files by ${PROGRAM}` });
   const started = performance.now();
-  // There is no WAL in an archive: what the copy needs comes after this, and was checked by itself.
-  const ignore = ignored.map((path) => `--ignore=${path}`);
-  const args = ["--no-parse-wal", "--exit-on-error", "--quiet", ...ignore, directory];
+  // To where they are built: the links to their places are made afterwards.
+  if (tablespaces.length > 0) await mkdir(join(data.path, "pg_tblspc"), { recursive: true });
+  const links = tablespaces.map(({ tablespace }) => tablespaceLink(tablespace.oid));
+  for (const [index, path] of links.entries())
+    await symlink(tablespaces[index]?.site.path as string, join(data.path, path));
+  const ignored = [...links.map((path) => `${path}/${UNFINISHED}`), ...rewritten];
+  // There is no WAL in an archive: what the copy needs is laid after this, and was checked by itself.
+  const args = ["--no-parse-wal", "--exit-on-error", "--quiet"];
+  for (const path of ignored) args.push(`--ignore=${path}`);
   const run = { ...runAs(account), reject: false, all: true, cancelSignal: signal } as const;
-  const { failed, all, isCanceled } = await execa(program, args, run);
+  const { failed, all, isCanceled } = await execa(program, [...args, data.path], run);
   if (isCanceled) signal.throwIfAborted();
   if (failed) throw verifyFailed(all);
+  for (const path of links) await unlink(join(data.path, path));
   return { program: PROGRAM, seconds: Math.round(performance.now() - started) / 1000 };
-}
-
-/** The same for a copy whose tablespaces do not lie in their places yet. */
-export async function verifyBuilt(
-  { data, tablespaces }: Sites,
-  verifying: Verifying,
-): Promise<VerifiedBy | undefined> {
-  const links = tablespaces.map(({ tablespace, site }) => ({
-    path: tablespaceLink(tablespace.oid),
-    place: site.path,
-  }));
-  for (const { path, place } of links) await symlink(place, join(data.path, path));
-  const marks = links.map(({ path }) => `${path}/${UNFINISHED}`);
-  const verified = await verifyCopy(data.path, marks, verifying);
-  for (const { path } of links) await unlink(join(data.path, path));
-  return verified;
 }
 
 /** A restore needs no program: one that is not there is no reason to fail. */
