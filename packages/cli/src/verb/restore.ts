@@ -57,6 +57,10 @@ export const restoreVerb: Verb = {
       "one table as it was before the mistake, for pg_restore",
     ],
     [
+      "restore --to /var/lib/postgresql/15/main --delta",
+      "over a stopped data directory, of which what agrees is kept",
+    ],
+    [
       "restore --repository /var/backups/lifeboat --app documint --to /srv/restored --replay",
       "on a new host, without a configuration, recovered to the end",
     ],
