@@ -172,6 +172,7 @@ describe("exit status 2, wrong usage, nothing touched:", () => {
       ["restore", "--to", "x", "--at", "2026-11-22T10:15:00"],
       "TIME_INVALID",
     ],
+    ["--delta of SQLite", ["restore", "--to", "x", "--delta"], "OPTION_NOT_FOR_SQLITE"],
     ["two targets", ["restore", "--to", "x", "--immediate", "--backup", "y"], "USAGE"],
     [
       "--exclusive without a before",

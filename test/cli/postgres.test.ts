@@ -143,9 +143,29 @@ describe("a Postgres cluster, by the command line", () => {
         { id: 2 },
         { id: 3 },
       ]);
+      const over = await place.run(["restore", ...atRepository(), "--to", to, "--delta", "--json"]);
+      expect(over.status).toBe(3);
+      expect(errorOf(over).code).toBe("TARGET_IN_USE");
     } finally {
       await copy.stop();
     }
+  }, 60_000);
+
+  test("comes back into the directory of a copy that lived on, which keeps what agrees", async () => {
+    const words = ["--to", join(cluster.directory, "copy"), "--at", beforeMistake, "--delta"];
+    const ran = await place.run(["restore", ...atRepository(), ...words, "--json"]);
+    expect(ran, ran.stdout).toMatchObject({ status: 0 });
+    const { delta, recoveredTo, bytes } = JSON.parse(ran.stdout);
+    expect(recoveredTo).toBeNull();
+    expect(delta.bytesKept).toBeGreaterThan(delta.bytesWritten);
+    expect(delta.bytesKept + delta.bytesWritten).toBeLessThan(bytes);
+    expect(delta).toMatchObject({
+      rangesKept: expect.any(Number),
+      rangesWritten: expect.any(Number),
+      filesRemoved: expect.any(Number),
+    });
+    const shown = await place.run(["restore", ...atRepository(), ...words]);
+    expect(shown.stdout).toMatch(/kept +\d.* written, \d+ files? removed/);
   }, 60_000);
 
   test("is drilled at that instant, with the configuration's checks in the product's database", async () => {

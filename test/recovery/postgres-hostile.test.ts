@@ -14,6 +14,7 @@ import {
   restore,
   verify,
 } from "@lifeboat/core";
+import { hasProgram } from "@lifeboat/postgres";
 import { extract, pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
@@ -26,6 +27,7 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
   let store: ClusterRepository;
   let honest: Manifest;
   let base: Buffer;
+  let manifestTar: Buffer;
   /** A file that a command of the archive would make. */
   let mark: string;
 
@@ -41,6 +43,7 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
     const { manifests } = await store.repository.backups(store.folder);
     honest = manifests[0] as Manifest;
     base = zstdDecompressSync(await readFile(pathOf("base.tar.zst")));
+    manifestTar = zstdDecompressSync(await readFile(pathOf("backup_manifest.tar.zst")));
   }, 60_000);
 
   afterAll(() => cluster.stop());
@@ -48,15 +51,27 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
   const pathOf = (object: string) => store.file(join(store.folder.backupPath(honest.id), object));
 
   /** Puts a changed archive and manifest in the place of the honest ones, all digests right. */
-  async function forge(files: Readonly<Record<string, string>>, details = {}): Promise<void> {
+  async function forge(
+    files: Readonly<Record<string, string>>,
+    details = {},
+    listed = files,
+  ): Promise<void> {
     const content = await withFiles(base, files);
     const stored = zstdCompressSync(content);
-    await writeFile(pathOf("base.tar.zst"), stored);
-    const objects = honest.objects.map((each) =>
-      each.object === "base.tar.zst"
-        ? { ...each, content: digestOf(content), stored: digestOf(stored) }
-        : each,
-    );
+    const list = await withFiles(manifestTar, {
+      backup_manifest: listing(await fileOf(manifestTar, "backup_manifest"), listed),
+    });
+    const forged = new Map([
+      ["base.tar.zst", { content, stored }],
+      ["backup_manifest.tar.zst", { content: list, stored: zstdCompressSync(list) }],
+    ]);
+    for (const [object, { stored }] of forged) await writeFile(pathOf(object), stored);
+    const objects = honest.objects.map((each) => {
+      const made = forged.get(each.object);
+      return made
+        ? { ...each, content: digestOf(made.content), stored: digestOf(made.stored) }
+        : each;
+    });
     const manifest = { ...honest, objects, details: { ...honest.details, ...details } };
     await writeFile(pathOf("manifest.json"), encodeManifest(manifest));
   }
@@ -160,6 +175,24 @@ jit_provider = '../../../../../../tmp/evil'
     ]);
   });
 
+  test("files that are not those of the server's own list are found by its own program", async () => {
+    const program = await hasProgram(cluster.programs, "pg_verifybackup");
+    await forge({});
+    const { verified } = await restored("listed");
+    expect(verified?.program ?? null).toBe(program ? "pg_verifybackup" : null);
+    if (!program) return;
+    await forge({ "base/1/112": "damaged before it was stored" }, {}, {});
+    await expect(restored("unlisted")).rejects.toMatchObject({
+      code: "VERIFY_FAILED",
+      message: expect.stringContaining("base/1/112"),
+    });
+    await forge({ "global/foreign": "listed nowhere" }, {}, {});
+    await expect(drilled()).rejects.toMatchObject({ code: "VERIFY_FAILED" });
+    expect((await readdir(cluster.directory)).filter((name) => /listed/.test(name))).toEqual([
+      "listed",
+    ]);
+  });
+
   test("a settings file with a strange path and no content leaves nothing, and nothing beside the copy", async () => {
     const settings = [
       { setting: "include", path: "/etc/x/../../strange.conf/", object: "settings/x.zst" },
@@ -172,6 +205,36 @@ jit_provider = '../../../../../../tmp/evil'
 
 function digestOf(content: Buffer) {
   return { bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") };
+}
+
+async function fileOf(archive: Buffer, name: string): Promise<string> {
+  const from = extract();
+  const feeding = pipeline([archive], from);
+  let found = "";
+  for await (const entry of from) {
+    const content = await buffer(entry);
+    if (entry.header.name.replace(/^\.\//, "") === name) found = content.toString("utf8");
+  }
+  await feeding;
+  return found;
+}
+
+/** The server's list of files, made to fit the forged ones: whoever can write one can write the other. */
+function listing(manifest: string, files: Readonly<Record<string, string>>): string {
+  // A number that JavaScript's do not hold.
+  const text = manifest.replace(/("System-Identifier": )(\d+)/, '$1"$2"');
+  const { "Manifest-Checksum": _, Files: listed, ...rest } = JSON.parse(text);
+  const left = listed.filter(({ Path: path }: { Path: string }) => files[path] === undefined);
+  const own = Object.entries(files).map(([path, text]) => ({
+    Path: path,
+    Size: Buffer.byteLength(text),
+    "Last-Modified": "2026-11-22 10:15:00 GMT",
+  }));
+  const all = { ...rest, Files: [...left, ...own] };
+  const json = JSON.stringify(all).replace(/("System-Identifier":)"(\d+)"/, "$1$2");
+  const body = `${json.slice(0, -1)},\n`;
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  return `${body}"Manifest-Checksum": "${sha256}"}\n`;
 }
 
 /** The archive with files replaced, or added at its end. */

@@ -132,6 +132,27 @@ describe.each(await combinable())("incremental backups of a server of version %i
     }
   });
 
+  test("are not brought into a standing directory, whose files all would be written anew", async () => {
+    const full = await take("full");
+    const { id } = await take("incremental");
+    const to = { to: join(cluster.directory, "standing") };
+    const target = { kind: "backup", id } as const;
+    const { path } = await restoreBeside(cluster, kept, { ...to, target });
+    await expect(
+      restoreBeside(cluster, kept, { ...to, target, delta: true }),
+    ).rejects.toMatchObject({
+      code: "DELTA_OF_INCREMENTAL",
+      kind: "usage",
+      remedy: expect.stringContaining("--backup ID"),
+    });
+    expect(await readdir(join(path, "global"))).toContain("pg_control");
+    // Of a chain's copy the full one's state is had by --delta all the same.
+    const own = { kind: "backup", id: full.id } as const;
+    const { delta } = await restoreBeside(cluster, kept, { ...to, target: own, delta: true });
+    expect(delta?.bytesKept).toBeGreaterThan(delta?.bytesWritten ?? 0);
+    await rm(path, { recursive: true });
+  });
+
   test("build on a backup that pg_basebackup took as well", async ({ skip }) => {
     if (!(await hasProgram(cluster.programs, "pg_basebackup"))) skip("there is no pg_basebackup");
     const full = await take("full", { transport: "pg_basebackup" });

@@ -176,8 +176,8 @@ async function storeSnapshot(
     type,
     parents,
     options: request.options,
-    store: async (name, role, content) => {
-      const object = await folder.storeObject(id, name, role, content);
+    store: async (name, role, content, ranges) => {
+      const object = await folder.storeObject(id, name, role, content, ranges);
       objects.push(object);
       return object;
     },

@@ -4,6 +4,8 @@ import { LifeboatError } from "./errors.ts";
 import { allObjects } from "./listing.ts";
 import { type LogNote, noteFrame, readLogNote } from "./log-note.ts";
 import type { Manifest, ManifestObject } from "./manifest.ts";
+import { type ObjectRanges, RANGE_BYTES } from "./object-ranges.ts";
+import { RangedRead } from "./ranged-read.ts";
 import { checksumMismatch, sealFrame } from "./seal.ts";
 import type { Storage, StoredObject } from "./storage.ts";
 import { compress } from "./stream/compress.ts";
@@ -65,14 +67,18 @@ export class DatabaseFolder {
     return `${this.backupPath(manifest.id)}/${object.object}`;
   }
 
-  /** Stores one object of a backup; resolves when it is durable and its size is confirmed. */
+  /**
+   * Stores one object of a backup; resolves when it is durable and its size is confirmed.
+   * @param ranges takes note of each MiB of it
+   */
   storeObject(
     id: string,
     name: string,
     role: string,
     content: AsyncIterable<Uint8Array>,
+    ranges?: ObjectRanges,
   ): Promise<ManifestObject> {
-    return this.#store(this.backupPath(id), name, role, content);
+    return this.#store(this.backupPath(id), name, role, content, ranges);
   }
 
   /** The same for one object of an export. */
@@ -90,12 +96,16 @@ export class DatabaseFolder {
     name: string,
     role: string,
     content: AsyncIterable<Uint8Array>,
+    ranges?: ObjectRanges,
   ): Promise<ManifestObject> {
-    const contentMeter = new DigestMeter();
+    const onEnd = (sha256: string) => ranges?.addDigest(sha256);
+    const contentMeter = new DigestMeter(ranges && { bytes: RANGE_BYTES, onEnd });
     const storedMeter = new DigestMeter();
     const object = `${name}.zst`;
     const packed = storedMeter.through(
-      compress(contentMeter.through(content), this.compression.level),
+      compress(contentMeter.through(content), this.compression.level, (bytes) =>
+        ranges?.addFrame(bytes),
+      ),
     );
     const path = `${below}/${object}`;
     const written = await this.storage.create(path, packed);
@@ -113,6 +123,12 @@ export class DatabaseFolder {
   readObject(manifest: Manifest, object: ManifestObject): AsyncGenerator<Uint8Array> {
     const path = this.objectPath(manifest, object);
     return checkedContent(this.storage.read(path), object, path);
+  }
+
+  /** Reads of an object of a backup what a copy of its content lacks. Close it. */
+  readByRange(manifest: Manifest, object: ManifestObject, ranges: ObjectRanges): RangedRead {
+    const path = this.objectPath(manifest, object);
+    return new RangedRead({ storage: this.storage, path, object, ranges });
   }
 
   /**

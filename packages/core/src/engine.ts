@@ -1,6 +1,7 @@
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Finding } from "./finding.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
+import type { ObjectRanges } from "./object-ranges.ts";
 import type { Report } from "./progress.ts";
 import type { RecoveryTarget, RecoveryWindow } from "./window.ts";
 
@@ -17,8 +18,14 @@ export interface SnapshotRequest {
   /**
    * Stores one object of the backup: digests, compresses, writes it, and resolves when it is
    * durable. `name` is without `.zst`. May be called for several objects at once.
+   * @param ranges takes note of each MiB of it, for restores that keep what agrees
    */
-  store(name: string, role: string, content: AsyncIterable<Uint8Array>): Promise<ManifestObject>;
+  store(
+    name: string,
+    role: string,
+    content: AsyncIterable<Uint8Array>,
+    ranges?: ObjectRanges,
+  ): Promise<ManifestObject>;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -65,6 +72,8 @@ export interface RestoreRequest {
   readonly tablespaceRoot: string | null;
   /** Put the restored files over what is there. */
   readonly force: boolean;
+  /** Bring what stands in the directory to the backup's state, and keep what agrees with it. */
+  readonly delta?: boolean | undefined;
   /** How many objects are unpacked at once; the engine's own choice when left out. */
   readonly jobs?: number | undefined;
   /**
@@ -91,6 +100,26 @@ export interface RestoredDatabase {
   /** The instant of the last commit applied; null where the copy recovers when it is started. */
   readonly recoveredTo: string | null;
   readonly findings: readonly Finding[];
+  /** What a delta restore kept and wrote. */
+  readonly delta?: DeltaCounts | undefined;
+  /** The engine's own program that compared the copy with the backup's own list of files, where there is one. */
+  readonly verified?: VerifiedBy | undefined;
+}
+
+/** What a delta restore kept of a directory, and what it wrote. */
+export interface DeltaCounts {
+  /** Parts of files, 1 MiB each at most, that agreed with the backup. */
+  readonly rangesKept: number;
+  readonly rangesWritten: number;
+  readonly bytesKept: number;
+  readonly bytesWritten: number;
+  /** Files and links that are not in the backup. */
+  readonly filesRemoved: number;
+}
+
+export interface VerifiedBy {
+  readonly program: string;
+  readonly seconds: number;
 }
 
 export interface ReviveRequest {

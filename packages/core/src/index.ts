@@ -33,9 +33,11 @@ export {
   type RecordedStep,
   recordedLive,
 } from "./migration-record.ts";
+export { ObjectRanges, RANGE_BYTES } from "./object-ranges.ts";
 export { type Outage, OutageLog } from "./outage-log.ts";
 export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
 export * from "./progress.ts";
+export type { RangedRead } from "./ranged-read.ts";
 export { type OpenRepository, Repository } from "./repository.ts";
 export { RepositoryMemory } from "./repository-memory.ts";
 export { type RestoredReport, type RestoreOrder, type RestoreReport, restore } from "./restore.ts";
@@ -46,6 +48,7 @@ export { siblingModule } from "./sibling-module.ts";
 export { type Status, shippingOf, status } from "./status.ts";
 export * from "./storage.ts";
 export type { Digest } from "./stream/digest.ts";
+export { inOrder } from "./stream/in-order.ts";
 export { syncDirectory } from "./sync-directory.ts";
 export { type VerifyReport, verify } from "./verify.ts";
 export { VERSION } from "./version.ts";

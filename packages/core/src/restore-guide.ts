@@ -18,6 +18,7 @@ PostgreSQL programs of the server's own major version. With Lifeboat at hand, on
     APP/postgres/SYSTEM/backups/ID/OID.tar.zst        a tablespace (its number in pg_tablespace)
     APP/postgres/SYSTEM/backups/ID/….0001.tar.zst     more of the same, where several workers took the backup
     APP/postgres/SYSTEM/backups/ID/backup_manifest.tar.zst   the server's manifest, where it is not in base.tar
+    APP/postgres/SYSTEM/backups/ID/ranges.zst         for lifeboat restore --delta alone
     APP/postgres/SYSTEM/backups/ID/settings/          settings files that lay outside the data directory
     APP/postgres/SYSTEM/wal/TIMELINE/SEGMENT.zst      WAL segments and timeline histories
     APP/postgres/SYSTEM/exports/ID/dump.0001.tar.zst  a logical dump of one database (pg_dump), in one or several tars

@@ -2,7 +2,15 @@ import { resolve } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import { stepsOf } from "./described-step.ts";
-import type { Engine, EngineKind, Extracted, ExtractRequest, RestoredDatabase } from "./engine.ts";
+import type {
+  DeltaCounts,
+  Engine,
+  EngineKind,
+  Extracted,
+  ExtractRequest,
+  RestoredDatabase,
+  VerifiedBy,
+} from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
@@ -25,6 +33,8 @@ export interface RestoreOrder {
   readonly to: string;
   readonly tablespaceMapping: ReadonlyMap<string, string>;
   readonly force: boolean;
+  /** Keep what agrees with the backup in the directory, which is a data directory of the same database. */
+  readonly delta?: boolean | undefined;
   /** How many objects are unpacked at once; the engine's own choice when left out. */
   readonly jobs?: number | undefined;
   /** Also bring the copy to life, let it recover, and stop it again. */
@@ -51,6 +61,10 @@ export interface RestoredReport {
   readonly seconds: number;
   /** What was taken out of the copy; null where nothing was asked for. */
   readonly extracted: Extracted | null;
+  /** What `delta` kept and wrote; null without it. */
+  readonly delta: DeltaCounts | null;
+  /** The engine's own program that found the copy whole; null where there is none on this host. */
+  readonly verified: VerifiedBy | null;
 }
 
 export interface RestoreReport extends RestoredReport {
@@ -125,6 +139,7 @@ async function restoreOne(
         tablespaceMapping: order.tablespaceMapping,
         tablespaceRoot: null,
         force: order.force,
+        delta: order.delta,
         jobs: order.jobs,
         fetchCommand: order.fetchCommand,
         proveLog: true,
@@ -168,6 +183,8 @@ async function restoreOne(
     bytes: copy.bytes,
     seconds: secondsSince(started),
     extracted,
+    delta: copy.delta ?? null,
+    verified: copy.verified ?? null,
   };
   return { report, copy };
 }

@@ -17,7 +17,7 @@ export interface Account {
 /** The accounts tried, in this order, when root has no data directory to go by. */
 const UNPRIVILEGED = ["postgres", "nobody"];
 
-/** Whoever we run as. */
+/** Whoever we run as; client programs may be run by any account. */
 export function ownAccount(): Account {
   const { username, uid, gid } = userInfo();
   return { name: username, uid, gid, foreign: false };
@@ -36,12 +36,6 @@ export async function serverAccount(...places: readonly string[]): Promise<Accou
     if (owner) return owner;
   }
   return namedAccount(...UNPRIVILEGED);
-}
-
-/** The account that we run as: for client programs, which any account may run. */
-export function ownAccount(): Account {
-  const { username, uid, gid } = userInfo();
-  return { name: username, uid, gid, foreign: false };
 }
 
 /** The first of these names that this machine knows, for root; a plain user can only be itself. */

@@ -117,7 +117,8 @@ async function isMountPoint(place: string): Promise<boolean> {
   return (await stat(place)).dev !== (await stat(dirname(place))).dev;
 }
 
-async function makeParents(folder: string, account: Account): Promise<void> {
+/** A folder, and those above it that are missing, for the account. */
+export async function makeParents(folder: string, account: Account): Promise<void> {
   const first = await mkdir(folder, { recursive: true, mode: 0o700 });
   if (first === undefined || !account.foreign) return;
   // The server must be able to reach its data directory through the folders that we made.

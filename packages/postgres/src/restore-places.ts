@@ -27,7 +27,7 @@ export async function restorePlaces(
   details: Pick<PostgresDetails, "tablespaces">,
 ): Promise<RestorePlaces> {
   const dataDirectory = await settled(request.to);
-  const tablespaces = await mapped(details.tablespaces, request, dataDirectory);
+  const tablespaces = await mappedPlaces(details.tablespaces, request, dataDirectory);
   await assertNotRunning(dataDirectory);
   const own = request.force ? await tablespacesOf(dataDirectory) : new Set<string>();
   const replaced: string[] = [];
@@ -46,11 +46,11 @@ export async function restorePlaces(
 }
 
 /** Through links that the engineer set (`main` → a larger disk): what is built takes the place of what they lead to. */
-async function settled(place: string): Promise<string> {
+export async function settled(place: string): Promise<string> {
   return realpath(place).catch(() => resolve(place));
 }
 
-async function mapped(
+export async function mappedPlaces(
   tablespaces: readonly TablespaceDetail[],
   {
     tablespaceMapping: mapping,
@@ -82,7 +82,7 @@ function overlap(a: string, b: string): boolean {
   return `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
 }
 
-async function isFilled(place: string): Promise<boolean> {
+export async function isFilled(place: string): Promise<boolean> {
   try {
     await clearLeftovers(place);
     return ((await entriesOf(place)) ?? []).length > 0;
@@ -97,7 +97,7 @@ async function isDataDirectory(place: string): Promise<boolean> {
 }
 
 /** What cannot be read here is left out, and then is not replaced: the restore is refused. */
-async function tablespacesOf(dataDirectory: string): Promise<Set<string>> {
+export async function tablespacesOf(dataDirectory: string): Promise<Set<string>> {
   const folder = join(dataDirectory, "pg_tblspc");
   const names = (await entriesOf(folder).catch(() => undefined)) ?? [];
   const targets = names.map((name) => readlink(join(folder, name)).catch(() => ""));
@@ -105,7 +105,7 @@ async function tablespacesOf(dataDirectory: string): Promise<Set<string>> {
 }
 
 /** Also with `force`: files pulled from under a running server are a lost database. */
-async function assertNotRunning(dataDirectory: string): Promise<void> {
+export async function assertNotRunning(dataDirectory: string): Promise<void> {
   const text = await readFile(join(dataDirectory, "postmaster.pid"), "utf8").catch(
     (cause: unknown) => noFile(cause, dataDirectory),
   );
@@ -160,7 +160,10 @@ function targetNotEmpty(path: string, force: boolean): LifeboatError {
   });
 }
 
-function tablespaceNotEmpty({ location, oid }: TablespaceDetail, place: string): LifeboatError {
+export function tablespaceNotEmpty(
+  { location, oid }: TablespaceDetail,
+  place: string,
+): LifeboatError {
   return new LifeboatError({
     code: "TABLESPACE_NOT_EMPTY",
     kind: "refused",

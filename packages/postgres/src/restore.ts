@@ -1,24 +1,20 @@
-import { availableParallelism } from "node:os";
 import {
   chosenBackup,
-  type Finding,
   type Manifest,
   type RestoredDatabase,
   type RestoreRequest,
+  type VerifiedBy,
 } from "@lifeboat/core";
-import { type Account, namedAccount, unprivilegedOwner } from "./account.ts";
+import type { Account } from "./account.ts";
 import { combineBackups, combineProgram } from "./combine.ts";
-import { layConsistencyWal } from "./consistency-wal.ts";
-import { damageFindings } from "./damage.ts";
+import { bytesOf, completeCopy, USUAL_JOBS } from "./complete-copy.ts";
+import { ownerFor } from "./copy-owner.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
-import { syncDirectories } from "./durable.ts";
-import { layExtraPaths } from "./extra-paths.ts";
 import { extractPrograms } from "./extract.ts";
-import { laySettings } from "./lay-settings.ts";
+import { inParallel } from "./in-parallel.ts";
 import type { ServerPrograms } from "./programs.ts";
 import { proveRecovery } from "./prove-recovery.ts";
-import { configureRecovery } from "./recovery-files.ts";
-import { newerTimelines, restoreFindings } from "./restore-findings.ts";
+import { restoreDelta } from "./restore-delta.ts";
 import { type RestorePlaces, restorePlaces } from "./restore-places.ts";
 import { restoreProgress, type Through } from "./restore-progress.ts";
 import { Sites } from "./restore-sites.ts";
@@ -26,9 +22,7 @@ import { linkTablespaces } from "./tablespace-links.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
 import { assertRoom, combinedRoom, roomWanted } from "./target-room.ts";
 import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backup.ts";
-
-/** Nothing is disturbed by a restore: all cores, within reason. */
-const USUAL_JOBS = Math.min(4, availableParallelism());
+import { verifyCopy } from "./verify-copy.ts";
 
 /**
  * Restores a base backup as a data directory that recovers to the plan's target when it is started.
@@ -44,6 +38,7 @@ export async function restorePostgres(
   request: RestoreRequest,
   { binDirectory }: { readonly binDirectory?: string | undefined } = {},
 ): Promise<RestoredDatabase> {
+  if (request.delta) return restoreDelta(request, { binDirectory });
   const { backups } = request.plan;
   const manifest = chosenBackup(request.plan);
   const details = postgresDetails(manifest);
@@ -62,17 +57,15 @@ export async function restorePostgres(
   let sites: Sites | undefined;
   try {
     sites = await Sites.open(places, account);
-    const findings = await build(request, { manifest, details, places, account, sites, programs });
+    const own = { manifest, details, places, account, sites, programs, binDirectory };
+    const built = await build(request, own);
     await sites.putInPlace();
     return {
       path: places.dataDirectory,
-      bytes: backups.reduce(
-        (sum, { objects }) => objects.reduce((all, { content }) => all + content.bytes, sum),
-        0,
-      ),
+      bytes: bytesOf(backups),
       willRecoverTo: request.plan.willRecoverTo,
       recoveredTo: null,
-      findings,
+      ...built,
     };
   } catch (cause) {
     await sites?.discard();
@@ -99,32 +92,34 @@ interface Building {
   readonly places: RestorePlaces;
   readonly account: Account;
   readonly sites: Sites;
+  readonly binDirectory: string | undefined;
 }
 
 /** The copy, whole and durable, where it is built. */
-async function build(request: RestoreRequest, building: Building): Promise<Finding[]> {
-  const { manifest, details, places, account, sites } = building;
-  const { folder, plan } = request;
+async function build(request: RestoreRequest, building: Building) {
+  const { manifest, details, places, account, sites, binDirectory } = building;
+  const { report, signal } = request;
   const directory = sites.data.path;
   const through = restoreProgress(request, details);
   const mode = await unpackAll(request, building, through);
+  // The one is another program's work, the other reads the repository: together they take as long as the longer.
+  let verified: VerifiedBy | undefined;
+  // pg_combinebackup writes the links' places anew, and copies what the manifest says of the file.
+  const rewritten = building.programs ? ["tablespace_map"] : [];
+  const verifying = { details, account, binDirectory, rewritten, report };
+  const proofs = [
+    async (signal: AbortSignal) => {
+      verified = await verifyCopy(sites, { ...verifying, signal });
+    },
+    async (signal: AbortSignal) => {
+      if (request.proveLog) await proveRecovery({ ...request, signal }, details);
+    },
+  ];
+  await inParallel(proofs, { jobs: 2, signal }, (prove, both) => prove(both));
   await linkTablespaces(directory, places.tablespaces, { account, mode });
-  if (request.proveLog) await proveRecovery(request, details);
-  await layConsistencyWal({ folder, details, directory, account, mode, through });
-  const { dataDirectory } = places;
-  const laid = { folder, manifest, details, directory, dataDirectory, account, mode };
-  const rewritten = await laySettings(laid);
-  const { jobs = USUAL_JOBS, signal } = request;
-  const content = { folder, manifest, details, account, through, jobs, signal };
-  const extra = await layExtraPaths(content, directory, dataDirectory);
-  const recovery = { timeline: details.timeline, fetchCommand: request.fetchCommand };
-  await configureRecovery(directory, plan, recovery, { account, mode });
-  // Of a backup's own state there is no choice of timelines.
-  const chosen = plan.target.kind !== "backup" && plan.target.kind !== "immediate";
-  const timelines = chosen ? await newerTimelines(folder, plan.timeline ?? details.timeline) : [];
-  const findings = [...timelines, ...(await restoreFindings(directory, dataDirectory))];
-  await syncDirectories([directory]);
-  return [...damageFindings(details.damage), ...rewritten, ...extra, ...findings];
+  const copy = { manifest, details, account, mode, through, directory };
+  const findings = await completeCopy(request, { ...copy, dataDirectory: places.dataDirectory });
+  return { findings, verified };
 }
 
 /** The data directory and the tablespaces of the backup, as they will lie, in the folders where they are built. */
@@ -170,11 +165,4 @@ async function unpackInto(backup: BackupContent, sites: Sites): Promise<number> 
     if (own) await unpackTablespace(backup, own, site.path);
   }
   return mode;
-}
-
-/** For root: whoever owns the directory already, else the account that owned the original, if this host knows it. */
-async function ownerFor(place: string, owner: string | null): Promise<Account> {
-  const names = owner === null ? [] : [owner];
-  const fallback = await namedAccount(...names, "postgres", "nobody");
-  return fallback.foreign ? ((await unprivilegedOwner(place)) ?? fallback) : fallback;
 }

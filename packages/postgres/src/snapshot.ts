@@ -15,6 +15,8 @@ import { chooseTransport, chooseWalSource, jobsOf } from "./snapshot-choices.ts"
 import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
 import { storeSettings } from "./snapshot-settings.ts";
 import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
+import { storeRanges } from "./stored-ranges.ts";
+import { TarRanges } from "./tar-ranges.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { WalReceiver } from "./wal/receiver.ts";
 import { segmentStart } from "./wal/segment-name.ts";
@@ -113,11 +115,15 @@ async function storeBaseBackup(work: Work, signal: AbortSignal) {
   const { transport, request, parentManifest } = work;
   const { connection, server } = work.source;
   const stored = new StoredTablespaces();
+  const archives = new Map<string, TarRanges>();
   const archive = async ({ tablespace, part, content }: TablespaceArchive) => {
     const suffix = part === null ? "" : `.${String(part).padStart(4, "0")}`;
     const name = `${tablespace?.oid ?? "base"}${suffix}.tar`;
     const role = tablespace ? "tablespace" : "base";
-    const { object } = await request.store(name, role, work.rate.through(content, signal));
+    const ranges = new TarRanges();
+    const watched = ranges.watching(work.rate.through(content, signal));
+    const { object } = await request.store(name, role, watched, ranges.ranges);
+    archives.set(object, ranges);
     if (tablespace) stored.add(tablespace, { object, isPart: part !== null });
   };
   const label = request.options.label ?? `lifeboat ${request.id}`;
@@ -134,6 +140,8 @@ async function storeBaseBackup(work: Work, signal: AbortSignal) {
   if (backup.manifestInArchive)
     await request.store("backup_manifest", "backup-manifest", once(manifest));
   else await request.store("backup_manifest.tar", "backup-manifest", manifestTar(manifest));
+  // An incremental one is put together with those before it: no directory is ever compared with it alone.
+  if (!parentManifest) await storeRanges(request.store, archives);
   return { backup, tablespaces: stored.details() };
 }
 

@@ -30,6 +30,16 @@ export async function linkTablespaces(
     if (account.foreign) await lchown(link, account.uid, account.gid);
   }
   await syncDirectories([folder]);
+  await writeTablespaceMap(directory, tablespaces, { account, mode });
+}
+
+/** Says in `tablespace_map` what the links say, unless it does already. */
+export async function writeTablespaceMap(
+  directory: string,
+  tablespaces: RestorePlaces["tablespaces"],
+  { account, mode }: { account: Account; mode: number },
+): Promise<void> {
+  if (tablespaces.length === 0) return;
   const path = join(directory, "tablespace_map");
   const before = await readSmallFile(path).catch((cause: unknown) => {
     if (isSystemError(cause, "ENOENT")) return undefined;

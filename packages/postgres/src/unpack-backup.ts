@@ -8,6 +8,7 @@ import {
 } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import type { PostgresDetails, TablespaceDetail } from "./details.ts";
+import type { EntryRules } from "./entry-rules.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { Through } from "./restore-progress.ts";
 import { readSmallFile } from "./small-file.ts";
@@ -20,6 +21,21 @@ const STALE = new Set(["postmaster.pid", "postmaster.opts", "standby.signal", "r
 /** What the data directory of a backup never lacks. */
 const ESSENTIAL = ["PG_VERSION", "backup_label", "global/pg_control"];
 
+/** Where archives become files: one directory. */
+export interface ArchiveLayer {
+  /** Brings the files of one archive into the directory, durably. Several may be under way at once. */
+  lay(object: ManifestObject, signal: AbortSignal): Promise<void>;
+  /** All archives have been laid. */
+  finish(): Promise<void>;
+  /** Whether the original's group could read it. */
+  readonly groupReads: boolean;
+  /** Where a file lies as long as the whole is not done. */
+  placeOf(path: string): string;
+}
+
+export type LayerInit = EntryRules & { readonly into: string };
+export type Layering = (init: LayerInit) => ArchiveLayer;
+
 /** A stored backup, and how its bytes reach the disk. */
 export interface BackupContent {
   readonly folder: DatabaseFolder;
@@ -27,6 +43,8 @@ export interface BackupContent {
   readonly details: PostgresDetails;
   readonly account: Account;
   readonly through: Through;
+  /** How archives become files; unpacked into an empty directory when left out. */
+  readonly layer?: Layering;
   /** How many archives are unpacked at once. */
   readonly jobs: number;
   readonly signal: AbortSignal;
@@ -38,23 +56,23 @@ export interface BackupContent {
  * @throws LifeboatError `BACKUP_INCOMPLETE`; what `Unpacker` and the repository throw
  */
 export async function unpackBase(backup: BackupContent, directory: string): Promise<number> {
-  const { manifest, details, account } = backup;
+  const { manifest, details } = backup;
   const apart = new Set(details.tablespaces.flatMap(objectsOf));
   const links = new Set(details.tablespaces.map(({ oid }) => tablespaceLink(oid)));
-  const unpacker = new Unpacker({ into: directory, account, passOver: STALE, links });
+  const layer = layering(backup)({ into: directory, passOver: STALE, links });
   const own = manifest.objects.filter(({ object, role }) =>
     object.endsWith(".tar.zst")
       ? !apart.has(object) && role !== "extra-paths"
-      : role === "backup-manifest",
+      : role === "backup-manifest" || role === "ranges",
   );
   await inParallel(own, backup, async (object, signal) => {
-    if (object.object.endsWith(".tar.zst")) await addTo(unpacker, { ...backup, signal }, object);
+    if (object.object.endsWith(".tar.zst")) await layer.lay(object, signal);
     // The copy needs no second one, but damage in a backup is told whoever meets it.
     else await readThrough(backup, object);
   });
-  await unpacker.finish();
-  await assertWhole(directory, backup);
-  return unpacker.groupReads ? 0o640 : 0o600;
+  await layer.finish();
+  await assertWhole(directory, backup, layer);
+  return layer.groupReads ? 0o640 : 0o600;
 }
 
 export async function unpackTablespace(
@@ -62,18 +80,14 @@ export async function unpackTablespace(
   tablespace: TablespaceDetail,
   directory: string,
 ): Promise<void> {
-  const unpacker = new Unpacker({
-    into: directory,
-    account: backup.account,
-    only: versionFolder(backup),
-  });
+  const layer = layering(backup)({ into: directory, only: versionFolder(backup.details) });
   await inParallel(objectsOf(tablespace), backup, async (name, signal) => {
     const object = backup.manifest.objects.find(({ object }) => object === name);
     if (!object)
       throw incomplete(backup.manifest, `its tablespace ${name} is not among its objects`);
-    await addTo(unpacker, { ...backup, signal }, object);
+    await layer.lay(object, signal);
   });
-  await unpacker.finish();
+  await layer.finish();
 }
 
 /** All the objects of a tablespace. */
@@ -85,8 +99,8 @@ function objectsOf({ object, parts = [] }: TablespaceDetail): string[] {
  * The one folder that a server makes in a tablespace, `PG_15_202209061`. A tablespace lies where its
  * backup says; under any other name an archive could lay files there that another program reads.
  */
-function versionFolder({ details }: BackupContent): RegExp {
-  return new RegExp(`^PG_${Math.trunc(details.serverVersion / 10_000)}_\\d+(/|$)`);
+function versionFolder({ serverVersion }: PostgresDetails): RegExp {
+  return new RegExp(`^PG_${Math.trunc(serverVersion / 10_000)}_\\d+(/|$)`);
 }
 
 async function readThrough(
@@ -96,17 +110,30 @@ async function readThrough(
   for await (const _ of through(folder.readObject(manifest, object)));
 }
 
-async function addTo(
-  unpacker: Unpacker,
-  { folder, manifest, through, signal }: BackupContent,
-  object: ManifestObject,
-): Promise<void> {
-  const path = folder.objectPath(manifest, object);
-  await unpacker.add(through(until(signal, folder.readObject(manifest, object))), path);
+function layering(backup: BackupContent): Layering {
+  return backup.layer ?? ((init) => unpacking(backup, init));
+}
+
+function unpacking(
+  { folder, manifest, through, account }: BackupContent,
+  init: LayerInit,
+): ArchiveLayer {
+  const unpacker = new Unpacker({ ...init, account });
+  return {
+    async lay(object, signal) {
+      const path = folder.objectPath(manifest, object);
+      await unpacker.add(through(until(signal, folder.readObject(manifest, object))), path);
+    },
+    finish: () => unpacker.finish(),
+    get groupReads() {
+      return unpacker.groupReads;
+    },
+    placeOf: (path) => path,
+  };
 }
 
 /** Ends when another archive has failed: the rest of this one is of no use any more. */
-async function* until(
+export async function* until(
   signal: AbortSignal,
   content: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
@@ -116,9 +143,13 @@ async function* until(
   }
 }
 
-async function assertWhole(directory: string, { manifest, details }: BackupContent): Promise<void> {
+async function assertWhole(
+  directory: string,
+  { manifest, details }: BackupContent,
+  { placeOf }: ArchiveLayer,
+): Promise<void> {
   for (const name of ESSENTIAL) {
-    const found = await stat(join(directory, name)).catch(() => undefined);
+    const found = await stat(join(directory, placeOf(name))).catch(() => undefined);
     if (!found?.isFile()) throw incomplete(manifest, `it holds no ${name}`);
   }
   const version = String(await readSmallFile(join(directory, "PG_VERSION"))).trim();

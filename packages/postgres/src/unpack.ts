@@ -1,18 +1,13 @@
-import { constants, type FileHandle, mkdir, open } from "node:fs/promises";
+import { constants, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
-import { type Extract, extract, type Header } from "tar-stream";
+import { isSystemError } from "@lifeboat/core";
+import type { Header } from "tar-stream";
 import type { Account } from "./account.ts";
-import { archivePath, unsafe } from "./archive-path.ts";
+import { unsafe } from "./archive-path.ts";
 import { syncDirectories } from "./durable.ts";
-import { isFaultOfTarget } from "./target-failure.ts";
-
-/** How many files are written before they are made durable together: their flushes overlap. */
-const BATCH_FILES = 64;
-const BATCH_BYTES = 64 * 2 ** 20;
-
-/** An entry of the archive: what it is, and its bytes. */
-type Entry = AsyncIterable<Uint8Array> & { readonly header: Header; resume(): unknown };
+import { type EntryRules, placeOfEntry } from "./entry-rules.ts";
+import { FileBatch } from "./file-batch.ts";
+import { type Entry, readArchive } from "./read-archive.ts";
 
 /** New, and never through a link that somebody put there. */
 const NEW_FILE =
@@ -28,31 +23,16 @@ const NEW_FILE =
 export class Unpacker {
   readonly #into: string;
   readonly #account: Account;
-  readonly #passOver: ReadonlySet<string>;
-  readonly #links: ReadonlySet<string>;
-  readonly #only: RegExp;
+  readonly #rules: EntryRules;
   /** Those that it made, or is making. */
   readonly #directories = new Map<string, Promise<void>>([["", Promise.resolve()]]);
   #groupReads = false;
 
-  /**
-   * @param into an empty directory
-   * @param passOver paths whose content is not wanted
-   * @param links paths of symbolic links that an archive may name; they are not made
-   * @param only what each path has to match; any will do when left out
-   */
-  constructor(init: {
-    into: string;
-    account: Account;
-    passOver?: ReadonlySet<string>;
-    links?: ReadonlySet<string>;
-    only?: RegExp;
-  }) {
-    this.#into = init.into;
-    this.#account = init.account;
-    this.#passOver = init.passOver ?? new Set();
-    this.#links = init.links ?? new Set();
-    this.#only = init.only ?? /^/;
+  /** @param into an empty directory */
+  constructor({ into, account, ...rules }: EntryRules & { into: string; account: Account }) {
+    this.#into = into;
+    this.#account = account;
+    this.#rules = rules;
   }
 
   /**
@@ -61,19 +41,12 @@ export class Unpacker {
    * @throws LifeboatError `ARCHIVE_UNSAFE`, `ARCHIVE_INVALID`; whatever `content` throws
    */
   async add(content: AsyncIterable<Uint8Array>, object: string): Promise<void> {
-    const source: { fault?: unknown } = {};
-    const batch = new Batch();
-    const tar = extract();
-    const feeding = feed(noting(content, source), tar);
+    const batch = new FileBatch();
     try {
-      for await (const entry of tar) await this.#take(entry as Entry, object, batch);
-      await batch.sync();
-    } catch (cause) {
-      tar.destroy();
-      await feeding;
-      // What the source has to say comes first: a broken archive is only its consequence.
-      if (source.fault !== undefined) throw source.fault;
-      throw cause instanceof LifeboatError ? cause : invalid(object, cause);
+      await readArchive(content, object, {
+        take: (entry) => this.#take(entry, object, batch),
+        end: () => batch.sync(),
+      });
     } finally {
       await batch.close();
     }
@@ -91,25 +64,19 @@ export class Unpacker {
     await syncDirectories([...this.#directories.keys()].map((path) => join(this.#into, path)));
   }
 
-  async #take(entry: Entry, object: string, batch: Batch): Promise<void> {
+  async #take(entry: Entry, object: string, batch: FileBatch): Promise<void> {
     const { header } = entry;
-    const path = archivePath(header.name, object);
-    if (path !== "" && !this.#only.test(path))
-      throw unsafe(object, header.name, "does not belong there");
-    if (header.type === "directory") await this.#makeDirectory(path, header, object);
-    else if (header.type === "file") await this.#makeFile(path, entry, { object, batch });
-    else if (header.type !== "symlink" || !this.#links.has(path))
-      throw unsafe(object, header.name, `is a ${header.type ?? "thing of unknown type"}`);
-    entry.resume();
+    const { path, kind } = placeOfEntry(header, object, this.#rules);
+    if (kind === "directory") await this.#makeDirectory(path, header, object);
+    else if (kind === "file") await this.#makeFile(path, entry, { object, batch });
   }
 
   async #makeFile(
     path: string,
     entry: Entry,
-    { object, batch }: { readonly object: string; readonly batch: Batch },
+    { object, batch }: { readonly object: string; readonly batch: FileBatch },
   ): Promise<void> {
-    if (path === "") throw unsafe(object, entry.header.name, "has no name");
-    if (this.#passOver.has(path)) return;
+    if (this.#rules.passOver?.has(path)) return;
     await this.#makeParents(path, object);
     const mode = entry.header.mode & 0o040 ? 0o640 : 0o600;
     const file = await open(join(this.#into, path), NEW_FILE, mode).catch((cause: unknown) => {
@@ -154,81 +121,9 @@ export class Unpacker {
   }
 }
 
-/** Files of one archive that are written and not yet durable. */
-class Batch {
-  #files: FileHandle[] = [];
-  #bytes = 0;
-
-  get isFull(): boolean {
-    return this.#files.length >= BATCH_FILES || this.#bytes >= BATCH_BYTES;
-  }
-
-  add(file: FileHandle, bytes: number): void {
-    this.#files.push(file);
-    this.#bytes += bytes;
-  }
-
-  async sync(): Promise<void> {
-    await Promise.all(this.#files.map((file) => file.sync()));
-    await this.close();
-  }
-
-  async close(): Promise<void> {
-    this.#bytes = 0;
-    await Promise.all(this.#files.splice(0).map((file) => file.close()));
-  }
-}
-
-/** Hands the bytes over as fast as they are taken. Never rejects: what fails, fails in the archive. */
-async function feed(content: AsyncIterable<Uint8Array>, tar: Extract): Promise<void> {
-  try {
-    for await (const chunk of content) {
-      if (tar.destroyed) return;
-      if (!tar.write(chunk)) await drained(tar);
-    }
-    tar.end(null);
-  } catch (cause) {
-    tar.destroy(cause instanceof Error ? cause : new Error(reasonOf(cause)));
-  }
-}
-
-async function* noting(
-  content: AsyncIterable<Uint8Array>,
-  source: { fault?: unknown },
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* content;
-  } catch (cause) {
-    source.fault = cause;
-    throw cause;
-  }
-}
-
-function drained(tar: Extract): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  tar.once("drain", resolve);
-  tar.once("close", resolve);
-  return promise.finally(() => {
-    tar.off("drain", resolve);
-    tar.off("close", resolve);
-  });
-}
-
 /** The name is taken: by an entry before it, or by something that appeared while we worked. */
 function collision(cause: unknown, object: string, path: string): unknown {
   return isSystemError(cause, "EEXIST") || isSystemError(cause, "ELOOP")
     ? unsafe(object, path, "is there already")
     : cause;
-}
-
-/** A fault of the target (a full disk, a missing right) is none of the archive's and stays as it is. */
-function invalid(object: string, cause: unknown): unknown {
-  if (isFaultOfTarget(cause)) return cause;
-  return new LifeboatError({
-    code: "ARCHIVE_INVALID",
-    message: `${object} is no whole tar archive: ${reasonOf(cause)}`,
-    remedy: "restore another backup (lifeboat list); lifeboat verify finds all that is damaged",
-    details: { object },
-    cause,
-  });
 }

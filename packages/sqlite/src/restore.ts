@@ -197,13 +197,21 @@ async function removeEmpty(directory: string, topmost: string): Promise<void> {
   if (directory !== topmost) await removeEmpty(dirname(directory), topmost);
 }
 
-function refuseForeignOptions({ tablespaceMapping }: RestoreRequest): void {
-  if (tablespaceMapping.size === 0) return;
-  throw new LifeboatError({
+function refuseForeignOptions({ tablespaceMapping, delta }: RestoreRequest): void {
+  if (tablespaceMapping.size > 0) throw notForSqlite("--tablespace-mapping", "leave it out");
+  if (delta)
+    throw notForSqlite(
+      "--delta",
+      "leave it out: the one file is put over the one that is there by --force",
+    );
+}
+
+function notForSqlite(option: string, remedy: string): LifeboatError {
+  return new LifeboatError({
     code: "OPTION_NOT_FOR_SQLITE",
     kind: "usage",
-    message: "--tablespace-mapping means nothing for a SQLite database",
-    remedy: "leave it out",
+    message: `${option} means nothing for a SQLite database`,
+    remedy,
   });
 }
 

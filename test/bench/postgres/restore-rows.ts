@@ -53,16 +53,33 @@ export async function restoreRows(
     );
   if (!(await command.knows(`restore --to ${to} --delta`)))
     return [...rows, missingRow("delta restore", "not available")];
-  const [delta] = await inTurn(
+  const [delta, othersDelta] = await inTurn(
     [
       {
         name: "restore --delta",
-        command: `${restore} --delta --force`,
+        command: `${restore} --delta`,
         before: () => changeOnePercent(to),
+      },
+      {
+        name: "pgbackrest restore --delta",
+        command: peer?.restore(theirs, "--delta") ?? "true",
+        before: async () => {
+          if (peer) await changeOnePercent(theirs);
+        },
       },
     ],
     runs,
   );
+  if (peer)
+    rows.push(
+      comparedRow({
+        what: "delta restore, 1 % of the pages changed",
+        ours: seconds(delta),
+        peer: "pgBackRest --delta, process-max 2",
+        theirs: seconds(othersDelta),
+        unit: "s",
+      }),
+    );
   return [
     ...rows,
     comparedRow({

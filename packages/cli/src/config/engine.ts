@@ -36,8 +36,6 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
     databases: async () => (await engine()).databases(),
     inspect: async () => (await engine()).inspect(),
     refuseOptions: async (options) => (await engine()).refuseOptions(options),
-    obstacleToBuildOn: async (folder, parents) =>
-      (await (await engine()).obstacleToBuildOn?.(folder, parents)) ?? null,
     snapshot: async (request) => (await engine()).snapshot(request),
     obstacleToBuildOn: async (folder, parents) =>
       (await (await engine()).obstacleToBuildOn?.(folder, parents)) ?? null,

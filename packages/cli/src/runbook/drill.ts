@@ -120,12 +120,21 @@ export function drillRunbook(facts: RunbookFacts, checks: readonly string[]): Ru
 
 /** As `drill` prints it, with no figure that was not measured. */
 function shapeOf(record: DrillRecord | undefined, { app, engine }: RunbookFacts): string {
-  if (record) return showDrill({ ...record, kept: null });
+  if (record) return showDrill({ ...record, kept: null, notRecorded: null });
   const nothing = { fetch: 0, restore: 0, replay: 0, checks: 0, total: 0 };
   const checks = [{ name: "NAME OF A CHECK", ok: true, message: "ok" }];
   const names = { id: "ID", backup: "BACKUP", recoveredTo: "INSTANT", database: app };
   const times = { startedAt: "", finishedAt: "", seconds: nothing };
-  const shape = showDrill({ ok: true, app, engine, ...names, ...times, checks, kept: null });
+  const shape = showDrill({
+    ok: true,
+    app,
+    engine,
+    ...names,
+    ...times,
+    checks,
+    kept: null,
+    notRecorded: null,
+  });
   return shape.replaceAll(duration(0), "…");
 }
 

@@ -44,5 +44,7 @@ function copyOf(
     bytes: sourceBytes,
     seconds: fetch + restore + (engine === "postgres" ? replay : 0),
     extracted: null,
+    delta: null,
+    verified: null,
   };
 }

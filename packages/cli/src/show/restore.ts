@@ -14,6 +14,7 @@ function showOne(copy: RestoredReport, start: string | null): string {
     ["restored", copy.path],
     ["from backup", `${copy.backup} (${copy.engine} ${copy.database})`],
     ["size", `${size(copy.bytes)} in ${duration(copy.seconds)}`],
+    ...deltaOf(copy),
     ...recoveryOf(copy),
     ...(copy.extracted === null
       ? []
@@ -21,6 +22,17 @@ function showOne(copy: RestoredReport, start: string | null): string {
     ...(start === null ? [] : [["start it with", start] as const]),
     ...(start === null || copy.recoveredTo !== null ? [] : [RECOVERED_WHEN]),
   ]);
+}
+
+function deltaOf({ delta, verified }: RestoredReport): [string, string][] {
+  const facts: [string, string][] = [];
+  if (delta) {
+    const { bytesKept, bytesWritten, filesRemoved } = delta;
+    const files = `${filesRemoved} ${filesRemoved === 1 ? "file" : "files"} removed`;
+    facts.push(["kept", `${size(bytesKept)}; ${size(bytesWritten)} written, ${files}`]);
+  }
+  if (verified) facts.push(["checked by", `${verified.program} in ${duration(verified.seconds)}`]);
+  return facts;
 }
 
 /** It answers queries before it is done, from a state that is older than the one that was asked for. */

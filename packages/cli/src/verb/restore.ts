@@ -39,7 +39,10 @@ export const restoreVerb: Verb = {
       parse: parseCount,
     },
     { flags: "--force", help: "put the restored files over what is there" },
-    { flags: "--delta", help: "keep what agrees in the directory", notBuilt: true },
+    {
+      flags: "--delta",
+      help: "bring this Postgres data directory to the backup's state, and keep what agrees with it",
+    },
     {
       flags: "--extract <name>",
       help: "take one Postgres database or table out of the copy, once it has recovered",
@@ -52,6 +55,10 @@ export const restoreVerb: Verb = {
     [
       "restore --to /srv/aside --at 2026-11-22T10:14:59Z --extract invoices --into invoices.dump",
       "one table as it was before the mistake, for pg_restore",
+    ],
+    [
+      "restore --to /var/lib/postgresql/15/main --delta",
+      "over a stopped data directory, of which what agrees is kept",
     ],
     [
       "restore --repository /var/backups/lifeboat --app documint --to /srv/restored --replay",
@@ -133,6 +140,7 @@ async function orderOf(
     to: options.to as string,
     tablespaceMapping,
     force: options.force === true,
+    delta: options.delta === true,
     jobs: options.jobs as number | undefined,
     replay: options.replay === true,
     extract: await extractOf(options),

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { RANGE_BYTES } from "../object-ranges.ts";
 import { blocksOf } from "./blocks.ts";
 import { CompressorPool } from "./compressor-pool.ts";
 import { compressFrame } from "./frame.ts";
@@ -10,7 +11,7 @@ import { inOrder } from "./in-order.ts";
  * (`ZSTD_c_nbWorkers`) returns wrong bytes without an error, so the work is shared out here
  * (`.github/decisions/0002-zstd-frames.md`).
  */
-const FRAME_BYTES = 1 << 20;
+const FRAME_BYTES = RANGE_BYTES;
 
 /** Node's pool has four threads, and files are read and written by them too. */
 const MOST_COMPRESSORS = 3;
@@ -21,10 +22,12 @@ const pools = new Map<number, CompressorPool>();
  * Compresses a stream with zstd on all cores (at most three), in order, holding back at most two
  * blocks a compressor. Each frame carries zstd's own checksum.
  * @param level zstd's, 1 (fast) to 19 (small)
+ * @param onFrame told the size of each frame, in order, before it is given
  */
 export async function* compress(
   content: AsyncIterable<Uint8Array>,
   level: number,
+  onFrame: (bytes: number) => void = () => {},
 ): AsyncGenerator<Uint8Array> {
   const pool = poolOf(level);
   const blocks = blocksOf(content, FRAME_BYTES, () => pool.spare() ?? new Uint8Array(FRAME_BYTES));
@@ -32,7 +35,9 @@ export async function* compress(
   const second = first.done ? first : await blocks.next();
   // What fits into one frame is not worth waking another thread: WAL pushes start and end by the hundred.
   if (second.done) {
-    yield compressFrame(first.done ? new Uint8Array() : first.value, level);
+    const frame = compressFrame(first.done ? new Uint8Array() : first.value, level);
+    onFrame(frame.length);
+    yield frame;
     return;
   }
   const tasks = async function* () {
@@ -40,7 +45,10 @@ export async function* compress(
     yield () => pool.compress(second.value);
     for await (const block of blocks) yield () => pool.compress(block);
   };
-  for await (const frame of inOrder(tasks(), pool.size * 2)) yield* frame;
+  for await (const frame of inOrder(tasks(), pool.size * 2)) {
+    onFrame(frame.reduce((bytes, piece) => bytes + piece.length, 0));
+    yield* frame;
+  }
 }
 
 /** One more than there are cores: while the main thread hands over and takes back, none stands idle. */

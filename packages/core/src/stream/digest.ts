@@ -6,13 +6,43 @@ export interface Digest {
   readonly sha256: string;
 }
 
+/** Who wants to know the digest on its way: at the end of each run of so many bytes, and at the content's end. */
+export interface Ranges {
+  readonly bytes: number;
+  /** @param sha256 of all content up to there */
+  onEnd(sha256: string): void;
+}
+
 /** Counts and digests what passes through it. Read `value` when the stream has ended. */
 export class DigestMeter {
   #hash: Hash = createHash("sha256");
   #bytes = 0;
+  readonly #ranges: Ranges | undefined;
+
+  constructor(ranges?: Ranges) {
+    this.#ranges = ranges;
+  }
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  #update(chunk: Uint8Array): void {
+    this.#hash.update(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  #updateByRange(chunk: Uint8Array, { bytes, onEnd }: Ranges): void {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + bytes - (this.#bytes % bytes));
+      this.#update(part);
+      at += part.length;
+      if (this.#bytes % bytes === 0) onEnd(this.#soFar());
+    }
+  }
+
+  #soFar(): string {
+    return this.#hash.copy().digest("hex");
   }
 
   /** Ends the digest; call once. */
@@ -22,9 +52,10 @@ export class DigestMeter {
 
   async *through(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of content) {
-      this.#hash.update(chunk);
-      this.#bytes += chunk.length;
+      if (this.#ranges) this.#updateByRange(chunk, this.#ranges);
+      else this.#update(chunk);
       yield chunk;
     }
+    if (this.#ranges && this.#bytes % this.#ranges.bytes > 0) this.#ranges.onEnd(this.#soFar());
   }
 }

@@ -1,11 +1,5 @@
 import { LifeboatError } from "@lifeboat/core";
-
-const BLOCK = 512;
-const CHECKSUM = { start: 148, end: 156 };
-const BLANK = 0x20;
-const TYPE_FLAG = 156;
-/** Type flags of a regular file; the second is older tars'. */
-const FILE_TYPES: ReadonlySet<string> = new Set(["0", "\0"]);
+import { isHeader, nameOf, paddingOf, sizeOf, TAR_BLOCK, typeOf } from "./tar-header.ts";
 
 /** A regular file of the archive, as its header tells. */
 export interface TarFile {
@@ -28,7 +22,8 @@ export class TarWatch {
 
   readonly #wanted: ReadonlySet<string>;
   readonly #onFile: (file: TarFile) => void;
-  #header = Buffer.alloc(BLOCK);
+  readonly #onHeader: (header: Uint8Array) => void;
+  #header = Buffer.alloc(TAR_BLOCK);
   #headerFilled = 0;
   /** Bytes of the member under way that are still to come, and of its padding. */
   #missing = 0;
@@ -36,10 +31,18 @@ export class TarWatch {
   #collecting: { name: string; parts: Buffer[] } | undefined;
   #last = "";
 
-  /** @param onFile called with each regular file when its header passes */
-  constructor(wanted: readonly string[], onFile: (file: TarFile) => void = () => {}) {
+  /**
+   * @param onFile called with each regular file when its header passes
+   * @param onHeader called with each member's header, as it stands; its memory is used again
+   */
+  constructor(
+    wanted: readonly string[],
+    onFile: (file: TarFile) => void = () => {},
+    onHeader: (header: Uint8Array) => void = () => {},
+  ) {
     this.#wanted = new Set(wanted);
     this.#onFile = onFile;
+    this.#onHeader = onHeader;
   }
 
   async *through(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -64,11 +67,11 @@ export class TarWatch {
         this.#padding -= count;
         at += count;
       } else {
-        const count = Math.min(left, BLOCK - this.#headerFilled);
+        const count = Math.min(left, TAR_BLOCK - this.#headerFilled);
         this.#header.set(chunk.subarray(at, at + count), this.#headerFilled);
         this.#headerFilled += count;
         at += count;
-        if (this.#headerFilled === BLOCK) this.#beginMember();
+        if (this.#headerFilled === TAR_BLOCK) this.#beginMember();
       }
     }
   }
@@ -80,12 +83,12 @@ export class TarWatch {
     if (this.#header.every((byte) => byte === 0)) return;
     if (!isHeader(this.#header)) throw damaged(this.#last);
     this.#last = name;
+    this.#onHeader(this.#header);
     const size = sizeOf(this.#header.subarray(124, 136));
     this.#missing = size;
-    this.#padding = (BLOCK - (size % BLOCK)) % BLOCK;
+    this.#padding = paddingOf(size);
     const path = name.replace(/^\.\//, "");
-    if (FILE_TYPES.has(String.fromCharCode(this.#header[TYPE_FLAG] ?? 0)))
-      this.#onFile({ path, bytes: size });
+    if (typeOf(this.#header) === "0") this.#onFile({ path, bytes: size });
     if (this.#wanted.has(path)) this.#collecting = { name: path, parts: [] };
     if (size === 0) this.#endMember();
   }
@@ -97,24 +100,6 @@ export class TarWatch {
   }
 }
 
-/** A long name is parted at a slash (pax, "ustar Interchange Format"). */
-function nameOf(header: Buffer): string {
-  const name = textOf(header.subarray(0, 100));
-  const prefix =
-    textOf(header.subarray(257, 263)) === "ustar" ? textOf(header.subarray(345, 500)) : "";
-  return prefix === "" ? name : `${prefix}/${name}`;
-}
-
-/** By its checksum: the sum of its bytes, that field taken as blanks (pax, "ustar Interchange Format"). */
-function isHeader(header: Buffer): boolean {
-  const { start, end } = CHECKSUM;
-  const sum = header.reduce(
-    (total, byte, at) => total + (at >= start && at < end ? BLANK : byte),
-    0,
-  );
-  return Number.parseInt(textOf(header.subarray(start, end)).trim(), 8) === sum;
-}
-
 function damaged(last: string): LifeboatError {
   const where = last === "" ? "at its start" : `after ${last}`;
   return new LifeboatError({
@@ -122,15 +107,4 @@ function damaged(last: string): LifeboatError {
     message: `the base backup failed: bytes of the archive are missing or damaged ${where}`,
     remedy: "run the backup again; with --transport wire if it happens twice",
   });
-}
-
-function textOf(field: Buffer): string {
-  const end = field.indexOf(0);
-  return field.toString("latin1", 0, end === -1 ? field.length : end);
-}
-
-/** Octal text; past 8 GiB a binary number with the first bit set, as GNU tar and the server write it. */
-function sizeOf(field: Buffer): number {
-  if (((field[0] ?? 0) & 0x80) === 0) return Number.parseInt(textOf(field).trim() || "0", 8);
-  return Number(field.readBigUInt64BE(4));
 }

@@ -1,0 +1,162 @@
+import {
+  chosenBackup,
+  type Finding,
+  LifeboatError,
+  type RestoredDatabase,
+  type RestoreRequest,
+} from "@lifeboat/core";
+import { bytesOf, completeCopy, USUAL_JOBS } from "./complete-copy.ts";
+import { ownerFor } from "./copy-owner.ts";
+import { DeltaLayers } from "./delta/delta-layer.ts";
+import { deltaPlaces } from "./delta/delta-places.ts";
+import { DeltaTally } from "./delta/delta-tally.ts";
+import { HalfDone } from "./delta/half-done.ts";
+import { relinkTablespaces } from "./delta/relink-tablespaces.ts";
+import { type PostgresDetails, postgresDetails } from "./details.ts";
+import { extractPrograms } from "./extract.ts";
+import { leftoverPrefix } from "./leftovers.ts";
+import { proveRecovery } from "./prove-recovery.ts";
+import { restoreProgress } from "./restore-progress.ts";
+import { readRanges } from "./stored-ranges.ts";
+import { writeTablespaceMap } from "./tablespace-links.ts";
+import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
+import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backup.ts";
+
+/**
+ * Brings a standing data directory of the same cluster to a backup's state, and keeps what agrees with
+ * it. It works in place: from its first change to its last the directory has no pg_control, so a run
+ * that is killed leaves one that cannot be started by mistake, and that the next run completes.
+ * @throws LifeboatError what {@link deltaPlaces} refuses, before anything is touched; kind `usage`:
+ *   `DELTA_OF_INCREMENTAL`; kind `locked`: `DELTA_RUNNING`; what a restore throws
+ */
+export async function restoreDelta(
+  request: RestoreRequest,
+  { binDirectory }: { readonly binDirectory?: string | undefined },
+): Promise<RestoredDatabase> {
+  const { plan, folder } = request;
+  if (plan.backups.length > 1) throw ofIncremental(chosenBackup(plan).id);
+  const details = postgresDetails(plan.backups[0]);
+  if (request.willExtract)
+    await extractPrograms(binDirectory, Math.trunc(details.serverVersion / 10_000));
+  const places = await deltaPlaces(request, details).catch((cause) => {
+    throw isFaultOfTarget(cause) ? targetFailure(request.to, cause) : cause;
+  });
+  const { dataDirectory } = places;
+  const account = await ownerFor(dataDirectory, details.owner);
+  // All that can be known to be missing is known before the first change.
+  if (request.proveLog) await proveRecovery(request, details);
+  const ranges = await readRanges(folder, plan.backups[0]);
+  const assertFree = async () => void (await deltaPlaces(request, details));
+  const half = await HalfDone.begin(dataDirectory, details.systemIdentifier, {
+    ...{ account, assertFree },
+  });
+  try {
+    const work = { details, places, account, ranges, half };
+    const made = await bringTo(request, work);
+    await half.complete();
+    return {
+      path: dataDirectory,
+      bytes: bytesOf(plan.backups),
+      willRecoverTo: plan.willRecoverTo,
+      recoveredTo: null,
+      ...made,
+    };
+  } catch (cause) {
+    await half.giveUp();
+    throw leftHalfDone(dataDirectory, cause, request.signal);
+  }
+}
+
+interface Work {
+  readonly details: PostgresDetails;
+  readonly places: Awaited<ReturnType<typeof deltaPlaces>>;
+  readonly account: Awaited<ReturnType<typeof ownerFor>>;
+  readonly ranges: Awaited<ReturnType<typeof readRanges>>;
+  readonly half: HalfDone;
+}
+
+async function bringTo(request: RestoreRequest, work: Work) {
+  const { details, places, account, ranges, half } = work;
+  const { folder, plan, signal, jobs = USUAL_JOBS } = request;
+  const { dataDirectory: directory, tablespaces } = places;
+  const manifest = plan.backups[0];
+  const tally = new DeltaTally();
+  const relinked = await relinkTablespaces(directory, tablespaces, account);
+  const through = restoreProgress(request, details);
+  const backup = { folder, manifest, details, account, through, jobs, signal };
+  const keeps = (path: string) => half.isMark(path) || isOthers(path, directory);
+  const layers = new DeltaLayers({ backup, ranges, tally, keeps });
+  const content: BackupContent = { ...backup, layer: (init) => layers.open(init) };
+  const mode = await unpackBase(content, directory);
+  for (const { tablespace, place } of tablespaces)
+    await unpackTablespace(content, tablespace, place);
+  await writeTablespaceMap(directory, tablespaces, { account, mode });
+  const copy = { manifest, details, account, mode, through, directory };
+  const findings = await completeCopy(request, { ...copy, dataDirectory: directory });
+  const removed = layers.trees.reduce((sum, tree) => sum + tree.removed, relinked);
+  const links = layers.trees.flatMap(({ removedLinks }) => removedLinks);
+  return {
+    findings: [
+      ...(ranges ? [] : [withoutRanges(manifest.id)]),
+      ...links.map((link) => linkRemoved(link)),
+      ...findings,
+    ],
+    delta: tally.counts(removed),
+  };
+}
+/** What a mount point has of its own, and what restores build that are not this one. */
+function isOthers(path: string, directory: string): boolean {
+  return path === "lost+found" || path.startsWith(leftoverPrefix(directory));
+}
+
+/** In place of what made it fail: what that left, and how to go on. */
+function leftHalfDone(directory: string, cause: unknown, { aborted }: AbortSignal): unknown {
+  const next = `${directory} is half-done and does not start: run restore --delta again, or without it and with --force`;
+  if (cause instanceof LifeboatError && !aborted) {
+    const { code, kind, message, remedy, details } = cause;
+    return new LifeboatError({ code, kind, message, remedy: `${remedy}; ${next}`, details, cause });
+  }
+  if (aborted)
+    return new LifeboatError({
+      code: "DELTA_STOPPED",
+      message: `stopped while ${directory} was being restored`,
+      remedy: next,
+      details: { path: directory },
+      cause,
+    });
+  if (!isFaultOfTarget(cause)) return cause;
+  const { code, message } = targetFailure(directory, cause);
+  const first = code === "TARGET_FULL" ? "make room" : "let this account write there";
+  const details = { path: directory, system: cause.code ?? null };
+  return new LifeboatError({ code, message, remedy: `${first}; ${next}`, details, cause });
+}
+
+function withoutRanges(backup: string): Finding {
+  return {
+    id: "delta-without-ranges",
+    severity: "info",
+    summary: `${backup} was taken before backups noted the digests of their ranges: all of it was read, and what differed was written`,
+    remedy: "the next full backup has them, and a delta restore of it reads only what differs",
+  };
+}
+
+function linkRemoved(link: string): Finding {
+  return {
+    id: "link-removed",
+    severity: "warning",
+    summary: `a link that is not in the backup was removed: ${link}; what it leads to was left alone`,
+    remedy:
+      "what lies there is of no use to this copy any more: look through it, and remove it by hand",
+  };
+}
+
+function ofIncremental(backup: string): LifeboatError {
+  return new LifeboatError({
+    code: "DELTA_OF_INCREMENTAL",
+    kind: "usage",
+    message: `${backup} is incremental: pg_combinebackup writes the whole of it anew, so nothing of a directory can be kept`,
+    remedy:
+      "leave --delta out, and restore into another directory or with --force; or name a full backup by --backup ID (lifeboat list)",
+    details: { backup },
+  });
+}

@@ -1,0 +1,115 @@
+import {
+  type DatabaseFolder,
+  LifeboatError,
+  type Manifest,
+  ObjectRanges,
+  type SnapshotRequest,
+} from "@lifeboat/core";
+import { TAR_BLOCK } from "./basebackup/tar-header.ts";
+import type { TarRanges } from "./tar-ranges.ts";
+
+/** The object's role, and its name without `.zst`. */
+const RANGES = "ranges";
+const SHA256_PART = /^[0-9a-f]{32}$/;
+const LARGEST_FRAME = 4 << 20;
+/** Far above any line that is written. */
+const LONGEST_LINE = 1 << 20;
+
+/** An archive as its ranges tell it. */
+export interface ArchiveRanges {
+  /** Of its members, in their order, as they stand in it. */
+  readonly headers: readonly Buffer[];
+  readonly ranges: ObjectRanges;
+}
+
+/** Stores, as an object of its own, what was noted of a backup's archives. */
+export async function storeRanges(
+  store: SnapshotRequest["store"],
+  archives: ReadonlyMap<string, TarRanges>,
+): Promise<void> {
+  const lines = async function* () {
+    for (const [object, ranges] of archives)
+      for (const line of ranges.lines(object)) yield Buffer.from(line);
+  };
+  await store(RANGES, RANGES, lines());
+}
+
+/**
+ * What was noted of a backup's archives, by object; undefined for backups that were taken before it was.
+ * @throws LifeboatError `RANGES_INVALID`; what reading an object throws
+ */
+export async function readRanges(
+  folder: DatabaseFolder,
+  manifest: Manifest,
+): Promise<ReadonlyMap<string, ArchiveRanges> | undefined> {
+  const object = manifest.objects.find(({ role }) => role === RANGES);
+  if (!object) return undefined;
+  const found = new Map<string, { headers: Buffer[]; ranges: ObjectRanges }>();
+  const path = folder.objectPath(manifest, object);
+  for await (const line of linesOf(folder.readObject(manifest, object), path)) {
+    const { object: name, headers, ranges } = parsed(line, path);
+    const archive = found.get(name) ?? { headers: [], ranges: new ObjectRanges() };
+    found.set(name, archive);
+    for (const header of headers) archive.headers.push(header);
+    for (const [bytes, digest] of ranges) {
+      archive.ranges.addFrame(bytes);
+      archive.ranges.addDigest(digest);
+    }
+  }
+  return found;
+}
+
+/** All that stands in them is ASCII. */
+async function* linesOf(content: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of content) {
+    const lines = (rest + Buffer.from(chunk).toString("latin1")).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > LONGEST_LINE) throw invalid(path);
+    yield* lines;
+  }
+  if (rest !== "") throw invalid(path);
+}
+
+interface Line {
+  readonly object: string;
+  readonly headers: readonly Buffer[];
+  readonly ranges: readonly (readonly [number, string])[];
+}
+
+/** It passed its digest; still nothing of it is believed that could lead astray. */
+function parsed(line: string, path: string): Line {
+  let found: { object?: unknown; headers?: unknown; ranges?: unknown };
+  try {
+    found = JSON.parse(line) as typeof found;
+  } catch (cause) {
+    throw invalid(path, cause);
+  }
+  const { object, headers = [], ranges = [] } = found ?? {};
+  if (typeof object !== "string" || !Array.isArray(headers) || !Array.isArray(ranges))
+    throw invalid(path);
+  return {
+    object,
+    headers: headers.map((header) => {
+      const bytes = typeof header === "string" ? Buffer.from(header, "base64") : Buffer.alloc(0);
+      if (bytes.length !== TAR_BLOCK) throw invalid(path);
+      return bytes;
+    }),
+    ranges: ranges.map((range: unknown) => {
+      const [bytes, digest] = Array.isArray(range) ? range : [];
+      const fits = Number.isSafeInteger(bytes) && bytes > 0 && bytes <= LARGEST_FRAME;
+      if (!fits || typeof digest !== "string" || !SHA256_PART.test(digest)) throw invalid(path);
+      return [bytes as number, digest] as const;
+    }),
+  };
+}
+
+function invalid(path: string, cause?: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "RANGES_INVALID",
+    message: `${path} does not tell the ranges of a backup's archives`,
+    remedy: "restore without --delta, which does not read it",
+    details: { object: path },
+    cause,
+  });
+}

@@ -1,0 +1,25 @@
+import { Repository, RepositoryMemory, restore } from "@lifeboat/core";
+import { postgresEngine } from "@lifeboat/postgres";
+import { filesystemStorage } from "@lifeboat/storage";
+
+/** A delta restore in a process of its own, to be killed: REPOSITORY STATE TO OLD NEW. */
+const [path = "", state = "", to = "", old = "", place = ""] = process.argv.slice(2);
+
+const repository = await Repository.open({
+  storage: filesystemStorage({ path }),
+  app: "test",
+  memory: new RepositoryMemory(state),
+  mode: "read",
+});
+await restore({
+  repository,
+  engines: [postgresEngine({})],
+  target: { kind: "latest" },
+  to,
+  tablespaceMapping: new Map([[old, place]]),
+  force: false,
+  delta: true,
+  replay: false,
+  fetchCommand: [],
+  signal: new AbortController().signal,
+});
