@@ -9,8 +9,9 @@ import {
   truncate,
   writeFile,
 } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { ownProcessMark } from "@lifeboat/core";
 import { hasProgram } from "@lifeboat/postgres";
 import { execa } from "execa";
 import pg from "pg";
@@ -123,6 +124,18 @@ describe("a dump in a file of its own", () => {
       status: 2,
       code: "TARGET_FOLDER_MISSING",
     });
+  });
+
+  test("removes what a run that was killed left at its place, and no living one's", async () => {
+    const dead = ownProcessMark().replace(/-\d+-\d+$/, "-999999999-1");
+    const left = place.at(`.next.tar.zst.lifeboat-${dead}-abcd`);
+    const living = place.at(`.next.tar.zst.lifeboat-${ownProcessMark()}-abcd`);
+    await writeFile(left, "half");
+    await writeFile(living, "half");
+    expect(await run(["export", "--to", place.at("next.tar.zst")])).toMatchObject({ status: 0 });
+    const there = await readdir(place.path);
+    expect(there.filter((name) => name.includes(".lifeboat-"))).toEqual([basename(living)]);
+    await rm(living);
   });
 
   test.runIf(has("zstd", "tar", "sha256sum"))("is checked and loaded by hand", async () => {

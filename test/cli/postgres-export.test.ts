@@ -228,6 +228,12 @@ test("a role that may not read all tables is told what it lacks, and nothing is 
   const { exports } = JSON.parse((await run(["list"])).stdout);
   expect(exports).toHaveLength(before);
   expect(JSON.parse((await run(["verify"])).stdout)).toMatchObject({ ok: true });
+  // What it is told is all that it takes, roles and tablespaces included.
+  await cluster(oldest).query('grant pg_read_all_data to "lifeboat"');
+  const allowed = await run(["export"], cluster(oldest).url);
+  expect(allowed).toMatchObject({ status: 0 });
+  expect(JSON.parse(allowed.stdout).findings).toEqual([]);
+  await cluster(oldest).query('revoke pg_read_all_data from "lifeboat"');
 });
 
 test("a table that somebody else locks is waited for, and two exports at once are one", async () => {

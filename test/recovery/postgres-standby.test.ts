@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import {
   awaitStreaming,
+  bringUpStandby,
   listSlots,
   type MadeStandby,
   makeStandby,
@@ -213,4 +214,16 @@ test("one that is stopped half-way leaves neither slot nor files", async () => {
   await expect(attempt).rejects.toThrow("stopped");
   expect(await slots()).toEqual([]);
   expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
+});
+
+test("a wait that is stopped says that the standby and its slot stay", async () => {
+  const it = await made();
+  const stopped = AbortSignal.abort(new Error("stopped by SIGINT"));
+  const request = { connection: connection(), standby: it, report: () => {}, signal: stopped };
+  await expect(bringUpStandby(request)).rejects.toMatchObject({
+    code: "STANDBY_STOPPED",
+    message: expect.stringContaining(`replication slot ${it.slot}`),
+    remedy: expect.stringContaining(`pg_ctl stop -D ${it.path}, then lifeboat standby --remove`),
+  });
+  expect((await listSlots(connection())).map(({ name }) => name)).toEqual([it.slot]);
 });

@@ -57,4 +57,4 @@ test(`writer and watch killed at any instant, in any order: every restore is a p
   const { path } = await app.restore(join(folder, "end"));
   expect(expectCleanPrefix(path)).toBe(acknowledged);
   expect((await app.verify(true)).problems).toEqual([]);
-});
+}, 400_000);

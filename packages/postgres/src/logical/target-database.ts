@@ -87,8 +87,7 @@ export async function takeTarget(client: pg.Client): Promise<TargetDatabase> {
       code: "TARGET_NOT_EMPTY",
       kind: "refused",
       message: `${place} is not empty: it holds ${holds.join(", ")}`,
-      remedy:
-        "name an empty database: create database NAME with (template template0, encoding 'UTF8')",
+      remedy: "name an empty database, or make one: create database NAME template template0",
       details: { database, holds },
     });
   return {
