@@ -20,7 +20,6 @@ describe("what the contract names and this version does not do is refused with i
     ["prune --dry-run"],
     ["hold id --until 2026-11-22T10:15:00Z"],
     ["plan --rto 15m"],
-    ["migrate cutover --rehearse --skip lag"],
     ["report --to file.html"],
     ["metrics"],
   ])("%s", async (line) => {

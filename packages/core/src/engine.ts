@@ -1,9 +1,18 @@
 import type { DatabaseFolder } from "./database-folder.ts";
+import type {
+  RecoveryPlan,
+  RestoredDatabase,
+  RestoreRequest,
+  RevivedDatabase,
+  ReviveRequest,
+} from "./engine-restore.ts";
 import type { Finding } from "./finding.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
 import type { ObjectRanges } from "./object-ranges.ts";
 import type { Report } from "./progress.ts";
 import type { RecoveryTarget, RecoveryWindow } from "./window.ts";
+
+export * from "./engine-restore.ts";
 
 export type EngineKind = "sqlite" | "postgres";
 
@@ -48,116 +57,6 @@ export interface Snapshot {
   readonly details: Readonly<Record<string, unknown>>;
   /** What the engineer should know although the backup is good. */
   readonly findings: readonly Finding[];
-}
-
-/** Which backup to restore and up to where, decided before a byte is written. */
-export interface RecoveryPlan {
-  /** The base first, then the incremental backups upon it, in order. */
-  readonly backups: readonly [Manifest, ...Manifest[]];
-  readonly target: RecoveryTarget;
-  readonly timeline: number | null;
-  /** The name of the copy in the directory restored into; null: it is the directory itself. */
-  readonly fileName: string | null;
-  /** Up to where the copy will recover; time null when only the position is known. */
-  readonly willRecoverTo: { readonly time: string | null; readonly lsn: string | null };
-}
-
-export interface RestoreRequest {
-  readonly folder: DatabaseFolder;
-  readonly plan: RecoveryPlan;
-  /** The directory to make, or to fill if it is there and empty. Absolute. */
-  readonly to: string;
-  readonly tablespaceMapping: ReadonlyMap<string, string>;
-  /** For scratch copies: tablespaces without a mapping go below this directory; null: to where they were. */
-  readonly tablespaceRoot: string | null;
-  /** Put the restored files over what is there. */
-  readonly force: boolean;
-  /** Bring what stands in the directory to the backup's state, and keep what agrees with it. */
-  readonly delta?: boolean | undefined;
-  /** How many objects are unpacked at once; the engine's own choice when left out. */
-  readonly jobs?: number | undefined;
-  /**
-   * The program and arguments that fetch one log object, before its name and destination:
-   * `[…, "wal", "fetch"]`. Goes into the restored copy where it recovers by itself.
-   */
-  readonly fetchCommand: readonly string[];
-  /**
-   * Also read, before the copy gets its name, all of the log that it will need to reach its target.
-   * Left out by drills, which bring the copy to life at once and so read it as well.
-   */
-  readonly proveLog?: boolean;
-  /** Something will be extracted from the copy: what that takes is looked for before anything is written. */
-  readonly willExtract?: boolean;
-  readonly report: Report;
-  readonly signal: AbortSignal;
-}
-
-export interface RestoredDatabase {
-  /** The database file or the data directory. */
-  readonly path: string;
-  readonly bytes: number;
-  readonly willRecoverTo: RecoveryPlan["willRecoverTo"];
-  /** The instant of the last commit applied; null where the copy recovers when it is started. */
-  readonly recoveredTo: string | null;
-  readonly findings: readonly Finding[];
-  /** What a delta restore kept and wrote. */
-  readonly delta?: DeltaCounts | undefined;
-  /** The engine's own program that compared the copy with the backup's own list of files, where there is one. */
-  readonly verified?: VerifiedBy | undefined;
-}
-
-/** What a delta restore kept of a directory, and what it wrote. */
-export interface DeltaCounts {
-  /** Parts of files, 1 MiB each at most, that agreed with the backup. */
-  readonly rangesKept: number;
-  readonly rangesWritten: number;
-  readonly bytesKept: number;
-  readonly bytesWritten: number;
-  /** Files and links that are not in the backup. */
-  readonly filesRemoved: number;
-}
-
-export interface VerifiedBy {
-  readonly program: string;
-  readonly seconds: number;
-}
-
-export interface ReviveRequest {
-  readonly folder: DatabaseFolder;
-  readonly plan: RecoveryPlan;
-  readonly restored: RestoredDatabase;
-  readonly report: Report;
-  readonly signal: AbortSignal;
-}
-
-/** One part of a copy, and where it goes. */
-export interface ExtractRequest {
-  /** A database; or a table, with its schema and database where that needs saying. */
-  readonly name: string;
-  /** A file, absolute, that is not there or may be replaced; or the URL of a database to fill. */
-  readonly into: string;
-  readonly signal: AbortSignal;
-}
-
-export interface Extracted {
-  readonly name: string;
-  /** Of the dump. */
-  readonly bytes: number;
-}
-
-/** A restored copy brought to life in private: nobody else can reach it, nothing of the original is touched. */
-export interface RevivedDatabase {
-  /** The instant of the last commit that was really recovered; null if it holds none since its base. */
-  readonly recoveredTo: string | null;
-  readonly recoveredLsn: string | null;
-  /** The engine's own proof that the copy is sound (`integrity_check`, a read of every table …). */
-  prove(): Promise<readonly { name: string; ok: boolean; message: string }[]>;
-  /** Runs one statement that reads; rows as arrays of plain values. `database` as the engine names them. */
-  query(sql: string, database?: string): Promise<readonly (readonly unknown[])[]>;
-  /** Takes one part out of the copy, as a dump; engines without parts have no such thing. */
-  extract?(request: ExtractRequest): Promise<Extracted>;
-  /** Stops and releases everything. The files stay. May be called twice. */
-  close(): Promise<void>;
 }
 
 /** Asks for the log of one live database to be shipped until `signal` aborts. */

@@ -68,6 +68,9 @@ export const migrateCutoverVerb: Verb = {
 };
 
 async function rehearsed(session: Session): Promise<Outcome> {
+  // What the configuration lacks is said before the repository is opened for the record.
+  await migrationTarget(session);
+  await migrationRequest(session);
   const { rehearseCutover } = await import("../rehearse/rehearse-cutover.ts");
   const { recordMigration } = await import("../record-migration.ts");
   const report = await recordMigration(
