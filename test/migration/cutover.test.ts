@@ -10,6 +10,7 @@ import {
   syncMigration,
   verifyMigration,
 } from "@lifeboat/migrate";
+import { leastPrivilegeScript } from "@lifeboat/postgres";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -228,6 +229,26 @@ describe("a cutover", () => {
     } finally {
       await cluster.query("REVOKE SET ON PARAMETER session_replication_role FROM lifeboat");
     }
+  });
+
+  it("needs of its role only what the script of least rights gives", async () => {
+    const role = `mover_${process.pid}`;
+    const database = new URL(one.url).pathname.slice(1);
+    const sql = leastPrivilegeScript({ role, database, migrateInto: "moved" });
+    await cluster.query(sql, database);
+    await cluster.query(`ALTER ROLE ${role} PASSWORD 'x'`);
+    const url = new URL(one.url);
+    url.username = role;
+    url.password = "x";
+    const asMover = { ...request(), postgres: { url: url.href }, schema: "moved" };
+    await loadMigration({ ...asMover, live: true });
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'followed')");
+    await syncMigration({ ...asMover, until: "caught-up" });
+    await cutoverMigration(asMover);
+    expect((await migrationStatus(asMover)).phase).toBe("cut-over");
+    await rollbackMigration(asMover);
+    await finishMigration(asMover);
+    await cluster.query(`DROP OWNED BY ${role} CASCADE`, database);
   });
 
   it("follows a VACUUM that gives rows without a key new rowids", async () => {

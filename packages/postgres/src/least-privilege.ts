@@ -28,6 +28,8 @@ export interface RoleScript {
   readonly major?: number;
   /** The superuser that `postgres.url` names now, where the script is for another role. */
   readonly insteadOf?: string;
+  /** The schema that a product is migrated into; left out where none is. */
+  readonly migrateInto?: string;
 }
 
 /** The role and database of a connection URL, as the script needs them. */
@@ -41,7 +43,7 @@ export function roleOf(url: string): RoleScript {
  * database that `postgres.url` names. May be run again.
  */
 export function leastPrivilegeScript(script: RoleScript): string {
-  const { role, database, major = 15, insteadOf } = script;
+  const { role, database, major = 15, insteadOf, migrateInto } = script;
   const name = quoted(role);
   const grant = (functions: readonly string[]) =>
     `grant execute on function ${functions.join(", ")} to ${name};`;
@@ -77,10 +79,29 @@ ${grant(FILES)}
 
 -- Only for lifeboat export, which reads every table. Take the dashes away:
 -- grant pg_read_all_data to ${name};
-
+${migrateInto === undefined ? "" : migrationGrants(script, migrateInto)}
 -- In pg_hba.conf, before any line that fits as well; then: select pg_reload_conf();
 --   hostssl  replication  ${name}  ADDRESS/32  scram-sha-256
 --   hostssl  ${quoted(database)}  ${name}  ADDRESS/32  scram-sha-256
+`;
+}
+
+/** Since then a role may be given the right to set one parameter. */
+const PARAMETER_SINCE = 15;
+
+/** What `migrate` takes of a target: its tables are the role's own, and the product is given what it uses. */
+function migrationGrants({ role, database, major = 15 }: RoleScript, schema: string): string {
+  const name = quoted(role);
+  return `
+-- lifeboat migrate: makes the product's tables in schema ${schema}, and its own in schema lifeboat.
+grant connect, create, temporary on database ${quoted(database)} to ${name};
+create schema if not exists ${quoted(schema)};
+grant usage, create on schema ${quoted(schema)} to ${name};
+${major >= PARAMETER_SINCE ? `-- Foreign keys stay in place while SQLite is followed; without it they are dropped, and made again at the end.\ngrant set on parameter session_replication_role to ${name};\n` : ""}
+-- What the product's own role needs from the cutover on. Put its name in, and take the dashes away:
+-- alter default privileges for role ${name} in schema ${quoted(schema)} grant select, insert, update, delete on tables to PRODUCT;
+-- alter default privileges for role ${name} in schema ${quoted(schema)} grant usage, select on sequences to PRODUCT;
+-- grant usage on schema ${quoted(schema)} to PRODUCT;
 `;
 }
 

@@ -31,7 +31,12 @@ async function roleScript(session: Session) {
   if (!configuration.postgres)
     throw usage("--sql: the configuration names no Postgres server", "name it: postgres.url");
   const { leastPrivilegeScript, scriptRole } = await import("@lifeboat/postgres");
-  const sql = leastPrivilegeScript(await scriptRole(configuration.postgres));
+  const role = await scriptRole(configuration.postgres);
+  const { sqlite, migrate } = configuration;
+  const sql = leastPrivilegeScript({
+    ...role,
+    ...(sqlite.length > 0 && { migrateInto: migrate.schema ?? "public" }),
+  });
   return { document: { sql }, show: () => sql };
 }
 
