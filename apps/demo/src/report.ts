@@ -40,3 +40,7 @@ export interface MigrationReport {
   readonly tables: readonly { readonly name: string; readonly rows: number }[];
   readonly findings: readonly { readonly severity: string; readonly summary: string }[];
 }
+
+export interface CutoverReport extends MigrationReport {
+  readonly holdSeconds: number;
+}
