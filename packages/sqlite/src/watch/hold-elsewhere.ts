@@ -11,6 +11,8 @@ import type { ShippedDatabase } from "./shipped-database.ts";
 
 /** For an answer, beyond what was asked to be waited for: a checkpoint of a large WAL takes its time. */
 const ANSWER_MS = 30_000;
+/** What a watch knows it says at once; one that is stopped says nothing. */
+const WORD_MS = 5_000;
 
 /**
  * A database whose log a watch ships in another process of this account.
@@ -65,7 +67,7 @@ export class ShippedElsewhere implements ShippedDatabase {
 
   /** What the watch knows of an idle database; undefined where it does not say. */
   async idle(): Promise<IdleLog | undefined> {
-    const answer = (await this.#ask({ ask: "idle" }, ANSWER_MS)) as { idle?: unknown } | undefined;
+    const answer = (await this.#ask({ ask: "idle" }, WORD_MS)) as { idle?: unknown } | undefined;
     return isIdleLog(answer?.idle) ? answer.idle : undefined;
   }
 
