@@ -42,10 +42,11 @@ export async function recordMigration<Report>(
       });
     throw cause;
   }
+  const recorded = recordedOf(report);
   try {
-    await repository.writeMigrationRecord(recordOf(run, recordedOf(report)));
+    await repository.writeMigrationRecord(recordOf(run, recorded));
   } catch (cause) {
-    throw notWritten(verb, cause);
+    throw notWritten(verb, recorded, cause);
   }
   return report;
 }
@@ -104,11 +105,14 @@ function noting(run: StepRunner, steps: RecordedStep[]): StepRunner {
     );
 }
 
-function notWritten(verb: string, cause: unknown): LifeboatError {
+function notWritten(verb: string, { live }: Recorded, cause: unknown): LifeboatError {
   return new LifeboatError({
     code: "RECORD_NOT_WRITTEN",
     message: `migrate ${verb} is done, but the repository did not take its record: ${reasonOf(cause)}`,
-    remedy: `run migrate ${verb} again when the repository can be reached: it changes nothing and writes the record; until then name the engine by --engine`,
+    remedy:
+      live === null
+        ? "nothing depends on this record; see that the repository can be written before a cutover"
+        : `run migrate ${verb} again when the repository can be reached: it changes nothing and writes the record; until then name the engine by --engine`,
     cause,
   });
 }

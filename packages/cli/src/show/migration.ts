@@ -1,4 +1,5 @@
 import type { LoadReport, MigrationFinding, MigrationPlan, VerifyReport } from "@lifeboat/migrate";
+import { printable } from "../printable.ts";
 import { choiceText } from "./choice.ts";
 import { facts, table } from "./table.ts";
 import { duration, size } from "./units.ts";
@@ -19,7 +20,15 @@ export function showPlan(plan: MigrationPlan, commandLine: string): string {
   ]);
   const { rows: all, bytes, expectedSeconds } = plan.sizes;
   const expected = `${all} rows, ${size(bytes)}: a load takes about ${whole(expectedSeconds)} (an estimate by size, not measured here)\n`;
-  return `${table(columns, rows)}\n${expected}${showMigrationFindings(plan.findings)}${nextStep(plan, commandLine)}`;
+  return `${table(columns, rows)}\n${showDdl(plan)}${expected}${showMigrationFindings(plan.findings)}${nextStep(plan, commandLine)}`;
+}
+
+/** What the load will run on the target, in its order. */
+function showDdl({ ddl }: MigrationPlan): string {
+  const statements = ddl
+    .filter(({ phase }) => phase !== "statistics")
+    .map(({ sql }) => `${sql};\n`);
+  return statements.length === 0 ? "" : `${statements.map(printable).join("")}\n`;
 }
 
 /** An estimate has no hundredths. */
@@ -27,7 +36,8 @@ function whole(seconds: number): string {
   return seconds < 60 ? `${seconds} s` : duration(seconds);
 }
 
-export function showLoad(report: LoadReport, commandLine: string): string {
+/** @param isLive the product writes meanwhile, and is followed from here on */
+export function showLoad(report: LoadReport, commandLine: string, isLive: boolean): string {
   const columns = [
     { title: "table" },
     { title: "rows", right: true },
@@ -41,7 +51,9 @@ export function showLoad(report: LoadReport, commandLine: string): string {
   const summary = facts([
     ["loaded", `${report.rows} rows, ${size(report.bytes)}, into schema ${report.schema}`],
     ["took", `${duration(report.seconds)}, both sides compared equal`],
-    ["back it up with", `${commandLine} backup --engine postgres`],
+    isLive
+      ? ["next", `${commandLine} migrate sync follows; then migrate verify, migrate cutover`]
+      : ["back it up with", `${commandLine} backup --engine postgres`],
   ]);
   return `${table(columns, rows)}\n${summary}`;
 }

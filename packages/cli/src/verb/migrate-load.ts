@@ -19,11 +19,17 @@ export const migrateLoadVerb: Verb = {
     const request = await migrationRequest(session);
     const { loadMigration } = await import("@lifeboat/migrate");
     const live = options.offline !== true;
-    const report = await loadMigration({ ...request, postgres, live });
+    const { recordMigration } = await import("../record-migration.ts");
+    const report = await recordMigration(
+      session,
+      "load",
+      (run) => loadMigration({ ...request, postgres, live, run }),
+      ({ id, rows, bytes }) => ({ id, live: null, details: { isLive: live, rows, bytes } }),
+    );
     return {
       document: report,
       show: async () =>
-        (await import("../show/migration.ts")).showLoad(report, session.commandLine),
+        (await import("../show/migration.ts")).showLoad(report, session.commandLine, live),
     };
   },
 };
