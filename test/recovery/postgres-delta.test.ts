@@ -316,6 +316,9 @@ describe("a delta restore", () => {
     await writeFile(join(path, "PG_VERSION"), "15\nand more");
     await truncate(join(path, "global", "pg_filenode.map"), 100);
     await chmod(join(path, "base"), 0o755);
+    // Their ends are zeros in the backup, which are not there for that.
+    await truncate(join(path, "pg_xact", "0000"), 4096);
+    await rm(join(path, "pg_multixact", "offsets", "0000"));
     await delta("bent");
     expect(await contentOf(path)).toEqual(expected);
   }, 30_000);

@@ -55,10 +55,10 @@ async function completed(
   { object, ranges }: { object: ManifestObject; ranges: ObjectRanges },
   copy: Buffer,
   lacking: readonly number[] = [],
+  read: number[] = [],
 ) {
   const reading = folder.readByRange(backup, object, ranges);
   const parts: Uint8Array[] = [];
-  const read: number[] = [];
   try {
     for (let index = 0; index < ranges.count; index++) {
       const local = copy.subarray(index * RANGE_BYTES, (index + 1) * RANGE_BYTES);
@@ -130,7 +130,8 @@ describe("damage is told before any of it is given", () => {
     await storage.create(path, change(bytes));
     const copy = Buffer.from(content);
     copy.fill(0, 2 * RANGE_BYTES, 2 * RANGE_BYTES + 10);
-    return completed(made, copy);
+    const given: number[] = [];
+    return completed(made, copy, [], given).finally(() => expect(given).toEqual([]));
   }
 
   test("a flipped byte", async () => {
