@@ -175,7 +175,9 @@ export class KillCase {
       if (lost.length > 0) wrong.push(`${base} lost on ${side}: ${lost.slice(0, 5)}`);
       if (unknown.length > 0) wrong.push(`${base} unknown on ${side}: ${unknown.slice(0, 5)}`);
       for (const table of ["copies", "events"]) {
-        const found = await ask(`SELECT seq - ${base} AS n FROM ${table} WHERE ${within} ORDER BY 1`);
+        const found = await ask(
+          `SELECT seq - ${base} AS n FROM ${table} WHERE ${within} ORDER BY 1`,
+        );
         if (String(found) !== String(held))
           wrong.push(`${base}: ${table} on ${side} holds ${found.length} of ${held.length}`);
       }

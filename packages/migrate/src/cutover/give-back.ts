@@ -13,6 +13,7 @@ import { allowTargetWrites, refuseTargetWrites } from "../reverse/refuse-target-
 import { FOLLOWED_TABLE } from "../sqlite/own-objects.ts";
 import { connectTarget } from "../target/connect.ts";
 import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
+import { takenOver } from "../target/taken-over.ts";
 
 /** Writers of Postgres that a switch half done has brought there may take so long to end. */
 const PATIENCE_SECONDS = 5;
@@ -40,14 +41,18 @@ export async function giveBack(
   try {
     const { plan } = entry;
     const now = await currentMigration(client);
-    if (isFrozen && now?.details.switching === true) await bringBack(source, client, entry);
+    if (now?.id !== entry.id || !["loaded", "cutting-over"].includes(now.phase)) throw takenOver();
+    if (isFrozen && now.details.switching === true) await bringBack(source, client, entry);
     if (isFrozen) allowAgain(source);
     await client.query("BEGIN");
     await removeReverseCapture(client, plan);
     await allowTargetWrites(client, plan);
-    await advance(client, entry.id, "cutting-over", "loaded", { switching: false });
+    await advance(client, entry.id, "cutting-over", "loaded", {
+      switching: false,
+      switched: false,
+    });
     await client.query("COMMIT");
-    if (now?.details.foreignKeysAside === true) await foreignKeysBack(client, entry);
+    if (now.details.foreignKeysAside === true) await foreignKeysBack(client, entry);
   } finally {
     await client.end();
   }
