@@ -113,8 +113,8 @@ async function followUntil(
     if (request.signal.aborted) return;
     // A cutover that waits to take over says so in the journal.
     if ((await currentMigration(client))?.phase !== "loaded") return;
-    const applied = await orTakenOver(forward.once(request.signal));
-    if (applied === "taken over") return;
+    const applied = await orBrokenOff(forward.once(request.signal), request.signal);
+    if (applied === "broken off") return;
     if (applied !== null) tell(applied);
     if (request.until === "caught-up" && forward.waiting < FEW_ENTRIES) return;
     if (applied !== null) continue;
@@ -139,12 +139,15 @@ async function isFollowed(client: Client, id: string): Promise<JournalEntry | nu
   return now?.id === id && now.phase === "loaded" ? now : null;
 }
 
-/** The look that a cutover came before has changed nothing; the cutover brings what it would have. */
-async function orTakenOver<Result>(look: Promise<Result>): Promise<Result | "taken over"> {
+/** The look that a cutover came before, or a stop, has changed nothing; whatever comes next brings what it would have. */
+async function orBrokenOff<Result>(
+  look: Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result | "broken off"> {
   try {
     return await look;
   } catch (cause) {
-    if (isTakenOver(cause)) return "taken over";
+    if (isTakenOver(cause) || (signal.aborted && cause === signal.reason)) return "broken off";
     throw cause;
   }
 }

@@ -83,7 +83,8 @@ async function followUntil(
   tell: (tables: readonly FollowedTable[]) => void,
 ): Promise<void> {
   while (!request.signal.aborted) {
-    const tables = await followOnce(input);
+    const tables = await orStopped(followOnce(input), request.signal);
+    if (tables === "stopped") return;
     tell(tables);
     // A rollback that waits to take over says so in the journal.
     if ((await currentMigration(input.client))?.phase !== "cut-over") return;
@@ -92,6 +93,19 @@ async function followUntil(
     await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
       // Stopped by hand: the loop's own question ends it.
     });
+  }
+}
+
+/** The batch that a stop broke off has changed nothing. */
+async function orStopped<Result>(
+  batch: Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result | "stopped"> {
+  try {
+    return await batch;
+  } catch (cause) {
+    if (signal.aborted && cause === signal.reason) return "stopped";
+    throw cause;
   }
 }
 
