@@ -76,7 +76,7 @@ describe("a run that is killed as a step begins", () => {
     await product.stopWriters();
     expect(await product.traces()).toEqual([]);
     expect(await product.wrongOn("sqlite")).toEqual([]);
-  });
+  }, 600_000);
 
   it("leaves nothing behind once an abort was run again", async () => {
     product = await KillCase.make(cluster, { pause: 5 });
@@ -92,7 +92,7 @@ describe("a run that is killed as a step begins", () => {
     await product.traffic("sqlite");
     await product.stopWriters();
     expect(await product.wrongOn("sqlite")).toEqual([]);
-  });
+  }, 600_000);
 });
 
 const LOAD = [
