@@ -1,4 +1,5 @@
 import {
+  abortMigration,
   type CutoverRequest,
   cutoverMigration,
   loadMigration,
@@ -107,6 +108,18 @@ describe("a cutover that is broken off", () => {
     await rollbackMigration(request());
     expect(writeSqlite).not.toThrow();
     expect(await ledger()).toEqual([10, 12]);
+  });
+});
+
+describe("an abort after a cutover that was given back", () => {
+  it("leaves the loaded tables to whoever wants to write there", async () => {
+    const onCutover = () => Promise.reject(new Error("no worker answered"));
+    await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
+    await expect(writePostgres(40)).rejects.toThrow("moved back to SQLite");
+    await abortMigration(request());
+    await writePostgres(41);
+    expect(await ledger()).toEqual([41]);
+    expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
   });
 });
 

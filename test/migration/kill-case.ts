@@ -199,8 +199,8 @@ export class KillCase {
       "SELECT to_regclass('lifeboat.migrations') IS NOT NULL AS found",
     );
     const [entry] = journal?.found
-      ? await this.one.query<{ phase: string; switching: boolean }>(
-          "SELECT phase, coalesce((details->>'switching')::boolean, false) AS switching FROM lifeboat.migrations ORDER BY started_at DESC LIMIT 1",
+      ? await this.one.query<{ phase: string; switching: boolean; refused: boolean }>(
+          "SELECT phase, (details->>'switching')::boolean AS switching, (details->>'targetRefused')::boolean AS refused FROM lifeboat.migrations ORDER BY started_at DESC LIMIT 1",
         )
       : [];
     const phase = entry?.phase ?? "none";
@@ -213,7 +213,8 @@ export class KillCase {
     );
     const mayRefuse =
       ["rolling-back", "rolled-back"].includes(phase) ||
-      (phase === "cutting-over" && entry?.switching === true);
+      (phase === "cutting-over" && entry?.switching === true) ||
+      entry?.refused === true;
     if (there.length > 0 && !mayRefuse)
       wrong.push(`Postgres refuses writes, and the journal says ${phase}`);
     return wrong;

@@ -22,6 +22,8 @@ export interface KillReport {
   /** Kills by the step that had begun: `cutover: freeze SQLite`. */
   readonly at: Readonly<Record<string, number>>;
   readonly acknowledged: number;
+  /** Cutovers that were given back, the product having been in Postgres. */
+  readonly failedSwitches: number;
   readonly seconds: number;
   /** What was wrong; empty when all held. */
   readonly faults: readonly string[];
@@ -65,6 +67,7 @@ class KillRun {
   readonly #at: Record<string, number> = {};
   readonly #started = performance.now();
   #acknowledged = 0;
+  #failedSwitches = 0;
 
   constructor(init: KillRunInit) {
     this.#init = init;
@@ -84,6 +87,7 @@ class KillRun {
       kills: this.#kills,
       at: this.#at,
       acknowledged: this.#acknowledged,
+      failedSwitches: this.#failedSwitches,
       seconds,
       faults,
     };
@@ -108,6 +112,7 @@ class KillRun {
     await this.#follow(it);
     if (this.#chance(0.3)) await this.#until(it, "verify");
     if (this.#chance(0.15)) return this.#abort(it);
+    if (this.#chance(0.35)) await this.#failToSwitch(it);
     await this.#until(it, "cutover");
     await it.traffic("postgres");
     this.#expect("after the cutover", await it.missingForeignKeys());
@@ -137,6 +142,18 @@ class KillRun {
     await it.traffic("sqlite");
     await it.stopWriters();
     await this.#rules(it, "sqlite");
+  }
+
+  /** A cutover whose switch fails once the product is in Postgres; until it is switched back by hand it is refused there. */
+  async #failToSwitch(it: KillCase): Promise<void> {
+    const verb = it.start("cutover", "--failing-switch");
+    if (this.#chance(0.5)) await this.#killWithin(it, "cutover", verb);
+    const end = await verb.ended;
+    this.#expect("failing switch", await it.unaccounted());
+    if (!end?.startsWith("failed SWITCH_FAILED")) return;
+    this.#failedSwitches++;
+    it.switchTo("sqlite");
+    await it.traffic("sqlite", 5);
   }
 
   async #rules(it: KillCase, side: Side): Promise<void> {

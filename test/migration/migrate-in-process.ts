@@ -1,4 +1,5 @@
 import { writeFileSync, writeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { LifeboatError, type StepRunner } from "@lifeboat/core";
 import {
@@ -25,6 +26,8 @@ const { values, positionals } = parseArgs({
     side: { type: "string", default: "" },
     until: { type: "string" },
     "drop-loaded": { type: "boolean", default: false },
+    /** The switch to Postgres fails when the product is there for a moment. */
+    "failing-switch": { type: "boolean", default: false },
   },
 });
 const say = (word: string, rest: string | number) => writeSync(1, `${word} ${rest}\n`);
@@ -47,13 +50,18 @@ const request = {
   run,
 };
 const until = values.until === "caught-up" ? ({ until: "caught-up" } as const) : {};
+const toPostgres = async () => {
+  writeFileSync(values.side, "postgres");
+  if (!values["failing-switch"]) return;
+  await sleep(200);
+  throw new Error("half of the workers did not answer");
+};
 const switchTo = (side: string) => async () => writeFileSync(values.side, side);
 
 const verbs: Record<string, () => Promise<unknown>> = {
   load: () => loadMigration({ ...request, live: true }),
   verify: () => verifyMigration(request),
-  cutover: () =>
-    cutoverMigration({ ...request, budgetSeconds: 60, onCutover: switchTo("postgres") }),
+  cutover: () => cutoverMigration({ ...request, budgetSeconds: 60, onCutover: toPostgres }),
   rollback: () =>
     rollbackMigration({ ...request, budgetSeconds: 60, onRollback: switchTo("sqlite") }),
   finish: () => finishMigration(request),

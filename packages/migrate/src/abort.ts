@@ -10,6 +10,7 @@ import { refusesWrites, removeTraces } from "./freeze.ts";
 import { dropKeptRowids } from "./kept-rowid.ts";
 import { LiveSource } from "./live-source.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { allowTargetWrites } from "./reverse/refuse-target-writes.ts";
 import { connectTarget } from "./target/connect.ts";
 import { currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
@@ -164,6 +165,7 @@ class Abort {
     await client.query("BEGIN");
     if (this.#entry === null || this.#entry.phase === "loading") return;
     const { plan, details } = this.#entry;
+    await allowTargetWrites(client, plan);
     if (this.#request.dropLoaded) return this.#dropLoaded();
     if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);
     await dropKeptRowids(client, plan);

@@ -163,15 +163,17 @@ export class CutoverRun {
     this.#from = this.#forward.watermark;
     await this.#orBack(async () => {
       if (this.#entry.details.switching === true) await this.#endWayBack();
-      await this.#note({ cutoverFrom: String(this.#from), switching: false });
+      await this.#note({ cutoverFrom: String(this.#from) });
       await this.#forward.begin();
     });
   }
 
-  /** A way back that was killed once SQLite took writes again: Postgres refuses them still, our own as well. */
+  /** A way back that was killed once SQLite took writes again. */
   async #endWayBack(): Promise<void> {
     await removeReverseCapture(this.#client, this.#entry.plan);
-    await allowTargetWrites(this.#client, this.#entry.plan);
+    const noted = { switching: false, targetRefused: true };
+    await this.#note(noted);
+    this.#entry = { ...this.#entry, details: { ...this.#entry.details, ...noted } };
   }
 
   /** Changes are brought before it is asked how many wait: a sync need not have run. */
@@ -253,12 +255,14 @@ export class CutoverRun {
 
   async #switch(): Promise<void> {
     if (this.#stage === "done" || this.#stage === "switched") return;
-    await this.#orBack(() => this.#note({ switching: true }));
+    const wereRefused = this.#entry.details.targetRefused === true;
+    await this.#orBack(() => this.#note({ switching: true, targetRefused: false }));
     // From here on the way back leads through Postgres, whatever becomes of the connection.
     this.#entry = { ...this.#entry, details: { ...this.#entry.details, switching: true } };
     try {
-      // A way back that was killed may have left them refused.
-      if (this.#stage === "switching") await allowTargetWrites(this.#client, this.#entry.plan);
+      // A way back, ended or killed, has left them refused.
+      if (this.#stage === "switching" || wereRefused)
+        await allowTargetWrites(this.#client, this.#entry.plan);
       await this.#request.onCutover?.(this.#signal());
     } catch (cause) {
       await this.#back(cause);

@@ -9,7 +9,7 @@ import { installReverseCapture, removeReverseCapture } from "../reverse/capture.
 import { countChanges, FROM_THE_START } from "../reverse/change-reader.ts";
 import { followOnce } from "../reverse/follow-once.ts";
 import { FrozenFile } from "../reverse/frozen-file.ts";
-import { allowTargetWrites, refuseTargetWrites } from "../reverse/refuse-target-writes.ts";
+import { refuseTargetWrites } from "../reverse/refuse-target-writes.ts";
 import { FOLLOWED_TABLE } from "../sqlite/own-objects.ts";
 import { connectTarget } from "../target/connect.ts";
 import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
@@ -20,7 +20,7 @@ const PATIENCE_SECONDS = 5;
 
 /**
  * Gives the product back to SQLite after a cutover that failed: what it may have written to Postgres already is brought
- * over, SQLite takes writes, the capture goes on, and the migration is `loaded` again. On a connection of its own: the
+ * over, and refused there until the next switch, since it would be lost; SQLite takes writes, the capture goes on, and the migration is `loaded` again. On a connection of its own: the
  * other may be what broke. May be called at any point, and again.
  */
 export async function giveBack(
@@ -42,14 +42,15 @@ export async function giveBack(
     const { plan } = entry;
     const now = await currentMigration(client);
     if (now?.id !== entry.id || !["loaded", "cutting-over"].includes(now.phase)) throw takenOver();
-    if (isFrozen && now.details.switching === true) await bringBack(source, client, entry);
+    const isBack = now.details.switching === true;
+    if (isFrozen && isBack) await bringBack(source, client, entry);
     if (isFrozen) allowAgain(source);
     await client.query("BEGIN");
     await removeReverseCapture(client, plan);
-    await allowTargetWrites(client, plan);
     await advance(client, entry.id, "cutting-over", "loaded", {
       switching: false,
       switched: false,
+      ...(isBack && { targetRefused: true }),
     });
     await client.query("COMMIT");
     if (now.details.foreignKeysAside === true) await foreignKeysBack(client, entry);
