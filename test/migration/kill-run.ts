@@ -100,7 +100,7 @@ class KillRun {
       await it.startWriters();
       await this.#migrate(it);
     } catch (cause) {
-      this.faults.push(`round ${this.rounds}: ${cause instanceof Error ? cause.stack : cause}`);
+      this.#fault(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause));
     } finally {
       this.#acknowledged += it.acknowledged();
       await it.end();
@@ -172,7 +172,7 @@ class KillRun {
         verb.stop();
       }
       const end = await verb.ended;
-      if (victim !== "runner" && end !== "done") this.faults.push(this.#told(`sync: ${end}`));
+      if (victim !== "runner" && end !== "done") this.#fault(`sync: ${end}`);
       this.#expect("sync", await it.unaccounted());
     }
   }
@@ -232,11 +232,13 @@ class KillRun {
   }
 
   #expect(when: string, wrong: readonly string[]): void {
-    this.faults.push(...wrong.slice(0, 3).map((line) => this.#told(`${when}: ${line}`)));
+    for (const line of wrong.slice(0, 3)) this.#fault(`${when}: ${line}`);
   }
 
-  #told(line: string): string {
-    return `round ${this.rounds}: ${line}`;
+  #fault(line: string): void {
+    const told = `round ${this.rounds}: ${line}`;
+    this.faults.push(told);
+    this.#init.say?.(told);
   }
 }
 

@@ -23,6 +23,28 @@ describe("a product of two processes that is moved to Postgres and back", () => 
       say: (line) => void process.stdout.write(`${line}\n`),
     });
 
+  it("loses no write under all that two processes can commit, with a sync at work", async () => {
+    const product = await KillCase.make(cluster, { pause: 0 });
+    try {
+      await product.startWriters();
+      const started = performance.now();
+      expect(await product.run("load")).toBe("done");
+      const sync = product.start("sync");
+      await sync.reaches(0);
+      expect(await product.run("cutover")).toBe("done");
+      expect(await sync.ended).toBe("done");
+      await product.traffic("postgres", 200);
+      expect(await product.run("rollback")).toBe("done");
+      await product.traffic("sqlite", 200);
+      await product.stopWriters();
+      const rate = product.acknowledged() / ((performance.now() - started) / 1000);
+      process.stdout.write(`${Math.round(rate)} commits/s\n`);
+      expect(await product.wrongOn("sqlite")).toEqual([]);
+    } finally {
+      await product.end();
+    }
+  });
+
   it("loses no acknowledged write and has none twice, whatever is killed, by a role that sets foreign keys aside", async () => {
     process.stdout.write(`LIFEBOAT_KILL_SEED=${seed}\n`);
     const report = await moved(seed);

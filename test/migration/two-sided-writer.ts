@@ -22,6 +22,7 @@ const { values } = parseArgs({
   },
 });
 const base = Number(values.base);
+const pause = Number(values.pause);
 const ledger = openSync(values.ledger, "a+");
 const begun = readFileSync(values.ledger, "utf8").split("\n");
 /** The last number that an earlier life of this writer began. */
@@ -122,7 +123,9 @@ while (!stopped) {
   if (done === true) writeSync(ledger, `${side} ${seq}\n`);
   // What was refused is tried again, under the same number; what nobody can tell of is not.
   if (done !== false) isBegun = false;
-  await sleep(done === true ? Number(values.pause) : 5);
+  if (done !== true) await sleep(5);
+  // Without a pause it still has to hear that its standard input ends.
+  else if (pause > 0 || seq % 20 === 0) await sleep(pause);
 }
 await client?.end();
 db.close();

@@ -17,7 +17,7 @@ export async function cutAtCommit(port: number): Promise<CuttingProxy> {
   const proxy = createServer((client) => {
     const server = connect(port, "127.0.0.1");
     let isCommitting = false;
-    client.on("data", (data) => {
+    client.on("data", (data: Buffer) => {
       isCommitting = data.includes(COMMIT);
       server.write(data);
     });

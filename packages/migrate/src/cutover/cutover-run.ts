@@ -14,6 +14,7 @@ import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
 import { abandon } from "../target/abandon.ts";
 import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
 import { isTakenOver, takenOver } from "../target/taken-over.ts";
+import { bringUntilFew } from "./bring-until-few.ts";
 import { halfDone, orphans, switchFailed, tooSlow } from "./cutover-failures.ts";
 import { CUTOVER_STEPS, type CutoverStepId } from "./cutover-steps.ts";
 import {
@@ -32,10 +33,6 @@ import { type Stage, stageOf } from "./stage.ts";
 
 /** How long the product may be without a database that takes its writes, unless said otherwise. */
 const DEFAULT_BUDGET_SECONDS = 10;
-/** With fewer rows than this waiting the freeze is a matter of milliseconds. */
-const FEW_ROWS = 200;
-/** A product that writes faster than Postgres takes is not waited for without end. */
-const MAX_ROUNDS = 200;
 
 /** One run of a cutover: the state that its steps hand on. */
 export class CutoverRun {
@@ -213,15 +210,8 @@ export class CutoverRun {
     });
   }
 
-  async #bringUntilFew(report: Report, signal: AbortSignal): Promise<void> {
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      signal.throwIfAborted();
-      const applied = await this.#forward.look(signal);
-      if (applied === null) return;
-      this.#tally.add(applied);
-      report({ note: `${this.#tally.rows} rows` });
-      if (applied.tables.reduce((sum, { written }) => sum + written, 0) < FEW_ROWS) return;
-    }
+  #bringUntilFew(report: Report, signal: AbortSignal): Promise<void> {
+    return bringUntilFew(this.#forward, this.#tally, report, signal);
   }
 
   async #freeze(signal: AbortSignal): Promise<void> {
