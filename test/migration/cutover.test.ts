@@ -172,10 +172,13 @@ describe("a cutover", () => {
     expect(db.prepare("SELECT body FROM ledger WHERE seq = 5").pluck().get()).toBe("from Postgres");
     db.close();
     one.sqlite("INSERT INTO ledger(seq, body) VALUES (6, 'and on')");
+    // A worker that nobody has switched back would lose what it writes there now.
+    await expect(one.query("INSERT INTO ledger VALUES (7, 'late')")).rejects.toThrow("moved back");
     await syncMigration({ ...request(), until: "caught-up" });
     expect(await differences()).toEqual([]);
     await cutover();
-    expect(await ledger()).toEqual([5, 6]);
+    await one.query("INSERT INTO ledger VALUES (8, 'moved')");
+    expect(await ledger()).toEqual([5, 6, 8]);
   });
 
   it("gives the product back where the budget is over before the switch returns", async () => {

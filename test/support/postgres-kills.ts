@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -6,9 +5,11 @@ import { verify } from "@lifeboat/core";
 import { listSlots } from "@lifeboat/postgres";
 import { execa } from "execa";
 import pg from "pg";
+import { descendants, killTree, tryKill } from "./kill-tree.ts";
 import { startCluster, type TestCluster } from "./postgres.ts";
 import { countAfter } from "./postgres-copies.ts";
 import { archiveInto, type ClusterRepository, repositoryBeside } from "./postgres-repository.ts";
+import { randomFrom } from "./random-from.ts";
 
 const RECEIVER = fileURLToPath(new URL("./postgres-receive-run.ts", import.meta.url));
 const VICTIMS = ["archiver", "receiver", "server"] as const;
@@ -171,8 +172,7 @@ class KillRun {
 
   async #killServer(): Promise<void> {
     const { pid } = this.#cluster.server;
-    const all = pid === undefined ? [] : [pid, ...(await descendants(pid))];
-    for (const each of all) tryKill(each);
+    if (pid !== undefined) await killTree(pid);
     await this.#cluster.server.ended;
     this.#writer?.connection.stream.destroy();
     await this.#writing;
@@ -194,31 +194,4 @@ class KillRun {
 function startReceiver({ directory, superuserUrl }: TestCluster, { path }: ClusterRepository) {
   const words = [RECEIVER, path, join(directory, "own-state"), superuserUrl, "synchronous"];
   return execa(process.execPath, words, { reject: false, buffer: false });
-}
-
-/** All processes below one, the nearest first. */
-async function descendants(pid: number): Promise<number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
-  const children = text.trim().split(" ").filter(Boolean).map(Number);
-  const below = await Promise.all(children.map(descendants));
-  return [...children, ...below.flat()];
-}
-
-function tryKill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -8,12 +8,13 @@ import {
   initialiseCluster,
   installations,
   reachablePrograms,
-  type Server,
+  Server,
   type ServerPrograms,
   serverAccount,
   startOnFreePort,
 } from "@lifeboat/postgres";
 import pg from "pg";
+import { killTree } from "./kill-tree.ts";
 
 export interface TestClusterOptions {
   /** The oldest that is here when left out: the one with all of its client programs. */
@@ -45,6 +46,10 @@ export interface TestCluster {
   crash(): Promise<void>;
   /** Stops it if it runs and starts it again, at another port, with these settings added. */
   restart(settings?: Readonly<Record<string, string>>): Promise<void>;
+  /** Kills every process of the server by -9. */
+  kill(): Promise<void>;
+  /** Starts it again at the same port after `kill` or `crash`. */
+  startAgain(): Promise<void>;
   /** Stops the server and removes everything. May be called twice. */
   stop(): Promise<void>;
 }
@@ -129,6 +134,15 @@ export async function startCluster(options: TestClusterOptions = {}): Promise<Te
       await server.stop();
       Object.assign(settings, added);
       server = await startOnFreePort({ programs, account, dataDirectory, settings });
+    },
+    kill: async () => {
+      if (server.pid !== undefined) await killTree(server.pid);
+      await server.stop("immediate");
+    },
+    startAgain: async () => {
+      const { port } = server;
+      server = await Server.start({ programs, account, dataDirectory, settings, port });
+      await server.accepting("postgres");
     },
     stop: async () => {
       await server.stop("immediate");

@@ -10,6 +10,7 @@ import { refusesWrites, removeTraces } from "./freeze.ts";
 import { dropKeptRowids } from "./kept-rowid.ts";
 import { LiveSource } from "./live-source.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { allowTargetWrites } from "./reverse/refuse-target-writes.ts";
 import { connectTarget } from "./target/connect.ts";
 import { currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
@@ -128,6 +129,7 @@ class Abort {
         title: "remove schema lifeboat from Postgres",
         run: async () => {
           this.#findings.push(...(await removeOwnSchema(this.#client)));
+          await this.#client.query("COMMIT");
         },
       },
     ];
@@ -154,24 +156,19 @@ class Abort {
     source?.write(() => removeTraces(source.db));
   }
 
-  /** A load that was broken off has left nothing but its entry in the journal. */
+  /**
+   * A load that was broken off has left nothing but its entry in the journal. The transaction goes on until the journal and its
+   * schema are gone: a run that finds no journal finds nothing to end.
+   */
   async #settleTarget(): Promise<void> {
-    if (this.#entry === null || this.#entry.phase === "loading") return;
-    const { plan, details } = this.#entry;
     const client = this.#client;
     await client.query("BEGIN");
-    try {
-      if (this.#request.dropLoaded) await this.#dropLoaded();
-      else {
-        if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);
-        await dropKeptRowids(client, plan);
-      }
-      await client.query("DROP TABLE lifeboat.migrations");
-      await client.query("COMMIT");
-    } catch (cause) {
-      await client.query("ROLLBACK");
-      throw cause;
-    }
+    if (this.#entry === null || this.#entry.phase === "loading") return;
+    const { plan, details } = this.#entry;
+    await allowTargetWrites(client, plan);
+    if (this.#request.dropLoaded) return this.#dropLoaded();
+    if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);
+    await dropKeptRowids(client, plan);
   }
 
   /** Never by CASCADE: what somebody else has made on top of them must be seen first. */

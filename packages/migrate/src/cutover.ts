@@ -95,4 +95,6 @@ export async function claimCutover(client: Client, id: string): Promise<void> {
     if (claimed) await advance(client, id, "cutting-over", "loaded");
     throw cause;
   }
+  // Another run may have given it back while this one waited for the lock.
+  await advance(client, id, "loaded", "cutting-over");
 }

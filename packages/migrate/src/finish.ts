@@ -122,7 +122,9 @@ class Finish {
       {
         title: "remove schema lifeboat from Postgres",
         run: async () => {
+          await this.#client.query("BEGIN");
           this.#findings.push(...(await removeOwnSchema(this.#client)));
+          await this.#client.query("COMMIT");
         },
       },
     ];

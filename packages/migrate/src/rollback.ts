@@ -70,17 +70,7 @@ export async function rollbackMigration(request: RollbackRequest): Promise<Rollb
 
 /** Says in the journal that a rollback is at work, so that a sync that runs lets go; then takes the lock. */
 async function claim(client: Client, schema: string | undefined): Promise<JournalEntry> {
-  const entry = await currentMigration(client);
-  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
-  if (!isOwn || !["cut-over", "rolling-back", "rolled-back"].includes(entry.phase))
-    throw new LifeboatError({
-      code: "NOT_CUT_OVER",
-      kind: "not-found",
-      message: isOwn
-        ? `the migration is ${entry.phase}: there is nothing to take back`
-        : "nothing was cut over to this Postgres",
-      remedy: "lifeboat migrate status says what comes next",
-    });
+  const entry = assertRollable(await currentMigration(client), schema);
   const claimed = await advance(client, entry.id, "cut-over", "rolling-back");
   try {
     await takeTargetLock(client);
@@ -88,7 +78,23 @@ async function claim(client: Client, schema: string | undefined): Promise<Journa
     if (claimed) await advance(client, entry.id, "rolling-back", "cut-over");
     throw cause;
   }
-  return entry;
+  // Another run may have ended it, or given it back, while this one waited for the lock.
+  const isFirst = (await advance(client, entry.id, "cut-over", "rolling-back")) || claimed;
+  const now = assertRollable(await currentMigration(client), schema);
+  return isFirst && now.phase === "rolling-back" ? { ...now, phase: "cut-over" } : now;
+}
+
+function assertRollable(entry: JournalEntry | null, schema: string | undefined): JournalEntry {
+  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
+  if (isOwn && ["cut-over", "rolling-back", "rolled-back"].includes(entry.phase)) return entry;
+  throw new LifeboatError({
+    code: "NOT_CUT_OVER",
+    kind: "not-found",
+    message: isOwn
+      ? `the migration is ${entry.phase}: there is nothing to take back`
+      : "nothing was cut over to this Postgres",
+    remedy: "lifeboat migrate status says what comes next",
+  });
 }
 
 /** One run of a rollback: the state that its steps hand on. */

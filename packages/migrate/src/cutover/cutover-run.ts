@@ -1,4 +1,4 @@
-import { LifeboatError, type Report, type Step, stepsOf } from "@lifeboat/core";
+import { type Report, type Step, stepsOf } from "@lifeboat/core";
 import type { Client } from "pg";
 import { schemaSince } from "../capture/schema-watch.ts";
 import { type CutoverReport, type CutoverRequest, claimCutover } from "../cutover.ts";
@@ -6,36 +6,33 @@ import { finding, type MigrationFinding } from "../finding.ts";
 import { brokenForeignKeys } from "../forward/foreign-keys.ts";
 import { Forward } from "../forward/forward.ts";
 import { SyncTally } from "../forward/sync-tally.ts";
-import { makeRefusals, refusesWrites, removeCapture } from "../freeze.ts";
+import { makeRefusals, removeCapture } from "../freeze.ts";
 import { dropKeptRowids } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
 import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
+import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
 import { abandon } from "../target/abandon.ts";
 import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
+import { isTakenOver, takenOver } from "../target/taken-over.ts";
+import { bringUntilFew } from "./bring-until-few.ts";
 import { halfDone, orphans, switchFailed, tooSlow } from "./cutover-failures.ts";
 import { CUTOVER_STEPS, type CutoverStepId } from "./cutover-steps.ts";
 import {
   assertGates,
-  GATES,
   type Gate,
   type GateFinding,
   type GateName,
   lagGate,
+  lookAtGates,
   verifiedGate,
 } from "./gates.ts";
 import { giveBack } from "./give-back.ts";
 import { holdWriters } from "./hold-writers.ts";
 import { setSequences } from "./set-sequences.ts";
+import { type Stage, stageOf } from "./stage.ts";
 
 /** How long the product may be without a database that takes its writes, unless said otherwise. */
 const DEFAULT_BUDGET_SECONDS = 10;
-/** With fewer rows than this waiting the freeze is a matter of milliseconds. */
-const FEW_ROWS = 200;
-/** A product that writes faster than Postgres takes is not waited for without end. */
-const MAX_ROUNDS = 200;
-
-/** How far an earlier run had come. */
-type Stage = "fresh" | "frozen" | "switching" | "done";
 
 /** One run of a cutover: the state that its steps hand on. */
 export class CutoverRun {
@@ -46,7 +43,7 @@ export class CutoverRun {
   readonly #gates: Gate[] = [];
   readonly #backups: string[] = [];
   readonly #findings: MigrationFinding[] = [];
-  readonly #stage: Stage;
+  #stage: Stage;
   #entry: JournalEntry;
   #forward: Forward;
   /** The log from here on is compared again. */
@@ -103,12 +100,14 @@ export class CutoverRun {
 
   /** Does a step that may still be taken back, and takes all of it back where it fails or takes too long. */
   async #orBack(step: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    if (this.#stage === "done" || this.#stage === "switching") return;
+    if (this.#stage !== "fresh" && this.#stage !== "frozen") return;
     try {
       this.#signal().throwIfAborted();
       await step(this.#signal());
       this.#signal().throwIfAborted();
     } catch (cause) {
+      // What another run has moved on is its own to take back.
+      if (isTakenOver(cause)) throw cause;
       await this.#back(cause);
       throw this.#isLate(cause) ? tooSlow(this.#budget(), cause) : cause;
     }
@@ -145,8 +144,13 @@ export class CutoverRun {
   async #claim(): Promise<void> {
     if (this.#stage === "done") return;
     await claimCutover(this.#client, this.#entry.id);
-    // A sync may have gone on until it let go.
-    this.#entry = (await currentMigration(this.#client)) ?? this.#entry;
+    // A sync may have gone on until it let go, and another cutover may have ended what it was at.
+    const entry = await currentMigration(this.#client);
+    if (entry?.id !== this.#entry.id || !["cutting-over", "cut-over"].includes(entry.phase))
+      throw takenOver();
+    this.#entry = entry;
+    this.#stage = stageOf(entry, this.#source);
+    if (this.#stage === "done") return;
     this.#forward = new Forward(this.#source, this.#client, this.#entry, "cutting-over");
     if (this.#stage !== "fresh") {
       this.#frozenAt = performance.now();
@@ -155,9 +159,18 @@ export class CutoverRun {
     }
     this.#from = this.#forward.watermark;
     await this.#orBack(async () => {
-      await this.#note({ cutoverFrom: String(this.#from), switching: false });
+      if (this.#entry.details.switching === true) await this.#endWayBack();
+      await this.#note({ cutoverFrom: String(this.#from) });
       await this.#forward.begin();
     });
+  }
+
+  /** A way back that was killed once SQLite took writes again. */
+  async #endWayBack(): Promise<void> {
+    await removeReverseCapture(this.#client, this.#entry.plan);
+    const noted = { switching: false, targetRefused: true };
+    await this.#note(noted);
+    this.#entry = { ...this.#entry, details: { ...this.#entry.details, ...noted } };
   }
 
   /** Changes are brought before it is asked how many wait: a sync need not have run. */
@@ -170,13 +183,7 @@ export class CutoverRun {
         verifiedGate(typeof verifiedAt === "string" ? verifiedAt : null, new Date()),
       ...this.#request.gates,
     };
-    for (const name of GATES) {
-      const found = await looks[name]?.();
-      if (!found) continue;
-      const skipped = !found.ok && (this.#request.skip ?? []).includes(name);
-      this.#gates.push({ ...found, name, skipped, remedy: found.ok ? "" : found.remedy });
-      report({ note: `${name}: ${found.message}${skipped ? " (passed over)" : ""}` });
-    }
+    this.#gates.push(...(await lookAtGates(looks, this.#request.skip ?? [], report)));
     assertGates(this.#gates);
   }
 
@@ -203,15 +210,8 @@ export class CutoverRun {
     });
   }
 
-  async #bringUntilFew(report: Report, signal: AbortSignal): Promise<void> {
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      signal.throwIfAborted();
-      const applied = await this.#forward.look(signal);
-      if (applied === null) return;
-      this.#tally.add(applied);
-      report({ note: `${this.#tally.rows} rows` });
-      if (applied.tables.reduce((sum, { written }) => sum + written, 0) < FEW_ROWS) return;
-    }
+  #bringUntilFew(report: Report, signal: AbortSignal): Promise<void> {
+    return bringUntilFew(this.#forward, this.#tally, report, signal);
   }
 
   async #freeze(signal: AbortSignal): Promise<void> {
@@ -244,9 +244,15 @@ export class CutoverRun {
   }
 
   async #switch(): Promise<void> {
-    if (this.#stage === "done") return;
-    await this.#orBack(() => this.#note({ switching: true }));
+    if (this.#stage === "done" || this.#stage === "switched") return;
+    const wereRefused = this.#entry.details.targetRefused === true;
+    await this.#orBack(() => this.#note({ switching: true, targetRefused: false }));
+    // From here on the way back leads through Postgres, whatever becomes of the connection.
+    this.#entry = { ...this.#entry, details: { ...this.#entry.details, switching: true } };
     try {
+      // A way back, ended or killed, has left them refused.
+      if (this.#stage === "switching" || wereRefused)
+        await allowTargetWrites(this.#client, this.#entry.plan);
       await this.#request.onCutover?.(this.#signal());
     } catch (cause) {
       await this.#back(cause);
@@ -255,6 +261,8 @@ export class CutoverRun {
       throw switchFailed(cause);
     }
     this.#switchSeconds = (performance.now() - this.#frozenAt) / 1000;
+    // Without its capture SQLite can't take over again, so a run that ends this one must not try.
+    await this.#note({ switched: true });
   }
 
   async #dropCapture(): Promise<void> {
@@ -281,16 +289,6 @@ export class CutoverRun {
 
   async #note(details: Readonly<Record<string, unknown>>): Promise<void> {
     if (await note(this.#client, this.#entry.id, ["cutting-over"], details)) return;
-    throw new LifeboatError({
-      code: "TAKEN_OVER",
-      message: "another run has moved the migration on",
-      remedy: "see lifeboat migrate status",
-    });
+    throw takenOver();
   }
-}
-
-function stageOf({ phase, details }: JournalEntry, source: LiveSource): Stage {
-  if (phase === "cut-over") return "done";
-  if (phase === "loaded" || !refusesWrites(source.db)) return "fresh";
-  return details.switching === true ? "switching" : "frozen";
 }

@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError, type Report } from "@lifeboat/core";
 
 /** What must be true before a product moves. */
 export const GATES = ["lag", "verified", "archive", "drill", "disk"] as const;
@@ -44,6 +44,23 @@ export function verifiedGate(verifiedAt: string | null, now: Date): GateFinding 
     message: `both sides were found equal at ${verifiedAt}`,
     remedy: `that is more than ${VERIFIED_WITHIN_HOURS} hours ago: ${remedy}`,
   };
+}
+
+/** Looks at each gate that somebody looks at, in their order. */
+export async function lookAtGates(
+  looks: Partial<Record<GateName, () => Promise<GateFinding>>>,
+  skip: readonly GateName[],
+  report: Report,
+): Promise<Gate[]> {
+  const gates: Gate[] = [];
+  for (const name of GATES) {
+    const found = await looks[name]?.();
+    if (!found) continue;
+    const skipped = !found.ok && skip.includes(name);
+    gates.push({ ...found, name, skipped, remedy: found.ok ? "" : found.remedy });
+    report({ note: `${name}: ${found.message}${skipped ? " (passed over)" : ""}` });
+  }
+  return gates;
 }
 
 /** @throws LifeboatError `GATE_NOT_MET` (refused) that names each, and shows all of them in its details */

@@ -9,17 +9,18 @@ import { installReverseCapture, removeReverseCapture } from "../reverse/capture.
 import { countChanges, FROM_THE_START } from "../reverse/change-reader.ts";
 import { followOnce } from "../reverse/follow-once.ts";
 import { FrozenFile } from "../reverse/frozen-file.ts";
-import { allowTargetWrites, refuseTargetWrites } from "../reverse/refuse-target-writes.ts";
+import { refuseTargetWrites } from "../reverse/refuse-target-writes.ts";
 import { FOLLOWED_TABLE } from "../sqlite/own-objects.ts";
 import { connectTarget } from "../target/connect.ts";
 import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
+import { takenOver } from "../target/taken-over.ts";
 
 /** Writers of Postgres that a switch half done has brought there may take so long to end. */
 const PATIENCE_SECONDS = 5;
 
 /**
  * Gives the product back to SQLite after a cutover that failed: what it may have written to Postgres already is brought
- * over, SQLite takes writes, the capture goes on, and the migration is `loaded` again. On a connection of its own: the
+ * over, and refused there until the next switch, since it would be lost; SQLite takes writes, the capture goes on, and the migration is `loaded` again. On a connection of its own: the
  * other may be what broke. May be called at any point, and again.
  */
 export async function giveBack(
@@ -40,14 +41,19 @@ export async function giveBack(
   try {
     const { plan } = entry;
     const now = await currentMigration(client);
-    if (isFrozen && now?.details.switching === true) await bringBack(source, client, entry);
+    if (now?.id !== entry.id || !["loaded", "cutting-over"].includes(now.phase)) throw takenOver();
+    const isBack = now.details.switching === true;
+    if (isFrozen && isBack) await bringBack(source, client, entry);
     if (isFrozen) allowAgain(source);
     await client.query("BEGIN");
     await removeReverseCapture(client, plan);
-    await allowTargetWrites(client, plan);
-    await advance(client, entry.id, "cutting-over", "loaded", { switching: false });
+    await advance(client, entry.id, "cutting-over", "loaded", {
+      switching: false,
+      switched: false,
+      ...(isBack && { targetRefused: true }),
+    });
     await client.query("COMMIT");
-    if (now?.details.foreignKeysAside === true) await foreignKeysBack(client, entry);
+    if (now.details.foreignKeysAside === true) await foreignKeysBack(client, entry);
   } finally {
     await client.end();
   }

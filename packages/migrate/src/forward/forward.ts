@@ -1,4 +1,3 @@
-import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import { forgetChanges, logEnd, waitingChanges } from "../capture/change-log.ts";
 import { noteSchema, schemaSince, schemaVersion } from "../capture/schema-watch.ts";
@@ -6,6 +5,7 @@ import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { abandon } from "../target/abandon.ts";
 import { type JournalEntry, type MigrationPhase, note, watermarkOf } from "../target/journal.ts";
+import { takenOver } from "../target/taken-over.ts";
 import { type Applied, type ApplyOptions, ChangeApplier } from "./apply-changes.ts";
 import {
   bringForeignKeysBack,
@@ -150,11 +150,7 @@ export class Forward {
 
   async #note(details: Readonly<Record<string, unknown>>): Promise<void> {
     if (await note(this.#client, this.#id, [this.#phase], details)) return;
-    throw new LifeboatError({
-      code: "TAKEN_OVER",
-      message: "another run has moved the migration on",
-      remedy: "see lifeboat migrate status",
-    });
+    throw takenOver();
   }
 
   async #transaction<Result>(work: () => Promise<Result>): Promise<Result> {

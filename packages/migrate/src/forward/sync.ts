@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { LifeboatError, runSteps } from "@lifeboat/core";
+import { LifeboatError, type Report, runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
 import { capturedFor } from "../capture/install-capture.ts";
 import { LiveSource } from "../live-source.ts";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
-import { connectTarget } from "../target/connect.ts";
 import { currentMigration, type JournalEntry } from "../target/journal.ts";
 import { takeTargetLock } from "../target/lock.ts";
+import { outlastOutages } from "../target/outlast-outages.ts";
+import { isTakenOver } from "../target/taken-over.ts";
 import { serverError } from "../target/target-error.ts";
+import { TargetLink } from "../target/target-link.ts";
 import type { Applied } from "./apply-changes.ts";
 import { Forward } from "./forward.ts";
 import { type SyncedTable, SyncTally } from "./sync-tally.ts";
@@ -38,34 +40,46 @@ export interface SyncReport {
 }
 
 /**
- * Follows SQLite's writes in the target, until stopped or caught up. Ends by itself when a cutover takes over.
+ * Follows SQLite's writes in the target, until stopped or caught up. Ends by itself when a cutover takes over. Where Postgres goes
+ * away it connects again until it answers, unless it was to end when caught up.
  * @throws LifeboatError `NOT_LOADED`, `NOT_CAPTURED` (not-found), `SOURCE_CHANGED`, `SQLITE_REPLACED`, `VALUE_NOT_PLANNED`,
  * `NOT_APPLIED`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
+  const link = await TargetLink.open(request.postgres);
   try {
-    await takeTargetLock(client);
-    const entry = await followedEntry(client, request.schema);
+    await takeTargetLock(link.client);
+    const entry = await followedEntry(link.client, request.schema);
     const source = LiveSource.open(request.sqlite.path);
     try {
       assertCaptured(source, entry);
       const tally = new SyncTally();
-      const forward = new Forward(source, client, entry, "loaded");
+      let { waiting } = new Forward(source, link.client, entry, "loaded");
+      const follow = async (client: Client, report: Report) => {
+        // Committed or not, what was under way when a connection broke: the journal knows.
+        const now = await stillFollowed(client, entry);
+        if (now === null) return;
+        const forward = new Forward(source, client, now, "loaded");
+        await forward.begin();
+        try {
+          await followUntil(request, client, forward, (applied) => {
+            tally.add(applied);
+            report({ note: `${tally.rows} rows in ${tally.batches} batches` });
+          });
+        } finally {
+          waiting = forward.waiting;
+          await forward.end();
+        }
+      };
       await (request.run ?? runSteps)([
         {
           title: "follow SQLite's changes in Postgres",
           run: async (report) => {
-            await forward.begin();
-            try {
-              await followUntil(request, client, forward, (applied) => {
-                tally.add(applied);
-                report({ note: `${tally.rows} rows in ${tally.batches} batches` });
-              });
-            } finally {
-              await forward.end();
-            }
+            if (request.until !== undefined) return follow(link.client, report);
+            await outlastOutages(link, { signal: request.signal, report }, (client) =>
+              follow(client, report),
+            );
           },
         },
       ]);
@@ -76,7 +90,7 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
         findings: [],
         batches: tally.batches,
         rows: tally.rows,
-        waiting: forward.waiting,
+        waiting,
         seconds: (performance.now() - started) / 1000,
       };
     } finally {
@@ -85,7 +99,7 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
   } catch (cause) {
     throw serverError(cause);
   } finally {
-    await client.end();
+    await link.end();
   }
 }
 
@@ -99,8 +113,8 @@ async function followUntil(
     if (request.signal.aborted) return;
     // A cutover that waits to take over says so in the journal.
     if ((await currentMigration(client))?.phase !== "loaded") return;
-    const applied = await orTakenOver(forward.once(request.signal));
-    if (applied === "taken over") return;
+    const applied = await orBrokenOff(forward.once(request.signal), request.signal);
+    if (applied === "broken off") return;
     if (applied !== null) tell(applied);
     if (request.until === "caught-up" && forward.waiting < FEW_ENTRIES) return;
     if (applied !== null) continue;
@@ -110,12 +124,30 @@ async function followUntil(
   }
 }
 
-/** The look that a cutover came before has changed nothing; the cutover brings what it would have. */
-async function orTakenOver<Result>(look: Promise<Result>): Promise<Result | "taken over"> {
+/**
+ * Takes the migration's lock on a new connection, unless a cutover has it.
+ * @returns null where the migration has moved on
+ */
+async function stillFollowed(client: Client, { id }: JournalEntry): Promise<JournalEntry | null> {
+  if (!(await isFollowed(client, id))) return null;
+  await takeTargetLock(client);
+  return isFollowed(client, id);
+}
+
+async function isFollowed(client: Client, id: string): Promise<JournalEntry | null> {
+  const now = await currentMigration(client);
+  return now?.id === id && now.phase === "loaded" ? now : null;
+}
+
+/** The look that a cutover came before, or a stop, has changed nothing; whatever comes next brings what it would have. */
+async function orBrokenOff<Result>(
+  look: Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result | "broken off"> {
   try {
     return await look;
   } catch (cause) {
-    if (cause instanceof LifeboatError && cause.code === "TAKEN_OVER") return "taken over";
+    if (isTakenOver(cause) || (signal.aborted && cause === signal.reason)) return "broken off";
     throw cause;
   }
 }

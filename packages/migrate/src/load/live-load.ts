@@ -1,4 +1,4 @@
-import type { Report, Step } from "@lifeboat/core";
+import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
 import { forgetChanges } from "../capture/change-log.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
 import { compareTable } from "../compare.ts";
@@ -8,6 +8,8 @@ import { removeTraces } from "../freeze.ts";
 import { addKeptRowids, followedTable, indexKeptRowids } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { PlannedTable } from "../plan.ts";
+import { standingOf } from "../target/journal.ts";
+import { targetError } from "../target/target-error.ts";
 import { assertComparedEqual } from "./assert-compared-equal.ts";
 import { copyLiveTable } from "./copy-table.ts";
 import { LoadRun, type LoadRunInit } from "./load-run.ts";
@@ -23,6 +25,7 @@ const FEW_ROWS = 500;
 export class LiveLoad extends LoadRun {
   readonly #source: LiveSource;
   readonly #applier: ChangeApplier;
+  #isCommitting = false;
 
   constructor(source: LiveSource, init: LoadRunInit) {
     super(init);
@@ -51,11 +54,22 @@ export class LiveLoad extends LoadRun {
     ];
   }
 
-  /** Leaves SQLite as it was, too. */
+  /** Leaves SQLite as it was, too, unless Postgres holds the load: without the log of changes it could not be followed. */
   override async abandon(): Promise<void> {
     await super.abandon();
-    if (capturedFor(this.#source.db) === this.id)
-      this.#source.write(() => removeTraces(this.#source.db));
+    if (capturedFor(this.#source.db) !== this.id || (await this.#mayBeLoaded())) return;
+    this.#source.write(() => removeTraces(this.#source.db));
+  }
+
+  async #mayBeLoaded(): Promise<boolean> {
+    if (!this.#isCommitting) return false;
+    try {
+      return (await standingOf(this.client, this.id))?.phase !== "loading";
+    } catch (cause) {
+      // Nobody can tell, which the commit's own failure says; the next load asks again.
+      if (targetError(cause) instanceof LifeboatError) return true;
+      throw cause;
+    }
   }
 
   async #createTables(): Promise<void> {
@@ -120,9 +134,26 @@ export class LiveLoad extends LoadRun {
   async #commit(): Promise<void> {
     this.#source.makeDurable();
     const { watermark } = this.#applier;
-    await this.commit({ watermark: String(watermark), verifiedAt: new Date().toISOString() });
+    this.#isCommitting = true;
+    try {
+      await this.commit({ watermark: String(watermark), verifiedAt: new Date().toISOString() });
+    } catch (cause) {
+      throw lostAtCommit(cause);
+    }
     this.#source.write(() => forgetChanges(this.#source.db, watermark));
   }
+}
+
+function lostAtCommit(cause: unknown): unknown {
+  const named = targetError(cause);
+  if (!(named instanceof LifeboatError) || named.code !== "POSTGRES_LOST") return named;
+  return new LifeboatError({
+    code: "POSTGRES_LOST",
+    message: `the connection broke while the load was committed: ${reasonOf(cause)}`,
+    remedy:
+      "see that the server runs, then ask lifeboat migrate status: it says loaded, or run lifeboat migrate load again",
+    cause,
+  });
 }
 
 function rowsOf({ tables }: Applied): number {

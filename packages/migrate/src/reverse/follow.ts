@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { LifeboatError, runSteps } from "@lifeboat/core";
+import { LifeboatError, type Report, runSteps } from "@lifeboat/core";
+import type { Client } from "pg";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
-import { connectTarget } from "../target/connect.ts";
 import { currentMigration, type JournalEntry } from "../target/journal.ts";
 import { takeTargetLock } from "../target/lock.ts";
+import { outlastOutages } from "../target/outlast-outages.ts";
 import { serverError } from "../target/target-error.ts";
+import { TargetLink } from "../target/target-link.ts";
 import { type FollowedTable, type FollowInput, followOnce } from "./follow-once.ts";
 import { FrozenFile } from "./frozen-file.ts";
 
@@ -31,27 +33,36 @@ export interface FollowReport {
 
 /**
  * Brings Postgres' changes since the cutover back to the frozen SQLite file, until stopped or caught up, so that a
- * rollback loses nothing. Ends by itself when a rollback takes over.
+ * rollback loses nothing. Ends by itself when a rollback takes over. Where Postgres goes away it connects again until it
+ * answers, unless it was to end when caught up.
  * @throws LifeboatError `NOT_CUT_OVER` (not-found), `NOT_FOLLOWABLE`, `SQLITE_REPLACED`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function followReverse(request: FollowRequest): Promise<FollowReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
+  const link = await TargetLink.open(request.postgres);
   try {
-    await takeTargetLock(client);
-    const { plan } = await cutOverEntry(client, request.schema);
+    await takeTargetLock(link.client);
+    const entry = await cutOverEntry(link.client, request.schema);
     const file = FrozenFile.open(request.sqlite.path);
     try {
       const found = new FollowTally();
+      const follow = async (client: Client, report: Report) => {
+        if (!(await isStillCutOver(client, entry))) return;
+        const input = { client, file, plan: entry.plan, signal: request.signal };
+        await followUntil(request, input, (tables) => {
+          found.add(tables);
+          report({ note: `${found.rows} rows in ${found.batches} batches` });
+        });
+      };
       const run = request.run ?? runSteps;
       await run([
         {
           title: "follow Postgres' changes in SQLite",
           run: async (report) => {
-            await followUntil(request, { client, file, plan, signal: request.signal }, (tables) => {
-              found.add(tables);
-              report({ note: `${found.rows} rows in ${found.batches} batches` });
-            });
+            if (request.until !== undefined) return follow(link.client, report);
+            await outlastOutages(link, { signal: request.signal, report }, (client) =>
+              follow(client, report),
+            );
           },
         },
       ]);
@@ -62,7 +73,7 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
   } catch (cause) {
     throw serverError(cause);
   } finally {
-    await client.end();
+    await link.end();
   }
 }
 
@@ -72,7 +83,8 @@ async function followUntil(
   tell: (tables: readonly FollowedTable[]) => void,
 ): Promise<void> {
   while (!request.signal.aborted) {
-    const tables = await followOnce(input);
+    const tables = await orStopped(followOnce(input), request.signal);
+    if (tables === "stopped") return;
     tell(tables);
     // A rollback that waits to take over says so in the journal.
     if ((await currentMigration(input.client))?.phase !== "cut-over") return;
@@ -84,10 +96,31 @@ async function followUntil(
   }
 }
 
-async function cutOverEntry(
-  client: FollowInput["client"],
-  schema: string | undefined,
-): Promise<JournalEntry> {
+/** The batch that a stop broke off has changed nothing. */
+async function orStopped<Result>(
+  batch: Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result | "stopped"> {
+  try {
+    return await batch;
+  } catch (cause) {
+    if (signal.aborted && cause === signal.reason) return "stopped";
+    throw cause;
+  }
+}
+
+/** Takes the migration's lock on a new connection, unless a rollback has it. */
+async function isStillCutOver(client: Client, { id }: JournalEntry): Promise<boolean> {
+  const isCutOver = async () => {
+    const now = await currentMigration(client);
+    return now?.id === id && now.phase === "cut-over";
+  };
+  if (!(await isCutOver())) return false;
+  await takeTargetLock(client);
+  return isCutOver();
+}
+
+async function cutOverEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {
   const entry = await currentMigration(client);
   const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
   if (isOwn && entry.phase === "cut-over") return entry;

@@ -4,6 +4,7 @@ import type { Client } from "pg";
 import { qualified } from "../ddl.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { quoteText } from "../quote.ts";
+import { OWN_SESSION } from "../target/connect.ts";
 
 /** What a late writer is told. */
 export const MOVED_BACK = "lifeboat: moved back to SQLite, writes refused";
@@ -54,7 +55,7 @@ export async function holdTables(lock: TableLock): Promise<number> {
 }
 
 /**
- * Refuses every write to the planned tables from its commit on. Nobody waits longer than it takes to
+ * Refuses every write to the planned tables from its commit on, but those of Lifeboat's own sessions. Nobody waits longer than it takes to
  * make the triggers. It may be called again.
  * @returns seconds from asking for the lock to the commit
  */
@@ -62,7 +63,9 @@ export async function refuseTargetWrites(lock: TableLock): Promise<number> {
   const { client, plan } = lock;
   await client.query(`
     CREATE OR REPLACE FUNCTION lifeboat.refuse() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
-    ${quoteText(`BEGIN RAISE EXCEPTION USING MESSAGE = ${quoteText(MOVED_BACK)}, ERRCODE = '${MOVED_BACK_CODE}',
+    ${quoteText(`BEGIN
+      IF current_setting(${quoteText(OWN_SESSION)}, true) = 'on' THEN RETURN NULL; END IF;
+      RAISE EXCEPTION USING MESSAGE = ${quoteText(MOVED_BACK)}, ERRCODE = '${MOVED_BACK_CODE}',
       HINT = 'connect to the SQLite database again'; END`)}`);
   const triggers = plan.tables.map((table) => {
     const relation = qualified(plan.schema, table.target);

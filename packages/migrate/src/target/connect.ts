@@ -5,6 +5,9 @@ import type { TargetAddress } from "../request.ts";
 /** A host that answers nothing would else be waited for as long as its network stack likes. */
 const CONNECT_TIMEOUT_MS = 15_000;
 
+/** A setting of our sessions alone, by which the refusals in the target tell them from the product's. */
+export const OWN_SESSION = "lifeboat.own_session";
+
 /**
  * Connects to the target with settings under which texts, instants and numbers are spelled one way.
  * @throws LifeboatError `POSTGRES_UNREACHABLE`, `TARGET_ENCODING`, `TARGET_TOO_OLD`
@@ -42,7 +45,7 @@ async function prepareSession(client: pg.Client): Promise<void> {
     `SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET bytea_output = 'hex';
      SET standard_conforming_strings = on; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
      SET quote_all_identifiers = off; SET lock_timeout = 0; SET default_transaction_isolation = 'read committed';
-     SET default_transaction_deferrable = off; SET search_path = pg_catalog`,
+     SET default_transaction_deferrable = off; SET ${OWN_SESSION} = on; SET search_path = pg_catalog`,
   );
   // Limits that only newer servers know; and a commit that is told must be one that lasts.
   await client.query(
