@@ -1,5 +1,15 @@
-import { loadMigration, syncMigration } from "@lifeboat/migrate";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { loadMigration, type MigrationRequest, syncMigration } from "@lifeboat/migrate";
+import Database from "better-sqlite3";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+} from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { LIVE_SCHEMA, startLiveWriter } from "./cutover-case.ts";
 import { compareIndependently } from "./independent-comparison.ts";
@@ -38,5 +48,69 @@ describe("a load while the product writes", () => {
       "SELECT seq FROM ledger WHERE seq > 0 ORDER BY seq",
     );
     expect(rows.map((row) => Number(row.seq))).toEqual(writer.acknowledged());
+  });
+
+  it("ends though the product writes more at each look than at the one before", async () => {
+    const plan = await one.plan();
+    const product = new Database(one.path);
+    let written = 0;
+    const writing: MigrationRequest["run"] = async (steps) => {
+      for (const step of steps)
+        await step.run(() => {
+          written += 1;
+          // More than what is few enough for a load to go on.
+          product.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 700)
+            INSERT INTO ledger SELECT ${written} * 1000 + i, 'while it loads' FROM n`);
+        });
+    };
+    await loadMigration({ ...request(), live: true, run: writing });
+    expect(written).toBeGreaterThan(plan.tables.length);
+    product.close();
+    await syncMigration({ ...request(), until: "caught-up" });
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+});
+
+const KEYED = `
+  PRAGMA journal_mode = WAL;
+  CREATE TABLE whole(k INTEGER PRIMARY KEY, v TEXT);
+  CREATE TABLE fraction(k REAL PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE word(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE folded(k TEXT COLLATE NOCASE PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE raw(k BLOB PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE id(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE moment(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE three(a INTEGER, b TEXT, c BLOB, v TEXT, PRIMARY KEY(a, b, c)) WITHOUT ROWID;
+  INSERT INTO whole VALUES (-9223372036854775808, 'old'), (7, 'old');
+  INSERT INTO fraction VALUES (0.1, 'old'), (-1e300, 'old');
+  INSERT INTO word VALUES ('a' || char(9) || 'bc' || char(10), 'old'), ('N', 'old'), ('', 'old');
+  INSERT INTO folded VALUES ('Bob', 'old'), ('ann', 'old');
+  INSERT INTO raw VALUES (x'00ff5c09', 'old'), (x'', 'old');
+  INSERT INTO id VALUES ('0f8fad5b-d9cb-469f-a165-70867728950e', 'old');
+  INSERT INTO moment VALUES ('2026-01-02T03:04:05.678Z', 'old');
+  INSERT INTO three VALUES (1, 'x' || char(9), x'5c', 'old'), (2, '', x'', 'old');`;
+
+describe("a sync", () => {
+  it("finds the rows of every table by their keys, whatever these are made of", async () => {
+    const cluster = await startCluster();
+    onTestFinished(() => cluster.stop());
+    const one = await migrationCase(cluster, KEYED);
+    onTestFinished(() => one.end());
+    const request = {
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+    };
+    const plan = await one.plan();
+    await loadMigration({ ...request, live: true });
+    const product = new Database(one.path);
+    for (const { name } of plan.tables) product.exec(`UPDATE "${name}" SET v = 'new'`);
+    product.exec(
+      "DELETE FROM word WHERE k = ''; UPDATE folded SET k = 'BOB' WHERE k = 'bob'; DELETE FROM raw WHERE k = x''",
+    );
+    product.close();
+    const { rows } = await syncMigration({ ...request, until: "caught-up" });
+    expect(rows).toBeGreaterThan(10);
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import {
   harmlessTest,
   integerTextTest,
   nulTest,
+  numberLikeTest,
   realTextTest,
   SHAPES,
 } from "./text-shape.ts";
@@ -142,7 +143,7 @@ function textQuestions(c: string, draft: Draft, open: ReadonlySet<string> | unde
   const isText = others === 0 ? `${c} IS NOT NULL` : `typeof(${c}) = 'text'`;
   const ofTexts = (sql: string) => `CASE WHEN ${isText} THEN ${sql} ELSE 0 END`;
   const faults = `(${nulTest(c)}) + (${brokenTest(c)}) * ${FIELD} + (${escapeTest(c)}) * ${FIELD ** 2n}`;
-  const numbers = `(${integerTextTest(c)}) + (${realTextTest(c)}) * ${FIELD}`;
+  const numbers = `CASE WHEN ${numberLikeTest(c)} THEN (${integerTextTest(c)}) + (${realTextTest(c)}) * ${FIELD} ELSE 0 END`;
   const shapes = open ?? new Set(SHAPES.keys());
   draft.shapes = new Set();
   return [

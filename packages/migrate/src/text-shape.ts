@@ -17,15 +17,20 @@ export const SHAPES: ReadonlyMap<string, (column: string) => string> = new Map([
   ...ISO_SHAPES.map((shape) => [`iso-${shape.name}`, (c: string) => isoTest(shape, c)] as const),
 ]);
 
+/** SQL that is true for a text which begins as the texts of {@link integerTextTest} and {@link realTextTest} do. */
+export function numberLikeTest(column: string): string {
+  return `${column} GLOB '[-0-9]*'`;
+}
+
 /** SQL that is true for a text which is the one spelling of a 64-bit integer. */
 export function integerTextTest(column: string): string {
   // CAST saturates outside 64 bits, and then the text does not come back.
-  return `${column} GLOB '[-0-9]*' AND length(${column}) < 21 AND CAST(CAST(${column} AS INTEGER) AS TEXT) = ${verbatim(column)}`;
+  return `${numberLikeTest(column)} AND length(${column}) < 21 AND CAST(CAST(${column} AS INTEGER) AS TEXT) = ${verbatim(column)}`;
 }
 
 /** SQL that is true for a text which is the spelling of a real among texts. */
 export function realTextTest(column: string): string {
-  return `${column} GLOB '[-0-9]*' AND length(${column}) < 30 AND (${column} = '-0.0' OR quote(CAST(${column} AS REAL)) = ${verbatim(column)})`;
+  return `${numberLikeTest(column)} AND length(${column}) < 30 AND (${column} = '-0.0' OR quote(CAST(${column} AS REAL)) = ${verbatim(column)})`;
 }
 
 /** SQL that is true for a text with a NUL. */
@@ -46,8 +51,9 @@ export function escapeTest(column: string): string {
 
 /**
  * SQL that is true for a short text of printable ASCII without a backslash: most are, and nothing of the
- * above needs to be asked of them. GLOB stops at a NUL, and so does length(): that shows it.
+ * above needs to be asked of them. GLOB stops at a NUL, and so does length(): that shows it. A `]` that comes first in
+ * a set begins no range.
  */
 export function harmlessTest(column: string): string {
-  return `octet_length(${column}) < 64 AND length(${column}) = octet_length(${column}) AND ${column} NOT GLOB '*[^]-~ -[]*'`;
+  return `octet_length(${column}) < 64 AND length(${column}) = octet_length(${column}) AND ${column} NOT GLOB '*[^] -[^-~]*'`;
 }

@@ -10,6 +10,7 @@ export interface SourceDatabase {
 }
 
 const ROWS_AT_ONCE = 10_000;
+const LONGEST = 16 * 1024 * 1024;
 const START = Date.UTC(2026, 0, 1);
 
 /** Pings of monitors: integers, a real and a short text, a foreign key and an index. */
@@ -43,6 +44,24 @@ export function makeMixed(path: string, unit: number): SourceDatabase {
   );
   database.close();
   return { name: "mixed", path, tables };
+}
+
+/** Files and pages of up to 16 MB each, beside rows that are short. */
+export function makeLong(path: string, files: number): SourceDatabase {
+  const database = open(path);
+  database.exec(
+    "CREATE TABLE files(id INTEGER PRIMARY KEY, name TEXT NOT NULL, page TEXT, content BLOB)",
+  );
+  const insert = database.prepare("INSERT INTO files VALUES (?, ?, ?, ?)");
+  const longest = randomBytes(LONGEST);
+  const page = "a line of a page\n".repeat(LONGEST / 17);
+  for (let n = 0; n < files; n++) {
+    const length = n % 3 === 0 ? LONGEST : n % 1_000;
+    if (n % 2) insert.run(n + 1, `file ${n}`, null, longest.subarray(0, length));
+    else insert.run(n + 1, `page ${n}`, page.slice(0, length), null);
+  }
+  database.close();
+  return { name: "long", path, tables: { files } };
 }
 
 function addPings(database: Database.Database, rows: number): void {

@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { WriterReport } from "./paced-writer-process.ts";
+import type { WriterReport } from "./keep-pace.ts";
 
-const program = fileURLToPath(new URL("./paced-writer-process.ts", import.meta.url));
+const LEDGER = fileURLToPath(new URL("./paced-writer-process.ts", import.meta.url));
 
 /** A process that commits at a steady pace until it is disposed of. */
 export class PacedWriter implements AsyncDisposable {
@@ -13,10 +13,12 @@ export class PacedWriter implements AsyncDisposable {
     this.#child = child;
   }
 
+  /** @param program what it writes: into a ledger beside documents, unless another is named */
   static async start(
     path: string,
     commitsPerSecond: number,
     synchronous: "FULL" | "NORMAL" = "NORMAL",
+    program = LEDGER,
   ): Promise<PacedWriter> {
     const child = fork(program, [path, String(commitsPerSecond), synchronous]);
     await once(child, "message");

@@ -8,9 +8,9 @@ import { stopped } from "../stopped.ts";
 import { comparedRow, missingRow, type Row, valueRow } from "../table.ts";
 import type { BenchRequest } from "../workplace.ts";
 import type { Subject } from "./backup-rows.ts";
+import type { WriterReport } from "./keep-pace.ts";
 import type { Litestream } from "./litestream.ts";
 import { PacedWriter } from "./paced-writer.ts";
-import type { WriterReport } from "./paced-writer-process.ts";
 import { logRestoreRows } from "./restore-rows.ts";
 import { SegmentWatch } from "./segment-watch.ts";
 

@@ -88,8 +88,13 @@ async function compareChunk(
   rows: RowsOfBoth,
   differences: Differences,
 ): Promise<number> {
-  const there = await postgresChunk(input, rows.postgres);
+  const asked = postgresChunk(input, rows.postgres);
+  // Where SQLite fails first, nobody is left to hear that this has failed too.
+  asked.catch(() => undefined);
+  // Once it is sent both sides work at the same time.
+  await nextTurn();
   const here = moment.inSqlite(() => sqliteChunk(input, rows.sqlite));
+  const there = await asked;
   differences.rows(here.rows, there.rows);
   if (here.digest !== there.digest || here.rows !== there.rows)
     await findDifferences(input, moment, input.terms, input.canon, rows, differences);

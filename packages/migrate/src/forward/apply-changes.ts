@@ -1,6 +1,8 @@
 import { LifeboatError } from "@lifeboat/core";
+import type { Statement } from "better-sqlite3";
 import type { Client } from "pg";
 import { logEnd } from "../capture/change-log.ts";
+import { widestIdentity } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
 import type { LiveSource } from "../live-source.ts";
 import { sendCopy } from "../load/copy-stream.ts";
@@ -11,7 +13,10 @@ import { targetError } from "../target/target-error.ts";
 import { ChangedKeys } from "./changed-keys.ts";
 import { assertSumsEqual } from "./compare-touched.ts";
 import { refusedValue } from "./refused-value.ts";
-import { type TouchedRows, touchedRows } from "./touched-rows.ts";
+import { type TouchedKeys, type TouchedRows, touchedKeys, touchedRows } from "./touched-rows.ts";
+
+/** So many keys of a table without indexes must not be taken for a few. */
+const MANY_KEYS = 1_000;
 
 /** What one look at the log brought to Postgres. */
 export interface Applied {
@@ -42,8 +47,10 @@ export class ChangeApplier {
   readonly #client: Client;
   readonly #plan: MigrationPlan;
   readonly #keys: ChangedKeys;
+  readonly #touchedKeys: TouchedKeys;
   readonly #rows: readonly TouchedRows[];
-  readonly #prepared = new Set<TouchedRows>();
+  readonly #statements = new Map<string, Statement<[], Buffer>>();
+  #hasKeyTable = false;
   #watermark: bigint;
 
   /** @param watermark the last entry of the log that the target holds */
@@ -52,7 +59,12 @@ export class ChangeApplier {
     this.#client = client;
     this.#plan = plan;
     this.#keys = new ChangedKeys(source.db, plan);
-    this.#rows = plan.tables.map((table, number) => touchedRows(table, number, plan.schema));
+    const width = widestIdentity(plan);
+    const { schema } = plan;
+    this.#touchedKeys = touchedKeys(width);
+    this.#rows = plan.tables.map((planned, number) =>
+      touchedRows({ planned, number, schema, width }),
+    );
     this.#watermark = watermark;
   }
 
@@ -81,9 +93,10 @@ export class ChangeApplier {
       (one, number) => tables.has(number) && !renumbered.includes(one),
     );
     if (touched.length === 0 && renumbered.length === 0) return null;
+    await this.#bringKeys(touched);
     const removed = new Map<TouchedRows, number>();
-    for (const one of renumbered) removed.set(one, await this.#removeAll(one));
-    for (const one of touched) removed.set(one, await this.#remove(one, signal));
+    for (const one of renumbered) removed.set(one, await this.#remove(one, one.removeAll, signal));
+    for (const one of touched) removed.set(one, await this.#remove(one, one.remove, signal));
     const applied: AppliedTable[] = [];
     for (const [one, count] of removed) {
       signal.throwIfAborted();
@@ -98,48 +111,74 @@ export class ChangeApplier {
   /** Compares the rows of entries that were applied already; for those that were not compared then. */
   async compareAgain(after: bigint, through: bigint): Promise<void> {
     const tables = this.#keys.read(after, through);
-    for (const [number, one] of this.#rows.entries()) {
-      if (!tables.has(number)) continue;
-      await this.#bringKeys(one);
-      await assertSumsEqual(this.#source.db, this.#client, one);
+    const touched = this.#rows.filter((_, number) => tables.has(number));
+    await this.#bringKeys(touched);
+    for (const one of touched) await assertSumsEqual(this.#source.db, this.#client, one);
+  }
+
+  /** A table without a key whose rowids SQLite has given anew goes as a whole: what the log says of it before means nothing. */
+  async #remove(one: TouchedRows, sql: string, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    try {
+      return (await this.#client.query(sql)).rowCount ?? 0;
+    } catch (cause) {
+      throw refusedRows(one.table, targetError(cause));
     }
   }
 
-  async #remove(one: TouchedRows, signal: AbortSignal): Promise<number> {
-    signal.throwIfAborted();
-    await this.#bringKeys(one);
-    return (await this.#client.query(one.remove)).rowCount ?? 0;
+  /** The keys of all tables in one COPY, since each takes its time to and fro. */
+  async #bringKeys(touched: readonly TouchedRows[]): Promise<void> {
+    const { make, clear, copy, analyze } = this.#touchedKeys;
+    await this.#client.query(this.#hasKeyTable ? clear : `${make}; ${clear}`);
+    this.#hasKeyTable = true;
+    const [first] = touched;
+    if (!first) return;
+    const progress = { at: first };
+    const keys = this.#keysOf(touched, progress);
+    const count = await this.#copy(
+      () => progress.at,
+      copy,
+      framed({ format: "text", row: "" }, keys),
+    );
+    if (count >= MANY_KEYS) await this.#client.query(analyze);
   }
 
-  async #bringKeys(one: TouchedRows): Promise<void> {
-    if (this.#prepared.has(one)) await this.#client.query(one.clearKeys);
-    else await this.#client.query(`${one.makeKeys}; ${one.clearKeys}`);
-    this.#prepared.add(one);
-    const keys = this.#source.db.prepare<[], Buffer>(one.keys).pluck();
-    await this.#copy(one, one.copyKeys, framed({ format: "text", row: "" }, keys.iterate()));
+  *#keysOf(touched: readonly TouchedRows[], progress: { at: TouchedRows }): Generator<Buffer> {
+    for (const one of touched) {
+      progress.at = one;
+      yield* this.#statement(one.keys).iterate();
+    }
   }
 
   async #insert(one: TouchedRows): Promise<number> {
-    const rows = this.#source.db.prepare<[], Buffer>(one.rows).pluck();
-    return this.#copy(one, one.copyRows, framed(one.form, rows.iterate()));
-  }
-
-  /** A table without a key whose rowids SQLite has given anew: what the log says of it before means nothing. */
-  async #removeAll(one: TouchedRows): Promise<number> {
-    return (await this.#client.query(one.remove.replace(/ USING [\s\S]*$/, ""))).rowCount ?? 0;
+    const rows = this.#statement(one.rows).iterate();
+    return this.#copy(() => one, one.copyRows, framed(one.form, rows));
   }
 
   async #copyAll(one: TouchedRows): Promise<number> {
     const form = liveCopyForm(one.table);
-    return this.#copy(one, one.copyRows, framed(form, liveRows(this.#source.db, one.table, form)));
+    return this.#copy(
+      () => one,
+      one.copyRows,
+      framed(form, liveRows(this.#source.db, one.table, form)),
+    );
   }
 
-  async #copy(one: TouchedRows, sql: string, chunks: Iterable<Buffer>): Promise<number> {
+  /** @param current the table that was read last */
+  async #copy(current: () => TouchedRows, sql: string, chunks: Iterable<Buffer>): Promise<number> {
     try {
       return await sendCopy(this.#client, sql, chunks);
     } catch (cause) {
-      throw refusedValue(one.table, cause) ?? refusedRows(one.table, targetError(cause));
+      const { table } = current();
+      throw refusedValue(table, cause) ?? refusedRows(table, targetError(cause));
     }
+  }
+
+  /** Prepared once: they are long, and the last ones run while the product waits. */
+  #statement(sql: string): Statement<[], Buffer> {
+    const prepared = this.#statements.get(sql) ?? this.#source.db.prepare<[], Buffer>(sql).pluck();
+    this.#statements.set(sql, prepared);
+    return prepared;
   }
 }
 

@@ -15,26 +15,56 @@ import { CHANGED_KEYS } from "./changed-keys.ts";
  */
 export interface TouchedRows {
   readonly table: PlannedTable;
-  /** SQLite: the touched keys, as COPY text. */
+  /** SQLite: the touched keys, as COPY text for the session's table of keys. */
   readonly keys: string;
   /** SQLite: those of the touched rows that are there, in the form of COPY. */
   readonly rows: string;
   readonly form: CopyForm;
   /** SQLite: the digests of the same rows. */
   readonly digests: string;
-  /** Postgres: makes the session's table of keys, copies into it, empties it. */
-  readonly makeKeys: string;
-  readonly copyKeys: string;
-  readonly clearKeys: string;
   /** Postgres: removes the touched rows, and takes those that are there. */
   readonly remove: string;
+  readonly removeAll: string;
   readonly copyRows: string;
   /** Postgres: count and digest sums of the touched rows. */
   readonly sums: string;
 }
 
-/** @param number the table's place in the plan, by which the log names it */
-export function touchedRows(planned: PlannedTable, number: number, schema: string): TouchedRows {
+/**
+ * Postgres: one table of keys for a session, so that those of all tables come in one COPY. As texts, which each table reads
+ * as its own types.
+ */
+export interface TouchedKeys {
+  readonly make: string;
+  readonly clear: string;
+  readonly copy: string;
+  readonly analyze: string;
+}
+
+const KEY_TABLE = "pg_temp.lifeboat_keys";
+
+/** @param width columns of the widest key */
+export function touchedKeys(width: number): TouchedKeys {
+  const columns = logColumns(width);
+  return {
+    // Emptied by DELETE alone it would grow for as long as a sync runs: nobody vacuums what is temporary.
+    make: `CREATE TEMP TABLE IF NOT EXISTS lifeboat_keys (tbl integer, ${columns.map((one) => `${one} text`).join(", ")}) ON COMMIT DELETE ROWS`,
+    clear: `DELETE FROM ${KEY_TABLE}`,
+    copy: `COPY ${KEY_TABLE} (tbl, ${columns.toReversed().join(", ")}) FROM STDIN`,
+    analyze: `ANALYZE ${KEY_TABLE}`,
+  };
+}
+
+export interface TouchedTable {
+  readonly planned: PlannedTable;
+  /** The table's place in the plan, by which the log names it. */
+  readonly number: number;
+  readonly schema: string;
+  /** Columns of the widest key. */
+  readonly width: number;
+}
+
+export function touchedRows({ planned, number, schema, width }: TouchedTable): TouchedRows {
   const table = followedTable(planned);
   const keys = table.key.map((name) => columnOf(table, name));
   const logged = `SELECT ${columnsOfLog(keys)} FROM ${CHANGED_KEYS} WHERE tbl = ${number}`;
@@ -45,26 +75,24 @@ export function touchedRows(planned: PlannedTable, number: number, schema: strin
   const ofTable = (columns: string) =>
     `SELECT ${columns} FROM (SELECT t.* ${rowidOf(table)} ${present}) AS ${name}`;
   const relation = qualified(schema, table.target);
-  const keyTable = `pg_temp.lifeboat_keys_${number}`;
-  const targets = nameList(keys.map((column) => column.target));
-  const same = keys
-    .map(({ target }) => `t.${quoteName(target)} = k.${quoteName(target)}`)
-    .join(" AND ");
+  const ofKeys = keys.map(
+    ({ target, type }, at) => `t.${quoteName(target)} = k.k${keys.length - at}::${type}`,
+  );
+  const same = [`k.tbl = ${number}`, ...ofKeys].join(" AND ");
+  const missing = "\\N\t".repeat(width - keys.length);
   const { postgres } = rowCanon(table);
   return {
     table,
-    keys: `SELECT CAST(${textRow(table, keys)} AS BLOB) FROM (${logged}) WHERE ${keys.map(isAdmitted).join(" AND ")}`,
+    keys: `SELECT CAST('${number}\t${missing}' || ${textRow(table, keys)} AS BLOB) FROM (${logged}) WHERE ${keys.map(isAdmitted).join(" AND ")}`,
     rows: ofTable(`CAST(${form.row} AS BLOB)`),
     form,
     digests: ofTable(`lifeboat_md5(${rowCanon(table).sqlite})`),
-    makeKeys: `CREATE TEMP TABLE IF NOT EXISTS lifeboat_keys_${number} AS SELECT ${targets} FROM ${relation} WITH NO DATA`,
-    copyKeys: `COPY ${keyTable} (${targets}) FROM STDIN`,
-    clearKeys: `DELETE FROM ${keyTable}`,
-    remove: `DELETE FROM ${relation} AS t USING ${keyTable} AS k WHERE ${same}`,
+    removeAll: `DELETE FROM ${relation}`,
+    remove: `DELETE FROM ${relation} AS t USING ${KEY_TABLE} AS k WHERE ${same}`,
     copyRows: `COPY ${relation} (${nameList(sentColumns(table).map((column) => column.target))}) FROM STDIN WITH (FORMAT ${form.format})`,
     sums: `SELECT count(*)::text AS rows, coalesce(sum(('x' || left(d, 15))::bit(60)::bigint), 0)::text AS low,
         coalesce(sum(('x' || substr(d, 16, 15))::bit(60)::bigint), 0)::text AS high
-      FROM (SELECT md5(${postgres}) AS d FROM (SELECT t.* FROM (SELECT DISTINCT ${targets} FROM ${keyTable}) AS k
+      FROM (SELECT md5(${postgres}) AS d FROM (SELECT DISTINCT ON (t.ctid) t.* FROM ${KEY_TABLE} AS k
             JOIN ${relation} AS t ON ${same}) AS rows_there) AS digests`,
   };
 }

@@ -42,7 +42,10 @@ export class LiveLoad extends LoadRun {
       },
       { title: "create the tables", run: () => this.#createTables() },
       { title: "copy the rows", run: (report) => this.#copy(report) },
-      { title: "bring what was written meanwhile", run: (report) => this.#catchUp(report) },
+      {
+        title: "bring what was written meanwhile",
+        run: async (report) => void (await this.#bringOnce(report)),
+      },
       { title: "build keys and indexes", run: (report) => this.#buildKeys(report) },
       { title: "validate checks", run: (report) => this.ddl(["checks", "statistics"], report) },
       { title: "compare both sides", run: (report) => this.#compare(report) },
@@ -87,15 +90,21 @@ export class LiveLoad extends LoadRun {
     });
   }
 
-  /** Each round is shorter than the one before, unless the product writes faster than Postgres takes. */
+  /** One look makes the target one state in whole; without indexes each further one would read the tables through. */
+  async #bringOnce(report: Report): Promise<number> {
+    const applied = await this.#source.snapshot(() => this.#apply());
+    const brought = applied === null ? 0 : rowsOf(applied);
+    report({ note: `${brought} rows` });
+    return brought;
+  }
+
+  /** As long as each round is much shorter than the one before: a product may write faster than Postgres takes. */
   async #catchUp(report: Report): Promise<void> {
-    let rows = 0;
+    let last = Number.POSITIVE_INFINITY;
     for (;;) {
-      const applied = await this.#source.snapshot(() => this.#apply());
-      const brought = applied === null ? 0 : rowsOf(applied);
-      rows += brought;
-      report({ note: `${rows} rows` });
-      if (brought < FEW_ROWS) return;
+      const brought = await this.#bringOnce(report);
+      if (brought < FEW_ROWS || brought > last / 2) return;
+      last = brought;
     }
   }
 
