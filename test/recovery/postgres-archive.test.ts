@@ -1,4 +1,14 @@
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  chown,
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -114,6 +124,7 @@ describe("pushing WAL", () => {
   test("histories, backup labels and partial segments are stored as they are", async () => {
     const folder = join(cluster.directory, "others");
     await mkdir(folder);
+    const { uid, gid } = await stat(cluster.directory);
     const whole = await readFile(join(cluster.dataDirectory, "pg_wal", segment));
     const files: Record<string, Buffer> = {
       "00000002.history": Buffer.from("1\t0/3000000\tno recovery target specified\n"),
@@ -122,6 +133,8 @@ describe("pushing WAL", () => {
     };
     for (const [name, content] of Object.entries(files)) {
       await writeFile(join(folder, name), content);
+      // As the server itself would make it: root reads nothing there that is another account's.
+      await chown(join(folder, name), uid, gid);
       expect(await push(join(folder, name))).toEqual({ exitCode: 0, said: "" });
       const logged = Buffer.concat(
         await Array.fromAsync(kept.folder.readLog(`${name.slice(0, 8)}/${name}`)),

@@ -64,6 +64,8 @@ test("a watch says once that the repository is away, what it does, and once that
   expect(said).toEqual([]);
   state.away = true;
   await expect.poll(() => said.length, options).toBe(1);
+  // It is said first, then noted.
+  await expect.poll(async () => (await facts())?.fault, options).toBeTruthy();
   const fault = (await facts())?.fault as { since: string };
   expect(said[0]).toContain(`app: nothing is shipped since ${fault.since}: nobody is there; `);
   expect(said[0]).toMatch(/\d+ bytes of commits wait in the WAL and are tried again/);
