@@ -94,7 +94,8 @@ describe("a run that is killed as a step begins", () => {
     await product.startWriters();
     await product.traffic("sqlite");
     await killedAtEach("finish", FINISH);
-    expect(await product.run("finish")).toBe("done");
+    // The last step may have been done before its kill.
+    expect(await product.run("finish")).toMatch(/^(done|failed NOTHING_TO_FINISH)/);
     await product.stopWriters();
     expect(await product.traces()).toEqual([]);
     expect(await product.wrongOn("sqlite")).toEqual([]);
@@ -109,7 +110,7 @@ describe("a run that is killed as a step begins", () => {
     cutover.kill();
     await cutover.ended;
     await killedAtEach("abort", ABORT, "--drop-loaded");
-    expect(await product.run("abort", "--drop-loaded")).toBe("done");
+    expect(await product.run("abort", "--drop-loaded")).toMatch(/^(done|failed NOTHING_TO_ABORT)/);
     expect(await product.traces()).toEqual([]);
     await product.traffic("sqlite");
     await product.stopWriters();
