@@ -163,7 +163,9 @@ describe("a cutover", () => {
     await load();
     const onCutover = async () => {
       await one.query(
-        "INSERT INTO ledger(seq, body) VALUES (5, 'from Postgres'); DELETE FROM pairs",
+        `INSERT INTO ledger(seq, body) VALUES (5, 'from Postgres'); DELETE FROM pairs;
+         INSERT INTO notes VALUES ('from Postgres', NULL);
+         DELETE FROM notes WHERE ctid = (SELECT min(ctid) FROM notes WHERE body = 'first')`,
       );
       throw new Error("half of the workers did not answer");
     };

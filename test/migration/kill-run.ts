@@ -112,7 +112,7 @@ class KillRun {
     await this.#follow(it);
     if (this.#chance(0.3)) await this.#until(it, "verify");
     if (this.#chance(0.15)) return this.#abort(it);
-    if (this.#chance(0.35)) await this.#failToSwitch(it);
+    if (this.#chance(0.5)) await this.#failToSwitch(it);
     await this.#until(it, "cutover");
     await it.traffic("postgres");
     this.#expect("after the cutover", await it.missingForeignKeys());
@@ -147,7 +147,7 @@ class KillRun {
   /** A cutover whose switch fails once the product is in Postgres; until it is switched back by hand it is refused there. */
   async #failToSwitch(it: KillCase): Promise<void> {
     const verb = it.start("cutover", "--failing-switch");
-    if (this.#chance(0.5)) await this.#killWithin(it, "cutover", verb);
+    if (this.#chance(0.3)) await this.#killWithin(it, "cutover", verb);
     const end = await verb.ended;
     this.#expect("failing switch", await it.unaccounted());
     if (!end?.startsWith("failed SWITCH_FAILED")) return;

@@ -25,6 +25,8 @@ const { values, positionals } = parseArgs({
     database: { type: "string", default: "" },
     side: { type: "string", default: "" },
     until: { type: "string" },
+    /** The step at whose beginning it waits to be killed. */
+    "stop-at": { type: "string" },
     "drop-loaded": { type: "boolean", default: false },
     /** The switch to Postgres fails when the product is there for a moment. */
     "failing-switch": { type: "boolean", default: false },
@@ -38,6 +40,7 @@ const run: StepRunner = async (steps) => {
   say("steps", steps.length);
   for (const step of steps) {
     say("step", step.title);
+    if (step.title === values["stop-at"]) await sleep(2 ** 31 - 1);
     await step.run(({ note }) => {
       if (note !== undefined) say("note", note);
     });

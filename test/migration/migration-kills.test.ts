@@ -70,7 +70,7 @@ describe("a run that is killed as a step begins", () => {
   /** Kills a run at each step in turn; each goes on from what the one before has left. */
   async function killedAtEach(verb: Verb, titles: readonly string[], ...flags: string[]) {
     for (const title of titles) {
-      const run = product.start(verb, ...flags);
+      const run = product.start(verb, "--stop-at", title, ...flags);
       expect(await run.reaches(title), `${verb} reaches ${title}`).toBe(true);
       run.kill();
       await run.ended;
@@ -104,10 +104,7 @@ describe("a run that is killed as a step begins", () => {
     product = await KillCase.make(cluster, { pause: 5 });
     await product.startWriters();
     expect(await product.run("load")).toBe("done");
-    const cutover = product.start("cutover");
-    await cutover.reaches("prepare Postgres for writes");
-    cutover.kill();
-    await cutover.ended;
+    await killedAtEach("cutover", ["prepare Postgres for writes"]);
     await killedAtEach("abort", ABORT, "--drop-loaded");
     expect(await product.run("abort", "--drop-loaded")).toBe("done");
     expect(await product.traces()).toEqual([]);
@@ -127,6 +124,7 @@ const LOAD = [
   "validate checks",
   "compare both sides",
   "validate foreign keys",
+  "commit",
 ];
 const CUTOVER = [
   "claim the migration",

@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
-import { noteSchema } from "../capture/schema-watch.ts";
+import { noteNewRowids, noteSchema } from "../capture/schema-watch.ts";
 import { bringForeignKeysBack } from "../forward/foreign-keys.ts";
 import { allowWrites, refusesWrites } from "../freeze.ts";
 import type { LiveSource } from "../live-source.ts";
@@ -90,11 +90,18 @@ async function bringBack(
   }
 }
 
-/** What following made in the file is ours, and no change of the product's schema. */
+/**
+ * What following made in the file is ours, and no change of the product's schema. Rows without a key that it brought have
+ * rowids here that Postgres does not know, so they would be brought there a second time.
+ */
 function allowAgain(source: LiveSource): void {
   source.write(() => {
+    const hasFollowed =
+      source.db.prepare("SELECT 1 FROM sqlite_schema WHERE name = ?").get(FOLLOWED_TABLE) !==
+      undefined;
     source.db.exec(`DROP TABLE IF EXISTS ${FOLLOWED_TABLE}`);
     allowWrites(source.db);
-    noteSchema(source.db);
+    if (hasFollowed) noteNewRowids(source.db);
+    else noteSchema(source.db);
   });
 }
