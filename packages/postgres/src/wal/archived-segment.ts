@@ -70,8 +70,10 @@ async function* growingSegment(
   path: string,
 ): AsyncGenerator<Uint8Array> {
   const file = parseWalFileName(name) as Extract<WalFile, { high: number }>;
-  const part = (await listParts(folder, name)).at(-1);
-  if (part) {
+  // A receiver at work removes a part as soon as a longer one is there: then that one is read.
+  for (let missed = ""; ; ) {
+    const part = (await listParts(folder, name)).at(-1);
+    if (!part || part.name === missed) break;
     const object = folder.logPath(part.name);
     const content = identified(folder.readLog(part.name), {
       folder,
@@ -84,6 +86,7 @@ async function* growingSegment(
       yield first.value;
       return yield* content;
     }
+    missed = part.name;
   }
   // There is none, or it was shipped whole since we looked for that.
   yield* identified(folder.readLog(logName(name)), { folder, file, path, part: false });
