@@ -86,7 +86,12 @@ export class SqliteApp {
 
   async restore(
     to: string,
-    options: { target?: RecoveryTarget; force?: boolean; signal?: AbortSignal } = {},
+    options: {
+      target?: RecoveryTarget;
+      force?: boolean;
+      skipCheck?: boolean;
+      signal?: AbortSignal;
+    } = {},
   ): Promise<RestoreReport> {
     return restore({
       repository: await this.repository(),
@@ -95,6 +100,7 @@ export class SqliteApp {
       to,
       tablespaceMapping: new Map(),
       force: options.force ?? false,
+      skipCheck: options.skipCheck ?? false,
       replay: false,
       fetchCommand: [],
       signal: options.signal ?? new AbortController().signal,

@@ -34,6 +34,7 @@ export { siblingModule } from "./sibling-module.ts";
 export { type Status, status } from "./status.ts";
 export * from "./storage.ts";
 export type { Digest } from "./stream/digest.ts";
+export { release } from "./stream/release.ts";
 export { syncDirectory } from "./sync-directory.ts";
 export { type VerifyReport, verify } from "./verify.ts";
 export { VERSION } from "./version.ts";

@@ -1,5 +1,6 @@
 import { writevSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import { release } from "@lifeboat/core";
 import { PageSet } from "./page-set.ts";
 import { type FrameRun, pageAt, pageNumberAt, storedFrames } from "./stored-frames.ts";
 
@@ -145,6 +146,7 @@ async function writeBase(
     if (written.size === 0) await writeRun(file, wanted, position);
     else await writeUncovered(file, wanted, { position, pageSize, written });
     position += chunk.length;
+    release(chunk);
   }
 }
 

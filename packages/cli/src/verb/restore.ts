@@ -39,6 +39,10 @@ export const restoreVerb: Verb = {
       parse: parseCount,
     },
     { flags: "--force", help: "put the restored files over what is there" },
+    {
+      flags: "--skip-check",
+      help: "leave out SQLite's integrity_check of the copy; digests are checked all the same",
+    },
     { flags: "--delta", help: "keep what agrees in the directory", notBuilt: true },
     {
       flags: "--extract <name>",
@@ -133,6 +137,7 @@ async function orderOf(
     to: options.to as string,
     tablespaceMapping,
     force: options.force === true,
+    skipCheck: options.skipCheck === true,
     jobs: options.jobs as number | undefined,
     replay: options.replay === true,
     extract: await extractOf(options),

@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import { constants, zstdCompressSync, zstdDecompress } from "node:zlib";
+import { release } from "./release.ts";
 
 const unpack = promisify(zstdDecompress);
 
@@ -14,7 +15,8 @@ export function compressFrame(block: Uint8Array, level: number): Uint8Array<Arra
 }
 
 /**
- * The content of one whole zstd frame, unpacked in a thread of Node's own pool.
+ * The content of one whole zstd frame, unpacked in a thread of Node's own pool. Takes over the frame's memory, if that
+ * is its own.
  * @param contentBytes what it says to hold; more is an error, so a bomb ends here
  */
 export async function decompressFrame(
@@ -24,5 +26,7 @@ export async function decompressFrame(
   if (contentBytes === 0) return new Uint8Array();
   // In one piece: the default would be put together from 16 KiB each, and each a turn of that thread.
   const chunkSize = Math.max(contentBytes, 1024);
-  return unpack(frame, { maxOutputLength: contentBytes, chunkSize });
+  const content = await unpack(frame, { maxOutputLength: contentBytes, chunkSize });
+  release(frame);
+  return content;
 }
