@@ -6,8 +6,22 @@ const unpack = promisify(zstdDecompress);
 
 /** A level, and zstd's own checksum in each frame. */
 export function frameParameters(level: number): Record<number, number> {
-  return { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 };
+  const plain = {
+    [constants.ZSTD_c_compressionLevel]: level,
+    [constants.ZSTD_c_checksumFlag]: 1,
+  };
+  return level === 3 ? { ...plain, ...TABLES_OF_LEVEL_3 } : plain;
 }
+
+/**
+ * zstd chooses its tables for streams of any length. For frames of one MiB half of them finds the same, and stays in the
+ * core's cache (`.github/decisions/0042-sqlite-costs-measured.md`). Only the level that everybody uses was measured.
+ */
+const TABLES_OF_LEVEL_3 = {
+  [constants.ZSTD_c_windowLog]: 20,
+  [constants.ZSTD_c_hashLog]: 16,
+  [constants.ZSTD_c_chainLog]: 15,
+};
 
 /** One whole zstd frame with zstd's own checksum. */
 export function compressFrame(block: Uint8Array, level: number): Uint8Array<ArrayBuffer> {
