@@ -150,6 +150,26 @@ test("a damaged object ends the restore, names itself, and leaves no directory b
   expect(await isThere(join(app.folder, "a"))).toBe(false);
 });
 
+test("without the check of the copy a damaged source is given back byte for byte, and digests are checked all the same", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path, { rows: 200 });
+  const source = await open(app.path, "r+");
+  await source.write(Buffer.alloc(4096, 7), 0, 4096, 40 * 4096);
+  await source.close();
+  await app.backup();
+  const { path } = await app.restore(join(folder, "to"), { skipCheck: true });
+  expect(await readFile(path)).toEqual(await readFile(app.path));
+  const { manifests } = await app.manifests();
+  const object = `${app.folder}/repository/product/sqlite/app/backups/${manifests[0]?.id}/app.db.zst`;
+  const stored = await open(object, "r+");
+  await stored.write(Buffer.from("damage"), 0, 6, 1000);
+  await stored.close();
+  await expect(app.restore(join(folder, "again"), { skipCheck: true })).rejects.toMatchObject({
+    code: "CHECKSUM_MISMATCH",
+  });
+});
+
 test("a database that was damaged when it was backed up gets no name", async () => {
   const folder = await testFolder();
   const app = new SqliteApp(folder, join(folder, "app.db"));

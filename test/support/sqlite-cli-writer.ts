@@ -32,6 +32,8 @@ shell.stdout.on("data", (chunk: Buffer) => {
 commitNext();
 
 function commitNext(): void {
+  // It was told to end before this commit was acknowledged.
+  if (!shell.stdin.writable) return;
   askedAt = performance.now();
   shell.stdin.write(
     `BEGIN IMMEDIATE;

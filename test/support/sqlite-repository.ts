@@ -92,6 +92,7 @@ export class SqliteApp {
       force?: boolean;
       signal?: AbortSignal;
       onItsHost?: boolean;
+      skipCheck?: boolean;
     } = {},
   ): Promise<RestoreReport> {
     return restore({
@@ -108,6 +109,7 @@ export class SqliteApp {
       to,
       tablespaceMapping: new Map(),
       force: options.force ?? false,
+      skipCheck: options.skipCheck ?? false,
       replay: false,
       fetchCommand: [],
       signal: options.signal ?? new AbortController().signal,

@@ -40,6 +40,11 @@ export interface RestoreRequest {
    * Left out by drills, which bring the copy to life at once and so read it as well.
    */
   readonly proveLog?: boolean;
+  /**
+   * Leave out the engine's own check of the whole copy (SQLite's `integrity_check`), which finds what was wrong in
+   * the source; digests are checked all the same. Engines without such a check have nothing to leave out.
+   */
+  readonly skipCheck?: boolean;
   /** Something will be extracted from the copy: what that takes is looked for before anything is written. */
   readonly willExtract?: boolean;
   readonly report: Report;

@@ -49,6 +49,7 @@ export { type Status, shippingOf, status } from "./status.ts";
 export * from "./storage.ts";
 export type { Digest } from "./stream/digest.ts";
 export { inOrder } from "./stream/in-order.ts";
+export { release } from "./stream/release.ts";
 export { syncDirectory } from "./sync-directory.ts";
 export { type VerifyReport, verify } from "./verify.ts";
 export { VERSION } from "./version.ts";

@@ -35,6 +35,8 @@ export interface RestoreOrder {
   readonly force: boolean;
   /** Keep what agrees with the backup in the directory, which is a data directory of the same database. */
   readonly delta?: boolean | undefined;
+  /** Leave out SQLite's `integrity_check` of the copy. */
+  readonly skipCheck?: boolean | undefined;
   /** How many objects are unpacked at once; the engine's own choice when left out. */
   readonly jobs?: number | undefined;
   /** Also bring the copy to life, let it recover, and stop it again. */
@@ -128,6 +130,7 @@ async function restoreOne(
   let recoveredLsn: string | null = null;
   let extracted: Extracted | null = null;
   if (order.extract && engine.kind !== "postgres") throw nothingToExtract(folder.database);
+  if (order.skipCheck && engine.kind !== "sqlite") throw nothingToSkip();
 
   const runs: Readonly<Record<RestoreStepId, Step["run"]>> = {
     restore: async (report) => {
@@ -140,6 +143,7 @@ async function restoreOne(
         tablespaceRoot: null,
         force: order.force,
         delta: order.delta,
+        skipCheck: order.skipCheck ?? false,
         jobs: order.jobs,
         fetchCommand: order.fetchCommand,
         proveLog: true,
@@ -195,6 +199,16 @@ function nothingToExtract(database: string): LifeboatError {
     kind: "usage",
     message: `${database} is a SQLite file, out of which nothing needs extracting`,
     remedy: "restore it, then: sqlite3 FILE .dump TABLE",
+  });
+}
+
+function nothingToSkip(): LifeboatError {
+  return new LifeboatError({
+    code: "OPTION_NOT_FOR_POSTGRES",
+    kind: "usage",
+    message:
+      "--skip-check means nothing for a Postgres cluster: only SQLite has a check of its own that a restore runs",
+    remedy: "leave it out",
   });
 }
 

@@ -2,16 +2,25 @@ import { type Finding, LifeboatError } from "@lifeboat/core";
 import { connect, pragmaNumber } from "./driver.ts";
 import { type Integrity, integrityOf } from "./integrity.ts";
 
+/**
+ * The copy is ours alone and was written a moment ago, so it is read where it lies in the page cache: the check looks up each
+ * row in each index, and a call of the kernel's for each page that is not in SQLite's own cache is half of what it costs.
+ * SQLite maps no more than this of a file.
+ */
+const MAPPED_BYTES = 0x7fff0000;
+
 /** What a restored copy has to be. */
 export interface Expected {
   readonly fileName: string;
   readonly pageSize: number;
   readonly pageCount: number;
+  /** Whether all of it is looked through, too. */
+  readonly whole: boolean;
 }
 
 /**
  * Checks a restored copy before it gets its name: page size and count as they were, and SQLite's
- * `integrity_check`. Its digests were checked already, so what is found here was wrong in the source.
+ * `integrity_check`, unless that was to be left out. Its digests were checked already, so what is found here was wrong in the source.
  * @param copy in a folder of its own, since reading a WAL-mode database makes files beside it
  * @throws LifeboatError `RESTORED_COPY_DAMAGED`
  */
@@ -22,6 +31,7 @@ export function checkRestored(
 ): readonly Finding[] {
   const connection = connect(copy, { readonly: true });
   try {
+    connection.pragma(`mmap_size = ${MAPPED_BYTES}`);
     for (const [pragma, wanted] of [
       ["page_size", expected.pageSize],
       ["page_count", expected.pageCount],
@@ -29,6 +39,7 @@ export function checkRestored(
       const found = pragmaNumber(connection, pragma);
       if (found !== wanted) throw damaged(backup, `${pragma} is ${found} instead of ${wanted}`);
     }
+    if (!expected.whole) return [];
     const integrity = integrityOf(connection, "integrity_check");
     const [first] = integrity.damage;
     if (first !== undefined) throw damaged(backup, first);

@@ -1,5 +1,6 @@
 import { writevSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import { release } from "@lifeboat/core";
 import { ExpectedCommits, type NamedCommits } from "./expected-commits.ts";
 import { PageSet } from "./page-set.ts";
 import { type FrameRun, pageAt, pageNumberAt, pagesAfter, storedFrames } from "./stored-frames.ts";
@@ -137,12 +138,27 @@ async function writeBase(
 ): Promise<void> {
   let position = 0;
   const most = layers.length > 0 ? pageSize * pageCount : Number.POSITIVE_INFINITY;
-  for await (const chunk of base()) {
-    progress(chunk.length);
-    const wanted = chunk.subarray(0, Math.max(0, most - position));
-    if (written.size === 0) await writeRun(file, wanted, position);
-    else await writeUncovered(file, wanted, { position, pageSize, written });
-    position += chunk.length;
+  const write = async (chunk: Uint8Array, at: number) => {
+    const wanted = chunk.subarray(0, Math.max(0, most - at));
+    if (written.size === 0) await writeRun(file, wanted, at);
+    else await writeUncovered(file, wanted, { position: at, pageSize, written });
+    release(chunk);
+  };
+  // While one chunk is written, the next one is unpacked and digested.
+  let writing = Promise.resolve();
+  try {
+    for await (const chunk of base()) {
+      progress(chunk.length);
+      await writing;
+      writing = write(chunk, position);
+      // It is awaited before the next one; until then a failure is not an unhandled one.
+      writing.catch(() => {});
+      position += chunk.length;
+    }
+    await writing;
+  } finally {
+    // Nobody may write to a handle that is closed and perhaps another file's by then.
+    await writing.catch(() => {});
   }
 }
 

@@ -22,22 +22,29 @@ export class PageHashes {
    */
   async take(page: Uint8Array): Promise<Buffer> {
     if (this.#filled === this.#buffer.length) await this.#flush();
-    this.#number += 1;
-    const at = this.#filled;
-    writePageHash(page, this.#number, { to: this.#buffer, at });
-    this.#filled += PAGE_HASH_BYTES;
-    return this.#buffer.subarray(at, this.#filled);
+    this.#write(page);
+    return this.#buffer.subarray(this.#filled - PAGE_HASH_BYTES, this.#filled);
   }
 
   /** Takes a block of whole pages. */
   async takeAll(pages: Uint8Array): Promise<void> {
-    for (let at = 0; at < pages.length; at += this.#pageSize)
-      await this.take(pages.subarray(at, at + this.#pageSize));
+    const { buffer, byteOffset, length } = pages;
+    for (let at = 0; at < length; at += this.#pageSize) {
+      if (this.#filled === this.#buffer.length) await this.#flush();
+      // A Buffer's subarray costs a third of what the hash does.
+      this.#write(new Uint8Array(buffer, byteOffset + at, this.#pageSize));
+    }
   }
 
   async end(): Promise<void> {
     if (this.#filled > 0) await this.#flush();
     this.#to.end();
+  }
+
+  #write(page: Uint8Array): void {
+    this.#number += 1;
+    writePageHash(page, this.#number, { to: this.#buffer, at: this.#filled });
+    this.#filled += PAGE_HASH_BYTES;
   }
 
   async #flush(): Promise<void> {

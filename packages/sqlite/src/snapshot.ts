@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
@@ -13,6 +12,7 @@ import { assertUntouched, identityOf } from "./identity.ts";
 import type { SnapshotLimits } from "./limits.ts";
 import { ownerOf } from "./owner.ts";
 import { RawReader } from "./raw-reader.ts";
+import { readAhead } from "./read-ahead.ts";
 import type { Scratch } from "./scratch.ts";
 import { scratchFor } from "./scratch-place.ts";
 import { snapshotFindings } from "./snapshot-findings.ts";
@@ -20,8 +20,6 @@ import { storePages } from "./store-pages.ts";
 import { walBytes, whileWalIsSmall } from "./wal-watch.ts";
 import { holdSocket, isHoldLost, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
 import type { ShippedDatabase, Shipping } from "./watch/shipped-database.ts";
-
-const READ_BYTES = 1 << 20;
 
 /** A database of the configuration. */
 export interface ConfiguredDatabase {
@@ -77,7 +75,7 @@ export async function takeSnapshot(
     const reading = await readDatabase(job);
     if (copyTo !== undefined) {
       if (request.options.check) checkSource(copyTo, database.path);
-      await store(job, reading.held, createReadStream(copyTo, { highWaterMark: READ_BYTES }));
+      await store(job, reading.held, readAhead(copyTo));
     }
     return await describe(job, reading);
   } catch (thrown) {

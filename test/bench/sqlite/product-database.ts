@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import Database from "better-sqlite3";
 
 const WORDS =
@@ -33,6 +33,10 @@ export async function fillProductDatabase(path: string, megabytes: number): Prom
     })();
   database.pragma("wal_checkpoint(TRUNCATE)");
   database.close();
+  // What fills it is not on the disk yet: whoever is measured first would wait for that.
+  const file = await open(path, "r+");
+  await file.sync();
+  await file.close();
   return (await stat(path)).size;
 }
 

@@ -44,6 +44,10 @@ export const restoreVerb: Verb = {
       help: "bring this Postgres data directory to the backup's state, and keep what agrees with it",
     },
     {
+      flags: "--skip-check",
+      help: "leave out SQLite's integrity_check of the copy; digests are checked all the same",
+    },
+    {
       flags: "--extract <name>",
       help: "take one Postgres database or table out of the copy, once it has recovered",
     },
@@ -141,6 +145,7 @@ async function orderOf(
     tablespaceMapping,
     force: options.force === true,
     delta: options.delta === true,
+    skipCheck: options.skipCheck === true,
     jobs: options.jobs as number | undefined,
     replay: options.replay === true,
     extract: await extractOf(options),

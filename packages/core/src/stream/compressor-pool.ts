@@ -1,4 +1,5 @@
 import { Compressor, type Frame } from "./compressor.ts";
+import { release } from "./release.ts";
 
 interface Task {
   readonly block: Uint8Array<ArrayBuffer>;
@@ -68,5 +69,6 @@ export class CompressorPool {
   #keep(block: Uint8Array<ArrayBuffer>): void {
     const full = block.byteLength === this.#blockBytes;
     if (full && this.#spares.length < this.size * 2) this.#spares.push(block);
+    else release(block);
   }
 }

@@ -5,7 +5,7 @@ import { frameParameters } from "./frame.ts";
 export type Frame = readonly Uint8Array[];
 
 /** How many blocks' worth of output lies in one piece of memory: few frames are cut in two by its end. */
-const BLOCKS_PER_OUTPUT = 4;
+const BLOCKS_PER_OUTPUT = 2;
 
 /**
  * Makes one frame of each block, one block at a time, in a thread of Node's own pool. What zstd works in stays from block

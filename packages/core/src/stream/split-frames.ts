@@ -68,9 +68,13 @@ async function* following(
   }
 }
 
-/** What came and is not yet a whole frame. It is put together only when it may be one. */
+/** Enough for a frame of ours and a half, as they mostly are. */
+const FIRST_MEMORY = 1 << 20;
+
+/** What came and is not yet a whole frame, in one piece of memory that is used again and again. */
 class FrameBuffer {
-  #chunks: Uint8Array[] = [];
+  #memory: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(FIRST_MEMORY);
+  #start = 0;
   bytes = 0;
   /** So many bytes are needed to find out more. */
   #needed = 8;
@@ -85,13 +89,15 @@ class FrameBuffer {
     const skipped = Math.min(this.#skipping, chunk.length);
     this.#skipping -= skipped;
     if (skipped === chunk.length) return;
-    this.#chunks.push(skipped === 0 ? chunk : chunk.subarray(skipped));
-    this.bytes += chunk.length - skipped;
+    const rest = skipped === 0 ? chunk : chunk.subarray(skipped);
+    if (this.#start + this.bytes + rest.length > this.#memory.length) this.#makeRoom(rest.length);
+    this.#memory.set(rest, this.#start + this.bytes);
+    this.bytes += rest.length;
   }
 
   next(): SplitFrame | "more" | "skipped" | "foreign" {
     if (this.bytes < this.#needed) return "more";
-    const head = this.#joined();
+    const head = this.#memory.subarray(this.#start, this.#start + this.bytes);
     const magic = head.readUInt32LE(0);
     if ((magic & ~0xf) >>> 0 === SKIPPABLE) return this.#skip(8 + head.readUInt32LE(4));
     if (magic !== MAGIC) throw new Error("a frame does not start with zstd's magic number");
@@ -107,8 +113,7 @@ class FrameBuffer {
 
   /** In memory of its own, so that it may be handed to another thread. */
   take(length: number): Uint8Array<ArrayBuffer> {
-    const all = this.#joined();
-    const taken = new Uint8Array(all.subarray(0, length));
+    const taken = new Uint8Array(this.#memory.subarray(this.#start, this.#start + length));
     this.#drop(length);
     return taken;
   }
@@ -125,20 +130,18 @@ class FrameBuffer {
   }
 
   #drop(length: number): void {
-    const all = this.#joined();
-    this.#chunks = length < all.length ? [all.subarray(length)] : [];
+    this.#start += length;
     this.bytes -= length;
     this.#needed = 8;
   }
 
-  #joined(): Buffer {
-    const [only] = this.#chunks;
-    const all =
-      this.#chunks.length === 1 && only
-        ? Buffer.from(only.buffer, only.byteOffset, only.length)
-        : Buffer.concat(this.#chunks);
-    this.#chunks = [all];
-    return all;
+  /** What is left moves to the front, into larger memory where this is too small. */
+  #makeRoom(more: number): void {
+    const left = this.#memory.subarray(this.#start, this.#start + this.bytes);
+    const needed = this.bytes + more;
+    if (needed > this.#memory.length) this.#memory = Buffer.allocUnsafeSlow(needed * 2);
+    this.#memory.set(left, 0);
+    this.#start = 0;
   }
 }
 

@@ -1,3 +1,4 @@
+import { release } from "@lifeboat/core";
 import { LogChain } from "../log-chain.ts";
 import type { Mark, SegmentNote } from "../log-note.ts";
 import { FRAME_HEADER_BYTES } from "../wal/frame.ts";
@@ -107,13 +108,20 @@ export class PendingSegment {
       const writer = new WalWriter(this.#pageSize, saltsFor(`${seat.lineage}/${seat.number}`));
       yield writer.header;
       for (const frames of this.#content()) {
-        addTo(chain, frames, this.#pageSize);
+        // Spoils checksums, which are made anew.
+        chain.addFrames(frames, this.#pageSize);
         writer.stamp(frames);
         yield frames;
       }
       after = chain.after();
     };
     return { content: content.bind(this), note: () => this.#note(seat, after) };
+  }
+
+  /** Gives its memory back once it is stored; it has no content afterwards. */
+  release(): void {
+    for (const piece of this.#pieces.splice(0)) if (piece.kind === "memory") release(piece.frames);
+    this.#bytesInMemory = 0;
   }
 
   *#content(): Generator<Buffer> {
@@ -138,10 +146,4 @@ export class PendingSegment {
       marks: this.#marks as unknown as SegmentNote["marks"],
     };
   }
-}
-
-function addTo(chain: LogChain, frames: Buffer, pageSize: number): void {
-  const frameBytes = FRAME_HEADER_BYTES + pageSize;
-  for (let at = 0; at < frames.length; at += frameBytes)
-    chain.add(frames.readUInt32BE(at), frames.subarray(at + FRAME_HEADER_BYTES, at + frameBytes));
 }

@@ -62,6 +62,7 @@ export class SegmentStore {
       this.#storing = undefined;
     }
     this.#seat = { lineage, number: number + 1, before: note().chain.after };
+    segment.release();
     return name;
   }
 

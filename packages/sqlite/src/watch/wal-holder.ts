@@ -9,7 +9,7 @@ import type { CopiedBack, HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
 import { LiveWal } from "./live-wal.ts";
 import { Relay } from "./relay.ts";
-import { checkpointIsWaiting } from "./waiting-checkpoint.ts";
+import { ForeignCheckpoints } from "./waiting-checkpoint.ts";
 
 /** How often the bulk is copied back before the gate is shut. */
 const ROUNDS = 3;
@@ -32,6 +32,7 @@ export class WalHolder {
   #residueBytes: number;
   #closed = false;
   #allReadAt: number | undefined;
+  readonly #checkpoints: ForeignCheckpoints;
   /** Of the file that our connections have open. */
   readonly #identity: string | undefined;
 
@@ -39,6 +40,7 @@ export class WalHolder {
   constructor(init: HolderInit) {
     this.#init = init;
     this.wal = new LiveWal(init.path, init.pageSize);
+    this.#checkpoints = new ForeignCheckpoints(init.path);
     this.#residueBytes = init.limits.residueBytes;
     // Asked before they are opened: a file that is replaced meanwhile is then noticed at the first look.
     this.#identity = identityOf(init.path);
@@ -142,7 +144,7 @@ export class WalHolder {
    * lock 0, beside which it may be begun anew. Nothing is unread by then. To be called again for as long as one waits.
    */
   makeWay(): void {
-    if (!checkpointIsWaiting(this.#init.path)) return;
+    if (!this.#checkpoints.oneWaits(this.wal.committed)) return;
     this.poll();
     if (!this.#init.mayBeginAnew()) return;
     let allIsRead = false;

@@ -1,0 +1,48 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, onTestFinished, test } from "vitest";
+import { ForeignCheckpoints } from "../src/watch/waiting-checkpoint.ts";
+
+const CHECKPOINT = `
+import { createRequire } from "node:module";
+const Database = createRequire(process.argv[2])("better-sqlite3");
+const database = new Database(process.argv[3], { timeout: 60_000 });
+process.send("begins");
+database.pragma("wal_checkpoint(TRUNCATE)");
+`;
+
+const point = (frames: number) => ({ frames, checksum: [0, 0] as const, pages: 1 });
+
+test("a checkpoint that waits for our reader is looked for once commits have stopped, not while they go on", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lifeboat-checkpoints-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, "app.db");
+  const app = new Database(path);
+  app.pragma("journal_mode = WAL");
+  app.exec("CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  const reader = new Database(path);
+  reader.exec("BEGIN; SELECT * FROM t");
+  app.exec("INSERT INTO t VALUES (2)");
+  const program = join(folder, "checkpoint.mjs");
+  await writeFile(program, CHECKPOINT);
+  const child = fork(program, [import.meta.filename, path]);
+  const gone = once(child, "exit");
+  const checkpoints = new ForeignCheckpoints(path);
+  try {
+    const stopped = point(1);
+    await expect.poll(() => checkpoints.oneWaits(stopped), { timeout: 30_000 }).toBe(true);
+    for (let frames = 2; frames < 20; frames++)
+      expect(checkpoints.oneWaits(point(frames))).toBe(false);
+    await expect.poll(() => checkpoints.oneWaits(stopped), { timeout: 30_000 }).toBe(true);
+  } finally {
+    reader.exec("COMMIT");
+    await gone;
+    reader.close();
+    app.close();
+  }
+  expect(checkpoints.oneWaits(point(99))).toBe(false);
+}, 90_000);
