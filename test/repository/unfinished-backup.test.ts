@@ -15,7 +15,13 @@ let folder: DatabaseFolder;
 beforeEach(() => {
   storage = memoryStorage();
   const compression = { level: 3, logLevel: 3 };
-  folder = new DatabaseFolder({ storage, app: "a", engine: "postgres", database: "1", compression });
+  folder = new DatabaseFolder({
+    storage,
+    app: "a",
+    engine: "postgres",
+    database: "1",
+    compression,
+  });
 });
 
 async function* pieces(): AsyncGenerator<Uint8Array> {

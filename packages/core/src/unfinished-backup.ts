@@ -52,6 +52,21 @@ export async function clearUnfinished(
   return newest;
 }
 
+/** The newest backup that has objects and no manifest, and the stored bytes of all such; undefined where there is none. */
+export async function findUnfinished(
+  folder: DatabaseFolder,
+): Promise<{ readonly id: string; readonly bytes: number } | undefined> {
+  let newest: string | undefined;
+  let bytes = 0;
+  for (const id of await foldersBelow(folder.storage, `${folder.path}/backups/`)) {
+    const place = `${folder.backupPath(id)}/`;
+    if (await folder.storage.stat(`${place}manifest.json`)) continue;
+    for await (const stored of allObjects(folder.storage, place)) bytes += stored.bytes;
+    newest = id;
+  }
+  return newest === undefined ? undefined : { id: newest, bytes };
+}
+
 /** The objects of an interrupted backup, for the one that goes on under its id. */
 export function leftoversOf(
   folder: DatabaseFolder,
