@@ -22,8 +22,8 @@ export function showBackup(report: BackupReport, commandLine: string): string {
 function reusedOf({ reused }: BackupReport): (readonly [string, string])[] {
   if (reused.objects === 0) return [];
   const { sourceBytes, storedBytes } = reused;
-  const words = `${size(sourceBytes)}, stored as ${size(storedBytes)}, by the backup that was interrupted`;
-  return [["of it there was", words]];
+  const words = `${size(sourceBytes)}, stored as ${size(storedBytes)}, from the backup that was interrupted`;
+  return [["taken over", words]];
 }
 
 function namesOf({ databases }: BackupReport): string {
