@@ -7,8 +7,8 @@ import { connect, hangUp, type ServerConnection } from "../connection.ts";
  */
 const SLOW = 40 << 20;
 const SAMPLE_BYTES = 1 << 19;
-/** A sample may be held up by anything; a slow link holds them all up. */
-const SAMPLES = 4;
+/** A sample may be held up by anything; a slow link holds them all up. The first finds the connection cold. */
+const SAMPLES = 5;
 
 /**
  * Whether the way to the server is slow: a few samples are fetched, until one is not. What a round trip
@@ -23,19 +23,18 @@ export async function isSlowLink(
   signal.addEventListener("abort", stop, { once: true });
   try {
     signal.throwIfAborted();
-    for (let sample = 0; sample < SAMPLES; sample++)
-      if ((await bytesPerSecond(client)) >= SLOW) return false;
+    let roundTrip = Number.POSITIVE_INFINITY;
+    for (let sample = 0; sample < SAMPLES; sample++) {
+      // The shortest yet: what held up one of them would make the answer look quick that comes next.
+      roundTrip = Math.min(roundTrip, await secondsFor(client, 0));
+      const seconds = (await secondsFor(client, SAMPLE_BYTES)) - roundTrip;
+      if (seconds * SLOW <= SAMPLE_BYTES && sample > 0) return false;
+    }
     return true;
   } finally {
     signal.removeEventListener("abort", stop);
     hangUp(client);
   }
-}
-
-async function bytesPerSecond(client: pg.Client): Promise<number> {
-  const roundTrip = await secondsFor(client, 0);
-  const all = await secondsFor(client, SAMPLE_BYTES);
-  return SAMPLE_BYTES / Math.max(all - roundTrip, Number.EPSILON);
 }
 
 async function secondsFor(client: pg.Client, bytes: number): Promise<number> {
