@@ -13,6 +13,7 @@ import { targetError } from "../target/target-error.ts";
 import { assertComparedEqual } from "./assert-compared-equal.ts";
 import { copyLiveTable } from "./copy-table.ts";
 import { LoadRun, type LoadRunInit } from "./load-run.ts";
+import { RowReader } from "./row-reader.ts";
 
 /** Fewer changed rows than this are brought within the look at one table. */
 const FEW_ROWS = 500;
@@ -81,9 +82,16 @@ export class LiveLoad extends LoadRun {
   }
 
   async #copy(report: Report): Promise<void> {
+    const { db, path } = this.#source;
+    await using threads = new AsyncDisposableStack();
+    let started: RowReader | undefined;
+    const reader = () => {
+      started ??= threads.use(new RowReader(path));
+      return started;
+    };
     await this.copyAll(report, async ({ table, ...input }) => {
       try {
-        return await copyLiveTable({ ...input, db: this.#source.db, table: followedTable(table) });
+        return await copyLiveTable({ ...input, db, reader, table: followedTable(table) });
       } catch (cause) {
         throw refusedValue(table, cause) ?? cause;
       }
