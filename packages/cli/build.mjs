@@ -13,6 +13,7 @@ const packages = fileURLToPath(new URL("..", import.meta.url));
 export const STARTED_BY_FILE = [
   "sqlite/src/raw-reader-child.ts",
   "migrate/src/load/row-reader-thread.ts",
+  "migrate/src/profile-thread.ts",
 ];
 
 /** What cannot be bundled: a native module, found from the root's node_modules; and one that `pg` only tries. */

@@ -1,3 +1,4 @@
+import { giveWay } from "../give-way.ts";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import type { Verb } from "../verb.ts";
 
@@ -19,6 +20,7 @@ export const migrateLoadVerb: Verb = {
     const request = await migrationRequest(session);
     const { loadMigration } = await import("@lifeboat/migrate");
     const live = options.offline !== true;
+    giveWay();
     const { recordMigration } = await import("../record-migration.ts");
     const report = await recordMigration(
       session,

@@ -1,5 +1,5 @@
 import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
-import { forgetChanges } from "../capture/change-log.ts";
+import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
 import { compareTable } from "../compare.ts";
 import { type Applied, ChangeApplier } from "../forward/apply-changes.ts";
@@ -157,7 +157,7 @@ export class LiveLoad extends LoadRun {
     } catch (cause) {
       throw lostAtCommit(cause);
     }
-    this.#source.write(() => forgetChanges(this.#source.db, watermark));
+    forgetApplied(this.#source, watermark);
   }
 }
 
