@@ -1,4 +1,10 @@
-import { loadMigration, type MigrationRequest, syncMigration } from "@lifeboat/migrate";
+import {
+  loadMigration,
+  type MigrationRequest,
+  migrationStatus,
+  syncMigration,
+  verifyMigration,
+} from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import {
   afterAll,
@@ -48,6 +54,15 @@ describe("a load while the product writes", () => {
       "SELECT seq FROM ledger WHERE seq > 0 ORDER BY seq",
     );
     expect(rows.map((row) => Number(row.seq))).toEqual(writer.acknowledged());
+  });
+
+  it("is committed without a comparison where that is wanted, and counts as verified once it was compared", async () => {
+    const { compared } = await loadMigration({ ...request(), live: true, compare: false });
+    expect(compared).toBe(false);
+    expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", verifiedAt: null });
+    expect(await verifyMigration(request())).toMatchObject({ ok: true });
+    const { verifiedAt } = await migrationStatus(request());
+    expect(verifiedAt).toEqual(expect.any(String));
   });
 
   it("ends though the product writes more at each look than at the one before", async () => {

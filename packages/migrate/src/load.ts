@@ -3,7 +3,7 @@ import type { Client } from "pg";
 import type { MigrationFinding } from "./finding.ts";
 import { LiveSource } from "./live-source.ts";
 import { LiveLoad } from "./load/live-load.ts";
-import type { LoadedTable, LoadRun } from "./load/load-run.ts";
+import type { LoadedTable, LoadRun, LoadRunInit } from "./load/load-run.ts";
 import { QuietLoad } from "./load/quiet-load.ts";
 import { removeLeftCapture } from "./load/start-capture.ts";
 import { planSource } from "./make-plan.ts";
@@ -25,6 +25,11 @@ export interface LoadRequest extends MigrationRequest {
    * the product cut over. Else SQLite is only read, and must be quiet.
    */
   readonly live?: boolean;
+  /**
+   * False: commit what was copied without comparing both sides first, so that the transaction is short; it then counts as not
+   * verified until `verifyMigration` has found both sides equal. True when left out.
+   */
+  readonly compare?: boolean;
 }
 
 export interface LoadReport {
@@ -37,12 +42,14 @@ export interface LoadReport {
   /** Bytes of COPY data. */
   readonly bytes: number;
   readonly seconds: number;
+  /** Whether both sides were found equal before the commit. */
+  readonly compared: boolean;
 }
 
 /**
  * Loads a SQLite database into an empty schema, in one transaction of Postgres: tables, rows, keys, indexes,
- * foreign keys, sequences, and the comparison of both sides. Only what compared equal is committed, so nobody ever
- * sees half of it, and a load that was killed is simply run again.
+ * foreign keys, sequences, and the comparison of both sides. Only what compared equal is committed (unless asked not to compare),
+ * so nobody ever sees half of it, and a load that was killed is simply run again.
  * @throws LifeboatError `PLAN_HAS_ERRORS`, `TARGET_NOT_EMPTY` (refused), `LOCKED`, `SOURCE_CHANGED`, `LOAD_DIFFERS`,
  * `TARGET_REFUSED`, `TARGET_REFUSED_ROWS`, `POSTGRES_LOST`, and those of `planMigration`; of a live one also
  * `VALUE_NOT_PLANNED`, and those of `installCapture`
@@ -69,7 +76,7 @@ async function loadQuiet(
   try {
     const plan = await planSource(source, request);
     assertAnswered(plan);
-    const load = new QuietLoad(source, { id: newId(), client, plan, signal: request.signal });
+    const load = new QuietLoad(source, initOf(client, plan, request));
     return await loadBy(load, { client, plan, request, started });
   } finally {
     source.close();
@@ -86,11 +93,15 @@ async function loadLive(
     await removeLeftCapture(source, client);
     const plan = await planOf(request);
     assertAnswered(plan);
-    const load = new LiveLoad(source, { id: newId(), client, plan, signal: request.signal });
+    const load = new LiveLoad(source, initOf(client, plan, request));
     return await loadBy(load, { client, plan, request, started });
   } finally {
     source.close();
   }
+}
+
+function initOf(client: Client, plan: MigrationPlan, request: LoadRequest): LoadRunInit {
+  return { id: newId(), client, plan, compares: request.compare ?? true, signal: request.signal };
 }
 
 /** From one snapshot, which is let go of before the copy begins. */
@@ -130,6 +141,7 @@ async function loadBy(load: LoadRun, context: LoadContext): Promise<LoadReport> 
     rows: load.tables.reduce((sum, table) => sum + table.rows, 0),
     bytes: load.tables.reduce((sum, table) => sum + table.bytes, 0),
     seconds: (performance.now() - context.started) / 1000,
+    compared: load.compares,
   };
 }
 

@@ -10,6 +10,10 @@ export const migrateLoadVerb: Verb = {
       flags: "--offline",
       help: "SQLite is quiet: it is only read, and can't be followed or cut over from then on",
     },
+    {
+      flags: "--skip-compare",
+      help: "commit without comparing both sides first; migrate verify compares them later, and a cutover waits for that",
+    },
   ],
   examples: [
     ["migrate load", "SQLite logs its writes from here on; one transaction in Postgres"],
@@ -20,12 +24,13 @@ export const migrateLoadVerb: Verb = {
     const request = await migrationRequest(session);
     const { loadMigration } = await import("@lifeboat/migrate");
     const live = options.offline !== true;
+    const compare = options.skipCompare !== true;
     giveWay();
     const { recordMigration } = await import("../record-migration.ts");
     const report = await recordMigration(
       session,
       "load",
-      (run) => loadMigration({ ...request, postgres, live, run }),
+      (run) => loadMigration({ ...request, postgres, live, compare, run }),
       ({ id, rows, bytes }) => ({ id, live: null, details: { isLive: live, rows, bytes } }),
     );
     return {

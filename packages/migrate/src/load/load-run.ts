@@ -8,6 +8,9 @@ import { closeEntry, openEntry, prepareJournal } from "../target/journal.ts";
 import type { CopyInput, CopyProgress } from "./copy-table.ts";
 import { runDdl } from "./run-ddl.ts";
 
+/** The title of the step that may be left out. */
+export const COMPARE = "compare both sides";
+
 export interface LoadedTable {
   readonly name: string;
   readonly target: string;
@@ -20,25 +23,34 @@ export interface LoadRunInit {
   readonly id: string;
   readonly client: Client;
   readonly plan: MigrationPlan;
+  /** Whether both sides are compared before the commit. */
+  readonly compares: boolean;
   readonly signal: AbortSignal;
 }
 
 /** One run of a load: one transaction of Postgres, and what its steps hand on. */
 export abstract class LoadRun {
   readonly id: string;
+  readonly compares: boolean;
   readonly tables: LoadedTable[] = [];
   protected readonly client: Client;
   protected readonly plan: MigrationPlan;
   protected readonly signal: AbortSignal;
 
-  constructor({ id, client, plan, signal }: LoadRunInit) {
+  constructor({ id, client, plan, compares, signal }: LoadRunInit) {
     this.id = id;
     this.client = client;
     this.plan = plan;
+    this.compares = compares;
     this.signal = signal;
   }
 
-  abstract steps(): Step[];
+  /** What it does, in this order; the comparison only where it is wanted. */
+  steps(): Step[] {
+    return this.allSteps().filter(({ title }) => this.compares || title !== COMPARE);
+  }
+
+  protected abstract allSteps(): Step[];
 
   /** Leaves nothing of the transaction; the journal still tells that there was one. */
   async abandon(): Promise<void> {
