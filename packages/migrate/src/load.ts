@@ -9,6 +9,7 @@ import { removeLeftCapture } from "./load/start-capture.ts";
 import { planSource } from "./make-plan.ts";
 import { type MigrationPlan, unansweredErrors } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { assertPlanIsWanted, type ReviewedPlan } from "./reviewed-plan.ts";
 import { openSource } from "./source.ts";
 import { assertEmptyTarget } from "./target/assert-empty.ts";
 import { cancelOnAbort } from "./target/cancel-on-abort.ts";
@@ -30,6 +31,8 @@ export interface LoadRequest extends MigrationRequest {
    * verified until `verifyMigration` has found both sides equal. True when left out.
    */
   readonly compare?: boolean;
+  /** Only of a live load: the plan to load by, as it was reviewed, in place of one that is made of the values as they are now. */
+  readonly plan?: ReviewedPlan;
 }
 
 export interface LoadReport {
@@ -52,7 +55,7 @@ export interface LoadReport {
  * so nobody ever sees half of it, and a load that was killed is simply run again.
  * @throws LifeboatError `PLAN_HAS_ERRORS`, `TARGET_NOT_EMPTY` (refused), `LOCKED`, `SOURCE_CHANGED`, `LOAD_DIFFERS`,
  * `TARGET_REFUSED`, `TARGET_REFUSED_ROWS`, `POSTGRES_LOST`, and those of `planMigration`; of a live one also
- * `VALUE_NOT_PLANNED`, and those of `installCapture`
+ * `VALUE_NOT_PLANNED`, `PLAN_OUTDATED`, and those of `installCapture`
  */
 export async function loadMigration(request: LoadRequest): Promise<LoadReport> {
   const started = performance.now();
@@ -91,7 +94,7 @@ async function loadLive(
   const source = LiveSource.open(request.sqlite.path);
   try {
     await removeLeftCapture(source, client);
-    const plan = await planOf(request);
+    const plan = request.plan ? reviewed(request.plan, request) : await planOf(request);
     assertAnswered(plan);
     const load = new LiveLoad(source, initOf(client, plan, request));
     return await loadBy(load, { client, plan, request, started });
@@ -102,6 +105,11 @@ async function loadLive(
 
 function initOf(client: Client, plan: MigrationPlan, request: LoadRequest): LoadRunInit {
   return { id: newId(), client, plan, compares: request.compare ?? true, signal: request.signal };
+}
+
+function reviewed(plan: ReviewedPlan, { schema = "public", choices = {} }: LoadRequest) {
+  assertPlanIsWanted(plan, { schema, choices });
+  return plan;
 }
 
 /** From one snapshot, which is let go of before the copy begins. */
