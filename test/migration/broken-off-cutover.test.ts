@@ -2,11 +2,13 @@ import {
   abortMigration,
   type CutoverRequest,
   cutoverMigration,
+  finishMigration,
   loadMigration,
   migrationStatus,
   rollbackMigration,
 } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
@@ -18,7 +20,10 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => cluster.stop());
 beforeEach(async () => {
-  one = await migrationCase(cluster, "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT)");
+  one = await migrationCase(
+    cluster,
+    "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT); CREATE TABLE notes(body TEXT)",
+  );
   await loadMigration({ ...request(), live: true });
 });
 afterEach(() => one.end());
@@ -120,6 +125,48 @@ describe("an abort after a cutover that was given back", () => {
     await writePostgres(41);
     expect(await ledger()).toEqual([41]);
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+  });
+});
+
+describe("a table that somebody reads all the time", () => {
+  const reader = async () => {
+    const client = new pg.Client(one.url);
+    await client.connect();
+    const { rows } = await client.query("SELECT pg_backend_pid() AS pid");
+    await client.query("BEGIN");
+    await client.query("SELECT * FROM notes");
+    return { pid: rows[0]?.pid as number, end: () => client.end() };
+  };
+
+  it("keeps an abort from beginning: it names the lock, has changed nothing, and is run again", async () => {
+    const { pid, end } = await reader();
+    await expect(abortMigration({ ...request(), patienceSeconds: 1 })).rejects.toMatchObject({
+      code: "TABLES_IN_USE",
+      message: expect.stringContaining(
+        `process ${pid} of lifeboat holds AccessShareLock on public.notes`,
+      ),
+      remedy: expect.stringContaining(`select pg_terminate_backend(${pid})`),
+    });
+    const { phase, captured } = await migrationStatus(request());
+    expect([phase, captured]).toEqual(["loaded", true]);
+    await end();
+    await abortMigration(request());
+    expect((await migrationStatus(request())).phase).toBe("none");
+    expect(
+      await one.query("SELECT attname FROM pg_attribute WHERE attname LIKE 'lifeboat%'"),
+    ).toEqual([]);
+  });
+
+  it("makes a finish wait for the moment that it is let go of", async () => {
+    await cutover();
+    await rollbackMigration(request());
+    const { end } = await reader();
+    const finish = finishMigration(request());
+    const waits = () =>
+      one.query("SELECT 1 FROM pg_locks WHERE relation = 'notes'::regclass AND NOT granted");
+    await expect.poll(waits, { timeout: 10_000 }).toHaveLength(1);
+    await end();
+    expect(await finish).toMatchObject({ live: "sqlite" });
   });
 });
 

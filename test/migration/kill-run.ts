@@ -250,5 +250,5 @@ const STEPS: Readonly<Record<Verb, number>> = {
   cutover: 11,
   rollback: 6,
   finish: 4,
-  abort: 4,
+  abort: 5,
 };

@@ -155,6 +155,7 @@ const FINISH = [
 ];
 const ABORT = [
   "let SQLite take writes",
+  "hold the loaded tables still in Postgres",
   "remove Lifeboat's tables and triggers from SQLite",
   "drop what was loaded into Postgres",
   "remove schema lifeboat from Postgres",

@@ -7,18 +7,23 @@ import { qualified } from "./ddl.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { bringForeignKeysBack } from "./forward/foreign-keys.ts";
 import { refusesWrites, removeTraces } from "./freeze.ts";
-import { dropKeptRowids } from "./kept-rowid.ts";
+import { dropKeptRowids, KEPT_ROWID } from "./kept-rowid.ts";
 import { LiveSource } from "./live-source.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
-import { allowTargetWrites } from "./reverse/refuse-target-writes.ts";
+import { allowTargetWrites, REFUSAL_TRIGGER } from "./reverse/refuse-target-writes.ts";
 import { connectTarget } from "./target/connect.ts";
+import { holdTables } from "./target/hold-tables.ts";
 import { currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
 import { removeOwnSchema } from "./target/remove-own-schema.ts";
 import { serverError } from "./target/target-error.ts";
 
+const PATIENCE_SECONDS = 10;
+
 export interface AbortRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
+  /** How long transactions that use the loaded tables may take to end; 10 s when left out. */
+  readonly patienceSeconds?: number;
   /** Drops the tables and views, too, that the load has made in Postgres. */
   readonly dropLoaded?: boolean;
 }
@@ -35,7 +40,7 @@ export interface AbortReport {
 /**
  * Ends a migration that was not cut over, and takes away all that Lifeboat made on both sides: SQLite's schema is then what it was
  * before the load. The loaded tables stay in Postgres unless told otherwise. Run again, it removes what a kill left.
- * @throws LifeboatError `NOTHING_TO_ABORT` (not-found), `NOT_ABORTABLE` (refused), `LOCKED`, `POSTGRES_LOST`
+ * @throws LifeboatError `NOTHING_TO_ABORT` (not-found), `NOT_ABORTABLE` (refused), `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function abortMigration(request: AbortRequest): Promise<AbortReport> {
   const started = performance.now();
@@ -116,6 +121,10 @@ class Abort {
     return [
       { title: "let SQLite take writes", run: () => this.#allowWrites() },
       {
+        title: "hold the loaded tables still in Postgres",
+        run: () => this.#holdTarget(),
+      },
+      {
         title: "remove Lifeboat's tables and triggers from SQLite",
         run: async () => this.#removeFromSource(),
       },
@@ -157,14 +166,43 @@ class Abort {
   }
 
   /**
-   * A load that was broken off has left nothing but its entry in the journal. The transaction goes on until the journal and its
-   * schema are gone: a run that finds no journal finds nothing to end.
+   * Begins the transaction that ends with the journal and its schema gone: a run that finds no journal finds nothing to end. All
+   * of its locks come first, since nothing must be gone yet in SQLite where one of them is not to be had.
    */
+  async #holdTarget(): Promise<void> {
+    await holdTables({
+      client: this.#client,
+      relations: await this.#changedRelations(),
+      mode: "ACCESS EXCLUSIVE",
+      patienceSeconds: this.#request.patienceSeconds ?? PATIENCE_SECONDS,
+      signal: this.#request.signal,
+    });
+  }
+
+  /** Readers of all other tables are left alone. A load that was broken off has left nothing but its entry in the journal. */
+  async #changedRelations(): Promise<readonly string[]> {
+    if (!this.#isLoaded()) return [];
+    const { plan, details } = this.#entry as JournalEntry;
+    const isAll = this.#request.dropLoaded === true || details.foreignKeysAside === true;
+    const views = this.#request.dropLoaded === true ? plan.views : [];
+    const names = [...plan.tables, ...views].map(({ target }) => qualified(plan.schema, target));
+    const { rows } = await this.#client.query<{ name: string }>(
+      `SELECT name FROM unnest($1::text[]) AS name WHERE $2
+         OR EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(name) AND attname = '${KEPT_ROWID}' AND NOT attisdropped)
+         OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(name) AND tgname = '${REFUSAL_TRIGGER}')`,
+      [names, isAll],
+    );
+    return rows.map(({ name }) => name);
+  }
+
+  #isLoaded(): boolean {
+    return this.#entry !== null && this.#entry.phase !== "loading";
+  }
+
   async #settleTarget(): Promise<void> {
+    if (!this.#isLoaded()) return;
     const client = this.#client;
-    await client.query("BEGIN");
-    if (this.#entry === null || this.#entry.phase === "loading") return;
-    const { plan, details } = this.#entry;
+    const { plan, details } = this.#entry as JournalEntry;
     await allowTargetWrites(client, plan);
     if (this.#request.dropLoaded) return this.#dropLoaded();
     if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);

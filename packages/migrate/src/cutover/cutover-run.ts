@@ -7,7 +7,7 @@ import { brokenForeignKeys } from "../forward/foreign-keys.ts";
 import { Forward } from "../forward/forward.ts";
 import { SyncTally } from "../forward/sync-tally.ts";
 import { makeRefusals, removeCapture } from "../freeze.ts";
-import { dropKeptRowids } from "../kept-rowid.ts";
+import { dropKeptRowidsBeside } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
 import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
 import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
@@ -268,7 +268,7 @@ export class CutoverRun {
   async #dropCapture(): Promise<void> {
     if (this.#stage === "done") return;
     this.#source.write(() => removeCapture(this.#source.db));
-    if (await dropKeptRowids(this.#client, this.#entry.plan)) return;
+    if (await dropKeptRowidsBeside(this.#client, this.#entry.plan)) return;
     this.#findings.push(
       finding({
         id: "kept-rowid-left",
