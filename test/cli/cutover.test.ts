@@ -92,6 +92,9 @@ describe("a product is moved to Postgres by the command", () => {
       message: expect.stringMatching(/exit status 7 \(no such host\)/),
     });
     sqlite("insert into orders values (4, 'fourth')");
+    const text = (await place.run(["migrate", "status"])).stdout;
+    expect(text).toMatch(/^SQLite +logs its writes\nPostgres +REFUSES writes$/m);
+    expect(text).toMatch(/^warning .*the next migrate cutover lets Postgres take writes/m);
   });
 
   test("a switch that takes longer than the budget is ended, and SQLite goes on", async () => {
@@ -131,6 +134,7 @@ describe("a product is moved to Postgres by the command", () => {
     );
     const text = await place.run(["migrate", "status"]);
     expect(text.stdout).toMatch(/^phase +cut-over$/m);
+    expect(text.stdout).toMatch(/^SQLite +REFUSES writes\nPostgres +takes writes$/m);
   });
 
   test("watch keeps SQLite behind Postgres from then on", async () => {

@@ -121,6 +121,15 @@ describe("an abort after a cutover that was given back", () => {
     const onCutover = () => Promise.reject(new Error("no worker answered"));
     await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
     await expect(writePostgres(40)).rejects.toThrow("moved back to SQLite");
+    const { phase, refused, targetRefused, findings } = await migrationStatus(request());
+    expect([phase, refused, targetRefused]).toEqual(["loaded", false, true]);
+    expect(findings).toMatchObject([
+      {
+        id: "postgres-refuses-writes",
+        severity: "warning",
+        summary: expect.stringMatching(/back to SQLite; .* migrate cutover .* migrate abort/),
+      },
+    ]);
     await abortMigration(request());
     await writePostgres(41);
     expect(await ledger()).toEqual([41]);
@@ -194,6 +203,10 @@ describe("two runs at once", () => {
     const rollback = () => rollbackMigration({ ...request(), onRollback });
     await Promise.all([rollback(), rollback()]);
     expect(switched).toBe(1);
+    expect(await migrationStatus(request())).toMatchObject({
+      targetRefused: true,
+      findings: [{ id: "postgres-refuses-writes", severity: "info" }],
+    });
     writeSqlite();
     await expect(writePostgres(31)).rejects.toThrow("moved back to SQLite");
   });

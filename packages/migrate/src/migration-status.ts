@@ -7,6 +7,12 @@ import { finding } from "./finding.ts";
 import { refusesWrites } from "./freeze.ts";
 import { LiveSource } from "./live-source.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import {
+  isRunning,
+  refusesTargetWrites,
+  targetRefuses,
+  waitingInTarget,
+} from "./status/target-side.ts";
 import { connectTarget } from "./target/connect.ts";
 import {
   currentMigration,
@@ -36,6 +42,8 @@ export interface MigrationStatus {
   /** Whether SQLite logs the product's writes for this migration, and whether it refuses them. */
   readonly captured: boolean;
   readonly refused: boolean;
+  /** Whether Postgres refuses the product's writes: after a rollback, or a cutover whose switch failed. */
+  readonly targetRefused: boolean;
   /** Entries of SQLite's log that Postgres does not hold yet; after the cutover, changes of Postgres that SQLite does not. */
   readonly waiting: number | null;
   readonly isRunning: boolean;
@@ -71,12 +79,13 @@ async function statusOf(
     return typeof value === "string" ? value : null;
   };
   const phase = entry?.phase ?? "none";
+  const targetRefused = entry !== null && (await refusesTargetWrites(client, entry.plan));
   return {
     phase,
     id: entry?.id ?? null,
     schema: entry?.plan.schema ?? null,
     tables: (entry?.plan.tables ?? []).map(({ name, rows }) => ({ name, rows })),
-    findings: side.findings,
+    findings: [...side.findings, ...(targetRefused ? [targetRefuses(phase)] : [])],
     startedAt: entry?.startedAt ?? null,
     loadedAt: entry?.finishedAt ?? null,
     verifiedAt: text("verifiedAt"),
@@ -84,6 +93,7 @@ async function statusOf(
     cutOverAt: text("cutOverAt"),
     captured: side.captured,
     refused: side.refused,
+    targetRefused,
     waiting: phase === "cut-over" ? await waitingInTarget(client) : side.waiting,
     isRunning: await isRunning(client),
     next: nextStep(phase, side, entry?.details.switching === true),
@@ -128,26 +138,6 @@ function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
   } finally {
     source.close();
   }
-}
-
-/** Rows of the log that no look of ours was made durable for are few or many; which is all that is asked. */
-async function waitingInTarget(client: Client): Promise<number | null> {
-  const { rows } = await client.query<{ count: string | null }>(
-    `SELECT CASE WHEN to_regclass('lifeboat.changes') IS NULL THEN NULL
-       ELSE (xpath('/row/c/text()', query_to_xml('SELECT count(*) AS c FROM lifeboat.changes', false, true, '')))[1]::text END AS count`,
-  );
-  const count = rows[0]?.count ?? null;
-  return count === null ? null : Number(count);
-}
-
-/** Every verb that moves something holds the migration's lock. */
-async function isRunning(client: Client): Promise<boolean> {
-  const { rows } = await client.query<{ running: boolean }>(
-    `SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-       WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'lifeboat migrate'
-         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS running`,
-  );
-  return rows[0]?.running === true;
 }
 
 function nextStep(

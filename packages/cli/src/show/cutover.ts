@@ -103,6 +103,9 @@ export function showMigrationStatus(status: MigrationStatus, commandLine: string
       "SQLite",
       status.refused ? "REFUSES writes" : status.captured ? "logs its writes" : "is left alone",
     ],
+    ...(status.id === null
+      ? []
+      : [["Postgres", status.targetRefused ? "REFUSES writes" : "takes writes"] as const]),
     ["at work now", status.isRunning ? "yes" : "no"],
     ["next", `${commandLine} ${status.next}`],
   ]);
