@@ -178,7 +178,13 @@ describe("a product is moved to Postgres by the command", () => {
 
   test("abort ends a migration before its cutover and leaves nothing", async () => {
     await cluster.query("drop table orders");
-    await json("migrate", "load");
+    const load = ["migrate", "load", "--json"];
+    expect(errorOf(await place.runUnrecorded(load)).code).toBe("RECORD_NOT_WRITTEN");
+    expect(await json("migrate", "status")).toMatchObject({ phase: "loaded", captured: true });
+    expect(await json("migrate", "load")).toMatchObject({ findings: [{ id: "loaded-before" }] });
+    expect(errorOf(await place.run(load)).code).toBe("TARGET_NOT_EMPTY");
+    const abort = await place.runUnrecorded(["migrate", "abort", "--drop-loaded", "--json"]);
+    expect(errorOf(abort).code).toBe("RECORD_NOT_WRITTEN");
     expect(await json("migrate", "abort", "--drop-loaded")).toMatchObject({
       phase: "abort",
       tables: [{ name: "orders", dropped: true }],

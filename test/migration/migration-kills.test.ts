@@ -125,6 +125,8 @@ const LOAD = [
   "compare both sides",
   "validate foreign keys",
   "commit",
+  "forget in SQLite what Postgres holds",
+  "close the journal",
 ];
 const CUTOVER = [
   "claim the migration",

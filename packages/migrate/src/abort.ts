@@ -26,6 +26,8 @@ export interface AbortRequest extends MigrationRequest {
   readonly patienceSeconds?: number;
   /** Drops the tables and views, too, that the load has made in Postgres. */
   readonly dropLoaded?: boolean;
+  /** Keeps the report for good, before the target forgets the migration. Where it throws, the next run calls it again. */
+  readonly onEnd?: (report: AbortReport) => Promise<void>;
 }
 
 export interface AbortReport {
@@ -50,9 +52,9 @@ export async function abortMigration(request: AbortRequest): Promise<AbortReport
     const source = existsSync(request.sqlite.path) ? LiveSource.open(request.sqlite.path) : null;
     try {
       const entry = await abortable(client, source, request.schema);
-      const abort = new Abort(client, source, entry, request);
+      const abort = new Abort(client, source, entry, request, started);
       await (request.run ?? runSteps)(abort.steps());
-      return abort.report((performance.now() - started) / 1000);
+      return abort.report();
     } finally {
       source?.close();
     }
@@ -104,17 +106,20 @@ class Abort {
   readonly #entry: JournalEntry | null;
   readonly #request: AbortRequest;
   readonly #findings: MigrationFinding[] = [];
+  readonly #started: number;
 
   constructor(
     client: Client,
     source: LiveSource | null,
     entry: JournalEntry | null,
     request: AbortRequest,
+    started: number,
   ) {
     this.#client = client;
     this.#source = source;
     this.#entry = entry;
     this.#request = request;
+    this.#started = started;
   }
 
   steps(): Step[] {
@@ -136,22 +141,19 @@ class Abort {
       },
       {
         title: "remove schema lifeboat from Postgres",
-        run: async () => {
-          this.#findings.push(...(await removeOwnSchema(this.#client)));
-          await this.#client.query("COMMIT");
-        },
+        run: () => this.#removeJournal(),
       },
     ];
   }
 
-  report(seconds: number): AbortReport {
+  report(): AbortReport {
     const dropped = this.#request.dropLoaded === true;
     return {
       phase: "abort",
       id: this.#entry?.id ?? null,
       tables: (this.#entry?.plan.tables ?? []).map(({ name }) => ({ name, dropped })),
       findings: this.#findings,
-      seconds,
+      seconds: (performance.now() - this.#started) / 1000,
     };
   }
 
@@ -207,6 +209,12 @@ class Abort {
     if (this.#request.dropLoaded) return this.#dropLoaded();
     if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);
     await dropKeptRowids(client, plan);
+  }
+
+  async #removeJournal(): Promise<void> {
+    this.#findings.push(...(await removeOwnSchema(this.#client)));
+    await this.#request.onEnd?.(this.report());
+    await this.#client.query("COMMIT");
   }
 
   /** Never by CASCADE: what somebody else has made on top of them must be seen first. */

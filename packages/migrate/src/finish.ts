@@ -23,6 +23,8 @@ export interface FinishRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
   /** How long transactions that use the tables may take to end; 10 s when left out. */
   readonly patienceSeconds?: number;
+  /** Keeps the report for good, before the target forgets the migration. Where it throws, the next run calls it again. */
+  readonly onEnd?: (report: FinishReport) => Promise<void>;
 }
 
 export interface FinishReport {
@@ -50,9 +52,9 @@ export async function finishMigration(request: FinishRequest): Promise<FinishRep
     const entry = await finishable(client, request.schema);
     const file = FrozenFile.open(request.sqlite.path);
     try {
-      const finish = new Finish(client, follower, file, entry, request);
+      const finish = new Finish(client, follower, file, entry, request, started);
       await (request.run ?? runSteps)(finish.steps());
-      return finish.report((performance.now() - started) / 1000);
+      return finish.report();
     } finally {
       file.close();
     }
@@ -90,6 +92,8 @@ class Finish {
   readonly #plan: MigrationPlan;
   readonly #signal: AbortSignal;
   readonly #patienceSeconds: number;
+  readonly #onEnd: FinishRequest["onEnd"];
+  readonly #started: number;
   readonly #tally = new FollowTally();
   readonly #findings: MigrationFinding[] = [];
 
@@ -98,7 +102,8 @@ class Finish {
     follower: Client,
     file: FrozenFile,
     entry: JournalEntry,
-    { signal, patienceSeconds = PATIENCE_SECONDS }: FinishRequest,
+    { signal, patienceSeconds = PATIENCE_SECONDS, onEnd }: FinishRequest,
+    started: number,
   ) {
     this.#client = client;
     this.#follower = follower;
@@ -107,6 +112,8 @@ class Finish {
     this.#plan = entry.plan;
     this.#signal = signal;
     this.#patienceSeconds = patienceSeconds;
+    this.#onEnd = onEnd;
+    this.#started = started;
   }
 
   get #live(): "sqlite" | "postgres" {
@@ -125,23 +132,19 @@ class Finish {
       },
       {
         title: "remove schema lifeboat from Postgres",
-        run: async () => {
-          await this.#client.query("BEGIN");
-          this.#findings.push(...(await removeOwnSchema(this.#client)));
-          await this.#client.query("COMMIT");
-        },
+        run: () => this.#removeJournal(),
       },
     ];
   }
 
-  report(seconds: number): FinishReport {
+  report(): FinishReport {
     return {
       phase: "finish",
       id: this.#entry.id,
       live: this.#live,
       tables: this.#tally.tables,
       findings: this.#findings,
-      seconds,
+      seconds: (performance.now() - this.#started) / 1000,
     };
   }
 
@@ -182,6 +185,14 @@ class Finish {
       await advance(client, id, phase, "finished", { live: this.#live });
     });
     await client.query("COMMIT");
+  }
+
+  /** A run that finds no journal finds nothing to finish, so it goes once the report is kept. */
+  async #removeJournal(): Promise<void> {
+    await this.#client.query("BEGIN");
+    this.#findings.push(...(await removeOwnSchema(this.#client)));
+    await this.#onEnd?.(this.report());
+    await this.#client.query("COMMIT");
   }
 
   /** Rowids that were kept aside for tables without a key. */

@@ -1,3 +1,4 @@
+import type { LoadReport } from "@lifeboat/migrate";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import type { Verb } from "../verb.ts";
 
@@ -20,10 +21,10 @@ export const migrateLoadVerb: Verb = {
     const { loadMigration } = await import("@lifeboat/migrate");
     const live = options.offline !== true;
     const { recordMigration } = await import("../record-migration.ts");
-    const report = await recordMigration(
+    const report = await recordMigration<LoadReport>(
       session,
       "load",
-      (run) => loadMigration({ ...request, postgres, live, run }),
+      ({ run, record }) => loadMigration({ ...request, postgres, live, run, onEnd: record }),
       ({ id, rows, bytes }) => ({ id, live: null, details: { isLive: live, rows, bytes } }),
     );
     return {

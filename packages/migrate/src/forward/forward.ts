@@ -1,5 +1,6 @@
 import type { Client } from "pg";
-import { forgetChanges, logEnd, waitingChanges } from "../capture/change-log.ts";
+import { logEnd, waitingChanges } from "../capture/change-log.ts";
+import { forgetApplied } from "../capture/forget-applied.ts";
 import { noteSchema, schemaSince, schemaVersion } from "../capture/schema-watch.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan } from "../plan.ts";
@@ -13,9 +14,6 @@ import {
   passOverForeignKeys,
   setForeignKeysAside,
 } from "./foreign-keys.ts";
-
-/** Entries of the log that are forgotten in one transaction, so that the product waits for none of it. */
-const FORGET_AT_ONCE = 5_000n;
 
 /**
  * Follows the writes of SQLite in the target: one transaction a look, which also holds how far it came. A kill at any
@@ -124,14 +122,7 @@ export class Forward {
 
   /** Removes from SQLite's log what the target holds. */
   forget(): void {
-    const { db } = this.#source;
-    const last = this.#applier.watermark;
-    const first = db.prepare<[], bigint | null>("SELECT min(seq) FROM lifeboat_log").pluck().get();
-    for (let to = (first ?? last) - 1n; to < last; ) {
-      to = to + FORGET_AT_ONCE < last ? to + FORGET_AT_ONCE : last;
-      const through = to;
-      this.#source.write(() => forgetChanges(db, through));
-    }
+    forgetApplied(this.#source, this.#applier.watermark);
   }
 
   #isIdle(): boolean {

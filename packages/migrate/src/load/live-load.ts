@@ -1,5 +1,5 @@
 import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
-import { forgetChanges } from "../capture/change-log.ts";
+import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
 import { compareTable } from "../compare.ts";
 import { type Applied, ChangeApplier } from "../forward/apply-changes.ts";
@@ -54,6 +54,11 @@ export class LiveLoad extends LoadRun {
         run: (report) => this.ddl(["foreign-keys", "sequences", "views"], report),
       },
       { title: "commit", run: () => this.#commit() },
+      {
+        title: "forget in SQLite what Postgres holds",
+        run: async () => forgetApplied(this.#source, this.#applier.watermark),
+      },
+      this.closing(),
     ];
   }
 
@@ -149,7 +154,6 @@ export class LiveLoad extends LoadRun {
     } catch (cause) {
       throw lostAtCommit(cause);
     }
-    this.#source.write(() => forgetChanges(this.#source.db, watermark));
   }
 }
 
@@ -160,7 +164,7 @@ function lostAtCommit(cause: unknown): unknown {
     code: "POSTGRES_LOST",
     message: `the connection broke while the load was committed: ${reasonOf(cause)}`,
     remedy:
-      "see that the server runs, then ask lifeboat migrate status: it says loaded, or run lifeboat migrate load again",
+      "see that the server runs, then run lifeboat migrate load again: it ends what was committed, or loads anew; lifeboat migrate status says which",
     cause,
   });
 }
