@@ -81,6 +81,37 @@ describe("a cutover that is broken off", () => {
     expect(await ledger()).toEqual([1]);
   });
 
+  it("is not switched once SQLite took a write by itself, whatever became of the clock", async () => {
+    let switched = 0;
+    const onCutover = async () => void switched++;
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "switch the product to Postgres") {
+          const db = new Database(one.path);
+          const until = db.prepare("SELECT until FROM lifeboat_state").pluck().get();
+          // As if the clock had been set forward for a moment.
+          db.exec("UPDATE lifeboat_state SET until = 1");
+          writeSqlite();
+          db.prepare("UPDATE lifeboat_state SET until = ?").run(until);
+          db.close();
+          expect(writeSqlite).toThrow("moved to Postgres, writes refused");
+        }
+        await step.run(() => {});
+      }
+    };
+    await expect(cutover({ run, onCutover })).rejects.toMatchObject({ code: "CUTOVER_TOO_SLOW" });
+    expect(await migrationStatus(request())).toMatchObject({
+      phase: "loaded",
+      refused: false,
+      targetRefused: false,
+    });
+    writeSqlite();
+    await cutover({ onCutover });
+    expect(switched).toBe(1);
+    expect(await ledger()).toEqual([1, 2]);
+    expect(writeSqlite).toThrow("moved to Postgres, writes refused");
+  });
+
   it("is not switched again once it was, since SQLite could not take over any more", async () => {
     const run: CutoverRequest["run"] = async (steps) => {
       for (const step of steps) {

@@ -3,14 +3,16 @@ import { LifeboatError, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
 import { capturedFor } from "./capture/install-capture.ts";
 import { giveBack } from "./cutover/give-back.ts";
+import { isLeftFrozen } from "./cutover/stage.ts";
 import { qualified } from "./ddl.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { bringForeignKeysBack } from "./forward/foreign-keys.ts";
-import { refusesWrites, removeTraces } from "./freeze.ts";
+import { refusalOf, removeTraces } from "./freeze.ts";
 import { dropKeptRowids, KEPT_ROWID } from "./kept-rowid.ts";
 import { LiveSource } from "./live-source.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
-import { allowTargetWrites, REFUSAL_TRIGGER } from "./reverse/refuse-target-writes.ts";
+import { removeReverseCapture } from "./reverse/capture.ts";
+import { allowTargetWrites } from "./reverse/refuse-target-writes.ts";
 import { connectTarget } from "./target/connect.ts";
 import { holdTables } from "./target/hold-tables.ts";
 import { currentMigration, type JournalEntry } from "./target/journal.ts";
@@ -73,7 +75,7 @@ async function abortable(
   const entry = await currentMigration(client);
   const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
   if (isOwn && ["loading", "loaded"].includes(entry.phase)) return entry;
-  if (isOwn && entry.phase === "cutting-over" && entry.details.switching !== true) return entry;
+  if (isOwn && entry.phase === "cutting-over" && !isSwitching(entry, source)) return entry;
   if (isOwn) throw notAbortable(entry);
   if (source !== null && capturedFor(source.db) !== null) return null;
   throw new LifeboatError({
@@ -82,6 +84,11 @@ async function abortable(
     message: "neither the target nor the SQLite database knows of a migration",
     remedy: "lifeboat migrate load begins one",
   });
+}
+
+/** Somebody may have been told to move; not where the refusals of SQLite still end by themselves. */
+function isSwitching(entry: JournalEntry, source: LiveSource | null): boolean {
+  return entry.details.switching === true && !(source !== null && isLeftFrozen(entry, source));
 }
 
 function notAbortable({ phase, details }: JournalEntry): LifeboatError {
@@ -158,7 +165,8 @@ class Abort {
   }
 
   async #allowWrites(): Promise<void> {
-    if (this.#source === null || this.#entry === null || !refusesWrites(this.#source.db)) return;
+    if (this.#source === null || this.#entry === null || refusalOf(this.#source.db) === null)
+      return;
     await giveBack(this.#source, this.#request.postgres, this.#entry);
   }
 
@@ -191,7 +199,7 @@ class Abort {
     const { rows } = await this.#client.query<{ name: string }>(
       `SELECT name FROM unnest($1::text[]) AS name WHERE $2
          OR EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(name) AND attname = '${KEPT_ROWID}' AND NOT attisdropped)
-         OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(name) AND tgname = '${REFUSAL_TRIGGER}')`,
+         OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(name) AND tgname LIKE 'lifeboat\\_%')`,
       [names, isAll],
     );
     return rows.map(({ name }) => name);
@@ -206,6 +214,8 @@ class Abort {
     const client = this.#client;
     const { plan, details } = this.#entry as JournalEntry;
     await allowTargetWrites(client, plan);
+    // A cutover that was killed may have begun to keep Postgres' changes.
+    await removeReverseCapture(client, plan);
     if (this.#request.dropLoaded) return this.#dropLoaded();
     if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);
     await dropKeptRowids(client, plan);

@@ -1,5 +1,6 @@
 import type { Client } from "pg";
 import { qualified } from "./ddl.ts";
+import { finding, type MigrationFinding } from "./finding.ts";
 import type { MigrationPlan, PlannedColumn, PlannedTable } from "./plan.ts";
 import { sameName } from "./sqlite/schema.ts";
 
@@ -68,6 +69,15 @@ export async function dropKeptRowidsBeside(client: Client, plan: MigrationPlan):
   } finally {
     await client.query("SET lock_timeout = 0");
   }
+}
+
+export function keptRowidLeft(): MigrationFinding {
+  return finding({
+    id: "kept-rowid-left",
+    severity: "warning",
+    summary:
+      "transactions of the product kept the columns lifeboat_rowid from being dropped: lifeboat migrate finish drops them",
+  });
 }
 
 /** The same in the caller's transaction, which holds the tables. */

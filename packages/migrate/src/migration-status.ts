@@ -4,7 +4,7 @@ import { waitingChanges } from "./capture/change-log.ts";
 import { capturedFor } from "./capture/install-capture.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { finding } from "./finding.ts";
-import { refusesWrites } from "./freeze.ts";
+import { type Refusal, refusalOf } from "./freeze.ts";
 import { LiveSource } from "./live-source.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import {
@@ -42,6 +42,8 @@ export interface MigrationStatus {
   /** Whether SQLite logs the product's writes for this migration, and whether it refuses them. */
   readonly captured: boolean;
   readonly refused: boolean;
+  /** When SQLite takes them again by itself; null where it refuses none, or for good. */
+  readonly refusedUntil: string | null;
   /** Whether Postgres refuses the product's writes: after a rollback, or a cutover whose switch failed. */
   readonly targetRefused: boolean;
   /** Entries of SQLite's log that Postgres does not hold yet; after the cutover, changes of Postgres that SQLite does not. */
@@ -92,7 +94,11 @@ async function statusOf(
     appliedAt: text("appliedAt"),
     cutOverAt: text("cutOverAt"),
     captured: side.captured,
-    refused: side.refused,
+    refused: side.refusal?.isOver === false,
+    refusedUntil:
+      side.refusal?.isOver === false && side.refusal.until !== null
+        ? new Date(side.refusal.until).toISOString()
+        : null,
     targetRefused,
     waiting: phase === "cut-over" ? await waitingInTarget(client) : side.waiting,
     isRunning: await isRunning(client),
@@ -102,13 +108,13 @@ async function statusOf(
 
 interface SourceSide {
   readonly captured: boolean;
-  readonly refused: boolean;
+  readonly refusal: Refusal | null;
   readonly waiting: number | null;
   readonly findings: readonly MigrationFinding[];
 }
 
 function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
-  const nothing = { captured: false, refused: false, waiting: null };
+  const nothing = { captured: false, refusal: null, waiting: null };
   if (!existsSync(path))
     return {
       ...nothing,
@@ -124,17 +130,17 @@ function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
   try {
     const owner = capturedFor(source.db);
     if (owner === null) return { ...nothing, findings: [] };
-    const refused = refusesWrites(source.db);
+    const refusal = refusalOf(source.db);
     if (owner !== entry?.id) {
       const summary = `the SQLite database is held by migration ${owner}, which this target does not know: lifeboat migrate abort`;
       return {
         ...nothing,
-        refused,
+        refusal,
         findings: [finding({ id: "captured-by-another", severity: "error", summary })],
       };
     }
     const waiting = waitingChanges(source.db, watermarkOf(entry));
-    return { captured: true, refused, waiting, findings: [] };
+    return { captured: true, refusal, waiting, findings: [] };
   } finally {
     source.close();
   }
@@ -142,7 +148,7 @@ function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
 
 function nextStep(
   phase: MigrationStatus["phase"],
-  { captured, refused }: SourceSide,
+  { captured, refusal }: SourceSide,
   isSwitching: boolean,
 ): string {
   switch (phase) {
@@ -156,11 +162,14 @@ function nextStep(
         ? "migrate verify, then migrate cutover; migrate sync follows what is written meanwhile"
         : "migrate verify: SQLite was loaded while quiet, and what is written there now is not followed";
     case "cutting-over":
+      if (refusal === null) return "migrate cutover again, or migrate abort: nothing is frozen";
+      if (refusal.until !== null)
+        return refusal.isOver
+          ? "migrate cutover again, or migrate abort: it was broken off, and SQLite takes the product's writes again"
+          : "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes for a moment more";
       if (isSwitching)
-        return "migrate cutover again: it was broken off while the product was switched";
-      return refused
-        ? "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes"
-        : "migrate cutover again, or migrate abort: nothing is frozen";
+        return "migrate cutover again: it was broken off while the product was switched, and SQLite REFUSES its writes";
+      return "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes";
     case "cut-over":
       return "migrate sync brings Postgres' changes back; migrate rollback leads back, migrate finish ends it";
     case "rolling-back":
