@@ -104,6 +104,21 @@ describe("a product is moved to Postgres by the command", () => {
     sqlite("insert into orders values (5, 'fifth')");
   });
 
+  test("status alerts to what a cutover that was killed has left in SQLite", async () => {
+    const alert = async () => {
+      const { status, stdout } = await place.run(["status", "--check", "--json"]);
+      expect(status).toBe(1);
+      const { alerts } = JSON.parse(stdout) as { alerts: { id: string; severity: string }[] };
+      return alerts.find(({ id }) => id === "cutover-broken-off")?.severity;
+    };
+    expect(await alert()).toBeUndefined();
+    sqlite("update lifeboat_state set refused = 1, until = 1");
+    expect(await alert()).toBe("warning");
+    sqlite("update lifeboat_state set until = null");
+    expect(await alert()).toBe("error");
+    sqlite("update lifeboat_state set refused = 0");
+  });
+
   test("cutover takes backups of both sides, holds writers, switches the product and is recorded", async () => {
     await configure({
       onCutover: 'printf "%s in %s" "$LIFEBOAT_APP" "$LIFEBOAT_ENGINE" > switched',

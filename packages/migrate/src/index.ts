@@ -18,4 +18,5 @@ export { installReverseCapture, removeReverseCapture } from "./reverse/capture.t
 export { type FollowReport, type FollowRequest, followReverse } from "./reverse/follow.ts";
 export type { FollowedTable } from "./reverse/follow-once.ts";
 export { type RollbackReport, type RollbackRequest, rollbackMigration } from "./rollback.ts";
+export { sqliteRefusal } from "./sqlite-refusal.ts";
 export { type VerifyReport, type VerifyRequest, verifyMigration } from "./verify.ts";
