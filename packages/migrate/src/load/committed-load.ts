@@ -93,6 +93,7 @@ export class CommittedQuietLoad extends LoadRun {
   async #compare(report: Report): Promise<void> {
     const { client, signal, plan } = this;
     const { db } = this.#source;
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     for (const table of plan.tables) {
       report({ note: table.name });
       const compared = await compareTable({
@@ -106,6 +107,7 @@ export class CommittedQuietLoad extends LoadRun {
       if (!compared.equal) await assertEmptyTarget(client, plan.schema);
       this.tables.push(loadedTable(table, compared.rowsInPostgres));
     }
+    await client.query("COMMIT");
   }
 }
 
