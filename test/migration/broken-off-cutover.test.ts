@@ -53,6 +53,17 @@ async function reachable(may: boolean): Promise<void> {
   );
 }
 
+/** A cutover that loses Postgres once SQLite is frozen. */
+async function cutOff(): Promise<void> {
+  const run: CutoverRequest["run"] = async (steps) => {
+    for (const step of steps) {
+      if (step.title === "compare the last rows") await reachable(false);
+      await step.run(() => {});
+    }
+  };
+  await expect(cutover({ run })).rejects.toMatchObject({ code: "CUTOVER_HALF_DONE" });
+}
+
 describe("a cutover that is broken off", () => {
   it("keeps SQLite frozen where Postgres goes away in a switch that fails: the product may have written there", async () => {
     const onCutover = async () => {
@@ -68,13 +79,7 @@ describe("a cutover that is broken off", () => {
   });
 
   it("lets SQLite go on where Postgres goes away before the switch, and can be run again", async () => {
-    const run: CutoverRequest["run"] = async (steps) => {
-      for (const step of steps) {
-        if (step.title === "compare the last rows") await reachable(false);
-        await step.run(() => {});
-      }
-    };
-    await expect(cutover({ run })).rejects.toMatchObject({ code: "CUTOVER_HALF_DONE" });
+    await cutOff();
     writeSqlite();
     await reachable(true);
     await cutover();
@@ -165,6 +170,17 @@ describe("an abort after a cutover that was given back", () => {
     await writePostgres(41);
     expect(await ledger()).toEqual([41]);
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+  });
+});
+
+describe("an abort after a cutover that could not be given back", () => {
+  it("takes away what Postgres had begun to keep for the way back", async () => {
+    await cutOff();
+    await reachable(true);
+    expect(await abortMigration(request())).toMatchObject({ findings: [] });
+    expect(await one.query("SELECT 1 FROM pg_trigger WHERE tgname LIKE 'lifeboat%'")).toEqual([]);
+    expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+    await writePostgres(42);
   });
 });
 
