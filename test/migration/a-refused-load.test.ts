@@ -75,6 +75,23 @@ describe("a load", () => {
     });
   });
 
+  it("ends what a run has committed that could not tell, where both sides are still equal", async () => {
+    const load = (onEnd?: () => Promise<void>) =>
+      loadMigration({
+        sqlite: { path: one.path },
+        postgres: { url: one.url },
+        signal: new AbortController().signal,
+        ...(onEnd && { onEnd }),
+      });
+    const away = () => Promise.reject(new Error("the repository is away"));
+    await expect(load(away)).rejects.toThrow("the repository is away");
+    one.sqlite("UPDATE t SET v = 'changed' WHERE id = 2");
+    await expect(load()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+    one.sqlite("UPDATE t SET v = 'b' WHERE id = 2");
+    expect(await load()).toMatchObject({ rows: 2, findings: [{ id: "loaded-before" }] });
+    await expect(load()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  });
+
   it("keeps nothing when the SQLite database changed meanwhile, and says so", async () => {
     const load = loadMigration({
       sqlite: { path: one.path },

@@ -19,4 +19,5 @@ export { type FollowReport, type FollowRequest, followReverse } from "./reverse/
 export type { FollowedTable } from "./reverse/follow-once.ts";
 export { type ReviewedPlan, readReviewedPlan, sealPlan } from "./reviewed-plan.ts";
 export { type RollbackReport, type RollbackRequest, rollbackMigration } from "./rollback.ts";
+export { sqliteRefusal } from "./sqlite-refusal.ts";
 export { type VerifyReport, type VerifyRequest, verifyMigration } from "./verify.ts";

@@ -1,4 +1,4 @@
-import type { ReviewedPlan } from "@lifeboat/migrate";
+import type { LoadReport, ReviewedPlan } from "@lifeboat/migrate";
 import { giveWay } from "../give-way.ts";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import { usage } from "../usage.ts";
@@ -34,10 +34,11 @@ export const migrateLoadVerb: Verb = {
     const compare = options.skipCompare !== true;
     giveWay();
     const { recordMigration } = await import("../record-migration.ts");
-    const report = await recordMigration(
+    const report = await recordMigration<LoadReport>(
       session,
       "load",
-      (run) => loadMigration({ ...request, postgres, live, compare, run, ...plan }),
+      ({ run, record }) =>
+        loadMigration({ ...request, postgres, live, compare, run, onEnd: record, ...plan }),
       ({ id, rows, bytes }) => ({ id, live: null, details: { isLive: live, rows, bytes } }),
     );
     return {

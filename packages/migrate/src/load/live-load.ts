@@ -55,6 +55,11 @@ export class LiveLoad extends LoadRun {
         run: (report) => this.ddl(["foreign-keys", "sequences", "views"], report),
       },
       { title: "commit", run: () => this.#commit() },
+      {
+        title: "forget in SQLite what Postgres holds",
+        run: async () => forgetApplied(this.#source, this.#applier.watermark),
+      },
+      this.closing(),
     ];
   }
 
@@ -158,7 +163,6 @@ export class LiveLoad extends LoadRun {
     } catch (cause) {
       throw lostAtCommit(cause);
     }
-    forgetApplied(this.#source, watermark);
   }
 }
 
@@ -169,7 +173,7 @@ function lostAtCommit(cause: unknown): unknown {
     code: "POSTGRES_LOST",
     message: `the connection broke while the load was committed: ${reasonOf(cause)}`,
     remedy:
-      "see that the server runs, then ask lifeboat migrate status: it says loaded, or run lifeboat migrate load again",
+      "see that the server runs, then run lifeboat migrate load again: it ends what was committed, or loads anew; lifeboat migrate status says which",
     cause,
   });
 }

@@ -38,6 +38,7 @@ export class QuietLoad extends LoadRun {
         run: (report) => assertQuiet(this.#source, this.plan, this.#compared(report)),
       },
       { title: "commit", run: () => this.commit() },
+      this.closing(),
     ];
   }
 

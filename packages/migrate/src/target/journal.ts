@@ -68,6 +68,11 @@ export async function closeEntry(
   );
 }
 
+/** Writes that nothing is left to do of a load, and that whoever ran it knows; a sync or cutover may have gone on meanwhile. */
+export async function noteEnded(client: Client, id: string): Promise<void> {
+  await note(client, id, MIGRATION_PHASES, { ended: true });
+}
+
 /**
  * Moves a migration from one phase to the next in the caller's transaction.
  * @returns false where it was in another phase: somebody else moved it
