@@ -104,19 +104,23 @@ describe("a product is moved to Postgres by the command", () => {
     sqlite("insert into orders values (5, 'fifth')");
   });
 
-  test("status alerts to what a cutover that was killed has left in SQLite", async () => {
-    const alert = async () => {
+  test("status alerts to what a cutover that was killed has left in SQLite, and to a log that nobody brings", async () => {
+    const alert = async (wanted: string) => {
       const { status, stdout } = await place.run(["status", "--check", "--json"]);
       expect(status).toBe(1);
       const { alerts } = JSON.parse(stdout) as { alerts: { id: string; severity: string }[] };
-      return alerts.find(({ id }) => id === "cutover-broken-off")?.severity;
+      return alerts.find(({ id }) => id === wanted)?.severity;
     };
-    expect(await alert()).toBeUndefined();
     sqlite("update lifeboat_state set refused = 1, until = 1");
-    expect(await alert()).toBe("warning");
+    expect(await alert("cutover-broken-off")).toBe("warning");
     sqlite("update lifeboat_state set until = null");
-    expect(await alert()).toBe("error");
+    expect(await alert("cutover-broken-off")).toBe("error");
     sqlite("update lifeboat_state set refused = 0");
+    sqlite("insert into lifeboat_log (seq, tbl, k1) values (2000000, 0, 1)");
+    expect(await alert("changes-wait")).toBe("warning");
+    await json("migrate", "sync", "--until", "caught-up");
+    expect(await alert("changes-wait")).toBeUndefined();
+    expect(await alert("cutover-broken-off")).toBeUndefined();
   });
 
   test("cutover takes backups of both sides, holds writers, switches the product and is recorded", async () => {

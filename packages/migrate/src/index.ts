@@ -8,6 +8,7 @@ export { DRIZZLE_HEADER, drizzleSource } from "./emit-drizzle.ts";
 export type { Choice, Choices, MigrationFinding } from "./finding.ts";
 export { type FinishReport, type FinishRequest, finishMigration } from "./finish.ts";
 export { type SyncReport, type SyncRequest, syncMigration } from "./forward/sync.ts";
+export { keptForTheWayBack, type LeftInSqlite, leftInSqlite } from "./left-behind.ts";
 export { readPostgresTables, readSqliteTables } from "./live-tables.ts";
 export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";
@@ -19,5 +20,4 @@ export { type FollowReport, type FollowRequest, followReverse } from "./reverse/
 export type { FollowedTable } from "./reverse/follow-once.ts";
 export { type ReviewedPlan, readReviewedPlan, sealPlan } from "./reviewed-plan.ts";
 export { type RollbackReport, type RollbackRequest, rollbackMigration } from "./rollback.ts";
-export { sqliteRefusal } from "./sqlite-refusal.ts";
 export { type VerifyReport, type VerifyRequest, verifyMigration } from "./verify.ts";

@@ -51,6 +51,7 @@ export class ChangeApplier {
   readonly #touchedKeys: TouchedKeys;
   readonly #rows: readonly TouchedRows[];
   readonly #statements = new Map<string, Statement<[], Buffer>>();
+  /** Made in a transaction that was committed. */
   #hasKeyTable = false;
   #watermark: bigint;
 
@@ -76,6 +77,7 @@ export class ChangeApplier {
   /** What is told once the caller's transaction is committed: the next look begins behind it. */
   committed(applied: Applied): void {
     this.#watermark = applied.through;
+    this.#hasKeyTable = true;
   }
 
   /**
@@ -131,7 +133,6 @@ export class ChangeApplier {
   async #bringKeys(touched: readonly TouchedRows[]): Promise<void> {
     const { make, clear, copy, analyze } = this.#touchedKeys;
     await this.#client.query(this.#hasKeyTable ? clear : `${make}; ${clear}`);
-    this.#hasKeyTable = true;
     const [first] = touched;
     if (!first) return;
     const progress = { at: first };

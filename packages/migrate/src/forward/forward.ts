@@ -69,7 +69,9 @@ export class Forward {
   /** Makes the foreign keys again where they were set aside, by an earlier run too. */
   async end(): Promise<void> {
     await enforceForeignKeys(this.#client);
-    await this.#client.query("RESET jit; RESET enable_hashjoin; RESET enable_mergejoin");
+    await this.#client.query(
+      "RESET jit; RESET enable_hashjoin; RESET enable_mergejoin; SET lock_timeout = 0",
+    );
     if (!this.#aside) return;
     await this.#transaction(async () => {
       // Whoever has taken over goes on without them, and makes them again.

@@ -5,6 +5,7 @@ import { qualified } from "../ddl.ts";
 import type { PlannedTable } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
 import { rowidRanges, rowsAtOnce } from "../row-range.ts";
+import { isLockTaken } from "../target/hold-tables.ts";
 import { targetError } from "../target/target-error.ts";
 import { type CopyForm, copyForm, sentColumns } from "./copy-expression.ts";
 import { framed } from "./copy-frame.ts";
@@ -84,7 +85,7 @@ async function* watched(
 /** The server's message quotes the row that it refuses, which must not reach a log: only its code is told. */
 export function refusedRows(table: PlannedTable, cause: unknown): unknown {
   const { code, severity } = cause as { code?: string; severity?: string };
-  if (severity === undefined) return cause;
+  if (severity === undefined || isLockTaken(cause)) return cause;
   return new LifeboatError({
     code: "TARGET_REFUSED_ROWS",
     message: `Postgres refuses a row of ${table.name} (SQLSTATE ${code}); nothing was kept`,

@@ -71,7 +71,8 @@ export async function holdingTables<Result>(
   }
 }
 
-function isLockTaken(cause: unknown): boolean {
+/** Whether a lock was not to be had within `lock_timeout`, or only by a deadlock. */
+export function isLockTaken(cause: unknown): boolean {
   return TRY_AGAIN.has((cause as { code?: string }).code ?? "");
 }
 
@@ -83,17 +84,30 @@ async function present(client: Client, relations: readonly string[]): Promise<st
   return rows.map(({ name }) => name);
 }
 
+/** Who holds the tables, in words; empty where all have just gone. */
+export async function holdersInWords(
+  lock: Pick<TableLock, "client" | "relations" | "mode">,
+): Promise<string> {
+  return inWords(await holdersOf(lock));
+}
+
+function inWords(holders: readonly Holder[]): string {
+  return holders
+    .map(({ pid, role, relation, mode }) =>
+      pid === null
+        ? `a prepared transaction holds ${mode} on ${relation}`
+        : `process ${pid}${role === null ? "" : ` of ${role}`} holds ${mode} on ${relation}`,
+    )
+    .join("; ");
+}
+
 async function busy(lock: TableLock, cause: unknown): Promise<LifeboatError> {
   const holders = await holdersOf(lock);
   const isWriting = lock.mode === "SHARE ROW EXCLUSIVE";
   const what = isWriting
     ? "a transaction that has written to Postgres"
     : "a transaction that uses the tables in Postgres";
-  const named = holders.map(({ pid, role, relation, mode }) =>
-    pid === null
-      ? `a prepared transaction holds ${mode} on ${relation}`
-      : `process ${pid}${role === null ? "" : ` of ${role}`} holds ${mode} on ${relation}`,
-  );
+  const named = inWords(holders);
   const [first] = holders;
   const remedy =
     first === undefined || first.pid !== null
@@ -101,7 +115,7 @@ async function busy(lock: TableLock, cause: unknown): Promise<LifeboatError> {
       : "rollback prepared, see pg_prepared_xacts";
   return new LifeboatError({
     code: isWriting ? "WRITERS_BUSY" : "TABLES_IN_USE",
-    message: `${what} did not end within ${lock.patienceSeconds} s${named.length > 0 ? `: ${named.join("; ")}` : ""}; nothing was changed`,
+    message: `${what} did not end within ${lock.patienceSeconds} s${named === "" ? "" : `: ${named}`}; nothing was changed`,
     remedy: `wait for it to end, or end it (${remedy}), then run this again`,
     details: { holders },
     cause,
@@ -109,7 +123,11 @@ async function busy(lock: TableLock, cause: unknown): Promise<LifeboatError> {
 }
 
 /** Who is in the way, the oldest first; empty where all have just gone. */
-async function holdersOf({ client, relations, mode }: TableLock): Promise<Holder[]> {
+async function holdersOf({
+  client,
+  relations,
+  mode,
+}: Pick<TableLock, "client" | "relations" | "mode">): Promise<Holder[]> {
   const { rows } = await client.query<Holder>(
     `SELECT l.pid, a.usename AS role, l.relation::regclass::text AS relation, l.mode
      FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)

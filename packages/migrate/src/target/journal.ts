@@ -108,6 +108,14 @@ export async function note(
   return rowCount === 1;
 }
 
+/** The phase of a migration, as often as one likes: without its plan, which may be long; null where the journal is gone. */
+export async function phaseOf(client: Client, id: string): Promise<MigrationPhase | null> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('${TABLE}') IS NOT NULL AS there`,
+  );
+  return rows[0]?.there ? ((await standingOf(client, id))?.phase ?? null) : null;
+}
+
 /** Where a migration stands, and how much of SQLite's log the target holds; null where the journal has lost it. */
 export async function standingOf(
   client: Client,
