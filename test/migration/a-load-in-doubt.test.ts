@@ -9,7 +9,7 @@ let one: MigrationCase;
 beforeAll(async () => {
   cluster = await startCluster();
   one = await migrationCase(cluster, "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT)");
-}, 60_000);
+});
 afterAll(async () => {
   await one.end();
   await cluster.stop();

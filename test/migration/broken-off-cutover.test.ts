@@ -15,7 +15,7 @@ let cluster: TestCluster;
 let one: MigrationCase;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 beforeEach(async () => {
   one = await migrationCase(cluster, "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT)");
