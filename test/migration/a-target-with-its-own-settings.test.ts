@@ -22,7 +22,7 @@ describe("a target database with settings of its own", () => {
   let one: MigrationCase;
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
   beforeEach(async () => {
     one = await migrationCase(

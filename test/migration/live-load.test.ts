@@ -27,7 +27,7 @@ describe("a load while the product writes", () => {
   let one: MigrationCase;
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
   beforeEach(async () => {
     one = await migrationCase(cluster, LIVE_SCHEMA);
