@@ -29,7 +29,8 @@ const OWNERS: Record<string, RegExp> = {
   "pg-connection-string":
     /^packages\/postgres\/src\/(connection|basebackup\/libpq-environment)\.ts$/,
   "pg-copy-streams": /^packages\/migrate\/src\/load\/copy-stream\.ts$/,
-  "tar-stream": /^packages\/postgres\/src\/(unpack|read-archive|snapshot|logical\/dump-tar)\.ts$/,
+  "tar-stream":
+    /^packages\/postgres\/src\/(unpack|read-archive|store-base-backup|logical\/dump-tar)\.ts$/,
   "drizzle-orm": /^apps\/\w+\/src\/schema\/|^packages\/cli\/src\/drizzle\.ts$/,
   listr2: /^packages\/cli\/src\/render\.ts$/,
   commander: /^packages\/cli\/src\/program\.ts$/,

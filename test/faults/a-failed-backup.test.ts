@@ -1,5 +1,12 @@
 import { join } from "node:path";
-import { allObjects, backup, type Repository } from "@lifeboat/core";
+import {
+  allObjects,
+  backup,
+  type Engine,
+  LifeboatError,
+  type Repository,
+  status,
+} from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { beforeEach, expect, test } from "vitest";
 import { makeLedger, testFolder } from "../support/sqlite.ts";
@@ -17,11 +24,17 @@ const backUp = (...names: string[]) => backUpWhile(async () => {}, ...names);
 
 /** With something else that happens before the manifest is written. */
 const backUpWhile = (meanwhile: () => Promise<void>, ...names: string[]) =>
+  backUpBy(engineOf(names), meanwhile);
+
+const engineOf = (names: readonly string[]) =>
+  sqliteEngine({
+    databases: names.map((name) => ({ name, path: join(folder, `${name}.db`) })),
+  });
+
+const backUpBy = (engine: Engine, meanwhile: () => Promise<void>) =>
   backup({
     repository,
-    engine: sqliteEngine({
-      databases: names.map((name) => ({ name, path: join(folder, `${name}.db`) })),
-    }),
+    engine,
     type: "full",
     options: {},
     signal: new AbortController().signal,
@@ -56,6 +69,28 @@ test("that was killed leaves objects without a manifest, which the next backup r
   const left = await paths();
   expect(left.filter((path) => path.includes(id))).toEqual([]);
   expect(left.filter((path) => path.includes(next.id))).toHaveLength(3);
+});
+
+test("that failed leaves what its engine can go on with, but nothing on a storage that is full", async () => {
+  const engine = {
+    ...engineOf(["one"]),
+    canGoOnWith: (object: string) => object === "one.db.zst",
+  };
+  const failing = (code: string) =>
+    backUpBy(engine, async () => {
+      throw new LifeboatError({ code, message: "the storage fails", remedy: "mend it" });
+    });
+  await expect(failing("STORAGE_UNREACHABLE")).rejects.toMatchObject({
+    code: "STORAGE_UNREACHABLE",
+  });
+  expect((await paths()).filter((path) => path !== "product/lifeboat.json")).toEqual([
+    expect.stringMatching(/-full\/one\.db\.zst$/),
+  ]);
+  const left = await status({ repository, engines: [engine], live: null });
+  expect(left.alerts.map(({ id }) => id)).toContain("backup-interrupted");
+  await repository.storage.remove((await paths()).find((path) => path.includes("one.db")) ?? "");
+  await expect(failing("STORAGE_FULL")).rejects.toMatchObject({ code: "STORAGE_FULL" });
+  expect(await paths()).toEqual(["product/lifeboat.json"]);
 });
 
 test("that lost its lock meanwhile writes no manifest, and removes nothing of the run that has it", async () => {

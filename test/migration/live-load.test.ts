@@ -1,4 +1,11 @@
-import { loadMigration, type MigrationRequest, syncMigration } from "@lifeboat/migrate";
+import {
+  loadMigration,
+  type MigrationRequest,
+  migrationStatus,
+  sealPlan,
+  syncMigration,
+  verifyMigration,
+} from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import {
   afterAll,
@@ -85,6 +92,44 @@ describe("a load while the product writes", () => {
     await writer.stop();
     await syncMigration({ ...request(), until: "caught-up" });
     expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+
+  it("is committed without a comparison where that is wanted, and counts as verified once it was compared", async () => {
+    const { compared } = await loadMigration({ ...request(), live: true, compare: false });
+    expect(compared).toBe(false);
+    expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", verifiedAt: null });
+    expect(await verifyMigration(request())).toMatchObject({ ok: true });
+    const { verifiedAt } = await migrationStatus(request());
+    expect(verifiedAt).toEqual(expect.any(String));
+  });
+
+  it("goes by the plan that was reviewed, without reading every value again", async () => {
+    const plan = sealPlan(await one.plan(), {});
+    const product = new Database(one.path);
+    product.exec("INSERT INTO ledger VALUES (987654, 'written since, with a tab \t and a \\')");
+    product.close();
+    const titles: string[] = [];
+    const noting: MigrationRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        titles.push(step.title);
+        await step.run(() => undefined);
+      }
+    };
+    await loadMigration({ ...request(), live: true, plan, run: noting });
+    expect(titles[0]).toBe("open the journal");
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+
+  it("is refused by a plan of another schema of SQLite, which it names", async () => {
+    const plan = sealPlan(await one.plan(), {});
+    const product = new Database(one.path);
+    product.exec("CREATE TABLE came_later(a)");
+    product.close();
+    await expect(loadMigration({ ...request(), live: true, plan })).rejects.toMatchObject({
+      code: "SOURCE_CHANGED",
+      kind: "refused",
+    });
+    await one.load();
   });
 
   it("ends though the product writes more at each look than at the one before", async () => {

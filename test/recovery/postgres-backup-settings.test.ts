@@ -71,6 +71,7 @@ describe("a backup of a cluster whose settings lie elsewhere", () => {
       id: "20260101T000000.000Z-full",
       type: "full",
       parents: [],
+      leftovers: [],
       options: {},
       store: (name, role, content) => {
         ids.push(name);

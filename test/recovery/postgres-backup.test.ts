@@ -175,6 +175,7 @@ describe.each(await outermostMajors())("a backup of a server of version %i", (ma
       id: "20260101T000000.000Z-full",
       type: "full",
       parents: [],
+      leftovers: [],
       options: {},
       store: () => Promise.reject(new Error("nothing may be stored")),
       report: () => {},

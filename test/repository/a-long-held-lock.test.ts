@@ -71,6 +71,17 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
   expect(await entries()).toEqual([]);
 });
 
+test("that another run took over, while its holder stood still, is not taken back by a renewal", async () => {
+  const memory = new RepositoryMemory(state);
+  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const lock = await repository.lock("sqlite-app", "backup of app");
+  const [first] = await entries();
+  await storage.remove(first?.path ?? "");
+  await vi.advanceTimersByTimeAsync(10 * MINUTE);
+  expect(await lock.isHeld()).toBe(false);
+  expect(await entries()).toEqual([]);
+});
+
 test("a quiet one holds for as long as its process lives, and writes nothing meanwhile", async () => {
   const memory = new RepositoryMemory(state);
   const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });

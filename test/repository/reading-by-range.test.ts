@@ -46,7 +46,9 @@ async function* inPieces(bytes: Buffer, size = 300_007): AsyncGenerator<Uint8Arr
 
 async function stored(content: Buffer) {
   const ranges = new ObjectRanges();
-  const object = await folder.storeObject(backup.id, "base.tar", "base", inPieces(content), ranges);
+  const object = await folder.storeObject(backup.id, "base.tar", "base", inPieces(content), {
+    ranges,
+  });
   return { object, ranges };
 }
 

@@ -8,6 +8,12 @@ import type { Lock } from "./lock.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
 import { type Report, runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
+import {
+  clearUnfinished,
+  leftoversOf,
+  removeStrangers,
+  type UnfinishedBackup,
+} from "./unfinished-backup.ts";
 import { TOOL } from "./version.ts";
 
 export interface BackupRequest {
@@ -30,7 +36,8 @@ export interface BackupReport extends BackupSummary {
 
 /**
  * Backs up every database of an engine, each consistent in itself, under one id. The manifest is
- * written last: until then, and after any failure, the backup does not exist and nothing of it stays.
+ * written last: until then, and after any failure, the backup does not exist. Nothing of it stays then but
+ * what the engine says that the next one can go on with; that one bears its id.
  *
  * @throws LifeboatError kind `locked` while another backup of one of these databases runs
  */
@@ -44,14 +51,18 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
   let basis = NO_BASIS;
+  let unfinished: UnfinishedBackup | undefined;
   let id = "";
+  // Databases that share an id would have to go on together.
+  const canGoOnWith = (object: string) =>
+    folders.length === 1 && (engine.canGoOnWith?.(object, request.options) ?? false);
 
   const backUp = (folder: DatabaseFolder): Step => ({
     title: `back up ${folder.database}`,
     run: async (report) => {
       signal.throwIfAborted();
       const parents = basis.parents.get(folder) ?? [];
-      const what = { folder, id, type: basis.type, parents };
+      const what = { folder, id, type: basis.type, parents, unfinished };
       const { manifest, snapshot } = await storeSnapshot(request, what, report);
       manifests.push(manifest);
       findings.push(...snapshot.findings);
@@ -65,10 +76,13 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
         run: async () => {
           for (const folder of folders)
             locks.push(await repository.lock(lockName(folder), `backup of ${folder.database}`));
-          for (const folder of folders) await repository.removeUnfinished(folder);
           if (request.type === "incremental") basis = await basisOf(repository, engine, folders);
           if (basis.type !== request.type) findings.push(basis.obstacle);
-          id = await freeId(repository, folders, basis.type);
+          for (const folder of folders) {
+            const left = await clearUnfinished(folder, canGoOnWith);
+            if (basis.type === "full") unfinished = left;
+          }
+          id = unfinished?.id ?? (await freeId(repository, folders, basis.type));
         },
       },
       ...folders.map(backUp),
@@ -77,8 +91,11 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
         run: async () => {
           signal.throwIfAborted();
           if (!(await areHeld(locks))) throw lockLost(folders);
-          for (const [index, folder] of folders.entries())
-            await repository.writeManifest(folder, manifests[index] as Manifest);
+          for (const [index, folder] of folders.entries()) {
+            const manifest = manifests[index] as Manifest;
+            if (unfinished) await removeStrangers(folder, manifest);
+            await repository.writeManifest(folder, manifest);
+          }
         },
       },
     ]);
@@ -86,7 +103,9 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
     await quietly(async () => {
       // What lies there without a manifest is another run's once the locks are.
       if (locks.length < folders.length || !(await areHeld(locks))) return;
-      for (const folder of folders) await repository.removeUnfinished(folder);
+      // On a full storage the log needs the room more than the next backup needs a head start.
+      const keeps = isFullStorage(cause) ? undefined : canGoOnWith;
+      for (const folder of folders) await clearUnfinished(folder, keeps);
     });
     for (const lock of locks) await quietly(() => lock.release());
     throw cause;
@@ -98,6 +117,10 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
 /** Why the run failed must not be hidden by a clean-up that fails too: the next run does it again. */
 async function quietly(cleanUp: () => Promise<void>): Promise<void> {
   await cleanUp().catch(() => {});
+}
+
+function isFullStorage(cause: unknown): boolean {
+  return cause instanceof LifeboatError && cause.code === "STORAGE_FULL";
 }
 
 async function areHeld(locks: readonly Lock[]): Promise<boolean> {
@@ -161,11 +184,13 @@ interface ToStore {
   readonly id: string;
   readonly type: BackupType;
   readonly parents: readonly Manifest[];
+  /** What this one goes on with, under the same id. */
+  readonly unfinished: UnfinishedBackup | undefined;
 }
 
 async function storeSnapshot(
   request: BackupRequest,
-  { folder, id, type, parents }: ToStore,
+  { folder, id, type, parents, unfinished }: ToStore,
   report: Report,
 ): Promise<{ manifest: Manifest; snapshot: Snapshot }> {
   const startedAt = new Date();
@@ -176,11 +201,12 @@ async function storeSnapshot(
     type,
     parents,
     options: request.options,
-    store: async (name, role, content, ranges) => {
-      const object = await folder.storeObject(id, name, role, content, ranges);
+    store: async (name, role, content, beside) => {
+      const object = await folder.storeObject(id, name, role, content, beside);
       objects.push(object);
       return object;
     },
+    leftovers: unfinished ? leftoversOf(folder, unfinished, (kept) => objects.push(kept)) : [],
     report,
     signal: request.signal,
   });

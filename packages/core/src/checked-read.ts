@@ -61,6 +61,29 @@ export async function* sealedContent(
   if (held) yield held;
 }
 
+/**
+ * Reads a sealed object to its end and checks its stored bytes against its seal; nothing is unpacked. What it holds
+ * and how it lies there, seal and all, as a manifest tells it.
+ * @throws LifeboatError `CHECKSUM_MISMATCH` naming the object
+ */
+export async function sealedDigests(
+  stored: AsyncIterable<Uint8Array>,
+  object: string,
+): Promise<Expected> {
+  const tail = new SealTail();
+  const meter = new DigestMeter();
+  let sealed: Digest | undefined;
+  const all = async function* () {
+    yield* tail.without(stored);
+    sealed = meter.soFar();
+    yield tail.bytes;
+  };
+  for await (const _ of meter.through(all()));
+  const seal = readSeal(tail.bytes, object);
+  assertDigest(sealed as Digest, seal.stored, object, "as stored");
+  return { content: seal.content, stored: meter.value() };
+}
+
 async function* contentOf(
   stored: AsyncIterable<Uint8Array>,
   expected: Digest,

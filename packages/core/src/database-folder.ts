@@ -17,6 +17,17 @@ export interface Compression {
   readonly logLevel: number;
 }
 
+/** What is stored with an object, or noted of it on its way. */
+export interface StoredBeside {
+  /** Takes note of each MiB of it. */
+  readonly ranges?: ObjectRanges;
+  /**
+   * Asked for once the content has passed, and stored behind it, with a seal: what an interrupted backup's objects
+   * are told by, which have no manifest.
+   */
+  readonly note?: () => LogNote;
+}
+
 /**
  * One database's part of a repository, `<app>/<engine>/<database>/`: where an engine puts and finds
  * the objects of its backups and of its log. All bytes pass through the stream steps here, and
@@ -69,16 +80,15 @@ export class DatabaseFolder {
 
   /**
    * Stores one object of a backup; resolves when it is durable and its size is confirmed.
-   * @param ranges takes note of each MiB of it
    */
   storeObject(
     id: string,
     name: string,
     role: string,
     content: AsyncIterable<Uint8Array>,
-    ranges?: ObjectRanges,
+    beside: StoredBeside = {},
   ): Promise<ManifestObject> {
-    return this.#store(this.backupPath(id), name, role, content, ranges);
+    return this.#store(this.backupPath(id), name, role, content, beside);
   }
 
   /** The same for one object of an export. */
@@ -96,19 +106,21 @@ export class DatabaseFolder {
     name: string,
     role: string,
     content: AsyncIterable<Uint8Array>,
-    ranges?: ObjectRanges,
+    { ranges, note }: StoredBeside = {},
   ): Promise<ManifestObject> {
     const onEnd = (sha256: string) => ranges?.addDigest(sha256);
     const contentMeter = new DigestMeter(ranges && { bytes: RANGE_BYTES, onEnd });
     const storedMeter = new DigestMeter();
     const object = `${name}.zst`;
-    const packed = storedMeter.through(
-      compress(contentMeter.through(content), this.compression.level, (bytes) =>
-        ranges?.addFrame(bytes),
-      ),
-    );
+    const { level } = this.compression;
+    const packed = async function* () {
+      yield* compress(contentMeter.through(content), level, (bytes) => ranges?.addFrame(bytes));
+      if (!note) return;
+      yield noteFrame(note());
+      yield sealFrame({ content: contentMeter.soFar(), stored: storedMeter.soFar() });
+    };
     const path = `${below}/${object}`;
-    const written = await this.storage.create(path, packed);
+    const written = await this.storage.create(path, storedMeter.through(packed()));
     const stored = storedMeter.value();
     if (written !== stored.bytes)
       throw checksumMismatch(path, `was stored with ${written} bytes instead of ${stored.bytes}`);

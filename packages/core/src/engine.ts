@@ -1,4 +1,4 @@
-import type { DatabaseFolder } from "./database-folder.ts";
+import type { DatabaseFolder, StoredBeside } from "./database-folder.ts";
 import type {
   RecoveryPlan,
   RestoredDatabase,
@@ -8,8 +8,8 @@ import type {
 } from "./engine-restore.ts";
 import type { Finding } from "./finding.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
-import type { ObjectRanges } from "./object-ranges.ts";
 import type { Report } from "./progress.ts";
+import type { Leftover } from "./unfinished-backup.ts";
 import type { RecoveryTarget, RecoveryWindow } from "./window.ts";
 
 export * from "./engine-restore.ts";
@@ -27,14 +27,18 @@ export interface SnapshotRequest {
   /**
    * Stores one object of the backup: digests, compresses, writes it, and resolves when it is
    * durable. `name` is without `.zst`. May be called for several objects at once.
-   * @param ranges takes note of each MiB of it, for restores that keep what agrees
    */
   store(
     name: string,
     role: string,
     content: AsyncIterable<Uint8Array>,
-    ranges?: ObjectRanges,
+    beside?: StoredBeside,
   ): Promise<ManifestObject>;
+  /**
+   * What an interrupted backup stored under this id ({@link Engine.canGoOnWith}); empty as a rule. What is neither
+   * kept nor removed when the snapshot is taken, is removed then.
+   */
+  readonly leftovers: readonly Leftover[];
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -136,6 +140,13 @@ export interface Engine {
    * @throws LifeboatError kind `usage`
    */
   refuseOptions(options: SnapshotOptions): Promise<void>;
+
+  /**
+   * Whether a full backup with these options can go on with an object that an interrupted one stored: it is offered
+   * that, under the same id. Engines that leave it out begin anew.
+   * @param object its name in the backup's folder
+   */
+  canGoOnWith?(object: string, options: SnapshotOptions): boolean;
 
   /**
    * Takes a consistent snapshot and stores all of it, log needed for consistency included, before

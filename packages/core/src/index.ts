@@ -1,7 +1,7 @@
 export { type BackupReport, type BackupRequest, backup } from "./backup.ts";
 export { backupChain, chosenBackup } from "./backup-chain.ts";
-export type { BackupSummary } from "./backup-summary.ts";
-export { type Compression, DatabaseFolder } from "./database-folder.ts";
+export type { BackupSummary, Reused } from "./backup-summary.ts";
+export { type Compression, DatabaseFolder, type StoredBeside } from "./database-folder.ts";
 export { type DescribedStep, stepsOf } from "./described-step.ts";
 export { type DrillReport, type DrillRequest, drill } from "./drill.ts";
 export type { DrillRecord } from "./drill-record.ts";
@@ -51,6 +51,7 @@ export type { Digest } from "./stream/digest.ts";
 export { inOrder } from "./stream/in-order.ts";
 export { release } from "./stream/release.ts";
 export { syncDirectory } from "./sync-directory.ts";
+export type { Leftover } from "./unfinished-backup.ts";
 export { type VerifyReport, verify } from "./verify.ts";
 export { VERSION } from "./version.ts";
 export { type WatchOrder, type WatchReport, watch } from "./watch.ts";

@@ -65,6 +65,8 @@ export async function takeLock(
   }
   const renew = async () => {
     const before = mine;
+    // Whoever took it over has removed our entry: with a new one there would be two holders.
+    if (!(await storage.stat(before))) return clearInterval(timer);
     mine = await writeEntry(storage, folder, purpose, quiet);
     await storage.remove(before);
   };

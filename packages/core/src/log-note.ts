@@ -3,7 +3,10 @@ import { openSealedJson, sealedJson } from "./manifest.ts";
 import { SEAL_BYTES } from "./seal.ts";
 import type { Storage } from "./storage.ts";
 
-/** Facts about a log object that can be read without the object: where in its chain it belongs, what it holds. */
+/**
+ * Facts about an object that can be read without it: of a log object where in its chain it belongs, of a part of a
+ * backup what it holds.
+ */
 export type LogNote = Readonly<Record<string, unknown>>;
 
 /**
@@ -29,7 +32,7 @@ export function noteFrame(note: LogNote): Uint8Array {
 }
 
 /**
- * Reads the note of a stored log object by its end alone; undefined where it has none.
+ * Reads the note of a stored object by its end alone; undefined where it has none.
  * @throws LifeboatError `OBJECT_MISSING`; `MANIFEST_CORRUPT` when there is a damaged one
  */
 export async function readLogNote(

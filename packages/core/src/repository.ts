@@ -3,7 +3,7 @@ import { type Compression, DatabaseFolder } from "./database-folder.ts";
 import { assertDrillShape, type DrillRecord } from "./drill-record.ts";
 import type { EngineKind, Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
-import { allObjects, foldersBelow } from "./listing.ts";
+import { foldersBelow } from "./listing.ts";
 import { type Lock, type LockOptions, lockIsHeld, takeLock } from "./lock.ts";
 import {
   decodeManifest,
@@ -107,18 +107,6 @@ export class Repository {
       if (page.objects.length > 0) return true;
     }
     return false;
-  }
-
-  /**
-   * Removes what an interrupted backup left: objects of an id without a manifest. Only for the
-   * holder of the database's lock, since a running backup looks the same.
-   */
-  async removeUnfinished(folder: DatabaseFolder): Promise<void> {
-    for (const id of await foldersBelow(this.storage, `${folder.path}/backups/`)) {
-      if (await this.storage.stat(manifestPath(folder, id))) continue;
-      for await (const { path } of allObjects(this.storage, `${folder.backupPath(id)}/`))
-        await this.storage.remove(path);
-    }
   }
 
   /** @throws LifeboatError `LOCKED` (kind `locked`) while another run holds it */

@@ -1,3 +1,4 @@
+import { lockName } from "./backup.ts";
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { DrillRecord } from "./drill-record.ts";
@@ -6,6 +7,7 @@ import { engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Repository } from "./repository.ts";
+import { findUnfinished } from "./unfinished-backup.ts";
 import type { WatchNotes } from "./watch-notes.ts";
 import type { RecoveryWindow } from "./window.ts";
 import { windowsOf } from "./windows-of.ts";
@@ -45,6 +47,7 @@ export async function status(request: {
     const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
+    alerts.push(...(await unfinishedAlerts(repository, folder)));
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),
@@ -135,6 +138,27 @@ function backupAlerts(newest: Manifest | null): Finding[] {
       severity: "error",
       summary: "there is no backup yet",
       remedy: "take one with lifeboat backup",
+    },
+  ];
+}
+
+/** A running backup looks like an interrupted one, but for its lock. */
+async function unfinishedAlerts(
+  repository: Repository,
+  folder: DatabaseFolder,
+): Promise<Finding[]> {
+  const unfinished = await findUnfinished(folder);
+  if (!unfinished || (await repository.isLocked(lockName(folder)))) return [];
+  const { id, bytes } = unfinished;
+  // It may have ended since, and let go of its lock.
+  if (await folder.storage.stat(`${folder.backupPath(id)}/manifest.json`)) return [];
+  return [
+    {
+      id: "backup-interrupted",
+      severity: "warning",
+      summary: `the backup ${id} of ${folder.database} was interrupted, and ${bytes} bytes of it lie in the repository`,
+      remedy:
+        "take the next one: lifeboat backup --transport parallel goes on with what it stored, any other removes that",
     },
   ];
 }

@@ -52,7 +52,12 @@ test("a hole is told with the end of the outage, and the next outage is one of i
 test("what stops may be something else than shipping", () => {
   const said: string[] = [];
   const words = { stopped: "nothing is brought over", again: "at work again" };
-  const log = new OutageLog("sync", (line) => said.push(line), () => BEGIN, words);
+  const log = new OutageLog(
+    "sync",
+    (line) => said.push(line),
+    () => BEGIN,
+    words,
+  );
   log.failing(outage);
   log.working();
   expect(said).toEqual([

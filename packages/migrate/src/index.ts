@@ -18,5 +18,6 @@ export type { MigrationRequest, TargetAddress } from "./request.ts";
 export { installReverseCapture, removeReverseCapture } from "./reverse/capture.ts";
 export { type FollowReport, type FollowRequest, followReverse } from "./reverse/follow.ts";
 export type { FollowedTable } from "./reverse/follow-once.ts";
+export { type ReviewedPlan, readReviewedPlan, sealPlan } from "./reviewed-plan.ts";
 export { type RollbackReport, type RollbackRequest, rollbackMigration } from "./rollback.ts";
 export { type VerifyReport, type VerifyRequest, verifyMigration } from "./verify.ts";

@@ -10,6 +10,7 @@ import { removeLeftCapture } from "./load/start-capture.ts";
 import { planSource } from "./make-plan.ts";
 import { type MigrationPlan, unansweredErrors } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { assertPlanIsWanted, type ReviewedPlan } from "./reviewed-plan.ts";
 import { openSource } from "./source.ts";
 import { assertEmptyTarget } from "./target/assert-empty.ts";
 import { cancelOnAbort } from "./target/cancel-on-abort.ts";
@@ -28,6 +29,13 @@ export interface LoadRequest extends MigrationRequest {
    */
   readonly live?: boolean;
   /**
+   * False: commit what was copied without comparing both sides first, so that the transaction is short; it then counts as not
+   * verified until `verifyMigration` has found both sides equal. True when left out.
+   */
+  readonly compare?: boolean;
+  /** Only of a live load: the plan to load by, as it was reviewed, in place of one that is made of the values as they are now. */
+  readonly plan?: ReviewedPlan;
+  /**
    * Keeps the report for good, before the journal says that the load was ended. Until then the next load ends this one; from
    * then on its tables are in the way of another (`TARGET_NOT_EMPTY`).
    */
@@ -36,11 +44,11 @@ export interface LoadRequest extends MigrationRequest {
 
 /**
  * Loads a SQLite database into an empty schema, in one transaction of Postgres: tables, rows, keys, indexes,
- * foreign keys, sequences, and the comparison of both sides. Only what compared equal is committed, so nobody ever
- * sees half of it, and a load that was killed is simply run again: it begins anew, or ends what was committed.
+ * foreign keys, sequences, and the comparison of both sides. Only what compared equal is committed (unless asked not to compare),
+ * so nobody ever sees half of it, and a load that was killed is simply run again: it begins anew, or ends what was committed.
  * @throws LifeboatError `PLAN_HAS_ERRORS`, `TARGET_NOT_EMPTY` (refused), `LOCKED`, `SOURCE_CHANGED`, `LOAD_DIFFERS`,
  * `TARGET_REFUSED`, `TARGET_REFUSED_ROWS`, `POSTGRES_LOST`, and those of `planMigration`; of a live one also
- * `VALUE_NOT_PLANNED`, and those of `installCapture`
+ * `VALUE_NOT_PLANNED`, `PLAN_OUTDATED`, and those of `installCapture`
  */
 export async function loadMigration(request: LoadRequest): Promise<LoadReport> {
   const started = performance.now();
@@ -49,7 +57,12 @@ export async function loadMigration(request: LoadRequest): Promise<LoadReport> {
     await takeTargetLock(client);
     const context = { client, request, started };
     const isLive = request.live === true;
-    const committed = await committedLoad(client, request.schema ?? "public", isLive);
+    const committed = await committedLoad(client, request.schema ?? "public", isLive).catch(
+      (cause: unknown) => {
+        // Schema lifeboat may hold somebody else's journal.
+        throw serverError(cause);
+      },
+    );
     if (isLive) return await loadLive(context, committed);
     return await loadQuiet(context, committed);
   } finally {
@@ -90,7 +103,7 @@ async function loadLive(context: LoadContext, committed: JournalEntry | null): P
       return await loadBy(new CommittedLoad(source, committed, init(context)), context);
     await assertEmptyTarget(client, request.schema ?? "public");
     await removeLeftCapture(source, client);
-    const plan = await planOf(request);
+    const plan = request.plan ? reviewed(request.plan, request) : await planOf(request);
     assertAnswered(plan);
     const load = new LiveLoad(source, { ...init(context), id: newId(), plan });
     return await loadBy(load, context);
@@ -99,8 +112,14 @@ async function loadLive(context: LoadContext, committed: JournalEntry | null): P
   }
 }
 
+function reviewed(plan: ReviewedPlan, { schema = "public", choices = {} }: LoadRequest) {
+  assertPlanIsWanted(plan, { schema, choices });
+  return plan;
+}
+
 function init({ client, request, started }: LoadContext) {
-  return { client, started, signal: request.signal, onEnd: request.onEnd };
+  const { compare: compares = true, onEnd, signal } = request;
+  return { client, started, compares, onEnd, signal };
 }
 
 /** From one snapshot, which is let go of before the copy begins. */

@@ -1,4 +1,4 @@
-import { LifeboatError, type Manifest, SAFE_NAME } from "@lifeboat/core";
+import { LifeboatError, type Manifest, type Reused, SAFE_NAME } from "@lifeboat/core";
 import { parseLsn } from "./wal/lsn.ts";
 
 /** Which way the base backup came off the server. */
@@ -54,6 +54,8 @@ export interface PostgresDetails {
   readonly database: string | null;
   /** Pages that were damaged in the cluster and are so in the backup, in words; left out where there are none. */
   readonly damage?: readonly string[];
+  /** What an interrupted backup had stored and is part of this one; left out where nothing was. */
+  readonly reused?: Reused;
 }
 
 /**

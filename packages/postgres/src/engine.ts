@@ -5,6 +5,7 @@ import {
   LifeboatError,
   type Manifest,
 } from "@lifeboat/core";
+import { parallelTransport } from "./basebackup/parallel.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { damageProof } from "./damage.ts";
 import { postgresDetails } from "./details.ts";
@@ -14,8 +15,9 @@ import { restorePostgres } from "./restore.ts";
 import { revivePostgres } from "./revive.ts";
 import { describeServer } from "./server-facts.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import { refuseContradictions } from "./snapshot-choices.ts";
+import { chooseTransport, refuseContradictions } from "./snapshot-choices.ts";
 import { serverStatus } from "./status.ts";
+import { isPart } from "./stored-parts.ts";
 import { type ArchiveChoice, watchServer } from "./watch-server.ts";
 
 export interface PostgresEngineInit {
@@ -41,6 +43,8 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       withClient(live(), async (client) => [(await describeServer(client)).systemIdentifier]),
     inspect: async () => inspectServer(live()),
     refuseOptions: async (options) => refuseContradictions(options),
+    canGoOnWith: (object, options) =>
+      chooseTransport(options) === parallelTransport && isPart(object),
     snapshot: async (request) => takeSnapshot(live(), request),
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),

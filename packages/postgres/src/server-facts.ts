@@ -12,6 +12,8 @@ export interface ServerFacts {
   readonly version: number;
   readonly major: number;
   readonly systemIdentifier: string;
+  /** Of its last checkpoint. */
+  readonly timeline: number;
   readonly inRecovery: boolean;
   readonly walLevel: string;
   readonly walSegmentBytes: number;
@@ -45,8 +47,9 @@ const SETTINGS_QUERY = `
 const STATE_QUERY = `
   select system_identifier::text as "systemIdentifier",
          pg_is_in_recovery() as "inRecovery",
-         clock_timestamp() as clock
-  from pg_control_system()`;
+         clock_timestamp() as clock,
+         timeline_id as timeline
+  from pg_control_system(), pg_control_checkpoint()`;
 
 /** The two that lie in the data directory itself are left out. */
 const TABLESPACES_QUERY = `
@@ -62,7 +65,7 @@ export async function describeServer(client: pg.Client): Promise<ServerFacts> {
   const setting = (name: string) => settings.get(name) ?? "";
   const state = (await client.query(STATE_QUERY)).rows[0] as Pick<
     ServerFacts,
-    "systemIdentifier" | "inRecovery" | "clock"
+    "systemIdentifier" | "inRecovery" | "clock" | "timeline"
   >;
   const tablespaces = await client.query<{ oid: string; location: string }>(TABLESPACES_QUERY);
   const version = Number(setting("server_version_num"));

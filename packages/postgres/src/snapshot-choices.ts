@@ -88,7 +88,7 @@ async function assertSendersFree(client: pg.Client, server: ServerFacts): Promis
  * As asked; several jobs are parallel's; else the wire, which needs no program, takes every cluster, and
  * is faster than pg_basebackup's output read through a pipe (`.github/decisions/0022-…`).
  */
-export function chooseTransport({ options }: SnapshotRequest): Transport {
+export function chooseTransport(options: SnapshotOptions): Transport {
   const { transport = "auto", jobs = 1 } = options;
   if (transport === "parallel" || (transport === "auto" && jobs > 1)) return parallelTransport;
   return transport === "pg_basebackup" ? pgBasebackupTransport : wireTransport;

@@ -1,8 +1,7 @@
 import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
-import { pack } from "tar-stream";
 import { awaitStandby, type BackupSource, backupSource, endSegment } from "./backup-source.ts";
-import type { BaseBackup, TablespaceArchive, Transport } from "./basebackup/transport.ts";
+import type { BaseBackup, Transport } from "./basebackup/transport.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { damageFindings, damageOf } from "./damage.ts";
 import type { PostgresDetails, WalSource } from "./details.ts";
@@ -11,12 +10,11 @@ import { directoryOwner } from "./local-directory.ts";
 import { preflight, refusal } from "./preflight.ts";
 import { BackupRate } from "./rate/backup-rate.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
-import { chooseTransport, chooseWalSource, jobsOf } from "./snapshot-choices.ts";
+import { chooseTransport, chooseWalSource } from "./snapshot-choices.ts";
 import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
 import { storeSettings } from "./snapshot-settings.ts";
 import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
-import { storeRanges } from "./stored-ranges.ts";
-import { TarRanges } from "./tar-ranges.ts";
+import { type StoredBaseBackup, storeBaseBackup } from "./store-base-backup.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { WalReceiver } from "./wal/receiver.ts";
 import { segmentStart } from "./wal/segment-name.ts";
@@ -54,7 +52,7 @@ export async function takeSnapshot(
     if (refused) throw refused;
     const wal = await chooseWalSource(client, server, request);
     const source = await backupSource(connection, server);
-    const transport = chooseTransport(request);
+    const transport = chooseTransport(request.options);
     const parentManifest = await parentManifestOf(client, server, request);
     findings.push(...(await combineFindings(connection, server, request)));
     const settings = await storeSettings(client, server, request.store);
@@ -67,14 +65,18 @@ export async function takeSnapshot(
     return {
       consistentAt: consistentAt(server, taken.lastCommit),
       details: await detailsOf(work, taken, settings.settings),
-      findings: [...findings, ...settings.findings, ...damageFindings(taken.damage)],
+      findings: [
+        ...findings,
+        ...settings.findings,
+        ...taken.findings,
+        ...damageFindings(taken.damage),
+      ],
     };
   });
 }
 
-interface Taken {
+interface Taken extends Pick<StoredBaseBackup, "tablespaces" | "reused" | "findings"> {
   readonly needed: NeededWal;
-  readonly tablespaces: PostgresDetails["tablespaces"];
   readonly damage: readonly string[];
   /** Microseconds since 1970. */
   readonly lastCommit: number | undefined;
@@ -98,85 +100,18 @@ async function takeWithWal(work: Work): Promise<Taken> {
         report,
         signal,
       });
-    const { backup, tablespaces } = await storeBaseBackup(work, whole);
+    const { backup, ...stored } = await storeBaseBackup(work, whole);
     const needed = neededWal(server, backup);
     if (isStandby) await endSegment(work.client);
     request.report({ note: `storing the WAL up to ${formatLsn(needed.stop)}` });
     if (receiver) await receiver.until(endOf(needed), signal);
     else await awaitArchive({ ...work, folder, needed, report: request.report, signal });
     const damage = await damageOf(work.client, backup.corruptPages);
-    return { needed, tablespaces, damage, lastCommit: await proveWal(folder, needed, signal) };
+    const lastCommit = await proveWal(folder, needed, signal);
+    return { ...stored, needed, damage, lastCommit };
   } finally {
     await receiver?.close();
   }
-}
-
-async function storeBaseBackup(work: Work, signal: AbortSignal) {
-  const { transport, request, parentManifest } = work;
-  const { connection, server } = work.source;
-  const stored = new StoredTablespaces();
-  const archives = new Map<string, TarRanges>();
-  const archive = async ({ tablespace, part, content }: TablespaceArchive) => {
-    const suffix = part === null ? "" : `.${String(part).padStart(4, "0")}`;
-    const name = `${tablespace?.oid ?? "base"}${suffix}.tar`;
-    const role = tablespace ? "tablespace" : "base";
-    const ranges = new TarRanges();
-    const watched = ranges.watching(work.rate.through(content, signal));
-    const { object } = await request.store(name, role, watched, ranges.ranges);
-    archives.set(object, ranges);
-    if (tablespace) stored.add(tablespace, { object, isPart: part !== null });
-  };
-  const label = request.options.label ?? `lifeboat ${request.id}`;
-  const { maxRate: asked } = request.options;
-  // Where the server itself can keep the rate, it reads no more than that; else it waits for us.
-  const maxRate = typeof asked === "number" && transport.name !== "parallel" ? asked : null;
-  const { report } = request;
-  const backup = await transport.takeBaseBackup({
-    ...{ connection, server, label, maxRate, parentManifest, archive, report, signal },
-    jobs: jobsOf(request),
-  });
-  const { manifest } = backup;
-  // By itself as well: the next incremental backup builds on it, and base.tar may be large.
-  if (backup.manifestInArchive)
-    await request.store("backup_manifest", "backup-manifest", once(manifest));
-  else await request.store("backup_manifest.tar", "backup-manifest", manifestTar(manifest));
-  // An incremental one is put together with those before it: no directory is ever compared with it alone.
-  if (!parentManifest) await storeRanges(request.store, archives);
-  return { backup, tablespaces: stored.details() };
-}
-
-/** Which objects each tablespace is in. */
-class StoredTablespaces {
-  readonly #objects = new Map<number, { location: string; object: string; parts: string[] }>();
-
-  add(
-    { oid, location }: NonNullable<TablespaceArchive["tablespace"]>,
-    { object, isPart }: { object: string; isPart: boolean },
-  ): void {
-    const entry = this.#objects.get(oid) ?? { location, object: "", parts: [] };
-    if (isPart) entry.parts.push(object);
-    else entry.object = object;
-    this.#objects.set(oid, entry);
-  }
-
-  details(): PostgresDetails["tablespaces"] {
-    return [...this.#objects].map(([oid, { location, object, parts }]) => ({
-      ...{ oid, location, object },
-      ...(parts.length > 0 ? { parts: parts.toSorted() } : {}),
-    }));
-  }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
-
-/** A tar, so that unpacking every `*.tar.zst` of a backup gives a whole data directory. */
-async function* manifestTar(manifest: Uint8Array): AsyncGenerator<Uint8Array> {
-  const tar = pack();
-  tar.entry({ name: "backup_manifest", mode: 0o600 }, Buffer.from(manifest));
-  tar.finalize();
-  for await (const chunk of tar) yield chunk as Uint8Array;
 }
 
 function neededWal(server: ServerFacts, backup: BaseBackup): NeededWal {
@@ -204,7 +139,7 @@ function consistentAt(server: ServerFacts, lastCommit: number | undefined): Date
 
 async function detailsOf(
   { client, server, transport, wal }: Work,
-  { needed, tablespaces, damage }: Taken,
+  { needed, tablespaces, damage, reused }: Taken,
   settings: PostgresDetails["settings"],
 ): Promise<Readonly<Record<string, unknown>>> {
   const details: PostgresDetails = {
@@ -223,6 +158,7 @@ async function detailsOf(
     owner: await directoryOwner(server),
     database: client.database ?? null,
     ...(damage.length > 0 ? { damage } : {}),
+    ...(reused.objects > 0 ? { reused } : {}),
   };
   return { ...details };
 }

@@ -6,7 +6,6 @@ import {
   type SnapshotRequest,
 } from "@lifeboat/core";
 import { TAR_BLOCK } from "./basebackup/tar-header.ts";
-import type { TarRanges } from "./tar-ranges.ts";
 
 /** The object's role, and its name without `.zst`. */
 const RANGES = "ranges";
@@ -22,10 +21,15 @@ export interface ArchiveRanges {
   readonly ranges: ObjectRanges;
 }
 
+/** What was noted of an archive. */
+export interface ArchiveLines {
+  lines(object: string): Iterable<string>;
+}
+
 /** Stores, as an object of its own, what was noted of a backup's archives. */
 export async function storeRanges(
   store: SnapshotRequest["store"],
-  archives: ReadonlyMap<string, TarRanges>,
+  archives: ReadonlyMap<string, ArchiveLines>,
 ): Promise<void> {
   const lines = async function* () {
     for (const [object, ranges] of archives)
@@ -47,7 +51,7 @@ export async function readRanges(
   const found = new Map<string, { headers: Buffer[]; ranges: ObjectRanges }>();
   const path = folder.objectPath(manifest, object);
   for await (const line of linesOf(folder.readObject(manifest, object), path)) {
-    const { object: name, headers, ranges } = parsed(line, path);
+    const { object: name, headers, ranges } = parseRangesLine(line, path);
     const archive = found.get(name) ?? { headers: [], ranges: new ObjectRanges() };
     found.set(name, archive);
     for (const header of headers) archive.headers.push(header);
@@ -71,14 +75,15 @@ async function* linesOf(content: AsyncIterable<Uint8Array>, path: string): Async
   if (rest !== "") throw invalid(path);
 }
 
-interface Line {
+/** Some headers of an archive, or some of its ranges. */
+export interface RangesLine {
   readonly object: string;
   readonly headers: readonly Buffer[];
   readonly ranges: readonly (readonly [number, string])[];
 }
 
 /** It passed its digest; still nothing of it is believed that could lead astray. */
-function parsed(line: string, path: string): Line {
+export function parseRangesLine(line: string, path: string): RangesLine {
   let found: { object?: unknown; headers?: unknown; ranges?: unknown };
   try {
     found = JSON.parse(line) as typeof found;

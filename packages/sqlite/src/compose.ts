@@ -1,4 +1,4 @@
-import { writevSync } from "node:fs";
+import { writeSync, writevSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { release } from "@lifeboat/core";
 import { ExpectedCommits, type NamedCommits } from "./expected-commits.ts";
@@ -24,6 +24,8 @@ export interface Composition {
 
 /** What is gathered of a layer before it is written, so that pages which changed often are written once. */
 const GATHERED_BYTES = 16 << 20;
+/** Runs of the base that are shorter lie between pages that the log brought. */
+const LONG_RUN_BYTES = 256 << 10;
 /** The most buffers that one call writes (IOV_MAX). */
 const MOST_BUFFERS = 1024;
 
@@ -177,9 +179,22 @@ async function writeUncovered(
     let until = at;
     while (until < end && written.has(pageOf(until)) === covered)
       until = Math.min(end, pageOf(until) * pageSize);
-    if (!covered) await writeRun(file, bytes.subarray(at - position, until - position), at);
+    const run = { offset: at - position, length: until - at };
+    if (!covered && run.length < LONG_RUN_BYTES) writeShort(file, bytes, run, at);
+    else if (!covered) await writeRun(file, bytes.subarray(run.offset, until - position), at);
     at = until;
   }
+}
+
+/** On this thread: handing a few pages to another one costs more than writing them. */
+function writeShort(
+  file: FileHandle,
+  bytes: Uint8Array,
+  { offset, length }: { readonly offset: number; readonly length: number },
+  position: number,
+): void {
+  for (let done = 0; done < length; )
+    done += writeSync(file.fd, bytes, offset + done, length - done, position + done);
 }
 
 async function writeRun(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

@@ -11,10 +11,19 @@ export function showBackup(report: BackupReport, commandLine: string): string {
     ["of", `${report.app}, ${report.engine} ${namesOf(report)}`],
     ["holds the state of", report.consistentAt],
     ["size", `${size(report.sourceBytes)}, stored as ${size(report.storedBytes)}`],
+    ...reusedOf(report),
     ["took", duration(seconds)],
     ["restore it with", `${commandLine} restore --backup ${report.id} --to DIRECTORY`],
   ]);
   return `${summary}${eachDatabase(report)}${alsoFindings(report.findings)}`;
+}
+
+/** Counted in the size. */
+function reusedOf({ reused }: BackupReport): (readonly [string, string])[] {
+  if (reused.objects === 0) return [];
+  const { sourceBytes, storedBytes } = reused;
+  const words = `${size(sourceBytes)}, stored as ${size(storedBytes)}, from the backup that was interrupted`;
+  return [["taken over", words]];
 }
 
 function namesOf({ databases }: BackupReport): string {

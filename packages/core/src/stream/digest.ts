@@ -37,12 +37,13 @@ export class DigestMeter {
       const part = chunk.subarray(at, at + bytes - (this.#bytes % bytes));
       this.#update(part);
       at += part.length;
-      if (this.#bytes % bytes === 0) onEnd(this.#soFar());
+      if (this.#bytes % bytes === 0) onEnd(this.soFar().sha256);
     }
   }
 
-  #soFar(): string {
-    return this.#hash.copy().digest("hex");
+  /** Of what has passed until now; more may follow. */
+  soFar(): Digest {
+    return { bytes: this.#bytes, sha256: this.#hash.copy().digest("hex") };
   }
 
   /** Ends the digest; call once. */
@@ -56,6 +57,7 @@ export class DigestMeter {
       else this.#update(chunk);
       yield chunk;
     }
-    if (this.#ranges && this.#bytes % this.#ranges.bytes > 0) this.#ranges.onEnd(this.#soFar());
+    if (this.#ranges && this.#bytes % this.#ranges.bytes > 0)
+      this.#ranges.onEnd(this.soFar().sha256);
   }
 }

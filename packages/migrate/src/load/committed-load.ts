@@ -36,19 +36,20 @@ async function areThere(client: Client, { plan }: JournalEntry): Promise<boolean
   return rows[0]?.there === true;
 }
 
-/** Ends such a load: nothing is copied, since it was compared before its commit and what was written since is in SQLite's log. */
+/** Ends such a load: nothing is copied, since what was written since its commit is in SQLite's log. */
 export class CommittedLoad extends LoadRun {
   readonly #source: LiveSource;
   readonly #watermark: bigint;
 
   constructor(source: LiveSource, entry: JournalEntry, init: Omit<LoadRunInit, "id" | "plan">) {
-    super({ ...init, id: entry.id, plan: entry.plan });
+    const compares = entry.details.verifiedAt !== undefined;
+    super({ ...init, id: entry.id, plan: entry.plan, compares });
     this.#source = source;
     this.#watermark = watermarkOf(entry);
     this.findings.push(loadedBefore(entry));
   }
 
-  steps(): Step[] {
+  protected override allSteps(): Step[] {
     return [
       { title: "count what an earlier run has loaded", run: (report) => this.#count(report) },
       {
@@ -77,12 +78,12 @@ export class CommittedQuietLoad extends LoadRun {
   readonly #source: Source;
 
   constructor(source: Source, entry: JournalEntry, init: Omit<LoadRunInit, "id" | "plan">) {
-    super({ ...init, id: entry.id, plan: entry.plan });
+    super({ ...init, id: entry.id, plan: entry.plan, compares: true });
     this.#source = source;
     this.findings.push(loadedBefore(entry));
   }
 
-  steps(): Step[] {
+  protected override allSteps(): Step[] {
     return [
       { title: "compare what an earlier run has loaded", run: (report) => this.#compare(report) },
       this.closing(),

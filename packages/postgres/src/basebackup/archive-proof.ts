@@ -29,6 +29,11 @@ export class ArchiveProof {
     return { ...archive, content: watch.through(content) };
   }
 
+  /** Files of an archive that does not pass, since it is stored already. */
+  stored(files: readonly ManifestFile[]): void {
+    for (const { path, bytes } of files) this.#note(Buffer.from(path).toString("latin1"), bytes);
+  }
+
   /** The manifest that lay in the data directory's own archive. Only after that has passed. */
   get manifest(): Buffer | undefined {
     this.#manifest ??= this.#watches[0]?.watch.members.get(MANIFEST);

@@ -3,7 +3,7 @@ import { inParallel } from "../in-parallel.ts";
 import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
 import type { CorruptPage } from "./corrupt-page.ts";
-import { type BackupFiles, backupFiles } from "./parallel/backup-files.ts";
+import { type BackupFile, type BackupFiles, backupFiles } from "./parallel/backup-files.ts";
 import { BackupMode } from "./parallel/backup-mode.ts";
 import { foldersOf, membersOf, smallMember, type Taking, tarEnd } from "./parallel/bundle-tar.ts";
 import { type Bundle, bundlesOf, tablespaceOf } from "./parallel/bundles.ts";
@@ -12,6 +12,7 @@ import { liveDirectory } from "./parallel/live-directory.ts";
 import { LocalFiles } from "./parallel/local-files.ts";
 import { type TakenFile, writeBackupManifest } from "./parallel/manifest-writer.ts";
 import type { PageLayout } from "./parallel/page-check.ts";
+import { reuseParts } from "./parallel/reuse-parts.ts";
 import { ServerFiles } from "./parallel/server-files.ts";
 import type { BaseBackup, BaseBackupRequest, TablespaceArchive, Transport } from "./transport.ts";
 
@@ -72,10 +73,17 @@ async function take(
   const taking: Omit<Taking, "signal"> = { source, pages, pass, taken, corrupt };
   const archive = (each: TablespaceArchive) => request.archive(proof.watching(each));
 
-  const bundles = numbered(bundlesOf(found.files, request.jobs));
+  const kept = await reuseParts(found, request, taking);
+  proof.stored(kept);
+  taken.push(...kept);
+  const bundles = numbered(missing(found.files, kept), request);
   await inParallel(bundles, { jobs: request.jobs, signal }, async (bundle, both) => {
-    const content = bundleContent(bundle, found, { ...taking, signal: both });
-    await archive({ ...placeOf(bundle.tablespace, request), part: bundle.part, content });
+    const own: TakenFile[] = [];
+    const content = bundleContent(bundle, found, { ...taking, taken: own, signal: both });
+    const fileDigests = () => own.map(({ sha256 }) => sha256);
+    const place = placeOf(bundle.tablespace, request);
+    await archive({ ...place, part: bundle.part, content, fileDigests });
+    taken.push(...own);
   });
   const control = await controlFile(source);
   const end = await mode.leave();
@@ -113,14 +121,24 @@ function passing({ files }: BackupFiles, { report }: BaseBackupRequest): Taking[
 }
 
 interface Numbered extends Bundle {
-  /** Within its tablespace, from 1. */
+  /** Within its tablespace, from 1 where nothing was stored before. */
   readonly part: number;
 }
 
-function numbered(bundles: readonly Bundle[]): Numbered[] {
+/** Files that no archive holds that was stored before. */
+function missing(files: readonly BackupFile[], kept: readonly TakenFile[]): BackupFile[] {
+  const held = new Set(kept.map(({ path }) => path));
+  return files.filter(({ path }) => !held.has(path));
+}
+
+function numbered(
+  files: readonly BackupFile[],
+  { jobs, interrupted }: BaseBackupRequest,
+): Numbered[] {
+  const before = interrupted?.highestPart ?? 0;
   const counts = new Map<number | null, number>();
-  return bundles.map((bundle) => {
-    const part = (counts.get(bundle.tablespace) ?? 0) + 1;
+  return bundlesOf(files, jobs).map((bundle) => {
+    const part = (counts.get(bundle.tablespace) ?? before) + 1;
     counts.set(bundle.tablespace, part);
     return { ...bundle, part };
   });

@@ -14,6 +14,11 @@ export function modeOf(header: Buffer): number {
   return Number.parseInt(textOf(header.subarray(100, 108)).trim() || "0", 8);
 }
 
+/** To the second. */
+export function modifiedOf(header: Buffer): Date {
+  return new Date(Number.parseInt(textOf(header.subarray(136, 148)).trim() || "0", 8) * 1000);
+}
+
 /** How many bytes follow a member's content up to the next header. */
 export function paddingOf(size: number): number {
   return (TAR_BLOCK - (size % TAR_BLOCK)) % TAR_BLOCK;

@@ -9,13 +9,49 @@ import type { CorruptPage } from "./corrupt-page.ts";
 export interface TablespaceArchive {
   /** null for the data directory itself. */
   readonly tablespace: { readonly oid: number; readonly location: string } | null;
-  /** Its number among several archives of the same, from 1; null for the one that there is always. */
+  /** Its number among several archives of the same; null for the one that there is always. */
   readonly part: number | null;
   /**
    * A tar stream. It must be read to its end, or given up by `return()`. A chunk is good until the next
    * one is asked for: its memory is used again.
    */
   readonly content: AsyncIterable<Uint8Array>;
+  /**
+   * The SHA-256 of each file in it, in their order, once the content has passed. Only of archives that the next
+   * backup can go on with, when this one is interrupted.
+   */
+  readonly fileDigests?: () => readonly string[];
+}
+
+/** A file of the cluster as an archive holds it. */
+export interface StoredFile {
+  /** From the data directory, also for what lies in a tablespace. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly mode: number;
+  /** To the second. */
+  readonly modified: Date;
+  readonly sha256: string;
+}
+
+/** An archive that an interrupted backup stored whole. */
+export interface StoredPart {
+  readonly folders: readonly { readonly path: string; readonly mode: number }[];
+  readonly files: readonly StoredFile[];
+  /** Makes it an archive of this backup. False, and it is none, where the repository has damaged it. */
+  keep(): Promise<boolean>;
+  /** Removes it: its files come in other archives. */
+  discard(): Promise<void>;
+}
+
+/** What an interrupted base backup stored, for a transport that can go on with it. */
+export interface InterruptedBaseBackup {
+  /** Each is kept or discarded. */
+  readonly parts: readonly StoredPart[];
+  /** The highest number that one of its parts had; further ones get greater numbers. */
+  readonly highestPart: number;
+  /** What is read of the cluster and comes in no archive has to pass here: it counts against the rate. */
+  reading(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
 }
 
 export interface BaseBackupRequest {
@@ -29,6 +65,8 @@ export interface BaseBackupRequest {
   readonly parentManifest: Uint8Array | null;
   /** How many archives may come at once, where the transport can. */
   readonly jobs: number;
+  /** Left out where there is none. */
+  readonly interrupted?: InterruptedBaseBackup | undefined;
   /** Called for one archive after the other, the next when this has resolved; or for `jobs` at once. */
   archive(archive: TablespaceArchive): Promise<void>;
   readonly report: Report;

@@ -5,6 +5,8 @@ export interface BackupFile {
   /** From the data directory, also for what lies in a tablespace. */
   readonly path: string;
   readonly bytes: number;
+  readonly mode: number;
+  readonly modified: Date;
 }
 
 /** What a backup consists of, apart from `global/pg_control`, which comes last. */
@@ -55,11 +57,12 @@ export async function backupFiles(source: FileSource): Promise<BackupFiles> {
     for (const entry of entries) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
       if (isTemporary(entry.name, folder)) continue;
+      const { bytes, mode, modified } = entry;
       if (entry.kind === "directory") {
-        directories.push({ path, mode: entry.mode });
+        directories.push({ path, mode });
         if (!EMPTIED.has(path)) await walk(path);
       } else if (!isLeftOut(path, entry.name) && !isUnlogged(entry.name, unlogged))
-        if (!path.startsWith("pg_wal/")) files.push({ path, bytes: entry.bytes });
+        if (!path.startsWith("pg_wal/")) files.push({ path, bytes, mode, modified });
     }
   };
   await walk("");

@@ -43,10 +43,21 @@ export async function* membersOf(
 async function* memberOf(
   path: string,
   file: SourceFile,
-  { pages, signal, pass, taken, corrupt }: Taking,
+  taking: Taking,
 ): AsyncGenerator<Uint8Array> {
   const { bytes, mode, modified } = file;
   yield tarHeader({ path: pathInArchive(path), bytes, mode, modified, kind: "file" });
+  yield* contentOf(path, file, taking);
+  yield tarPadding(bytes);
+}
+
+/** A file's content as it goes into a backup, noted in `taken` at its end. */
+export async function* contentOf(
+  path: string,
+  file: SourceFile,
+  { pages, signal, pass, taken, corrupt }: Omit<Taking, "source">,
+): AsyncGenerator<Uint8Array> {
+  const { bytes, modified } = file;
   const check = pages && PageCheck.of(path, pages, (offset, length) => file.readAt(offset, length));
   const hash = createHash("sha256");
   let read = 0;
@@ -63,7 +74,6 @@ async function* memberOf(
     hash.update(zeros);
     yield zeros;
   }
-  yield tarPadding(bytes);
   taken.push({ path, bytes, modified, sha256: hash.digest("hex") });
   if (check) corrupt.push(...check.corrupt);
 }

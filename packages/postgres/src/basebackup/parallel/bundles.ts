@@ -3,6 +3,10 @@ import type { BackupFile } from "./backup-files.ts";
 /** A bundle is one tar; more would keep one worker busy when all others are done. */
 const LARGEST_BUNDLE = 1 << 30;
 const SMALLEST_BUNDLE = 32 << 20;
+/** A bundle tells of each file in its note, which must stay small against it. */
+const MOST_FILES = 20_000;
+/** What was written less long ago than this, against the file that was written last, is likely to be written again. */
+const RESTING_MS = 60 * 60_000;
 /** So that the last ones to be done are small against the whole. */
 const BUNDLES_PER_JOB = 4;
 
@@ -12,11 +16,22 @@ export interface Bundle {
   readonly files: readonly BackupFile[];
 }
 
-/** Puts files together into tars of about one size, the largest files first; each tablespace by itself. */
+/**
+ * Puts files together into tars of about one size; each tablespace by itself. Files that rest come first and not
+ * together with those that do not, so that what an interrupted backup stored can still be used by the next: a
+ * bundle is of use only as a whole. Among them the largest first.
+ */
 export function bundlesOf(files: readonly BackupFile[], jobs: number): Bundle[] {
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const fair = Math.ceil(total / (jobs * BUNDLES_PER_JOB));
   const size = Math.min(LARGEST_BUNDLE, Math.max(SMALLEST_BUNDLE, fair));
+  const newest = files.reduce((latest, { modified }) => Math.max(latest, modified.getTime()), 0);
+  const rests = ({ modified }: BackupFile) => newest - modified.getTime() > RESTING_MS;
+  const [resting, written] = [files.filter(rests), files.filter((file) => !rests(file))];
+  return [...packed(resting, size), ...packed(written, size)];
+}
+
+function packed(files: readonly BackupFile[], size: number): Bundle[] {
   const bundles: Bundle[] = [];
   const open = new Map<number | null, { files: BackupFile[]; bytes: number }>();
   for (const file of files.toSorted((a, b) => b.bytes - a.bytes)) {
@@ -25,7 +40,7 @@ export function bundlesOf(files: readonly BackupFile[], jobs: number): Bundle[] 
     bundle.files.push(file);
     bundle.bytes += file.bytes;
     open.set(tablespace, bundle);
-    if (bundle.bytes < size) continue;
+    if (bundle.bytes < size && bundle.files.length < MOST_FILES) continue;
     bundles.push({ tablespace, files: bundle.files });
     open.delete(tablespace);
   }

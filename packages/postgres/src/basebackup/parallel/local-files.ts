@@ -26,7 +26,7 @@ export class LocalFiles implements FileSource {
       const found = await this.#tried(name, () => (follow ? stat(own) : lstat(own)));
       if (!found || !(found.isFile() || found.isDirectory())) return [];
       const kind = found.isFile() ? ("file" as const) : ("directory" as const);
-      return [{ name, kind, mode: found.mode & 0o7777, bytes: found.size }];
+      return [{ name, kind, mode: found.mode & 0o7777, bytes: found.size, modified: found.mtime }];
     });
     return (await Promise.all(entries)).flat();
   }

@@ -7,7 +7,7 @@ import type { DirectoryEntry, FileSource, SourceFile } from "./file-source.ts";
 const CHUNK_BYTES = 1 << 22;
 
 const DIRECTORY_QUERY = `
-  select name, s.isdir as "isDirectory", s.size::text as bytes
+  select name, s.isdir as "isDirectory", s.size::text as bytes, s.modification as modified
   from pg_ls_dir($1, true, false) name, lateral pg_stat_file($1 || '/' || name, true) s
   where s.size is not null`;
 const FILE_QUERY = `
@@ -45,12 +45,14 @@ export class ServerFiles implements FileSource {
 
   async readDirectory(path: string): Promise<readonly DirectoryEntry[]> {
     const { rows } = await this.#with((client) =>
-      client.query<{ name: string; isDirectory: boolean; bytes: string }>(DIRECTORY_QUERY, [
-        path === "" ? "." : path,
-      ]),
+      client.query<{ name: string; isDirectory: boolean; bytes: string; modified: Date }>(
+        DIRECTORY_QUERY,
+        [path === "" ? "." : path],
+      ),
     );
-    return rows.map(({ name, isDirectory, bytes }) => ({
+    return rows.map(({ name, isDirectory, bytes, modified }) => ({
       name,
+      modified,
       kind: isDirectory ? "directory" : "file",
       mode: this.#mode(isDirectory),
       bytes: Number(bytes),
