@@ -57,6 +57,43 @@ describe("a load while the product writes", () => {
     expect(rows.map((row) => Number(row.seq))).toEqual(writer.acknowledged());
   });
 
+  it("is followed after days without a sync by short reads, so that SQLite's WAL can be reset, and the product writes on", async () => {
+    const plan = await one.plan();
+    await loadMigration({ ...request(), live: true });
+    one.sqlite(
+      `UPDATE ledger SET body = 'of days ' || seq; DELETE FROM ledger WHERE seq % 9 = 0; INSERT INTO notes SELECT 'many', NULL FROM ledger;
+       INSERT INTO accounts(email) SELECT 'a' || seq FROM ledger WHERE seq % 4 = 0; UPDATE accounts SET email = 'b' || id; UPDATE accounts SET email = 'a-' || (id + 1)`,
+    );
+    const writer = await startLiveWriter(one, { pause: 20 });
+    const syncing = syncMigration({ ...request(), until: "caught-up" });
+    let isOver = false;
+    void syncing.finally(() => {
+      isOver = true;
+    });
+    const product = new Database(one.path);
+    const passive = () =>
+      (product.pragma("wal_checkpoint(PASSIVE)") as { log: number; checkpointed: number }[])[0];
+    /** When the transaction began that writes to Postgres; with the WAL's length as it was first seen. */
+    let look = { began: "", frames: 0 };
+    let isFreed = false;
+    while (!isOver) {
+      const wal = passive();
+      const [at] = await one.query<{ began: string }>(
+        `SELECT xact_start::text AS began FROM pg_stat_activity JOIN pg_locks USING (pid)
+         WHERE relation = 'ledger'::regclass AND mode = 'RowExclusiveLock' AND application_name = 'lifeboat migrate'`,
+      );
+      if (!at) continue;
+      if (at.began !== look.began) look = { began: at.began, frames: passive()?.log ?? 0 };
+      else if ((wal?.checkpointed ?? 0) > look.frames) isFreed = true;
+    }
+    product.close();
+    await syncing;
+    expect(isFreed).toBe(true);
+    await writer.stop();
+    await syncMigration({ ...request(), until: "caught-up" });
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+
   it("is committed without a comparison where that is wanted, and counts as verified once it was compared", async () => {
     const { compared } = await loadMigration({ ...request(), live: true, compare: false });
     expect(compared).toBe(false);
