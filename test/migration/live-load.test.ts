@@ -165,6 +165,8 @@ const HOLLOW = `
   INSERT INTO large SELECT k, k || hex(zeroblob(400)) FROM words;
   DELETE FROM words WHERE rowid <= 6000; DELETE FROM loose WHERE rowid <= 6000; DELETE FROM large WHERE rowid <= 6000;`;
 
+type Run = NonNullable<MigrationRequest["run"]>;
+
 it("a load copies every row, though the product vacuums its file meanwhile, and stops where it changes its schema", async () => {
   const cluster = await startCluster();
   onTestFinished(() => cluster.stop());
@@ -173,7 +175,7 @@ it("a load copies every row, though the product vacuums its file meanwhile, and 
   const product = new Database(one.path);
   onTestFinished(() => void product.close());
   const plan = await one.plan();
-  const during = (sql: string, seen = new Set<string>()): MigrationRequest["run"] => {
+  const during = (sql: string, seen = new Set<string>()): Run => {
     return async (steps) => {
       for (const step of steps)
         await step.run(({ note = "" }) => {
@@ -183,7 +185,7 @@ it("a load copies every row, though the product vacuums its file meanwhile, and 
         });
     };
   };
-  const request = (run: MigrationRequest["run"]) => ({
+  const request = (run: Run) => ({
     sqlite: { path: one.path },
     postgres: { url: one.url },
     signal: new AbortController().signal,
