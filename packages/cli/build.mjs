@@ -10,7 +10,11 @@ import { build } from "esbuild";
 const packages = fileURLToPath(new URL("..", import.meta.url));
 
 /** Modules that are started by their file, through core's `siblingModule()`: they lie beside the entry. */
-export const STARTED_BY_FILE = ["sqlite/src/raw-reader-child.ts"];
+export const STARTED_BY_FILE = [
+  "sqlite/src/raw-reader-child.ts",
+  "migrate/src/load/row-reader-thread.ts",
+  "migrate/src/profile-thread.ts",
+];
 
 /** What cannot be bundled: a native module, found from the root's node_modules; and one that `pg` only tries. */
 const EXTERNAL = ["better-sqlite3", "pg-native"];

@@ -1,4 +1,4 @@
-import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -52,6 +52,19 @@ export class Place implements AsyncDisposable {
       stripFinalNewline: false,
     });
     return { status: exitCode, stdout, stderr };
+  }
+
+  /** Runs the command while the repository takes no record of a migration. */
+  async runUnrecorded(words: readonly string[], app = "shop"): Promise<Ran> {
+    const records = this.at("repository", app, "migrations");
+    await rename(records, `${records}-aside`);
+    await writeFile(records, "in the way");
+    try {
+      return await this.run(words);
+    } finally {
+      await rm(records);
+      await rename(`${records}-aside`, records);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -16,7 +16,7 @@ beforeAll(async () => {
     "create table orders (id integer primary key, note text); insert into orders values (1, 'first')",
   );
   await configure({ onCutover: 'printf "%s in %s" "$LIFEBOAT_APP" "$LIFEBOAT_ENGINE" > switched' });
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();
@@ -92,6 +92,9 @@ describe("a product is moved to Postgres by the command", () => {
       message: expect.stringMatching(/exit status 7 \(no such host\)/),
     });
     sqlite("insert into orders values (4, 'fourth')");
+    const text = (await place.run(["migrate", "status"])).stdout;
+    expect(text).toMatch(/^SQLite +logs its writes\nPostgres +REFUSES writes$/m);
+    expect(text).toMatch(/^warning .*the next migrate cutover lets Postgres take writes/m);
   });
 
   test("a switch that takes longer than the budget is ended, and SQLite goes on", async () => {
@@ -99,6 +102,25 @@ describe("a product is moved to Postgres by the command", () => {
     const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
     expect(errorOf(ran).code).toBe("CUTOVER_TOO_SLOW");
     sqlite("insert into orders values (5, 'fifth')");
+  });
+
+  test("status alerts to what a cutover that was killed has left in SQLite, and to a log that nobody brings", async () => {
+    const alert = async (wanted: string) => {
+      const { status, stdout } = await place.run(["status", "--check", "--json"]);
+      expect(status).toBe(1);
+      const { alerts } = JSON.parse(stdout) as { alerts: { id: string; severity: string }[] };
+      return alerts.find(({ id }) => id === wanted)?.severity;
+    };
+    sqlite("update lifeboat_state set refused = 1, until = 1");
+    expect(await alert("cutover-broken-off")).toBe("warning");
+    sqlite("update lifeboat_state set until = null");
+    expect(await alert("cutover-broken-off")).toBe("error");
+    sqlite("update lifeboat_state set refused = 0");
+    sqlite("insert into lifeboat_log (seq, tbl, k1) values (2000000, 0, 1)");
+    expect(await alert("changes-wait")).toBe("warning");
+    await json("migrate", "sync", "--until", "caught-up");
+    expect(await alert("changes-wait")).toBeUndefined();
+    expect(await alert("cutover-broken-off")).toBeUndefined();
   });
 
   test("cutover takes backups of both sides, holds writers, switches the product and is recorded", async () => {
@@ -131,6 +153,7 @@ describe("a product is moved to Postgres by the command", () => {
     );
     const text = await place.run(["migrate", "status"]);
     expect(text.stdout).toMatch(/^phase +cut-over$/m);
+    expect(text.stdout).toMatch(/^SQLite +REFUSES writes\nPostgres +takes writes$/m);
   });
 
   test("watch keeps SQLite behind Postgres from then on", async () => {
@@ -151,7 +174,7 @@ describe("a product is moved to Postgres by the command", () => {
           database.close();
         }
       };
-      await expect.poll(note, { timeout: 30_000 }).toBe("while a watch runs");
+      await expect.poll(note).toBe("while a watch runs");
     } finally {
       child.kill("SIGTERM");
     }
@@ -174,7 +197,13 @@ describe("a product is moved to Postgres by the command", () => {
 
   test("abort ends a migration before its cutover and leaves nothing", async () => {
     await cluster.query("drop table orders");
-    await json("migrate", "load");
+    const load = ["migrate", "load", "--json"];
+    expect(errorOf(await place.runUnrecorded(load)).code).toBe("RECORD_NOT_WRITTEN");
+    expect(await json("migrate", "status")).toMatchObject({ phase: "loaded", captured: true });
+    expect(await json("migrate", "load")).toMatchObject({ findings: [{ id: "loaded-before" }] });
+    expect(errorOf(await place.run(load)).code).toBe("TARGET_NOT_EMPTY");
+    const abort = await place.runUnrecorded(["migrate", "abort", "--drop-loaded", "--json"]);
+    expect(errorOf(abort).code).toBe("RECORD_NOT_WRITTEN");
     expect(await json("migrate", "abort", "--drop-loaded")).toMatchObject({
       phase: "abort",
       tables: [{ name: "orders", dropped: true }],

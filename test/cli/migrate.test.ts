@@ -25,7 +25,7 @@ beforeAll(async () => {
   database.exec("insert into orders (note, price) values ('first', 1.5), ('second', 2.25)");
   database.close();
   await place.write("lifeboat.config.json", configuration({ path: "shop.db" }));
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();
@@ -83,8 +83,22 @@ describe("a SQLite database is moved to Postgres", () => {
     expect((await place.run(["migrate", "verify"])).status).toBe(5);
   });
 
+  test("load by a plan that was changed, is none or goes with --offline is wrong usage", async () => {
+    await place.write("changed.json", { format: 1, phase: "plan", digest: "0" });
+    for (const [words, code] of [
+      [["--plan", "changed.json"], "PLAN_CHANGED"],
+      [["--plan", "lifeboat.config.json"], "PLAN_UNREADABLE"],
+      [["--plan", "nowhere.json"], "PLAN_UNREADABLE"],
+      [["--plan", "plan.json", "--offline"], "USAGE"],
+    ] as const) {
+      const ran = await place.run(["migrate", "load", ...words, "--json"]);
+      expect(ran.status).toBe(2);
+      expect(errorOf(ran).code).toBe(code);
+    }
+  });
+
   test("load copies the rows, and verify finds both sides equal", async () => {
-    const loaded = await place.run(["migrate", "load", "--json"]);
+    const loaded = await place.run(["migrate", "load", "--plan", "plan.json", "--json"]);
     expect(loaded.status).toBe(0);
     expect(JSON.parse(loaded.stdout)).toMatchObject({
       phase: "load",

@@ -58,6 +58,23 @@ describe("without a terminal", () => {
     ]);
   });
 
+  test("a step that goes on for days is told of often at first and seldom later", async () => {
+    let now = 0;
+    const said: number[] = [];
+    const run = plainRunner(
+      () => said.push(now / 1000),
+      () => now,
+    );
+    const follow = async (report: (progress: { note: string }) => void) => {
+      for (; now < 2 * 86_400_000; now += 1000) report({ note: "row" });
+    };
+    await run([{ title: "follow", run: follow }]);
+    expect(said.slice(0, 4)).toEqual([0, 10, 20, 30]);
+    const pauses = said.slice(1).map((at, index) => at - (said[index] ?? 0));
+    expect(Math.max(...pauses)).toBe(600);
+    expect(said.length).toBeLessThan(450);
+  });
+
   test("the first step that fails ends the run", async () => {
     const lines: string[] = [];
     const failing = { title: "fail", run: async () => Promise.reject(new Error("no")) };

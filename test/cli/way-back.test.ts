@@ -22,7 +22,7 @@ beforeAll(async () => {
     sqlite: { path: "shop.db" },
     postgres: { url: cluster.superuserUrl },
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();
@@ -130,8 +130,15 @@ describe("the engine that is live is the one that the repository's records name"
     expect(await json("migrate", "rollback")).toMatchObject({ rows: 0 });
   });
 
-  test("finish ends it, and a second finish finds nothing", async () => {
+  test("finish ends it once its record is written, and a second finish finds nothing", async () => {
+    const unrecorded = await place.runUnrecorded(["migrate", "finish", "--json"]);
+    expect(unrecorded.status).toBe(1);
+    expect(errorOf(unrecorded)).toMatchObject({
+      code: "RECORD_NOT_WRITTEN",
+      remedy: expect.stringContaining("run migrate finish again"),
+    });
     expect(await json("migrate", "finish")).toMatchObject({ phase: "finish", live: "sqlite" });
+    expect((await records()).filter((name) => name.endsWith("-finish.json"))).toHaveLength(1);
     const again = await place.run(["migrate", "finish", "--json"]);
     expect(again.status).toBe(5);
     expect(errorOf(again).code).toBe("NOTHING_TO_FINISH");

@@ -2,11 +2,13 @@ import {
   abortMigration,
   type CutoverRequest,
   cutoverMigration,
+  finishMigration,
   loadMigration,
   migrationStatus,
   rollbackMigration,
 } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
@@ -15,10 +17,13 @@ let cluster: TestCluster;
 let one: MigrationCase;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 beforeEach(async () => {
-  one = await migrationCase(cluster, "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT)");
+  one = await migrationCase(
+    cluster,
+    "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT); CREATE TABLE notes(body TEXT)",
+  );
   await loadMigration({ ...request(), live: true });
 });
 afterEach(() => one.end());
@@ -48,6 +53,17 @@ async function reachable(may: boolean): Promise<void> {
   );
 }
 
+/** A cutover that loses Postgres once SQLite is frozen. */
+async function cutOff(): Promise<void> {
+  const run: CutoverRequest["run"] = async (steps) => {
+    for (const step of steps) {
+      if (step.title === "compare the last rows") await reachable(false);
+      await step.run(() => {});
+    }
+  };
+  await expect(cutover({ run })).rejects.toMatchObject({ code: "CUTOVER_HALF_DONE" });
+}
+
 describe("a cutover that is broken off", () => {
   it("keeps SQLite frozen where Postgres goes away in a switch that fails: the product may have written there", async () => {
     const onCutover = async () => {
@@ -63,17 +79,42 @@ describe("a cutover that is broken off", () => {
   });
 
   it("lets SQLite go on where Postgres goes away before the switch, and can be run again", async () => {
-    const run: CutoverRequest["run"] = async (steps) => {
-      for (const step of steps) {
-        if (step.title === "compare the last rows") await reachable(false);
-        await step.run(() => {});
-      }
-    };
-    await expect(cutover({ run })).rejects.toMatchObject({ code: "CUTOVER_HALF_DONE" });
+    await cutOff();
     writeSqlite();
     await reachable(true);
     await cutover();
     expect(await ledger()).toEqual([1]);
+  });
+
+  it("is not switched once SQLite took a write by itself, whatever became of the clock", async () => {
+    let switched = 0;
+    const onCutover = async () => void switched++;
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "switch the product to Postgres") {
+          const db = new Database(one.path);
+          const until = db.prepare("SELECT until FROM lifeboat_state").pluck().get();
+          // As if the clock had been set forward for a moment.
+          db.exec("UPDATE lifeboat_state SET until = 1");
+          writeSqlite();
+          db.prepare("UPDATE lifeboat_state SET until = ?").run(until);
+          db.close();
+          expect(writeSqlite).toThrow("moved to Postgres, writes refused");
+        }
+        await step.run(() => {});
+      }
+    };
+    await expect(cutover({ run, onCutover })).rejects.toMatchObject({ code: "CUTOVER_TOO_SLOW" });
+    expect(await migrationStatus(request())).toMatchObject({
+      phase: "loaded",
+      refused: false,
+      targetRefused: false,
+    });
+    writeSqlite();
+    await cutover({ onCutover });
+    expect(switched).toBe(1);
+    expect(await ledger()).toEqual([1, 2]);
+    expect(writeSqlite).toThrow("moved to Postgres, writes refused");
   });
 
   it("is not switched again once it was, since SQLite could not take over any more", async () => {
@@ -116,10 +157,72 @@ describe("an abort after a cutover that was given back", () => {
     const onCutover = () => Promise.reject(new Error("no worker answered"));
     await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
     await expect(writePostgres(40)).rejects.toThrow("moved back to SQLite");
+    const { phase, refused, targetRefused, findings } = await migrationStatus(request());
+    expect([phase, refused, targetRefused]).toEqual(["loaded", false, true]);
+    expect(findings).toMatchObject([
+      {
+        id: "postgres-refuses-writes",
+        severity: "warning",
+        summary: expect.stringMatching(/back to SQLite; .* migrate cutover .* migrate abort/),
+      },
+    ]);
     await abortMigration(request());
     await writePostgres(41);
     expect(await ledger()).toEqual([41]);
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+  });
+});
+
+describe("an abort after a cutover that could not be given back", () => {
+  it("takes away what Postgres had begun to keep for the way back", async () => {
+    await cutOff();
+    await reachable(true);
+    expect(await abortMigration(request())).toMatchObject({ findings: [] });
+    expect(await one.query("SELECT 1 FROM pg_trigger WHERE tgname LIKE 'lifeboat%'")).toEqual([]);
+    expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
+    await writePostgres(42);
+  });
+});
+
+describe("a table that somebody reads all the time", () => {
+  const reader = async () => {
+    const client = new pg.Client(one.url);
+    await client.connect();
+    const { rows } = await client.query("SELECT pg_backend_pid() AS pid");
+    await client.query("BEGIN");
+    await client.query("SELECT * FROM notes");
+    return { pid: rows[0]?.pid as number, end: () => client.end() };
+  };
+
+  it("keeps an abort from beginning: it names the lock, has changed nothing, and is run again", async () => {
+    const { pid, end } = await reader();
+    await expect(abortMigration({ ...request(), patienceSeconds: 1 })).rejects.toMatchObject({
+      code: "TABLES_IN_USE",
+      message: expect.stringContaining(
+        `process ${pid} of lifeboat holds AccessShareLock on public.notes`,
+      ),
+      remedy: expect.stringContaining(`select pg_terminate_backend(${pid})`),
+    });
+    const { phase, captured } = await migrationStatus(request());
+    expect([phase, captured]).toEqual(["loaded", true]);
+    await end();
+    await abortMigration(request());
+    expect((await migrationStatus(request())).phase).toBe("none");
+    expect(
+      await one.query("SELECT attname FROM pg_attribute WHERE attname LIKE 'lifeboat%'"),
+    ).toEqual([]);
+  });
+
+  it("makes a finish wait for the moment that it is let go of", async () => {
+    await cutover();
+    await rollbackMigration(request());
+    const { end } = await reader();
+    const finish = finishMigration(request());
+    const waits = () =>
+      one.query("SELECT 1 FROM pg_locks WHERE relation = 'notes'::regclass AND NOT granted");
+    await expect.poll(waits, { timeout: 10_000 }).toHaveLength(1);
+    await end();
+    expect(await finish).toMatchObject({ live: "sqlite" });
   });
 });
 
@@ -147,6 +250,10 @@ describe("two runs at once", () => {
     const rollback = () => rollbackMigration({ ...request(), onRollback });
     await Promise.all([rollback(), rollback()]);
     expect(switched).toBe(1);
+    expect(await migrationStatus(request())).toMatchObject({
+      targetRefused: true,
+      findings: [{ id: "postgres-refuses-writes", severity: "info" }],
+    });
     writeSqlite();
     await expect(writePostgres(31)).rejects.toThrow("moved back to SQLite");
   });

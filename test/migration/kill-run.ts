@@ -8,7 +8,7 @@ type Victim = (typeof VICTIMS)[number];
 /** A verb that still fails after so many runs that nobody killed never will succeed. */
 const MAX_TRIES = 8;
 
-/** What a run of a verb answers that finds its work done by one that was killed after its last commit. */
+/** What a run of a verb answers that finds its work done, and told in the journal or gone from it, by one that was killed after that. */
 const DONE_BEFORE: Partial<Record<Verb, string>> = {
   load: "failed TARGET_NOT_EMPTY",
   finish: "failed NOTHING_TO_FINISH",
@@ -244,11 +244,11 @@ class KillRun {
 
 /** How many steps a verb has. */
 const STEPS: Readonly<Record<Verb, number>> = {
-  load: 10,
+  load: 12,
   sync: 1,
   verify: 2,
   cutover: 11,
   rollback: 6,
   finish: 4,
-  abort: 4,
+  abort: 5,
 };

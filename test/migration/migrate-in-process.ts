@@ -25,6 +25,8 @@ const { values, positionals } = parseArgs({
     database: { type: "string", default: "" },
     side: { type: "string", default: "" },
     until: { type: "string" },
+    /** Seconds within which a switch must be done. */
+    budget: { type: "string", default: "60" },
     /** The step at whose beginning it waits to be killed. */
     "stop-at": { type: "string" },
     "drop-loaded": { type: "boolean", default: false },
@@ -52,6 +54,7 @@ const request = {
   signal: stopping.signal,
   run,
 };
+const budgetSeconds = Number(values.budget);
 const until = values.until === "caught-up" ? ({ until: "caught-up" } as const) : {};
 const toPostgres = async () => {
   writeFileSync(values.side, "postgres");
@@ -64,9 +67,8 @@ const switchTo = (side: string) => async () => writeFileSync(values.side, side);
 const verbs: Record<string, () => Promise<unknown>> = {
   load: () => loadMigration({ ...request, live: true }),
   verify: () => verifyMigration(request),
-  cutover: () => cutoverMigration({ ...request, budgetSeconds: 60, onCutover: toPostgres }),
-  rollback: () =>
-    rollbackMigration({ ...request, budgetSeconds: 60, onRollback: switchTo("sqlite") }),
+  cutover: () => cutoverMigration({ ...request, budgetSeconds, onCutover: toPostgres }),
+  rollback: () => rollbackMigration({ ...request, budgetSeconds, onRollback: switchTo("sqlite") }),
   finish: () => finishMigration(request),
   abort: () => abortMigration({ ...request, dropLoaded: values["drop-loaded"] }),
   async sync() {

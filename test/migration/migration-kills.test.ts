@@ -10,7 +10,7 @@ const KILLS = 11;
 let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 
 describe("a product of two processes that is moved to Postgres and back", () => {
@@ -100,6 +100,29 @@ describe("a run that is killed as a step begins", () => {
     expect(await product.wrongOn("sqlite")).toEqual([]);
   }, 600_000);
 
+  it.each([
+    "prepare Postgres for writes",
+
+    "switch the product to Postgres",
+  ])(
+    "lets SQLite take writes by itself when the budget is over, and nobody has to run: %s",
+    async (title) => {
+      product = await KillCase.make(cluster, { pause: 5 });
+      await product.startWriters();
+      expect(await product.run("load")).toBe("done");
+      const run = product.start("cutover", "--budget", "1", "--stop-at", title);
+      expect(await run.reaches(title)).toBe(true);
+      run.kill();
+      await run.ended;
+      await product.traffic("sqlite", 20);
+      expect(await product.run("cutover")).toBe("done");
+      await product.traffic("postgres");
+      await product.stopWriters();
+      expect(await product.wrongOn("postgres")).toEqual([]);
+    },
+    120_000,
+  );
+
   it("leaves nothing behind once an abort was run again", async () => {
     product = await KillCase.make(cluster, { pause: 5 });
     await product.startWriters();
@@ -125,6 +148,8 @@ const LOAD = [
   "compare both sides",
   "validate foreign keys",
   "commit",
+  "forget in SQLite what Postgres holds",
+  "close the journal",
 ];
 const CUTOVER = [
   "claim the migration",
@@ -155,6 +180,7 @@ const FINISH = [
 ];
 const ABORT = [
   "let SQLite take writes",
+  "hold the loaded tables still in Postgres",
   "remove Lifeboat's tables and triggers from SQLite",
   "drop what was loaded into Postgres",
   "remove schema lifeboat from Postgres",

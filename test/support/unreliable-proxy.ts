@@ -9,6 +9,7 @@ interface Pair {
   fromServer: number;
   ended: boolean;
   silent: boolean;
+  halfOpen: boolean;
 }
 
 /**
@@ -76,6 +77,20 @@ export class UnreliableProxy implements AsyncDisposable {
     for (const pair of this.#pairs) this.#cut(pair);
   }
 
+  /** The server notices at last which clients were cut off. */
+  noticeCuts(): void {
+    for (const pair of this.#pairs) if (pair.halfOpen) this.#cut(pair);
+  }
+
+  /** Cuts the clients off, while the server still takes each of their connections for alive: until `noticeCuts`. */
+  cutClients(): void {
+    for (const pair of this.#pairs) {
+      pair.halfOpen = true;
+      pair.silent = true;
+      pair.client.resetAndDestroy();
+    }
+  }
+
   /** From now on connections stay open, new ones are taken, and nothing is passed on, either way. */
   silence(): void {
     this.#silent = true;
@@ -107,14 +122,23 @@ export class UnreliableProxy implements AsyncDisposable {
   #accept(client: Socket): void {
     this.#made++;
     const server = connect(this.#target, "127.0.0.1");
-    const pair: Pair = { client, server, fromServer: 0, ended: false, silent: this.#silent };
+    const pair: Pair = {
+      client,
+      server,
+      fromServer: 0,
+      ended: false,
+      silent: this.#silent,
+      halfOpen: false,
+    };
     this.#pairs.add(pair);
     const hushed = () => pair.silent;
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
       // Who ends it is seen by the other side's close.
       socket.on("error", () => {});
-      socket.on("close", () => this.#cut(pair, false));
+      socket.on("close", () => {
+        if (socket === server || !pair.halfOpen) this.#cut(pair, false);
+      });
     }
     this.#pass(client, server, hushed, () => {});
     this.#pass(server, client, hushed, (bytes) => {
@@ -147,7 +171,7 @@ export class UnreliableProxy implements AsyncDisposable {
       if (!hushed()) to.end();
     } catch {
       // It was cut, by us or by either side.
-      to.destroy();
+      if (!hushed()) to.destroy();
     }
   }
 

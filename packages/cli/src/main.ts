@@ -1,4 +1,5 @@
 import { realpathSync } from "node:fs";
+import { collectLess } from "./collect-less.ts";
 import { parseCommandLine, type VerbRequest } from "./command-line.ts";
 import type { ConfigurationSource } from "./config/load.ts";
 import { exitStatus } from "./exit-status.ts";
@@ -27,6 +28,7 @@ export function run(argv: readonly string[]): Promise<number> {
  * @returns the exit status, by the contract's table; never throws
  */
 export async function main(argv: readonly string[], init: CommandInit): Promise<number> {
+  collectLess();
   const words = argv.slice(2);
   const stop = stopSwitch();
   const verbose = words.includes("--verbose");

@@ -1,11 +1,11 @@
-import { DRIZZLE_HEADER, type MigrationPlan } from "@lifeboat/migrate";
+import { DRIZZLE_HEADER, type ReviewedPlan } from "@lifeboat/migrate";
 import type { WrittenDocument } from "./write-document.ts";
 
 /** Only for its owner: it holds a few keys of rows. */
 const PRIVATE = 0o600;
 const SOURCE = 0o644;
 
-export function planDocument(plan: MigrationPlan): WrittenDocument {
+export function planDocument(plan: ReviewedPlan): WrittenDocument {
   return {
     what: "plan of a migration",
     text: `${JSON.stringify(plan, null, 2)}\n`,

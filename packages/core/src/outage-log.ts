@@ -11,6 +11,14 @@ export interface Outage {
   readonly meanwhile: string;
 }
 
+/** How it is told what does not happen, and that it happens again. */
+export interface OutageWords {
+  readonly stopped: string;
+  readonly again: string;
+}
+
+const SHIPPING: OutageWords = { stopped: "nothing is shipped", again: "shipping again" };
+
 /**
  * What a watch says while it cannot ship: once when that begins, again at intervals that grow, and once when it is
  * over. A log that says nothing leaves whoever reads it to think that all is well; one line a try hides all else.
@@ -19,15 +27,22 @@ export class OutageLog {
   readonly #what: string;
   readonly #say: (line: string) => void;
   readonly #now: () => number;
+  readonly #words: OutageWords;
   #since: number | undefined;
   #againAt = 0;
   #againMs = FIRST_AGAIN_MS;
 
   /** @param what is shipped, to begin each line with */
-  constructor(what: string, say: (line: string) => void, now: () => number = Date.now) {
+  constructor(
+    what: string,
+    say: (line: string) => void,
+    now: () => number = Date.now,
+    words = SHIPPING,
+  ) {
     this.#what = what;
     this.#say = say;
     this.#now = now;
+    this.#words = words;
   }
 
   /** Whether the last word was that it cannot. */
@@ -42,13 +57,13 @@ export class OutageLog {
       this.#since = since?.getTime() ?? now;
       this.#againMs = FIRST_AGAIN_MS;
       this.#say(
-        `${this.#what}: nothing is shipped since ${this.#sinceText()}: ${reason}; ${meanwhile}`,
+        `${this.#what}: ${this.#words.stopped} since ${this.#sinceText()}: ${reason}; ${meanwhile}`,
       );
     } else if (now < this.#againAt) return;
     else {
       this.#againMs = Math.min(this.#againMs * 2, LONGEST_AGAIN_MS);
       this.#say(
-        `${this.#what}: still nothing is shipped, for ${span(now - this.#since)} now: ${reason}; ${meanwhile}`,
+        `${this.#what}: still ${this.#words.stopped}, for ${span(now - this.#since)} now: ${reason}; ${meanwhile}`,
       );
     }
     this.#againAt = now + this.#againMs;
@@ -60,7 +75,7 @@ export class OutageLog {
     const lasted = span(this.#now() - this.#since);
     const lost = loss === undefined ? "nothing is lost" : `there is a hole: ${loss}`;
     this.#say(
-      `${this.#what}: shipping again after ${lasted} (since ${this.#sinceText()}); ${lost}`,
+      `${this.#what}: ${this.#words.again} after ${lasted} (since ${this.#sinceText()}); ${lost}`,
     );
     this.#since = undefined;
   }

@@ -48,3 +48,20 @@ test("a hole is told with the end of the outage, and the next outage is one of i
   ]);
   expect(log.isOut).toBe(true);
 });
+
+test("what stops may be something else than shipping", () => {
+  const said: string[] = [];
+  const words = { stopped: "nothing is brought over", again: "at work again" };
+  const log = new OutageLog(
+    "sync",
+    (line) => said.push(line),
+    () => BEGIN,
+    words,
+  );
+  log.failing(outage);
+  log.working();
+  expect(said).toEqual([
+    "sync: nothing is brought over since 2026-11-22T10:00:00.000Z: EHOSTUNREACH; 10 bytes wait",
+    "sync: at work again after 0 s (since 2026-11-22T10:00:00.000Z); nothing is lost",
+  ]);
+});

@@ -9,18 +9,22 @@ import { removeReverseCapture } from "./reverse/capture.ts";
 import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
-import { allowTargetWrites, holdTables } from "./reverse/refuse-target-writes.ts";
+import { allowTargetWrites, writersOut } from "./reverse/refuse-target-writes.ts";
 import { connectTarget } from "./target/connect.ts";
+import { holdingTables } from "./target/hold-tables.ts";
 import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
 import { removeOwnSchema } from "./target/remove-own-schema.ts";
 import { serverError } from "./target/target-error.ts";
 
-/** Transactions that have written may take so long to end. */
 const PATIENCE_SECONDS = 10;
 
 export interface FinishRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
+  /** How long transactions that use the tables may take to end; 10 s when left out. */
+  readonly patienceSeconds?: number;
+  /** Keeps the report for good, before the target forgets the migration. Where it throws, the next run calls it again. */
+  readonly onEnd?: (report: FinishReport) => Promise<void>;
 }
 
 export interface FinishReport {
@@ -37,7 +41,7 @@ export interface FinishReport {
  * Ends a migration where it stands, in Postgres or back in SQLite, and takes away all that Lifeboat made on both sides. After a
  * cutover SQLite first gets the last changes, so that the file is the whole product at that instant; from then
  * on there is no way back but a new migration. Run again, it removes what a kill left.
- * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `LOCKED`, `POSTGRES_LOST`
+ * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function finishMigration(request: FinishRequest): Promise<FinishReport> {
   const started = performance.now();
@@ -48,9 +52,9 @@ export async function finishMigration(request: FinishRequest): Promise<FinishRep
     const entry = await finishable(client, request.schema);
     const file = FrozenFile.open(request.sqlite.path);
     try {
-      const finish = new Finish(client, follower, file, entry, request.signal);
+      const finish = new Finish(client, follower, file, entry, request, started);
       await (request.run ?? runSteps)(finish.steps());
-      return finish.report((performance.now() - started) / 1000);
+      return finish.report();
     } finally {
       file.close();
     }
@@ -87,6 +91,9 @@ class Finish {
   readonly #entry: JournalEntry;
   readonly #plan: MigrationPlan;
   readonly #signal: AbortSignal;
+  readonly #patienceSeconds: number;
+  readonly #onEnd: FinishRequest["onEnd"];
+  readonly #started: number;
   readonly #tally = new FollowTally();
   readonly #findings: MigrationFinding[] = [];
 
@@ -95,7 +102,8 @@ class Finish {
     follower: Client,
     file: FrozenFile,
     entry: JournalEntry,
-    signal: AbortSignal,
+    { signal, patienceSeconds = PATIENCE_SECONDS, onEnd }: FinishRequest,
+    started: number,
   ) {
     this.#client = client;
     this.#follower = follower;
@@ -103,6 +111,9 @@ class Finish {
     this.#entry = entry;
     this.#plan = entry.plan;
     this.#signal = signal;
+    this.#patienceSeconds = patienceSeconds;
+    this.#onEnd = onEnd;
+    this.#started = started;
   }
 
   get #live(): "sqlite" | "postgres" {
@@ -121,23 +132,19 @@ class Finish {
       },
       {
         title: "remove schema lifeboat from Postgres",
-        run: async () => {
-          await this.#client.query("BEGIN");
-          this.#findings.push(...(await removeOwnSchema(this.#client)));
-          await this.#client.query("COMMIT");
-        },
+        run: () => this.#removeJournal(),
       },
     ];
   }
 
-  report(seconds: number): FinishReport {
+  report(): FinishReport {
     return {
       phase: "finish",
       id: this.#entry.id,
       live: this.#live,
       tables: this.#tally.tables,
       findings: this.#findings,
-      seconds,
+      seconds: (performance.now() - this.#started) / 1000,
     };
   }
 
@@ -156,30 +163,36 @@ class Finish {
     );
   }
 
-  /** The tables are held still while the last changes go over, so that none falls between the two. */
+  /**
+   * The tables are held still while the last changes go over, so that none falls between the two. Readers are let in until the
+   * end, when taking triggers and columns away needs a moment without them too.
+   */
   async #removeFromTarget(): Promise<void> {
     const { phase, id } = this.#entry;
     if (phase === "finished") return;
     const client = this.#client;
-    await holdTables({
+    const lock = {
       client,
       plan: this.#plan,
-      patienceSeconds: PATIENCE_SECONDS,
+      patienceSeconds: this.#patienceSeconds,
       signal: this.#signal,
-    });
-    try {
+    };
+    await holdingTables(writersOut(lock), async () => {
       if (phase === "cut-over") await this.#follow();
       await removeReverseCapture(client, this.#plan);
       await allowTargetWrites(client, this.#plan);
       await this.#dropKeptColumns();
       await advance(client, id, phase, "finished", { live: this.#live });
-      await client.query("COMMIT");
-    } catch (cause) {
-      await client.query("ROLLBACK").catch(() => {
-        // Without its connection there is no transaction either; the first failure is the one to tell.
-      });
-      throw cause;
-    }
+    });
+    await client.query("COMMIT");
+  }
+
+  /** A run that finds no journal finds nothing to finish, so it goes once the report is kept. */
+  async #removeJournal(): Promise<void> {
+    await this.#client.query("BEGIN");
+    this.#findings.push(...(await removeOwnSchema(this.#client)));
+    await this.#onEnd?.(this.report());
+    await this.#client.query("COMMIT");
   }
 
   /** Rowids that were kept aside for tables without a key. */

@@ -1,5 +1,6 @@
 import type { Client } from "pg";
 import { qualified } from "./ddl.ts";
+import { finding, type MigrationFinding } from "./finding.ts";
 import type { MigrationPlan, PlannedColumn, PlannedTable } from "./plan.ts";
 import { sameName } from "./sqlite/schema.ts";
 
@@ -55,30 +56,43 @@ const LOCK_TIMEOUT_MS = 500;
 const TRIES = 6;
 
 /**
- * Takes the columns away, with their indexes: a matter of the catalog alone. What is not there is no fault.
- * @returns false where the product's transactions left no moment for it
+ * Takes the columns away, with their indexes: a matter of the catalog alone. What is not there is no fault. Each table in a
+ * transaction of its own, in the moments that the product's leave.
+ * @returns false where they left none
  */
-export async function dropKeptRowids(client: Client, plan: MigrationPlan): Promise<boolean> {
-  const tables = plan.tables.filter(keepsRowid);
+export async function dropKeptRowidsBeside(client: Client, plan: MigrationPlan): Promise<boolean> {
   await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
   try {
-    for (const table of tables) if (!(await dropKeptRowid(client, plan, table))) return false;
+    for (const table of plan.tables.filter(keepsRowid))
+      if (!(await triedToDrop(client, plan, table))) return false;
     return true;
   } finally {
     await client.query("SET lock_timeout = 0");
   }
 }
 
-async function dropKeptRowid(
+export function keptRowidLeft(): MigrationFinding {
+  return finding({
+    id: "kept-rowid-left",
+    severity: "warning",
+    summary:
+      "transactions of the product kept the columns lifeboat_rowid from being dropped: lifeboat migrate finish drops them",
+  });
+}
+
+/** The same in the caller's transaction, which holds the tables. */
+export async function dropKeptRowids(client: Client, plan: MigrationPlan): Promise<void> {
+  for (const table of plan.tables.filter(keepsRowid)) await client.query(dropSql(plan, table));
+}
+
+async function triedToDrop(
   client: Client,
   plan: MigrationPlan,
   table: PlannedTable,
 ): Promise<boolean> {
   for (let left = TRIES; left > 0; left--) {
     try {
-      await client.query(
-        `ALTER TABLE IF EXISTS ${qualified(plan.schema, table.target)} DROP COLUMN IF EXISTS ${KEPT_ROWID}`,
-      );
+      await client.query(dropSql(plan, table));
       return true;
     } catch (cause) {
       // lock_not_available: manual, appendix A.
@@ -86,4 +100,8 @@ async function dropKeptRowid(
     }
   }
   return false;
+}
+
+function dropSql({ schema }: MigrationPlan, { target }: PlannedTable): string {
+  return `ALTER TABLE IF EXISTS ${qualified(schema, target)} DROP COLUMN IF EXISTS ${KEPT_ROWID}`;
 }

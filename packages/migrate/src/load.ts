@@ -1,22 +1,25 @@
 import { LifeboatError, runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
-import type { MigrationFinding } from "./finding.ts";
+import { capturedFor } from "./capture/install-capture.ts";
 import { LiveSource } from "./live-source.ts";
+import { CommittedLoad, CommittedQuietLoad, committedLoad } from "./load/committed-load.ts";
 import { LiveLoad } from "./load/live-load.ts";
-import type { LoadedTable, LoadRun } from "./load/load-run.ts";
+import type { LoadReport, LoadRun } from "./load/load-run.ts";
 import { QuietLoad } from "./load/quiet-load.ts";
 import { removeLeftCapture } from "./load/start-capture.ts";
 import { planSource } from "./make-plan.ts";
 import { type MigrationPlan, unansweredErrors } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { assertPlanIsWanted, type ReviewedPlan } from "./reviewed-plan.ts";
 import { openSource } from "./source.ts";
 import { assertEmptyTarget } from "./target/assert-empty.ts";
 import { cancelOnAbort } from "./target/cancel-on-abort.ts";
 import { connectTarget } from "./target/connect.ts";
+import type { JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
 import { serverError } from "./target/target-error.ts";
 
-export type { LoadedTable } from "./load/load-run.ts";
+export type { LoadedTable, LoadReport } from "./load/load-run.ts";
 
 export interface LoadRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
@@ -25,72 +28,98 @@ export interface LoadRequest extends MigrationRequest {
    * the product cut over. Else SQLite is only read, and must be quiet.
    */
   readonly live?: boolean;
-}
-
-export interface LoadReport {
-  readonly phase: "load";
-  readonly id: string;
-  readonly schema: string;
-  readonly tables: readonly LoadedTable[];
-  readonly findings: readonly MigrationFinding[];
-  readonly rows: number;
-  /** Bytes of COPY data. */
-  readonly bytes: number;
-  readonly seconds: number;
+  /**
+   * False: commit what was copied without comparing both sides first, so that the transaction is short; it then counts as not
+   * verified until `verifyMigration` has found both sides equal. True when left out.
+   */
+  readonly compare?: boolean;
+  /** Only of a live load: the plan to load by, as it was reviewed, in place of one that is made of the values as they are now. */
+  readonly plan?: ReviewedPlan;
+  /**
+   * Keeps the report for good, before the journal says that the load was ended. Until then the next load ends this one; from
+   * then on its tables are in the way of another (`TARGET_NOT_EMPTY`).
+   */
+  readonly onEnd?: (report: LoadReport) => Promise<void>;
 }
 
 /**
  * Loads a SQLite database into an empty schema, in one transaction of Postgres: tables, rows, keys, indexes,
- * foreign keys, sequences, and the comparison of both sides. Only what compared equal is committed, so nobody ever
- * sees half of it, and a load that was killed is simply run again.
+ * foreign keys, sequences, and the comparison of both sides. Only what compared equal is committed (unless asked not to compare),
+ * so nobody ever sees half of it, and a load that was killed is simply run again: it begins anew, or ends what was committed.
  * @throws LifeboatError `PLAN_HAS_ERRORS`, `TARGET_NOT_EMPTY` (refused), `LOCKED`, `SOURCE_CHANGED`, `LOAD_DIFFERS`,
  * `TARGET_REFUSED`, `TARGET_REFUSED_ROWS`, `POSTGRES_LOST`, and those of `planMigration`; of a live one also
- * `VALUE_NOT_PLANNED`, and those of `installCapture`
+ * `VALUE_NOT_PLANNED`, `PLAN_OUTDATED`, and those of `installCapture`
  */
 export async function loadMigration(request: LoadRequest): Promise<LoadReport> {
   const started = performance.now();
   const client = await connectTarget(request.postgres);
   try {
     await takeTargetLock(client);
-    await assertEmptyTarget(client, request.schema ?? "public");
-    if (request.live) return await loadLive(client, request, started);
-    return await loadQuiet(client, request, started);
+    const context = { client, request, started };
+    const isLive = request.live === true;
+    const committed = await committedLoad(client, request.schema ?? "public", isLive).catch(
+      (cause: unknown) => {
+        // Schema lifeboat may hold somebody else's journal.
+        throw serverError(cause);
+      },
+    );
+    if (isLive) return await loadLive(context, committed);
+    return await loadQuiet(context, committed);
   } finally {
     await client.end();
   }
 }
 
+interface LoadContext {
+  readonly client: Client;
+  readonly request: LoadRequest;
+  readonly started: number;
+}
+
 async function loadQuiet(
-  client: Client,
-  request: LoadRequest,
-  started: number,
+  context: LoadContext,
+  committed: JournalEntry | null,
 ): Promise<LoadReport> {
+  const { client, request } = context;
+  if (!committed) await assertEmptyTarget(client, request.schema ?? "public");
   const source = openSource(request.sqlite.path);
   try {
+    if (committed)
+      return await loadBy(new CommittedQuietLoad(source, committed, init(context)), context);
     const plan = await planSource(source, request);
     assertAnswered(plan);
-    const load = new QuietLoad(source, { id: newId(), client, plan, signal: request.signal });
-    return await loadBy(load, { client, plan, request, started });
+    const load = new QuietLoad(source, { ...init(context), id: newId(), plan });
+    return await loadBy(load, context);
   } finally {
     source.close();
   }
 }
 
-async function loadLive(
-  client: Client,
-  request: LoadRequest,
-  started: number,
-): Promise<LoadReport> {
+async function loadLive(context: LoadContext, committed: JournalEntry | null): Promise<LoadReport> {
+  const { client, request } = context;
   const source = LiveSource.open(request.sqlite.path);
   try {
+    if (committed && capturedFor(source.db) === committed.id)
+      return await loadBy(new CommittedLoad(source, committed, init(context)), context);
+    await assertEmptyTarget(client, request.schema ?? "public");
     await removeLeftCapture(source, client);
-    const plan = await planOf(request);
+    const plan = request.plan ? reviewed(request.plan, request) : await planOf(request);
     assertAnswered(plan);
-    const load = new LiveLoad(source, { id: newId(), client, plan, signal: request.signal });
-    return await loadBy(load, { client, plan, request, started });
+    const load = new LiveLoad(source, { ...init(context), id: newId(), plan });
+    return await loadBy(load, context);
   } finally {
     source.close();
   }
+}
+
+function reviewed(plan: ReviewedPlan, { schema = "public", choices = {} }: LoadRequest) {
+  assertPlanIsWanted(plan, { schema, choices });
+  return plan;
+}
+
+function init({ client, request, started }: LoadContext) {
+  const { compare: compares = true, onEnd, signal } = request;
+  return { client, started, compares, onEnd, signal };
 }
 
 /** From one snapshot, which is let go of before the copy begins. */
@@ -103,15 +132,7 @@ async function planOf(request: LoadRequest): Promise<MigrationPlan> {
   }
 }
 
-interface LoadContext {
-  readonly client: Client;
-  readonly plan: MigrationPlan;
-  readonly request: LoadRequest;
-  readonly started: number;
-}
-
-async function loadBy(load: LoadRun, context: LoadContext): Promise<LoadReport> {
-  const { client, plan, request } = context;
+async function loadBy(load: LoadRun, { client, request }: LoadContext): Promise<LoadReport> {
   await using _ = await cancelOnAbort(client, request.postgres, request.signal);
   const run = request.run ?? runSteps;
   try {
@@ -121,16 +142,7 @@ async function loadBy(load: LoadRun, context: LoadContext): Promise<LoadReport> 
     request.signal.throwIfAborted();
     throw serverError(cause);
   }
-  return {
-    phase: "load",
-    id: load.id,
-    schema: plan.schema,
-    tables: load.tables,
-    findings: plan.findings,
-    rows: load.tables.reduce((sum, table) => sum + table.rows, 0),
-    bytes: load.tables.reduce((sum, table) => sum + table.bytes, 0),
-    seconds: (performance.now() - context.started) / 1000,
-  };
+  return load.report();
 }
 
 /** Ids sort by time. */

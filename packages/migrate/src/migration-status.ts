@@ -4,9 +4,15 @@ import { waitingChanges } from "./capture/change-log.ts";
 import { capturedFor } from "./capture/install-capture.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { finding } from "./finding.ts";
-import { refusesWrites } from "./freeze.ts";
+import { type Refusal, refusalOf } from "./freeze.ts";
 import { LiveSource } from "./live-source.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import {
+  isRunning,
+  refusesTargetWrites,
+  targetRefuses,
+  waitingInTarget,
+} from "./status/target-side.ts";
 import { connectTarget } from "./target/connect.ts";
 import {
   currentMigration,
@@ -36,6 +42,10 @@ export interface MigrationStatus {
   /** Whether SQLite logs the product's writes for this migration, and whether it refuses them. */
   readonly captured: boolean;
   readonly refused: boolean;
+  /** When SQLite takes them again by itself; null where it refuses none, or for good. */
+  readonly refusedUntil: string | null;
+  /** Whether Postgres refuses the product's writes: after a rollback, or a cutover whose switch failed. */
+  readonly targetRefused: boolean;
   /** Entries of SQLite's log that Postgres does not hold yet; after the cutover, changes of Postgres that SQLite does not. */
   readonly waiting: number | null;
   readonly isRunning: boolean;
@@ -71,19 +81,25 @@ async function statusOf(
     return typeof value === "string" ? value : null;
   };
   const phase = entry?.phase ?? "none";
+  const targetRefused = entry !== null && (await refusesTargetWrites(client, entry.plan));
   return {
     phase,
     id: entry?.id ?? null,
     schema: entry?.plan.schema ?? null,
     tables: (entry?.plan.tables ?? []).map(({ name, rows }) => ({ name, rows })),
-    findings: side.findings,
+    findings: [...side.findings, ...(targetRefused ? [targetRefuses(phase)] : [])],
     startedAt: entry?.startedAt ?? null,
     loadedAt: entry?.finishedAt ?? null,
     verifiedAt: text("verifiedAt"),
     appliedAt: text("appliedAt"),
     cutOverAt: text("cutOverAt"),
     captured: side.captured,
-    refused: side.refused,
+    refused: side.refusal?.isOver === false,
+    refusedUntil:
+      side.refusal?.isOver === false && side.refusal.until !== null
+        ? new Date(side.refusal.until).toISOString()
+        : null,
+    targetRefused,
     waiting: phase === "cut-over" ? await waitingInTarget(client) : side.waiting,
     isRunning: await isRunning(client),
     next: nextStep(phase, side, entry?.details.switching === true),
@@ -92,13 +108,13 @@ async function statusOf(
 
 interface SourceSide {
   readonly captured: boolean;
-  readonly refused: boolean;
+  readonly refusal: Refusal | null;
   readonly waiting: number | null;
   readonly findings: readonly MigrationFinding[];
 }
 
 function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
-  const nothing = { captured: false, refused: false, waiting: null };
+  const nothing = { captured: false, refusal: null, waiting: null };
   if (!existsSync(path))
     return {
       ...nothing,
@@ -114,45 +130,25 @@ function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
   try {
     const owner = capturedFor(source.db);
     if (owner === null) return { ...nothing, findings: [] };
-    const refused = refusesWrites(source.db);
+    const refusal = refusalOf(source.db);
     if (owner !== entry?.id) {
       const summary = `the SQLite database is held by migration ${owner}, which this target does not know: lifeboat migrate abort`;
       return {
         ...nothing,
-        refused,
+        refusal,
         findings: [finding({ id: "captured-by-another", severity: "error", summary })],
       };
     }
     const waiting = waitingChanges(source.db, watermarkOf(entry));
-    return { captured: true, refused, waiting, findings: [] };
+    return { captured: true, refusal, waiting, findings: [] };
   } finally {
     source.close();
   }
 }
 
-/** Rows of the log that no look of ours was made durable for are few or many; which is all that is asked. */
-async function waitingInTarget(client: Client): Promise<number | null> {
-  const { rows } = await client.query<{ count: string | null }>(
-    `SELECT CASE WHEN to_regclass('lifeboat.changes') IS NULL THEN NULL
-       ELSE (xpath('/row/c/text()', query_to_xml('SELECT count(*) AS c FROM lifeboat.changes', false, true, '')))[1]::text END AS count`,
-  );
-  const count = rows[0]?.count ?? null;
-  return count === null ? null : Number(count);
-}
-
-/** Every verb that moves something holds the migration's lock. */
-async function isRunning(client: Client): Promise<boolean> {
-  const { rows } = await client.query<{ running: boolean }>(
-    `SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-       WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'lifeboat migrate'
-         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS running`,
-  );
-  return rows[0]?.running === true;
-}
-
 function nextStep(
   phase: MigrationStatus["phase"],
-  { captured, refused }: SourceSide,
+  { captured, refusal }: SourceSide,
   isSwitching: boolean,
 ): string {
   switch (phase) {
@@ -166,11 +162,14 @@ function nextStep(
         ? "migrate verify, then migrate cutover; migrate sync follows what is written meanwhile"
         : "migrate verify: SQLite was loaded while quiet, and what is written there now is not followed";
     case "cutting-over":
+      if (refusal === null) return "migrate cutover again, or migrate abort: nothing is frozen";
+      if (refusal.until !== null)
+        return refusal.isOver
+          ? "migrate cutover again, or migrate abort: it was broken off, and SQLite takes the product's writes again"
+          : "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes for a moment more";
       if (isSwitching)
-        return "migrate cutover again: it was broken off while the product was switched";
-      return refused
-        ? "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes"
-        : "migrate cutover again, or migrate abort: nothing is frozen";
+        return "migrate cutover again: it was broken off while the product was switched, and SQLite REFUSES its writes";
+      return "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes";
     case "cut-over":
       return "migrate sync brings Postgres' changes back; migrate rollback leads back, migrate finish ends it";
     case "rolling-back":

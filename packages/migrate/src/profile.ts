@@ -1,7 +1,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Report } from "@lifeboat/core";
 import { type ColumnProfile, EMPTY_PROFILE, mergeProfiles } from "./column-profile.ts";
-import { MAX_PART_ROWS, type OpenShapes, type Part, profilePart } from "./profile-part.ts";
+import { type PartProfile, profileColumns } from "./profile-columns.ts";
+import type { ProfileHelper } from "./profile-helper.ts";
+import { MAX_PART_ROWS, type OpenShapes, type Part } from "./profile-part.ts";
 import { nameList, quoteName } from "./quote.ts";
 import { rowidRanges } from "./row-range.ts";
 import type { Source } from "./source.ts";
@@ -20,33 +22,51 @@ export interface TableProfile {
 
 /** Rows that are read before progress is shown and a signal heard; they stay in SQLite's cache for the second look. */
 const ROWS_A_TURN = 20_000;
-/** A SELECT has at most 2,000 result columns; a column takes up to some twenty of them. */
-const COLUMNS_A_SCAN = 80;
+/** Who reads a table, and how it is followed. */
+export interface ProfileInput {
+  readonly source: Source;
+  readonly table: SqliteTable;
+  /** Reads along, where the database is large enough. */
+  readonly helper: ProfileHelper | null;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
 
 /** Reads every value of a table and counts its classes, limits and shapes. */
-export async function profileTable(
-  source: Source,
-  table: SqliteTable,
-  report: Report,
-  signal: AbortSignal,
-): Promise<TableProfile> {
-  const columns = new Map(table.columns.map((column) => [column.name, EMPTY_PROFILE]));
+export async function profileTable(input: ProfileInput): Promise<TableProfile> {
+  try {
+    return await readTable(input);
+  } catch (cause) {
+    await input.helper?.discard();
+    throw cause;
+  }
+}
+
+async function readTable(input: ProfileInput): Promise<TableProfile> {
+  const { source, table, helper, report, signal } = input;
+  const names = table.columns.map(({ name }) => name);
+  const columns = new Map(names.map((name) => [name, EMPTY_PROFILE]));
   const open: OpenShapes = new Map();
   let rows = 0;
+  const add = (part: PartProfile) => {
+    rows += part.rows;
+    for (const [name, profile] of part.columns)
+      columns.set(name, mergeProfiles(columns.get(name) ?? EMPTY_PROFILE, profile));
+  };
   for (const part of partsOf(source, table)) {
-    let inPart = 0;
-    for (const names of groupsOf([...columns.keys()])) {
-      const profiled = profilePart(source.db, part, names, open);
-      inPart = profiled.rows;
-      for (const [name, profile] of profiled.columns)
-        columns.set(name, mergeProfiles(columns.get(name) ?? EMPTY_PROFILE, profile));
+    if (helper?.isFree && table.rowid !== null) {
+      helper.give({ table: table.name, part, columns: names });
+      continue;
     }
-    if (inPart === 0) break;
-    rows += inPart;
+    const own = profileColumns(source.db, part, names, open);
+    if (own.rows === 0) break;
+    add(own);
     report({ note: `${table.name}: ${rows} rows read` });
     await nextTurn();
     signal.throwIfAborted();
+    if (helper) for await (const theirs of helper.done(false)) add(theirs);
   }
+  if (helper) for await (const theirs of helper.done(true)) add(theirs);
   return { rows, ...sizeOf([...columns.values()]), columns };
 }
 
@@ -73,9 +93,4 @@ function* partsOf(source: Source, table: SqliteTable): Generator<Part> {
   const order = table.primaryKey.length > 0 ? nameList(table.primaryKey) : "1";
   const from = `(SELECT * FROM ${name} ORDER BY ${order} LIMIT ${MAX_PART_ROWS} OFFSET ?)`;
   for (let offset = 0; ; offset += MAX_PART_ROWS) yield { from, values: [offset] };
-}
-
-function* groupsOf(names: readonly string[]): Generator<readonly string[]> {
-  for (let first = 0; first < names.length; first += COLUMNS_A_SCAN)
-    yield names.slice(first, first + COLUMNS_A_SCAN);
 }

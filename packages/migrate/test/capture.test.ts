@@ -4,7 +4,16 @@ import { afterEach, describe, expect, it } from "vitest";
 import { forgetChanges, readChanges, waitingChanges } from "../src/capture/change-log.ts";
 import { installCapture } from "../src/capture/install-capture.ts";
 import { schemaSince } from "../src/capture/schema-watch.ts";
-import { allowWrites, REFUSAL, refuseWrites, removeTraces } from "../src/freeze.ts";
+import {
+  allowWrites,
+  putInForce,
+  REFUSAL,
+  refusalOf,
+  refuseForGood,
+  refusesWrites,
+  refuseWrites,
+  removeTraces,
+} from "../src/freeze.ts";
 import { planMigration } from "../src/make-plan.ts";
 import { type CapturedCase, capturedCase, plannedCase, schemaOf } from "./captured-case.ts";
 
@@ -146,6 +155,44 @@ describe("a frozen database", () => {
     for (const sql of WRITES) writer.exec(sql);
     writer.close();
     expect(waitingChanges(one.db, 0n)).toBeGreaterThan(4);
+  });
+
+  it("takes each write again, and logs it, once a deadline is over, with nobody there to lift the refusals", async () => {
+    one = await capturedCase(TABLES);
+    const writer = new Database(one.path);
+    const until = Date.now() + 60_000;
+    one.db.transaction(() => refuseWrites(one.db, until)).immediate();
+    for (const sql of WRITES) expect(() => writer.exec(sql)).toThrow(REFUSAL);
+    expect(refusalOf(one.db)).toEqual({ until, isOver: false });
+    putInForce(one.db, Date.now() - 1);
+    expect(refusalOf(one.db)).toMatchObject({ isOver: true });
+    expect(refusesWrites(one.db)).toBe(false);
+    for (const sql of WRITES) writer.exec(sql);
+    expect(waitingChanges(one.db, 0n)).toBeGreaterThan(4);
+    writer.close();
+  });
+
+  it("refuses for good only what is refused until that very instant", async () => {
+    one = await capturedCase(TABLES);
+    one.db.transaction(() => refuseWrites(one.db, 5)).immediate();
+    expect(refuseForGood(one.db, 6)).toBe(false);
+    expect(refusesWrites(one.db)).toBe(false);
+    expect(refuseForGood(one.db, 5)).toBe(true);
+    expect(refusalOf(one.db)).toEqual({ until: null, isOver: false });
+    allowWrites(one.db);
+    expect(refuseForGood(one.db, 5)).toBe(false);
+  });
+
+  it("gives refusals of a version that knew no deadline one", async () => {
+    one = await capturedCase(TABLES);
+    one.db.exec(`ALTER TABLE lifeboat_state DROP COLUMN until;
+      CREATE TRIGGER lifeboat_refuse_0_insert BEFORE INSERT ON t
+        WHEN (SELECT refused FROM lifeboat_state) BEGIN SELECT RAISE(ABORT, 'earlier'); END;
+      UPDATE lifeboat_state SET refused = 1`);
+    expect(refusalOf(one.db)).toEqual({ until: null, isOver: false });
+    allowWrites(one.db);
+    one.db.transaction(() => refuseWrites(one.db, Date.now() - 1)).immediate();
+    for (const sql of WRITES) one.db.exec(sql);
   });
 
   it("lets one transaction write that allows and refuses within itself, and nobody else sees it", async () => {

@@ -293,12 +293,10 @@ describe.each(await availableMajors())("base backups of a server of version %i",
       for await (const chunk of content) {
         if (bytes === 0) {
           await expect
-            .poll(
-              () =>
-                cluster.query(
-                  "select wait_event from pg_stat_activity where backend_type = 'walsender'",
-                ),
-              { timeout: 10_000 },
+            .poll(() =>
+              cluster.query(
+                "select wait_event from pg_stat_activity where backend_type = 'walsender'",
+              ),
             )
             .toEqual([{ wait_event: "ClientWrite" }]);
           held = process.memoryUsage().arrayBuffers - before;

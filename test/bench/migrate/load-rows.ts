@@ -14,13 +14,19 @@ export async function loadRows(
 ): Promise<Row[]> {
   const { source, target, command } = migration;
   const pgLoader = await pgLoaderCommand(workplace, source, target);
-  const before = () => migration.anew();
-  const [ours, quiet, theirs] = await inTurn(
+  const plan = workplace.at(`${source.name}.plan.json`);
+  // SQLite counts what a capture makes and removes as changes of its schema.
+  const before = async () => {
+    await migration.anew();
+    await command.json(`migrate plan --out ${plan}`);
+  };
+  const [compared, ours, theirs] = await inTurn(
     [
       { name: "migrate load", command: `${command.line} migrate load --json`, before },
       {
-        name: "migrate load --offline",
-        command: `${command.line} migrate load --offline --json`,
+        // A plan was made and reviewed before, as pgloader's script was.
+        name: "migrate load --plan --skip-compare",
+        command: `${command.line} migrate load --plan ${plan} --skip-compare --json`,
         before,
       },
       { name: "pgloader", command: pgLoader ?? "true", before },
@@ -28,25 +34,21 @@ export async function loadRows(
     runs,
   );
   const what = `${source.name}: whole load`;
-  const rows = [
-    ...rateRows(what, ours),
-    memoryRow(what, ours),
+  const rows = [...rateRows(`${what}, compared`, compared), memoryRow(what, compared)];
+  if (!pgLoader) return rows;
+  const peer = "pgloader's whole run, compared by nobody";
+  return [
+    ...rows,
+    ...againstPgLoader({ what: `${what} by a plan, uncompared too`, peer, ours, theirs, goal }),
     comparedRow({
-      what: `${what}, CPU of the client`,
-      ours: ours.map(({ cpuSeconds }) => cpuSeconds),
-      peer: "`--offline`",
-      theirs: quiet.map(({ cpuSeconds }) => cpuSeconds),
+      what: `${what}, profiled and compared, how many times faster`,
+      ours: compared.map(({ seconds }) => seconds),
+      peer,
+      theirs: theirs.map(({ seconds }) => seconds),
       unit: "s",
-    }),
-    comparedRow({
-      what,
-      ours: ours.map(({ seconds }) => seconds),
-      peer: "`--offline`",
-      theirs: quiet.map(({ seconds }) => seconds),
-      unit: "s",
+      inverse: true,
     }),
   ];
-  return pgLoader ? [...rows, ...againstPgLoader({ what, ours, theirs, goal })] : rows;
 }
 
 function rateRows(what: string, ours: readonly Measured[]): Row[] {
@@ -54,7 +56,7 @@ function rateRows(what: string, ours: readonly Measured[]): Row[] {
     ours.map(({ stdout, seconds }) => amount(JSON.parse(stdout)) / seconds);
   return [
     valueRow({
-      what: `${what}, compared`,
+      what,
       values: perSecond(({ rows }) => rows / 1000),
       unit: "k rows/s",
     }),
@@ -77,16 +79,17 @@ function memoryRow(what: string, measured: readonly Measured[]): Row {
 
 function againstPgLoader(init: {
   what: string;
+  peer: string;
   ours: Measured[];
   theirs: Measured[];
   goal: Goal | undefined;
 }): Row[] {
-  const { what, ours, theirs, goal } = init;
+  const { what, peer, ours, theirs, goal } = init;
   return [
     comparedRow({
       what: `${what}, how many times faster`,
       ours: ours.map(({ seconds }) => seconds),
-      peer: "pgloader's whole run, compared by nobody",
+      peer,
       theirs: theirs.map(({ seconds }) => seconds),
       unit: "s",
       inverse: true,

@@ -103,7 +103,7 @@ export function cutoverRunbook(facts: RunbookFacts, places: CutoverPlaces): Runb
     ...exitStatuses(),
     paragraph(
       words(
-        "A command that was killed, or a machine that went down in the middle: run the same command again. It ends what was begun, or takes it back.",
+        "A command that was killed, or a machine that went down in the middle: run the same command again. It ends what was begun, or takes it back. Until the step `switch` SQLite takes the product's writes again by itself once `migrate.budget` is over; from that step on it refuses them until the command was run again.",
       ),
     ),
   ];

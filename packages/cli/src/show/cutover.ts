@@ -89,6 +89,10 @@ export function showAbort(report: AbortReport): string {
   return `${showMigrationFindings(report.findings)}${summary}`;
 }
 
+function refusing({ refusedUntil }: MigrationStatus): string {
+  return `REFUSES writes${refusedUntil === null ? "" : `, by itself until ${refusedUntil}`}`;
+}
+
 export function showMigrationStatus(status: MigrationStatus, commandLine: string): string {
   const at = (instant: string | null) =>
     instant === null ? "never" : `${instant}, ${ago(instant)}`;
@@ -101,8 +105,11 @@ export function showMigrationStatus(status: MigrationStatus, commandLine: string
     ["waiting", status.waiting === null ? "nothing is followed" : `${status.waiting} changes`],
     [
       "SQLite",
-      status.refused ? "REFUSES writes" : status.captured ? "logs its writes" : "is left alone",
+      status.refused ? refusing(status) : status.captured ? "logs its writes" : "is left alone",
     ],
+    ...(status.id === null
+      ? []
+      : [["Postgres", status.targetRefused ? "REFUSES writes" : "takes writes"] as const]),
     ["at work now", status.isRunning ? "yes" : "no"],
     ["next", `${commandLine} ${status.next}`],
   ]);

@@ -50,7 +50,10 @@ export function showLoad(report: LoadReport, commandLine: string, isLive: boolea
   ]);
   const summary = facts([
     ["loaded", `${report.rows} rows, ${size(report.bytes)}, into schema ${report.schema}`],
-    ["took", `${duration(report.seconds)}, both sides compared equal`],
+    [
+      "took",
+      `${duration(report.seconds)}, ${report.compared ? "both sides compared equal" : "NOT compared yet"}`,
+    ],
     isLive
       ? ["next", `${commandLine} migrate sync follows; then migrate verify, migrate cutover`]
       : ["back it up with", `${commandLine} backup --engine postgres`],

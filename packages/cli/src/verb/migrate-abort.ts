@@ -1,3 +1,4 @@
+import type { AbortReport } from "@lifeboat/migrate";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import type { Verb } from "../verb.ts";
 
@@ -17,10 +18,10 @@ export const migrateAbortVerb: Verb = {
     const { abortMigration } = await import("@lifeboat/migrate");
     const { recordMigration } = await import("../record-migration.ts");
     const dropLoaded = options.dropLoaded === true;
-    const report = await recordMigration(
+    const report = await recordMigration<AbortReport>(
       session,
       "abort",
-      (run) => abortMigration({ ...request, postgres, run, dropLoaded }),
+      ({ run, record }) => abortMigration({ ...request, postgres, run, dropLoaded, onEnd: record }),
       ({ id }) => ({ id: id ?? "unknown", live: null, details: { dropLoaded } }),
     );
     return {

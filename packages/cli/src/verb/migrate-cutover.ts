@@ -1,4 +1,6 @@
+import type { CutoverReport } from "@lifeboat/migrate";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
+import type { Rehearsal } from "../rehearse/rehearse-cutover.ts";
 import type { Session } from "../session.ts";
 import { usage } from "../usage.ts";
 import type { Outcome, Verb } from "../verb.ts";
@@ -37,10 +39,10 @@ export const migrateCutoverVerb: Verb = {
     const { backupOf, cutoverGates } = await import("../cutover-gates.ts");
     const { onCutover, budgetSeconds } = migrate;
     const { runSwitch } = await import("../switch-hook.ts");
-    const report = await recordMigration(
+    const report = await recordMigration<CutoverReport>(
       session,
       "cutover",
-      (run) =>
+      ({ run }) =>
         cutoverMigration({
           ...migration,
           postgres,
@@ -73,10 +75,10 @@ async function rehearsed(session: Session): Promise<Outcome> {
   await migrationRequest(session);
   const { rehearseCutover } = await import("../rehearse/rehearse-cutover.ts");
   const { recordMigration } = await import("../record-migration.ts");
-  const report = await recordMigration(
+  const report = await recordMigration<Rehearsal>(
     session,
     "rehearse",
-    (run, steps) => rehearseCutover(session, run, steps),
+    ({ run, steps }) => rehearseCutover(session, run, steps),
     ({ id, holdSeconds, switchSeconds, rollback, commits }) => ({
       id,
       live: null,

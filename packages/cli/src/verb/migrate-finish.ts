@@ -1,3 +1,4 @@
+import type { FinishReport } from "@lifeboat/migrate";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import type { Verb } from "../verb.ts";
 
@@ -11,10 +12,10 @@ export const migrateFinishVerb: Verb = {
     const request = await migrationRequest(session);
     const { finishMigration } = await import("@lifeboat/migrate");
     const { recordMigration } = await import("../record-migration.ts");
-    const report = await recordMigration(
+    const report = await recordMigration<FinishReport>(
       session,
       "finish",
-      (run) => finishMigration({ ...request, postgres, run }),
+      ({ run, record }) => finishMigration({ ...request, postgres, run, onEnd: record }),
       ({ id, live }) => ({ id, live, details: {} }),
     );
     return {

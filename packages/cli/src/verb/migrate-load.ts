@@ -1,4 +1,7 @@
+import type { LoadReport, ReviewedPlan } from "@lifeboat/migrate";
+import { giveWay } from "../give-way.ts";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
+import { usage } from "../usage.ts";
 import type { Verb } from "../verb.ts";
 
 export const migrateLoadVerb: Verb = {
@@ -9,6 +12,14 @@ export const migrateLoadVerb: Verb = {
       flags: "--offline",
       help: "SQLite is quiet: it is only read, and can't be followed or cut over from then on",
     },
+    {
+      flags: "--plan <file>",
+      help: "load by this plan, as migrate plan --out wrote it and somebody reviewed it, without reading every value again",
+    },
+    {
+      flags: "--skip-compare",
+      help: "commit without comparing both sides first; migrate verify compares them later, and a cutover waits for that",
+    },
   ],
   examples: [
     ["migrate load", "SQLite logs its writes from here on; one transaction in Postgres"],
@@ -17,13 +28,17 @@ export const migrateLoadVerb: Verb = {
   async run({ options }, session) {
     const postgres = await migrationTarget(session);
     const request = await migrationRequest(session);
-    const { loadMigration } = await import("@lifeboat/migrate");
     const live = options.offline !== true;
+    const plan = await planOf(options.plan, live);
+    const { loadMigration } = await import("@lifeboat/migrate");
+    const compare = options.skipCompare !== true;
+    giveWay();
     const { recordMigration } = await import("../record-migration.ts");
-    const report = await recordMigration(
+    const report = await recordMigration<LoadReport>(
       session,
       "load",
-      (run) => loadMigration({ ...request, postgres, live, run }),
+      ({ run, record }) =>
+        loadMigration({ ...request, postgres, live, compare, run, onEnd: record, ...plan }),
       ({ id, rows, bytes }) => ({ id, live: null, details: { isLive: live, rows, bytes } }),
     );
     return {
@@ -33,3 +48,14 @@ export const migrateLoadVerb: Verb = {
     };
   },
 };
+
+async function planOf(file: unknown, live: boolean): Promise<{ plan?: ReviewedPlan }> {
+  if (typeof file !== "string") return {};
+  if (!live)
+    throw usage(
+      "--plan does not go with --offline, which loads what is there now and nothing else",
+      "leave one of them out",
+    );
+  const { readPlanFile } = await import("../read-plan-file.ts");
+  return { plan: await readPlanFile(file) };
+}

@@ -22,9 +22,11 @@ export const migratePlanVerb: Verb = {
   async run({ options }, session) {
     const request = await migrationRequest(session);
     const { postgres } = await session.configuration();
-    const { drizzleSource, planMigration, unansweredErrors } = await import("@lifeboat/migrate");
+    const { drizzleSource, planMigration, sealPlan, unansweredErrors } = await import(
+      "@lifeboat/migrate"
+    );
     const target = postgres ? { postgres: { url: postgres.url } } : {};
-    const plan = await planMigration({ ...request, ...target });
+    const plan = sealPlan(await planMigration({ ...request, ...target }), request.choices ?? {});
     const drizzle = options.emit === "drizzle" ? drizzleSource(plan) : null;
     if (typeof options.out === "string") {
       const [{ writeDocument }, { drizzleDocument, planDocument }] = await Promise.all([

@@ -1,3 +1,4 @@
+import type { RollbackReport } from "@lifeboat/migrate";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import type { Verb } from "../verb.ts";
 
@@ -15,10 +16,10 @@ export const migrateRollbackVerb: Verb = {
     const { onRollback, budgetSeconds } = migrate;
     const { recordMigration } = await import("../record-migration.ts");
     const { runSwitch } = await import("../switch-hook.ts");
-    const report = await recordMigration(
+    const report = await recordMigration<RollbackReport>(
       session,
       "rollback",
-      (run) =>
+      ({ run }) =>
         rollbackMigration({
           ...request,
           postgres,

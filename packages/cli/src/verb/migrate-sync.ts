@@ -1,4 +1,5 @@
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
+import { inOneLine } from "../printable.ts";
 import type { Verb } from "../verb.ts";
 
 export const migrateSyncVerb: Verb = {
@@ -23,6 +24,8 @@ export const migrateSyncVerb: Verb = {
     const request = {
       ...migration,
       postgres,
+      // Said under --quiet too: it is no progress, and under a service manager all that anybody reads.
+      log: (line: string) => void process.stderr.write(`${inOneLine(line)}\n`),
       ...(options.until === undefined ? {} : { until: "caught-up" as const }),
     };
     const { phase } = await migrationStatus(request);

@@ -13,7 +13,12 @@ export const statusVerb: Verb = {
     const { watchNotes } = await import("../watch-notes.ts");
     const engines = await session.engines();
     const found = await status({ repository, engines, live: shown, notes: watchNotes() });
-    const report = { ...found, live };
+    const { migrationAlerts } = await import("../migration-alerts.ts");
+    const report = {
+      ...found,
+      live,
+      alerts: [...found.alerts, ...(await migrationAlerts(session))],
+    };
     return {
       status: options.check === true && report.alerts.length > 0 ? 1 : 0,
       document: report,

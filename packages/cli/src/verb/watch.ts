@@ -17,9 +17,9 @@ export const watchVerb: Verb = {
       import("../watch-notes.ts"),
     ]);
     const { signal } = session;
-    const run = engine.kind === "postgres" ? await besideShipping(session) : session.run;
     // Said under --quiet too: it is no progress, and under a service manager all that anybody reads.
     const log = (line: string) => void process.stderr.write(`${inOneLine(line)}\n`);
+    const run = engine.kind === "postgres" ? await besideShipping(session, log) : session.run;
     const report = await watch({ repository, engine, notes: watchNotes(), log, signal, run });
     // It runs until it is stopped: that is no work which was done already.
     signal.throwIfAborted();
@@ -28,9 +28,9 @@ export const watchVerb: Verb = {
 };
 
 /** After a cutover the way back to SQLite is kept up beside. Whichever ends first, the other is told to. */
-async function besideShipping(session: Session): Promise<StepRunner> {
+async function besideShipping(session: Session, log: (line: string) => void): Promise<StepRunner> {
   const { wayBackKeeper } = await import("../keep-way-back.ts");
-  const keep = await wayBackKeeper(session);
+  const keep = await wayBackKeeper(session, log);
   if (keep === null) return session.run;
   return (steps) =>
     session.run(

@@ -51,7 +51,7 @@ function createTables(db: Database, plan: MigrationPlan, migration: string): voi
   const keys = logColumns(widestIdentity(plan)).join(", ");
   db.exec(`CREATE TABLE ${LOG_TABLE} (seq INTEGER PRIMARY KEY, tbl INTEGER NOT NULL, ${keys})`);
   db.exec(
-    `CREATE TABLE ${STATE_TABLE} (refused INTEGER NOT NULL, migration TEXT NOT NULL, schema_version INTEGER, schema_digest TEXT)`,
+    `CREATE TABLE ${STATE_TABLE} (refused INTEGER NOT NULL, until INTEGER, migration TEXT NOT NULL, schema_version INTEGER, schema_digest TEXT)`,
   );
   db.prepare(`INSERT INTO ${STATE_TABLE} (refused, migration) VALUES (0, ?)`).run(migration);
 }

@@ -9,18 +9,39 @@ const COMPARING_SIGNS = ["=", "==", "<", ">", "<=", ">=", "<>", "!="];
 const COMPARING_WORDS =
   /^(?:is|in|between|like|glob|regexp|match|case|min|max|nullif|isnull|notnull|select|collate|iif)$/i;
 
-/** One condition for each way in which a row that is there may stand in the way of the new one. */
-export function replacedRows({ planned, source }: CapturedTable): readonly string[] {
+/** One way in which a row that is there may stand in the way of the new one. */
+export interface Conflict {
+  /** Finds the row. */
+  readonly where: string;
+  /** An UPDATE that sets none of these columns cannot bring it about; null where the columns don't tell. */
+  readonly columns: readonly string[] | null;
+}
+
+/** All ways in which a REPLACE may remove rows of the table. */
+export function replacedRows({ planned, source }: CapturedTable): readonly Conflict[] {
   const byIndex = source.indexes
     .filter((index) => index.unique && !isRowidAlone(source, index))
-    .map((index) => conflictOn(source, index));
+    .map((index) => ({
+      where: conflictOn(source, index),
+      columns: settableColumns(source, index),
+    }));
   return [...byIndex, ...byRowid(source, planned.key.length > 0)];
 }
 
+/** A row may also enter a partial index, or get another expression, by columns that the index does not name. */
+function settableColumns(source: SqliteTable, index: SqliteIndex): readonly string[] | null {
+  if (index.where !== null) return null;
+  const names = index.columns.map(({ column }) => column);
+  const areStored = names.every((name) =>
+    source.columns.some((column) => column.name === name && column.generated === null),
+  );
+  return areStored ? (names as readonly string[]) : null;
+}
+
 /** A rowid can be set to one in use; where the key is the rowid, or the log names it, it is logged afterwards anyhow. */
-function byRowid(source: SqliteTable, isKeyed: boolean): readonly string[] {
+function byRowid(source: SqliteTable, isKeyed: boolean): readonly Conflict[] {
   if (!isKeyed || source.rowid === null || source.rowidAlias !== null) return [];
-  return [`${source.rowid} = new.${source.rowid}`];
+  return [{ where: `${source.rowid} = new.${source.rowid}`, columns: null }];
 }
 
 function isRowidAlone(source: SqliteTable, index: SqliteIndex): boolean {

@@ -31,6 +31,16 @@ export function tooSlow(seconds: number, cause: unknown): LifeboatError {
   });
 }
 
+export function refusedNoMore(): LifeboatError {
+  return new LifeboatError({
+    code: "CUTOVER_TOO_SLOW",
+    message:
+      "SQLite took the product's writes again before the product was switched: the budget was over, or this machine's clock was set forward; nothing is lost",
+    remedy:
+      "run lifeboat migrate cutover again; see what took so long in the steps above, or raise migrate.budget",
+  });
+}
+
 export function switchFailed(cause: unknown): LifeboatError {
   return new LifeboatError({
     code: "SWITCH_FAILED",

@@ -1,13 +1,12 @@
 import { type Report, type Step, stepsOf } from "@lifeboat/core";
 import type { Client } from "pg";
-import { schemaSince } from "../capture/schema-watch.ts";
 import { type CutoverReport, type CutoverRequest, claimCutover } from "../cutover.ts";
-import { finding, type MigrationFinding } from "../finding.ts";
+import type { MigrationFinding } from "../finding.ts";
 import { brokenForeignKeys } from "../forward/foreign-keys.ts";
 import { Forward } from "../forward/forward.ts";
 import { SyncTally } from "../forward/sync-tally.ts";
-import { makeRefusals, removeCapture } from "../freeze.ts";
-import { dropKeptRowids } from "../kept-rowid.ts";
+import { removeCapture } from "../freeze.ts";
+import { dropKeptRowidsBeside, keptRowidLeft } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
 import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
 import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
@@ -28,8 +27,9 @@ import {
 } from "./gates.ts";
 import { giveBack } from "./give-back.ts";
 import { holdWriters } from "./hold-writers.ts";
+import { prepareRefusals, refuseUntouched } from "./refusals.ts";
 import { setSequences } from "./set-sequences.ts";
-import { type Stage, stageOf } from "./stage.ts";
+import { isLeftFrozen, type Stage, stageOf } from "./stage.ts";
 
 /** How long the product may be without a database that takes its writes, unless said otherwise. */
 const DEFAULT_BUDGET_SECONDS = 10;
@@ -50,6 +50,8 @@ export class CutoverRun {
   #from = 0n;
   #holdSeconds = 0;
   #frozenAt = 0;
+  /** When SQLite takes writes again by itself. */
+  #until = 0;
   #switchSeconds = 0;
 
   constructor(client: Client, source: LiveSource, entry: JournalEntry, request: CutoverRequest) {
@@ -64,11 +66,11 @@ export class CutoverRun {
   steps(): Step[] {
     const run: Record<CutoverStepId, (report: Report) => Promise<void>> = {
       claim: () => this.#claim(),
-      gates: (report) => this.#fresh((signal) => this.#checkGates(report, signal)),
-      "backup-sqlite": () => this.#fresh((signal) => this.#backUp("sqlite", signal)),
-      "backup-postgres": () => this.#fresh((signal) => this.#backUp("postgres", signal)),
-      "come-close": (report) => this.#fresh((signal) => this.#comeClose(report, signal)),
-      freeze: () => this.#fresh((signal) => this.#freeze(signal)),
+      gates: (report) => this.#orBack((signal) => this.#checkGates(report, signal)),
+      "backup-sqlite": () => this.#orBack((signal) => this.#backUp("sqlite", signal)),
+      "backup-postgres": () => this.#orBack((signal) => this.#backUp("postgres", signal)),
+      "come-close": (report) => this.#orBack((signal) => this.#comeClose(report, signal)),
+      freeze: () => this.#orBack((signal) => this.#freeze(signal)),
       "prepare-target": () => this.#orBack(() => this.#prepareTarget()),
       "verify-touched": () => this.#orBack(() => this.#verifyTouched()),
       switch: () => this.#switch(),
@@ -93,14 +95,9 @@ export class CutoverRun {
     };
   }
 
-  /** Does a step that an earlier run which froze SQLite has done. */
-  async #fresh(step: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    if (this.#stage === "fresh") await this.#orBack(step);
-  }
-
   /** Does a step that may still be taken back, and takes all of it back where it fails or takes too long. */
   async #orBack(step: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    if (this.#stage !== "fresh" && this.#stage !== "frozen") return;
+    if (this.#stage !== "fresh") return;
     try {
       this.#signal().throwIfAborted();
       await step(this.#signal());
@@ -144,25 +141,37 @@ export class CutoverRun {
   async #claim(): Promise<void> {
     if (this.#stage === "done") return;
     await claimCutover(this.#client, this.#entry.id);
-    // A sync may have gone on until it let go, and another cutover may have ended what it was at.
-    const entry = await currentMigration(this.#client);
-    if (entry?.id !== this.#entry.id || !["cutting-over", "cut-over"].includes(entry.phase))
-      throw takenOver();
-    this.#entry = entry;
-    this.#stage = stageOf(entry, this.#source);
+    await this.#readAgain();
+    if (isLeftFrozen(this.#entry, this.#source)) {
+      // Whatever was written since its refusals ended by themselves is in the log, so all begins anew.
+      await giveBack(this.#source, this.#request.postgres, this.#entry);
+      await claimCutover(this.#client, this.#entry.id);
+      await this.#readAgain();
+    }
+    await this.#begin();
+  }
+
+  async #begin(): Promise<void> {
     if (this.#stage === "done") return;
     this.#forward = new Forward(this.#source, this.#client, this.#entry, "cutting-over");
     if (this.#stage !== "fresh") {
       this.#frozenAt = performance.now();
-      this.#from = BigInt(String(this.#entry.details.cutoverFrom ?? 0));
       return;
     }
     this.#from = this.#forward.watermark;
     await this.#orBack(async () => {
       if (this.#entry.details.switching === true) await this.#endWayBack();
-      await this.#note({ cutoverFrom: String(this.#from) });
       await this.#forward.begin();
     });
+  }
+
+  /** A sync may have gone on until it let go, and another cutover may have ended what it was at. */
+  async #readAgain(): Promise<void> {
+    const entry = await currentMigration(this.#client);
+    if (entry?.id !== this.#entry.id || !["cutting-over", "cut-over"].includes(entry.phase))
+      throw takenOver();
+    this.#entry = entry;
+    this.#stage = stageOf(entry, this.#source);
   }
 
   /** A way back that was killed once SQLite took writes again. */
@@ -196,18 +205,8 @@ export class CutoverRun {
     const broken = await brokenForeignKeys(this.#client, this.#entry.plan);
     if (broken.length > 0) throw orphans(broken);
     do await this.#bringUntilFew(report, signal);
-    while (!this.#makeRefusals());
+    while (!prepareRefusals(this.#source));
     await this.#bringUntilFew(report, signal);
-  }
-
-  /** @returns false where the schema was written anew since the last look: rowids must be read again before it is noted */
-  #makeRefusals(): boolean {
-    const { db } = this.#source;
-    return this.#source.write(() => {
-      if (schemaSince(db) !== "same") return false;
-      makeRefusals(db);
-      return true;
-    });
   }
 
   #bringUntilFew(report: Report, signal: AbortSignal): Promise<void> {
@@ -215,13 +214,15 @@ export class CutoverRun {
   }
 
   async #freeze(signal: AbortSignal): Promise<void> {
-    const { applied, seconds } = await holdWriters(
-      this.#source,
-      this.#client,
-      this.#forward,
+    const { applied, until, seconds } = await holdWriters({
+      source: this.#source,
+      client: this.#client,
+      forward: this.#forward,
+      budgetSeconds: this.#budget(),
       signal,
-    );
+    });
     this.#frozenAt = performance.now();
+    this.#until = until;
     this.#holdSeconds = seconds;
     if (applied !== null) this.#tally.add(applied);
   }
@@ -245,14 +246,14 @@ export class CutoverRun {
 
   async #switch(): Promise<void> {
     if (this.#stage === "done" || this.#stage === "switched") return;
-    const wereRefused = this.#entry.details.targetRefused === true;
-    await this.#orBack(() => this.#note({ switching: true, targetRefused: false }));
+    await this.#orBack(async () => {
+      await this.#note({ switching: true });
+      refuseUntouched(this.#source, this.#forward, this.#until);
+    });
     // From here on the way back leads through Postgres, whatever becomes of the connection.
     this.#entry = { ...this.#entry, details: { ...this.#entry.details, switching: true } };
     try {
-      // A way back, ended or killed, has left them refused.
-      if (this.#stage === "switching" || wereRefused)
-        await allowTargetWrites(this.#client, this.#entry.plan);
+      await this.#allowTargetWrites();
       await this.#request.onCutover?.(this.#signal());
     } catch (cause) {
       await this.#back(cause);
@@ -265,18 +266,18 @@ export class CutoverRun {
     await this.#note({ switched: true });
   }
 
+  /** A way back, ended or killed, has left them refused. */
+  async #allowTargetWrites(): Promise<void> {
+    if (this.#stage !== "switching" && this.#entry.details.targetRefused !== true) return;
+    await allowTargetWrites(this.#client, this.#entry.plan);
+    await this.#note({ targetRefused: false });
+  }
+
   async #dropCapture(): Promise<void> {
     if (this.#stage === "done") return;
     this.#source.write(() => removeCapture(this.#source.db));
-    if (await dropKeptRowids(this.#client, this.#entry.plan)) return;
-    this.#findings.push(
-      finding({
-        id: "kept-rowid-left",
-        severity: "warning",
-        summary:
-          "transactions of the product kept the columns lifeboat_rowid from being dropped: lifeboat migrate finish drops them",
-      }),
-    );
+    if (await dropKeptRowidsBeside(this.#client, this.#entry.plan)) return;
+    this.#findings.push(keptRowidLeft());
   }
 
   async #close(): Promise<void> {

@@ -85,7 +85,7 @@ export const CUTOVER_STEPS: readonly StepAbout[] = [
     purpose:
       "Takes SQLite's write lock, brings the last rows to Postgres, puts the refusals in force and commits. Writers wait for `holdSeconds`, and only here.",
     expected:
-      "Milliseconds. From now on a write to SQLite fails with `lifeboat: moved to Postgres, writes refused`.",
+      "Milliseconds. From now on a write to SQLite fails with `lifeboat: moved to Postgres, writes refused`; until the step `switch` this ends by itself with `migrate.budget`, also where this command was killed.",
     onFailure: `The lock was not to be had in time, or the last rows did not fit into Postgres: the transaction is rolled back. ${BACK}`,
   },
   {
@@ -111,7 +111,7 @@ export const CUTOVER_STEPS: readonly StepAbout[] = [
     title: "switch the product to Postgres",
     phase: "refused",
     purpose:
-      "Runs `migrate.onCutover`, the product's own switch, within `migrate.budget`. This is the first step that other people's programs take part in: the abort point lies before it.",
+      "Makes sure that SQLite took no write since the freeze and lets it take none from now on, then runs `migrate.onCutover`, the product's own switch, within `migrate.budget`. This is the first step that other people's programs take part in: the abort point lies before it.",
     expected: "The command ends with exit status 0, or the URL answers with a status of 2xx.",
     onFailure:
       "The refusals are lifted by themselves and the product is back on SQLite with nothing lost, if it wrote nothing to Postgres. If its switch has already brought it there, switch it back by hand before anything else.",

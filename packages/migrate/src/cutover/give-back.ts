@@ -2,7 +2,7 @@ import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import { noteNewRowids, noteSchema } from "../capture/schema-watch.ts";
 import { bringForeignKeysBack } from "../forward/foreign-keys.ts";
-import { allowWrites, refusesWrites } from "../freeze.ts";
+import { allowWrites, refusalOf } from "../freeze.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { TargetAddress } from "../request.ts";
 import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
@@ -29,22 +29,24 @@ export async function giveBack(
   entry: JournalEntry,
 ): Promise<void> {
   if (source.db.inTransaction) source.db.exec("ROLLBACK");
-  const isFrozen = refusesWrites(source.db);
+  const refusal = refusalOf(source.db);
+  const isForGood = refusal?.until === null;
   let client: Client;
   try {
     client = await connectTarget(address);
   } catch (cause) {
     // Before the switch nobody wrote to Postgres, so SQLite need not wait for it.
-    if (isFrozen && entry.details.switching !== true) allowAgain(source);
+    if (refusal && !(isForGood && entry.details.switching === true)) allowAgain(source);
     throw cause;
   }
   try {
     const { plan } = entry;
     const now = await currentMigration(client);
     if (now?.id !== entry.id || !["loaded", "cutting-over"].includes(now.phase)) throw takenOver();
-    const isBack = now.details.switching === true;
-    if (isFrozen && isBack) await bringBack(source, client, entry);
-    if (isFrozen) allowAgain(source);
+    // Where its refusals still end by themselves the switch was not called, whatever the journal says.
+    const isBack = now.details.switching === true && (refusal === null || isForGood);
+    if (isForGood && isBack) await bringBack(source, client, entry);
+    if (refusal) allowAgain(source);
     await client.query("BEGIN");
     await removeReverseCapture(client, plan);
     await advance(client, entry.id, "cutting-over", "loaded", {

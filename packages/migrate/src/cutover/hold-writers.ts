@@ -3,14 +3,25 @@ import { SqliteError } from "better-sqlite3";
 import type { Client } from "pg";
 import type { Applied } from "../forward/apply-changes.ts";
 import type { Forward } from "../forward/forward.ts";
+import { putInForce } from "../freeze.ts";
 import type { LiveSource } from "../live-source.ts";
-import { STATE_TABLE } from "../sqlite/own-objects.ts";
 
 /** Longer than this no writer is held, whatever becomes of the cutover. */
 const MAX_HOLD_MS = 2_000;
 
+export interface Hold {
+  readonly source: LiveSource;
+  readonly client: Client;
+  readonly forward: Forward;
+  /** How long the refusals last where nobody lives who makes them last for good. */
+  readonly budgetSeconds: number;
+  readonly signal: AbortSignal;
+}
+
 export interface Held {
   readonly applied: Applied | null;
+  /** When the refusals end by themselves: milliseconds since 1970. */
+  readonly until: number;
   /** From having SQLite's write lock to the commit of the refusals. */
   readonly seconds: number;
 }
@@ -20,12 +31,8 @@ export interface Held {
  * Whatever fails in here, the lock is let go of and the product writes on.
  * @throws LifeboatError `SQLITE_BUSY`, `HELD_TOO_LONG`, and those of `Forward.bring`
  */
-export async function holdWriters(
-  source: LiveSource,
-  client: Client,
-  forward: Forward,
-  signal: AbortSignal,
-): Promise<Held> {
+export async function holdWriters(hold: Hold): Promise<Held> {
+  const { source, client, forward, signal } = hold;
   const { db } = source;
   takeLock(source);
   const began = performance.now();
@@ -40,9 +47,10 @@ export async function holdWriters(
   try {
     const applied = await forward.bring({ compare: false }, signal);
     signal.throwIfAborted();
-    db.exec(`UPDATE ${STATE_TABLE} SET refused = 1`);
+    const until = Date.now() + Math.ceil(hold.budgetSeconds * 1000);
+    putInForce(db, until);
     db.exec("COMMIT");
-    return { applied, seconds: (performance.now() - began) / 1000 };
+    return { applied, until, seconds: (performance.now() - began) / 1000 };
   } catch (cause) {
     if (db.inTransaction) db.exec("ROLLBACK");
     throw isOver.value ? tooLong(cause) : cause;

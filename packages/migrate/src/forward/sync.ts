@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { LifeboatError, type Report, runSteps } from "@lifeboat/core";
+import { LifeboatError, type OutageLog, type Report, runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
 import { capturedFor } from "../capture/install-capture.ts";
+import { qualified } from "../ddl.ts";
 import { LiveSource } from "../live-source.ts";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
-import { currentMigration, type JournalEntry } from "../target/journal.ts";
-import { takeTargetLock } from "../target/lock.ts";
-import { outlastOutages } from "../target/outlast-outages.ts";
+import { holdersInWords, isLockTaken } from "../target/hold-tables.ts";
+import { currentMigration, type JournalEntry, phaseOf } from "../target/journal.ts";
+import { takeTargetLock, takeTargetLockWhile } from "../target/lock.ts";
+import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
 import { isTakenOver } from "../target/taken-over.ts";
 import { serverError } from "../target/target-error.ts";
 import { TargetLink } from "../target/target-link.ts";
@@ -16,6 +18,10 @@ import { type SyncedTable, SyncTally } from "./sync-tally.ts";
 
 /** Between two looks where the last one found nothing. */
 const PAUSE_MS = 50;
+/** An index that somebody builds may keep a look from its tables for longer. */
+const LOCK_TIMEOUT_MS = 2_000;
+/** Until the next try, so that SQLite is let go of in between. */
+const LOCKED_PAUSE_MS = 500;
 /** With so few entries waiting the target counts as caught up: a cutover brings them in milliseconds. */
 const FEW_ENTRIES = 500;
 
@@ -23,6 +29,8 @@ export interface SyncRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
   /** Ends as soon as few changes wait; else it follows until stopped. */
   readonly until?: "caught-up";
+  /** Takes what belongs into a log, such as that Postgres is away. */
+  readonly log?: (line: string) => void;
 }
 
 export interface SyncReport {
@@ -55,15 +63,16 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
     try {
       assertCaptured(source, entry);
       const tally = new SyncTally();
+      const outages = syncOutages(request.log);
       let { waiting } = new Forward(source, link.client, entry, "loaded");
       const follow = async (client: Client, report: Report) => {
         // Committed or not, what was under way when a connection broke: the journal knows.
-        const now = await stillFollowed(client, entry);
+        const now = await stillFollowed(client, entry, request.signal);
         if (now === null) return;
         const forward = new Forward(source, client, now, "loaded");
         await forward.begin();
         try {
-          await followUntil(request, client, forward, (applied) => {
+          await followUntil({ request, client, forward, entry: now, outages }, (applied) => {
             tally.add(applied);
             report({ note: `${tally.rows} rows in ${tally.batches} batches` });
           });
@@ -77,7 +86,7 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
           title: "follow SQLite's changes in Postgres",
           run: async (report) => {
             if (request.until !== undefined) return follow(link.client, report);
-            await outlastOutages(link, { signal: request.signal, report }, (client) =>
+            await outlastOutages(link, { signal: request.signal, report, outages }, (client) =>
               follow(client, report),
             );
           },
@@ -103,38 +112,59 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
   }
 }
 
-async function followUntil(
-  request: SyncRequest,
-  client: Client,
-  forward: Forward,
-  tell: (applied: Applied) => void,
-): Promise<void> {
+interface Following {
+  readonly request: SyncRequest;
+  readonly client: Client;
+  readonly forward: Forward;
+  readonly entry: JournalEntry;
+  readonly outages: OutageLog;
+}
+
+async function followUntil(following: Following, tell: (applied: Applied) => void): Promise<void> {
+  const { request, client, forward, entry, outages } = following;
+  // A look holds a snapshot of SQLite, whose WAL can't be reset meanwhile.
+  await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
   for (;;) {
     if (request.signal.aborted) return;
     // A cutover that waits to take over says so in the journal.
-    if ((await currentMigration(client))?.phase !== "loaded") return;
+    if ((await phaseOf(client, entry.id)) !== "loaded") return;
     const applied = await orBrokenOff(forward.once(request.signal), request.signal);
     if (applied === "broken off") return;
+    if (applied === "locked") {
+      outages.failing({ reason: await lockedBy(following), meanwhile: "trying again" });
+      await pause(LOCKED_PAUSE_MS, request.signal);
+      continue;
+    }
+    outages.working();
     if (applied !== null) tell(applied);
     if (request.until === "caught-up" && forward.waiting < FEW_ENTRIES) return;
-    if (applied !== null) continue;
-    await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
-      // Stopped by hand: the loop's own question ends it.
-    });
+    if (applied === null) await pause(PAUSE_MS, request.signal);
   }
+}
+
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, undefined, { signal }).catch(() => {
+    // Stopped by hand: the loop's own question ends it.
+  });
+}
+
+async function lockedBy({ client, entry: { plan } }: Following): Promise<string> {
+  const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
+  const holders = await holdersInWords({ client, relations, mode: "SHARE ROW EXCLUSIVE" });
+  return `the tables are locked in Postgres${holders === "" ? "" : ` (${holders})`}`;
 }
 
 /**
  * Takes the migration's lock on a new connection, unless a cutover has it.
  * @returns null where the migration has moved on
  */
-async function stillFollowed(client: Client, { id }: JournalEntry): Promise<JournalEntry | null> {
-  if (!(await isFollowed(client, id))) return null;
-  await takeTargetLock(client);
-  return isFollowed(client, id);
-}
-
-async function isFollowed(client: Client, id: string): Promise<JournalEntry | null> {
+async function stillFollowed(
+  client: Client,
+  { id }: JournalEntry,
+  signal: AbortSignal,
+): Promise<JournalEntry | null> {
+  const isLoaded = async () => (await phaseOf(client, id)) === "loaded";
+  if (!(await takeTargetLockWhile(client, signal, isLoaded))) return null;
   const now = await currentMigration(client);
   return now?.id === id && now.phase === "loaded" ? now : null;
 }
@@ -143,10 +173,11 @@ async function isFollowed(client: Client, id: string): Promise<JournalEntry | nu
 async function orBrokenOff<Result>(
   look: Promise<Result>,
   signal: AbortSignal,
-): Promise<Result | "broken off"> {
+): Promise<Result | "broken off" | "locked"> {
   try {
     return await look;
   } catch (cause) {
+    if (isLockTaken(cause)) return "locked";
     if (isTakenOver(cause) || (signal.aborted && cause === signal.reason)) return "broken off";
     throw cause;
   }

@@ -11,7 +11,7 @@ import { from as copyFrom } from "pg-copy-streams";
 export async function sendCopy(
   client: Client,
   sql: string,
-  chunks: Iterable<Buffer>,
+  chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
 ): Promise<number> {
   const stream = client.query(copyFrom(sql));
   let broken = false;
@@ -26,7 +26,7 @@ export async function sendCopy(
   failed.catch(() => undefined);
   const finished = new Promise<void>((resolve) => stream.once("finish", () => resolve()));
   try {
-    for (const chunk of chunks) {
+    for await (const chunk of chunks) {
       const drained = stream.write(chunk) ? nextTurn() : once(stream, "drain");
       await Promise.race([drained, failed]);
     }

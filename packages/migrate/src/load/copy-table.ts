@@ -5,16 +5,13 @@ import { qualified } from "../ddl.ts";
 import type { PlannedTable } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
 import { rowidRanges, rowsAtOnce } from "../row-range.ts";
+import { isLockTaken } from "../target/hold-tables.ts";
 import { targetError } from "../target/target-error.ts";
 import { type CopyForm, copyForm, sentColumns } from "./copy-expression.ts";
+import { framed } from "./copy-frame.ts";
 import { sendCopy } from "./copy-stream.ts";
 import { liveCopyForm, liveRows } from "./live-rows.ts";
-
-/** "PGCOPY\n\377\r\n\0", no flags, no extension: the header of the binary form (manual, COPY). */
-const BINARY_HEADER = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
-const BINARY_TRAILER = Buffer.from([0xff, 0xff]);
-/** Fewer, larger messages: one of a megabyte costs little more than one of a kilobyte. */
-const CHUNK_BYTES = 1024 * 1024;
+import type { RowReader } from "./row-reader.ts";
 
 /** What is told of a running copy: bytes of COPY data. */
 export type CopyProgress = (bytes: number) => void;
@@ -28,6 +25,14 @@ export interface CopyInput {
   readonly signal: AbortSignal;
 }
 
+export interface LiveCopyInput extends CopyInput {
+  /** Gives the thread that reads large tables. */
+  readonly reader: () => RowReader;
+}
+
+/** Below this a thread is not worth its start. */
+const LARGE_BYTES = 4 * 1024 * 1024;
+
 /**
  * Copies all rows of one table, made in this transaction, in a single COPY stream, from the snapshot that is held.
  * @returns the number of rows that Postgres took
@@ -35,36 +40,42 @@ export interface CopyInput {
  */
 export async function copyTable(input: CopyInput): Promise<number> {
   const form = copyForm(input.table);
-  return copyRows(input, form, rowsOf(input.db, input.table, form));
+  return sendRows(input, form, framed(form, rowsOf(input.db, input.table, form)));
 }
 
-/** The same in short reads, while the product writes. */
-export async function copyLiveTable(input: CopyInput): Promise<number> {
-  const form = liveCopyForm(input.table);
-  return copyRows(input, form, liveRows(input.db, input.table, form));
+/** The same in short reads, while the product writes; of a large table by a thread of its own. */
+export async function copyLiveTable(input: LiveCopyInput): Promise<number> {
+  const { db, reader, table } = input;
+  const form = liveCopyForm(table);
+  const isLarge = table.bytes > LARGE_BYTES;
+  return sendRows(
+    input,
+    form,
+    isLarge ? reader().rows(table) : framed(form, liveRows(db, table, form)),
+  );
 }
 
-async function copyRows(
+async function sendRows(
   { client, schema, table, progress, signal }: CopyInput,
   form: CopyForm,
-  rows: Iterable<Buffer>,
+  rows: Iterable<Buffer> | AsyncIterable<Buffer>,
 ): Promise<number> {
   const columns = nameList(sentColumns(table).map((column) => column.target));
   // FREEZE is allowed since the table was made in this transaction: no second pass to set hint bits.
   const sql = `COPY ${qualified(schema, table.target)} (${columns}) FROM STDIN WITH (FORMAT ${form.format}, FREEZE)`;
   try {
-    return await sendCopy(client, sql, watched(framed(form, rows), progress, signal));
+    return await sendCopy(client, sql, watched(rows, progress, signal));
   } catch (cause) {
     throw refusedRows(table, targetError(cause));
   }
 }
 
-function* watched(
-  chunks: Iterable<Buffer>,
+async function* watched(
+  chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
   progress: CopyProgress,
   signal: AbortSignal,
-): Generator<Buffer> {
-  for (const chunk of chunks) {
+): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
     signal.throwIfAborted();
     progress(chunk.length);
     yield chunk;
@@ -74,7 +85,7 @@ function* watched(
 /** The server's message quotes the row that it refuses, which must not reach a log: only its code is told. */
 export function refusedRows(table: PlannedTable, cause: unknown): unknown {
   const { code, severity } = cause as { code?: string; severity?: string };
-  if (severity === undefined) return cause;
+  if (severity === undefined || isLockTaken(cause)) return cause;
   return new LifeboatError({
     code: "TARGET_REFUSED_ROWS",
     message: `Postgres refuses a row of ${table.name} (SQLSTATE ${code}); nothing was kept`,
@@ -84,13 +95,6 @@ export function refusedRows(table: PlannedTable, cause: unknown): unknown {
         : "this is a defect of the mapping: choose another type for the column in migrate.columns, and report it",
     details: { table: table.name, sqlstate: code },
   });
-}
-
-/** The rows as one COPY stream, in chunks that are worth a message each. */
-export function* framed(form: CopyForm, rows: Iterable<Buffer>): Generator<Buffer> {
-  if (form.format === "binary") yield BINARY_HEADER;
-  yield* gathered(rows);
-  if (form.format === "binary") yield BINARY_TRAILER;
 }
 
 /** Rows as SQLite joined them, or one by one where they are long or have no rowid to walk by. */
@@ -114,18 +118,4 @@ function* rowsOf(db: Database, table: PlannedTable, form: CopyForm): Generator<B
     const buffer = joined.get(from, to);
     if (buffer) yield buffer;
   }
-}
-
-function* gathered(parts: Iterable<Buffer>): Generator<Buffer> {
-  let held: Buffer[] = [];
-  let bytes = 0;
-  for (const part of parts) {
-    held.push(part);
-    bytes += part.length;
-    if (bytes < CHUNK_BYTES) continue;
-    yield held.length === 1 ? part : Buffer.concat(held);
-    held = [];
-    bytes = 0;
-  }
-  if (held.length > 0) yield Buffer.concat(held);
 }

@@ -1,5 +1,5 @@
 import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
-import { forgetChanges } from "../capture/change-log.ts";
+import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
 import { compareTable } from "../compare.ts";
 import { type Applied, ChangeApplier } from "../forward/apply-changes.ts";
@@ -12,7 +12,8 @@ import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
 import { assertComparedEqual } from "./assert-compared-equal.ts";
 import { copyLiveTable } from "./copy-table.ts";
-import { LoadRun, type LoadRunInit } from "./load-run.ts";
+import { COMPARE, LoadRun, type LoadRunInit } from "./load-run.ts";
+import { RowReader } from "./row-reader.ts";
 
 /** Fewer changed rows than this are brought within the look at one table. */
 const FEW_ROWS = 500;
@@ -33,7 +34,7 @@ export class LiveLoad extends LoadRun {
     this.#applier = new ChangeApplier(source, init.client, init.plan, 0n);
   }
 
-  steps(): Step[] {
+  protected override allSteps(): Step[] {
     return [
       { title: "open the journal", run: () => this.begin() },
       {
@@ -48,12 +49,17 @@ export class LiveLoad extends LoadRun {
       },
       { title: "build keys and indexes", run: (report) => this.#buildKeys(report) },
       { title: "validate checks", run: (report) => this.ddl(["checks", "statistics"], report) },
-      { title: "compare both sides", run: (report) => this.#compare(report) },
+      { title: COMPARE, run: (report) => this.#compare(report) },
       {
         title: "validate foreign keys",
         run: (report) => this.ddl(["foreign-keys", "sequences", "views"], report),
       },
       { title: "commit", run: () => this.#commit() },
+      {
+        title: "forget in SQLite what Postgres holds",
+        run: async () => forgetApplied(this.#source, this.#applier.watermark),
+      },
+      this.closing(),
     ];
   }
 
@@ -81,9 +87,16 @@ export class LiveLoad extends LoadRun {
   }
 
   async #copy(report: Report): Promise<void> {
+    const { db, path } = this.#source;
+    await using threads = new AsyncDisposableStack();
+    let started: RowReader | undefined;
+    const reader = () => {
+      started ??= threads.use(new RowReader(path));
+      return started;
+    };
     await this.copyAll(report, async ({ table, ...input }) => {
       try {
-        return await copyLiveTable({ ...input, db: this.#source.db, table: followedTable(table) });
+        return await copyLiveTable({ ...input, db, reader, table: followedTable(table) });
       } catch (cause) {
         throw refusedValue(table, cause) ?? cause;
       }
@@ -145,11 +158,11 @@ export class LiveLoad extends LoadRun {
     const { watermark } = this.#applier;
     this.#isCommitting = true;
     try {
-      await this.commit({ watermark: String(watermark), verifiedAt: new Date().toISOString() });
+      const verified = this.compares ? { verifiedAt: new Date().toISOString() } : {};
+      await this.commit({ watermark: String(watermark), ...verified });
     } catch (cause) {
       throw lostAtCommit(cause);
     }
-    this.#source.write(() => forgetChanges(this.#source.db, watermark));
   }
 }
 
@@ -160,7 +173,7 @@ function lostAtCommit(cause: unknown): unknown {
     code: "POSTGRES_LOST",
     message: `the connection broke while the load was committed: ${reasonOf(cause)}`,
     remedy:
-      "see that the server runs, then ask lifeboat migrate status: it says loaded, or run lifeboat migrate load again",
+      "see that the server runs, then run lifeboat migrate load again: it ends what was committed, or loads anew; lifeboat migrate status says which",
     cause,
   });
 }

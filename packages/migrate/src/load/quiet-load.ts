@@ -4,7 +4,7 @@ import type { Source } from "../source.ts";
 import { assertComparedEqual } from "./assert-compared-equal.ts";
 import { assertQuiet } from "./assert-quiet.ts";
 import { copyTable } from "./copy-table.ts";
-import { LoadRun, type LoadRunInit } from "./load-run.ts";
+import { COMPARE, LoadRun, type LoadRunInit } from "./load-run.ts";
 
 /**
  * Loads a database that nobody writes to, from one snapshot, and changes nothing in it. What is written meanwhile makes it
@@ -18,7 +18,7 @@ export class QuietLoad extends LoadRun {
     this.#source = source;
   }
 
-  steps(): Step[] {
+  protected override allSteps(): Step[] {
     return [
       { title: "open the journal", run: () => this.begin() },
       { title: "create the tables", run: () => this.ddl(["tables"]) },
@@ -32,12 +32,13 @@ export class QuietLoad extends LoadRun {
         title: "set sequences, views and statistics",
         run: (report) => this.ddl(["sequences", "views", "statistics"], report),
       },
-      { title: "compare both sides", run: (report) => this.#compare(report) },
+      { title: COMPARE, run: (report) => this.#compare(report) },
       {
         title: "see that the source stayed quiet",
         run: (report) => assertQuiet(this.#source, this.plan, this.#compared(report)),
       },
       { title: "commit", run: () => this.commit() },
+      this.closing(),
     ];
   }
 

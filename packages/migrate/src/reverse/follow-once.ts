@@ -21,6 +21,8 @@ export interface FollowInput {
   readonly file: FrozenFile;
   readonly plan: MigrationPlan;
   readonly signal: AbortSignal;
+  /** Whether Postgres' schema is looked at also where nothing was written; true when left out. */
+  readonly isIdleChecked?: boolean;
 }
 
 /**
@@ -35,8 +37,9 @@ export async function followOnce(input: FollowInput): Promise<FollowedTable[]> {
   const known = await assertSameFile(client, followed);
   const reader = await ChangeReader.begin(client, plan, followed.snapshot);
   try {
-    assertFollowable(await unfollowable(client, plan));
     const touched = await reader.touched();
+    if (touched.length > 0 || input.isIdleChecked !== false)
+      assertFollowable(await unfollowable(client, plan));
     if (touched.length === 0) {
       if (known < followed.batch) await reader.commit(followed.batch);
       else await client.query("COMMIT");

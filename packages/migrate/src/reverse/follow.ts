@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LifeboatError, type Report, runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
-import { currentMigration, type JournalEntry } from "../target/journal.ts";
-import { takeTargetLock } from "../target/lock.ts";
-import { outlastOutages } from "../target/outlast-outages.ts";
+import { currentMigration, type JournalEntry, phaseOf } from "../target/journal.ts";
+import { takeTargetLock, takeTargetLockWhile } from "../target/lock.ts";
+import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
 import { serverError } from "../target/target-error.ts";
 import { TargetLink } from "../target/target-link.ts";
 import { type FollowedTable, type FollowInput, followOnce } from "./follow-once.ts";
@@ -12,11 +12,15 @@ import { FrozenFile } from "./frozen-file.ts";
 
 /** Between two looks where the last one found nothing. */
 const PAUSE_MS = 200;
+/** Between two looks at Postgres' whole schema while nothing is written. */
+const SCHEMA_PAUSE_MS = 5_000;
 
 export interface FollowRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
   /** Ends as soon as SQLite holds what Postgres held at the last look; else it follows until stopped. */
   readonly until?: "caught-up";
+  /** Takes what belongs into a log, such as that Postgres is away. */
+  readonly log?: (line: string) => void;
 }
 
 export interface FollowReport {
@@ -46,10 +50,12 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
     const file = FrozenFile.open(request.sqlite.path);
     try {
       const found = new FollowTally();
+      const outages = syncOutages(request.log);
       const follow = async (client: Client, report: Report) => {
-        if (!(await isStillCutOver(client, entry))) return;
+        const isCutOver = async () => (await phaseOf(client, entry.id)) === "cut-over";
+        if (!(await takeTargetLockWhile(client, request.signal, isCutOver))) return;
         const input = { client, file, plan: entry.plan, signal: request.signal };
-        await followUntil(request, input, (tables) => {
+        await followUntil(request, { ...input, isCutOver }, (tables) => {
           found.add(tables);
           report({ note: `${found.rows} rows in ${found.batches} batches` });
         });
@@ -60,7 +66,7 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
           title: "follow Postgres' changes in SQLite",
           run: async (report) => {
             if (request.until !== undefined) return follow(link.client, report);
-            await outlastOutages(link, { signal: request.signal, report }, (client) =>
+            await outlastOutages(link, { signal: request.signal, report, outages }, (client) =>
               follow(client, report),
             );
           },
@@ -79,15 +85,19 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
 
 async function followUntil(
   request: FollowRequest,
-  input: FollowInput,
+  { isCutOver, ...input }: FollowInput & { readonly isCutOver: () => Promise<boolean> },
   tell: (tables: readonly FollowedTable[]) => void,
 ): Promise<void> {
+  let lookedAt = Number.NEGATIVE_INFINITY;
   while (!request.signal.aborted) {
-    const tables = await orStopped(followOnce(input), request.signal);
+    // Changes are looked for often; whether Postgres' schema is still the one that SQLite has, less.
+    const isDue = performance.now() - lookedAt > SCHEMA_PAUSE_MS;
+    if (isDue) lookedAt = performance.now();
+    const tables = await orStopped(followOnce({ ...input, isIdleChecked: isDue }), request.signal);
     if (tables === "stopped") return;
     tell(tables);
     // A rollback that waits to take over says so in the journal.
-    if ((await currentMigration(input.client))?.phase !== "cut-over") return;
+    if (!(await isCutOver())) return;
     if (tables.length > 0) continue;
     if (request.until === "caught-up") return;
     await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
@@ -107,17 +117,6 @@ async function orStopped<Result>(
     if (signal.aborted && cause === signal.reason) return "stopped";
     throw cause;
   }
-}
-
-/** Takes the migration's lock on a new connection, unless a rollback has it. */
-async function isStillCutOver(client: Client, { id }: JournalEntry): Promise<boolean> {
-  const isCutOver = async () => {
-    const now = await currentMigration(client);
-    return now?.id === id && now.phase === "cut-over";
-  };
-  if (!(await isCutOver())) return false;
-  await takeTargetLock(client);
-  return isCutOver();
 }
 
 async function cutOverEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {

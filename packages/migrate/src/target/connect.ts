@@ -47,6 +47,10 @@ async function prepareSession(client: pg.Client): Promise<void> {
      SET quote_all_identifiers = off; SET lock_timeout = 0; SET default_transaction_isolation = 'read committed';
      SET default_transaction_deferrable = off; SET ${OWN_SESSION} = on; SET search_path = pg_catalog`,
   );
+  // A client that vanished with its network holds its locks until the server has noticed: by itself after hours.
+  await client.query(
+    "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3",
+  );
   // Limits that only newer servers know; and a commit that is told must be one that lasts.
   await client.query(
     `SELECT set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false) FROM pg_settings

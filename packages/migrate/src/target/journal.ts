@@ -68,6 +68,11 @@ export async function closeEntry(
   );
 }
 
+/** Writes that nothing is left to do of a load, and that whoever ran it knows; a sync or cutover may have gone on meanwhile. */
+export async function noteEnded(client: Client, id: string): Promise<void> {
+  await note(client, id, MIGRATION_PHASES, { ended: true });
+}
+
 /**
  * Moves a migration from one phase to the next in the caller's transaction.
  * @returns false where it was in another phase: somebody else moved it
@@ -101,6 +106,14 @@ export async function note(
     [id, phases, JSON.stringify(details)],
   );
   return rowCount === 1;
+}
+
+/** The phase of a migration, as often as one likes: without its plan, which may be long; null where the journal is gone. */
+export async function phaseOf(client: Client, id: string): Promise<MigrationPhase | null> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('${TABLE}') IS NOT NULL AS there`,
+  );
+  return rows[0]?.there ? ((await standingOf(client, id))?.phase ?? null) : null;
 }
 
 /** Where a migration stands, and how much of SQLite's log the target holds; null where the journal has lost it. */

@@ -26,3 +26,24 @@ export async function takeTargetLock(client: Client): Promise<void> {
   }
   await client.query("SET lock_timeout = 0");
 }
+
+/**
+ * Takes the lock once it is free, for as long as it is wanted: a connection of ours that broke without the server's notice holds
+ * it until the server has noticed.
+ * @returns whether it is held, and still wanted
+ */
+export async function takeTargetLockWhile(
+  client: Client,
+  signal: AbortSignal,
+  isWanted: () => Promise<boolean>,
+): Promise<boolean> {
+  while (!signal.aborted && (await isWanted())) {
+    try {
+      await takeTargetLock(client);
+      return await isWanted();
+    } catch (cause) {
+      if (!(cause instanceof LifeboatError) || cause.code !== "LOCKED") throw cause;
+    }
+  }
+  return false;
+}

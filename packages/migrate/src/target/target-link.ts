@@ -32,10 +32,11 @@ export class TargetLink {
 
   /**
    * Connects again, with growing pauses, until the server answers.
+   * @param failing is told of each try that failed
    * @returns false where the signal came first
    * @throws LifeboatError where it answers and lets nobody in
    */
-  async again(signal: AbortSignal): Promise<boolean> {
+  async again(signal: AbortSignal, failing: (cause: unknown) => void): Promise<boolean> {
     await this.#client.end();
     for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(LAST_PAUSE_MS, 2 * pause)) {
       await sleep(pause, undefined, { signal }).catch(() => {
@@ -47,6 +48,7 @@ export class TargetLink {
         return true;
       } catch (cause) {
         if (!isAway(cause)) throw cause;
+        failing(cause);
       }
     }
     return false;

@@ -1,0 +1,109 @@
+import { type Finding, LifeboatError } from "@lifeboat/core";
+import type { LeftInSqlite, MigrationStatus } from "@lifeboat/migrate";
+import type { Session } from "./session.ts";
+import { size } from "./show/units.ts";
+
+/** So many entries of SQLite's log are some 50 MiB of its file. */
+const MANY_ENTRIES = 1_000_000;
+const MANY_BYTES = 256 * 1024 * 1024;
+
+/**
+ * What a migration has left that nobody may have noticed: a cutover that was broken off, and changes that are kept and that nobody
+ * brings to the other side.
+ */
+export async function migrationAlerts(session: Session): Promise<Finding[]> {
+  if (session.isByRepository) return [];
+  const { sqlite, postgres } = await session.configuration();
+  const [source, another] = sqlite;
+  if (!postgres || !source || another) return [];
+  if ((await session.live()) === "postgres") return waitingInPostgres(postgres);
+  const { leftInSqlite } = await import("@lifeboat/migrate");
+  const left = leftInSqlite(source.path);
+  if (left === null) return [];
+  return [...(await brokenOff(session, left)), ...waitingInSqlite(left)];
+}
+
+async function waitingInPostgres({ url }: { readonly url: string }): Promise<Finding[]> {
+  const { keptForTheWayBack } = await import("@lifeboat/migrate");
+  // One that can't be reached is an alert of its engine's own.
+  const bytes = await orUnknown(keptForTheWayBack({ url }));
+  if (bytes === null || bytes < MANY_BYTES) return [];
+  return [
+    {
+      id: "changes-wait",
+      severity: "warning",
+      summary: `Postgres keeps ${size(bytes)} of changes for the way back to SQLite, and they grow until somebody brings them there`,
+      remedy:
+        "run lifeboat migrate sync, or keep lifeboat watch running, which does; lifeboat migrate finish ends the way back",
+    },
+  ];
+}
+
+function waitingInSqlite({ logged }: LeftInSqlite): Finding[] {
+  if (logged < MANY_ENTRIES) return [];
+  return [
+    {
+      id: "changes-wait",
+      severity: "warning",
+      summary: `SQLite has logged ${logged} writes that are not in Postgres, and its file grows until a load or a sync has brought them`,
+      remedy:
+        "run lifeboat migrate sync; lifeboat migrate abort ends a migration that was given up",
+    },
+  ];
+}
+
+/** Postgres is asked only where SQLite says that there is something. */
+async function brokenOff(session: Session, { refusal }: LeftInSqlite): Promise<Finding[]> {
+  // A deadline that has not come may be that of a cutover at work, and ends by itself.
+  if (refusal === null || (refusal.until !== null && !refusal.isOver)) return [];
+  const { migrationStatus } = await import("@lifeboat/migrate");
+  const { sqlite, postgres, migrate } = await session.configuration();
+  const status = await orUnknown(
+    migrationStatus({
+      sqlite: { path: sqlite[0]?.path ?? "" },
+      postgres: { url: postgres?.url ?? "" },
+      ...(migrate.schema && { schema: migrate.schema }),
+      signal: session.signal,
+    }),
+  );
+  if (status?.isRunning) return [];
+  return [refusal.isOver ? BEFORE_THE_SWITCH : alertOf(status)];
+}
+
+/** Null where Postgres can't be reached. */
+async function orUnknown<Answer>(asked: Promise<Answer>): Promise<Answer | null> {
+  try {
+    return await asked;
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError) return null;
+    throw thrown;
+  }
+}
+
+const BEFORE_THE_SWITCH: Finding = {
+  id: "cutover-broken-off",
+  severity: "warning",
+  summary:
+    "a cutover was broken off before it switched the product; SQLite takes its writes again by itself, and nothing is lost",
+  remedy: "run lifeboat migrate cutover again, or lifeboat migrate abort",
+};
+
+function alertOf(status: MigrationStatus | null): Finding {
+  const id = "cutover-broken-off";
+  if (status?.phase === "cut-over")
+    return {
+      id,
+      severity: "error",
+      summary:
+        "the product was cut over to Postgres, and the repository holds no record of it: SQLite is still taken for live",
+      remedy: "run lifeboat migrate cutover again: it changes nothing and writes the record",
+    };
+  return {
+    id,
+    severity: "error",
+    summary:
+      "SQLite REFUSES the product's writes and no cutover is at work: one was broken off while it switched the product",
+    remedy:
+      "run lifeboat migrate cutover again, which ends it; lifeboat migrate status says where it stands",
+  };
+}

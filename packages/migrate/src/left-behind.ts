@@ -1,0 +1,49 @@
+import { existsSync } from "node:fs";
+import Database from "better-sqlite3";
+import { type Refusal, refusalOf } from "./freeze.ts";
+import type { TargetAddress } from "./request.ts";
+import { hasOwnObjects, LOG_TABLE } from "./sqlite/own-objects.ts";
+import { connectTarget } from "./target/connect.ts";
+
+/** What a migration keeps in a SQLite database. */
+export interface LeftInSqlite {
+  /** How the product's writes are refused; null where they are taken. */
+  readonly refusal: Refusal | null;
+  /** Entries of the log, about. */
+  readonly logged: number;
+}
+
+/** By the file alone; null where nothing of a migration is in it, or it is not there. */
+export function leftInSqlite(path: string): LeftInSqlite | null {
+  if (!existsSync(path)) return null;
+  const db = new Database(path, { readonly: true, timeout: 10_000 });
+  try {
+    if (!hasOwnObjects(db)) return null;
+    // Counted by its ends, since it may be long.
+    const log = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = ?").get(LOG_TABLE);
+    const entries = `SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM ${LOG_TABLE}`;
+    return {
+      refusal: refusalOf(db),
+      logged: log === undefined ? 0 : Number(db.prepare(entries).pluck().get()),
+    };
+  } finally {
+    db.close();
+  }
+}
+
+/**
+ * Bytes of the changes that Postgres keeps for the way back to SQLite; null where it keeps none.
+ * @throws LifeboatError those of `connectTarget`
+ */
+export async function keptForTheWayBack(address: TargetAddress): Promise<number | null> {
+  const client = await connectTarget(address);
+  try {
+    const { rows } = await client.query<{ bytes: string | null }>(
+      "SELECT pg_total_relation_size(to_regclass('lifeboat.changes')) AS bytes",
+    );
+    const bytes = rows[0]?.bytes ?? null;
+    return bytes === null ? null : Number(bytes);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,113 @@
+import { loadMigration, type SyncRequest, syncMigration } from "@lifeboat/migrate";
+import Database from "better-sqlite3";
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { UnreliableProxy } from "../support/unreliable-proxy.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+describe("a sync that runs for days", () => {
+  let cluster: TestCluster;
+  let one: MigrationCase;
+  let stop: AbortController;
+  const log: string[] = [];
+  beforeAll(async () => {
+    cluster = await startCluster();
+  }, 60_000);
+  afterAll(() => cluster.stop());
+  beforeEach(async () => {
+    one = await migrationCase(
+      cluster,
+      "PRAGMA journal_mode = WAL; CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT)",
+    );
+    await loadMigration({ ...request(), live: true });
+    stop = new AbortController();
+    log.length = 0;
+  });
+  afterEach(() => one.end());
+
+  const request = () => ({
+    sqlite: { path: one.path },
+    postgres: { url: one.url },
+    signal: new AbortController().signal,
+  });
+  const sync = (more: Partial<SyncRequest> = {}) =>
+    syncMigration({ ...request(), signal: stop.signal, log: (line) => log.push(line), ...more });
+  const write = (rows = 1) =>
+    one.sqlite(
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
+       INSERT INTO ledger(body) SELECT 'row' FROM n`,
+    );
+  const rows = async () => (await one.query("SELECT 1 FROM ledger")).length;
+  const ask = (sql: string) => {
+    const db = new Database(one.path);
+    try {
+      return db.prepare(sql).pluck().get();
+    } finally {
+      db.close();
+    }
+  };
+
+  it("leaves one entry of SQLite's log, however much it brought", async () => {
+    const running = sync();
+    for (const more of [1, 12_000, 3]) {
+      write(more);
+      const last = ask("SELECT max(seq) FROM lifeboat_log");
+      await expect.poll(() => ask("SELECT min(seq) FROM lifeboat_log")).toBe(last);
+    }
+    stop.abort();
+    expect((await running).rows).toBe(12_004);
+    expect(await rows()).toBe(12_004);
+  });
+
+  it("lets go of SQLite while somebody locks the tables in Postgres, names him once, and goes on", async () => {
+    const running = sync();
+    const holder = new pg.Client(one.url);
+    await holder.connect();
+    await holder.query("BEGIN; LOCK TABLE ledger IN EXCLUSIVE MODE");
+    const { rows: found } = await holder.query("SELECT pg_backend_pid() AS pid");
+    write();
+    await expect.poll(() => log.length, { timeout: 20_000 }).toBe(1);
+    expect(log[0]).toMatch(
+      /^sync: nothing is brought over since .*: the tables are locked in Postgres/,
+    );
+    expect(log[0]).toContain(
+      `process ${found[0]?.pid} of lifeboat holds ExclusiveLock on public.ledger`,
+    );
+    // A reader that holds its snapshot all the time would never let this end.
+    const whole = () => ask("PRAGMA wal_checkpoint(TRUNCATE)");
+    await expect.poll(whole, { timeout: 20_000 }).toBe(0);
+    await holder.end();
+    await expect.poll(rows, { timeout: 20_000 }).toBe(1);
+    stop.abort();
+    await running;
+    expect(log).toEqual([
+      log[0],
+      expect.stringMatching(/^sync: at work again after .* nothing is lost$/),
+    ]);
+  });
+
+  it("waits for a connection of its own that the server still takes for alive", async () => {
+    await using proxy = await UnreliableProxy.start(cluster.port);
+    const running = sync({ postgres: { url: proxy.through(one.url) } });
+    write();
+    await expect.poll(rows, { timeout: 20_000 }).toBe(1);
+    proxy.cutClients();
+    write();
+    // By when it began to wait: it tries again and again.
+    const tries = new Set<string>();
+    const tried = async () => {
+      const found = await cluster.query<{ at: string }>(
+        "SELECT query_start::text AS at FROM pg_stat_activity WHERE wait_event = 'advisory'",
+      );
+      for (const { at } of found) tries.add(at);
+      return tries.size;
+    };
+    await expect.poll(tried, { timeout: 20_000 }).toBe(2);
+    proxy.noticeCuts();
+    await expect.poll(rows, { timeout: 20_000 }).toBe(2);
+    stop.abort();
+    await running;
+    expect(log).toHaveLength(2);
+  });
+});
