@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hasProgram } from "@lifeboat/postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,6 +14,11 @@ beforeAll(async () => {
   cluster = await startCluster();
   await cluster.query("create table orders (id int primary key)");
   await cluster.query("insert into orders values (1), (2)");
+  // Makes a part of its own, and nothing touches it any more.
+  await cluster.query(
+    "create table still as select repeat(md5(n::text), 50) from generate_series(1, 17000) n",
+  );
+  await cluster.query("vacuum (freeze) still");
   await cluster.query(
     "grant execute on function pg_backup_start(text, boolean), pg_backup_stop(boolean) to lifeboat",
   );
@@ -29,6 +34,23 @@ beforeAll(async () => {
 afterAll(async () => {
   await cluster?.stop();
   await place?.[Symbol.asyncDispose]();
+});
+
+test("a backup that was interrupted is gone on with, and the report tells what was taken over", async () => {
+  const interrupted = async () => {
+    const [newest] = JSON.parse((await run(["list", "--json"])).stdout).backups;
+    const backups = place.at(`repository/shop/postgres/${newest.database}/backups`);
+    await rm(join(backups, newest.id, "manifest.json"));
+    return newest.id;
+  };
+  const id = await interrupted();
+  const { stdout } = await run(["backup", "--jobs", "2", "--json"]);
+  const report = JSON.parse(stdout);
+  expect(report.id).toBe(id);
+  expect(report.reused.objects).toBeGreaterThan(0);
+  expect(report.reused.sourceBytes).toBeGreaterThan(32 << 20);
+  await interrupted();
+  expect((await run(["backup", "--jobs", "2"])).stdout).toMatch(/^taken over +\d/m);
 });
 
 test("doctor --sql prints the script of the configured role, for psql", async () => {
