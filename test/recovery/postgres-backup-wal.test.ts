@@ -30,6 +30,10 @@ describe("the WAL of a backup", () => {
     await cluster.query("alter system set archive_command = 'true'");
     await cluster.query("select pg_reload_conf(), pg_switch_wal()");
     expect(await walOf(kept, (await kept.take()).id)).toBe("stream");
+    // To the server all is well: only the repository tells that nothing of it is here.
+    const status = () => kept.engine.status(kept.folder, null);
+    expect((await status()).archive).toMatchObject({ ok: false });
+    expect((await status()).alerts.map(({ id }) => id)).toEqual(["archive-elsewhere"]);
     await archiveInto(cluster);
     await cluster.query("create table t(n int)");
     await cluster.query("select pg_switch_wal()");
@@ -42,6 +46,7 @@ describe("the WAL of a backup", () => {
       },
       { timeout: 20_000, interval: 50 },
     );
+    expect(await status()).toMatchObject({ archive: { ok: true }, alerts: [] });
     expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
     // The same segments by both ways are the same bytes.
     expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");

@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseFolder, EngineStatus, Finding, WatchNote } from "@lifeboat/core";
 import type pg from "pg";
+import { elsewhereFinding } from "./archive-elsewhere.ts";
 import { type ArchiverState, readArchiver } from "./archiver.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { givenUpFinding } from "./given-up-wal.ts";
@@ -37,10 +38,20 @@ export async function serverStatus(
       const received =
         archive.mode === "receive" ? await receiverStatus(client, server, folder) : undefined;
       const byCommand = received || !server.archiving ? null : await archiveStatus(client, server);
+      const given = await givenUp(server, folder);
+      // What was given up is not in the repository either, and said already.
+      const elsewhere =
+        byCommand && given.length === 0 ? await elsewhereFinding(client, server, folder) : [];
+      const reaches = byCommand && { ...byCommand, ok: byCommand.ok && elsewhere.length === 0 };
       return {
-        archive: received?.archive ?? byCommand,
+        archive: received?.archive ?? reaches,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
-        alerts: [...(received?.alerts ?? []), ...(await alertsOf(client, server, folder))],
+        alerts: [
+          ...(received?.alerts ?? []),
+          ...given,
+          ...elsewhere,
+          ...(await liveAlerts(client, server)),
+        ],
         ...(await shippingOf(server, about)),
       };
     });
@@ -49,16 +60,14 @@ export async function serverStatus(
   }
 }
 
-async function alertsOf(
-  client: pg.Client,
-  server: ServerFacts,
-  folder: DatabaseFolder | null,
-): Promise<Finding[]> {
+async function liveAlerts(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
   const worrying = ["archive-failing", "slot-inactive", "slot-lost"];
-  const live = (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+  return (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+}
+
+async function givenUp(server: ServerFacts, folder: DatabaseFolder | null): Promise<Finding[]> {
   const directory = await localDirectory(server);
-  const given = directory === undefined ? [] : await givenUpFinding(directory, folder);
-  return [...given, ...live];
+  return directory === undefined ? [] : givenUpFinding(directory, folder);
 }
 
 async function archiveStatus(client: pg.Client, server: ServerFacts): Promise<ArchiveStatus> {
