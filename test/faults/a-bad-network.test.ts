@@ -52,12 +52,10 @@ afterEach(async () => {
   await proxy[Symbol.asyncDispose]();
   // Whatever happened, the server is soon as if we had never been there.
   await expect
-    .poll(
-      () =>
-        cluster.query(
-          "select pid, query from pg_stat_activity where application_name like 'lifeboat%'",
-        ),
-      { timeout: 60_000 },
+    .poll(() =>
+      cluster.query(
+        "select pid, query from pg_stat_activity where application_name like 'lifeboat%'",
+      ),
     )
     .toEqual([]);
 });
@@ -116,7 +114,7 @@ describe.each<SnapshotOptions>([
     expect(message).not.toBe("");
     expect(remedy).not.toBe("");
     expect(await objects()).toEqual(before);
-    await expect.poll(slots, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(slots).toEqual([]);
   });
 
   test("that comes in small pieces is whole", async () => {
@@ -149,9 +147,7 @@ describe("wal receive", () => {
     startReceiving({ superuserUrl: proxy.through(cluster.superuserUrl) }, kept, 2_000);
   const caughtUp = async (receiving: ReturnType<typeof receive>) => {
     const end = await position();
-    await expect
-      .poll(() => receiving.durable, { timeout: 60_000, interval: 50 })
-      .toBeGreaterThanOrEqual(end);
+    await expect.poll(() => receiving.durable).toBeGreaterThanOrEqual(end);
   };
 
   test.each([
@@ -184,7 +180,7 @@ describe("wal receive", () => {
       const before = proxy.made;
       // It asks each second, and is answered: after so many answers it has been quiet for longer than it may be silent.
       const answers = proxy.fromServers + 5 * KEEPALIVE_BYTES;
-      await expect.poll(() => proxy.fromServers, { timeout: 60_000 }).toBeGreaterThan(answers);
+      await expect.poll(() => proxy.fromServers).toBeGreaterThan(answers);
       expect(proxy.made).toBe(before);
       expect(receiving.notes.filter((note) => /tries again/.test(note))).toEqual([]);
     } finally {
@@ -317,10 +313,10 @@ test.runIf(process.platform === "linux")(
     const exporting = exportToRepository(order).catch((cause: unknown) => cause);
     const waits =
       "select from pg_stat_activity where application_name = 'lifeboat' and wait_event_type = 'Lock'";
-    await expect.poll(() => cluster.query(waits), { timeout: 60_000 }).toHaveLength(1);
+    await expect.poll(() => cluster.query(waits)).toHaveLength(1);
     const isProbed = (due: number | null) => due !== null && due <= 3_000;
     await expect
-      .poll(async () => (await keepAlives()).map(isProbed), { timeout: 20_000 })
+      .poll(async () => (await keepAlives()).map(isProbed))
       .toEqual([true]);
     stop.abort();
     expect(await exporting).toMatchObject({ name: "AbortError" });
@@ -329,9 +325,9 @@ test.runIf(process.platform === "linux")(
       (cause: unknown) => cause,
     );
     const streams = "select from pg_stat_progress_basebackup where phase like 'streaming%'";
-    await expect.poll(() => cluster.query(streams), { timeout: 60_000 }).toHaveLength(1);
+    await expect.poll(() => cluster.query(streams)).toHaveLength(1);
     await expect
-      .poll(async () => (await keepAlives()).map(isProbed), { timeout: 20_000 })
+      .poll(async () => (await keepAlives()).map(isProbed))
       .toEqual([true, true, true]);
     proxy.cutAll();
     expect(await taking).toBeInstanceOf(LifeboatError);
