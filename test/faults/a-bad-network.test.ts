@@ -315,9 +315,7 @@ test.runIf(process.platform === "linux")(
       "select from pg_stat_activity where application_name = 'lifeboat' and wait_event_type = 'Lock'";
     await expect.poll(() => cluster.query(waits)).toHaveLength(1);
     const isProbed = (due: number | null) => due !== null && due <= 3_000;
-    await expect
-      .poll(async () => (await keepAlives()).map(isProbed))
-      .toEqual([true]);
+    await expect.poll(async () => (await keepAlives()).map(isProbed)).toEqual([true]);
     stop.abort();
     expect(await exporting).toMatchObject({ name: "AbortError" });
     await blocker.end();
@@ -326,9 +324,7 @@ test.runIf(process.platform === "linux")(
     );
     const streams = "select from pg_stat_progress_basebackup where phase like 'streaming%'";
     await expect.poll(() => cluster.query(streams)).toHaveLength(1);
-    await expect
-      .poll(async () => (await keepAlives()).map(isProbed))
-      .toEqual([true, true, true]);
+    await expect.poll(async () => (await keepAlives()).map(isProbed)).toEqual([true, true, true]);
     proxy.cutAll();
     expect(await taking).toBeInstanceOf(LifeboatError);
   },

@@ -29,7 +29,7 @@ export async function preflight(
   const live = [
     ...(await liveFindings(client, server)),
     ...(await activityFindings(client, server)),
-    ...(await grantFindings(client, server)),
+    ...(await grantFindings(connection, client, server)),
     ...(await outsideFindings(client, server)),
     ...(await hostFindings(connection, server)),
   ];

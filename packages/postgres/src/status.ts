@@ -9,6 +9,7 @@ import { givenUpFinding } from "./given-up-wal.ts";
 import { localDirectory } from "./local-directory.ts";
 import { findingOf } from "./preflight.ts";
 import { liveFindings } from "./preflight-live.ts";
+import { isPushing } from "./push-ahead.ts";
 import { receiverStatus } from "./receiver-status.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { readSlots } from "./slots.ts";
@@ -133,7 +134,7 @@ async function listArchiveStatus(client: pg.Client, server: ServerFacts): Promis
   }
 }
 
-/** The watch that ships, and a prefetcher, which outlives the restore_command that started it. */
+/** The watch that ships; and what may outlive the command that started it: a prefetcher, and a pusher. */
 async function shippingOf(
   server: ServerFacts,
   { note }: StatusRequest,
@@ -145,5 +146,8 @@ async function shippingOf(
   const ready = (await spool.ready().catch((): string[] => [])).length;
   const running = await spool.isFilled();
   const prefetcher = running || ready > 0 ? { prefetcher: { running, ready } } : null;
-  return watch || prefetcher ? { shipping: { ...watch, ...prefetcher } } : {};
+  // A watch pushes by the same pipes.
+  const pushes = !note?.alive && (await isPushing(directory));
+  const pusher = pushes ? { pusher: { running: true } } : null;
+  return watch || prefetcher || pusher ? { shipping: { ...watch, ...prefetcher, ...pusher } } : {};
 }
