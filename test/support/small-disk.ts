@@ -2,6 +2,7 @@ import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isSystemError } from "@lifeboat/core";
 import type { Account } from "@lifeboat/postgres";
 import { execa } from "execa";
 
@@ -30,7 +31,12 @@ export class SmallDisk implements AsyncDisposable {
 
   /** Leaves so many bytes of room; at once, so that whoever works on it gets no further meanwhile. */
   fill(leaving = 0): void {
-    writeFileSync(join(this.path, FILLER), Buffer.alloc(Math.max(0, this.free - leaving)));
+    try {
+      writeFileSync(join(this.path, FILLER), Buffer.alloc(Math.max(0, this.free - leaving)));
+    } catch (thrown) {
+      // Another process took some of the room since: full it is.
+      if (!isSystemError(thrown, "ENOSPC")) throw thrown;
+    }
   }
 
   /** As if somebody had made room. */
