@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   allObjects,
@@ -15,7 +15,9 @@ import {
   postgresDumpSource,
   postgresEngine,
 } from "@lifeboat/postgres";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { connect, end } from "../../packages/postgres/src/connection.ts";
 import { parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { countAfter } from "../support/postgres-copies.ts";
@@ -66,13 +68,17 @@ const objects = async () =>
     .filter((path) => !path.includes("/wal/"));
 
 /** @param passed called with the bytes of the database that have come */
-const take = (options: SnapshotOptions, passed: (bytes: number) => void = () => {}) =>
+const take = (
+  options: SnapshotOptions,
+  passed: (bytes: number) => void = () => {},
+  silenceMs = 60_000,
+) =>
   backup({
     run: async (steps) => {
       for (const step of steps) await step.run(({ bytes = 0 }) => passed(bytes));
     },
     repository: kept.repository,
-    engine: postgresEngine({ connection: { url: proxy.through(cluster.superuserUrl) } }),
+    engine: postgresEngine({ connection: { url: proxy.through(cluster.superuserUrl), silenceMs } }),
     ...{ type: "full", options, signal },
   });
 
@@ -86,6 +92,12 @@ const failure = async (work: Promise<unknown>): Promise<LifeboatError> => {
   expect((cause as LifeboatError).message).not.toContain(password);
   return cause as LifeboatError;
 };
+
+/** As a firewall does that forgot the connections it has, or a proxy that hangs; new ones pass. */
+function forget(): void {
+  proxy.silence();
+  proxy.speak();
+}
 
 describe.each<SnapshotOptions>([
   { transport: "wire", wal: "stream" },
@@ -140,14 +152,7 @@ describe("wal receive", () => {
 
   test.each([
     ["is cut", () => proxy.cutAll(), /broke|terminated|reset/],
-    [
-      "is held open, and silent",
-      () => {
-        proxy.silence();
-        proxy.speak();
-      },
-      /said nothing for/,
-    ],
+    ["is held open, and silent", () => forget(), /said nothing for/],
   ])("whose connection %s comes back, and misses nothing", async (_, hurt, words) => {
     const receiving = receive();
     try {
@@ -215,3 +220,112 @@ test("an export whose connection is cut leaves nothing, and says what pg_dump sa
   expect(message).toContain("pg_dump failed: ");
   expect(await objects()).toEqual(before);
 });
+
+test.each<SnapshotOptions>([
+  // So slow that it is in its midst for a while.
+  { transport: "wire", wal: "stream", maxRate: 8 << 20 },
+  { transport: "parallel", wal: "stream", jobs: 2 },
+])("a backup by %o whose connections are held open, and silent, is given up", async (options) => {
+  const manifests = async () => (await kept.repository.backups(kept.folder)).manifests;
+  const before = await manifests();
+  let isForgotten = false;
+  const { message } = await failure(
+    take(
+      options,
+      (bytes) => {
+        if (bytes === 0 || isForgotten) return;
+        isForgotten = true;
+        forget();
+      },
+      1_000,
+    ),
+  );
+  expect(message).toMatch(/nothing has come for|said nothing for/);
+  expect(await manifests()).toEqual(before);
+});
+
+test("a standby whose base is held open, and silent, leaves neither slot nor files", async () => {
+  const to = join(cluster.directory, "silent");
+  let isForgotten = false;
+  const { message } = await failure(
+    makeStandby({
+      connection: { url: proxy.through(cluster.superuserUrl), silenceMs: 1_000 },
+      ...{ to, maxRate: 8 << 20, tablespaceMapping: new Map(), fetchCommand: [], signal },
+      report: ({ bytes = 0 }) => {
+        if (bytes === 0 || isForgotten) return;
+        isForgotten = true;
+        forget();
+      },
+    }),
+  );
+  expect(message).toContain("nothing has come for");
+  expect((await readdir(cluster.directory)).filter((name) => name.includes("silent"))).toEqual([]);
+  expect(await slots()).toEqual([]);
+});
+
+test("a slot that cannot be dropped after a standby failed is named, with what drops it", async () => {
+  const to = join(cluster.directory, "unreachable");
+  const { message, remedy } = await failure(
+    makeStandby({
+      connection: { url: proxy.through(cluster.superuserUrl), silenceMs: 500 },
+      ...{ to, maxRate: 8 << 20, tablespaceMapping: new Map(), fetchCommand: [], signal },
+      // Nobody gets through any more, by no connection.
+      report: ({ bytes = 0 }) => void (bytes > 0 && proxy.cutAfter(1)),
+    }),
+  );
+  expect(message).toContain("replication slot lifeboat_standby_unreachable is left");
+  expect(remedy).toContain("lifeboat slots --drop lifeboat_standby_unreachable");
+  await cluster.query("select pg_drop_replication_slot('lifeboat_standby_unreachable')");
+});
+
+test("a server that is silent because it works is not given up", async () => {
+  const client = await connect({ url: proxy.through(cluster.superuserUrl), silenceMs: 200 });
+  expect((await client.query("select pg_sleep(1.5) is null as woke")).rows).toEqual([
+    { woke: false },
+  ]);
+  await end(client);
+});
+
+/** When the keepalive of each connection to the proxy is due, in hundredths of a second; null for one that has none. */
+async function keepAlives(): Promise<(number | null)[]> {
+  const port = Number(new URL(proxy.through(cluster.superuserUrl)).port);
+  const to = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim());
+  return lines
+    .map((line) => line.split(/\s+/))
+    .filter(([, , remote, state]) => remote?.endsWith(to) && state === "01")
+    .map(([, , , , , timer]) =>
+      timer?.startsWith("02:") ? Number.parseInt(timer.slice(3), 16) : null,
+    );
+}
+
+test.runIf(process.platform === "linux")(
+  "the server's own programs probe a quiet connection as we do",
+  async ({ skip }) => {
+    if (!(await hasProgram(cluster.programs, "pg_dump"))) skip("there is no pg_dump");
+    const blocker = new pg.Client({ connectionString: cluster.superuserUrl });
+    await blocker.connect();
+    await blocker.query("begin; lock table ledger in access exclusive mode");
+    const connection = { url: proxy.through(cluster.superuserUrl) };
+    const stop = new AbortController();
+    const source = postgresDumpSource({ connection });
+    const order = { repository: kept.repository, source, signal: stop.signal };
+    const exporting = exportToRepository(order).catch((cause: unknown) => cause);
+    const waits =
+      "select from pg_stat_activity where application_name = 'lifeboat' and wait_event_type = 'Lock'";
+    await expect.poll(() => cluster.query(waits)).toHaveLength(1);
+    const isProbed = (due: number | null) => due !== null && due <= 3_000;
+    await expect.poll(async () => (await keepAlives()).map(isProbed)).toEqual([true]);
+    stop.abort();
+    expect(await exporting).toMatchObject({ name: "AbortError" });
+    await blocker.end();
+    const taking = take({ transport: "pg_basebackup", wal: "stream", maxRate: 1 << 20 }).catch(
+      (cause: unknown) => cause,
+    );
+    const streams = "select from pg_stat_progress_basebackup where phase like 'streaming%'";
+    await expect.poll(() => cluster.query(streams)).toHaveLength(1);
+    await expect.poll(async () => (await keepAlives()).map(isProbed)).toEqual([true, true, true]);
+    proxy.cutAll();
+    expect(await taking).toBeInstanceOf(LifeboatError);
+  },
+);

@@ -31,6 +31,11 @@ describe("the WAL of a backup", () => {
     await cluster.query("alter system set archive_command = 'true'");
     await cluster.query("select pg_reload_conf(), pg_switch_wal()");
     expect(await walOf(kept, (await kept.take()).id)).toBe("stream");
+    // To the server all is well: only the repository tells that nothing of it is here.
+    const status = () => kept.engine.status(kept.folder, null);
+    const alerts = async () => (await status()).alerts.map(({ id }) => id);
+    await expect.poll(alerts).toEqual(["archive-elsewhere"]);
+    expect((await status()).archive).toMatchObject({ ok: false });
     await archiveInto(cluster);
     await cluster.query("create table t(n int)");
     await cluster.query("select pg_switch_wal()");
@@ -40,6 +45,7 @@ describe("the WAL of a backup", () => {
       );
       expect(await kept.folder.statLog(`${row?.last.slice(0, 8)}/${row?.last}`)).toBeDefined();
     }, PATIENCE);
+    expect(await status()).toMatchObject({ archive: { ok: true }, alerts: [] });
     expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
     // The same segments by both ways are the same bytes.
     expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");

@@ -2,6 +2,10 @@ import { backup } from "@lifeboat/core";
 import { hasProgram, leastPrivilegeScript, postgresEngine, roleOf } from "@lifeboat/postgres";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ServerFiles } from "../../packages/postgres/src/basebackup/parallel/server-files.ts";
+import { withClient } from "../../packages/postgres/src/connection.ts";
+import { grantFindings } from "../../packages/postgres/src/least-privilege.ts";
+import { describeServer } from "../../packages/postgres/src/server-facts.ts";
 import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
@@ -110,6 +114,43 @@ describe.each(await outermostMajors())(
         await cluster.query(
           `grant execute on function pg_backup_start(text, boolean) to "back""up"`,
         );
+      }
+    });
+
+    test("is told of a right that a backup from a standby takes at its end, before anything is read", async () => {
+      await cluster.query(`revoke execute on function pg_switch_wal() from "back""up"`);
+      try {
+        const engine = postgresEngine({ connection: { url, backupFrom: url } });
+        const remedy = expect.stringContaining("grant execute on function pg_switch_wal()");
+        const order = { repository: kept.repository, engine, type: "full" } as const;
+        await expect(backup({ ...order, options: {}, signal: never })).rejects.toMatchObject({
+          code: "SWITCH_GRANT_MISSING",
+          remedy,
+        });
+        const findings = await postgresEngine({ connection: { url } }).inspect();
+        expect(findings.map(({ id }) => id)).not.toContain("switch-grant-missing");
+      } finally {
+        await cluster.query(`grant execute on function pg_switch_wal() to "back""up"`);
+      }
+    });
+
+    test("is told of the rights to read files through the server, from another host", async () => {
+      const functions = "pg_ls_dir(text, boolean, boolean)";
+      await cluster.query(`revoke execute on function ${functions} from "back""up"`);
+      const source = await ServerFiles.open({ url }, 1);
+      try {
+        await expect(source.readDirectory("")).rejects.toMatchObject({
+          code: "BACKUP_GRANT_MISSING",
+          remedy: expect.stringContaining(functions),
+        });
+        const facts = { ...(await withClient({ url }, describeServer)), dataDirectory: null };
+        const found = await withClient({ url }, (client) => grantFindings({ url }, client, facts));
+        expect(found).toMatchObject([
+          { id: "grants-missing", remedy: expect.stringContaining(`on function ${functions} to`) },
+        ]);
+      } finally {
+        await source.close();
+        await cluster.query(`grant execute on function ${functions} to "back""up"`);
       }
     });
   },

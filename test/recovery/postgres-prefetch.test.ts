@@ -2,6 +2,7 @@ import { chown, mkdir, readdir, readFile, rename, writeFile } from "node:fs/prom
 import { join } from "node:path";
 import { ownProcessMark } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
+import { prefetchWal } from "@lifeboat/postgres/archive";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { PATIENCE } from "../support/patience.ts";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
@@ -128,4 +129,25 @@ test("what a killed prefetcher left is cleared away by the next", async () => {
   if (foreign) await chown(spool, uid, gid);
   expect(await recovered(path)).toBe(30_000);
   await expect.poll(() => readdir(join(path, "pg_wal"))).not.toContain("lifeboat.spool");
+});
+
+test("a prefetcher of which nothing is taken is shown by status, and ends by itself", async () => {
+  const segments = (await Array.fromAsync(kept.folder.listLog()))
+    .map(({ name }) => name.slice(9))
+    .filter((name) => /^[0-9A-F]{24}$/.test(name));
+  // In the server's own data directory, as if it were one that recovers.
+  const spool = spoolOf(cluster.dataDirectory);
+  const shipping = async () => (await kept.engine.status(kept.folder, null)).shipping;
+  const { repository } = kept;
+  const signal = new AbortController().signal;
+  const prefetching = prefetchWal({
+    ...{ repository, spool, signal, idleMs: 1_500 },
+    after: segments[0] as string,
+  });
+  await expect
+    .poll(shipping)
+    .toMatchObject({ prefetcher: { running: true, ready: expect.any(Number) } });
+  await prefetching;
+  expect(await readdir(join(cluster.dataDirectory, "pg_wal"))).not.toContain("lifeboat.spool");
+  expect(await shipping()).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rmdir, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { verify, WatchNotes, watch } from "@lifeboat/core";
 import { postgresEngine } from "@lifeboat/postgres";
@@ -32,8 +32,8 @@ afterEach(async () => {
 });
 
 /** As `doctor` prints it; `otherwise` stands for the program that is started where no watch answers. */
-async function archiveBy(otherwise: string): Promise<void> {
-  const resident = `timeout 20 sh ${RESIDENT}/push %f 2>/dev/null`;
+async function archiveBy(otherwise: string, patience = 20): Promise<void> {
+  const resident = `timeout ${patience} sh ${RESIDENT}/push %f 2>/dev/null`;
   const command = `test -p ${RESIDENT}/request && ${resident} || ${otherwise}`;
   await cluster.query(`alter system set archive_command = '${command.replaceAll("'", "''")}'`);
   await cluster.query("select pg_reload_conf()");
@@ -117,6 +117,40 @@ test("without a watch, or after it was killed, the line starts the program itsel
   await writeFile(join(directory, "pid"), "4194304\n");
   await stored(await segments(1));
   expect((await stat(join(directory, "request"))).isFIFO()).toBe(true);
+  // And one that hangs: its process is there, and nobody answers.
+  await archiveBy(push, 1);
+  await writeFile(join(directory, "pid"), `${process.pid}\n`);
+  await stored(await segments(1));
+});
+
+test("a watch leaves alone what another process has made in the place of its pipes", async () => {
+  await startWatch();
+  const directory = join(cluster.dataDirectory, RESIDENT);
+  await writeFile(join(directory, "pid"), `${process.ppid}\n`);
+  await watching?.stop();
+  watching = undefined;
+  expect(existsSync(join(directory, "request"))).toBe(true);
+});
+
+test("an archiver that lags is helped by a pusher, which status shows, and which ends by itself", async () => {
+  const LAG = 20;
+  await archiveBy("exit 1");
+  await segments(LAG);
+  const starts = join(cluster.directory, "starts");
+  await writeFile(starts, "", { mode: 0o666 });
+  await chmod(starts, 0o666);
+  const push = `echo >> ${starts}; ${(await walCommand(cluster)).join(" ")} push-lagging "%p"`;
+  await archiveBy(`{ ${push}; }`);
+  const last = await segments(1);
+  const shipping = async () => (await kept.engine.status(kept.folder, null)).shipping;
+  await expect.poll(shipping).toEqual({ pusher: { running: true } });
+  await stored(last);
+  await expect.poll(waiting).toBe(0);
+  const names = (await Array.fromAsync(kept.folder.listLog())).map(({ name }) => name);
+  expect(names.length).toBeGreaterThan(LAG);
+  expect((await readFile(starts, "utf8")).length).toBeLessThan(names.length / 2);
+  await expect.poll(() => existsSync(join(cluster.dataDirectory, RESIDENT))).toBe(false);
+  expect(await shipping()).toBeUndefined();
 });
 
 test("while the repository is away all waits, and nothing is written into its empty place", async () => {

@@ -102,7 +102,16 @@ test("a standby is made from the primary, started, streams what is written, and 
   expect(await readFile(passfile, "utf8")).toContain(password);
   expect((await stat(passfile)).mode & 0o777).toBe(0o600);
 
-  await start(it);
+  // Read by the standby alone: what is committed now is replayed there a while later.
+  await writeFile(
+    join(it.path, "postgresql.auto.conf"),
+    `${conf}recovery_min_apply_delay = '2s'\n`,
+  );
+  await primary.query("insert into ledger values (2000)");
+  const notes = await start(it);
+  expect(notes).toContainEqual(
+    expect.stringMatching(/^streaming: \d+ bytes(, \d+\.\d s)? behind$/),
+  );
   expect(await slots()).toEqual([["lifeboat_standby_standby", "active"]]);
   await primary.query("insert into ledger values (2001)");
   await expect
@@ -146,12 +155,13 @@ test("made from the newest backup it catches up by archive and slot", async () =
   ]);
 });
 
-test("one that needs WAL which the primary has removed is said to be lost, although it answers", async () => {
-  const slot = null;
+/** A standby without a slot, and a primary that has no more of the WAL that it needs. */
+async function leftBehind(archiveCommand: string, fetchCommand: string[]): Promise<MadeStandby> {
   await primary.query("alter system set wal_keep_size = '1GB'");
-  await primary.query("alter system set archive_command = 'true'");
+  await primary.query(`alter system set archive_command = '${archiveCommand}'`);
+  await primary.query("alter system set wal_retrieve_retry_interval = '100ms'");
   await primary.query("select pg_reload_conf()");
-  const it = await made({ slot });
+  const it = await made({ slot: null, fetchCommand });
   expect(await slots()).toEqual([]);
   await primary.query("alter system set wal_keep_size = 0");
   await primary.query("select pg_reload_conf()");
@@ -173,10 +183,29 @@ test("one that needs WAL which the primary has removed is said to be lost, altho
       return (row?.first ?? "") > (needed?.name ?? "");
     })
     .toBe(true);
-  await expect(start(it)).rejects.toMatchObject({
-    code: "STANDBY_LOST_WAL",
-    message: expect.stringMatching(/needs WAL segment [0-9A-F]{24}, which the primary has removed/),
-  });
+  return it;
+}
+
+const lost = {
+  code: "STANDBY_LOST_WAL",
+  message: expect.stringMatching(/needs WAL segment [0-9A-F]{24}, which the primary has removed/),
+};
+
+test("one that needs WAL which the primary has removed is said to be lost, although it answers", async () => {
+  await expect(start(await leftBehind("true", []))).rejects.toMatchObject(lost);
+});
+
+test("one that an archive brings the removed WAL is not lost, but late", async () => {
+  const archive = await tablespaceFolder(primary, "archive");
+  // As an archive in which the segments arrive late.
+  const fetch = join(primary.directory, "fetch.sh");
+  await writeFile(fetch, `test -e "${archive}/open" && cp "${archive}/$1" "$2"\n`);
+  const it = await leftBehind(`cp %p ${archive}/%f`, ["/bin/sh", fetch]);
+  await expect(start(it, 3_000)).rejects.toMatchObject(lost);
+  await writeFile(join(archive, "open"), "");
+  const request = { connection: connection(), standby: it, report: () => {}, signal };
+  await awaitStreaming({ ...request, patienceMs: 60_000 });
+  expect(await onStandby("select max(n) from ledger")).toEqual([{ max: 1000 }]);
 });
 
 test("without a slot wal_keep_size has to suffice, and what is refused leaves nothing", async () => {

@@ -18,7 +18,7 @@ const LONGEST: readonly string[] = [
   "packages/postgres/test/basebackup.test.ts",
   "test/apps/rehearse.test.ts",
   "test/recovery/postgres-revive.test.ts",
-  "test/faults/killed-archiver-receiver-server.test.ts",
+  "test/faults/killed-at-random.test.ts",
   "test/recovery/postgres-hostile.test.ts",
   "test/cli/postgres-export-faults.test.ts",
   "test/recovery/postgres-backup.test.ts",

@@ -1,18 +1,23 @@
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { verify } from "@lifeboat/core";
-import { listSlots } from "@lifeboat/postgres";
 import { execa } from "execa";
 import pg from "pg";
 import { descendants, killTree, tryKill } from "./kill-tree.ts";
 import { startCluster, type TestCluster } from "./postgres.ts";
-import { countAfter } from "./postgres-copies.ts";
+import { countAfter, restoreBeside } from "./postgres-copies.ts";
 import { archiveInto, type ClusterRepository, repositoryBeside } from "./postgres-repository.ts";
 import { randomFrom } from "./random-from.ts";
 
 const RECEIVER = fileURLToPath(new URL("./postgres-receive-run.ts", import.meta.url));
-const VICTIMS = ["archiver", "receiver", "server"] as const;
+const BACKUP = fileURLToPath(new URL("./postgres-backup-process.ts", import.meta.url));
+const RESTORE = fileURLToPath(new URL("./postgres-restore-run.ts", import.meta.url));
+const VICTIMS = ["archiver", "receiver", "server", "backup", "restore"] as const;
+/** A program that is killed lives no longer than that: enough to come into its midst, and sometimes to its end. */
+const LONGEST_LIFE_MS = 2_500;
+const RATE = 16 << 20;
 /** Recoveries cost more than kills: one after so many. */
 const KILLS_A_RECOVERY = 10;
 
@@ -25,8 +30,8 @@ export interface KillReport {
 }
 
 /**
- * Kills archive_command, receiver and server by -9, at random instants, while commits wait for the
- * repository; and recovers now and then: every commit that returned has to be there.
+ * Kills archive_command, receiver, server, backups and restores by -9, at random instants, while commits wait for the
+ * repository; and recovers now and then: every commit that returned has to be there, and nothing else be left.
  * @param seed decides victims and pauses
  */
 export async function killAtRandom(init: {
@@ -53,7 +58,7 @@ class KillRun {
   readonly #cluster: TestCluster;
   readonly #kept: ClusterRepository;
   readonly #random: () => number;
-  readonly #kills = { archiver: 0, receiver: 0, server: 0 };
+  readonly #kills = { archiver: 0, receiver: 0, server: 0, backup: 0, restore: 0 };
   readonly #acknowledged: number[] = [];
   #recoveries = 0;
   #next = 0;
@@ -91,6 +96,8 @@ class KillRun {
     this.#kills[victim]++;
     if (victim === "archiver") await this.#killArchiveCommand();
     else if (victim === "receiver") await this.#killReceiver();
+    else if (victim === "backup") await this.#killBackup();
+    else if (victim === "restore") await this.#killRestore();
     else await this.#killServer();
     await this.#goesOn(before, victim);
   }
@@ -109,8 +116,12 @@ class KillRun {
   async conclude(): Promise<void> {
     const { repository, offline } = this.#kept;
     await this.#kept.take();
-    const slots = (await listSlots({ url: this.#cluster.superuserUrl })).map(({ name }) => name);
-    if (slots.join() !== "lifeboat_receive") this.faults.push(`slots are left: ${slots}`);
+    await this.#isFree("at the end");
+    const { problems: unfinished } = await repository.backups(this.#kept.folder);
+    this.faults.push(...unfinished.map(({ message }) => message));
+    await restoreBeside(this.#cluster, this.#kept, { to: this.#copy, fetchCommand: ["false"] });
+    const left = (await readdir(this.#cluster.directory)).filter((name) => /victim/.test(name));
+    if (left.join() !== "victim") this.faults.push(`left beside a copy: ${left}`);
     const signal = new AbortController().signal;
     const { problems } = await verify({ repository, engines: [offline], deep: true, signal });
     this.faults.push(...problems.map(({ message }) => message));
@@ -168,6 +179,55 @@ class KillRun {
     this.#receiver?.kill("SIGKILL");
     await this.#receiver;
     this.#receiver = startReceiver(this.#cluster, this.#kept);
+  }
+
+  /** By one transport or the other, and maybe before or after its midst. */
+  async #killBackup(): Promise<void> {
+    const transport = this.#random() < 0.5 ? "wire" : "parallel";
+    const state = join(this.#cluster.directory, "own-state");
+    const where = [this.#kept.path, state, this.#cluster.superuserUrl];
+    await this.#killAtSomeTime([BACKUP, ...where, transport, "stream", String(RATE)]);
+    await this.#isFree(`after a ${transport} backup was killed`);
+  }
+
+  /** Of a copy there is all or nothing. */
+  async #killRestore(): Promise<void> {
+    const state = join(this.#cluster.directory, "own-state");
+    await this.#killAtSomeTime([RESTORE, this.#kept.path, state, this.#copy]);
+    const entries = await readdir(this.#copy).catch(() => undefined);
+    if (entries && !entries.includes("recovery.signal")) this.faults.push("a copy is not whole");
+    if (entries) await rm(this.#copy, { recursive: true });
+  }
+
+  get #copy(): string {
+    return join(this.#cluster.directory, "victim");
+  }
+
+  async #killAtSomeTime(words: readonly string[]): Promise<void> {
+    const child = execa(process.execPath, words, { reject: false, buffer: false });
+    const life = delay(this.#random() * LONGEST_LIFE_MS);
+    await Promise.race([life, child]);
+    if (child.pid !== undefined) await killTree(child.pid);
+    await child;
+  }
+
+  /** Nothing is left on the server but what was asked for: our slot, and who streams through it. */
+  async #isFree(when: string): Promise<void> {
+    const left = `
+      select 'slot ' || slot_name as what from pg_replication_slots where slot_name <> 'lifeboat_receive'
+      union all select 'backup ' || phase from pg_stat_progress_basebackup
+      union all select 'sender ' || application_name from pg_stat_replication where application_name <> 'lifeboat_receive'
+      union all select 'session ' || query from pg_stat_activity where application_name = 'lifeboat' and backend_type = 'client backend'`;
+    const patience = Date.now() + 60_000;
+    for (;;) {
+      const rows = await this.#cluster.query<{ what: string }>(left);
+      if (rows.length === 0) return;
+      if (Date.now() > patience) {
+        this.faults.push(`left on the server ${when}: ${rows.map(({ what }) => what).join(", ")}`);
+        return;
+      }
+      await delay(50);
+    }
   }
 
   async #killServer(): Promise<void> {

@@ -2,7 +2,7 @@ import { Repository, RepositoryMemory, restore } from "@lifeboat/core";
 import { postgresEngine } from "@lifeboat/postgres";
 import { filesystemStorage } from "@lifeboat/storage";
 
-/** A restore in a process of its own, to be killed: REPOSITORY STATE TO OLD NEW. */
+/** A restore in a process of its own, to be killed: REPOSITORY STATE TO [OLD NEW]. */
 const [path = "", state = "", to = "", old = "", place = ""] = process.argv.slice(2);
 
 const repository = await Repository.open({
@@ -17,7 +17,7 @@ await restore({
   engines: [postgresEngine({})],
   target: { kind: "immediate" },
   to,
-  tablespaceMapping: new Map([[old, place]]),
+  tablespaceMapping: new Map(old === "" ? [] : [[old, place]]),
   force: false,
   replay: false,
   fetchCommand: ["false"],

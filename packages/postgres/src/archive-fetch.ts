@@ -8,7 +8,7 @@ import { readSystemIdentifier } from "./system-identifier.ts";
 import { isFaultOfTarget } from "./target-failure.ts";
 import { archivedFile } from "./wal/archived-file.ts";
 import { logName, parseWalFileName } from "./wal/segment-name.ts";
-import { SPOOL, WalSpool } from "./wal-spool.ts";
+import { roomFor, SPOOL, WalSpool } from "./wal-spool.ts";
 
 export interface FetchWal {
   readonly repository: Repository;
@@ -72,6 +72,7 @@ async function fetchAhead(folder: DatabaseFolder, request: FetchWal): Promise<vo
     if ((await readSystemIdentifier(directory)) !== folder.database) return;
     const spool = join(directory, SPOOL);
     const { size } = await stat(destination);
+    if ((await roomFor(join(directory, "pg_wal"), size)) <= 0) return;
     if (!(await hasNext(folder, name, size)) || (await new WalSpool(spool).isFilled())) return;
     startDetached([...prefetchCommand, name, spool]);
   } catch {

@@ -5,7 +5,7 @@ import { readSystemIdentifier } from "./system-identifier.ts";
 import { checkedSegment } from "./wal/archived-segment.ts";
 import { IDENTITY_BYTES, segmentIdentity } from "./wal/segment-identity.ts";
 import { logName, parseWalFileName, segmentName, segmentNumber } from "./wal/segment-name.ts";
-import { WalSpool } from "./wal-spool.ts";
+import { roomFor, WalSpool } from "./wal-spool.ts";
 
 export interface PrefetchWal {
   readonly repository: Repository;
@@ -69,8 +69,12 @@ async function fill(
     if (ready.length !== before) taken = Date.now();
     before = ready.length;
     if (Date.now() - taken > (request.idleMs ?? IDLE_MS)) break;
-    if (line.ended && line.underWay === 0 && ready.length === 0) break;
-    for (let room = most - ready.length - line.underWay; room > 0; room--)
+    const wanted = most - ready.length - line.underWay;
+    // Those under way will take some of it.
+    const fits = (await roomFor(spool.directory, segmentBytes)) - line.underWay;
+    const isOver = line.ended || fits <= 0;
+    if (isOver && line.underWay === 0 && ready.length === 0) break;
+    for (let room = Math.min(wanted, fits); room > 0; room--)
       if (!line.ended && line.underWay < AT_ONCE) line.bringNext();
     await delay(POLL_MS, undefined, { signal }).catch(() => {});
   }

@@ -8,6 +8,7 @@ import {
 } from "@lifeboat/core";
 import { orGiveUp } from "./given-up-wal.ts";
 import { ownerOf, readOwned } from "./owned-file.ts";
+import { startAhead } from "./push-ahead.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
 import { assertOwnSegment, assertSegmentSize, segmentIdentity } from "./wal/segment-identity.ts";
 import { logName, mostBytesOf, parseWalFileName, type WalFile } from "./wal/segment-name.ts";
@@ -20,6 +21,11 @@ export interface PushWal {
   readonly path: string;
   /** Bytes of WAL that may wait for a repository that takes none, before the database goes first. */
   readonly maxBacklog?: number | undefined;
+  /**
+   * The program and arguments that push ahead of the archiver where it lags, before the data directory; it outlives this
+   * call.
+   */
+  readonly aheadCommand?: readonly string[];
 }
 
 /**
@@ -31,7 +37,8 @@ export interface PushWal {
  * bound is passed, and that is noted where the server's own files lie.
  * @throws LifeboatError `LOG_OBJECT_DIFFERS`, `WAL_INVALID`, `WAL_FOREIGN`, `WAL_UNREADABLE`, or what the storage threw
  */
-export async function pushWal({ repository, path, maxBacklog }: PushWal): Promise<void> {
+export async function pushWal(request: PushWal): Promise<void> {
+  const { repository, path, maxBacklog, aheadCommand } = request;
   const directory = await dataDirectoryOf(path);
   const read = await readWalFile(path, directory);
   const system = await systemOf(path, read, directory);
@@ -39,8 +46,11 @@ export async function pushWal({ repository, path, maxBacklog }: PushWal): Promis
     const opened = typeof repository === "function" ? await repository() : repository;
     await storeWalFile(opened.folder("postgres", system), read);
   };
-  if (maxBacklog === undefined || directory === undefined) return store();
-  await orGiveUp(store, { directory, name: read.name, bytes: read.content.length, maxBacklog });
+  if (directory === undefined) return store();
+  if (maxBacklog === undefined) await store();
+  else
+    await orGiveUp(store, { directory, name: read.name, bytes: read.content.length, maxBacklog });
+  if (aheadCommand) await startAhead(directory, path, aheadCommand);
 }
 
 /**

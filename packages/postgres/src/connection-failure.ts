@@ -16,7 +16,7 @@ interface Reading {
   readonly code: string;
   readonly matches: (failure: { code: string; text: string }) => boolean;
   readonly message: (attempt: Attempt, text: string) => string;
-  readonly remedy: (attempt: Attempt) => string;
+  readonly remedy: (attempt: Attempt, text: string) => string;
 }
 
 const UNREACHABLE = [
@@ -53,8 +53,7 @@ const READINGS: readonly Reading[] = [
     code: "HBA_ENTRY_MISSING",
     matches: ({ text }) => /no pg_hba\.conf entry|pg_hba\.conf rejects/.test(text),
     message: (at, text) => `${nameOf(at)} admits no such connection: ${text}`,
-    remedy: (at) =>
-      `add to pg_hba.conf: host ${at.replication ? "replication" : quoted(at.database)} ${quoted(at.user)} <address>/32 scram-sha-256, then: select pg_reload_conf()`,
+    remedy: (at, text) => `add to pg_hba.conf: ${hbaLine(at, text)}; then: select pg_reload_conf()`,
   },
   {
     code: "AUTHENTICATION_FAILED",
@@ -120,7 +119,7 @@ export function connectionFailure(cause: unknown, attempt: Attempt): LifeboatErr
     message:
       reading?.message(attempt, failure.text) ??
       `cannot connect to ${nameOf(attempt)}: ${failure.text}`,
-    remedy: reading?.remedy(attempt) ?? "see the server's log",
+    remedy: reading?.remedy(attempt, failure.text) ?? "see the server's log",
     details: { host: attempt.host, port: attempt.port, user: attempt.user },
     cause,
   });
@@ -149,6 +148,16 @@ export function serverFailure(cause: unknown, place: { host: string; port: numbe
       : "see the server's log; if it is a missing right, grant pg_monitor to the role",
     cause,
   });
+}
+
+/** The line that admits who was refused: from where the server says that it was asked, by socket or in the same way. */
+function hbaLine(at: Attempt, text: string): string {
+  const what = `${at.replication ? "replication" : quoted(at.database)} ${quoted(at.user)}`;
+  if (at.host.startsWith("/")) return `local ${what} scram-sha-256`;
+  const [, address] = /from host "([0-9A-Fa-f.:]+)"/.exec(text) ?? [];
+  const range = address ? `${address}/${address.includes(":") ? 128 : 32}` : "<address>/32";
+  const type = /no encryption|SSL off/.test(text) ? "host" : "hostssl";
+  return `${type} ${what} ${range} scram-sha-256`;
 }
 
 /** A server as messages name it: `db1:5432`, or the socket's folder. */

@@ -3,6 +3,7 @@ import pg from "pg";
 import { type ConnectionOptions, parse, toClientConfig } from "pg-connection-string";
 import { connectionFailure, type Place, serverFailure } from "./connection-failure.ts";
 import { storedPassword } from "./connection-password.ts";
+import { BACKEND_QUERY, type Backend, backendOf, SILENCE_MS, watchSilence } from "./silence.ts";
 
 /** The live server, as the configuration names it. */
 export interface ServerConnection {
@@ -16,12 +17,16 @@ export interface ServerConnection {
   readonly backupFrom?: string;
   /** Files and folders outside the data directory that are kept with each backup. Absolute. */
   readonly extraPaths?: readonly string[];
+  /** How long a server that owes an answer may say nothing before it is asked about; a minute when left out. */
+  readonly silenceMs?: number;
 }
 
 /** A server that is there answers sooner. */
 const CONNECT_TIMEOUT_MS = 15_000;
 /** A connection that is quiet for so long is probed; ten probes without an answer, a second apart, end it. */
 const KEEP_ALIVE_MS = 30_000;
+/** A server that is told goodbye hangs up at once; one that does not hear it never does. */
+const GOODBYE_MS = 5_000;
 
 /**
  * Reads a connection URL.
@@ -80,8 +85,14 @@ export async function withClient<T>(
   } catch (cause) {
     throw serverFailure(cause, client);
   } finally {
-    await client.end();
+    await end(client);
   }
+}
+
+/** Ends a connection in order, or hangs up where nobody hears that it shall end. */
+export async function end(client: pg.Client): Promise<void> {
+  const impatient = setTimeout(() => hangUp(client), GOODBYE_MS);
+  await client.end().finally(() => clearTimeout(impatient));
 }
 
 /** Ends a connection at once, also in the midst of a command: the server cleans up behind it. */
@@ -89,16 +100,47 @@ export function hangUp(client: pg.Client): void {
   client.connection.stream.destroy();
 }
 
-async function open(
+async function open(connection: ServerConnection, extra: Extra): Promise<pg.Client> {
+  const client = await opened(connection, extra);
+  const { silenceMs = SILENCE_MS } = connection;
+  watchSilence(client, { silenceMs, ask: (pid) => askAbout(pid, connection, silenceMs) });
+  return client;
+}
+
+/** Of a server that says no (it has no connection left) nothing is known but that it is there. */
+async function askAbout(
+  pid: number,
   connection: ServerConnection,
-  extra: { replication?: "true"; application_name?: string },
-): Promise<pg.Client> {
+  silenceMs: number,
+): Promise<Backend | undefined> {
+  const patience = Math.min(CONNECT_TIMEOUT_MS, silenceMs);
+  const timeouts = { connectionTimeoutMillis: patience, query_timeout: patience };
+  let asking: pg.Client | undefined;
+  try {
+    asking = await opened(connection, timeouts);
+    const { processID } = asking as pg.Client & { processID: number | null };
+    const { rows } = await asking.query(BACKEND_QUERY, [pid, processID]);
+    return backendOf(rows[0]);
+  } catch (cause) {
+    const answers = cause instanceof LifeboatError && cause.code !== "SERVER_UNREACHABLE";
+    return answers || cause instanceof pg.DatabaseError ? "unknown" : undefined;
+  } finally {
+    if (asking) hangUp(asking);
+  }
+}
+
+type Extra = Pick<
+  pg.ClientConfig,
+  "application_name" | "connectionTimeoutMillis" | "query_timeout"
+> & { readonly replication?: "true" };
+
+async function opened(connection: ServerConnection, extra: Extra): Promise<pg.Client> {
   const options = parseConnectionUrl(connection.url);
   const client = new pg.Client({
     ...toClientConfig(options),
     application_name: "lifeboat",
-    ...extra,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    ...extra,
     keepAlive: true,
     // The system's own two hours are long for a backup that waits for a host that is gone.
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,

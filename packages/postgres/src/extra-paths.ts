@@ -19,6 +19,12 @@ const FOLDER = "lifeboat_extra_paths";
 /** They are held in memory, one at a time: keys, certificates, dictionaries. */
 const LARGEST_FILE = 64 << 20;
 
+/** How a source says that it may not read. */
+const UNREADABLE: ReadonlySet<string> = new Set([
+  "DATA_DIRECTORY_UNREADABLE",
+  "BACKUP_GRANT_MISSING",
+]);
+
 interface Found {
   readonly path: string;
   readonly mode: number;
@@ -99,7 +105,7 @@ async function member(source: FileSource, { path, mode, kind }: Found): Promise<
 
 function isReadFailure(cause: unknown): boolean {
   return (
-    (cause instanceof LifeboatError && cause.code === "DATA_DIRECTORY_UNREADABLE") ||
+    (cause instanceof LifeboatError && UNREADABLE.has(cause.code)) ||
     cause instanceof pg.DatabaseError ||
     (cause instanceof Error && cause.constructor === Error)
   );

@@ -4,7 +4,7 @@ import { type Extracted, LifeboatError, ownProcessMark, syncDirectory } from "@l
 import { execa } from "execa";
 import type pg from "pg";
 import { ownAccount } from "./account.ts";
-import { libpqEnvironment } from "./basebackup/libpq-environment.ts";
+import { KEEP_ALIVE, libpqEnvironment } from "./basebackup/libpq-environment.ts";
 import { parseConnectionUrl } from "./connection.ts";
 import { findPrograms, programPath, type ServerPrograms } from "./programs.ts";
 import { Scratch } from "./scratch.ts";
@@ -147,7 +147,7 @@ async function fill({ programs, into, signal }: Extraction, dump: string): Promi
     "--no-owner",
     "--no-privileges",
     "--no-password",
-    `--dbname=${database}`,
+    `--dbname=${database} ${KEEP_ALIVE}`,
     dump,
   ];
   await run(programPath(programs, "pg_restore"), args, { signal, env: libpqEnvironment(options) });

@@ -1,11 +1,13 @@
 import type { Finding } from "@lifeboat/core";
 import type pg from "pg";
-import { parseConnectionUrl } from "./connection.ts";
+import { parseConnectionUrl, type ServerConnection } from "./connection.ts";
+import { localDirectory } from "./local-directory.ts";
 import type { ServerFacts } from "./server-facts.ts";
 
 /** What Lifeboat may call beside what pg_monitor gives, and what for. */
 const BACKUP_MODE = ["pg_backup_start(text, boolean)", "pg_backup_stop(boolean)"];
-const MARKS = ["pg_switch_wal()", "pg_create_restore_point(text)"];
+const SWITCH = "pg_switch_wal()";
+const MARKS = [SWITCH, "pg_create_restore_point(text)"];
 const SETTINGS = [
   "pg_read_binary_file(text)",
   "pg_show_all_file_settings()",
@@ -13,7 +15,8 @@ const SETTINGS = [
 ];
 const IDENT = "pg_ident_file_mappings()";
 const IDENT_SINCE = 15;
-const FILES = [
+/** `--transport parallel` from another host reads the files through the server. */
+export const FILE_FUNCTIONS = [
   "pg_read_binary_file(text, bigint, bigint, boolean)",
   "pg_ls_dir(text, boolean, boolean)",
   "pg_stat_file(text, boolean)",
@@ -75,7 +78,7 @@ grant select on ${views.join(", ")} to ${name};
 
 -- Only for --transport parallel from another host: the files are read through the server. Whoever has
 -- this reads every row of every database, as whoever has a base backup does.
-${grant(FILES)}
+${grant(FILE_FUNCTIONS)}
 
 -- Only for lifeboat export, which reads every table. Take the dashes away:
 -- grant pg_read_all_data to ${name};
@@ -105,23 +108,49 @@ ${major >= PARAMETER_SINCE ? `-- Foreign keys stay in place while SQLite is foll
 `;
 }
 
-/** Which of the rights for `--transport parallel` the role lacks. Others show themselves when they are missed. */
-export async function grantFindings(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
-  const { rows } = await client.query<{ name: string }>(
-    "select name from unnest($1::text[]) name where not has_function_privilege(name, 'execute')",
-    [BACKUP_MODE],
-  );
-  if (rows.length === 0 || server.inRecovery) return [];
-  const role = quoted(client.user ?? "");
-  const functions = rows.map(({ name }) => name).join(", ");
-  return [
-    {
+/** Which rights the role lacks: for `--transport parallel`, and for a backup from a standby. Others show themselves. */
+export async function grantFindings(
+  { backupFrom }: ServerConnection,
+  client: pg.Client,
+  server: ServerFacts,
+): Promise<Finding[]> {
+  if (server.inRecovery) return [];
+  const isLocal = (await localDirectory(server)) !== undefined;
+  const parallel = isLocal ? BACKUP_MODE : [...BACKUP_MODE, ...FILE_FUNCTIONS];
+  const findings: Finding[] = [];
+  const lacking = await notAllowed(client, parallel);
+  if (lacking.length > 0)
+    findings.push({
       id: "grants-missing",
       severity: "info",
-      summary: `role ${client.user} may not call ${functions}, which --transport parallel and --jobs need`,
-      remedy: `as a superuser in database ${client.database}: grant execute on function ${functions} to ${role}; lifeboat doctor --sql prints all that a role needs`,
-    },
-  ];
+      ...missing(client, lacking, "which --transport parallel and --jobs need"),
+    });
+  // Needed when all is read, and only then: found now, nothing has been read for nothing.
+  const ending = backupFrom === undefined ? [] : await notAllowed(client, [SWITCH]);
+  if (ending.length > 0)
+    findings.push({
+      id: "switch-grant-missing",
+      severity: "error",
+      ...missing(client, ending, "with which a backup from a standby ends"),
+    });
+  return findings;
+}
+
+async function notAllowed(client: pg.Client, functions: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    "select name from unnest($1::text[]) name where not has_function_privilege(name, 'execute')",
+    [functions],
+  );
+  return rows.map(({ name }) => name);
+}
+
+function missing(client: pg.Client, functions: readonly string[], why: string) {
+  const list = functions.join(", ");
+  const role = quoted(client.user ?? "");
+  return {
+    summary: `role ${client.user} may not call ${list}, ${why}`,
+    remedy: `as a superuser in database ${client.database}: grant execute on function ${list} to ${role}; lifeboat doctor --sql prints all that a role needs`,
+  };
 }
 
 function quoted(name: string): string {

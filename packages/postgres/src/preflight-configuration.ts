@@ -33,11 +33,11 @@ function version({ major }: ServerFacts): Finding | undefined {
 function recovery({ inRecovery }: ServerFacts): Finding | undefined {
   if (!inRecovery) return undefined;
   return {
-    id: "not-available",
+    id: "server-is-standby",
     severity: "error",
-    summary:
-      "the server is a standby, and a backup from a standby is not available in this version",
-    remedy: "name the primary in postgres.url",
+    summary: "the server in postgres.url is a standby: its primary has to begin and end a backup",
+    remedy:
+      "name the primary in postgres.url, and this one in postgres.backupFrom to read base backups from it",
   };
 }
 

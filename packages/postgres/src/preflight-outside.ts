@@ -32,7 +32,17 @@ const EXTENSIONS: readonly (readonly [name: RegExp, what: string, remedy: string
   ],
 ];
 
-const EXTENSIONS_QUERY = "select extname as name from pg_extension order by 1";
+/**
+ * Extensions are made database by database, and only the one that we are connected to can be asked. Those with workers
+ * (pg_cron lives in a database of its own) are preloaded by the whole server.
+ */
+const EXTENSIONS_QUERY = `
+  select extname as name, true as here from pg_extension
+  union
+  select trim(both ' "' from regexp_replace(library, '^.*/', '')), false
+  from pg_settings, lateral unnest(string_to_array(setting, ',')) library
+  where pg_settings.name = 'shared_preload_libraries'
+  order by name, here desc`;
 
 /** Settings that may name a file or a folder outside; those that the backup keeps anyway are left out. */
 const PATHS_QUERY = `
@@ -47,16 +57,18 @@ export async function outsideFindings(client: pg.Client, server: ServerFacts): P
 }
 
 async function extensions(client: pg.Client): Promise<Finding[]> {
-  const { rows } = await client.query<{ name: string }>(EXTENSIONS_QUERY);
-  return rows.flatMap(({ name }) => {
+  const { rows } = await client.query<{ name: string; here: boolean }>(EXTENSIONS_QUERY);
+  const seen = new Set<string>();
+  return rows.flatMap(({ name, here }) => {
     const known = EXTENSIONS.find(([pattern]) => pattern.test(name));
-    if (!known) return [];
+    if (!known || seen.has(name)) return [];
+    seen.add(name);
     const [, what, remedy] = known;
     return [
       {
         id: "extension-keeps-state",
         severity: "info" as const,
-        summary: `extension ${name} in database ${client.database}: ${what}`,
+        summary: `extension ${name} ${here ? `in database ${client.database}` : "(its library is preloaded)"}: ${what}`,
         remedy,
       },
     ];

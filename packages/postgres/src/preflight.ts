@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Finding, LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
-import { connectForReplication, type ServerConnection } from "./connection.ts";
+import { connectForReplication, end, type ServerConnection } from "./connection.ts";
 import { grantFindings } from "./least-privilege.ts";
 import { activityFindings } from "./preflight-activity.ts";
 import { configurationFindings } from "./preflight-configuration.ts";
@@ -29,7 +29,7 @@ export async function preflight(
   const live = [
     ...(await liveFindings(client, server)),
     ...(await activityFindings(client, server)),
-    ...(await grantFindings(client, server)),
+    ...(await grantFindings(connection, client, server)),
     ...(await outsideFindings(client, server)),
     ...(await hostFindings(connection, server)),
   ];
@@ -50,7 +50,7 @@ async function senderTrial(connection: ServerConnection, client: pg.Client): Pro
   try {
     const sender = await connectForReplication(connection);
     const { processID } = sender as pg.Client & Backend;
-    await sender.end();
+    await end(sender);
     await untilGone(client, processID);
     return [];
   } catch (thrown) {

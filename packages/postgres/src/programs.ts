@@ -178,7 +178,13 @@ function programsNotFound(
   return new LifeboatError({
     code: "PROGRAMS_NOT_FOUND",
     message: `no ${what} was found: ${seen}`,
-    remedy: `install it (Debian and Ubuntu: apt-get install ${install}${suffix}; macOS: brew install postgresql${suffix.replace("-", "@")}), or name its directory as postgres.binDirectory in the configuration`,
+    remedy: `install it (Debian and Ubuntu: apt-get install ${install}${suffix}; macOS: brew install postgresql${suffix.replace("-", "@")}), or name its directory as postgres.binDirectory in the configuration${otherMajor(major, passedOver)}`,
     details: { needs, major: major ?? null, found: passedOver },
   });
+}
+
+/** What to do who has another version, and wants to be there. */
+function otherMajor(major: number | undefined, passedOver: readonly string[]): string {
+  if (major === undefined || !passedOver.some((each) => / is version /.test(each))) return "";
+  return `; no other version opens a cluster of ${major}: to get into a newer one, recover it by ${major}, and then pg_upgrade, or lifeboat export (pg_dump) and import`;
 }

@@ -26,7 +26,8 @@ rm -rf -- "$1" && mkdir -- "$1" && cat > "$1/push" && mkfifo -m 600 -- "$1/reque
 const OPEN = `umask 077
 echo "$2" > "$1/pid"`;
 
-const REMOVE = `rm -rf -- "$1"`;
+/** Takes the folder and our pid: another process may have made its own in its place meanwhile. */
+const REMOVE = `read -r pid < "$1/pid" && test "$pid" != "$2" || rm -rf -- "$1"`;
 
 /** Both pipes, open. */
 export interface PushPipes {
@@ -56,7 +57,7 @@ export async function makePushPipes(directory: string, dataDirectory: string): P
 
 /** By the same account. That it is gone already is no failure. */
 export async function removePushPipes(directory: string, dataDirectory: string): Promise<void> {
-  await shellAsOwner(dataDirectory, REMOVE, [directory]);
+  await shellAsOwner(dataDirectory, REMOVE, [directory, String(process.pid)]);
 }
 
 /** Open at both ends: neither side waits for the other to open, and a script that ends is no end. */

@@ -39,6 +39,7 @@ export class PushServer {
   readonly #pushes = new Map<string, Promise<void>>();
   #running = 0;
   #asked = 0;
+  #askedAt = performance.now();
 
   private constructor(init: PushServerInit, pipes: PushPipes) {
     this.#init = init;
@@ -59,6 +60,11 @@ export class PushServer {
     return server;
   }
 
+  /** How long nobody has asked, and nothing been pushed, in milliseconds. */
+  get idleMs(): number {
+    return this.#asked > 0 || this.#running > 0 ? 0 : performance.now() - this.#askedAt;
+  }
+
   /** Finishes what is under way. The archiver goes on with the program itself. */
   async close(): Promise<void> {
     const { dataDirectory } = this.#init;
@@ -74,6 +80,7 @@ export class PushServer {
   async #handle(name: string): Promise<void> {
     if (this.#asked >= MOST_ASKED) return this.#answer(name, "failed");
     this.#asked++;
+    this.#askedAt = performance.now();
     const answer = await this.#serve(name).then(
       () => "stored",
       (cause: unknown) => {

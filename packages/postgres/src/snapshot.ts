@@ -8,6 +8,7 @@ import type { PostgresDetails, WalSource } from "./details.ts";
 import { storeExtraPaths } from "./extra-paths.ts";
 import { directoryOwner } from "./local-directory.ts";
 import { preflight, refusal } from "./preflight.ts";
+import { spaceFindings } from "./preflight-space.ts";
 import { BackupRate } from "./rate/backup-rate.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { chooseTransport, chooseWalSource } from "./snapshot-choices.ts";
@@ -55,6 +56,7 @@ export async function takeSnapshot(
     const transport = chooseTransport(request.options);
     const parentManifest = await parentManifestOf(client, server, request);
     findings.push(...(await combineFindings(connection, server, request)));
+    if (request.type === "full") findings.push(...(await spaceFindings(client, request.folder)));
     const settings = await storeSettings(client, server, request.store);
     findings.push(...(await storeExtraPaths(connection, server, request.store)));
     const rate = await BackupRate.start(request.options.maxRate, connection);

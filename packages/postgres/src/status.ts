@@ -2,12 +2,14 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseFolder, EngineStatus, Finding, WatchNote } from "@lifeboat/core";
 import type pg from "pg";
+import { elsewhereFinding } from "./archive-elsewhere.ts";
 import { type ArchiverState, readArchiver } from "./archiver.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { givenUpFinding } from "./given-up-wal.ts";
 import { localDirectory } from "./local-directory.ts";
 import { findingOf } from "./preflight.ts";
 import { liveFindings } from "./preflight-live.ts";
+import { isPushing } from "./push-ahead.ts";
 import { receiverStatus } from "./receiver-status.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { readSlots } from "./slots.ts";
@@ -37,10 +39,20 @@ export async function serverStatus(
       const received =
         archive.mode === "receive" ? await receiverStatus(client, server, folder) : undefined;
       const byCommand = received || !server.archiving ? null : await archiveStatus(client, server);
+      const given = await givenUp(server, folder);
+      // What was given up is not in the repository either, and said already.
+      const elsewhere =
+        byCommand && given.length === 0 ? await elsewhereFinding(client, server, folder) : [];
+      const reaches = byCommand && { ...byCommand, ok: byCommand.ok && elsewhere.length === 0 };
       return {
-        archive: received?.archive ?? byCommand,
+        archive: received?.archive ?? reaches,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
-        alerts: [...(received?.alerts ?? []), ...(await alertsOf(client, server, folder))],
+        alerts: [
+          ...(received?.alerts ?? []),
+          ...given,
+          ...elsewhere,
+          ...(await liveAlerts(client, server)),
+        ],
         ...(await shippingOf(server, about)),
       };
     });
@@ -49,16 +61,14 @@ export async function serverStatus(
   }
 }
 
-async function alertsOf(
-  client: pg.Client,
-  server: ServerFacts,
-  folder: DatabaseFolder | null,
-): Promise<Finding[]> {
+async function liveAlerts(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
   const worrying = ["archive-failing", "slot-inactive", "slot-lost"];
-  const live = (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+  return (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+}
+
+async function givenUp(server: ServerFacts, folder: DatabaseFolder | null): Promise<Finding[]> {
   const directory = await localDirectory(server);
-  const given = directory === undefined ? [] : await givenUpFinding(directory, folder);
-  return [...given, ...live];
+  return directory === undefined ? [] : givenUpFinding(directory, folder);
 }
 
 async function archiveStatus(client: pg.Client, server: ServerFacts): Promise<ArchiveStatus> {
@@ -124,7 +134,7 @@ async function listArchiveStatus(client: pg.Client, server: ServerFacts): Promis
   }
 }
 
-/** The watch that ships, and a prefetcher, which outlives the restore_command that started it. */
+/** The watch that ships; and what may outlive the command that started it: a prefetcher, and a pusher. */
 async function shippingOf(
   server: ServerFacts,
   { note }: StatusRequest,
@@ -136,5 +146,8 @@ async function shippingOf(
   const ready = (await spool.ready().catch((): string[] => [])).length;
   const running = await spool.isFilled();
   const prefetcher = running || ready > 0 ? { prefetcher: { running, ready } } : null;
-  return watch || prefetcher ? { shipping: { ...watch, ...prefetcher } } : {};
+  // A watch pushes by the same pipes.
+  const pushes = !note?.alive && (await isPushing(directory));
+  const pusher = pushes ? { pusher: { running: true } } : null;
+  return watch || prefetcher || pusher ? { shipping: { ...watch, ...prefetcher, ...pusher } } : {};
 }

@@ -1,4 +1,14 @@
-import { link, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  statfs,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, ownProcessMark, processOfMarkIsGone, syncDirectory } from "@lifeboat/core";
 import { parseWalFileName } from "./wal/segment-name.ts";
@@ -11,6 +21,24 @@ export const SPOOL = "pg_wal/lifeboat.spool";
 
 const OWNER = "prefetcher";
 const GROWING = ".growing";
+
+/**
+ * Whatever is prefetched, the server keeps room for so many segments (of the usual size 1 GiB), since it writes to the
+ * same file system, and stops when that is full.
+ */
+const LEFT_FREE_SEGMENTS = 64;
+const LEFT_FREE_BYTES = 1 << 30;
+const LEAST_LEFT_FREE = 8;
+
+/** How many segments may be laid into a directory's file system. */
+export async function roomFor(directory: string, segmentBytes: number): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  const left = Math.min(
+    LEFT_FREE_SEGMENTS * segmentBytes,
+    Math.max(LEFT_FREE_BYTES, LEAST_LEFT_FREE * segmentBytes),
+  );
+  return Math.floor((bavail * bsize - left) / segmentBytes);
+}
 
 /** A directory of checked segments, each whole and durable under its own name. */
 export class WalSpool {

@@ -78,7 +78,7 @@ describe.each(await availableMajors())("connections to a server of version %i", 
     }, PATIENCE);
     const failure = await refusal(connectForReplication({ url: urlOf("shut") }));
     expect(failure.code).toBe("HBA_ENTRY_MISSING");
-    expect(failure.remedy).toContain("host replication shut");
+    expect(failure.remedy).toContain("host replication shut 127.0.0.1/32 scram-sha-256;");
   });
 
   test("a database that is not there is named", async () => {
@@ -144,6 +144,22 @@ test("what is no URL is refused without being repeated", () => {
         message: expect.not.stringContaining(SECRET),
       }),
     );
+});
+
+describe("the line that pg_hba.conf lacks", () => {
+  const said = (from: string) =>
+    Object.assign(new Error(`no pg_hba.conf entry for replication connection from host ${from}`), {
+      code: "28000",
+    });
+  const place = { port: 5432, user: "rep", database: "app", replication: true };
+
+  test.each([
+    ["/run/postgresql", '"[local]", user "rep", no encryption', "local replication rep scram"],
+    ["db", '"10.0.0.7", user "rep", SSL encryption', "hostssl replication rep 10.0.0.7/32 scram"],
+    ["db", '"fd00::7", user "rep", no encryption', "host replication rep fd00::7/128 scram"],
+  ])("of a connection to %s from host %s is shown as it has to be", (host, from, line) => {
+    expect(connectionFailure(said(from), { host, ...place }).remedy).toContain(line);
+  });
 });
 
 describe("an authentication that takes no password", () => {

@@ -1,26 +1,51 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import { repositoryBeside } from "../../../test/support/postgres-repository.ts";
 import { withClient } from "../src/connection.ts";
 import { activityFindings } from "../src/preflight-activity.ts";
+import { configurationFindings } from "../src/preflight-configuration.ts";
 import { hostFindings } from "../src/preflight-host.ts";
 import { outsideFindings } from "../src/preflight-outside.ts";
+import { spaceFindings } from "../src/preflight-space.ts";
+import { findPrograms } from "../src/programs.ts";
 import { describeServer, type ServerFacts } from "../src/server-facts.ts";
 
 describe("preflight finds", () => {
   let cluster: TestCluster;
   let server: ServerFacts;
 
+  /** Any library will do, as long as it bears the name. */
+  let library: string | undefined;
+  let folder: string;
+
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "lifeboat-test-"));
+    await chmod(folder, 0o755);
+    const { directory } = await findPrograms({ major: (await availableMajors())[0] });
+    for (const place of ["../lib", "../lib/postgresql"]) {
+      const copied = copyFile(
+        join(directory, place, "auto_explain.so"),
+        join(folder, "pg_cron.so"),
+      );
+      if (await copied.then(() => true).catch(() => false)) library = join(folder, "pg_cron");
+    }
     cluster = await startCluster({
-      settings: { max_replication_slots: "1", krb_server_keyfile: "/etc/lifeboat/krb5.keytab" },
+      settings: {
+        max_replication_slots: "1",
+        krb_server_keyfile: "/etc/lifeboat/krb5.keytab",
+        ...(library && { shared_preload_libraries: library }),
+      },
     });
     server = await withClient({ url: cluster.superuserUrl }, describeServer);
   });
-  afterAll(() => cluster?.stop());
+  afterAll(async () => {
+    await cluster?.stop();
+    await rm(folder, { recursive: true });
+  });
 
   const activity = (facts = server, idleSeconds = 300) =>
     withClient({ url: cluster.superuserUrl }, (client) =>
@@ -90,16 +115,62 @@ describe("preflight finds", () => {
     const found = await withClient({ url: cluster.superuserUrl }, (client) =>
       outsideFindings(client, server),
     );
-    expect(found).toEqual([
+    expect(found).toContainEqual(
       expect.objectContaining({
         id: "extension-keeps-state",
         summary: expect.stringContaining("postgres_fdw in database app"),
       }),
+    );
+    expect(found).toContainEqual(
       expect.objectContaining({
         id: "paths-outside",
         summary: expect.stringContaining("krb_server_keyfile = /etc/lifeboat/krb5.keytab"),
       }),
-    ]);
+    );
+  });
+
+  test("extensions whose state or workers a copy has twice, also where they are another database's", async () => {
+    const session = new pg.Client(cluster.server.clientConfig("postgres", "app"));
+    await session.connect();
+    try {
+      // As CREATE EXTENSION leaves them; their packages are not on this host.
+      await session.query("set allow_system_table_mods = on; begin");
+      for (const name of ["pg_repack", "timescaledb"])
+        await session.query(
+          `insert into pg_extension select (select max(oid)::int8 + 1 from pg_extension)::oid, '${name}', 10, 11, true, '1', null, null`,
+        );
+      const found = await outsideFindings(session, { ...server, dataDirectory: null });
+      const named = ["pg_repack in database app", "timescaledb in database app"];
+      if (library) named.push("pg_cron (its library is preloaded)");
+      for (const name of named)
+        expect(found).toContainEqual(
+          expect.objectContaining({ summary: expect.stringContaining(`extension ${name}`) }),
+        );
+      for (const { remedy } of found) expect(remedy).not.toBe("");
+    } finally {
+      await session.query("rollback");
+      await session.end();
+    }
+  });
+
+  test("a version that is not supported, one that was not tried, and pages without checksums", () => {
+    const ids = (facts: Partial<ServerFacts>) =>
+      configurationFindings({ ...server, ...facts }).map(({ id, severity }) => `${severity} ${id}`);
+    expect(ids({ major: 14 })).toContain("error version-unsupported");
+    expect(ids({ major: 19 })).toContain("warning version-untested");
+    expect(ids({})).not.toContainEqual(expect.stringContaining("version"));
+    expect(ids({ checksums: false })).toContain("warning checksums-off");
+    expect(ids({ inRecovery: true })).toContain("error server-is-standby");
+  });
+
+  test("that a repository may be too small for the cluster", async () => {
+    const { folder } = await repositoryBeside(cluster);
+    const found = (free: number) =>
+      withClient({ url: cluster.superuserUrl }, (client) =>
+        spaceFindings(client, folder.over({ ...folder.storage, freeBytes: async () => free })),
+      );
+    expect(await found(1 << 20)).toMatchObject([{ id: "repository-space", severity: "warning" }]);
+    expect(await found(2 ** 40)).toEqual([]);
   });
 
   test("that pg_wal has too little room on this host's disk", async () => {

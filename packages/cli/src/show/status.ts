@@ -26,6 +26,7 @@ export function showStatus(status: Status, commandLine: string): string {
     ...status.windows.slice(-SHOWN_WINDOWS).map(windowOf),
     ...earlierOf(status, commandLine),
     ...archiveOf(status),
+    ...helpersOf(status),
   ]);
   return status.alerts.length === 0 ? summary : `${summary}\n${showFindings(status.alerts)}`;
 }
@@ -51,4 +52,23 @@ function archiveOf({ archive, live }: Status): (readonly [string, string])[] {
   if (archive.lagBytes !== null) words.push(`${size(archive.lagBytes)} not shipped yet`);
   if (archive.lastSegment !== null) words.push(`last ${archive.lastSegment}`);
   return [["log shipping", words.join(", ")]];
+}
+
+interface Helpers {
+  readonly prefetcher?: { readonly running: boolean; readonly ready: number };
+  readonly pusher?: { readonly running: boolean };
+}
+
+/** What may outlive the command that started it, and ends by itself. */
+function helpersOf({ shipping }: Status): (readonly [string, string])[] {
+  return Object.values(shipping ?? {}).flatMap((of) => {
+    const { prefetcher, pusher } = of as Helpers;
+    const rows: (readonly [string, string])[] = [];
+    if (prefetcher) {
+      const does = prefetcher.running ? "runs" : "has ended";
+      rows.push(["prefetcher", `${does}, ${prefetcher.ready} segments lie ready`]);
+    }
+    if (pusher) rows.push(["pusher", "runs, until the archiver asks for nothing any more"]);
+    return rows;
+  });
 }

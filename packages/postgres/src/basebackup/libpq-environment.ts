@@ -11,6 +11,13 @@ const PARAMETERS: Readonly<Record<string, string>> = {
 };
 
 /**
+ * What a connection string gives the server's own programs and no variable does: a peer that is gone is noticed within a
+ * minute, as on our own connections, and not after the system's two hours. Nothing of it is a secret.
+ */
+export const KEEP_ALIVE =
+  "keepalives_idle=30 keepalives_interval=1 keepalives_count=10 tcp_user_timeout=60000";
+
+/**
  * A connection as environment variables for the server's own programs, so that nothing of it, least
  * of all the password, stands in an argument list that every user of the host can read. Messages
  * come in English, since they are read.

@@ -10,7 +10,7 @@ import { walRangeOf } from "./backup-manifest.ts";
 import { oneLine, rateInKilobytes } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
 import { namedPages } from "./corrupt-page.ts";
-import { libpqEnvironment } from "./libpq-environment.ts";
+import { KEEP_ALIVE, libpqEnvironment } from "./libpq-environment.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 
 const STALLED = /still waiting for all required WAL segments to be archived/;
@@ -78,6 +78,7 @@ function argumentsOf(request: BaseBackupRequest): string[] {
   const rate = request.maxRate === null ? [] : [`--max-rate=${rateInKilobytes(request.maxRate)}k`];
   return [
     "--pgdata=-",
+    `--dbname=${KEEP_ALIVE}`,
     "--format=tar",
     "--wal-method=none",
     "--checkpoint=fast",

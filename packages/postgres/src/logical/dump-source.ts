@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Dump, DumpSource, Finding } from "@lifeboat/core";
 import type pg from "pg";
 import { ownAccount } from "../account.ts";
+import { KEEP_ALIVE } from "../basebackup/libpq-environment.ts";
 import { type ServerConnection, withClient } from "../connection.ts";
 import { programPath, type ServerPrograms } from "../programs.ts";
 import { Scratch } from "../scratch.ts";
@@ -127,6 +128,7 @@ function dumpInto(
 ): Promise<string[]> {
   const args = [
     "--format=directory",
+    `--dbname=${KEEP_ALIVE}`,
     `--file=${dumpDirectory(scratch.path)}`,
     `--jobs=${work.jobs}`,
     // The repository compresses, on all cores and with digests of its own; 15 knows no word for none.

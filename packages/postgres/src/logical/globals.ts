@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding } from "@lifeboat/core";
+import { KEEP_ALIVE } from "../basebackup/libpq-environment.ts";
 import { hasProgram, programPath, type ServerPrograms } from "../programs.ts";
 import type { Scratch } from "../scratch.ts";
 import { ProgramFailure, runClientProgram } from "./client-program.ts";
@@ -27,6 +28,7 @@ export async function dumpGlobals(work: {
     "--no-role-passwords",
     "--no-password",
     "--no-sync",
+    `--dbname=${KEEP_ALIVE}`,
     `--database=${env.PGDATABASE}`,
     `--file=${path}`,
   ];

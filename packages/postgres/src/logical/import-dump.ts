@@ -2,7 +2,8 @@ import { tmpdir } from "node:os";
 import { LifeboatError, type Report, reasonOf, runSteps, type StepRunner } from "@lifeboat/core";
 import type pg from "pg";
 import { ownAccount } from "../account.ts";
-import { connect, hangUp } from "../connection.ts";
+import { KEEP_ALIVE } from "../basebackup/libpq-environment.ts";
+import { connect, end, hangUp } from "../connection.ts";
 import { serverFailure } from "../connection-failure.ts";
 import { programPath } from "../programs.ts";
 import { Scratch } from "../scratch.ts";
@@ -87,7 +88,7 @@ export async function importDump(request: ImportDump): Promise<ImportReport> {
     throw serverFailure(cause, client);
   } finally {
     await scratch?.remove();
-    await client.end();
+    await end(client);
   }
   const from = "file" in origin ? origin.file : origin.manifest.id;
   const seconds = Math.round(performance.now() - began) / 1000;
@@ -129,7 +130,7 @@ async function load(request: ImportDump, loading: Loading): Promise<void> {
     "--no-password",
     "--verbose",
     ...(noOwner ? ["--no-owner", "--no-privileges"] : []),
-    `--dbname=dbname='${target.database.replace(/['\\]/g, "\\$&")}'`,
+    `--dbname=dbname='${target.database.replace(/['\\]/g, "\\$&")}' ${KEEP_ALIVE}`,
     dump.directory,
   ];
   try {

@@ -6,6 +6,7 @@ import { type Account, serverAccount } from "../account.ts";
 import { type ServerConnection, withClient } from "../connection.ts";
 import { nameOf } from "../connection-failure.ts";
 import { postgresDetails } from "../details.ts";
+import { dropSlot } from "../drop-slot.ts";
 import { syncDirectories, writeDurably } from "../durable.ts";
 import { postgresEngine } from "../engine.ts";
 import { restorePlaces } from "../restore-places.ts";
@@ -68,8 +69,9 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
       return { path: to, slot, primary: nameOf({ host, port }), startLsn, name: nameFor(work) };
     } catch (cause) {
       await rm(passfileOf(to), { force: true });
-      if (slot !== null) await dropQuietly(client, slot);
-      throw isFaultOfTarget(cause) ? targetFailure(to, cause) : cause;
+      const failure = isFaultOfTarget(cause) ? targetFailure(to, cause) : cause;
+      if (slot === null || (await isDropped(connection, slot))) throw failure;
+      throw withSlotLeft(failure, slot);
     }
   });
 }
@@ -146,9 +148,27 @@ function nameFor({ slot, request }: Pick<Work, "slot" | "request">): string {
   return slot ?? standbySlotName(request.to);
 }
 
-/** What failed before is what has to be said; `status` shows a slot that is left. */
-async function dropQuietly(client: pg.Client, slot: string): Promise<void> {
-  await client.query("select pg_drop_replication_slot($1)", [slot]).catch(() => {});
+/** By a connection of its own: what failed may have been the other. */
+async function isDropped(connection: ServerConnection, slot: string): Promise<boolean> {
+  try {
+    await dropSlot(connection, slot);
+    return true;
+  } catch (thrown) {
+    return thrown instanceof LifeboatError && thrown.code === "SLOT_NOT_FOUND";
+  }
+}
+
+/** It keeps WAL on the primary until somebody drops it. */
+function withSlotLeft(failure: unknown, slot: string): unknown {
+  if (!(failure instanceof LifeboatError)) return failure;
+  const { code, kind, message, remedy, details } = failure;
+  return new LifeboatError({
+    ...{ code, kind },
+    message: `${message}; replication slot ${slot} is left on the primary, and keeps WAL there`,
+    remedy: `${remedy}; and drop the slot, if it is not made again: lifeboat slots --drop ${slot}`,
+    details: { ...details, slot },
+    cause: failure,
+  });
 }
 
 function noBase(folder: DatabaseFolder): LifeboatError {

@@ -9,6 +9,7 @@ import type { RestorePlaces } from "../restore-places.ts";
 import type { Sites } from "../restore-sites.ts";
 import type { ServerFacts } from "../server-facts.ts";
 import { linkTablespaces, tablespaceLink } from "../tablespace-links.ts";
+import { isFaultOfTarget, targetFailure } from "../target-failure.ts";
 import { Unpacker } from "../unpack.ts";
 
 /** Of the primary as it runs, or as it once recovered: a standby must not start with them. */
@@ -42,7 +43,10 @@ export async function unpackFromPrimary(
     label: "lifeboat standby",
     parentManifest: null,
     jobs: 1,
-    archive: (archive) => unpackOne(base, data, archive),
+    archive: (archive) =>
+      unpackOne(base, data, archive).catch((cause: unknown) => {
+        throw isDisks(cause) ? targetFailure(places.dataDirectory, cause) : cause;
+      }),
   });
   assertSound(backup);
   await data.finish();
@@ -51,6 +55,20 @@ export async function unpackFromPrimary(
     await writeDurably(join(directory, "backup_manifest"), backup.manifest, { account, mode });
   await linkTablespaces(directory, places.tablespaces, { account, mode });
   return { backup, mode };
+}
+
+/** What the primary's connection never fails by: its own faults come through the same pipe. */
+const OF_DISK: ReadonlySet<string> = new Set([
+  "ENOSPC",
+  "EDQUOT",
+  "EFBIG",
+  "EROFS",
+  "EIO",
+  "EPERM",
+]);
+
+function isDisks(cause: unknown): cause is NodeJS.ErrnoException {
+  return isFaultOfTarget(cause) && OF_DISK.has(cause.code ?? "");
 }
 
 /** A backup may be kept although pages of its cluster are damaged; a standby is to be failed over to. */

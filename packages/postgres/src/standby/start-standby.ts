@@ -6,10 +6,12 @@ import { execa } from "execa";
 import type pg from "pg";
 import { runAs, serverAccount } from "../account.ts";
 import { type ServerConnection, withClient } from "../connection.ts";
+import { effectiveValue, settingsIn } from "../effective-settings.ts";
 import { findPrograms, programPath } from "../programs.ts";
 import { readSlots } from "../slots.ts";
 import { reachablePrograms } from "../staging.ts";
 import type { MadeStandby } from "./make-standby.ts";
+import { removedSegment } from "./standby-log.ts";
 
 export interface StartStandby {
   readonly connection: ServerConnection;
@@ -24,9 +26,6 @@ const PATIENCE_MS = 120_000;
 const POLL_MS = 250;
 /** How long the server may take to say that it is there. */
 const START_MS = 10_000;
-
-/** Looks healthy from outside: it runs, it answers reads, and it is stale for ever. */
-const REMOVED = /requested WAL segment (\S+) has already been removed/;
 
 /** Where the server writes what it says, in the data directory. */
 const LOG = "standby.log";
@@ -108,12 +107,13 @@ export async function awaitStreaming(request: StartStandby): Promise<void> {
       request.signal.throwIfAborted();
       const lag = await lagOf(client, request.standby.name, target);
       if (lag && lag.state === "streaming" && lag.behind <= 0) return;
-      await assertAlive(client, request.standby);
+      const removed = await assertAlive(client, request.standby);
       if (lag && lag.behind < best) {
         best = lag.behind;
         patience = Date.now() + (request.patienceMs ?? PATIENCE_MS);
       }
-      if (Date.now() > patience) throw notStreaming(request.standby, lag);
+      if (Date.now() > patience)
+        throw removed ? lostWal(request.standby, removed) : notStreaming(request.standby, lag);
       reportLag(request.report, lag, total);
       await delay(POLL_MS, undefined, { signal: request.signal });
     }
@@ -164,12 +164,22 @@ function reportLag(report: Report, lag: Lag | undefined, total: number): void {
   });
 }
 
-async function assertAlive(client: pg.Client, standby: MadeStandby): Promise<void> {
+/**
+ * What it asks for and the primary has no more may still come out of the archive, where there is one.
+ * @returns the segment that it waits for so
+ */
+async function assertAlive(client: pg.Client, standby: MadeStandby): Promise<string | undefined> {
   const said = await logOf(standby.path);
-  const removed = REMOVED.exec(said)?.[1];
+  const removed = removedSegment(said);
   const slot = (await readSlots(client)).find(({ name }) => name === standby.slot);
-  if (removed || slot?.verdict === "lost") throw lostWal(standby, removed);
+  if (slot?.verdict === "lost" || (removed && !(await hasArchive(standby))))
+    throw lostWal(standby, removed);
   if (!(await isRunning(standby.path))) throw ended(standby, said);
+  return removed;
+}
+
+async function hasArchive({ path }: MadeStandby): Promise<boolean> {
+  return Boolean(effectiveValue(await settingsIn(path), "restore_command"));
 }
 
 async function logOf(directory: string): Promise<string> {
@@ -195,8 +205,8 @@ export async function isRunning(directory: string): Promise<boolean> {
 function lostWal({ path, slot }: MadeStandby, segment: string | undefined): LifeboatError {
   return new LifeboatError({
     code: "STANDBY_LOST_WAL",
-    message: `the standby in ${path} needs WAL segment ${segment ?? "that its slot has lost"}, which the primary has removed: it answers reads, and stays as old as it is`,
-    remedy: `archive that segment if it is anywhere, else make the standby anew${slot === null ? ", with a slot" : ""}: lifeboat standby --remove ${path}`,
+    message: `the standby in ${path} needs WAL segment ${segment ?? "that its slot has lost"}, which the primary has removed, and no archive brings it: it answers reads, and stays as old as it is`,
+    remedy: `archive that segment if it is anywhere (the standby asks again), else make the standby anew${slot === null ? ", with a slot" : ""}: lifeboat standby --remove ${path}`,
     details: { path, segment: segment ?? null },
   });
 }

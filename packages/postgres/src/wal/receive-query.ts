@@ -62,6 +62,9 @@ export class ReceiveQuery implements Submittable {
 
   submit(connection: Connection): void {
     this.#connection = connection as CopyConnection;
+    connection.stream.on("resume", () => {
+      this.#heardAt = performance.now();
+    });
     const { slot, start, timeline } = this.#init;
     // The end of a timeline: the server waits for our CopyDone before it says which one follows.
     connection.once("copyDone", () => this.#endCopy());
@@ -70,8 +73,9 @@ export class ReceiveQuery implements Submittable {
     );
   }
 
-  /** How long the server has said nothing, in milliseconds. */
+  /** How long the server has said nothing, in milliseconds. While we do not listen it may not. */
   get silentMs(): number {
+    if (this.#connection?.stream.isPaused()) return 0;
     return performance.now() - this.#heardAt;
   }
 

@@ -4,6 +4,7 @@ import { type DatabaseFolder, LifeboatError, reasonOf } from "@lifeboat/core";
 import type pg from "pg";
 import { connectForReplication, hangUp, type ServerConnection } from "../connection.ts";
 import type { ServerFacts } from "../server-facts.ts";
+import { SILENCE_MS } from "../silence.ts";
 import { identifySystem } from "./identify-system.ts";
 import type { Lsn } from "./lsn.ts";
 import { ReceiveQuery } from "./receive-query.ts";
@@ -14,6 +15,8 @@ import { throttledTake } from "./throttled-take.ts";
 /** The server ends a sender that is silent for `wal_sender_timeout`, a minute unless set otherwise. */
 const STATUS_INTERVAL_MS = 5_000;
 const POLL_MS = 25;
+/** After so small a part of the time for which it may be silent the server is asked to answer. */
+const ASK_PART = 4;
 
 export interface ReceiverInit {
   readonly connection: ServerConnection;
@@ -39,8 +42,9 @@ export class WalReceiver {
     segments: SegmentStore;
     failure: AbortController;
     reportsFlushed: boolean;
+    silenceMs: number;
   }) {
-    const { query, segments, failure } = init;
+    const { query, segments, failure, silenceMs } = init;
     this.#client = init.client;
     this.#segments = segments;
     this.signal = failure.signal;
@@ -48,8 +52,13 @@ export class WalReceiver {
       () => failure.abort(receiveFailure(new Error("the server ended the stream"))),
       (cause: unknown) => failure.abort(receiveFailure(cause)),
     );
-    const status = () => query.sendStatus(init.reportsFlushed ? segments.durable : 0n);
-    this.#timer = setInterval(status, STATUS_INTERVAL_MS);
+    const status = () => {
+      const { silentMs } = query;
+      if (silentMs > silenceMs) failure.abort(receiveFailure(silent(silentMs)));
+      const flushed = init.reportsFlushed ? segments.durable : 0n;
+      query.sendStatus(flushed, silentMs > silenceMs / ASK_PART);
+    };
+    this.#timer = setInterval(status, Math.min(STATUS_INTERVAL_MS, silenceMs / ASK_PART));
   }
 
   /** Begins at the segment that is being written now: a backup started later needs none before. */
@@ -70,7 +79,8 @@ export class WalReceiver {
       // A commit must never wait for a backup. Where commits may wait for standbys, ours says nothing
       // of what it has, and the server keeps the WAL of the whole backup instead.
       const reportsFlushed = server.synchronousStandbys === "";
-      return new WalReceiver({ client, query, segments, failure, reportsFlushed });
+      const { silenceMs = SILENCE_MS } = connection;
+      return new WalReceiver({ client, query, segments, failure, reportsFlushed, silenceMs });
     } catch (cause) {
       hangUp(client);
       throw receiveFailure(cause);
@@ -96,6 +106,10 @@ export class WalReceiver {
     // What storing a segment threw has aborted `signal`, or nobody waits for it any more.
     await this.#segments.settled().catch(() => {});
   }
+}
+
+function silent(milliseconds: number): Error {
+  return new Error(`the server has said nothing for ${Math.round(milliseconds / 1000)} s`);
 }
 
 function receiveFailure(cause: unknown): LifeboatError {

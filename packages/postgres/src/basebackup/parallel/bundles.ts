@@ -36,7 +36,12 @@ function packed(files: readonly BackupFile[], size: number): Bundle[] {
   const open = new Map<number | null, { files: BackupFile[]; bytes: number }>();
   for (const file of files.toSorted((a, b) => b.bytes - a.bytes)) {
     const tablespace = tablespaceOf(file.path);
-    const bundle = open.get(tablespace) ?? { files: [], bytes: 0 };
+    let bundle = open.get(tablespace);
+    if (bundle && bundle.bytes + file.bytes > LARGEST_BUNDLE) {
+      bundles.push({ tablespace, files: bundle.files });
+      bundle = undefined;
+    }
+    bundle ??= { files: [], bytes: 0 };
     bundle.files.push(file);
     bundle.bytes += file.bytes;
     open.set(tablespace, bundle);

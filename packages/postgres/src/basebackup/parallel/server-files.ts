@@ -1,5 +1,8 @@
-import type pg from "pg";
+import type { LifeboatError } from "@lifeboat/core";
+import pg from "pg";
 import { connect, hangUp, type ServerConnection } from "../../connection.ts";
+import { FILE_FUNCTIONS } from "../../least-privilege.ts";
+import { grantMissing } from "./backup-mode.ts";
 import { CopyRows } from "./copy-rows.ts";
 import type { DirectoryEntry, FileSource, SourceFile } from "./file-source.ts";
 
@@ -107,6 +110,8 @@ export class ServerFiles implements FileSource {
       this.#idle.pop() ?? (await new Promise<pg.Client>((resolve) => this.#waiting.push(resolve)));
     try {
       return await run(client);
+    } catch (cause) {
+      throw notAllowed(cause, client.user ?? "") ?? cause;
     } finally {
       const next = this.#waiting.shift();
       if (next) next(client);
@@ -118,4 +123,12 @@ export class ServerFiles implements FileSource {
     if (isDirectory) return this.#groupReads ? 0o750 : 0o700;
     return this.#groupReads ? 0o640 : 0o600;
   }
+}
+
+function notAllowed(cause: unknown, user: string): LifeboatError | undefined {
+  if (!(cause instanceof pg.DatabaseError) || cause.code !== "42501") return undefined;
+  const role = `"${user.replaceAll('"', '""')}"`;
+  const functions = FILE_FUNCTIONS.join(", ");
+  const granting = `grant pg_read_server_files to ${role}; grant execute on function ${functions} to ${role}; or take --transport wire`;
+  return grantMissing(cause, { user, granting });
 }
