@@ -243,9 +243,9 @@ export class Epoch {
 
   /** Resolves once the watch that runs has a backup that its lineage starts from. */
   async #isShipping(): Promise<void> {
-    const until = Date.now() + 300_000;
     const notes = new WatchNotes(join(this.#init.folder, "memory"));
-    while (Date.now() < until) {
+    // By looks and not by the clock: all of it may stand still meanwhile.
+    for (let look = 0; look < 6000; look++) {
       const { folder, manifests } = await this.#app.manifests();
       const note = await notes.read(folder);
       const begun = manifests.map(({ details }) => lineageOf(details));
@@ -255,7 +255,7 @@ export class Epoch {
         throw new Error(`the watch ended with ${this.#watch.exitCode}`);
       await sleep(50);
     }
-    throw new Error("the watch did not begin to ship within five minutes");
+    throw new Error("the watch did not begin to ship in 6000 looks");
   }
 
   async #restored(at?: Date): Promise<number> {

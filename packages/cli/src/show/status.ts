@@ -1,5 +1,6 @@
 import type { Status } from "@lifeboat/core";
 import { showFindings } from "./findings.ts";
+import { showShipping } from "./shipping.ts";
 import { facts } from "./table.ts";
 import { ago, duration, size } from "./units.ts";
 
@@ -26,6 +27,7 @@ export function showStatus(status: Status, commandLine: string): string {
     ...status.windows.slice(-SHOWN_WINDOWS).map(windowOf),
     ...earlierOf(status, commandLine),
     ...archiveOf(status),
+    ...showShipping(status),
   ]);
   return status.alerts.length === 0 ? summary : `${summary}\n${showFindings(status.alerts)}`;
 }
