@@ -1,6 +1,12 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { allObjects, LifeboatError, Repository, RepositoryMemory, type Storage } from "@lifeboat/core";
+import {
+  allObjects,
+  LifeboatError,
+  Repository,
+  RepositoryMemory,
+  type Storage,
+} from "@lifeboat/core";
 import { CompactionState, compactLog, sqliteEngine } from "@lifeboat/sqlite";
 import { memoryStorage } from "@lifeboat/storage";
 import fc from "fast-check";

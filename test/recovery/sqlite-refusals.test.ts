@@ -1,5 +1,14 @@
 import { randomBytes } from "node:crypto";
-import promises, { chmod, copyFile, mkdir, open, readdir, symlink, truncate, writeFile } from "node:fs/promises";
+import promises, {
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { sqliteEngine } from "@lifeboat/sqlite";

@@ -49,7 +49,9 @@ test("a segment costs the storage two requests and no listing, idle time costs i
   const segment = async () => {
     const before = (await watch.facts())?.lastSegment;
     seq += 1;
-    writer.exec(`BEGIN; INSERT INTO ledger VALUES (${seq}, 'x'); UPDATE counter SET v = ${seq}; COMMIT`);
+    writer.exec(
+      `BEGIN; INSERT INTO ledger VALUES (${seq}, 'x'); UPDATE counter SET v = ${seq}; COMMIT`,
+    );
     await expect
       .poll(async () => {
         const facts = await watch.facts();

@@ -1,7 +1,6 @@
-import { rename } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { filesystemStorage } from "@lifeboat/storage";
-import { writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
@@ -22,11 +21,16 @@ async function twoDatabases() {
 
 test("one watch ships several databases, each in a log of its own, and both come back whole", async () => {
   const { folder, orders, users, watch, app } = await twoDatabases();
-  const writers = [await startWriter(orders.path, { rate: 100 }), await startWriter(users.path, { rate: 200 })];
+  const writers = [
+    await startWriter(orders.path, { rate: 100 }),
+    await startWriter(users.path, { rate: 200 }),
+  ];
   for (const writer of writers) await writer.commits(150);
   for (const writer of writers) await writer.stop();
   const acknowledged = await Promise.all(writers.map((writer) => writer.acknowledged()));
-  const lineages = [await watch.facts("orders"), await watch.facts("users")].map((facts) => facts?.lineage);
+  const lineages = [await watch.facts("orders"), await watch.facts("users")].map(
+    (facts) => facts?.lineage,
+  );
   expect(new Set(lineages).size).toBe(2);
   watch.stop();
   await watch.ended;

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { Repository, RepositoryMemory, type Storage, WatchNotes, watch } from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { expect, onTestFinished } from "vitest";
-import type { WatchFacts } from "../../packages/sqlite/src/watch/watch-facts.ts";
 import type { WatchLimits } from "../../packages/sqlite/src/watch/limits.ts";
+import type { WatchFacts } from "../../packages/sqlite/src/watch/watch-facts.ts";
 
 /** A watch of some databases in this process, over a storage that a test has its hands on. It ends with the test. */
 export class WatchInProcess {

@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import { ownLocks, PINNED } from "../../../test/support/own-locks.ts";
 import { has } from "../../../test/support/outside-programs.ts";
+import { ownLocks, PINNED } from "../../../test/support/own-locks.ts";
 import {
   makeLedger,
   startBystander,

@@ -30,10 +30,14 @@ async function room(sizes: (freeBytes: number) => { file: number; wal?: number }
 
 test("a raw copy is made where it fits with a tenth to spare, and with what the WAL may add to it", async () => {
   expect(await room((free) => ({ file: Math.floor(free / 2) }))).toBeDefined();
-  expect(await room((free) => ({ file: Math.floor(free / 4), wal: Math.floor(free / 4) }))).toBeDefined();
+  expect(
+    await room((free) => ({ file: Math.floor(free / 4), wal: Math.floor(free / 4) })),
+  ).toBeDefined();
 });
 
 test("where it would leave less than a tenth of its size to the app there is no room for it", async () => {
   expect(await room((free) => ({ file: Math.floor(free * 0.95) }))).toBeUndefined();
-  expect(await room((free) => ({ file: Math.floor(free / 2), wal: Math.floor(free * 0.45) }))).toBeUndefined();
+  expect(
+    await room((free) => ({ file: Math.floor(free / 2), wal: Math.floor(free * 0.45) })),
+  ).toBeUndefined();
 });

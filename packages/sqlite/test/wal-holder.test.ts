@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { copyFile, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
