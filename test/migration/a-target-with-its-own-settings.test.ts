@@ -42,6 +42,20 @@ describe("a target database with settings of its own", () => {
     expect((await one.verify()).findings).toEqual([]);
   });
 
+  it("has its indexes built by several workers, though its sessions are set to none", async () => {
+    const database = new URL(one.url).pathname.slice(1);
+    for (const setting of [
+      "max_parallel_maintenance_workers = 0",
+      "min_parallel_table_scan_size = 0",
+      "log_min_messages = debug1",
+    ])
+      await cluster.query(`ALTER DATABASE ${database} SET ${setting}`);
+    await one.load();
+    expect(cluster.server.log.lines().join("\n")).toMatch(
+      /building index "t_pkey" on table "t" with request for [1-9] parallel worker/,
+    );
+  });
+
   it("is refused by name where its sessions may only read", async () => {
     await set("default_transaction_read_only = on");
     await expect(one.plan()).rejects.toMatchObject({ code: "TARGET_READ_ONLY" });

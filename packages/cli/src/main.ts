@@ -28,7 +28,6 @@ export function run(argv: readonly string[]): Promise<number> {
  * @returns the exit status, by the contract's table; never throws
  */
 export async function main(argv: readonly string[], init: CommandInit): Promise<number> {
-  collectLess();
   const words = argv.slice(2);
   const stop = stopSwitch();
   const verbose = words.includes("--verbose");
@@ -39,6 +38,8 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
     const request = await parseCommandLine(words, init.program, VERBS);
     if (request.kind === "text") return print(request.text);
     verb = request.verb;
+    // A migration passes values of any length, one at a time: there each of them should be gone before the next.
+    if (!verb.name.startsWith("migrate ")) collectLess();
     const ownCommand = [process.execPath, realpathSync(argv[1] ?? "")];
     const outcome = await perform(request, { ...init, ownCommand, signal: stop.signal });
     finished = true;
