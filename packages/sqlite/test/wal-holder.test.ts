@@ -16,7 +16,7 @@ const SHM = "-shm";
 async function walApp() {
   const path = join(await testFolder(), "app.db");
   makeLedger(path);
-  const app = new Database(path);
+  const app = new Database(path, { timeout: 100 });
   onTestFinished(() => {
     app.close();
   });
