@@ -154,6 +154,13 @@ describe("a library is used only where it belongs", () => {
     expect(foreign.filter((name) => !(name in OWNERS))).toEqual([]);
   });
 
+  // Two of them in one process drop each other's locks, and delete each other's WAL (sqlite.org/howtocorrupt.html, 2.2.1).
+  test("there is one SQLite in a process", () => {
+    expect([...imports].filter(([, names]) => names.includes("node:sqlite"))).toEqual([]);
+    const lock = textOf("pnpm-lock.yaml");
+    expect(new Set(lock.match(/^ {2}better-sqlite3@[\d.]+/gm)).size).toBe(1);
+  });
+
   test("only the command line and the products' own programs print or exit", () => {
     const loud = sources.filter(
       (file) =>

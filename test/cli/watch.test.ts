@@ -19,7 +19,8 @@ async function shop(): Promise<Place> {
 
 interface Status {
   readonly archive: { ok: boolean; lagBytes: number; lastSegment: string | null } | null;
-  readonly shipping: { app?: { state: string; gates: { worst: number } } } | null;
+  readonly shipping: { app?: Readonly<Record<string, unknown>> } | null;
+  readonly lastDrill: { ok: boolean } | null;
   readonly alerts: readonly { id: string }[];
 }
 
@@ -48,7 +49,16 @@ test("watch ships until it is told to stop, status says how it stands, and resto
     .poll(async () => (await statusOf(place))?.archive, { interval: 200 })
     .toMatchObject({ ok: true, lastSegment: expect.any(String) });
   const running = await statusOf(place);
-  expect(running?.shipping?.app).toMatchObject({ state: "shipping", alive: true });
+  const number = expect.any(Number);
+  expect(running?.archive).toMatchObject({ lagSeconds: number, lagBytes: number });
+  expect(running?.shipping?.app).toMatchObject({
+    ...{ state: "shipping", alive: true, walBytes: number, fallbacks: 0, holes: [] },
+    gates: { count: number, p50: number, p99: number, worst: number },
+    requests: { create: number, read: number, stat: number, list: number, remove: number },
+  });
+  const { stdout: shown } = await place.run(["status"]);
+  for (const line of [/^WAL +[\d.]+ [KM]?i?B$/m, /^writers held +/m, /^requests +\d+ create, /m])
+    expect(shown).toMatch(line);
   expect(running?.alerts.map(({ id }) => id)).toEqual(["no-drill"]);
 
   const second = await place.run(["watch", "--json"]);
@@ -78,6 +88,7 @@ test("watch ships until it is told to stop, status says how it stands, and resto
   expect(expectCleanPrefix(place.at("middle", "app.db"))).toBeLessThan(acknowledged);
   expect((await place.run(["verify", "--deep"])).status).toBe(0);
   expect((await place.run(["drill", "--at", middle.toISOString()])).status).toBe(0);
+  expect((await statusOf(place))?.lastDrill?.ok).toBe(true);
 });
 
 test("watch --quiet says on stderr that the repository is away, and that it is back", async () => {

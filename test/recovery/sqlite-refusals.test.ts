@@ -1,5 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { chmod, copyFile, mkdir, open, readdir, truncate, writeFile } from "node:fs/promises";
+import promises, {
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
@@ -35,6 +45,17 @@ test("a directory", async () => {
   const app = await appAt();
   await mkdir(app.path);
   await expectRefusal(app, "DATABASE_NOT_A_FILE");
+});
+
+test("a database on a network file system, by whatever link it is reached", async () => {
+  const app = await appAt();
+  makeLedger(app.path);
+  const link = join(app.folder, "link.db");
+  await symlink(app.path, link);
+  using _ = onNetworkFileSystem(app.path, 0x6969);
+  await expectRefusal(app, "NETWORK_FILE_SYSTEM");
+  await expectRefusal(new SqliteApp(app.folder, link), "NETWORK_FILE_SYSTEM");
+  expect((await app.engine.inspect()).map(({ id }) => id)).toEqual(["sqlite-network-file-system"]);
 });
 
 test("a file whose name ends in a blank, which the driver would take off", async () => {
@@ -184,6 +205,22 @@ test("what is not configured, names that are no folder's, and options of Postgre
       kind: "usage",
     });
 });
+
+/** Has the kernel's answer say that a file lies on a file system of this type: none can be mounted here. */
+function onNetworkFileSystem(path: string, type: number): Disposable {
+  const { statfs } = promises;
+  promises.statfs = (async (asked: string) => {
+    const found = await statfs(asked);
+    return asked === path ? { ...found, type } : found;
+  }) as typeof statfs;
+  syncBuiltinESMExports();
+  return {
+    [Symbol.dispose]() {
+      promises.statfs = statfs;
+      syncBuiltinESMExports();
+    },
+  };
+}
 
 async function overwrite(path: string, offset: number, bytes: Uint8Array): Promise<void> {
   const file = await open(path, "r+");

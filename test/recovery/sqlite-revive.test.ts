@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { drill, type RevivedDatabase } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
+import { StatementWatch } from "../support/statement-watch.ts";
 
 /** Backs up a database, restores it, and brings the copy to life. */
 async function revived(shape: string): Promise<{ copy: RevivedDatabase; path: string }> {
@@ -138,4 +139,30 @@ test("a drill of a database under traffic passes its checks and leaves nothing",
     ["rows are counted", true],
   ]);
   expect(report).toMatchObject({ ok: true, recoveredTo: consistentAt, kept: null });
+});
+
+test("a drill runs integrity_check once, and what it finds in a damaged source is an answer that is recorded", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path, { rows: 200 });
+  const file = await open(app.path, "r+");
+  await file.write(Buffer.alloc(4096, 7), 0, 4096, 40 * 4096);
+  await file.close();
+  await app.backup();
+  const repository = await app.repository();
+  using statements = new StatementWatch();
+  const report = await drill({
+    repository,
+    engines: [app.engine],
+    target: { kind: "latest" },
+    checks: () => [],
+    keep: false,
+    signal: AbortSignal.timeout(60_000),
+  });
+  expect(statements.heard.filter((sql) => /integrity_check|quick_check/.test(sql))).toHaveLength(1);
+  expect(report).toMatchObject({
+    ok: false,
+    checks: [{ name: "integrity_check", ok: false }, { name: "foreign_key_check" }],
+  });
+  expect((await repository.drills()).records).toMatchObject([{ ok: false, id: report.id }]);
 });

@@ -73,6 +73,20 @@ test.each([512, 4096, 65536])(
   },
 );
 
+test("a WAL whose checksums are of big-endian words is read, as sqlite3 reads it", async () => {
+  const { base, wal, rows } = await record(512);
+  const other = withBigEndianSums(wal, 512);
+  expect(committedIn(other, 512)).toBe(committedIn(wal, 512));
+  const scanner = scannerOf(other, 512);
+  expect(scanner.header.bigEndian).toBe(true);
+  await writeFile(`${base}-wal`, other);
+  const { stdout } = await execa("sqlite3", [base, "SELECT count(*) FROM t"]);
+  expect(stdout).toBe(`${rows}`);
+  // The words' order is told by the magic number alone.
+  other[3] = 0x82;
+  expect(parseWalHeader(other.subarray(0, WAL_HEADER_BYTES), 512)).toMatch(/checksum is wrong/);
+});
+
 test("reading goes on from a point as if it had read all before", async () => {
   const { wal } = await record();
   const whole = scannerOf(wal, 4096);
@@ -167,3 +181,28 @@ test("any bytes at all are read without a fault", async () => {
     { numRuns: 500 },
   );
 });
+
+/** The same WAL as a machine of the other byte order would write it (sqlite.org/fileformat2.html, 4.2). */
+function withBigEndianSums(wal: Buffer, pageSize: number): Buffer {
+  const written = Buffer.from(wal);
+  let [first, second] = [0, 0];
+  const add = (from: number, to: number) => {
+    for (let at = from; at < to; at += 8) {
+      first = (first + written.readUInt32BE(at) + second) >>> 0;
+      second = (second + written.readUInt32BE(at + 4) + first) >>> 0;
+    }
+  };
+  const put = (at: number) => {
+    written.writeUInt32BE(first, at);
+    written.writeUInt32BE(second, at + 4);
+  };
+  written.writeUInt32BE(0x377f0683, 0);
+  add(0, 24);
+  put(24);
+  for (let at = WAL_HEADER_BYTES; at < written.length; at += 24 + pageSize) {
+    add(at, at + 8);
+    add(at + 24, at + 24 + pageSize);
+    put(at + 16);
+  }
+  return written;
+}

@@ -24,6 +24,7 @@ import {
 } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { restoreByHand, WatchProcess } from "../support/sqlite-watch.ts";
+import { WatchInProcess } from "../support/watch-in-process.ts";
 
 async function appOf(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
   const folder = await testFolder();
@@ -150,44 +151,83 @@ test("a repository that takes nothing costs the app no more of its disk than the
 test("a watch that is told to stop while the repository hangs says what it left behind, and the next one ships it", async () => {
   const app = await appOf();
   const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const { promise: answers, resolve: answer } = Promise.withResolvers<void>();
   let hangs = false;
-  const { promise: hanging, resolve: goOn } = Promise.withResolvers<void>();
+  // Nothing is answered any more: neither a segment, nor that the lock is given back.
+  const answered = async <T>(ask: () => Promise<T>): Promise<T> => {
+    if (hangs) await answers;
+    return ask();
+  };
   const faulty = faultyStorage(storage, {
-    async create(path, content) {
-      if (hangs && path.includes("/wal/")) await hanging;
-      return storage.create(path, content);
-    },
-  });
-  const state = join(app.folder, "memory");
-  const memory = new RepositoryMemory(state);
-  const repository = await Repository.open({
-    storage: faulty,
-    app: "product",
-    memory,
-    mode: "write",
+    create: (path, content) => answered(() => storage.create(path, content)),
+    stat: (path) => answered(() => storage.stat(path)),
+    list: (options) => answered(() => storage.list(options)),
+    remove: (path) => answered(() => storage.remove(path)),
   });
   const databases = [{ name: "app", path: app.path }];
-  const engine = sqliteEngine({ databases, watchLimits: { graceMs: 200 } });
-  const stop = new AbortController();
-  const notes = new WatchNotes(state);
-  const watching = watchAll({ repository, engine, notes, signal: stop.signal });
-  const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
-  await expect.poll(async () => (await facts())?.state).toBe("shipping");
+  const limits = { graceMs: 200 };
+  const watch = await WatchInProcess.start({ ...app, storage: faulty, databases, limits });
   hangs = true;
   // Kept open: the last connection that closes would copy the WAL back and remove it.
   const keeper = new Database(app.path);
   keeper.exec("INSERT INTO ledger VALUES (51, 'x'); UPDATE counter SET v = 51");
-  await expect.poll(async () => (await facts())?.unshippedBytes).toBeGreaterThan(0);
-  stop.abort();
-  await expect(watching).rejects.toMatchObject({ code: "LOG_LEFT_BEHIND" });
-  goOn();
+  await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBeGreaterThan(0);
+  watch.stop();
+  await expect(watch.ended).rejects.toMatchObject({ code: "LOG_LEFT_BEHIND" });
+  answer();
+  await expect.poll(() => watch.repository.isLocked("watch-sqlite-app")).toBe(false);
   const next = await WatchProcess.start(app);
   // Until then the note is that of the first one, whose process, ours, lives on.
-  await expect.poll(async () => (await facts())?.unshippedBytes).toBe(0);
+  await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBe(0);
   await next.stop();
   keeper.close();
   const { path } = await app.restore(join(app.folder, "latest"));
   expect(expectCleanPrefix(path)).toBe(51);
+});
+
+test("a watch that is told to stop while the backup of its lineage hangs ends all the same", async () => {
+  const app = await appOf();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const never = new Promise<never>(() => {});
+  let hung = false;
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      hung ||= path.includes("/backups/");
+      return hung ? never : storage.create(path, content);
+    },
+    list: (options) => (hung ? never : storage.list(options)),
+    remove: (path) => (hung ? never : storage.remove(path)),
+  });
+  const repository = await Repository.open({
+    ...{ storage: faulty, app: "product", mode: "write" },
+    memory: new RepositoryMemory(join(app.folder, "memory")),
+  });
+  const engine = sqliteEngine({
+    databases: [{ name: "app", path: app.path }],
+    watchLimits: { graceMs: 200 },
+  });
+  const stop = new AbortController();
+  const notes = new WatchNotes(join(app.folder, "memory"));
+  const watching = watchAll({ repository, engine, notes, signal: stop.signal });
+  await expect.poll(() => hung).toBe(true);
+  stop.abort();
+  await watching;
+});
+
+test("a lineage begins with the pages that changed, until all that was laid over the full backup weighs as much", async () => {
+  const app = await appOf({ rows: 100 });
+  const types = async () => (await app.manifests()).manifests.map(({ type }) => type);
+  const begin = async () => (await WatchProcess.start(app)).stop();
+  await app.backup();
+  await sqlite3(app.path, "UPDATE ledger SET payload = randomblob(4000) WHERE seq < 20");
+  await begin();
+  expect(await types()).toEqual(["full", "incremental"]);
+  await sqlite3(app.path, "UPDATE ledger SET payload = randomblob(4000)");
+  await begin();
+  expect(await types()).toEqual(["full", "incremental", "incremental"]);
+  await sqlite3(app.path, "UPDATE counter SET v = 100");
+  await begin();
+  expect(await types()).toEqual(["full", "incremental", "incremental", "full"]);
 });
 
 test("a reader that stays keeps no lineage from beginning, and costs one backup", async () => {

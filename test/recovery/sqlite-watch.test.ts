@@ -1,6 +1,9 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
+import { DEFAULT_LIMITS } from "../../packages/sqlite/src/limits.ts";
+import { lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
+import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { restoreByHand, segmentsOf, WatchProcess } from "../support/sqlite-watch.ts";
@@ -40,27 +43,45 @@ test.each([512, 4096, 65536])(
   },
 );
 
-test("any instant gives what had been acknowledged by then, to one poll, and nothing from after it", async () => {
+test("any instant among 1500 commits a second gives what had been acknowledged by then, to one poll, and nothing from after it", async () => {
   const app = await appOf();
-  const writer = await startWriter(app.path, { rate: 500 });
+  const writer = await startWriter(app.path, { rate: 1500, autocheckpoint: 20 });
   const watch = await WatchProcess.start(app);
-  await writer.commits(1500);
+  await writer.commits(4500);
   await writer.stop();
   await watch.stop();
   const ledger = await writer.ledger();
-  const { manifests } = await app.manifests();
-  const from = Date.parse(manifests[0]?.consistentAt as string);
-  const covered = ledger.filter(({ acknowledgedAt }) => acknowledgedAt > from);
+  // A look finds all that was acknowledged before the one before it ended, and of what came later one that is under way at most.
+  const marks = await marksOf(app);
+  const by = (instant: number) =>
+    Math.max(50, ...ledger.filter((each) => each.acknowledgedAt <= instant).map(({ seq }) => seq));
   for (const share of [0.1, 0.5, 0.8]) {
-    const { acknowledgedAt } = covered[Math.floor(share * covered.length)] as (typeof covered)[0];
-    const at = new Date(acknowledgedAt);
-    const newest = await restored(app, `at-${share}`, at);
-    const by = (instant: number) =>
-      Math.max(...ledger.filter((each) => each.acknowledgedAt <= instant).map(({ seq }) => seq));
-    // A commit is acknowledged a moment after it can be read.
-    expect(newest).toBeLessThanOrEqual(by(acknowledgedAt) + 50);
-    expect(newest).toBeGreaterThan(by(acknowledgedAt - 1000));
+    const nth = Math.floor(share * marks.length);
+    const [before = 0, mark = 0, next = 0] = marks.slice(nth, nth + 3);
+    for (const at of new Set([mark, next - 1])) {
+      const { path, recoveredTo } = await app.restore(join(app.folder, `at-${at}-${share}`), {
+        target: { kind: "time", at: new Date(at), exclusive: false },
+      });
+      const newest = expectCleanPrefix(path);
+      expect(recoveredTo).toBe(new Date(mark).toISOString());
+      expect(newest).toBeGreaterThanOrEqual(by(before));
+      expect(newest).toBeLessThanOrEqual(by(mark) + 1);
+    }
   }
+});
+
+/** The instants at which a watch found commits, of all that it shipped. */
+async function marksOf(app: SqliteApp): Promise<number[]> {
+  const { folder } = await app.manifests();
+  const objects = [...(await lineagesOf(folder)).values()].flat();
+  const notes = await Promise.all(objects.map((object) => noteOf(folder, object)));
+  return [...new Set(notes.flatMap(({ marks }) => marks.map(([instant]) => instant)))];
+}
+
+test("the pace is what is promised: a look each 50 ms, a segment a second, an end within two seconds, a pin tried for five", () => {
+  expect(WATCH_LIMITS).toMatchObject({ pollMs: 50, segmentMs: 1000 });
+  expect(WATCH_LIMITS.graceMs).toBeLessThan(2000);
+  expect(DEFAULT_LIMITS.pinPatienceMs).toBe(5000);
 });
 
 test("an idle database costs the repository nothing, and the WAL of a busy one stays small", async () => {

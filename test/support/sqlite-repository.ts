@@ -93,6 +93,7 @@ export class SqliteApp {
       signal?: AbortSignal;
       onItsHost?: boolean;
       skipCheck?: boolean;
+      database?: string;
     } = {},
   ): Promise<RestoreReport> {
     return restore({
@@ -106,6 +107,7 @@ export class SqliteApp {
         }),
       ],
       target: options.target ?? { kind: "latest" },
+      database: options.database,
       to,
       tablespaceMapping: new Map(),
       force: options.force ?? false,

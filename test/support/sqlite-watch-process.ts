@@ -9,6 +9,7 @@ const { values } = parseArgs({
     database: { type: "string", default: "" },
     repository: { type: "string", default: "" },
     state: { type: "string", default: "" },
+    "compact-ms": { type: "string" },
   },
 });
 const stop = new AbortController();
@@ -26,7 +27,10 @@ await watch({
     databases: [{ name: "app", path: values.database }],
     watchDirectory: values.state,
     // What these tests ask for is the rest, however slow the machine; the command's own two seconds have a test too.
-    watchLimits: { graceMs: 60_000 },
+    watchLimits: {
+      graceMs: 60_000,
+      ...(values["compact-ms"] && { compactMs: Number(values["compact-ms"]) }),
+    },
   }),
   notes: new WatchNotes(values.state),
   signal: stop.signal,

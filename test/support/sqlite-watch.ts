@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type WatchNote, WatchNotes } from "@lifeboat/core";
+import { backupChain, type WatchNote, WatchNotes } from "@lifeboat/core";
 import { execa } from "execa";
 import { expect, onTestFinished } from "vitest";
 import { lineagesOf } from "../../packages/sqlite/src/log-objects.ts";
@@ -74,27 +75,36 @@ export function lineageOf(details: Readonly<Record<string, unknown>>): string | 
 }
 
 /**
- * Restores as an engineer would without Lifeboat: the newest full backup, then each segment of its lineage
- * laid beside it, by zstd and sqlite3 alone.
+ * Restores as an engineer would without Lifeboat: the newest backup that has a place in the log, the full one that it
+ * builds on first, then each segment of its lineage laid beside it, by zstd and sqlite3 alone.
  */
 export async function restoreByHand(app: SqliteApp, into: string): Promise<string> {
   const { folder, manifests } = await app.manifests();
-  const base = manifests.findLast(({ type, details }) => type === "full" && lineageOf(details));
-  if (!base) throw new Error("there is no full backup with a place in the log");
-  const lineage = lineageOf(base.details) as string;
+  const newest = manifests.findLast(({ details }) => lineageOf(details));
+  if (!newest) throw new Error("there is no backup with a place in the log");
+  const [full, ...increments] = backupChain(newest, manifests);
   const root = join(app.folder, "repository");
   await mkdir(into);
   const copy = join(into, "copy.db");
-  await execa("zstd", ["-dq", join(root, folder.backupPath(base.id), "app.db.zst"), "-o", copy]);
-  for (const name of (await readdir(join(root, folder.path, "wal", lineage))).sort()) {
-    if (name.includes(".pages.")) continue;
-    const object = join(root, folder.path, "wal", lineage, name);
-    await execa("zstd", ["-dqf", object, "-o", `${copy}-wal`]);
+  const unpack = (object: string, to: string) =>
+    execa("zstd", ["-dqf", join(root, object), "-o", to]);
+  const lay = async (object: string) => {
+    await unpack(object, `${copy}-wal`);
     await execa("sqlite3", [copy, "PRAGMA wal_checkpoint(TRUNCATE)"]);
     await rm(`${copy}-wal`, { force: true });
     await rm(`${copy}-shm`, { force: true });
-  }
+  };
+  await unpack(`${folder.backupPath(full.id)}/app.db.zst`, copy);
+  for (const { id } of increments) await lay(`${folder.backupPath(id)}/app.db-wal.zst`);
+  const log = `${folder.path}/wal/${lineageOf(newest.details)}`;
+  for (const name of await namesIn(join(root, log)))
+    if (!name.includes(".pages.")) await lay(`${log}/${name}`);
   return copy;
+}
+
+/** None where nothing was shipped yet. */
+async function namesIn(directory: string): Promise<string[]> {
+  return existsSync(directory) ? (await readdir(directory)).sort() : [];
 }
 
 /** The segments of all lineages, by lineage. */

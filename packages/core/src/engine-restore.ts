@@ -42,7 +42,8 @@ export interface RestoreRequest {
   readonly proveLog?: boolean;
   /**
    * Leave out the engine's own check of the whole copy (SQLite's `integrity_check`), which finds what was wrong in
-   * the source; digests are checked all the same. Engines without such a check have nothing to leave out.
+   * the source; digests are checked all the same. Engines without such a check have nothing to leave out. Left out
+   * by drills, which ask the living copy for the same proof.
    */
   readonly skipCheck?: boolean;
   /** Something will be extracted from the copy: what that takes is looked for before anything is written. */

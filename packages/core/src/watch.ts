@@ -51,7 +51,7 @@ export async function watch(order: WatchOrder): Promise<WatchReport> {
       },
     ]);
   } finally {
-    for (const lock of locks) await lock.release();
+    await letGo(locks, order.signal);
   }
   return {
     app: repository.app,
@@ -60,6 +60,25 @@ export async function watch(order: WatchOrder): Promise<WatchReport> {
     startedAt,
     finishedAt: new Date().toISOString(),
   };
+}
+
+/** A storage that hangs is given so long when a watch was told to stop. */
+const RELEASE_MS = 200;
+
+/**
+ * The lock of a watch holds for as long as its process lives: that an entry of it stays harms nobody, and must neither
+ * hide why the watch ended nor keep it from ending.
+ */
+async function letGo(locks: readonly Lock[], signal: AbortSignal): Promise<void> {
+  const released = Promise.allSettled(locks.map((lock) => lock.release()));
+  if (!signal.aborted) {
+    await released;
+    return;
+  }
+  const { promise: patience, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, RELEASE_MS);
+  await Promise.race([released, patience]);
+  clearTimeout(timer);
 }
 
 /** The lock under which one database's log is shipped. */

@@ -1,13 +1,6 @@
 import { type Finding, LifeboatError } from "@lifeboat/core";
-import { connect, pragmaNumber } from "./driver.ts";
+import { connect, pragmaNumber, withFileMapped } from "./driver.ts";
 import { type Integrity, integrityOf } from "./integrity.ts";
-
-/**
- * The copy is ours alone and was written a moment ago, so it is read where it lies in the page cache: the check looks up each
- * row in each index, and a call of the kernel's for each page that is not in SQLite's own cache is half of what it costs.
- * SQLite maps no more than this of a file.
- */
-const MAPPED_BYTES = 0x7fff0000;
 
 /** What a restored copy has to be. */
 export interface Expected {
@@ -31,7 +24,6 @@ export function checkRestored(
 ): readonly Finding[] {
   const connection = connect(copy, { readonly: true });
   try {
-    connection.pragma(`mmap_size = ${MAPPED_BYTES}`);
     for (const [pragma, wanted] of [
       ["page_size", expected.pageSize],
       ["page_count", expected.pageCount],
@@ -40,7 +32,7 @@ export function checkRestored(
       if (found !== wanted) throw damaged(backup, `${pragma} is ${found} instead of ${wanted}`);
     }
     if (!expected.whole) return [];
-    const integrity = integrityOf(connection, "integrity_check");
+    const integrity = withFileMapped(connection, () => integrityOf(connection, "integrity_check"));
     const [first] = integrity.damage;
     if (first !== undefined) throw damaged(backup, first);
     return findingsOf(expected.fileName, integrity);

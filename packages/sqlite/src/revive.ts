@@ -1,7 +1,7 @@
 import { constants, copyFile, link } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { LifeboatError, type RevivedDatabase, type ReviveRequest, reasonOf } from "@lifeboat/core";
-import { type Connection, connect } from "./driver.ts";
+import { type Connection, connect, withFileMapped } from "./driver.ts";
 import { databaseFailure } from "./failures.ts";
 import { integrityOf } from "./integrity.ts";
 import { Scratch } from "./scratch.ts";
@@ -50,7 +50,9 @@ async function aliasFor(path: string, alias: string): Promise<void> {
 }
 
 function provenSound(connection: Connection): Proof {
-  const { damage, violations, unchecked } = integrityOf(connection, "integrity_check");
+  const { damage, violations, unchecked } = withFileMapped(connection, () =>
+    integrityOf(connection, "integrity_check"),
+  );
   const message =
     [
       ...damage,

@@ -5,7 +5,12 @@ import type { Way } from "./details.ts";
 export function snapshotFindings(
   path: string,
   way: Way,
-  how: { readonly heldMilliseconds: number; readonly streamed: boolean },
+  how: {
+    readonly heldMilliseconds: number;
+    readonly streamed: boolean;
+    /** For how long it was tried to hold the file still. */
+    readonly patienceMs: number;
+  },
 ): readonly Finding[] {
   const findings: Finding[] = [];
   if (way === "shared-lock")
@@ -19,7 +24,7 @@ export function snapshotFindings(
     findings.push({
       id: "sqlite-old-reader",
       severity: "warning",
-      summary: `${path} was copied through SQLite's backup API, slower, since a reader kept its WAL from being copied back: a long transaction of the app, or a lifeboat watch that this backup could not ask`,
+      summary: `${path} was copied through SQLite's backup API, slower, since for ${how.patienceMs / 1000} s a reader kept its WAL from being copied back: a long transaction of the app, or a lifeboat watch that this backup could not ask`,
       remedy:
         "end transactions of the app soon after their last row (lifeboat doctor names the process); beside a watch back up as its account, into its repository",
     });

@@ -186,7 +186,9 @@ async function describe(job: Job, reading: Reading): Promise<Snapshot> {
   return {
     consistentAt: held.consistentAt,
     details: { ...details },
-    findings: snapshotFindings(database.path, held.way, { heldMilliseconds, streamed }),
+    findings: snapshotFindings(database.path, held.way, {
+      ...{ heldMilliseconds, streamed, patienceMs: job.limits.pinPatienceMs },
+    }),
   };
 }
 

@@ -1,15 +1,17 @@
 import { execFileSync } from "node:child_process";
-import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { has } from "../../../test/support/outside-programs.ts";
+import { ownLocks, PINNED } from "../../../test/support/own-locks.ts";
 import {
   makeLedger,
   startBystander,
   startWriter,
   testFolder,
 } from "../../../test/support/sqlite.ts";
+import { pragmaNumber } from "../src/driver.ts";
+import { factsOf } from "../src/held.ts";
 import { hasWalResetFix, pin } from "../src/pin.ts";
 import { RawReader } from "../src/raw-reader.ts";
 import { WalConnections } from "../src/wal-connections.ts";
@@ -41,20 +43,38 @@ test.runIf(has("sqlite3"))(
   },
 );
 
+test.runIf(has("sqlite3"))(
+  "what others may do to a pinned database goes into its WAL, and leaving WAL mode is refused",
+  async () => {
+    const { path, connections } = await connectedLedger();
+    const held = await pin(connections, options);
+    const before = await readFileElsewhere(path);
+    const sqlite3 = (sql: string) =>
+      execFileSync("sqlite3", ["-cmd", ".timeout 50", path, sql], {
+        encoding: "utf8",
+        stdio: "pipe",
+      });
+    expect(() => sqlite3("PRAGMA journal_mode = DELETE")).toThrow(/locked/);
+    sqlite3("PRAGMA page_size = 8192; VACUUM; CREATE TABLE later(a)");
+    expect(sqlite3("PRAGMA page_size; PRAGMA journal_mode")).toBe("4096\nwal\n");
+    expect(await readFileElsewhere(path)).toEqual(before);
+    held?.release();
+  },
+);
+
 test.runIf(process.platform === "linux")(
   "the pin is a reader on read lock 0, and reading the file by the raw reader loses no lock",
   async () => {
     const { path, connections } = await connectedLedger();
     await startWriter(path, { rate: 500 });
     const held = await pin(connections, options);
-    // Byte 123 of the -shm is WAL_READ_LOCK(0).
-    expect(await ownLocks(`${path}-shm`)).toContain("READ 123 123");
+    expect(await ownLocks(`${path}-shm`)).toContain(PINNED);
     const locked = await ownLocks(path);
     const reader = new RawReader();
     await reader.peek(path, 0, 100);
     await reader.copy(path, `${path}.copy`, signal);
     await reader.close();
-    expect(await ownLocks(`${path}-shm`)).toContain("READ 123 123");
+    expect(await ownLocks(`${path}-shm`)).toContain(PINNED);
     expect(await ownLocks(path)).toEqual(locked);
     held?.release();
     expect(await ownLocks(`${path}-shm`)).toEqual([]);
@@ -83,6 +103,37 @@ test("without leave to checkpoint freely nothing is checkpointed while the gate 
   expect(connections.progress()).toEqual({ ...before, checkpointed: before.logged });
 });
 
+test("what is too much to be copied back while writers wait is not", async () => {
+  const { path, connections } = await connectedLedger();
+  fillWal(path, 9 << 20);
+  const before = connections.progress();
+  expect(before.logged).toBeGreaterThan((8 << 20) / 4096);
+  // Nothing may be copied back before the gate is shut, and behind it not so much.
+  expect(await pin(connections, { ...options, checkpointFreely: false })).toBeUndefined();
+  expect(connections.progress()).toEqual(before);
+  expect((await pin(connections, options))?.way).toBe("pin");
+  expect(connections.progress().checkpointed).toBe(before.logged);
+});
+
+test("a checkpoint of ours neither waits for a reader nor keeps a writer out", async () => {
+  const { path, connections } = await connectedLedger();
+  await startBystander(path, "read");
+  commitOne(path);
+  const { logged } = connections.progress();
+  // Busy is what every other kind would say, after it had waited.
+  expect(connections.checkpoint()).toMatchObject({ busy: false, logged });
+  expect(connections.progress().checkpointed).toBeLessThan(logged);
+});
+
+test("our own SQLite has no WAL-reset bug, and our connections checkpoint by no accident, map nothing and wait a little", async () => {
+  const { connections } = await connectedLedger();
+  const { reader } = connections;
+  const [major = 0, minor = 0, patch = 0] = factsOf(reader).sqliteVersion.split(".").map(Number);
+  expect(hasWalResetFix(major * 1_000_000 + minor * 1000 + patch)).toBe(true);
+  const pragmas = ["wal_autocheckpoint", "mmap_size", "busy_timeout"];
+  expect(pragmas.map((name) => pragmaNumber(reader, name))).toEqual([0, 0, 100]);
+});
+
 test("the versions of SQLite with the WAL-reset bug are told from those without", () => {
   const fixed = [3051003, 3051004, 3054001, 4000000, 3050007, 3050012, 3044006, 3044099];
   const broken = [0, 3007000, 3040001, 3044005, 3045000, 3050006, 3051000, 3051002];
@@ -97,17 +148,15 @@ function commitOne(path: string): void {
   database.close();
 }
 
+/** Commits some megabytes into the WAL, as an app does that never checkpoints. */
+function fillWal(path: string, bytes: number): void {
+  const database = new Database(path);
+  database.pragma("wal_autocheckpoint = 0");
+  database.exec(`CREATE TABLE filling AS SELECT zeroblob(${bytes})`);
+  database.close();
+}
+
 /** Read by another process: this one has connections, and would lose their locks. */
 async function readFileElsewhere(path: string): Promise<string> {
   return execFileSync("sha256sum", [path], { encoding: "utf8" });
-}
-
-async function ownLocks(path: string): Promise<string[]> {
-  const { ino } = await stat(path);
-  const lines = (await readFile("/proc/locks", "utf8"))
-    .split("\n")
-    .map((l) => l.trim().split(/\s+/));
-  return lines
-    .filter((fields) => fields[4] === `${process.pid}` && fields[5]?.endsWith(`:${ino}`))
-    .map((fields) => `${fields[3]} ${fields[6]} ${fields[7]}`);
 }

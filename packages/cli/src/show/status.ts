@@ -1,5 +1,6 @@
 import type { Status } from "@lifeboat/core";
 import { showFindings } from "./findings.ts";
+import { showShipping } from "./shipping.ts";
 import { facts } from "./table.ts";
 import { ago, duration, size } from "./units.ts";
 
@@ -27,6 +28,7 @@ export function showStatus(status: Status, commandLine: string): string {
     ...earlierOf(status, commandLine),
     ...archiveOf(status),
     ...helpersOf(status),
+    ...showShipping(status),
   ]);
   return status.alerts.length === 0 ? summary : `${summary}\n${showFindings(status.alerts)}`;
 }

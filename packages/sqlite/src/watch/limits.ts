@@ -12,6 +12,8 @@ export interface WatchLimits {
   readonly gateMs: number;
   /** Bytes of WAL at which the watch lets go of it, so that the app's disk does not fill; null: a quarter of what is free. */
   readonly walBytes: number | null;
+  /** Between two looks for segments that can be merged, in milliseconds. */
+  readonly compactMs: number;
   /** How long the last segment may take when the watch is told to stop, in milliseconds. */
   readonly graceMs: number;
 }
@@ -23,5 +25,6 @@ export const WATCH_LIMITS: WatchLimits = {
   residueBytes: 1 << 20,
   gateMs: 50,
   walBytes: null,
+  compactMs: 60_000,
   graceMs: 1700,
 };

@@ -24,7 +24,6 @@ import { WalHolder } from "./wal-holder.ts";
 /** After a checkpoint that could not be completed, an old reader is given this long, and longer each time. */
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1000;
-const COMPACT_EVERY_MS = 60_000;
 /** Frames up to so many bytes are kept in memory until they are stored; what comes on top stays in the WAL. */
 const MOST_IN_MEMORY = 24 << 20;
 
@@ -53,7 +52,7 @@ export class Shipper implements ShippedDatabase {
   #holds = 0;
   #lastSegment: string | null = null;
   #copyBackAt = 0;
-  #compactAt = Date.now() + COMPACT_EVERY_MS;
+  #compactAt: number;
   #compaction = new CompactionState();
   #compactionFault: string | null = null;
   #retryMs = FIRST_RETRY_MS;
@@ -61,6 +60,7 @@ export class Shipper implements ShippedDatabase {
   /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
   constructor(init: ShipperInit) {
     this.#init = init;
+    this.#compactAt = Date.now() + init.limits.compactMs;
     this.#holder = new WalHolder({
       ...init,
       found: (frames, instant) => this.#gather(frames, instant),
@@ -237,7 +237,7 @@ export class Shipper implements ShippedDatabase {
 
   /** What it cannot do now, a later call does; until then there are more objects than there need be. */
   async #compact(): Promise<void> {
-    this.#compactAt = Date.now() + COMPACT_EVERY_MS;
+    this.#compactAt = Date.now() + this.#init.limits.compactMs;
     try {
       if (this.#begun) await compactLog(this.#init.folder, this.lineage, this.#compaction);
       this.#compactionFault = null;

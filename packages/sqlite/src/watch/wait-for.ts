@@ -11,3 +11,12 @@ export function waitFor(milliseconds: number, signal: AbortSignal): Promise<void
     signal.addEventListener("abort", done, { once: true });
   });
 }
+
+/** Resolves so long after the signal aborted; never when it does not. */
+export function longAfter(signal: AbortSignal, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const arm = () => void setTimeout(resolve, milliseconds).unref();
+    if (signal.aborted) arm();
+    else signal.addEventListener("abort", arm, { once: true });
+  });
+}

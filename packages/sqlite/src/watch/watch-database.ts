@@ -6,6 +6,7 @@ import { roomAt } from "../file-system.ts";
 import { hasWalResetFix } from "../pin.ts";
 import { RawReader } from "../raw-reader.ts";
 import type { ConfiguredDatabase } from "../snapshot.ts";
+import { baseType } from "./base-type.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { holdSocket, identityAt } from "./hold-elsewhere.ts";
 import { HoldServer } from "./hold-server.ts";
@@ -16,7 +17,7 @@ import { type LineageEnd, newestLineageEnd } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
 import type { ShippingState } from "./shipping-state.ts";
-import { waitFor } from "./wait-for.ts";
+import { longAfter, waitFor } from "./wait-for.ts";
 import { factsOfShipping, type WatchExtras, type WatchFacts } from "./watch-facts.ts";
 
 const LOCK_PATIENCE_MS = 30_000;
@@ -182,13 +183,15 @@ class DatabaseWatch {
     const ended = new AbortController();
     const beside = AbortSignal.any([signal, ended.signal]);
     const besides = [this.#keepBegun(shipper, beside), this.#keepNoting(shipper, beside)];
+    const outOfTime = longAfter(signal, this.#context.limits.graceMs);
     let idle: IdleLog | null = null;
     try {
       await shipper.ship(signal);
       idle = shipper.idle;
     } finally {
       ended.abort();
-      await Promise.all(besides);
+      // A backup whose storage hangs does not keep a watch from ending that was told to.
+      await Promise.race([Promise.all(besides), outOfTime]);
       const facts = factsOfShipping(shipper.state, this.#counts, this.#extras());
       await this.#note({ ...facts, idle });
     }
@@ -208,7 +211,7 @@ class DatabaseWatch {
     if (this.#isBased) return;
     for (let wait = FIRST_RETRY_MS; !signal.aborted; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
       try {
-        const manifest = await this.#request.backup("incremental");
+        const manifest = await this.#request.backup(baseType(await this.#request.backups()));
         this.#backupFault = null;
         if (manifest.details.way === "backup-api") this.#fallbacks += 1;
         this.#isBased = shipper.state.begun && beginsLineage(manifest.details, shipper.lineage);

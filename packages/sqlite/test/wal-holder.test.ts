@@ -1,0 +1,189 @@
+import { spawn } from "node:child_process";
+import { copyFile, open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { has } from "../../../test/support/outside-programs.ts";
+import { heard, makeLedger, startBystander, testFolder } from "../../../test/support/sqlite.ts";
+import type { LogPlace } from "../src/wal/place.ts";
+import type { HolderInit } from "../src/watch/holding.ts";
+import { WATCH_LIMITS } from "../src/watch/limits.ts";
+import { WalHolder } from "../src/watch/wal-holder.ts";
+
+const SHM = "-shm";
+
+/** A database with one commit in its WAL, and an app that has it open and never checkpoints. */
+async function walApp() {
+  const path = join(await testFolder(), "app.db");
+  makeLedger(path);
+  const app = new Database(path, { timeout: 100 });
+  onTestFinished(() => {
+    app.close();
+  });
+  app.pragma("wal_autocheckpoint = 0");
+  const commit = () => app.exec("UPDATE counter SET v = v + 1");
+  commit();
+  return { path, app, commit };
+}
+
+function holderOf(path: string, init: Partial<HolderInit> = {}): WalHolder {
+  const holder = new WalHolder({
+    ...{ path, pageSize: 4096, checkpointFreely: true, limits: WATCH_LIMITS },
+    found: () => {},
+    mayBeginAnew: () => true,
+    ...init,
+  });
+  onTestFinished(() => holder.close());
+  return holder;
+}
+
+function progressOf(app: Database.Database): { log: number; checkpointed: number } {
+  const [row] = app.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
+  return row ?? { log: -1, checkpointed: -1 };
+}
+
+test("what is too much to be copied back while writers wait is let through first, and is copied back all the same", async () => {
+  const { path, app } = await walApp();
+  const limits = { ...WATCH_LIMITS, residueBytes: 1 << 20 };
+  // Beside an app whose SQLite has the WAL-reset bug nothing is copied back before the gate is shut.
+  const holder = holderOf(path, { limits, checkpointFreely: false });
+  holder.takeHold();
+  app.exec(`CREATE TABLE filling AS SELECT zeroblob(${3 << 20})`);
+  expect(holder.copyBack()).toBeUndefined();
+  expect(progressOf(app).checkpointed).toBe(0);
+  // Nobody else does it, so more and more of it may be.
+  expect(holder.copyBack()).toBeUndefined();
+  expect(holder.copyBack()).toBeDefined();
+  const { log, checkpointed } = progressOf(app);
+  expect(checkpointed).toBe(log);
+  const free = holderOf(path);
+  holder.close();
+  free.takeHold();
+  app.exec("UPDATE filling SET rowid = rowid + 1");
+  app.exec(`INSERT INTO filling SELECT zeroblob(${3 << 20})`);
+  // Where it may be copied back beside writers, that is done before the gate is shut.
+  expect(free.copyBack()).toBeDefined();
+});
+
+test("an old reader is nothing to wait for behind the gate, and the WAL is held all the same", async () => {
+  const { path, app, commit } = await walApp();
+  await startBystander(path, "read");
+  commit();
+  const holder = holderOf(path, { limits: { ...WATCH_LIMITS, gateMs: 1e9 } });
+  holder.takeHold();
+  expect(holder.copyBack()).toBeUndefined();
+  expect(app.pragma("wal_checkpoint(TRUNCATE)", { simple: true })).toBe(1);
+});
+
+/** Holds the lock of a checkpoint, as an app's own does, until a writer has shut the gate; then a moment longer. */
+const CHECKPOINT_IN_FLIGHT = `
+import fcntl, os, sys, time
+CHECKPOINT, GATE = 121, 120
+shm = os.open(sys.argv[1], os.O_RDWR)
+fcntl.lockf(shm, fcntl.LOCK_EX, 1, CHECKPOINT)
+print("ready", flush=True)
+def gate_is_shut():
+    try:
+        fcntl.lockf(shm, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, GATE)
+        fcntl.lockf(shm, fcntl.LOCK_UN, 1, GATE)
+        return False
+    except OSError:
+        return True
+while not gate_is_shut():
+    time.sleep(0.001)
+time.sleep(0.02)
+fcntl.lockf(shm, fcntl.LOCK_UN, 1, CHECKPOINT)
+sys.stdin.read()
+`;
+
+test.runIf(has("python3") && process.platform === "linux")(
+  "a checkpoint of the app that is under way when the gate is shut is waited for",
+  async () => {
+    const { path, app, commit } = await walApp();
+    // For as long as it takes on a busy machine.
+    const holder = holderOf(path, { limits: { ...WATCH_LIMITS, gateMs: 60_000 } });
+    holder.takeHold();
+    commit();
+    const child = spawn("python3", ["-c", CHECKPOINT_IN_FLIGHT, `${path}${SHM}`], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    onTestFinished(() => {
+      child.kill("SIGKILL");
+    });
+    expect(await heard({ child, kill: async () => {} }, "ready")).toBe(true);
+    expect(app.pragma("wal_checkpoint(PASSIVE)", { simple: true })).toBe(1);
+    expect(holder.copyBack()).toBeDefined();
+    const { log, checkpointed } = progressOf(app);
+    expect(checkpointed).toBe(log);
+  },
+);
+
+describe("a watch that comes back goes on", () => {
+  /** Reads up to here, lets go, and says where it was. */
+  function readUpTo(path: string): LogPlace {
+    const holder = holderOf(path);
+    holder.takeHold();
+    holder.poll();
+    const { place } = holder.wal;
+    holder.close();
+    return place;
+  }
+  const goesOn = (path: string, place: LogPlace) =>
+    holderOf(path).takeHold({ place, instant: Date.now() });
+
+  test("where the WAL only grew, or was only copied back", async () => {
+    const { path, app, commit } = await walApp();
+    const place = readUpTo(path);
+    expect(goesOn(path, place)).toBe(true);
+    commit();
+    expect(goesOn(path, place)).toBe(true);
+    app.pragma("wal_checkpoint(PASSIVE)");
+    expect(goesOn(path, place)).toBe(true);
+  });
+
+  test("not where the WAL was begun anew, however it was", async () => {
+    const { path, app, commit } = await walApp();
+    const place = readUpTo(path);
+    app.pragma("wal_checkpoint(RESTART)");
+    commit();
+    expect(goesOn(path, place)).toBe(false);
+  });
+
+  test("not where the app closed last, and its WAL is gone or another", async () => {
+    const { path, app, commit } = await walApp();
+    const place = readUpTo(path);
+    app.close();
+    expect(goesOn(path, place)).toBe(false);
+    const next = new Database(path);
+    next.exec("UPDATE counter SET v = v + 1");
+    expect(goesOn(path, place)).toBe(false);
+    next.close();
+    expect(commit).toThrow();
+  });
+
+  test("not where the frames up to there are others, under the same salts", async () => {
+    const { path, app } = await walApp();
+    const copy = join(path, "..", "copy.db");
+    await copyFile(path, copy);
+    await copyFile(`${path}-wal`, `${copy}-wal`);
+    const place = readUpTo(path);
+    // What lies there was committed beside the one that was read.
+    const other = new Database(copy);
+    other.pragma("wal_autocheckpoint = 0");
+    other.exec("UPDATE counter SET v = 99");
+    const frames = progressOf(other).log;
+    expect(goesOn(copy, { ...place, frames, checksum1: place.checksum1 })).toBe(false);
+    other.close();
+    app.close();
+    await rm(copy, { force: true });
+  });
+
+  test("not where the WAL is shorter than what was read of it", async () => {
+    const { path, app } = await walApp();
+    const place = readUpTo(path);
+    expect(goesOn(path, { ...place, frames: place.frames + 5 })).toBe(false);
+    const wal = await open(`${path}-wal`, "r");
+    await wal.close();
+    app.close();
+  });
+});

@@ -1,0 +1,56 @@
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { filesystemStorage } from "@lifeboat/storage";
+import { expect, test } from "vitest";
+import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+import { WatchInProcess } from "../support/watch-in-process.ts";
+
+async function twoDatabases() {
+  const folder = await testFolder();
+  const databases = ["orders", "users"].map((name) => ({
+    name,
+    path: join(folder, `${name}.db`),
+  })) as [{ name: string; path: string }, { name: string; path: string }];
+  for (const { path } of databases) makeLedger(path);
+  const storage = filesystemStorage({ path: join(folder, "repository") });
+  const watch = await WatchInProcess.start({ folder, storage, databases });
+  const [orders, users] = databases;
+  return { folder, orders, users, watch, app: new SqliteApp(folder, orders.path, {}, "orders") };
+}
+
+test("one watch ships several databases, each in a log of its own, and both come back whole", async () => {
+  const { folder, orders, users, watch, app } = await twoDatabases();
+  const writers = [
+    await startWriter(orders.path, { rate: 100 }),
+    await startWriter(users.path, { rate: 200 }),
+  ];
+  for (const writer of writers) await writer.commits(150);
+  for (const writer of writers) await writer.stop();
+  const acknowledged = await Promise.all(writers.map((writer) => writer.acknowledged()));
+  const lineages = [await watch.facts("orders"), await watch.facts("users")].map(
+    (facts) => facts?.lineage,
+  );
+  expect(new Set(lineages).size).toBe(2);
+  watch.stop();
+  await watch.ended;
+  const { databases } = await app.restore(join(folder, "latest"));
+  expect(databases.map(({ path }) => expectCleanPrefix(path))).toEqual(acknowledged);
+});
+
+test("where one of several databases cannot be shipped any more, the others ship what they have and the watch ends", async () => {
+  const { folder, orders, users, watch, app } = await twoDatabases();
+  const writer = await startWriter(orders.path, { rate: 100 });
+  const other = join(folder, "other");
+  await writeFile(other, "no database at all".repeat(200));
+  await rename(other, users.path);
+  await expect(watch.ended).rejects.toMatchObject({ code: "NOT_A_DATABASE" });
+  // The last word of the one that could go on: all up to a moment before its end is in the repository.
+  const { path } = await app.restore(join(folder, "orders"), { database: "orders" });
+  const newest = expectCleanPrefix(path);
+  const acknowledged = await writer.acknowledged();
+  expect(newest).toBeGreaterThan(50);
+  expect(newest).toBeLessThanOrEqual(acknowledged + 1);
+  expect((await watch.facts("orders"))?.unshippedBytes).toBe(0);
+  await writer.stop();
+});

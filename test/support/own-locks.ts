@@ -1,0 +1,17 @@
+import { readFile, stat } from "node:fs/promises";
+
+/** The POSIX locks that this process holds on a file, as the kernel lists them: `READ 123 123` (Linux). */
+export async function ownLocks(path: string): Promise<string[]> {
+  const { ino } = await stat(path);
+  return (await readFile("/proc/locks", "utf8"))
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[4] === `${process.pid}` && fields[5]?.endsWith(`:${ino}`))
+    .map((fields) => `${fields[3]} ${fields[6]} ${fields[7]}`);
+}
+
+/** The byte of the `-shm` that a reader locks who reads the database file alone (WAL_READ_LOCK(0)). */
+export const PINNED = "READ 123 123";
+
+/** What any connection to a WAL-mode database, or a reader of another one, locks of the file itself. */
+export const SHARED = "READ 1073741826 1073742335";

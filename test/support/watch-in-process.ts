@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { Repository, RepositoryMemory, type Storage, WatchNotes, watch } from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
+import { expect, onTestFinished } from "vitest";
+import type { WatchLimits } from "../../packages/sqlite/src/watch/limits.ts";
+import type { WatchFacts } from "../../packages/sqlite/src/watch/watch-facts.ts";
+
+/** A watch of some databases in this process, over a storage that a test has its hands on. It ends with the test. */
+export class WatchInProcess {
+  readonly repository: Repository;
+  readonly state: string;
+  /** Settles once it has ended. */
+  readonly ended: Promise<unknown>;
+  readonly #stop: AbortController;
+
+  private constructor(init: {
+    repository: Repository;
+    state: string;
+    ended: Promise<unknown>;
+    stop: AbortController;
+  }) {
+    this.repository = init.repository;
+    this.state = init.state;
+    this.ended = init.ended;
+    this.#stop = init.stop;
+  }
+
+  /** Starts one, and waits until each lineage has begun. */
+  static async start(init: {
+    readonly folder: string;
+    readonly storage: Storage;
+    readonly databases: readonly { readonly name: string; readonly path: string }[];
+    readonly limits?: Partial<WatchLimits>;
+  }): Promise<WatchInProcess> {
+    const { folder, storage, databases, limits = {} } = init;
+    const state = join(folder, "memory");
+    const repository = await Repository.open({
+      ...{ storage, app: "product", compression: { level: 1, logLevel: 1 }, mode: "write" },
+      memory: new RepositoryMemory(state),
+    });
+    const engine = sqliteEngine({ databases, watchDirectory: state, watchLimits: limits });
+    const stop = new AbortController();
+    const notes = new WatchNotes(state);
+    const ended = watch({ repository, engine, notes, signal: stop.signal });
+    ended.catch(() => {});
+    onTestFinished(() => stop.abort());
+    const started = new WatchInProcess({ repository, state, ended, stop });
+    for (const { name } of databases)
+      await expect.poll(async () => (await started.facts(name))?.state).toBe("shipping");
+    return started;
+  }
+
+  async facts(name = "app"): Promise<WatchFacts | undefined> {
+    const note = await new WatchNotes(this.state).read(this.repository.folder("sqlite", name));
+    return note?.facts as WatchFacts | undefined;
+  }
+
+  /** Tells it to end; see `ended`. */
+  stop(): void {
+    this.#stop.abort(new Error("stopped"));
+  }
+}
