@@ -1,3 +1,4 @@
+import type { StepRunner } from "@lifeboat/core";
 import {
   loadMigration,
   type MigrationRequest,
@@ -95,6 +96,26 @@ describe("a load while the product writes", () => {
     await one.load();
   });
 
+  it("is refused by a plan that was made for other choices, or that has open errors, and nothing is made", async () => {
+    const plan = await one.plan();
+    const by = (more: Parameters<typeof loadMigration>[0]) => loadMigration(more);
+    const choices = { "notes.body": { type: "text", codec: "tagged" } };
+    const reviewed = { ...request(), live: true, plan: sealPlan(plan, {}) };
+    await expect(by({ ...reviewed, choices })).rejects.toMatchObject({
+      code: "PLAN_OUTDATED",
+      kind: "usage",
+    });
+    const [open] = plan.findings;
+    if (!open) throw new Error("the case has a finding");
+    const findings = [{ ...open, severity: "error" as const }];
+    const unanswered = sealPlan({ ...plan, findings }, {});
+    await expect(by({ ...reviewed, plan: unanswered })).rejects.toMatchObject({
+      code: "PLAN_HAS_ERRORS",
+    });
+    const { phase, captured } = await migrationStatus(request());
+    expect([phase, captured]).toEqual(["none", false]);
+  });
+
   it("ends though the product writes more at each look than at the one before", async () => {
     const plan = await one.plan();
     const product = new Database(one.path);
@@ -136,7 +157,7 @@ it("a load copies every row, though the product vacuums its file meanwhile, and 
   const product = new Database(one.path);
   onTestFinished(() => void product.close());
   const plan = await one.plan();
-  const during = (sql: string, seen = new Set<string>()): MigrationRequest["run"] => {
+  const during = (sql: string, seen = new Set<string>()): StepRunner => {
     return async (steps) => {
       for (const step of steps)
         await step.run(({ note = "" }) => {
@@ -146,7 +167,7 @@ it("a load copies every row, though the product vacuums its file meanwhile, and 
         });
     };
   };
-  const request = (run: MigrationRequest["run"]) => ({
+  const request = (run: StepRunner) => ({
     sqlite: { path: one.path },
     postgres: { url: one.url },
     signal: new AbortController().signal,

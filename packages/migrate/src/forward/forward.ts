@@ -15,6 +15,9 @@ import {
   setForeignKeysAside,
 } from "./foreign-keys.ts";
 
+/** A table that is brought again as a whole costs more than this. */
+const RENUMBERED_PATIENCE_MS = 10_000;
+
 /**
  * Follows the writes of SQLite in the target: one transaction a look, which also holds how far it came. A kill at any
  * instant leaves the target before the look or after it, and the next one goes on from there.
@@ -136,7 +139,8 @@ export class Forward {
   #noteRenumbered(version: bigint): void {
     const { db } = this.#source;
     if (schemaSince(db) !== "renumbered") return;
-    this.#source.write(() => {
+    // Where it can't be noted now, the next look brings the tables without a key once more.
+    this.#source.writeIfFree(RENUMBERED_PATIENCE_MS, () => {
       if (schemaVersion(db) === version) noteSchema(db);
     });
   }
