@@ -25,7 +25,7 @@ test("the demo goes through the whole main job and leaves only what it names", a
   const repository = readdirSync(join(path, "repository"));
   expect(repository).toEqual(expect.arrayContaining([...PRODUCTS, "RESTORE.md"]));
   expect(processesNaming(temporary)).toEqual([]);
-}, 180_000);
+});
 
 test("stopped while its server runs, the demo leaves nothing at all", async () => {
   const temporary = await temporaryFolder();
@@ -35,7 +35,7 @@ test("stopped while its server runs, the demo leaves nothing at all", async () =
   expect((await demo).exitCode).toBe(130);
   expect(readdirSync(temporary)).toEqual([]);
   expect(processesNaming(temporary)).toEqual([]);
-}, 120_000);
+});
 
 test("a backup that is damaged before it is restored ends the demo with exit status 1", async () => {
   const temporary = await temporaryFolder();
@@ -48,7 +48,7 @@ test("a backup that is damaged before it is restored ends the demo with exit sta
   expect(stderr).toMatch(/lifeboat-webhookvault restore .* ended with 1/);
   expect(stderr).toContain("webhookvault.db.zst");
   expect(processesNaming(temporary)).toEqual([]);
-}, 60_000);
+});
 
 const PRODUCTS = ["cronping", "documint", "flagbit", "webhookvault"];
 const LEFT = ["databases", "environment.sh", "repository", "server-state", "state"];

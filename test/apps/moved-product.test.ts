@@ -9,7 +9,7 @@ let cluster: TestCluster;
 
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 
 afterAll(() => cluster.stop());
 
@@ -29,7 +29,7 @@ describe.each(products)("$name moves to Postgres", (product) => {
     const commits = await writeThere(product, url);
     expect(await ledgerCount(product, url)).toBe(before + commits);
     expect(await failedChecks(product, url)).toEqual([]);
-  }, 60_000);
+  });
 });
 
 async function placesOf(product: Product) {

@@ -6,7 +6,7 @@ import { createProduct, products, runCommand } from "./products.ts";
 let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 describe.each(products)("lifeboat-$name", (product) => {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   const database = new Database(place.at("shop.db"));
   database.exec("create table orders (id integer primary key, note text not null)");
   database.close();
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();

@@ -25,7 +25,7 @@ beforeAll(async () => {
   database.exec("insert into orders (note, price) values ('first', 1.5), ('second', 2.25)");
   database.close();
   await place.write("lifeboat.config.json", configuration({ path: "shop.db" }));
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();

@@ -82,8 +82,8 @@ afterAll(async () => {
 
 afterEach(async () => {
   // Whatever went wrong: no scratch folder, no session, no half file.
-  await expect.poll(() => readdir(place.at("tmp")), { timeout: 30_000 }).toEqual([]);
-  await expect.poll(sessions, { timeout: 30_000 }).toEqual([]);
+  await expect.poll(() => readdir(place.at("tmp"))).toEqual([]);
+  await expect.poll(sessions).toEqual([]);
   expect((await readdir(place.path)).filter((name) => name.startsWith("."))).toEqual([]);
 });
 
@@ -341,9 +341,7 @@ async function inTheMidst(words: readonly string[], sql: string) {
     env: { ...place.environment, ...env() },
     reject: false,
   });
-  await expect
-    .poll(async () => (await cluster.query(sql, "postgres")).length, { timeout: 60_000 })
-    .toBeGreaterThan(0);
+  await expect.poll(async () => (await cluster.query(sql, "postgres")).length).toBeGreaterThan(0);
   const ended = async (): Promise<Ran> => {
     const { exitCode, stdout, stderr } = await child;
     return { status: exitCode, stdout, stderr };

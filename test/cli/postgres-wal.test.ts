@@ -20,7 +20,7 @@ beforeAll(async () => {
   if (foreign) await chown(repository, uid, gid);
   await configure({});
   await cluster.query("create table ledger(n int)");
-}, 60_000);
+});
 afterAll(async () => {
   await cluster?.stop();
   await place?.[Symbol.asyncDispose]();
@@ -64,13 +64,13 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
     await cluster.query("select pg_reload_conf()");
     const watch = service("watch", "--quiet");
     const pid = join(cluster.dataDirectory, "pg_wal/lifeboat.push/pid");
-    await expect.poll(() => existsSync(pid), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(pid)).toBe(true);
     await cluster.query("insert into ledger values (1)");
     const [row] = await cluster.query<{ name: string }>(
       "select pg_walfile_name(pg_switch_wal()) as name",
     );
     await expect
-      .poll(async () => (await status()).archive, { timeout: 30_000 })
+      .poll(async () => (await status()).archive)
       .toMatchObject({ ok: true, lastSegment: row?.name, oldestUnarchived: null });
     watch.kill("SIGTERM");
     expect((await watch).exitCode).toBe(143);
@@ -84,7 +84,7 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
     );
     const receiving = service("wal", "receive", "--slot", "shop_wal");
     await expect
-      .poll(async () => (await status()).archive, { timeout: 30_000 })
+      .poll(async () => (await status()).archive)
       .toMatchObject({ ok: true, lagBytes: 0 });
     await cluster.query("insert into ledger values (2)");
     receiving.kill("SIGTERM");

@@ -33,15 +33,12 @@ function atRepository(): string[] {
 
 async function archived(segment: string): Promise<void> {
   await expect
-    .poll(
-      async () => {
-        const [row] = await cluster.query<{ last: string | null }>(
-          "select last_archived_wal as last from pg_stat_archiver",
-        );
-        return row?.last ?? "";
-      },
-      { timeout: 30_000, interval: 50 },
-    )
+    .poll(async () => {
+      const [row] = await cluster.query<{ last: string | null }>(
+        "select last_archived_wal as last from pg_stat_archiver",
+      );
+      return row?.last ?? "";
+    })
     .satisfies((last: string) => last >= segment);
 }
 
@@ -74,7 +71,7 @@ beforeAll(async () => {
   await cluster.query("create table orders (id int primary key, note text)");
   await cluster.query("insert into orders values (1, 'first'), (2, 'second')");
   await cluster.query("grant select on orders to lifeboat");
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();
@@ -135,7 +132,6 @@ describe("a Postgres cluster, by the command line", () => {
         .poll(
           async () =>
             (await ask<{ r: boolean }>(copy, "select pg_is_in_recovery() as r", "app"))[0]?.r,
-          { timeout: 20_000 },
         )
         .toBe(false);
       expect(await ask(copy, "select id from orders order by id", "app")).toEqual([
@@ -149,7 +145,7 @@ describe("a Postgres cluster, by the command line", () => {
     } finally {
       await copy.stop();
     }
-  }, 60_000);
+  });
 
   test("comes back into the directory of a copy that lived on, which keeps what agrees", async () => {
     const words = ["--to", join(cluster.directory, "copy"), "--at", beforeMistake, "--delta"];
@@ -166,7 +162,7 @@ describe("a Postgres cluster, by the command line", () => {
     });
     const shown = await place.run(["restore", ...atRepository(), ...words]);
     expect(shown.stdout).toMatch(/kept +\d.* written, \d+ files? removed/);
-  }, 60_000);
+  });
 
   test("is drilled at that instant, with the configuration's checks in the product's database", async () => {
     const ran = await place.run(["drill", "--at", beforeMistake, "--json"], {
@@ -175,7 +171,7 @@ describe("a Postgres cluster, by the command line", () => {
     const { ok, checks } = JSON.parse(ran.stdout);
     expect(checks).toContainEqual({ name: "has orders", ok: true, message: "true" });
     expect(ok).toBe(true);
-  }, 60_000);
+  });
 
   test("needs neither its server nor its configuration to be listed", async () => {
     const ran = await place.run(["list", ...atRepository(), "--json"]);
@@ -223,7 +219,7 @@ describe("wal fetch, as restore_command runs it,", () => {
     } finally {
       await rename(`${repository}-away`, repository);
     }
-  }, 30_000);
+  });
 
   test.each([
     ["a missing argument", ["wal", "fetch", absent]],

@@ -18,7 +18,7 @@ beforeAll(async () => {
   });
   const taken = await place.run(["backup", "--quiet"], { SHOP_URL: cluster.superuserUrl });
   expect(taken).toMatchObject({ status: 0 });
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();

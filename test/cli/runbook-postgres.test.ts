@@ -31,7 +31,7 @@ beforeAll(async () => {
     },
     drill: { checks: [{ name: "has orders", sql: "select count(*) = 1 from orders" }] },
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   // A server that the runbook started is nobody's child.

@@ -45,7 +45,7 @@ test("watch ships until it is told to stop, status says how it stands, and resto
     child.kill("SIGKILL");
   });
   await expect
-    .poll(async () => (await statusOf(place))?.archive, { timeout: 30_000, interval: 200 })
+    .poll(async () => (await statusOf(place))?.archive, { interval: 200 })
     .toMatchObject({ ok: true, lastSegment: expect.any(String) });
   const running = await statusOf(place);
   expect(running?.shipping?.app).toMatchObject({ state: "shipping", alive: true });
@@ -94,7 +94,7 @@ test("watch --quiet says on stderr that the repository is away, and that it is b
   onTestFinished(() => {
     child.kill("SIGKILL");
   });
-  const options = { timeout: 30_000, interval: 200 };
+  const options = { interval: 200 };
   await expect.poll(async () => (await statusOf(place))?.archive?.ok, options).toBe(true);
   await rename(place.at("repository"), place.at("away"));
   await writeFile(place.at("repository"), "");

@@ -22,7 +22,7 @@ beforeAll(async () => {
     sqlite: { path: "shop.db" },
     postgres: { url: cluster.superuserUrl },
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();

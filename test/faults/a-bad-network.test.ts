@@ -50,12 +50,10 @@ afterEach(async () => {
   await proxy[Symbol.asyncDispose]();
   // Whatever happened, the server is soon as if we had never been there.
   await expect
-    .poll(
-      () =>
-        cluster.query(
-          "select pid, query from pg_stat_activity where application_name like 'lifeboat%'",
-        ),
-      { timeout: 60_000 },
+    .poll(() =>
+      cluster.query(
+        "select pid, query from pg_stat_activity where application_name like 'lifeboat%'",
+      ),
     )
     .toEqual([]);
 });
@@ -104,7 +102,7 @@ describe.each<SnapshotOptions>([
     expect(message).not.toBe("");
     expect(remedy).not.toBe("");
     expect(await objects()).toEqual(before);
-    await expect.poll(slots, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(slots).toEqual([]);
   });
 
   test("that comes in small pieces is whole", async () => {
@@ -137,9 +135,7 @@ describe("wal receive", () => {
     startReceiving({ superuserUrl: proxy.through(cluster.superuserUrl) }, kept, 2_000);
   const caughtUp = async (receiving: ReturnType<typeof receive>) => {
     const end = await position();
-    await expect
-      .poll(() => receiving.durable, { timeout: 60_000, interval: 50 })
-      .toBeGreaterThanOrEqual(end);
+    await expect.poll(() => receiving.durable).toBeGreaterThanOrEqual(end);
   };
 
   test.each([
@@ -179,7 +175,7 @@ describe("wal receive", () => {
       const before = proxy.made;
       // It asks each second, and is answered: after so many answers it has been quiet for longer than it may be silent.
       const answers = proxy.fromServers + 5 * KEEPALIVE_BYTES;
-      await expect.poll(() => proxy.fromServers, { timeout: 60_000 }).toBeGreaterThan(answers);
+      await expect.poll(() => proxy.fromServers).toBeGreaterThan(answers);
       expect(proxy.made).toBe(before);
       expect(receiving.notes.filter((note) => /tries again/.test(note))).toEqual([]);
     } finally {

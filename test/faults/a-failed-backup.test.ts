@@ -74,7 +74,7 @@ test("that was killed leaves objects without a manifest, which the next backup r
 test("that failed leaves what its engine can go on with, but nothing on a storage that is full", async () => {
   const engine = {
     ...engineOf(["one"]),
-    canGoOnWith: (object: string) => object === "one.db.zst",
+    canGoOnWith: async (object: string) => object === "one.db.zst",
   };
   const failing = (code: string) =>
     backUpBy(engine, async () => {

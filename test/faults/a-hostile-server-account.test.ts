@@ -24,6 +24,7 @@ import { readGivenUp } from "../../packages/postgres/src/given-up-wal.ts";
 import { PushServer } from "../../packages/postgres/src/push-server.ts";
 import { onRequestLine } from "../../packages/postgres/src/request-lines.ts";
 import { SegmentServer } from "../../packages/postgres/src/segment-server.ts";
+import { PATIENCE } from "../support/patience.ts";
 
 const SYSTEM = 7_000_000_000_000_000_001n;
 const SEGMENT = 1 << 20;
@@ -234,12 +235,14 @@ test("a request without an end is dropped, and the next one is heard", () => {
   source.write("00010000000000000002\n");
   for (let chunk = 0; chunk < 64; chunk++) source.write("x".repeat(1 << 16));
   source.write("\n000000010000000000000003\n");
-  return vi.waitFor(() =>
-    expect(heard).toEqual([
-      "000000010000000000000001",
-      "000000010000000000000002",
-      "000000010000000000000003",
-    ]),
+  return vi.waitFor(
+    () =>
+      expect(heard).toEqual([
+        "000000010000000000000001",
+        "000000010000000000000002",
+        "000000010000000000000003",
+      ]),
+    PATIENCE,
   );
 });
 
@@ -265,7 +268,7 @@ test("many who ask at once are told to come again, and one by one they are serve
       const part = Buffer.alloc(1 << 16);
       told += part.toString("latin1", 0, readSync(answers, part));
       expect(told.trim().split("\n")).toHaveLength(50);
-    });
+    }, PATIENCE);
     closeSync(answers);
     // None of them is there; only those that were tried have a reason.
     expect(failures.length).toBe(8);

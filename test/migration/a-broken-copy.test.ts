@@ -14,7 +14,7 @@ describe("a copy that breaks in its middle", () => {
        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
        INSERT INTO t SELECT i, 'body of row number ' || i, randomblob(200) FROM n`,
     );
-  }, 60_000);
+  });
   afterEach(async () => {
     await one.end();
     await cluster.stop();

@@ -22,7 +22,7 @@ describe("a load that is killed", () => {
        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
        INSERT INTO child SELECT i, 1 + i % 1000, 'body ' || i, i / 3.0 FROM n`,
     );
-  }, 60_000);
+  });
   afterAll(async () => {
     await one.end();
     await cluster.stop();

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await one.query(
     "CREATE TRIGGER copy AFTER INSERT ON public.ledger FOR EACH ROW EXECUTE FUNCTION copy()",
   );
-}, 60_000);
+});
 afterAll(async () => {
   await one.end();
   await cluster.stop();

@@ -12,7 +12,7 @@ beforeAll(async () => {
     cluster,
     "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT); INSERT INTO ledger(body) VALUES ('old')",
   );
-}, 60_000);
+});
 afterAll(async () => {
   await one.end();
   await cluster.stop();

@@ -10,7 +10,7 @@ describe("a load", () => {
   let one: MigrationCase;
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
   beforeEach(async () => {
     one = await migrationCase(
@@ -172,7 +172,7 @@ describe("a load", () => {
     await other.query("SELECT pg_advisory_lock(5497853339122026)");
     await expect(one.load()).rejects.toMatchObject({ code: "LOCKED", kind: "locked" });
     await other.end();
-  }, 30_000);
+  });
 
   it("says what is wrong with what it was given", async () => {
     const request = { postgres: { url: one.url }, signal: new AbortController().signal };

@@ -22,7 +22,7 @@ describe("a target database with settings of its own", () => {
   let one: MigrationCase;
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
   beforeEach(async () => {
     one = await migrationCase(
@@ -40,6 +40,20 @@ describe("a target database with settings of its own", () => {
     for (const setting of HOSTILE) await set(setting);
     await one.load();
     expect((await one.verify()).findings).toEqual([]);
+  });
+
+  it("has its indexes built by several workers, though its sessions are set to none", async () => {
+    const database = new URL(one.url).pathname.slice(1);
+    for (const setting of [
+      "max_parallel_maintenance_workers = 0",
+      "min_parallel_table_scan_size = 0",
+      "log_min_messages = debug1",
+    ])
+      await cluster.query(`ALTER DATABASE ${database} SET ${setting}`);
+    await one.load();
+    expect(cluster.server.log.lines().join("\n")).toMatch(
+      /building index "t_pkey" on table "t" with request for [1-9] parallel worker/,
+    );
   });
 
   it("is refused by name where its sessions may only read", async () => {

@@ -17,7 +17,7 @@ let cluster: TestCluster;
 let one: MigrationCase;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 beforeEach(async () => {
   one = await migrationCase(

@@ -27,7 +27,7 @@ describe("a cutover", () => {
 
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
   beforeEach(async () => {
     one = await migrationCase(cluster, LIVE_SCHEMA);

@@ -28,7 +28,7 @@ beforeAll(async () => {
     join(folder, "node_modules"),
   );
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-}, 60_000);
+});
 afterAll(async () => {
   rmSync(folder, { recursive: true });
   await cluster.stop();

@@ -121,7 +121,7 @@ describe("every type that a column can get", () => {
   let cluster: TestCluster;
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   it("brings back values from its whole range, in COPY's text and binary form", async () => {

@@ -20,7 +20,7 @@ let folder: string;
 beforeAll(async () => {
   cluster = await startCluster();
   folder = await mkdtemp(join(tmpdir(), "lifeboat-generated-"));
-}, 60_000);
+});
 afterAll(async () => {
   await cluster.stop();
   await rm(folder, { recursive: true, force: true });

@@ -38,7 +38,7 @@ export async function liveCase(cluster: TestCluster, sql: string): Promise<LiveC
   const one = await migrationCase(cluster, `PRAGMA journal_mode = WAL; ${sql}`);
   const { id } = await one.load();
   const migrated = await planOf(one);
-  const product = new Database(one.path, { timeout: 10_000 });
+  const product = new Database(one.path, { timeout: 60_000 });
   product.defaultSafeIntegers(true);
   product.pragma("foreign_keys = OFF");
   installCapture(product, { plan: migrated, migration: id });

@@ -1,4 +1,3 @@
-import type { StepRunner } from "@lifeboat/core";
 import {
   loadMigration,
   type MigrationRequest,
@@ -28,7 +27,7 @@ describe("a load while the product writes", () => {
   let one: MigrationCase;
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
   beforeEach(async () => {
     one = await migrationCase(cluster, LIVE_SCHEMA);
@@ -56,6 +55,43 @@ describe("a load while the product writes", () => {
       "SELECT seq FROM ledger WHERE seq > 0 ORDER BY seq",
     );
     expect(rows.map((row) => Number(row.seq))).toEqual(writer.acknowledged());
+  });
+
+  it("is followed after days without a sync by short reads, so that SQLite's WAL can be reset, and the product writes on", async () => {
+    const plan = await one.plan();
+    await loadMigration({ ...request(), live: true });
+    one.sqlite(
+      `UPDATE ledger SET body = 'of days ' || seq; DELETE FROM ledger WHERE seq % 9 = 0; INSERT INTO notes SELECT 'many', NULL FROM ledger;
+       INSERT INTO accounts(email) SELECT 'a' || seq FROM ledger WHERE seq % 4 = 0; UPDATE accounts SET email = 'b' || id; UPDATE accounts SET email = 'a-' || (id + 1)`,
+    );
+    const writer = await startLiveWriter(one, { pause: 20 });
+    const syncing = syncMigration({ ...request(), until: "caught-up" });
+    let isOver = false;
+    void syncing.finally(() => {
+      isOver = true;
+    });
+    const product = new Database(one.path);
+    const passive = () =>
+      (product.pragma("wal_checkpoint(PASSIVE)") as { log: number; checkpointed: number }[])[0];
+    /** When the transaction began that writes to Postgres; with the WAL's length as it was first seen. */
+    let look = { began: "", frames: 0 };
+    let isFreed = false;
+    while (!isOver) {
+      const wal = passive();
+      const [at] = await one.query<{ began: string }>(
+        `SELECT xact_start::text AS began FROM pg_stat_activity JOIN pg_locks USING (pid)
+         WHERE relation = 'ledger'::regclass AND mode = 'RowExclusiveLock' AND application_name = 'lifeboat migrate'`,
+      );
+      if (!at) continue;
+      if (at.began !== look.began) look = { began: at.began, frames: passive()?.log ?? 0 };
+      else if ((wal?.checkpointed ?? 0) > look.frames) isFreed = true;
+    }
+    product.close();
+    await syncing;
+    expect(isFreed).toBe(true);
+    await writer.stop();
+    await syncMigration({ ...request(), until: "caught-up" });
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
   });
 
   it("is committed without a comparison where that is wanted, and counts as verified once it was compared", async () => {
@@ -149,6 +185,8 @@ const HOLLOW = `
   INSERT INTO large SELECT k, k || hex(zeroblob(400)) FROM words;
   DELETE FROM words WHERE rowid <= 6000; DELETE FROM loose WHERE rowid <= 6000; DELETE FROM large WHERE rowid <= 6000;`;
 
+type Run = NonNullable<MigrationRequest["run"]>;
+
 it("a load copies every row, though the product vacuums its file meanwhile, and stops where it changes its schema", async () => {
   const cluster = await startCluster();
   onTestFinished(() => cluster.stop());
@@ -157,7 +195,7 @@ it("a load copies every row, though the product vacuums its file meanwhile, and 
   const product = new Database(one.path);
   onTestFinished(() => void product.close());
   const plan = await one.plan();
-  const during = (sql: string, seen = new Set<string>()): StepRunner => {
+  const during = (sql: string, seen = new Set<string>()): Run => {
     return async (steps) => {
       for (const step of steps)
         await step.run(({ note = "" }) => {
@@ -167,7 +205,7 @@ it("a load copies every row, though the product vacuums its file meanwhile, and 
         });
     };
   };
-  const request = (run: StepRunner) => ({
+  const request = (run: Run) => ({
     sqlite: { path: one.path },
     postgres: { url: one.url },
     signal: new AbortController().signal,

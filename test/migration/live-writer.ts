@@ -7,7 +7,7 @@ import Database from "better-sqlite3";
  * REPLACEs of rows by their second key, of ids from 1,000 on. Ends when standard input does.
  */
 const { values } = parseArgs({ options: { database: { type: "string" } } });
-const db = new Database(values.database ?? "", { timeout: 30_000 });
+const db = new Database(values.database ?? "", { timeout: 60_000 });
 db.pragma("synchronous = OFF");
 let stopped = false;
 process.stdin.resume();

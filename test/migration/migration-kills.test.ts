@@ -10,7 +10,7 @@ const KILLS = 11;
 let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 
 describe("a product of two processes that is moved to Postgres and back", () => {

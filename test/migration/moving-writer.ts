@@ -52,7 +52,7 @@ async function inPostgres(): Promise<void> {
 }
 
 async function inSqlite(): Promise<void> {
-  const db = new Database(values.database ?? "", { timeout: 10_000 });
+  const db = new Database(values.database ?? "", { timeout: 60_000 });
   const commit = db.transaction(() => {
     db.prepare("INSERT INTO ledger(seq, body) VALUES (?, ?)").run(base + seq, `sqlite ${seq}`);
     db.prepare("UPDATE counters SET v = ? WHERE id = ?").run(seq, base);

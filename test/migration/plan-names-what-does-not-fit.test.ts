@@ -10,7 +10,7 @@ describe("limits of Postgres", () => {
   let one: MigrationCase | undefined;
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
   afterEach(async () => {
     await one?.end();

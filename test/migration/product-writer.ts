@@ -26,7 +26,7 @@ process.stdin.on("end", () => {
   stopped = true;
 });
 
-const db = new Database(values.database ?? "", { timeout: 10_000 });
+const db = new Database(values.database ?? "", { timeout: 60_000 });
 db.pragma("journal_mode = WAL");
 db.pragma("foreign_keys = ON");
 const run = (sql: string, ...parameters: unknown[]) => db.prepare(sql).run(...parameters);

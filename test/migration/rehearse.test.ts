@@ -28,7 +28,7 @@ beforeAll(async () => {
   await place.write("lifeboat.config.json", configuration);
   const taken = await place.run(["backup", "--engine", "sqlite"]);
   expect(taken.status, taken.stderr).toBe(0);
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster?.stop();
@@ -162,7 +162,7 @@ describe("a rehearsal", () => {
   test("takes a product that is refused after the freeze for what it is", async () => {
     await rehearse(session(), async (copies) => {
       seen = copies;
-      const database = new Database(copies.sqlitePath, { timeout: 5_000 });
+      const database = new Database(copies.sqlitePath, { timeout: 60_000 });
       database.exec(
         "create trigger refuse before insert on activity begin select raise(abort, 'lifeboat: moved to Postgres, writes refused'); end",
       );
@@ -178,7 +178,7 @@ describe("a rehearsal", () => {
   test("tells when the product's traffic fails for any other reason, in its own words", async () => {
     await rehearse(session(), async (copies) => {
       seen = copies;
-      const database = new Database(copies.sqlitePath, { timeout: 5_000 });
+      const database = new Database(copies.sqlitePath, { timeout: 60_000 });
       database.exec("drop table activity");
       database.close();
       await until(async () => {

@@ -7,7 +7,7 @@ let cluster: TestCluster;
 let one: ReverseCase;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 afterEach(() => one.end());
 

@@ -25,7 +25,7 @@ let one: ReverseCase;
 const writers: { child: ChildProcess; ledger: string; base: number }[] = [];
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 afterEach(async () => {
   for (const { child, ledger } of writers.splice(0)) {

@@ -26,7 +26,7 @@ let folder: string;
 beforeAll(async () => {
   cluster = await startCluster();
   folder = await mkdtemp(join(tmpdir(), "lifeboat-round-trip-"));
-}, 60_000);
+});
 afterAll(async () => {
   await cluster.stop();
   await rm(folder, { recursive: true, force: true });

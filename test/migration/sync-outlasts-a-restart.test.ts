@@ -7,7 +7,7 @@ let cluster: TestCluster;
 let product: KillCase;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterEach(() => product.end());
 afterAll(() => cluster.stop());
 

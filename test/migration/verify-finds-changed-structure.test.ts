@@ -24,7 +24,7 @@ describe("verify names what was changed after the load", () => {
       "p.millis": { type: "timestamptz", codec: "epoch-ms" },
     };
     await one.loadFaithfully();
-  }, 60_000);
+  });
   afterAll(async () => {
     await one.end();
     await cluster.stop();

@@ -18,7 +18,7 @@ let cluster: TestCluster;
 let one: LiveCase;
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 afterAll(() => cluster.stop());
 afterEach(() => one.end());
 

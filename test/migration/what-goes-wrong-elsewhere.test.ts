@@ -8,7 +8,7 @@ describe("what a migration must not lose", () => {
   let cluster: TestCluster;
   beforeAll(async () => {
     cluster = await startCluster();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   async function using(sql: string, test: (one: MigrationCase) => Promise<void>): Promise<void> {

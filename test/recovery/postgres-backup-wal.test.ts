@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import {
   archiveInto,
@@ -33,19 +34,16 @@ describe("the WAL of a backup", () => {
     await archiveInto(cluster);
     await cluster.query("create table t(n int)");
     await cluster.query("select pg_switch_wal()");
-    await vi.waitFor(
-      async () => {
-        const [row] = await cluster.query<{ last: string }>(
-          "select last_archived_wal as last from pg_stat_archiver",
-        );
-        expect(await kept.folder.statLog(`${row?.last.slice(0, 8)}/${row?.last}`)).toBeDefined();
-      },
-      { timeout: 20_000, interval: 50 },
-    );
+    await vi.waitFor(async () => {
+      const [row] = await cluster.query<{ last: string }>(
+        "select last_archived_wal as last from pg_stat_archiver",
+      );
+      expect(await kept.folder.statLog(`${row?.last.slice(0, 8)}/${row?.last}`)).toBeDefined();
+    }, PATIENCE);
     expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
     // The same segments by both ways are the same bytes.
     expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");
-  }, 60_000);
+  });
 
   test("asked for from an archive that is off is refused before anything is stored", async () => {
     const cluster = await startCluster();
@@ -61,15 +59,12 @@ describe("the WAL of a backup", () => {
     const { cluster, kept } = await archiving();
     await cluster.query("alter system set archive_command = 'false'");
     await cluster.query("select pg_reload_conf(), pg_switch_wal()");
-    await vi.waitFor(
-      async () => {
-        const [row] = await cluster.query<{ failed: number }>(
-          "select failed_count::int as failed from pg_stat_archiver",
-        );
-        expect(row?.failed).toBeGreaterThan(0);
-      },
-      { timeout: 20_000, interval: 50 },
-    );
+    await vi.waitFor(async () => {
+      const [row] = await cluster.query<{ failed: number }>(
+        "select failed_count::int as failed from pg_stat_archiver",
+      );
+      expect(row?.failed).toBeGreaterThan(0);
+    }, PATIENCE);
     const report = await kept.take();
     expect(await walOf(kept, report.id)).toBe("stream");
     const failing = report.findings.find(({ id }) => id === "archive-failing");

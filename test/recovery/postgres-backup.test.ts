@@ -12,6 +12,7 @@ import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { has } from "../support/outside-programs.ts";
+import { PATIENCE } from "../support/patience.ts";
 import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
@@ -40,14 +41,11 @@ describe.each(await outermostMajors())("a backup of a server of version %i", (ma
 
   /** Nothing of a backup is left on the server. */
   async function serverIsFree(): Promise<void> {
-    await vi.waitFor(
-      async () => {
-        expect(await cluster.query("select pid from pg_stat_replication")).toEqual([]);
-        expect(await cluster.query("select slot_name from pg_replication_slots")).toEqual([]);
-        expect(await cluster.query("select pid from pg_stat_progress_basebackup")).toEqual([]);
-      },
-      { timeout: 20_000, interval: 50 },
-    );
+    await vi.waitFor(async () => {
+      expect(await cluster.query("select pid from pg_stat_replication")).toEqual([]);
+      expect(await cluster.query("select slot_name from pg_replication_slots")).toEqual([]);
+      expect(await cluster.query("select pid from pg_stat_progress_basebackup")).toEqual([]);
+    }, PATIENCE);
   }
 
   /** Updates as fast as one connection can, until told to stop. */
@@ -131,23 +129,20 @@ describe.each(await outermostMajors())("a backup of a server of version %i", (ma
         { reject: false },
       );
       // In backup mode with a slot: all that could be left behind.
-      await vi.waitFor(
-        async () => {
-          const [state] = await cluster.query<{ slots: number; backups: number }>(
-            `select (select count(*)::int from pg_replication_slots where temporary) as slots,
+      await vi.waitFor(async () => {
+        const [state] = await cluster.query<{ slots: number; backups: number }>(
+          `select (select count(*)::int from pg_replication_slots where temporary) as slots,
                   (select count(*)::int from pg_stat_progress_basebackup where phase like 'streaming%') as backups`,
-          );
-          expect(state).toEqual({ slots: 1, backups: 1 });
-        },
-        { timeout: 20_000, interval: 20 },
-      );
+        );
+        expect(state).toEqual({ slots: 1, backups: 1 });
+      }, PATIENCE);
       child.kill("SIGKILL");
       await child;
       await serverIsFree();
       expect((await kept.repository.backups(kept.folder)).problems).toEqual([]);
       expect((await kept.take({ transport })).id, `round ${round}`).toBeDefined();
     }
-  }, 60_000);
+  });
 
   test("without a free WAL sender is refused before anything is stored, with the setting and the way out", async () => {
     const before = (await kept.repository.backups(kept.folder)).manifests.length;

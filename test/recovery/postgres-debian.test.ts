@@ -43,7 +43,7 @@ describe.runIf(await hasDebianTools())("a cluster made by pg_createcluster", () 
     await backup({ repository, engine, type: "full", options: {}, signal });
     // Nothing of the original may be needed, and nothing of it may help.
     await cluster?.drop();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await cluster.drop();
@@ -103,7 +103,7 @@ describe.runIf(await hasDebianTools())("a cluster made by pg_createcluster", () 
     } finally {
       await server.stop();
     }
-  }, 30_000);
+  });
 
   test("replayed with no commit since its base, is said to hold the backup's own state", async () => {
     const to = join(folder, "replayed");
@@ -121,7 +121,7 @@ describe.runIf(await hasDebianTools())("a cluster made by pg_createcluster", () 
     const [folderOf] = await repository.folders("postgres");
     const { manifests } = await repository.backups(folderOf as NonNullable<typeof folderOf>);
     expect(restored.recoveredTo).toBe(manifests[0]?.consistentAt);
-  }, 30_000);
+  });
 
   test("into a place with an impossible name is refused in words", async () => {
     const restoring = restore({
@@ -150,5 +150,5 @@ describe.runIf(await hasDebianTools())("a cluster made by pg_createcluster", () 
     });
     expect(report.checks.filter(({ ok }) => !ok)).toEqual([]);
     expect(report.ok).toBe(true);
-  }, 30_000);
+  });
 });

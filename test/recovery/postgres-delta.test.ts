@@ -82,7 +82,7 @@ describe.each(await availableMajors())("a delta restore of version %i", (major) 
     await cluster.query("create index on big(n)");
     await cluster.query("create table kept tablespace fast as select generate_series(1, 90000) n");
     await store.take();
-  }, 60_000);
+  });
   afterAll(() => cluster?.stop());
 
   const place = (name: string) => join(cluster.directory, name);
@@ -162,7 +162,7 @@ describe.each(await availableMajors())("a delta restore of version %i", (major) 
     const count = "select count(*)::int from big where filler = 'changed'";
     expect(await ask(server, count, "app")).toEqual([{ count: 0 }]);
     await server.stop();
-  }, 60_000);
+  });
 
   test("of a directory that nothing happened to writes next to nothing", async () => {
     await plain("quiet");
@@ -173,7 +173,7 @@ describe.each(await availableMajors())("a delta restore of version %i", (major) 
     expect(counts?.rangesWritten).toBeLessThanOrEqual(3);
     expect(counts?.bytesWritten).toBeLessThan(100_000);
     expect(counts?.bytesKept).toBeGreaterThan(40 * 2 ** 20);
-  }, 60_000);
+  });
 
   test("that was killed leaves a directory that does not start, and the next one completes it", async () => {
     await plain("killed");
@@ -191,7 +191,7 @@ describe.each(await availableMajors())("a delta restore of version %i", (major) 
     const { delta: counts } = await delta("killed");
     expect(await standing("killed")).toEqual(expected);
     expect(counts?.rangesKept).toBeGreaterThan(0);
-  }, 60_000);
+  });
 });
 
 describe("a delta restore", () => {
@@ -205,7 +205,7 @@ describe("a delta restore", () => {
       "create table big as select n, repeat(md5(n::text), 30) as filler from generate_series(1, 8000) n",
     );
     await store.take();
-  }, 60_000);
+  });
   afterAll(() => cluster?.stop());
 
   const place = (name: string) => join(cluster.directory, name);
@@ -243,7 +243,7 @@ describe("a delta restore", () => {
     await server.stop();
     expect(await readdir(path)).not.toContainEqual(expect.stringContaining("lifeboat-delta"));
     expect(await readdir(join(path, "global"))).toContain("pg_control");
-  }, 30_000);
+  });
 
   test.runIf(process.platform === "linux")(
     "passes over the file of a server that crashed",
@@ -273,7 +273,7 @@ describe("a delta restore", () => {
     await expect(delta("none")).rejects.toMatchObject(unfit);
     await expect(delta("nowhere")).rejects.toMatchObject(unfit);
     expect(await readdir(place("none"))).toEqual(["precious"]);
-  }, 30_000);
+  });
 
   test("follows no link that was planted in the directory, of either kind", async () => {
     const { path } = await plain("planted");
@@ -299,7 +299,7 @@ describe("a delta restore", () => {
       expect(await readFile(join(outside, name), "utf8")).toBe("precious");
     expect(findings.filter(({ id }) => id === "link-removed").length).toBe(3);
     expect(counts?.filesRemoved).toBeGreaterThanOrEqual(5);
-  }, 30_000);
+  });
 
   test("refuses a directory whose global is a link, which would be followed", async () => {
     const { path } = await plain("led");
@@ -321,7 +321,7 @@ describe("a delta restore", () => {
     await rm(join(path, "pg_multixact", "offsets", "0000"));
     await delta("bent");
     expect(await contentOf(path)).toEqual(expected);
-  }, 30_000);
+  });
 
   test("of a damaged object tells which, leaves the directory half-done, and the next one completes it", async () => {
     const { path, backup: id } = await plain("broken");
@@ -338,7 +338,7 @@ describe("a delta restore", () => {
     await startsNot(cluster, path);
     await delta("broken");
     expect(await contentOf(path)).toEqual(expected);
-  }, 30_000);
+  });
 
   test("of a half-done directory can be replaced by a full one with force", async () => {
     const { path } = await plain("replaced");
@@ -360,7 +360,7 @@ describe("a delta restore", () => {
       expect(reason).toMatchObject({ code: "DELTA_RUNNING", kind: "locked" });
     await delta("twice");
     expect(await contentOf(path)).toEqual(expected);
-  }, 30_000);
+  });
 
   test("reads all of a backup that was taken before ranges were noted, and says so", async () => {
     const { path, backup: id } = await plain("old");
@@ -380,7 +380,7 @@ describe("a delta restore", () => {
     } finally {
       await writeFile(join(folder, "manifest.json"), encodeManifest(manifest));
     }
-  }, 30_000);
+  });
 
   test("keeps what agrees of a backup that several workers took", async () => {
     const { id } = await store.take({ transport: "parallel", jobs: 2 });
@@ -392,5 +392,5 @@ describe("a delta restore", () => {
     expect(await contentOf(path)).toEqual(expected);
     expect(counts?.bytesKept).toBeGreaterThan(20 * 2 ** 20);
     expect(counts?.rangesWritten).toBeLessThanOrEqual(4);
-  }, 30_000);
+  });
 });

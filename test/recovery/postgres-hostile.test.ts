@@ -44,7 +44,7 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
     honest = manifests[0] as Manifest;
     base = zstdDecompressSync(await readFile(pathOf("base.tar.zst")));
     manifestTar = zstdDecompressSync(await readFile(pathOf("backup_manifest.tar.zst")));
-  }, 60_000);
+  });
 
   afterAll(() => cluster.stop());
 

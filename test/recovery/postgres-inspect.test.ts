@@ -1,6 +1,7 @@
 import type { Finding } from "@lifeboat/core";
 import { postgresEngine } from "@lifeboat/postgres";
 import { afterEach, expect, test, vi } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import {
   startCluster,
   type TestCluster,
@@ -33,7 +34,7 @@ test("a server in good order, archiving into the repository, has nothing to repo
   await cluster.query("select pg_switch_wal()");
   await vi.waitFor(
     async () => expect(await Array.fromAsync(kept.folder.listLog())).not.toHaveLength(0),
-    { timeout: 20_000, interval: 50 },
+    PATIENCE,
   );
   expect([...(await findingsOf(cluster)).keys()]).toEqual([]);
   const status = await kept.engine.status(kept.folder, null);

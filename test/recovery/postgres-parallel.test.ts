@@ -99,10 +99,10 @@ describe.each(outermost)("a backup by several workers of version %i", (major) =>
   test("that is stopped in its midst leaves the server out of backup mode", async () => {
     const stop = new AbortController();
     const taking = kept.take({ transport: "parallel", maxRate: 4 << 20 }, stop.signal);
-    await expect.poll(modes, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+    await expect.poll(modes).toHaveLength(1);
     stop.abort();
     await expect(taking).rejects.toMatchObject({ name: "AbortError" });
-    await expect.poll(modes, { timeout: 20_000, interval: 20 }).toEqual([]);
+    await expect.poll(modes).toEqual([]);
     expect(await cluster.query("select slot_name from pg_replication_slots")).toEqual([]);
     expect((await kept.repository.backups(kept.folder)).problems).toEqual([]);
   });
@@ -116,12 +116,12 @@ describe.each(outermost)("a backup by several workers of version %i", (major) =>
       ],
       { reject: false },
     );
-    await expect.poll(modes, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+    await expect.poll(modes).toHaveLength(1);
     child.kill("SIGKILL");
     await child;
-    await expect.poll(modes, { timeout: 20_000, interval: 20 }).toEqual([]);
+    await expect.poll(modes).toEqual([]);
     await expect
-      .poll(() => cluster.query("select slot_name from pg_replication_slots"), { timeout: 20_000 })
+      .poll(() => cluster.query("select slot_name from pg_replication_slots"))
       .toEqual([]);
     expect((await kept.take({ transport: "parallel" })).id).toBeDefined();
   });

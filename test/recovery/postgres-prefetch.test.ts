@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ownProcessMark } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import {
@@ -34,7 +35,7 @@ beforeAll(async () => {
   );
   await vi.waitFor(
     async () => expect(await kept.folder.statLog(`00000001/${row?.name}`)).toBeDefined(),
-    { timeout: 60_000, interval: 50 },
+    PATIENCE,
   );
   command = [...(await walCommand(cluster)), "fetch"];
   starts = join(cluster.directory, "starts");
@@ -43,7 +44,7 @@ beforeAll(async () => {
   const words = command.map((word) => `'${word}'`).join(" ");
   await writeFile(script, `echo "$1" >> '${starts}'\nexec ${words} "$@"\n`);
   counting = ["/bin/sh", script];
-}, 120_000);
+});
 afterAll(() => cluster?.stop());
 
 async function copyInto(name: string, fetchCommand = counting): Promise<string> {
@@ -78,9 +79,7 @@ test("a copy that recovers by itself takes most segments from the spool, recover
   const archived = (await Array.fromAsync(kept.folder.listLog())).length;
   expect(archived).toBeGreaterThan(25);
   expect(segments.length).toBeLessThan(archived / 2);
-  await expect
-    .poll(() => readdir(join(path, "pg_wal")), { timeout: 20_000 })
-    .not.toContain("lifeboat.spool");
+  await expect.poll(() => readdir(join(path, "pg_wal"))).not.toContain("lifeboat.spool");
 });
 
 test("what lies damaged in the archive is never taken for the end, by way of the spool neither", async () => {
@@ -128,7 +127,5 @@ test("what a killed prefetcher left is cleared away by the next", async () => {
   }
   if (foreign) await chown(spool, uid, gid);
   expect(await recovered(path)).toBe(30_000);
-  await expect
-    .poll(() => readdir(join(path, "pg_wal")), { timeout: 20_000 })
-    .not.toContain("lifeboat.spool");
+  await expect.poll(() => readdir(join(path, "pg_wal"))).not.toContain("lifeboat.spool");
 });

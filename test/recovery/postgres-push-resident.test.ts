@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { verify, WatchNotes, watch } from "@lifeboat/core";
 import { postgresEngine } from "@lifeboat/postgres";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { countAfter } from "../support/postgres-copies.ts";
 import {
@@ -56,9 +57,7 @@ async function startWatch(maxBacklog?: number): Promise<void> {
       await done;
     },
   };
-  await expect
-    .poll(() => existsSync(join(cluster.dataDirectory, RESIDENT, "pid")), { timeout: 20_000 })
-    .toBe(true);
+  await expect.poll(() => existsSync(join(cluster.dataDirectory, RESIDENT, "pid"))).toBe(true);
 }
 
 async function segments(count: number): Promise<string> {
@@ -76,7 +75,7 @@ async function segments(count: number): Promise<string> {
 async function stored(segment: string): Promise<void> {
   await vi.waitFor(
     async () => expect(await kept.folder.statLog(`00000001/${segment}`)).toBeDefined(),
-    { timeout: 30_000, interval: 50 },
+    PATIENCE,
   );
 }
 
@@ -90,7 +89,7 @@ test("a watch pushes for the archiver, without a program's start, and all of it 
   await archiveBy("exit 1");
   await kept.take();
   await stored(await segments(12));
-  await expect.poll(waiting, { timeout: 20_000 }).toBe(0);
+  await expect.poll(waiting).toBe(0);
   const { problems } = await verify({
     repository: kept.repository,
     engines: [kept.offline],
@@ -126,12 +125,12 @@ test("while the repository is away all waits, and nothing is written into its em
   await rename(kept.path, `${kept.path}-away`);
   await mkdir(kept.path);
   const last = await segments(3);
-  await expect.poll(waiting, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+  await expect.poll(waiting).toBeGreaterThanOrEqual(3);
   expect(await readdir(kept.path)).toEqual([]);
   await rmdir(kept.path);
   await rename(`${kept.path}-away`, kept.path);
   await stored(last);
-}, 150_000);
+});
 
 test("past archive.maxBacklog the database goes first: WAL is given up, said so, and a new base follows", async () => {
   await startWatch(3 * SEGMENT);
@@ -139,14 +138,14 @@ test("past archive.maxBacklog the database goes first: WAL is given up, said so,
   await kept.take();
   await rename(kept.path, `${kept.path}-away`);
   await segments(8);
-  await expect.poll(waiting, { timeout: 60_000 }).toBeLessThanOrEqual(3);
+  await expect.poll(waiting).toBeLessThanOrEqual(3);
   const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
   const alerts = async () => (await engine.status(kept.folder, null)).alerts.map(({ id }) => id);
   expect(await alerts()).toContain("wal-given-up");
   await rename(`${kept.path}-away`, kept.path);
   const manifests = async () => (await kept.repository.backups(kept.folder)).manifests.length;
-  await expect.poll(manifests, { timeout: 60_000 }).toBe(2);
-  await expect.poll(alerts, { timeout: 10_000 }).not.toContain("wal-given-up");
+  await expect.poll(manifests).toBe(2);
+  await expect.poll(alerts).not.toContain("wal-given-up");
   await stored(await segments(2));
   expect(await countAfter(cluster, kept)).toMatchObject({ count: 10 });
-}, 180_000);
+});

@@ -47,9 +47,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
   /** Everything that is committed now is durable. */
   async function caughtUp(receiver: Receiving): Promise<void> {
     const end = await position();
-    await expect
-      .poll(() => receiver.durable, { timeout: 20_000, interval: 20 })
-      .toBeGreaterThanOrEqual(end);
+    await expect.poll(() => receiver.durable).toBeGreaterThanOrEqual(end);
   }
 
   const rows = async () =>
@@ -145,7 +143,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await cluster.query("select pg_switch_wal()");
       await commit(4);
       await caughtUp(again);
-      await expect.poll(parts, { timeout: 20_000 }).not.toContain(left);
+      await expect.poll(parts).not.toContain(left);
       await again.stop();
       expect(await restored()).toMatchObject({ count: await rows() });
     },
@@ -163,7 +161,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         { name: "lifeboat_receive", owner: "lifeboat", active: false },
       ]);
       const next = receive();
-      await expect.poll(() => next.durable, { timeout: 20_000 }).toBeGreaterThanOrEqual(end);
+      await expect.poll(() => next.durable).toBeGreaterThanOrEqual(end);
     },
   );
 
@@ -176,7 +174,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       // As a mount point without its disk.
       await mkdir(kept.path);
       await commit(6);
-      await expect.poll(() => receiver.notes.at(-1), { timeout: 20_000 }).toMatch(/tries again in/);
+      await expect.poll(() => receiver.notes.at(-1)).toMatch(/tries again in/);
       expect(await readdir(kept.path)).toEqual([]);
       await rmdir(kept.path);
       await rename(`${kept.path}-away`, kept.path);
@@ -194,9 +192,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     await cluster.restart({ hot_standby: "on" });
     // It streams from the standby, sees it promoted, and goes on.
     const onward = receive();
-    await expect
-      .poll(() => onward.notes.some((note) => /timeline 1/.test(note)), { timeout: 20_000 })
-      .toBe(true);
+    await expect.poll(() => onward.notes.some((note) => /timeline 1/.test(note))).toBe(true);
     await cluster.query("select pg_promote()");
     await commit(7);
     await caughtUp(onward);
@@ -223,7 +219,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         await cluster.query("checkpoint");
       }
       const behind = receive();
-      await expect.poll(() => behind.holes, { timeout: 20_000 }).toHaveLength(1);
+      await expect.poll(() => behind.holes).toHaveLength(1);
       await commit(9);
       await caughtUp(behind);
       await kept.take();
@@ -259,10 +255,10 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         signal: controller.signal,
       });
       const manifests = async () => (await kept.repository.backups(kept.folder)).manifests.length;
-      await expect.poll(manifests, { timeout: 30_000 }).toBe(before + 1);
+      await expect.poll(manifests).toBe(before + 1);
       await commit(11);
       await expect
-        .poll(async () => (await engine.status(kept.folder, null)).archive, { timeout: 20_000 })
+        .poll(async () => (await engine.status(kept.folder, null)).archive)
         .toMatchObject({ ok: true, lagBytes: 0, lagSeconds: 0 });
       controller.abort();
       await done;

@@ -35,7 +35,7 @@ describe("a restore of a cluster", () => {
       "create table kept tablespace fast as select generate_series(1, 1000) as n",
     );
     await store.take();
-  }, 60_000);
+  });
 
   afterAll(() => cluster.stop());
 
@@ -100,7 +100,7 @@ describe("a restore of a cluster", () => {
     const second = await restoreBeside(cluster, store, replacing);
     expect(await readdir(second.path)).not.toContain("from-before");
     expect(await entriesWith("lifeboat-")).toEqual([]);
-  }, 30_000);
+  });
 
   test.runIf(process.platform === "linux")(
     "over a directory whose server crashed is not kept out by a process that was given its number",
@@ -207,7 +207,7 @@ describe("a restore of a cluster", () => {
     const { path } = await restoreBeside(cluster, store, order);
     expect(await readdir(path), `seed ${seed}`).toContain("recovery.signal");
     expect(await entriesWith("lifeboat-"), `seed ${seed}`).toEqual([]);
-  }, 60_000);
+  });
 });
 
 /** A number from 0 to 1 that a seed and a round give again. */

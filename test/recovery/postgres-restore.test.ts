@@ -44,7 +44,7 @@ describe.each(majors)("a restored cluster of version %i", (major) => {
     await cluster.query("drop table dropped");
     await cluster.query("insert into kept values (1001)");
     await archived();
-  }, 60_000);
+  });
 
   afterAll(() => cluster.stop());
 
@@ -96,7 +96,7 @@ describe.each(majors)("a restored cluster of version %i", (major) => {
     } finally {
       await server.stop();
     }
-  }, 30_000);
+  });
 
   test("recovers to the instant before a table was dropped, started by pg_ctl", async () => {
     const target = { kind: "time", at: beforeMistake, exclusive: false } as const;
@@ -119,7 +119,7 @@ describe.each(majors)("a restored cluster of version %i", (major) => {
       const stopped = await runProgram(cluster, "pg_ctl", ["-D", path, "-m", "fast", "stop"]);
       expect(stopped.failed, stopped.all).toBe(false);
     }
-  }, 30_000);
+  });
 
   test("is a good backup to the server's own programs, belongs to its account, and is closed", async () => {
     const order = { ...into("untouched"), target: { kind: "immediate" } } as const;

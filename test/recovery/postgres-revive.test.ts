@@ -51,7 +51,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     segments = (await inRepository()).filter((name) => name > `${stop?.name}.zst`);
     const { manifests } = await store.repository.backups(store.folder);
     plan = await store.offline.plan(store.folder, manifests, { kind: "latest" }, {});
-  }, 60_000);
+  });
 
   afterAll(() => cluster.stop());
 
@@ -103,7 +103,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
       archivedBefore = await inRepository();
       restored = await copy("alive");
       revived = await revive(restored);
-    }, 30_000);
+    });
 
     afterAll(async () => {
       await revived.close();
@@ -164,7 +164,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     const revived = await revive(restored);
     expect(await revived.query("select max(n) from ledger")).toEqual([[5]]);
     await revived.close();
-  }, 30_000);
+  });
 
   test("with a segment missing between others is not opened short", async () => {
     const restored = await copy("hole");
@@ -176,7 +176,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     } finally {
       await rename(`${object}.away`, object);
     }
-  }, 30_000);
+  });
 
   test("when the repository goes away is not opened short", async () => {
     const restored = await copy("unreachable");
@@ -189,7 +189,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     } finally {
       await rename(`${store.path}-away`, store.path);
     }
-  }, 30_000);
+  });
 
   test("with a damaged page is not proved", async () => {
     const restored = await copy("damaged");
@@ -207,7 +207,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     } finally {
       await second.close();
     }
-  }, 30_000);
+  });
 
   test("whose maker is killed while the server waits for WAL leaves no server", async () => {
     const { path } = await copy("orphaned");
@@ -219,7 +219,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     child.kill("SIGKILL");
     while (isAlive(pid)) await delay(50);
     expect(await readdir(path)).toContain("recovery.signal");
-  }, 30_000);
+  });
 
   if (major !== majors[0]) return;
   // What no version does otherwise is tried on one.
@@ -232,7 +232,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     await server.stop();
     expect(server.log.reason()).toContain("could not restore file");
     expect(await readdir(path)).toContain("recovery.signal");
-  }, 30_000);
+  });
 
   test("ends with the server's own words when it cannot recover", async () => {
     const restored = await copy("broken");
@@ -241,7 +241,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
       code: "RECOVERY_FAILED",
       message: expect.stringContaining("pg_control"),
     });
-  }, 30_000);
+  });
 
   test("starts without a library that this host lacks, and says so", async () => {
     const restored = await copy("library");
@@ -259,7 +259,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     } finally {
       await revived.close();
     }
-  }, 30_000);
+  });
 
   test("that is given up while it recovers leaves no server", async () => {
     const restored = await copy("abandoned");
@@ -273,7 +273,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     });
     await expect(reviving).rejects.toThrow("given up by the test");
     expect(await readdir(restored.path)).not.toContain("postmaster.pid");
-  }, 30_000);
+  });
 });
 
 function isAlive(pid: number): boolean {

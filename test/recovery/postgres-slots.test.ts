@@ -40,9 +40,7 @@ describe.each(majors)("replication slots of a server of version %i", (major) => 
     await cluster.query("select pg_reload_conf()");
     await writeWal(6_000_000);
     await cluster.query("checkpoint");
-    await expect
-      .poll(async () => (await listSlots(connection()))[0]?.verdict, { timeout: 20_000 })
-      .toBe("lost");
+    await expect.poll(async () => (await listSlots(connection()))[0]?.verdict).toBe("lost");
     const engine = postgresEngine({ connection: connection() });
     const { alerts } = await engine.status(null, null);
     expect(alerts).toMatchObject([{ id: "slot-lost", severity: "error" }]);
@@ -68,17 +66,13 @@ describe.each(majors)("replication slots of a server of version %i", (major) => 
   test("an active one is not dropped, a missing one is not found, a foreign one is dropped when it is named", async () => {
     await make("standby_1");
     const client = await streaming("standby_1");
-    await expect
-      .poll(async () => (await listSlots(connection()))[0]?.verdict, { timeout: 20_000 })
-      .toBe("active");
+    await expect.poll(async () => (await listSlots(connection()))[0]?.verdict).toBe("active");
     await expect(dropSlot(connection(), "standby_1")).rejects.toMatchObject({
       code: "SLOT_ACTIVE",
       kind: "refused",
     });
     client.connection.stream.destroy();
-    await expect
-      .poll(async () => (await listSlots(connection()))[0]?.verdict, { timeout: 20_000 })
-      .toBe("inactive");
+    await expect.poll(async () => (await listSlots(connection()))[0]?.verdict).toBe("inactive");
     await expect(dropSlot(connection(), "standby_2")).rejects.toMatchObject({
       code: "SLOT_NOT_FOUND",
       kind: "not-found",

@@ -106,9 +106,7 @@ test("a standby is made from the primary, started, streams what is written, and 
   expect(await slots()).toEqual([["lifeboat_standby_standby", "active"]]);
   await primary.query("insert into ledger values (2001)");
   await expect
-    .poll(async () => (await onStandby<{ max: number }>("select max(n) from ledger"))[0]?.max, {
-      timeout: 20_000,
-    })
+    .poll(async () => (await onStandby<{ max: number }>("select max(n) from ledger"))[0]?.max)
     .toBe(2001);
   expect(await onStandby("select n from elsewhere")).toEqual([{ n: 7 }]);
   expect((await readdir(mapped)).some((name) => name.startsWith("PG_"))).toBe(true);
@@ -118,7 +116,7 @@ test("a standby is made from the primary, started, streams what is written, and 
     kind: "refused",
   });
   await stopStandby(it.path);
-  await expect.poll(async () => (await slots())[0]?.[1], { timeout: 20_000 }).toBe("inactive");
+  await expect.poll(async () => (await slots())[0]?.[1]).toBe("inactive");
   await removeStandby(connection(), it.path);
   expect(await slots()).toEqual([]);
   const left = await readdir(primary.directory);
@@ -164,19 +162,16 @@ test("one that needs WAL which the primary has removed is said to be lost, altho
     await primary.query("checkpoint");
   }
   await expect
-    .poll(
-      async () => {
-        await primary.query("checkpoint");
-        const [row] = await primary.query<{ first: string }>(
-          "select min(name) as first from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'",
-        );
-        const [needed] = await primary.query<{ name: string }>(
-          `select pg_walfile_name('${it.startLsn}') as name`,
-        );
-        return (row?.first ?? "") > (needed?.name ?? "");
-      },
-      { timeout: 20_000 },
-    )
+    .poll(async () => {
+      await primary.query("checkpoint");
+      const [row] = await primary.query<{ first: string }>(
+        "select min(name) as first from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'",
+      );
+      const [needed] = await primary.query<{ name: string }>(
+        `select pg_walfile_name('${it.startLsn}') as name`,
+      );
+      return (row?.first ?? "") > (needed?.name ?? "");
+    })
     .toBe(true);
   await expect(start(it)).rejects.toMatchObject({
     code: "STANDBY_LOST_WAL",

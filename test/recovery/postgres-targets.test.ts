@@ -20,7 +20,7 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
   beforeAll(async () => {
     history = await LedgerHistory.make(major);
     ({ kept } = history);
-  }, 120_000);
+  });
   afterAll(() => history?.stop());
 
   async function planned(target: RecoveryTarget, timeline?: number): Promise<RecoveryPlan> {

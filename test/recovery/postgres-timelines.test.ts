@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { list, type RecoveryTarget } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import {
@@ -97,17 +98,14 @@ async function entriesOf(target: RecoveryTarget, name: string): Promise<number> 
 
 async function promoted(server: Server): Promise<void> {
   await server.accepting("postgres");
-  await vi.waitFor(
-    async () => {
-      const [row] = await ask<{ open: boolean }>(
-        server,
-        "select not pg_is_in_recovery() as open",
-        "app",
-      );
-      expect(row?.open).toBe(true);
-    },
-    { timeout: 30_000, interval: 50 },
-  );
+  await vi.waitFor(async () => {
+    const [row] = await ask<{ open: boolean }>(
+      server,
+      "select not pg_is_in_recovery() as open",
+      "app",
+    );
+    expect(row?.open).toBe(true);
+  }, PATIENCE);
 }
 
 async function commit(server: Server, n: number): Promise<void> {
@@ -124,11 +122,8 @@ async function archived(server: Server): Promise<void> {
     "app",
   );
   const name = row?.name as string;
-  await vi.waitFor(
-    async () => {
-      const object = await kept.folder.statLog(`${name.slice(0, 8)}/${name}`);
-      expect(object).toBeDefined();
-    },
-    { timeout: 30_000, interval: 50 },
-  );
+  await vi.waitFor(async () => {
+    const object = await kept.folder.statLog(`${name.slice(0, 8)}/${name}`);
+    expect(object).toBeDefined();
+  }, PATIENCE);
 }

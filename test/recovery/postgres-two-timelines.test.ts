@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import { backup, list, verify } from "@lifeboat/core";
 import { postgresEngine, Server } from "@lifeboat/postgres";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import {
@@ -51,7 +52,7 @@ describe("an archive with two timelines", () => {
     await write(promoted, 30);
     await archived(promoted);
     ends = { one: await count(cluster.server), two: await count(promoted) };
-  }, 120_000);
+  });
   afterAll(async () => {
     await promoted?.stop("immediate");
     await cluster?.stop();
@@ -75,7 +76,7 @@ describe("an archive with two timelines", () => {
     const name = row?.name as string;
     await vi.waitFor(
       async () => expect(await kept.folder.statLog(`${name.slice(0, 8)}/${name}`)).toBeDefined(),
-      { timeout: 30_000, interval: 50 },
+      PATIENCE,
     );
   }
 

@@ -22,7 +22,7 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
   beforeAll(async () => {
     history = await LedgerHistory.make(major);
     ({ cluster, kept, ledger } = history);
-  }, 120_000);
+  });
   afterAll(() => history?.stop());
 
   const entriesAt = (target: RecoveryTarget) => history.entriesAt(target);
@@ -140,7 +140,7 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
     const gone = join(cluster.directory, "by-command");
     expect(await fetchStatus(command, gone, "000000010000000000000001")).toBe(126);
     await rename(`${kept.path}.unmounted`, kept.path);
-  }, 60_000);
+  });
 
   test("fetch says that a segment is missing only at the archive's end, and for a hole something else", async () => {
     const command = [...(await walCommand(cluster)), "fetch"];

@@ -23,7 +23,7 @@ function commit(database: Database.Database, seq: number): void {
 const count = async (app: SqliteApp) => [...(await segmentsOf(app)).values()].flat().length;
 
 async function shipped(app: SqliteApp, segments: number): Promise<void> {
-  await expect.poll(() => count(app), { timeout: 30_000, interval: 50 }).toBe(segments);
+  await expect.poll(() => count(app)).toBe(segments);
 }
 
 let copies = 0;

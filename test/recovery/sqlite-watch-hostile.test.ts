@@ -116,7 +116,7 @@ test("a transaction larger than what is kept in memory is one segment, and the w
     "CREATE TABLE big AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i, randomblob(4000) noise FROM n",
   );
   await expect
-    .poll(async () => (await watch.note())?.facts, { timeout: 60_000 })
+    .poll(async () => (await watch.note())?.facts)
     .toMatchObject({ lastSegment: expect.any(String), unshippedBytes: 0 });
   await sqlite3(app.path, "INSERT INTO big VALUES (0, 'after it')");
   expect(await watch.stop()).toBe(0);

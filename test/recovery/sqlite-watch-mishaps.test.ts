@@ -46,16 +46,14 @@ test("a file that was put in the database's place begins a lineage of its own", 
   for (const beside of ["-wal", "-shm"]) await rm(`${app.path}${beside}`, { force: true });
   await rename(other, app.path);
   await sqlite3(app.path, "CREATE TABLE after_it(x); INSERT INTO after_it VALUES (1)");
-  await expect
-    .poll(async () => (await watch.note())?.facts.lineage, { timeout: 20_000 })
-    .not.toBe(first);
+  await expect.poll(async () => (await watch.note())?.facts.lineage).not.toBe(first);
   await watch.isShipping();
   await sqlite3(app.path, "INSERT INTO after_it VALUES (2)");
   await watch.stop();
   const { path } = await app.restore(join(app.folder, "latest"));
   expect(expectCleanPrefix(path)).toBe(900);
   expect(await sqlite3(path, "SELECT count(*) FROM after_it")).toBe("2");
-}, 60_000);
+});
 
 test("what was committed over a transaction that was rolled back is read before the WAL may begin anew", async () => {
   const app = await appOf({ rows: 400 });
@@ -124,22 +122,21 @@ test("a repository that takes nothing costs the app no more of its disk than the
   });
   const watching = watchAll({ repository, engine, notes, signal: stop.signal });
   const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
-  const options = { timeout: 60_000 };
-  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  await expect.poll(async () => (await facts())?.state).toBe("shipping");
   const first = (await facts())?.lineage;
   const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
   hangs = true;
-  await expect.poll(async () => (await facts())?.lineage, options).not.toBe(first);
+  await expect.poll(async () => (await facts())?.lineage).not.toBe(first);
   const { size } = await stat(`${app.path}-wal`);
   await writer.stop();
   hangs = false;
   goOn();
-  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  await expect.poll(async () => (await facts())?.state).toBe("shipping");
   const later = await startWriter(app.path, { rate: 100 });
   await later.commits(100);
   await later.stop();
   const acknowledged = await later.acknowledged();
-  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
+  await expect.poll(async () => (await facts())?.unshippedBytes).toBe(0);
   const holes = (await facts())?.holes;
   stop.abort();
   await watching;
@@ -148,7 +145,7 @@ test("a repository that takes nothing costs the app no more of its disk than the
   const { path } = await app.restore(join(app.folder, "latest"));
   expect(expectCleanPrefix(path)).toBe(acknowledged);
   expect((await app.verify(true)).problems).toEqual([]);
-}, 120_000);
+});
 
 test("a watch that is told to stop while the repository hangs says what it left behind, and the next one ships it", async () => {
   const app = await appOf();
@@ -175,24 +172,23 @@ test("a watch that is told to stop while the repository hangs says what it left 
   const notes = new WatchNotes(state);
   const watching = watchAll({ repository, engine, notes, signal: stop.signal });
   const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
-  const options = { timeout: 60_000 };
-  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  await expect.poll(async () => (await facts())?.state).toBe("shipping");
   hangs = true;
   // Kept open: the last connection that closes would copy the WAL back and remove it.
   const keeper = new Database(app.path);
   keeper.exec("INSERT INTO ledger VALUES (51, 'x'); UPDATE counter SET v = 51");
-  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBeGreaterThan(0);
+  await expect.poll(async () => (await facts())?.unshippedBytes).toBeGreaterThan(0);
   stop.abort();
   await expect(watching).rejects.toMatchObject({ code: "LOG_LEFT_BEHIND" });
   goOn();
   const next = await WatchProcess.start(app);
   // Until then the note is that of the first one, whose process, ours, lives on.
-  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
+  await expect.poll(async () => (await facts())?.unshippedBytes).toBe(0);
   await next.stop();
   keeper.close();
   const { path } = await app.restore(join(app.folder, "latest"));
   expect(expectCleanPrefix(path)).toBe(51);
-}, 120_000);
+});
 
 test("a reader that stays keeps no lineage from beginning, and costs one backup", async () => {
   const app = await appOf();
@@ -215,14 +211,14 @@ test("a reader that stays keeps no lineage from beginning, and costs one backup"
   expect(expectCleanPrefix(await restoreByHand(app, join(app.folder, "by-hand")))).toBe(
     acknowledged,
   );
-}, 60_000);
+});
 
 test("status says of a watch that it lives, that it is gone, and that a log is not gone on with", async () => {
   const app = await appOf();
   const watch = await WatchProcess.start(app);
   await sqlite3(app.path, "UPDATE counter SET v = v + 1");
   await expect
-    .poll(async () => (await watch.note())?.facts.lastSegment, { timeout: 30_000 })
+    .poll(async () => (await watch.note())?.facts.lastSegment)
     .toEqual(expect.any(String));
   const { folder } = await app.manifests();
   const status = async (note: WatchNote | null) => {

@@ -13,8 +13,6 @@ import { faultyStorage } from "../support/faulty-storage.ts";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 
-const options = { timeout: 60_000, interval: 50 };
-
 /** A watch in this process over a repository that can be away, and what it says. */
 async function watched(walBytes: number | null = null) {
   const folder = await testFolder();
@@ -49,7 +47,7 @@ async function watched(walBytes: number | null = null) {
   watching.catch(() => {});
   onTestFinished(() => stop.abort());
   const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
-  await expect.poll(async () => (await facts())?.state, options).toBe("shipping");
+  await expect.poll(async () => (await facts())?.state).toBe("shipping");
   const end = async () => {
     stop.abort();
     await watching;
@@ -63,19 +61,19 @@ test("a watch says once that the repository is away, what it does, and once that
   await writer.commits(50);
   expect(said).toEqual([]);
   state.away = true;
-  await expect.poll(() => said.length, options).toBe(1);
+  await expect.poll(() => said.length).toBe(1);
   // It is said first, then noted.
-  await expect.poll(async () => (await facts())?.fault, options).toBeTruthy();
+  await expect.poll(async () => (await facts())?.fault).toBeTruthy();
   const fault = (await facts())?.fault as { since: string };
   expect(said[0]).toContain(`app: nothing is shipped since ${fault.since}: nobody is there; `);
   expect(said[0]).toMatch(/\d+ bytes of commits wait in the WAL and are tried again/);
   await writer.commits(100);
   await writer.stop();
   state.away = false;
-  await expect.poll(() => said.length, options).toBe(2);
+  await expect.poll(() => said.length).toBe(2);
   expect(said[1]).toMatch(/^app: shipping again after \d+ s .*; nothing is lost$/);
   const acknowledged = await writer.acknowledged();
-  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
+  await expect.poll(async () => (await facts())?.unshippedBytes).toBe(0);
   await end();
   expect(said).toHaveLength(2);
   expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
@@ -85,10 +83,10 @@ test("a repository that is away for too long: the hole is told when it comes, an
   const { app, said, state, facts, end } = await watched(40 << 20);
   const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
   state.away = true;
-  await expect.poll(() => said.some((line) => line.includes("has a hole")), options).toBe(true);
+  await expect.poll(() => said.some((line) => line.includes("has a hole"))).toBe(true);
   await writer.stop();
   state.away = false;
-  await expect.poll(() => said.at(-1), options).toMatch(/^app: shipping again after /);
+  await expect.poll(() => said.at(-1)).toMatch(/^app: shipping again after /);
   const cause = "the WAL has grown to ";
   const [first, second] = said;
   expect(first).toContain("app: nothing is shipped since ");
@@ -97,7 +95,7 @@ test("a repository that is away for too long: the hole is told when it comes, an
   expect(said.at(-1)).toContain(`there is a hole: ${cause}`);
   expect((await facts())?.holeCount).toBe(1);
   const acknowledged = await writer.acknowledged();
-  await expect.poll(async () => (await facts())?.unshippedBytes, options).toBe(0);
+  await expect.poll(async () => (await facts())?.unshippedBytes).toBe(0);
   await end();
   expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
 });

@@ -74,9 +74,7 @@ test("an idle database costs the repository nothing, and the WAL of a busy one s
   // Some 80 MB were written meanwhile; while the first backup was copied it had to grow.
   expect((await size()) - first).toBeLessThan(32 << 20);
   await writer.stop();
-  await expect
-    .poll(async () => (await watch.note())?.facts.unshippedBytes, { timeout: 10_000 })
-    .toBe(0);
+  await expect.poll(async () => (await watch.note())?.facts.unshippedBytes).toBe(0);
   const before = await watch.note();
   const segments = await segmentsOf(app);
   await new Promise((resolve) => setTimeout(resolve, 1500));

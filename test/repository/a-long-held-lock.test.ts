@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { allObjects, Repository, RepositoryMemory, type Storage } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 
 const MINUTE = 60_000;
 
@@ -63,7 +64,7 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
     await vi.advanceTimersByTimeAsync(MINUTE);
     expect(await repository.isLocked("sqlite-app"), `after ${minute + 1} minutes`).toBe(true);
   }
-  await vi.waitFor(async () => expect(await entries()).toHaveLength(1));
+  await vi.waitFor(async () => expect(await entries()).toHaveLength(1), PATIENCE);
   const [now] = await entries();
   expect(now?.path).not.toBe(first?.path);
   expect(Date.parse(now?.until ?? "")).toBeGreaterThan(Date.now());

@@ -38,7 +38,7 @@ const bytesOf = async (path: string) => Buffer.concat(await Array.fromAsync(stor
 
 /** The one object of the interrupted backup, as the next is offered it. */
 async function leftover(onKept: (object: ManifestObject) => void = () => {}) {
-  const unfinished = await clearUnfinished(folder, (object) => object.startsWith("base.0"));
+  const unfinished = await clearUnfinished(folder, async (object) => object.startsWith("base.0"));
   const [first] = unfinished ? leftoversOf(folder, unfinished, onKept) : [];
   if (!first) throw new Error("nothing was left");
   return first;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { list, type RecoveryTarget, type RecoveryWindow } from "@lifeboat/core";
 import pg from "pg";
 import { expect, vi } from "vitest";
+import { PATIENCE } from "./patience.ts";
 import { startCluster, type TestCluster } from "./postgres.ts";
 import { archiveInto, type ClusterRepository, repositoryBeside } from "./postgres-repository.ts";
 
@@ -136,13 +137,10 @@ export class LedgerHistory {
     const { rows } = await this.#client.query<{ name: string }>(
       "select pg_walfile_name(pg_switch_wal()) as name",
     );
-    await vi.waitFor(
-      async () => {
-        const query = "select last_archived_wal as last from pg_stat_archiver";
-        const [archiver] = await this.cluster.query<{ last: string | null }>(query);
-        expect((archiver?.last ?? "") >= (rows[0]?.name ?? "")).toBe(true);
-      },
-      { timeout: 30_000, interval: 50 },
-    );
+    await vi.waitFor(async () => {
+      const query = "select last_archived_wal as last from pg_stat_archiver";
+      const [archiver] = await this.cluster.query<{ last: string | null }>(query);
+      expect((archiver?.last ?? "") >= (rows[0]?.name ?? "")).toBe(true);
+    }, PATIENCE);
   }
 }

@@ -1,4 +1,4 @@
-import { chown, cp, mkdir, writeFile } from "node:fs/promises";
+import { chown, cp, mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -10,10 +10,11 @@ import {
   RepositoryMemory,
   type SnapshotOptions,
 } from "@lifeboat/core";
-import { accountMay, postgresEngine } from "@lifeboat/postgres";
+import { type Account, accountMay, postgresEngine } from "@lifeboat/postgres";
 import { filesystemStorage } from "@lifeboat/storage";
 import { build } from "esbuild";
 import { ask, type TestCluster } from "./postgres.ts";
+import { sharedByRun } from "./shared-by-run.ts";
 
 /** A repository beside a test cluster, which the server's account may write to. */
 export interface ClusterRepository {
@@ -61,31 +62,38 @@ export async function repositoryBeside(cluster: TestCluster): Promise<ClusterRep
 
 /**
  * The program of `archive_command` and `restore_command` for servers that may run as another account,
- * which cannot reach this folder: bundled, with a copy of Node where need be, beside the cluster.
+ * which cannot reach this folder: bundled, with a copy of Node where need be.
  * @returns the command's words before `push` or `fetch`
  */
-export async function walCommand(cluster: TestCluster): Promise<string[]> {
-  const programs = join(cluster.directory, "wal-command");
+export async function walCommand({ account, directory }: TestCluster): Promise<string[]> {
+  const fill = (folder: string) => bundleWalCommand(folder, account);
+  let programs = await sharedByRun("wal-command", account, fill);
+  if (programs === undefined) {
+    programs = join(directory, "wal-command");
+    await fill(programs);
+  }
+  const ownNode = join(programs, "node");
+  const node = (await stat(ownNode).catch(() => undefined)) ? ownNode : process.execPath;
+  return [
+    node,
+    join(programs, "wal-command.js"),
+    join(directory, "repository"),
+    join(directory, "state"),
+  ];
+}
+
+async function bundleWalCommand(folder: string, account: Account): Promise<void> {
   await build({
     entryPoints: [fileURLToPath(new URL("./wal-command.ts", import.meta.url))],
-    outdir: programs,
+    outdir: folder,
     bundle: true,
     platform: "node",
     format: "esm",
     logLevel: "error",
   });
-  await writeFile(join(programs, "package.json"), '{ "type": "module" }');
-  let node = process.execPath;
-  if (!(await accountMay(cluster.account, "x", node))) {
-    node = join(programs, "node");
-    await cp(process.execPath, node);
-  }
-  return [
-    node,
-    join(programs, "wal-command.js"),
-    join(cluster.directory, "repository"),
-    join(cluster.directory, "state"),
-  ];
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  if (!(await accountMay(account, "x", process.execPath)))
+    await cp(process.execPath, join(folder, "node"));
 }
 
 /** Turns archiving into the cluster's own repository on; needs `archive_mode` on. */

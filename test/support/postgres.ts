@@ -1,11 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { chown, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Account,
   findPrograms,
-  initialiseCluster,
   installations,
   reachablePrograms,
   Server,
@@ -15,6 +13,7 @@ import {
 } from "@lifeboat/postgres";
 import pg from "pg";
 import { killTree } from "./kill-tree.ts";
+import { layCluster } from "./template-cluster.ts";
 
 export interface TestClusterOptions {
   /** The oldest that is here when left out: the one with all of its client programs. */
@@ -26,7 +25,7 @@ export interface TestClusterOptions {
   readonly initdb?: readonly string[];
 }
 
-/** A real cluster of its own: made by initdb, started, with a database `app`. */
+/** A real cluster of its own, started, with a database `app`. */
 export interface TestCluster {
   /** Database `app` as its owner `lifeboat`: no superuser, may stream backups and read settings. */
   readonly url: string;
@@ -94,7 +93,6 @@ export async function startCluster(options: TestClusterOptions = {}): Promise<Te
   const { programs, release } = await testPrograms(account, options.major);
   const directory = await ownedFolder(account);
   const dataDirectory = join(directory, "data");
-  const password = randomBytes(9).toString("hex");
   const settings = {
     ...LOCAL_TEST_SETTINGS,
     ...(options.archiveCommand === undefined
@@ -102,15 +100,9 @@ export async function startCluster(options: TestClusterOptions = {}): Promise<Te
       : { archive_mode: "on", archive_command: options.archiveCommand }),
     ...options.settings,
   };
-  await initialiseCluster({
-    programs,
-    account,
-    dataDirectory,
-    password,
-    options: ["--no-sync", ...(options.initdb ?? [])],
-  });
+  const shape = { programs, account, initdb: options.initdb ?? [] };
+  const password = await layCluster(shape, dataDirectory);
   let server = await startOnFreePort({ programs, account, dataDirectory, settings });
-  await makeApp(server, password);
   return {
     get url() {
       return `postgres://lifeboat:${password}@127.0.0.1:${server.port}/app`;
@@ -158,19 +150,6 @@ export async function tablespaceFolder(cluster: TestCluster, name: string): Prom
   await mkdir(folder);
   if (cluster.account.foreign) await chown(folder, cluster.account.uid, cluster.account.gid);
   return folder;
-}
-
-async function makeApp(server: Server, password: string): Promise<void> {
-  const [version] = await ask<{ number: number }>(
-    server,
-    "select current_setting('server_version_num')::int as number",
-    "postgres",
-  );
-  await ask(server, `create role lifeboat login replication password '${password}'`, "postgres");
-  await ask(server, "grant pg_monitor, pg_read_server_files to lifeboat", "postgres");
-  if ((version?.number ?? 0) >= 150000)
-    await ask(server, "grant pg_checkpoint to lifeboat", "postgres");
-  await ask(server, "create database app owner lifeboat", "postgres");
 }
 
 /** One statement through the server's private socket. */

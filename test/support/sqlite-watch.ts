@@ -49,15 +49,12 @@ export class WatchProcess {
   /** Resolves once the watch that runs now has a backup that its lineage starts from. */
   async isShipping(): Promise<void> {
     await expect
-      .poll(
-        async () => {
-          const note = await this.note();
-          if (!note?.alive || note.facts.state !== "shipping") return false;
-          const { manifests } = await this.app.manifests();
-          return manifests.some(({ details }) => lineageOf(details) === note.facts.lineage);
-        },
-        { timeout: 30_000, interval: 50 },
-      )
+      .poll(async () => {
+        const note = await this.note();
+        if (!note?.alive || note.facts.state !== "shipping") return false;
+        const { manifests } = await this.app.manifests();
+        return manifests.some(({ details }) => lineageOf(details) === note.facts.lineage);
+      })
       .toBe(true);
   }
 

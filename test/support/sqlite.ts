@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { expect, onTestFinished } from "vitest";
+import { PATIENCE } from "./patience.ts";
 
 /** A folder of its own for a test, removed at its end. */
 export async function testFolder(): Promise<string> {
@@ -159,9 +160,9 @@ function writerOf(child: ChildProcess, ledger: string): Writer {
 
 /** Waits until a condition holds. */
 export async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + PATIENCE.timeout;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error("the condition did not come true in 30 s");
+    if (Date.now() > deadline) throw new Error("the condition did not come true");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

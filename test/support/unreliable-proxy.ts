@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 
 /** A connection through the proxy. */
 interface Pair {
@@ -14,7 +14,7 @@ interface Pair {
 
 /**
  * A TCP proxy before a server at 127.0.0.1 that goes wrong on purpose: it cuts connections in the midst, or holds
- * them open and passes nothing on, as a firewall does that has forgotten them, or passes all in small pieces.
+ * them open and passes nothing on, as a firewall does that has forgotten them, or passes all in small pieces, or slowly.
  */
 export class UnreliableProxy implements AsyncDisposable {
   readonly #target: number;
@@ -23,6 +23,7 @@ export class UnreliableProxy implements AsyncDisposable {
   #silent = false;
   #cutAfter = Number.POSITIVE_INFINITY;
   #piece = Number.POSITIVE_INFINITY;
+  #bytesPerSecond = Number.POSITIVE_INFINITY;
   #made = 0;
   #fromServers = 0;
   #cuts = 0;
@@ -106,6 +107,11 @@ export class UnreliableProxy implements AsyncDisposable {
     this.#piece = bytes;
   }
 
+  /** Passes on so many bytes a second of each connection at most. */
+  slow(bytesPerSecond: number): void {
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.cutAll();
     const closed = once(this.#listener, "close");
@@ -158,6 +164,8 @@ export class UnreliableProxy implements AsyncDisposable {
           if (!to.write(piece)) await Promise.race([once(to, "drain"), once(to, "close")]);
           passed(piece.length);
           if (Number.isFinite(this.#piece)) await turn();
+          if (Number.isFinite(this.#bytesPerSecond))
+            await delay((piece.length / this.#bytesPerSecond) * 1000);
         }
       }
       if (!hushed()) to.end();

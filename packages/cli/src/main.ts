@@ -1,4 +1,5 @@
 import { realpathSync } from "node:fs";
+import { collectLess } from "./collect-less.ts";
 import { parseCommandLine, type VerbRequest } from "./command-line.ts";
 import type { ConfigurationSource } from "./config/load.ts";
 import { exitStatus } from "./exit-status.ts";
@@ -37,6 +38,8 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
     const request = await parseCommandLine(words, init.program, VERBS);
     if (request.kind === "text") return print(request.text);
     verb = request.verb;
+    // A migration passes values of any length, one at a time: there each of them should be gone before the next.
+    if (!verb.name.startsWith("migrate ")) collectLess();
     const ownCommand = [process.execPath, realpathSync(argv[1] ?? "")];
     const outcome = await perform(request, { ...init, ownCommand, signal: stop.signal });
     finished = true;

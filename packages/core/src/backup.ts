@@ -54,8 +54,8 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
   let unfinished: UnfinishedBackup | undefined;
   let id = "";
   // Databases that share an id would have to go on together.
-  const canGoOnWith = (object: string) =>
-    folders.length === 1 && (engine.canGoOnWith?.(object, request.options) ?? false);
+  const canGoOnWith = async (object: string) =>
+    folders.length === 1 && ((await engine.canGoOnWith?.(object, request.options)) ?? false);
 
   const backUp = (folder: DatabaseFolder): Step => ({
     title: `back up ${folder.database}`,

@@ -146,7 +146,7 @@ export interface Engine {
    * that, under the same id. Engines that leave it out begin anew.
    * @param object its name in the backup's folder
    */
-  canGoOnWith?(object: string, options: SnapshotOptions): boolean;
+  canGoOnWith?(object: string, options: SnapshotOptions): Promise<boolean>;
 
   /**
    * Takes a consistent snapshot and stores all of it, log needed for consistency included, before

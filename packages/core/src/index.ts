@@ -47,6 +47,7 @@ export { makeScratch } from "./scratch.ts";
 export { siblingModule } from "./sibling-module.ts";
 export { type Status, shippingOf, status } from "./status.ts";
 export * from "./storage.ts";
+export { decompress } from "./stream/decompress.ts";
 export type { Digest } from "./stream/digest.ts";
 export { inOrder } from "./stream/in-order.ts";
 export { release } from "./stream/release.ts";

@@ -33,7 +33,7 @@ export interface Leftover {
  */
 export async function clearUnfinished(
   folder: DatabaseFolder,
-  keeps: (object: string) => boolean = () => false,
+  keeps: (object: string) => Promise<boolean> = async () => false,
 ): Promise<UnfinishedBackup | undefined> {
   const { storage } = folder;
   let newest: UnfinishedBackup | undefined;
@@ -44,7 +44,7 @@ export async function clearUnfinished(
     const objects: string[] = [];
     for await (const { path } of allObjects(storage, place)) {
       const object = path.slice(place.length);
-      if (mayKeep && keeps(object)) objects.push(object);
+      if (mayKeep && (await keeps(object))) objects.push(object);
       else await storage.remove(path);
     }
     if (objects.length > 0) newest = { id, objects };

@@ -16,7 +16,7 @@ beforeAll(async () => {
   const [first] = clients as [pg.Client];
   await prepareJournal(first);
   await openEntry(first, "one", {} as MigrationPlan);
-}, 60_000);
+});
 afterAll(async () => {
   for (const client of clients) await client.end();
   await cluster.stop();

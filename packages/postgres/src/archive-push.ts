@@ -1,5 +1,11 @@
 import { basename, dirname, join } from "node:path";
-import { type DatabaseFolder, LifeboatError, type Repository, reasonOf } from "@lifeboat/core";
+import {
+  type DatabaseFolder,
+  LifeboatError,
+  type Repository,
+  reasonOf,
+  release,
+} from "@lifeboat/core";
 import { orGiveUp } from "./given-up-wal.ts";
 import { ownerOf, readOwned } from "./owned-file.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
@@ -52,11 +58,16 @@ export async function pushInto(
   const { directory, name, maxBacklog } = place;
   const path = join(directory, "pg_wal", name);
   const read = await readWalFile(path, directory);
-  const system = await systemOf(path, read, directory);
-  if (system !== folder.database) throw otherCluster(path, system, folder.database);
-  const store = async () => storeWalFile(folder, read);
-  if (maxBacklog === undefined) return store();
-  await orGiveUp(store, { directory, name, bytes: read.content.length, maxBacklog });
+  try {
+    const system = await systemOf(path, read, directory);
+    if (system !== folder.database) throw otherCluster(path, system, folder.database);
+    const store = async () => storeWalFile(folder, read);
+    if (maxBacklog === undefined) return await store();
+    await orGiveUp(store, { directory, name, bytes: read.content.length, maxBacklog });
+  } finally {
+    // The next segment gets the same: fresh memory for each costs as much as its digest.
+    release(read.content);
+  }
 }
 
 interface ReadFile {

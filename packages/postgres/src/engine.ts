@@ -43,7 +43,7 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       withClient(live(), async (client) => [(await describeServer(client)).systemIdentifier]),
     inspect: async () => inspectServer(live()),
     refuseOptions: async (options) => refuseContradictions(options),
-    canGoOnWith: (object, options) =>
+    canGoOnWith: async (object, options) =>
       chooseTransport(options) === parallelTransport && isPart(object),
     snapshot: async (request) => takeSnapshot(live(), request),
     watch: (request) => watchServer(live(), archive, request),

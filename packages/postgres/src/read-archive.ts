@@ -1,12 +1,12 @@
-import { LifeboatError, reasonOf } from "@lifeboat/core";
+import { LifeboatError, reasonOf, release } from "@lifeboat/core";
 import { type Extract, extract, type Header } from "tar-stream";
 import { isFaultOfTarget } from "./target-failure.ts";
 
-/** An entry of the archive: what it is, and its bytes. */
-export type Entry = AsyncIterable<Uint8Array> & { readonly header: Header; resume(): unknown };
+/** An entry of the archive: what it is, and its bytes, each piece good until the next is asked for. */
+export type Entry = AsyncIterable<Uint8Array> & { readonly header: Header };
 
 /**
- * Reads a tar archive, entry by entry.
+ * Reads a tar archive, entry by entry. Takes over the content's memory.
  * @param object what to call it in messages
  * @param take what is done with an entry; what it leaves of it unread is passed over
  * @param end what is done when all of it was read
@@ -19,10 +19,14 @@ export async function readArchive(
 ): Promise<void> {
   const source: { fault?: unknown } = {};
   const tar = extract();
-  const feeding = feed(noting(content, source), tar);
+  const fed = new FedChunks();
+  const feeding = feed(fed.noting(noting(content, source)), tar);
   try {
     for await (const entry of tar) {
-      await take(entry as Entry);
+      await take({
+        header: entry.header,
+        [Symbol.asyncIterator]: () => fed.releasing(entry as AsyncIterable<Uint8Array>),
+      });
       entry.resume();
     }
     await end();
@@ -32,6 +36,31 @@ export async function readArchive(
     // What the source has to say comes first: a broken archive is only its consequence.
     if (source.fault !== undefined) throw source.fault;
     throw cause instanceof LifeboatError ? cause : invalid(object, cause);
+  }
+}
+
+/**
+ * The content's chunks from when they are handed over until nobody reads them any more. They would else wait for the
+ * garbage collector, and call it again and again: a fifth of a restore's CPU.
+ */
+class FedChunks {
+  readonly #chunks: Uint8Array[] = [];
+
+  async *noting(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      this.#chunks.push(chunk);
+      yield chunk;
+    }
+  }
+
+  /** An entry's pieces are views of the chunks, in their order: at the first of one, those before it are read through. */
+  async *releasing(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of pieces) {
+      if (this.#chunks.some(({ buffer }) => buffer === piece.buffer))
+        while (this.#chunks[0] && this.#chunks[0].buffer !== piece.buffer)
+          release(this.#chunks.shift() as Uint8Array);
+      yield piece;
+    }
   }
 }
 

@@ -17,8 +17,10 @@ export function restoreProgress(
   return async function* through(content) {
     for await (const chunk of content) {
       signal.throwIfAborted();
+      // Whoever takes it may give its memory back.
+      const { length } = chunk;
       yield chunk;
-      bytes += chunk.length;
+      bytes += length;
       report({ bytes, totalBytes });
     }
   };

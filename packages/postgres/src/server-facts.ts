@@ -19,6 +19,8 @@ export interface ServerFacts {
   readonly walSegmentBytes: number;
   readonly maxWalSenders: number;
   readonly checksums: boolean;
+  /** It was built with zstd. */
+  readonly knowsZstd: boolean;
   /** Archiving is on: `archive_mode` is `on` or `always`. */
   readonly archiving: boolean;
   readonly archiveCommand: string;
@@ -38,11 +40,11 @@ export interface ServerFacts {
 
 /** Units are the settings' own: `wal_segment_size` is in bytes. */
 const SETTINGS_QUERY = `
-  select name, setting from pg_settings
+  select name, setting, enumvals as choices from pg_settings
   where name in ('server_version_num', 'wal_level', 'wal_segment_size', 'max_wal_senders',
                  'data_checksums', 'archive_mode', 'archive_command', 'archive_library',
                  'synchronous_standby_names', 'data_directory', 'config_file', 'hba_file',
-                 'ident_file')`;
+                 'ident_file', 'wal_compression')`;
 
 const STATE_QUERY = `
   select system_identifier::text as "systemIdentifier",
@@ -60,7 +62,9 @@ const TABLESPACES_QUERY = `
 
 /** Asks a server about itself. Any role may. */
 export async function describeServer(client: pg.Client): Promise<ServerFacts> {
-  const { rows } = await client.query<{ name: string; setting: string }>(SETTINGS_QUERY);
+  const { rows } = await client.query<{ name: string; setting: string; choices: string[] | null }>(
+    SETTINGS_QUERY,
+  );
   const settings = new Map(rows.map(({ name, setting }) => [name, setting]));
   const setting = (name: string) => settings.get(name) ?? "";
   const state = (await client.query(STATE_QUERY)).rows[0] as Pick<
@@ -77,6 +81,7 @@ export async function describeServer(client: pg.Client): Promise<ServerFacts> {
     walSegmentBytes: Number(setting("wal_segment_size")),
     maxWalSenders: Number(setting("max_wal_senders")),
     checksums: setting("data_checksums") === "on",
+    knowsZstd: rows.some(({ choices }) => choices?.includes("zstd")),
     archiving: setting("archive_mode") !== "off",
     archiveCommand: setting("archive_command").replace(/^\(disabled\)$/, ""),
     archiveLibrary: setting("archive_library"),

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { PATIENCE } from "../../../test/support/patience.ts";
 import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import {
   type ClusterRepository,
@@ -17,15 +18,12 @@ beforeAll(async () => {
   kept = await repositoryBeside(cluster);
   await cluster.query("create table t as select 1");
   await cluster.query("select pg_switch_wal()");
-  await vi.waitFor(
-    async () => {
-      const [row] = await cluster.query<{ failed: number }>(
-        "select failed_count::int as failed from pg_stat_archiver",
-      );
-      expect(row?.failed).toBeGreaterThan(0);
-    },
-    { timeout: 20_000, interval: 50 },
-  );
+  await vi.waitFor(async () => {
+    const [row] = await cluster.query<{ failed: number }>(
+      "select failed_count::int as failed from pg_stat_archiver",
+    );
+    expect(row?.failed).toBeGreaterThan(0);
+  }, PATIENCE);
 });
 afterAll(() => cluster?.stop());
 

@@ -12,6 +12,7 @@ import {
   type TestCluster,
   tablespaceFolder,
 } from "../../../test/support/postgres.ts";
+import { UnreliableProxy } from "../../../test/support/unreliable-proxy.ts";
 import { runAs } from "../src/account.ts";
 import { parallelTransport } from "../src/basebackup/parallel.ts";
 import { pgBasebackupTransport } from "../src/basebackup/pg-basebackup.ts";
@@ -158,7 +159,14 @@ describe.each(await availableMajors())("base backups of a server of version %i",
       const disk = await unpacked(parallelTransport, "disk");
       const sql = await unpacked(parallelTransport, "sql", await remote());
       const expected = await filesBelow(join(wire.folder, "data"));
-      for (const { folder, backup } of [disk, sql]) {
+      await using far = await UnreliableProxy.start(cluster.port);
+      far.slow(20 << 20);
+      const connection = { url: far.through(cluster.superuserUrl) };
+      const slow = await unpacked(wireTransport, "slow", { connection });
+      // Where the server was built with zstd, it compresses for a slow link.
+      const { knowsZstd } = (await remote()).server;
+      expect(far.fromServers < 20 << 20).toBe(knowsZstd);
+      for (const { folder, backup } of [disk, sql, slow]) {
         const found = await filesBelow(join(folder, "data"));
         expect([...found.keys()].sort()).toEqual([...expected.keys()].sort());
         const differing = [...expected].filter(([name, content]) => found.get(name) !== content);
@@ -285,12 +293,10 @@ describe.each(await availableMajors())("base backups of a server of version %i",
       for await (const chunk of content) {
         if (bytes === 0) {
           await expect
-            .poll(
-              () =>
-                cluster.query(
-                  "select wait_event from pg_stat_activity where backend_type = 'walsender'",
-                ),
-              { timeout: 10_000 },
+            .poll(() =>
+              cluster.query(
+                "select wait_event from pg_stat_activity where backend_type = 'walsender'",
+              ),
             )
             .toEqual([{ wait_event: "ClientWrite" }]);
           held = process.memoryUsage().arrayBuffers - before;

@@ -62,7 +62,7 @@ describe.each(await availableMajors())("a server of version %i", (major) => {
     owner.kill("SIGKILL");
     await gone;
     clearInterval(watching);
-  }, 30_000);
+  });
 
   test("that cannot start says why in its own words", async () => {
     const { programs, account, dataDirectory, server } = await started({ major });

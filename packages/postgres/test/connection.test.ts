@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { PATIENCE } from "../../../test/support/patience.ts";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { connect, connectForReplication, parseConnectionUrl } from "../src/connection.ts";
 import { connectionFailure } from "../src/connection-failure.ts";
@@ -74,7 +75,7 @@ describe.each(await availableMajors())("connections to a server of version %i", 
         "select count(*)::int from pg_stat_activity where backend_type = 'walsender'",
       );
       expect(senders?.count).toBe(0);
-    });
+    }, PATIENCE);
     const failure = await refusal(connectForReplication({ url: urlOf("shut") }));
     expect(failure.code).toBe("HBA_ENTRY_MISSING");
     expect(failure.remedy).toContain("host replication shut");

@@ -27,7 +27,7 @@ test.runIf(platform() === "linux")(
           text.split("\n").find((each) => each.split(/\s+/)[2]?.endsWith(`:${hexadecimal}`)),
         );
       // `02` is the keepalive timer, and behind it when it is due, in hundredths of a second.
-      await expect.poll(line, { timeout: 10_000 }).toMatch(/ 02:[0-9A-F]{8} /);
+      await expect.poll(line).toMatch(/ 02:[0-9A-F]{8} /);
       const due = Number.parseInt(/ 02:([0-9A-F]{8}) /.exec((await line()) ?? "")?.[1] ?? "", 16);
       expect(due).toBeLessThanOrEqual(3_000);
     } finally {

@@ -104,7 +104,7 @@ describe("the rate of a backup", () => {
     expect(Number(limit)).toBeGreaterThan(5);
     expect(Number(limit)).toBeLessThan(60);
     expect(Number(average)).toBeGreaterThan(Number(limit));
-  }, 20_000);
+  });
 
   test("under adaptive watches commits on the primary, tells them, and leaves no session behind", async () => {
     const rate = await BackupRate.start("adaptive", { url: cluster.superuserUrl });

@@ -1,6 +1,7 @@
 import { rename } from "node:fs/promises";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { PATIENCE } from "../../../test/support/patience.ts";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import {
   type ClusterRepository,
@@ -61,7 +62,7 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
     );
     await receiver.until(segmentStart(last + 1n, SEGMENT), never);
     await receiver.close();
-    await vi.waitFor(async () => expect(await slots()).toBe(0), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await slots()).toBe(0), PATIENCE);
     const refs = Array.from({ length: Number(last - first) + 1 }, (_, i) => ({
       timeline: 1,
       number: first + BigInt(i),
@@ -78,7 +79,7 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
     try {
       await cluster.query("insert into t values (1, 'lost')");
       await cluster.query("select pg_switch_wal()");
-      await vi.waitFor(() => expect(failing.signal.aborted).toBe(true), { timeout: 10_000 });
+      await vi.waitFor(() => expect(failing.signal.aborted).toBe(true), PATIENCE);
       await expect(failing.until(1n << 60n, never)).rejects.toMatchObject({
         name: "LifeboatError",
       });
@@ -88,9 +89,9 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
     }
     const cut = await start();
     await cluster.query("select pg_terminate_backend(pid) from pg_stat_replication");
-    await vi.waitFor(() => expect(cut.signal.aborted).toBe(true), { timeout: 10_000 });
+    await vi.waitFor(() => expect(cut.signal.aborted).toBe(true), PATIENCE);
     expect(cut.signal.reason).toMatchObject({ code: "WAL_STREAM_FAILED" });
     await cut.close();
-    await vi.waitFor(async () => expect(await slots()).toBe(0), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await slots()).toBe(0), PATIENCE);
   });
 });

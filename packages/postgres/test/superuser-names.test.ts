@@ -14,7 +14,7 @@ describe.each(await availableMajors())("superusers in the files of version %i", 
     await cluster.query("create role last superuser login");
     await cluster.query("vacuum full pg_authid");
     await cluster.server.stop();
-  }, 60_000);
+  });
 
   afterAll(() => cluster.stop());
 

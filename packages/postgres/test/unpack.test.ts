@@ -134,6 +134,24 @@ describe("unpacking a base backup", () => {
     expect(await readdir(join(into, "base/1"))).toEqual(["a", "b"]);
   });
 
+  test("gives back the memory of its bytes, and loses none of them", async () => {
+    const content = Buffer.from(Array.from({ length: 5000 }, (_, at) => at % 251));
+    const bytes = await archive(file("base/1/a", content), file("base/1/b", content));
+    const given: Uint8Array[] = [];
+    const own = async function* () {
+      for await (const piece of inPieces(bytes)) {
+        given.push(new Uint8Array(piece));
+        yield given.at(-1) as Uint8Array;
+      }
+    };
+    const unpacker = new Unpacker({ into, account });
+    await unpacker.add(own(), "base.tar.zst");
+    await unpacker.finish();
+    for (const name of ["a", "b"])
+      expect(await readFile(join(into, "base/1", name))).toEqual(content);
+    expect(given.filter(({ length }) => length === 0).length).toBeGreaterThan(10);
+  });
+
   test("of many files loses none", async () => {
     const entries = Array.from({ length: 300 }, (_, i) => file(`base/1/${i}`, `content ${i}`));
     await unpack(await archive(...entries));

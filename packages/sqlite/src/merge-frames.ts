@@ -1,10 +1,10 @@
-import type { DatabaseFolder } from "@lifeboat/core";
+import { type DatabaseFolder, release } from "@lifeboat/core";
 import type { NamedObject } from "./compaction-state.ts";
 import { commitsOf, ExpectedCommits } from "./expected-commits.ts";
 import { assertFollows } from "./log-chain.ts";
 import { formatLogName } from "./log-name.ts";
 import { bytesOfWal, checkedNote, type Mark, type Part, type SegmentNote } from "./log-note.ts";
-import { pageAt, pageNumberAt, pagesAfter, storedFrames } from "./stored-frames.ts";
+import { pagesAfter, storedFrames } from "./stored-frames.ts";
 import { saltsFor, WalWriter } from "./wal/wal-writer.ts";
 
 /** Larger ones stay as they are: to read them again costs more than it saves a restore. */
@@ -106,11 +106,14 @@ async function* framesOf(
     const path = folder.logPath(object.name);
     // What is not as its note says must not become so by being merged.
     const expected = new ExpectedCommits({ object: path, commits: commitsOf(note), cut: false });
-    for await (const run of storedFrames(content, { pageSize, object: path }))
-      for (let at = 0; at < run.bytes.length; at += run.frameBytes) {
+    for await (const run of storedFrames(content, { pageSize, object: path })) {
+      for (let at = 0; at < run.bytes.length; at += run.frameBytes)
         expected.pass(pagesAfter(run, at));
-        yield writer.frame(pageNumberAt(run, at), pageAt(run, at), pagesAfter(run, at));
-      }
+      // In their own memory, and given on many at once: a frame alone costs more on its way than its checksum.
+      writer.stamp(run.bytes);
+      yield run.bytes;
+      release(run.memory);
+    }
     expected.end();
   }
 }

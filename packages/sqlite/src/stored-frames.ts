@@ -9,6 +9,8 @@ export interface FrameRun {
   readonly bytes: Buffer;
   /** Of one frame with its page. */
   readonly frameBytes: number;
+  /** What these frames lie in, to be released by who is done with them. */
+  readonly memory: Uint8Array;
 }
 
 /** The page number that a frame carries. */
@@ -41,20 +43,23 @@ export async function* storedFrames(
   // What came of the header, and later of a frame that began in one chunk and ends in another.
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of content) {
+    let memory = chunk;
     let bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     if (!salts) {
-      bytes = Buffer.concat([rest, bytes]);
+      if (rest.length > 0) memory = bytes = Buffer.concat([rest, bytes]);
       rest = bytes;
       if (bytes.length < HEADER_BYTES) continue;
       salts = saltsOf(bytes.subarray(0, HEADER_BYTES), pageSize, object);
       bytes = bytes.subarray(HEADER_BYTES);
       rest = bytes.subarray(0, 0);
     }
-    for (const run of runsOf(rest, bytes, frameBytes)) {
+    const runs = runsOf(rest, bytes, { frameBytes, memory });
+    // Before the runs are given: whoever takes them may release this memory.
+    rest = restOf(rest, bytes, frameBytes);
+    for (const run of runs) {
       committed = assertFrames(run, salts, object);
       yield run;
     }
-    rest = restOf(rest, bytes, frameBytes);
   }
   if (!salts) throw wrongLogObject(object, "is shorter than a WAL's header");
   if (rest.length > 0) throw wrongLogObject(object, "ends within a frame");
@@ -62,14 +67,20 @@ export async function* storedFrames(
 }
 
 /** The frames that are whole with these bytes: copied is only the one that began before. */
-function runsOf(rest: Buffer, bytes: Buffer, frameBytes: number): FrameRun[] {
+function runsOf(
+  rest: Buffer,
+  bytes: Buffer,
+  { frameBytes, memory }: Pick<FrameRun, "frameBytes" | "memory">,
+): FrameRun[] {
   const missing = rest.length === 0 ? 0 : frameBytes - rest.length;
   if (bytes.length < missing) return [];
   const runs: FrameRun[] = [];
-  if (missing > 0)
-    runs.push({ bytes: Buffer.concat([rest, bytes.subarray(0, missing)]), frameBytes });
+  if (missing > 0) {
+    const copy = Buffer.concat([rest, bytes.subarray(0, missing)]);
+    runs.push({ bytes: copy, frameBytes, memory: copy });
+  }
   const whole = bytes.length - missing - ((bytes.length - missing) % frameBytes);
-  if (whole > 0) runs.push({ bytes: bytes.subarray(missing, missing + whole), frameBytes });
+  if (whole > 0) runs.push({ bytes: bytes.subarray(missing, missing + whole), frameBytes, memory });
   return runs;
 }
 

@@ -34,10 +34,10 @@ test("a checkpoint that waits for our reader is looked for once commits have sto
   const checkpoints = new ForeignCheckpoints(path);
   try {
     const stopped = point(1);
-    await expect.poll(() => checkpoints.oneWaits(stopped), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => checkpoints.oneWaits(stopped)).toBe(true);
     for (let frames = 2; frames < 20; frames++)
       expect(checkpoints.oneWaits(point(frames))).toBe(false);
-    await expect.poll(() => checkpoints.oneWaits(stopped), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => checkpoints.oneWaits(stopped)).toBe(true);
   } finally {
     reader.exec("COMMIT");
     await gone;
@@ -45,4 +45,4 @@ test("a checkpoint that waits for our reader is looked for once commits have sto
     app.close();
   }
   expect(checkpoints.oneWaits(point(99))).toBe(false);
-}, 90_000);
+});

@@ -36,6 +36,8 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
     databases: async () => (await engine()).databases(),
     inspect: async () => (await engine()).inspect(),
     refuseOptions: async (options) => (await engine()).refuseOptions(options),
+    canGoOnWith: async (object, options) =>
+      (await (await engine()).canGoOnWith?.(object, options)) ?? false,
     snapshot: async (request) => (await engine()).snapshot(request),
     obstacleToBuildOn: async (folder, parents) =>
       (await (await engine()).obstacleToBuildOn?.(folder, parents)) ?? null,

@@ -1,4 +1,5 @@
 import type { SnapshotOptions } from "@lifeboat/core";
+import { giveWay } from "../give-way.ts";
 import { parseCount, parseSize } from "../option-values.ts";
 import type { Verb } from "../verb.ts";
 
@@ -40,6 +41,8 @@ export const backupVerb: Verb = {
     ["backup --engine postgres --max-rate 20M --label before-upgrade", "gently, and with a note"],
   ],
   async run({ options }, session) {
+    // What is asked for is that the product notices as little as can be.
+    if (options.maxRate === "adaptive") giveWay();
     const engine = await session.liveEngine();
     const snapshot = snapshotOptions(options);
     // Before a repository is made, and a lock taken, for a backup that can't be.

@@ -9,15 +9,20 @@ import { framed } from "../load/copy-frame.ts";
 import { sendCopy } from "../load/copy-stream.ts";
 import { refusedRows } from "../load/copy-table.ts";
 import { liveCopyForm, liveRows } from "../load/live-rows.ts";
-import type { MigrationPlan } from "../plan.ts";
+import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { targetError } from "../target/target-error.ts";
 import { ChangedKeys } from "./changed-keys.ts";
 import { assertSumsEqual } from "./compare-touched.ts";
+import { FarKeys } from "./far-keys.ts";
 import { refusedValue } from "./refused-value.ts";
 import { type TouchedKeys, type TouchedRows, touchedKeys, touchedRows } from "./touched-rows.ts";
 
 /** So many keys of a table without indexes must not be taken for a few. */
 const MANY_KEYS = 1_000;
+
+/** What is read in one of many short reads. */
+const FAR_ROWS = 5_000;
+const FAR_BYTES = 16 * 1024 * 1024;
 
 /** What one look at the log brought to Postgres. */
 export interface Applied {
@@ -80,17 +85,82 @@ export class ChangeApplier {
     this.#hasKeyTable = true;
   }
 
+  /** Entries that one look would bring. */
+  get waiting(): bigint {
+    return (logEnd(this.#source.db) ?? this.#watermark) - this.#watermark;
+  }
+
+  /**
+   * Brings a log that is too long for one snapshot of SQLite, in short reads, within a transaction of Postgres: first all rows go that it
+   * names, then those come again that it has not named once more until they are read. Such a row is as it was at the log's end, and
+   * so is every other that is there: whatever is missing has been named since, and a look at what came later brings it. So UNIQUE
+   * holds all the time, and the caller makes the target whole by `apply`.
+   * @param after the last entry that the target holds
+   */
+  async applyFar(after: bigint, signal: AbortSignal): Promise<Applied> {
+    const { db } = this.#source;
+    const through = this.#end(after);
+    const keys = new FarKeys(db, this.#plan, through);
+    try {
+      keys.gather(after, through, signal);
+      const tables: AppliedTable[] = [];
+      for (const [number, one] of this.#rows.entries()) {
+        // All of it comes with the whole look that follows.
+        if (isByRowid(one) && schemaSince(db) !== "same") continue;
+        const table = await this.#farTable(keys, number, signal);
+        if (table.removed + table.written > 0) tables.push(table);
+      }
+      return { through, tables };
+    } finally {
+      keys.end();
+    }
+  }
+
+  async #farTable(keys: FarKeys, number: number, signal: AbortSignal): Promise<AppliedTable> {
+    const one = this.#rows[number] as TouchedRows;
+    const rows = farRows(this.#plan.tables[number] as PlannedTable);
+    let removed = 0;
+    let written = 0;
+    for (const chunk of keys.chunks(number, rows)) {
+      keys.take(chunk);
+      await this.#bringKeys([one], "empty");
+      removed += await this.#remove(one, one.remove, signal);
+    }
+    for (const chunk of keys.chunks(number, rows))
+      await this.#source.snapshot(async () => {
+        signal.throwIfAborted();
+        // VACUUM has given other rowids meanwhile.
+        if (isByRowid(one) && schemaSince(this.#source.db) !== "same") return;
+        keys.takeUntouched(chunk);
+        await this.#bringKeys([one], "empty");
+        written += await this.#insert(one);
+        await assertSumsEqual(this.#source.db, this.#client, one);
+      });
+    return { name: one.table.name, written, removed };
+  }
+
+  /** @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED` */
+  #end(after: bigint): bigint {
+    if (schemaSince(this.#source.db) === "changed") throw schemaChanged(this.#plan);
+    const through = logEnd(this.#source.db) ?? after;
+    if (through < after) throw replaced(this.#plan);
+    return through;
+  }
+
   /**
    * Applies what the snapshot, which the caller holds, has in its log. Call it within a transaction of Postgres.
+   * @param after the last entry that the target holds, where the caller's transaction has gone on
    * @returns null where nothing waits
    * @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED`, `VALUE_NOT_PLANNED`, `TARGET_REFUSED_ROWS`, `NOT_APPLIED`
    */
-  async apply({ compare }: ApplyOptions, signal: AbortSignal): Promise<Applied | null> {
+  async apply(
+    { compare }: ApplyOptions,
+    signal: AbortSignal,
+    after = this.#watermark,
+  ): Promise<Applied | null> {
+    const through = this.#end(after);
     const since = schemaSince(this.#source.db);
-    if (since === "changed") throw schemaChanged(this.#plan);
-    const through = logEnd(this.#source.db) ?? this.#watermark;
-    if (through < this.#watermark) throw replaced(this.#plan);
-    const tables = this.#keys.read(this.#watermark, through);
+    const tables = this.#keys.read(after, through);
     const renumbered = since === "renumbered" ? this.#rows.filter(isByRowid) : [];
     const touched = this.#rows.filter(
       (one, number) => tables.has(number) && !renumbered.includes(one),
@@ -130,8 +200,11 @@ export class ChangeApplier {
   }
 
   /** The keys of all tables in one COPY, since each takes its time to and fro. */
-  async #bringKeys(touched: readonly TouchedRows[]): Promise<void> {
-    const { make, clear, copy, analyze } = this.#touchedKeys;
+  async #bringKeys(
+    touched: readonly TouchedRows[],
+    clearing: "clear" | "empty" = "clear",
+  ): Promise<void> {
+    const { make, copy, analyze, [clearing]: clear } = this.#touchedKeys;
     await this.#client.query(this.#hasKeyTable ? clear : `${make}; ${clear}`);
     const [first] = touched;
     if (!first) return;
@@ -182,6 +255,12 @@ export class ChangeApplier {
     this.#statements.set(sql, prepared);
     return prepared;
   }
+}
+
+/** So many rows that a read of them is short. */
+function farRows({ rows, bytes }: PlannedTable): number {
+  const each = Math.max(1, bytes / Math.max(1, rows));
+  return Math.max(100, Math.min(FAR_ROWS, Math.floor(FAR_BYTES / each)));
 }
 
 function isByRowid({ table }: TouchedRows): boolean {

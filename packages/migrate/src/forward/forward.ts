@@ -7,7 +7,12 @@ import type { MigrationPlan } from "../plan.ts";
 import { abandon } from "../target/abandon.ts";
 import { type JournalEntry, type MigrationPhase, note, watermarkOf } from "../target/journal.ts";
 import { takenOver } from "../target/taken-over.ts";
-import { type Applied, type ApplyOptions, ChangeApplier } from "./apply-changes.ts";
+import {
+  type Applied,
+  type AppliedTable,
+  type ApplyOptions,
+  ChangeApplier,
+} from "./apply-changes.ts";
 import {
   bringForeignKeysBack,
   enforceForeignKeys,
@@ -17,6 +22,8 @@ import {
 
 /** A table that is brought again as a whole costs more than this. */
 const RENUMBERED_PATIENCE_MS = 10_000;
+/** With so many entries waiting one read of SQLite would be long. */
+const FAR_BEHIND = 50_000n;
 
 /**
  * Follows the writes of SQLite in the target: one transaction a look, which also holds how far it came. A kill at any
@@ -97,6 +104,38 @@ export class Forward {
 
   /** The same, and the log keeps what was brought: for rows that are to be compared again. */
   async look(signal: AbortSignal): Promise<Applied | null> {
+    return this.#applier.waiting > FAR_BEHIND ? this.#farLook(signal) : this.#nearLook(signal);
+  }
+
+  /** In short reads as long as each is much shorter than the one before; one whole look then ends the same transaction. */
+  async #farLook(signal: AbortSignal): Promise<Applied> {
+    let version = 0n;
+    const applied = await this.#transaction(async () => {
+      const looks: Applied[] = [];
+      let through = this.#applier.watermark;
+      for (let waiting = this.#applier.waiting, last = waiting * 2n + 1n; ; ) {
+        if (waiting <= FAR_BEHIND || waiting > last / 2n) break;
+        const far = await this.#applier.applyFar(through, signal);
+        looks.push(far);
+        through = far.through;
+        last = waiting;
+        waiting = (logEnd(this.#source.db) ?? through) - through;
+      }
+      const rest = await this.#source.snapshot(async () => {
+        version = schemaVersion(this.#source.db);
+        return this.#applier.apply({ compare: true }, signal, through);
+      });
+      if (rest !== null) looks.push(rest);
+      const done = together(looks, rest?.through ?? through);
+      await this.#noteBrought(done);
+      return done;
+    });
+    this.#applier.committed(applied);
+    this.#noteRenumbered(version);
+    return applied;
+  }
+
+  async #nearLook(signal: AbortSignal): Promise<Applied | null> {
     let version = 0n;
     const applied = await this.#source.snapshot(async () => {
       version = schemaVersion(this.#source.db);
@@ -111,9 +150,7 @@ export class Forward {
   async bring(options: ApplyOptions, signal: AbortSignal): Promise<Applied | null> {
     const applied = await this.#transaction(async () => {
       const done = await this.#applier.apply(options, signal);
-      if (done !== null)
-        await this.#note({ watermark: String(done.through), appliedAt: new Date().toISOString() });
-      this.#source.makeDurable();
+      if (done !== null) await this.#noteBrought(done);
       return done;
     });
     if (applied !== null) this.#applier.committed(applied);
@@ -145,6 +182,12 @@ export class Forward {
     });
   }
 
+  /** What SQLite may lose with the power must not be in Postgres. */
+  async #noteBrought({ through }: Applied): Promise<void> {
+    await this.#note({ watermark: String(through), appliedAt: new Date().toISOString() });
+    this.#source.makeDurable();
+  }
+
   async #note(details: Readonly<Record<string, unknown>>): Promise<void> {
     if (await note(this.#client, this.#id, [this.#phase], details)) return;
     throw takenOver();
@@ -161,4 +204,18 @@ export class Forward {
       throw cause;
     }
   }
+}
+
+/** Several looks as one, by table. */
+function together(looks: readonly Applied[], through: bigint): Applied {
+  const tables = new Map<string, AppliedTable>();
+  for (const { name, written, removed } of looks.flatMap((look) => look.tables)) {
+    const before = tables.get(name) ?? { written: 0, removed: 0 };
+    tables.set(name, {
+      name,
+      written: before.written + written,
+      removed: before.removed + removed,
+    });
+  }
+  return { through, tables: [...tables.values()] };
 }

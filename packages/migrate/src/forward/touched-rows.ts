@@ -37,6 +37,8 @@ export interface TouchedRows {
 export interface TouchedKeys {
   readonly make: string;
   readonly clear: string;
+  /** The same, where it happens many times in one transaction: what is deleted would be read over until its end. */
+  readonly empty: string;
   readonly copy: string;
   readonly analyze: string;
 }
@@ -50,6 +52,7 @@ export function touchedKeys(width: number): TouchedKeys {
     // Emptied by DELETE alone it would grow for as long as a sync runs: nobody vacuums what is temporary.
     make: `CREATE TEMP TABLE IF NOT EXISTS lifeboat_keys (tbl integer, ${columns.map((one) => `${one} text`).join(", ")}) ON COMMIT DELETE ROWS`,
     clear: `DELETE FROM ${KEY_TABLE}`,
+    empty: `TRUNCATE ${KEY_TABLE}`,
     copy: `COPY ${KEY_TABLE} (tbl, ${columns.toReversed().join(", ")}) FROM STDIN`,
     analyze: `ANALYZE ${KEY_TABLE}`,
   };

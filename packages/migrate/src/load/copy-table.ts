@@ -32,6 +32,8 @@ export interface LiveCopyInput extends CopyInput {
 
 /** Below this a thread is not worth its start. */
 const LARGE_BYTES = 4 * 1024 * 1024;
+/** Rows that may be longer are read one by one on this thread: a few of them ahead would be most of the memory. */
+const LONG_ROW_BYTES = 1024 * 1024;
 
 /**
  * Copies all rows of one table, made in this transaction, in a single COPY stream, from the snapshot that is held.
@@ -43,11 +45,11 @@ export async function copyTable(input: CopyInput): Promise<number> {
   return sendRows(input, form, framed(form, rowsOf(input.db, input.table, form)));
 }
 
-/** The same in short reads, while the product writes; of a large table by a thread of its own. */
+/** The same in short reads, while the product writes; of a large table by a thread of its own, unless its rows are very long. */
 export async function copyLiveTable(input: LiveCopyInput): Promise<number> {
   const { db, reader, table } = input;
   const form = liveCopyForm(table);
-  const isLarge = table.bytes > LARGE_BYTES;
+  const isLarge = table.bytes > LARGE_BYTES && table.maxRowBytes <= LONG_ROW_BYTES;
   return sendRows(
     input,
     form,

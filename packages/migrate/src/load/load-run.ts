@@ -103,6 +103,10 @@ export abstract class LoadRun {
     await this.client.query("BEGIN");
     await this.client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(this.plan.schema)}`);
     await this.client.query("SET LOCAL maintenance_work_mem = '256MB'");
+    // As many as the server may have in all; a large table gets as many of them as its size is worth.
+    await this.client.query(
+      "SELECT set_config('max_parallel_maintenance_workers', current_setting('max_parallel_workers'), true)",
+    );
   }
 
   protected async ddl(phases: readonly DdlPhase[], report?: Report): Promise<void> {

@@ -15,6 +15,8 @@ export function baseBackupCommand(options: {
   label: string;
   maxRate: number | null;
   incremental: boolean;
+  /** The server compresses each archive, in one stream of zstd. */
+  compressed: boolean;
 }): string {
   const parts = [
     `LABEL ${literal(options.label)}`,
@@ -26,6 +28,8 @@ export function baseBackupCommand(options: {
     "TABLESPACE_MAP true",
   ];
   if (options.incremental) parts.push("INCREMENTAL true");
+  // The lowest level: it is unpacked at once on this side.
+  if (options.compressed) parts.push("COMPRESSION 'zstd'", "COMPRESSION_DETAIL 'level=1'");
   if (options.maxRate !== null) parts.push(`MAX_RATE ${rateInKilobytes(options.maxRate)}`);
   return `BASE_BACKUP (${parts.join(", ")})`;
 }

@@ -2,9 +2,13 @@ import type { Duplex } from "node:stream";
 import type { Report } from "@lifeboat/core";
 import type { Connection, Submittable } from "pg";
 import { type Lsn, lsnOf } from "../wal/lsn.ts";
+import { CopyFrames, type CopyPiece } from "./copy-frames.ts";
 import { CopyStream } from "./copy-stream.ts";
 import { DATA_CORRUPTED } from "./corrupt-page.ts";
 import type { BaseBackup, TablespaceArchive } from "./transport.ts";
+
+/** What CopyData holds, by its first byte: bytes of an archive, or of the manifest. */
+const CONTENT = 0x64;
 
 interface Position {
   readonly lsn: Lsn;
@@ -14,7 +18,7 @@ interface Position {
 /**
  * BASE_BACKUP as a query of `pg`, whose own queries drop CopyData. The answer is, in this order: the
  * start position; the tablespaces; the archives and the manifest as CopyData, told apart by their
- * first byte; the stop position. The methods named `handle…` are those that `pg` calls.
+ * first byte; the stop position. The methods named `handle…` are those that `pg` calls; CopyData never gets as far.
  */
 export class BaseBackupQuery implements Submittable {
   readonly #command: string;
@@ -26,6 +30,9 @@ export class BaseBackupQuery implements Submittable {
   readonly #waiting: TablespaceArchive[] = [];
   #current: CopyStream | undefined;
   #manifest: Buffer[] | undefined;
+  /** The first byte of the CopyData that is coming, and what of it is kept until it is whole. */
+  #kind = 0;
+  readonly #pieces: Buffer[] = [];
   #ended = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
@@ -69,6 +76,7 @@ export class BaseBackupQuery implements Submittable {
   }
 
   submit(connection: Connection): void {
+    CopyFrames.takeOver(this.#socket, (piece) => this.#take(piece));
     connection.query(this.#command);
   }
 
@@ -83,9 +91,20 @@ export class BaseBackupQuery implements Submittable {
     else this.#positions.push({ lsn: lsnOf(first ?? ""), timeline: Number(second) });
   }
 
-  handleCopyData({ chunk }: { chunk: Buffer }): void {
-    const body = chunk.subarray(1);
-    switch (String.fromCharCode(chunk[0] ?? 0)) {
+  /** An archive's bytes go on as they come; of what else comes all is needed first. */
+  #take({ bytes, isFirst, isLast }: CopyPiece): void {
+    if (isFirst) this.#kind = bytes[0] as number;
+    const body = isFirst ? bytes.subarray(1) : bytes;
+    if (this.#kind === CONTENT && !this.#manifest) {
+      this.#current?.push(body);
+      return;
+    }
+    this.#pieces.push(Buffer.from(body));
+    if (isLast) this.#handle(Buffer.concat(this.#pieces.splice(0)));
+  }
+
+  #handle(body: Buffer): void {
+    switch (String.fromCharCode(this.#kind)) {
       case "n":
         this.#beginArchive(body);
         break;
@@ -94,8 +113,7 @@ export class BaseBackupQuery implements Submittable {
         this.#manifest = [];
         break;
       case "d":
-        if (this.#manifest) this.#manifest.push(Buffer.from(body));
-        else this.#current?.push(body);
+        this.#manifest?.push(body);
         break;
       case "p":
         this.#report({ bytes: Number(body.readBigInt64BE(0)), totalBytes: this.#totalBytes });

@@ -1,3 +1,4 @@
+import { decompress } from "@lifeboat/core";
 import type pg from "pg";
 import { connectForReplication, hangUp } from "../connection.ts";
 import { ArchiveProof } from "./archive-proof.ts";
@@ -6,6 +7,7 @@ import { baseBackupFailure } from "./base-backup-failure.ts";
 import { BaseBackupQuery } from "./base-backup-query.ts";
 import { namedPages } from "./corrupt-page.ts";
 import { incrementalFailure } from "./incremental-failure.ts";
+import { isSlowLink } from "./slow-link.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 import { uploadManifest } from "./upload-manifest.ts";
 
@@ -37,6 +39,16 @@ export const wireTransport: Transport = {
   },
 };
 
+/** Not with a rate: the server would count what it sends, and not what it reads. */
+async function isCompressed({ server, connection, maxRate, signal }: BaseBackupRequest) {
+  return server.knowsZstd && maxRate === null && (await isSlowLink(connection, signal));
+}
+
+/** Each chunk in memory of its own, for readers that ask for the next before they are done with it. */
+async function* copied(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) yield Buffer.from(chunk);
+}
+
 async function receive(
   client: pg.Client,
   request: BaseBackupRequest,
@@ -44,14 +56,18 @@ async function receive(
 ): Promise<BaseBackup> {
   const { parentManifest } = request;
   if (parentManifest) await uploadManifest(client, parentManifest);
+  const compressed = await isCompressed(request);
   const query = new BaseBackupQuery({
-    command: baseBackupCommand({ ...request, incremental: parentManifest !== null }),
+    command: baseBackupCommand({ ...request, incremental: parentManifest !== null, compressed }),
     socket: client.connection.stream,
     report: request.report,
   });
   client.query(query);
   const proof = new ArchiveProof();
-  for await (const archive of query.archives()) await request.archive(proof.watching(archive));
+  for await (const archive of query.archives()) {
+    const content = compressed ? decompress(copied(archive.content)) : archive.content;
+    await request.archive(proof.watching({ ...archive, content }));
+  }
   const backup = query.backup();
   proof.assertHolds(backup.manifest);
   return query.corrupt ? { ...backup, corruptPages: namedPages(notices) } : backup;

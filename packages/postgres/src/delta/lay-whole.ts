@@ -45,7 +45,7 @@ async function layEntry(
   batch.add(file.handle, bytes);
   const memory = Buffer.allocUnsafe(Math.min(bytes, RANGE_BYTES));
   let offset = 0;
-  for await (const right of inRanges(entry)) {
+  for await (const right of inRanges(entry, memory.length)) {
     const standing = memory.subarray(0, right.length);
     const isKept = (await file.read(standing, offset)) && standing.equals(right);
     tally.count(isKept ? "kept" : "written", right.length);
@@ -55,20 +55,22 @@ async function layEntry(
   if (batch.isFull) await batch.sync();
 }
 
-/** Put together up to a range: tar-stream gives what it has. */
-async function* inRanges(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let held: Uint8Array[] = [];
-  let bytes = 0;
+/**
+ * Put together up to a range: tar-stream gives what it has. In memory of its own, since each piece is good only until
+ * the next is asked for; and so is each range.
+ */
+async function* inRanges(content: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Buffer> {
+  const range = Buffer.allocUnsafe(size);
+  let filled = 0;
   for await (const chunk of content)
     for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + RANGE_BYTES - bytes);
-      held.push(part);
-      bytes += part.length;
+      const part = chunk.subarray(at, at + size - filled);
+      range.set(part, filled);
+      filled += part.length;
       at += part.length;
-      if (bytes < RANGE_BYTES) continue;
-      yield Buffer.concat(held);
-      held = [];
-      bytes = 0;
+      if (filled < size) continue;
+      yield range;
+      filled = 0;
     }
-  if (bytes > 0) yield Buffer.concat(held);
+  if (filled > 0) yield range.subarray(0, filled);
 }

@@ -115,6 +115,8 @@ export class BackupRate {
     const { baseline } = latency;
     this.#adaptive = new AdaptiveRate({ baseline, share: LATENCY_SHARE, start: ADAPTIVE_START });
     throttle.rate = ADAPTIVE_START;
+    // While the server writes its checkpoint nothing passes that could give way.
+    while (this.#bytes === 0) await this.#pause(10);
     for (;;) {
       const passing = await this.#passingFor(ADAPT_MS);
       throttle.rate = this.#adaptive.next(await latency.measure(), passing);

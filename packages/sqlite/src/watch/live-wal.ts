@@ -115,10 +115,10 @@ export class LiveWal {
     if (!this.#scanner) return undefined;
     const from = this.committed;
     if (logged === from.frames) return undefined;
-    this.#scan();
+    this.#scan(logged);
     if (this.committed.frames < logged) {
       this.#scanner = new FrameScanner(this.#scanner.header, this.committed);
-      this.#scan();
+      this.#scan(logged);
     }
     return this.committed === from ? undefined : { from, to: this.committed };
   }
@@ -139,11 +139,15 @@ export class LiveWal {
     this.#file = undefined;
   }
 
-  #scan(): void {
+  /** What lies behind what is committed is of an older run, or not committed yet: read again and again for nothing. */
+  #scan(logged: number): void {
     const scanner = this.#running();
     while (!scanner.ended) {
-      const read = this.#readAt(this.#chunk, this.#offset(scanner.frames));
-      const taken = scanner.scan(this.#chunk.subarray(0, read));
+      const missing = logged < 0 ? Number.POSITIVE_INFINITY : logged - scanner.frames;
+      const wanted = Math.min(this.#chunk.length, Math.max(0, missing) * scanner.frameBytes);
+      const chunk = this.#chunk.subarray(0, wanted);
+      const read = this.#readAt(chunk, this.#offset(scanner.frames));
+      const taken = scanner.scan(chunk.subarray(0, read));
       if (taken === 0) return;
     }
   }

@@ -1,5 +1,5 @@
 import type { CorruptPage } from "../corrupt-page.ts";
-import { pageChecksum } from "./page-checksum.ts";
+import { MOST_SUMMED_BYTES, PageMemory } from "./page-checksum.ts";
 
 /** How the cluster cuts relations, and what is not to be checked. */
 export interface PageLayout {
@@ -15,11 +15,15 @@ const RELATION =
 /** A page under write is whole again in no time; one that stays wrong is wrong. */
 const READS_AGAIN = 3;
 
-/** Byte offsets in a page's header. */
+/** Where the header's 32-bit words are that matter here. */
 const LSN_HIGH_WORD = 0;
 const LSN_LOW_WORD = 1;
-const CHECKSUM_OFFSET = 8;
-const UPPER_OFFSET = 14;
+const CHECKSUM_WORD = 2;
+const UPPER_WORD = 3;
+const HALF = 0xffff;
+
+/** Made when the first page comes: most backups check none. */
+let memory: PageMemory | undefined;
 
 /** Reads a range of the file once more. */
 export type Reread = (offset: number, length: number) => Promise<Uint8Array>;
@@ -51,11 +55,13 @@ export class PageCheck {
 
   /** @param chunk whole pages, but for the file's end; repaired in place where a page was torn */
   async check(chunk: Buffer, offset: number): Promise<void> {
-    const { blockBytes } = this.#layout;
-    for (let at = 0; at + blockBytes <= chunk.length; at += blockBytes) {
-      const page = chunk.subarray(at, at + blockBytes);
-      const block = this.#firstBlock + (offset + at) / blockBytes;
-      if (!this.#isSound(page, block)) await this.#settle(page, block, offset + at);
+    for (let from = 0; from < chunk.length; from += MOST_SUMMED_BYTES) {
+      const pages = chunk.subarray(from, from + MOST_SUMMED_BYTES);
+      const firstBlock = this.#firstBlock + (offset + from) / this.#layout.blockBytes;
+      for (const { at, block } of this.#unsound(pages, firstBlock)) {
+        const page = pages.subarray(at, at + this.#layout.blockBytes);
+        await this.#settle(page, block, offset + from + at);
+      }
     }
   }
 
@@ -65,23 +71,32 @@ export class PageCheck {
       // Cut off meanwhile: replay knows of that.
       if (again.length < page.length) return;
       page.set(again);
-      if (this.#isSound(page, block)) return;
+      if (this.#unsound(page, block).length === 0) return;
     }
     this.corrupt.push({ path: this.#path, block: block - this.#firstBlock });
   }
 
-  #isSound(page: Buffer, block: number): boolean {
-    // A page that was never filled has no checksum.
-    if (page.readUInt16LE(UPPER_OFFSET) === 0) return true;
-    const words = wordsOf(page);
-    const high = BigInt((words[LSN_HIGH_WORD] as number) >>> 0);
-    const low = BigInt((words[LSN_LOW_WORD] as number) >>> 0);
-    if (((high << 32n) | low) >= this.#layout.startLsn) return true;
-    return page.readUInt16LE(CHECKSUM_OFFSET) === pageChecksum(words, block);
+  /** All of a run's pages that are not as they were written. Nothing else runs meanwhile: the memory is shared. */
+  #unsound(pages: Uint8Array, firstBlock: number): { at: number; block: number }[] {
+    const { blockBytes, startLsn } = this.#layout;
+    const startHigh = Number(startLsn >> 32n);
+    const startLow = Number(startLsn & 0xffff_ffffn);
+    memory ??= new PageMemory();
+    memory.fill(pages);
+    const { words } = memory;
+    const word = (at: number, index: number) => (words[at / 4 + index] as number) >>> 0;
+    const found: { at: number; block: number }[] = [];
+    for (let at = 0; at + blockBytes <= pages.length; at += blockBytes) {
+      // A page that was never filled has no checksum.
+      if (word(at, UPPER_WORD) >>> 16 === 0) continue;
+      const high = word(at, LSN_HIGH_WORD);
+      const isLater =
+        high > startHigh || (high === startHigh && word(at, LSN_LOW_WORD) >= startLow);
+      if (isLater) continue;
+      const own = word(at, CHECKSUM_WORD) & HALF;
+      const block = firstBlock + at / blockBytes;
+      if (own !== memory.checksum(at, blockBytes, block)) found.push({ at, block });
+    }
+    return found;
   }
-}
-
-function wordsOf(page: Buffer): Int32Array {
-  const aligned = page.byteOffset % 4 === 0 ? page : Buffer.from(page);
-  return new Int32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4);
 }
