@@ -108,7 +108,9 @@ describe("a cutover", () => {
 
   it("is done once, however often it is run", async () => {
     await load();
-    one.sqlite("INSERT INTO accounts(id, email) VALUES (900, 'x'); DELETE FROM accounts WHERE id = 900");
+    one.sqlite(
+      "INSERT INTO accounts(id, email) VALUES (900, 'x'); DELETE FROM accounts WHERE id = 900",
+    );
     await cutover();
     // AUTOINCREMENT never gives an id out again, and no more does Postgres.
     expect(await one.query("INSERT INTO accounts(email) VALUES ('y') RETURNING id")).toEqual([

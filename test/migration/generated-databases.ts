@@ -172,7 +172,16 @@ const column: fc.Arbitrary<ColumnShape> = fc.record({
 });
 
 /** Of tables, each with its place behind it. */
-const tableNames = fc.constantFrom("t", "t", "Order ", 'ta"ble', "select", "ünï", "a.b", "y".repeat(70));
+const tableNames = fc.constantFrom(
+  "t",
+  "t",
+  "Order ",
+  'ta"ble',
+  "select",
+  "ünï",
+  "a.b",
+  "y".repeat(70),
+);
 
 const keyKinds = [
   "id INTEGER PRIMARY KEY",

@@ -94,7 +94,8 @@ describe("capture", () => {
   });
 
   it("asks nothing of the product's library but functions that any SQLite has", async () => {
-    one = await capturedCase(`${TABLES}; CREATE TABLE pair(a TEXT COLLATE NOCASE, b INT, c UNIQUE, PRIMARY KEY(a, b)) WITHOUT ROWID;
+    one =
+      await capturedCase(`${TABLES}; CREATE TABLE pair(a TEXT COLLATE NOCASE, b INT, c UNIQUE, PRIMARY KEY(a, b)) WITHOUT ROWID;
       CREATE TABLE word(a TEXT PRIMARY KEY, b); CREATE UNIQUE INDEX part ON word(b) WHERE b > 5`);
     one.db.transaction(() => refuseWrites(one.db, 5)).immediate();
     const triggers = one.db
@@ -104,12 +105,18 @@ describe("capture", () => {
     expect(triggers.length).toBeGreaterThan(30);
     const called = triggers.flatMap((sql) =>
       tokensOf(sql).filter(
-        (token, at, all) => token.kind === "word" && isSign(all[at + 1], "(") && token.text !== "lifeboat_log",
+        (token, at, all) =>
+          token.kind === "word" && isSign(all[at + 1], "(") && token.text !== "lifeboat_log",
       ),
     );
+    const keywords = ["and", "or", "in", "select", "values", "when"];
     const names = new Set(called.map(({ text }) => text.toLowerCase()));
     // In 2004 (version 3.0) all of them were there.
-    expect([...names].toSorted()).toEqual(["julianday", "raise", "select", "typeof", "values", "when"]);
+    expect([...names].filter((name) => !keywords.includes(name)).toSorted()).toEqual([
+      "julianday",
+      "raise",
+      "typeof",
+    ]);
     expect(triggers.join(" ")).not.toMatch(/->|\bRETURNING\b|\bDISTINCT\b|\bTRUE\b|\bFALSE\b/i);
   });
 

@@ -52,6 +52,10 @@ it.each([
     'DELETE FROM "public"."audit" AS t WHERE (t."user" = OLD."id");',
   ],
   [
+    "AFTER UPDATE ON users BEGIN UPDATE audit SET what = at, user = seq, at = 'never' WHERE user = new.id; END",
+    `SET "what" = t."at", "user" = t."seq", "at" = 'never' WHERE`,
+  ],
+  [
     "AFTER INSERT ON users BEGIN INSERT OR IGNORE INTO audit(seq, what) SELECT new.id, new.email WHERE new.seen; END",
     'INSERT INTO "public"."audit" ("seq", "what") SELECT NEW."id", NEW."email" WHERE (NEW."seen" <> 0) ON CONFLICT DO NOTHING;',
   ],
@@ -71,12 +75,15 @@ it("keeps a trigger that writes to its own table from firing itself, as SQLite d
 it("leaves as a comment what it can't translate, and says why", async () => {
   const { one, view } = await proposals(`${TABLES} CREATE VIEW v AS SELECT id FROM users;
     CREATE TRIGGER one AFTER INSERT ON users BEGIN
-      INSERT OR REPLACE INTO audit VALUES (1, 2, 'x', 'y'); INSERT INTO audit(what) VALUES (printf('%d', new.id)); DELETE FROM audit WHERE user IN (SELECT 1); END;
+      INSERT OR REPLACE INTO audit VALUES (1, 2, 'x', 'y'); INSERT INTO audit(what) VALUES (printf('%d', new.id)); DELETE FROM audit WHERE user IN (SELECT 1);
+      SELECT RAISE(ABORT, 'x') FROM audit WHERE user = new.id; INSERT INTO audit(user) VALUES (1) ON CONFLICT DO NOTHING; END;
     CREATE TRIGGER view INSTEAD OF INSERT ON v BEGIN DELETE FROM audit; END;`);
   expect(one?.match(/^ {2}-- left to write .*/gm)).toEqual([
     "  -- left to write (OR REPLACE has no equal: write INSERT … ON CONFLICT (…) DO UPDATE): INSERT OR REPLACE INTO audit VALUES (1, 2, 'x', 'y')",
     "  -- left to write (function printf() is not known here): INSERT INTO audit(what) VALUES (printf('%d', new.id))",
     '  -- left to write ("SELECT" has no translation here): DELETE FROM audit WHERE user IN (SELECT 1)',
+    "  -- left to write (more than RAISE in a SELECT): SELECT RAISE(ABORT, 'x') FROM audit WHERE user = new.id",
+    "  -- left to write (more than rows after VALUES): INSERT INTO audit(user) VALUES (1) ON CONFLICT DO NOTHING",
   ]);
   expect(view).toBeUndefined();
 });

@@ -54,7 +54,9 @@ function stored({ stored: classes = {} }: PlannedColumn): string {
 /** Nothing where the value is the same on both sides. */
 function codecOf({ codec, generated }: PlannedColumn): string {
   if (generated !== null) return "calculated";
-  return ["integer", "real", "text", "bytes", "boolean", "uuid", "json"].includes(codec) ? "" : codec;
+  return ["integer", "real", "text", "bytes", "boolean", "uuid", "json"].includes(codec)
+    ? ""
+    : codec;
 }
 
 /** What the load will run on the target, in its order. */

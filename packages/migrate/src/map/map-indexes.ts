@@ -132,7 +132,10 @@ function addIndex(
     const definition = definitionOf(index, columns, tableScope(table, columns));
     const long = longEntries(context, table, index);
     const reason = `its keys are longer than the ${MAX_KEY_BYTES} bytes that an index entry of Postgres holds`;
-    if (long && refuseIndex(context, table, index, { subject, reason, id: "key-too-long", ...long }))
+    if (
+      long &&
+      refuseIndex(context, table, index, { subject, reason, id: "key-too-long", ...long })
+    )
       return;
     const wanted = index.origin === "c" ? index.name : `${target}_${names.join("_")}_key`;
     const name = context.names.take(wanted);

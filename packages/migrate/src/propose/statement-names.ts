@@ -13,6 +13,7 @@ import { tableScope } from "../map/table-scope.ts";
 import type { PlannedColumn } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import { sameName } from "../sqlite/schema.ts";
+import { isSign, type Token, tokensOf } from "../sqlite/tokens.ts";
 
 /** The row before and after the write that fires a trigger. */
 export type SeenRow = "new" | "old";
@@ -49,22 +50,27 @@ export class StatementNames {
 
   /** What a column gets, in the form that its codec gives it. @throws Untranslatable */
   value(column: PlannedColumn, sql: string): string {
-    const known = translateDefault(sql, column) ?? this.#handedOn(column, sql);
+    const named = this.#named(sql);
+    // A value that another column holds in the same form is only handed on.
+    if (named?.column.codec === column.codec && named.column.type === column.type)
+      return `${named.prefix}${quoteName(named.column.target)}`;
+    // A word alone is a text where it is a default, and a column here.
+    const known = named ? null : translateDefault(sql, column);
     if (known !== null) return known;
     const { sql: translated, type } = asValue(translate(parseExpression(sql), this.#scope));
     if (type === "null" || TAKES[column.codec]?.includes(type)) return translated;
     throw new Untranslatable(`${column.source} is ${column.type} in Postgres and gets a ${type}`);
   }
 
-  /** A value that another column holds in the same form. */
-  #handedOn(column: PlannedColumn, sql: string): string | null {
-    const expression = parseExpression(sql);
-    if (expression.kind !== "column") return null;
-    const place = this.#placeOf(expression.qualifier);
-    const found = place && columnOf(place.table, expression.name);
-    return found?.codec === column.codec && found.type === column.type
-      ? `${place?.prefix}${quoteName(found.target)}`
-      : null;
+  /** The column that an expression names and nothing more. */
+  #named(sql: string): { readonly column: PlannedColumn; readonly prefix: string } | null {
+    const [first, dot, second, ...more] = tokensOf(sql);
+    const isName = (token: Token | undefined) => token?.kind === "word" || token?.kind === "quoted";
+    if (!first || !isName(first) || more.length > 0) return null;
+    if (dot && !(isSign(dot, ".") && isName(second))) return null;
+    const place = this.#placeOf(dot ? first.text : null);
+    const column = place && columnOf(place.table, (second ?? first).text);
+    return place && column ? { column, prefix: place.prefix } : null;
   }
 
   #placeOf(qualifier: string | null): { table: MappedTable; prefix: string } | null {

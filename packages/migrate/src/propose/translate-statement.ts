@@ -67,7 +67,9 @@ class Statement {
     const valuesOf = (list: readonly Token[]) =>
       splitAtCommas(list).map((part, at) => this.#value(names, columns[at], part));
     if (this.word("VALUES")) {
-      const rows = splitAtCommas(this.#rest()).map((row) => valuesOf(row.slice(1, -1)).join(", "));
+      const rows = splitAtCommas(this.#rest()).map((row) =>
+        valuesOf(inParentheses(row)).join(", "),
+      );
       return `${into} VALUES ${rows.map((row) => `(${row})`).join(", ")}${end};`;
     }
     this.#expect("SELECT");
@@ -112,8 +114,7 @@ class Statement {
     this.#at = close + 1;
     if (inCase) this.#expect("END");
     else if (this.word("WHERE")) condition = this.#rest();
-    if (this.#at < this.#tokens.length && condition !== null && inCase)
-      throw new Untranslatable("more than RAISE in a SELECT");
+    if (this.#at < this.#tokens.length) throw new Untranslatable("more than RAISE in a SELECT");
     const act = this.#act(how, message);
     if (condition === null) return act;
     return `IF ${this.#names().condition(this.#slice(condition))} THEN ${act} END IF;`;
@@ -210,4 +211,9 @@ class Statement {
     const [first, last] = [tokens[0], tokens.at(-1)];
     return first && last ? this.#sql.slice(first.start, last.end) : "";
   }
+}
+
+function inParentheses(row: readonly Token[]): readonly Token[] {
+  if (isSign(row[0], "(") && closingOf(row, 0) === row.length - 1) return row.slice(1, -1);
+  throw new Untranslatable("more than rows after VALUES");
 }
