@@ -299,13 +299,16 @@ function tableSql(
  * Writes as a product does that moves values about, and no value that is not there already: a plan holds what comes of it. A
  * REPLACE may take rows away that it does not name.
  */
-export function moveValues(path: string, tables: readonly MovedTable[]): void {
+export function moveValues(path: string, tables: readonly string[]): void {
   const db = new Database(path);
   db.pragma("foreign_keys = OFF");
-  for (const { name, columns } of tables) {
+  // Without those that are generated, which nobody writes.
+  const columnsOf = db.prepare<[string], string>("SELECT name FROM pragma_table_info(?)").pluck();
+  for (const name of tables) {
     const table = quoted(name);
-    const names = columns.map(quoted).join(", ");
-    for (const column of columns.map(quoted))
+    const columns = columnsOf.all(name).map(quoted);
+    const names = columns.join(", ");
+    for (const column of columns)
       for (const statement of [
         `UPDATE OR REPLACE ${table} SET ${column} = (SELECT ${column} FROM ${table} ORDER BY ${column} DESC LIMIT 1) WHERE ${column} = (SELECT min(${column}) FROM ${table})`,
         `INSERT OR REPLACE INTO ${table} (${names}) SELECT ${names} FROM ${table} WHERE ${column} IS NOT NULL LIMIT 3`,
@@ -316,12 +319,6 @@ export function moveValues(path: string, tables: readonly MovedTable[]): void {
         orRefused(() => db.exec(statement));
   }
   db.close();
-}
-
-export interface MovedTable {
-  readonly name: string;
-  /** Those that can be written. */
-  readonly columns: readonly string[];
 }
 
 /** What SQLite refuses is no row of the database: REPLACE passes over no NULL and no CHECK. */
