@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -43,6 +43,20 @@ async function json(...words: string[]) {
   const ran = await place.run([...words, "--json"]);
   expect(ran.status, ran.stderr).toBe(0);
   return JSON.parse(ran.stdout);
+}
+
+interface Recorded {
+  readonly user: string;
+  readonly steps: readonly { readonly title: string; readonly ok: boolean }[];
+}
+
+/** What the repository holds of the runs of a verb, the oldest first. */
+async function recordsOf(verb: string): Promise<Recorded[]> {
+  const folder = place.at("repository/shop/migrations");
+  const names = (await readdir(folder)).filter((name) => name.endsWith(`-${verb}.json`)).toSorted();
+  return Promise.all(
+    names.map(async (name) => JSON.parse(await readFile(`${folder}/${name}`, "utf8"))),
+  );
 }
 
 const SWITCH_BACK = ["sh", "-c", 'printf "%s" "$LIFEBOAT_ENGINE" > switched'];
@@ -90,6 +104,14 @@ describe("a product is moved to Postgres by the command", () => {
     expect(errorOf(ran)).toMatchObject({
       code: "SWITCH_FAILED",
       message: expect.stringMatching(/exit status 7 \(no such host\)/),
+    });
+    const record = (await recordsOf("cutover")).at(-1);
+    expect(record).toMatchObject({ ok: false, verb: "cutover", live: null, app: "shop" });
+    expect(record?.user).not.toBe("");
+    expect(record?.steps.at(-1)).toMatchObject({
+      title: "switch the product to Postgres",
+      ok: false,
+      message: expect.stringContaining("no such host"),
     });
     sqlite("insert into orders values (4, 'fourth')");
     const text = (await place.run(["migrate", "status"])).stdout;

@@ -52,6 +52,21 @@ describe("a SQLite database is moved to Postgres", () => {
     expect(errorOf(ran).code).toBe("FILE_EXISTS");
   });
 
+  test("plan shows its progress, and of each table what is stored in its columns and what becomes of them", async () => {
+    const { stdout, stderr } = await place.run(["migrate", "plan"]);
+    expect(stderr).toMatch(/profile the stored values.*orders: 2 rows read/);
+    expect(stdout.split("\n\n")[0]).toBe(
+      [
+        "orders: 2 rows, 43 B",
+        "column  declared  stored      in Postgres               written as",
+        "id      INTEGER   2 integers  bigint not null identity",
+        "note    TEXT      2 texts     text not null",
+        "price   REAL      2 reals     double precision",
+      ].join("\n"),
+    );
+    expect(stdout).toContain('CREATE TABLE "public"."orders" (');
+  });
+
   test("plan tells how long a load may take, and that it is an estimate", async () => {
     const ran = await place.run(["migrate", "plan"]);
     expect(ran.stdout).toMatch(/^2 rows, .*: a load takes about 2 s \(an estimate/m);
@@ -129,13 +144,17 @@ describe("migrate is refused", () => {
     database.pragma("foreign_keys = off");
     database.exec("create table a (id integer primary key)");
     database.exec("create table b (a integer not null references a (id))");
-    database.exec("insert into b values (7)");
+    database.exec("insert into b values (7), (8)");
+    database.exec("create trigger kept before delete on a begin select raise(abort, 'no'); end");
     database.close();
     await place.write("broken.json", configuration({ path: "broken.db" }));
     const ran = await place.run(["migrate", "plan", "--config", "broken.json"]);
     expect(ran.status).toBe(1);
     expect(ran.stdout).toMatch(/^ERROR /m);
-    expect(ran.stdout).toContain("answer: ");
+    expect(ran.stdout).toContain('answer: "b.a": {"constraint":"skip"}');
+    expect(ran.stdout).toContain("2 in all, such as 1; 2");
+    expect(ran.stdout).toContain('CREATE FUNCTION "public"."kept"() RETURNS trigger');
+    expect(ran.stdout).toContain("1 error has to be answered in migrate.columns");
   });
 
   test.each([

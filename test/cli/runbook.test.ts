@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CUTOVER_STEPS } from "@lifeboat/migrate";
+import { CUTOVER_STEPS, GATES } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { marked } from "marked";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -148,6 +148,37 @@ describe("the runbook of a cutover", () => {
     expect(inPage).toEqual(ids);
   });
 
+  test("tells why, before what, who decides, what is typed and printed, where to stop and the way back", async () => {
+    const { text } = await json("runbook", "cutover");
+    const headings = marked
+      .lexer(text)
+      .flatMap((token) => (token.type === "heading" && token.depth === 2 ? [token.text] : []));
+    expect(headings).toEqual([
+      "Purpose",
+      "Before you begin",
+      "Who decides",
+      "Do",
+      "The steps of the cutover",
+      "The abort point",
+      "The way back",
+      "The end of the way back",
+      "If a command fails",
+    ]);
+    const commands = commandsIn(text);
+    const verbs = (name: string) =>
+      commands.get(name)?.map((line) => line.replace(/^.*' (migrate \w+|status)$/s, "$1"));
+    expect(verbs("Do")).toEqual(["migrate cutover", "migrate status", "status", "migrate sync"]);
+    expect(verbs("The way back")).toEqual(["migrate rollback"]);
+    for (const gate of GATES) expect(text).toMatch(new RegExp(`^${gate} +met +…$`, "m"));
+    expect(text).toMatch(/^writers held +…$/m);
+    expect(text).toMatch(/^brought back +… rows$/m);
+    // What is known of this product.
+    expect(text).toContain("| app | `shop` |");
+    expect(text).toMatch(/\(8\.00 KiB\)/);
+    expect(text.match(/^- If it fails: /gm)).toHaveLength(ids.length);
+    expect(text.match(/^- Expected: /gm)).toHaveLength(ids.length);
+  });
+
   test("tells the times of the last cutover or rehearsal that was recorded, and of backups until then", async () => {
     const backups = (await json("list")).backups;
     const own = async () => {
@@ -163,7 +194,10 @@ describe("the runbook of a cutover", () => {
     expect(await own()).toMatchObject({ "backup-sqlite": 0, freeze: 0.5, switch: 0 });
     await recordedCutover(join(home, "repository"), "shop", { freeze: 0.0421, switch: 1.5 });
     expect(await own()).toMatchObject({ "backup-sqlite": 0, freeze: 0.0421, switch: 1.5 });
-    expect((await json("runbook", "cutover")).text).toContain("0.04 s");
+    const { text } = await json("runbook", "cutover");
+    expect(text).toContain("0.04 s");
+    expect(text).toMatch(/^writers held +0\.02 s$/m);
+    expect(text).toMatch(/^writes refused +1\.50 s$/m);
   });
 
   test("wants both databases, and one SQLite database", async () => {

@@ -60,6 +60,18 @@ describe("a sync that runs for days", () => {
     expect(await rows()).toBe(12_004);
   });
 
+  it("goes on while the product holds SQLite's write lock for long, and waits for none of it", async () => {
+    const running = sync();
+    const product = new Database(one.path);
+    product.exec("INSERT INTO ledger(body) VALUES ('brought'); BEGIN IMMEDIATE");
+    await expect.poll(rows).toBe(1);
+    product.exec("INSERT INTO ledger(body) VALUES ('after long'); COMMIT");
+    product.close();
+    await expect.poll(rows).toBe(2);
+    stop.abort();
+    expect(await running).toMatchObject({ rows: 2, waiting: 0 });
+  });
+
   it("lets go of SQLite while somebody locks the tables in Postgres, names him once, and goes on", async () => {
     const running = sync();
     const holder = new pg.Client(one.url);

@@ -86,6 +86,25 @@ describe("a cutover that is broken off", () => {
     expect(await ledger()).toEqual([1]);
   });
 
+  it("lets go of SQLite's writers where Postgres does not take the last rows, and can be run again", async () => {
+    const locker = new pg.Client(one.url);
+    await locker.connect();
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "freeze SQLite") {
+          writeSqlite();
+          await locker.query("BEGIN; LOCK TABLE ledger IN SHARE MODE");
+        }
+        await step.run(() => {});
+      }
+    };
+    await expect(cutover({ run })).rejects.toMatchObject({ code: "HELD_TOO_LONG" });
+    writeSqlite();
+    await locker.end();
+    await cutover();
+    expect(await ledger()).toEqual([1, 2]);
+  });
+
   it("is not switched once SQLite took a write by itself, whatever became of the clock", async () => {
     let switched = 0;
     const onCutover = async () => void switched++;

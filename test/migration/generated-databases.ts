@@ -149,6 +149,8 @@ interface ColumnShape {
   readonly collation: string;
   readonly values: fc.Arbitrary<unknown>;
   readonly rule: string;
+  /** What a CHECK of the column says of it. */
+  readonly check: string;
 }
 
 const column: fc.Arbitrary<ColumnShape> = fc.record({
@@ -156,11 +158,34 @@ const column: fc.Arbitrary<ColumnShape> = fc.record({
   type: types,
   collation: fc.constantFrom("", "", "", " COLLATE NOCASE", " COLLATE RTRIM"),
   values,
-  rule: fc.constantFrom("", "", "", " NOT NULL", " UNIQUE"),
+  rule: fc.constantFrom(
+    "",
+    "",
+    "",
+    " NOT NULL",
+    " UNIQUE",
+    " UNIQUE ON CONFLICT REPLACE",
+    " UNIQUE ON CONFLICT IGNORE",
+    " NOT NULL ON CONFLICT REPLACE DEFAULT 5",
+  ),
+  check: fc.constantFrom("", "", "", "", "IS NOT 7", "IS NOT 'a'", "BETWEEN -3 AND 1e15"),
 });
+
+/** Of tables, each with its place behind it. */
+const tableNames = fc.constantFrom(
+  "t",
+  "t",
+  "Order ",
+  'ta"ble',
+  "select",
+  "ünï",
+  "a.b",
+  "y".repeat(70),
+);
 
 const keyKinds = [
   "id INTEGER PRIMARY KEY",
+  "id INTEGER PRIMARY KEY ON CONFLICT REPLACE",
   "id INTEGER PRIMARY KEY AUTOINCREMENT",
   "id INT PRIMARY KEY",
   "id TEXT PRIMARY KEY",
@@ -169,6 +194,10 @@ const keyKinds = [
 ] as const;
 
 const table = fc.record({
+  name: tableNames,
+  /** Whose rows its own refer to: its own, or those of the table after it, so that the last and the first make a circle. */
+  refers: fc.constantFrom("nobody", "itself", "next"),
+  conflict: fc.constantFrom("IGNORE", "REPLACE"),
   key: fc.constantFrom(...keyKinds),
   columns: fc.uniqueArray(column, {
     minLength: 1,
@@ -177,7 +206,6 @@ const table = fc.record({
   }),
   rows: fc.integer({ min: 0, max: 12 }),
   index: fc.constantFrom("", "INDEX", "UNIQUE INDEX", "PARTIAL"),
-  refers: fc.boolean(),
   generated: fc.constantFrom(
     "",
     "g AS (id)",
@@ -186,13 +214,11 @@ const table = fc.record({
   ),
 });
 
-/** Databases of one to three tables, whose later ones refer to the first. */
+/** Databases of one to three tables, which refer to themselves and to each other. */
 export const generatedDatabases: fc.Arbitrary<GeneratedDatabase> = fc
   .array(table, { minLength: 1, maxLength: 3 })
   .chain((tables) => {
-    const made = tables.map((shape, position) =>
-      tableSql(shape, position, tables[0]?.key ?? "none"),
-    );
+    const made = tables.map((_, position) => tableSql(tables, position));
     const rows = made.map((one, position) =>
       fc.array(fc.tuple(...one.values), { minLength: tables[position]?.rows ?? 0, maxLength: 12 }),
     );
@@ -206,15 +232,29 @@ export const generatedDatabases: fc.Arbitrary<GeneratedDatabase> = fc
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
+type TableShape = typeof table extends fc.Arbitrary<infer T> ? T : never;
+
+const nameOf = (shape: TableShape, position: number) => quoted(`${shape.name}${position}`);
+
+/** The table that a table's rows refer to; only a key of one column is referred to. */
+function parentOf(tables: readonly TableShape[], position: number): string | null {
+  const refers = tables[position]?.refers;
+  const at = refers === "next" ? (position + 1) % tables.length : position;
+  const parent = tables[at];
+  if (refers === "nobody" || !parent?.key.startsWith("id")) return null;
+  return nameOf(parent, at);
+}
+
 function tableSql(
-  shape: typeof table extends fc.Arbitrary<infer T> ? T : never,
+  tables: readonly TableShape[],
   position: number,
-  parentKey: string,
 ): { ddl: string[]; insert: string; values: fc.Arbitrary<unknown>[] } {
-  const name = `t${position}`;
+  const shape = tables[position] as TableShape;
+  const name = nameOf(shape, position);
   const keyed = shape.key.startsWith("id");
   const lines = shape.columns.map(
-    (one) => `${quoted(one.name)} ${one.type}${one.collation}${one.rule}`,
+    (one) =>
+      `${quoted(one.name)} ${one.type}${one.collation}${one.rule}${one.check === "" ? "" : ` CHECK (${quoted(one.name)} ${one.check})`}`,
   );
   const keyValues = shape.key.includes("TEXT") ? texts : fc.bigInt({ min: -3n, max: 15n });
   const columns = shape.columns.map((one) => quoted(one.name));
@@ -227,8 +267,9 @@ function tableSql(
     if (shape.generated !== "" && !shape.columns.some((one) => one.name === "g"))
       lines.push(shape.generated);
   }
-  if (shape.refers && position > 0 && parentKey.startsWith("id")) {
-    lines.push("parent_id REFERENCES t0");
+  const parent = parentOf(tables, position);
+  if (parent !== null) {
+    lines.push(`parent_id REFERENCES ${parent}`);
     columns.push("parent_id");
     arbitraries.push(fc.option(fc.bigInt({ min: -3n, max: 15n })));
   }
@@ -249,9 +290,44 @@ function tableSql(
   const marks = columns.map(() => "?").join(", ");
   return {
     ddl,
-    insert: `INSERT OR IGNORE INTO ${name} (${columns.join(", ")}) VALUES (${marks})`,
+    insert: `INSERT OR ${shape.conflict} INTO ${name} (${columns.join(", ")}) VALUES (${marks})`,
     values: arbitraries,
   };
+}
+
+/**
+ * Writes as a product does that moves values about, and no value that is not there already: a plan holds what comes of it. A
+ * REPLACE may take rows away that it does not name.
+ */
+export function moveValues(path: string, tables: readonly string[]): void {
+  const db = new Database(path);
+  db.pragma("foreign_keys = OFF");
+  // Without those that are generated, which nobody writes.
+  const columnsOf = db.prepare<[string], string>("SELECT name FROM pragma_table_info(?)").pluck();
+  for (const name of tables) {
+    const table = quoted(name);
+    const columns = columnsOf.all(name).map(quoted);
+    const names = columns.join(", ");
+    for (const column of columns)
+      for (const statement of [
+        `UPDATE OR REPLACE ${table} SET ${column} = (SELECT ${column} FROM ${table} ORDER BY ${column} DESC LIMIT 1) WHERE ${column} = (SELECT min(${column}) FROM ${table})`,
+        `INSERT OR REPLACE INTO ${table} (${names}) SELECT ${names} FROM ${table} WHERE ${column} IS NOT NULL LIMIT 3`,
+        `INSERT INTO ${table} (${names}) SELECT ${names} FROM ${table} LIMIT 2`,
+        `DELETE FROM ${table} WHERE ${column} = (SELECT max(${column}) FROM ${table})`,
+        `UPDATE ${table} SET ${column} = ${column}`,
+      ])
+        orRefused(() => db.exec(statement));
+  }
+  db.close();
+}
+
+/** What SQLite refuses is no row of the database: REPLACE passes over no NULL and no CHECK. */
+function orRefused(write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    if (!/constraint failed/.test(String(cause))) throw cause;
+  }
 }
 
 /** Makes the file. Foreign keys stay unenforced, as SQLite leaves them by default, so that orphans come about. */
@@ -264,7 +340,9 @@ export function writeDatabase(path: string, database: GeneratedDatabase): void {
       .map((value) => (value instanceof RawText ? "CAST(? AS TEXT)" : "?"))
       .join(", ");
     const bound = row.map((value) => (value instanceof RawText ? value.bytes : value));
-    db.prepare(sql.replace(/VALUES \(.*\)$/, `VALUES (${marks})`)).run(...bound);
+    orRefused(() => {
+      db.prepare(sql.replace(/VALUES \(.*\)$/, `VALUES (${marks})`)).run(...bound);
+    });
   }
   db.close();
 }

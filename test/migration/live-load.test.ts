@@ -132,6 +132,26 @@ describe("a load while the product writes", () => {
     await one.load();
   });
 
+  it("is refused by a plan that was made for other choices, or that has open errors, and nothing is made", async () => {
+    const plan = await one.plan();
+    const by = (more: Parameters<typeof loadMigration>[0]) => loadMigration(more);
+    const choices = { "notes.body": { type: "text", codec: "tagged" } };
+    const reviewed = { ...request(), live: true, plan: sealPlan(plan, {}) };
+    await expect(by({ ...reviewed, choices })).rejects.toMatchObject({
+      code: "PLAN_OUTDATED",
+      kind: "usage",
+    });
+    const [open] = plan.findings;
+    if (!open) throw new Error("the case has a finding");
+    const findings = [{ ...open, severity: "error" as const }];
+    const unanswered = sealPlan({ ...plan, findings }, {});
+    await expect(by({ ...reviewed, plan: unanswered })).rejects.toMatchObject({
+      code: "PLAN_HAS_ERRORS",
+    });
+    const { phase, captured } = await migrationStatus(request());
+    expect([phase, captured]).toEqual(["none", false]);
+  });
+
   it("ends though the product writes more at each look than at the one before", async () => {
     const plan = await one.plan();
     const product = new Database(one.path);

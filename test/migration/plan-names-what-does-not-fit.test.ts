@@ -87,8 +87,19 @@ describe("limits of Postgres", () => {
        CREATE INDEX others ON t(body) WHERE id > 1`,
     );
     expect(findings).toEqual([
-      { id: "key-too-long", severity: "warning", table: "t", column: "folded", sample: [] },
-      { id: "key-too-long", severity: "error", table: "t", column: "once", sample: [] },
+      { id: "key-too-long", severity: "warning", table: "t", column: "folded", sample: ["1"] },
+      { id: "key-too-long", severity: "error", table: "t", column: "once", sample: ["1"] },
+    ]);
+  });
+
+  it("a key of several columns is measured row by row", async () => {
+    const table = (rows: string) =>
+      `CREATE TABLE t(a TEXT, b TEXT, PRIMARY KEY (a, b)); INSERT INTO t VALUES ${rows}`;
+    const long = "hex(zeroblob(1000))";
+    expect(await planned(table(`(${long}, 'x'), ('x', ${long})`))).toEqual([]);
+    await one?.end();
+    expect(await planned(table(`('x', 'x'), (${long}, ${long})`))).toEqual([
+      { id: "key-too-long", severity: "error", table: "t", column: "a,b", sample: ["2"] },
     ]);
   });
 });

@@ -209,6 +209,29 @@ describe("what SQLite can't hold", () => {
     },
   );
 
+  it("is a value of a UNIQUE column twice also where the table says to replace or to ignore it", async () => {
+    one = await reverseCase(
+      cluster,
+      "CREATE TABLE t(id INTEGER PRIMARY KEY ON CONFLICT REPLACE, a TEXT UNIQUE ON CONFLICT REPLACE, b TEXT UNIQUE ON CONFLICT IGNORE); INSERT INTO t VALUES (1, 'a', 'b')",
+    );
+    await one.cutOver();
+    const client = await one.client();
+    await client.query("ALTER TABLE t DROP CONSTRAINT t_a_key, DROP CONSTRAINT t_b_key");
+    for (const [a, b] of [
+      ["a", "other"],
+      ["other", "b"],
+    ]) {
+      await client.query(`INSERT INTO t VALUES (2, '${a}', '${b}')`);
+      await expect(one.follow()).rejects.toMatchObject({
+        code: "NOT_FOLLOWABLE",
+        message: expect.stringMatching(/row 2 of t is refused by SQLite/),
+      });
+      await client.query("DELETE FROM t WHERE id = 2");
+    }
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(rows("SELECT * FROM t")).toEqual([[1, "a", "b"]]);
+  });
+
   it("is an older copy of the file, since Postgres has forgotten what it lacks", async () => {
     one = await reverseCase(cluster, SHOP);
     await one.cutOver();

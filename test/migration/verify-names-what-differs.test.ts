@@ -174,6 +174,34 @@ describe("verify after a load", () => {
     one.sqlite("DROP TABLE late");
   });
 
+  it("warns where the product's own schema for drizzle is not what was loaded", async () => {
+    const column = (name: string, type: string) => ({ name, type, notNull: false });
+    one.declared = {
+      sqlite: [{ name: "loose", columns: [column("v", "integer")] }],
+      postgres: [{ name: "loose", columns: [column("v", "text"), column("late", "uuid")] }],
+    };
+    const { ok, findings } = await one.verify();
+    delete one.declared;
+    expect(ok).toBe(true);
+    const drifts = findings.filter(({ table }) => table === "loose");
+    expect(drifts.map(({ id, severity, summary }) => [id, severity, summary])).toEqual([
+      ["drift-sqlite", "warning", "SQLite schema: loose.v is declared integer and is TEXT"],
+      ["drift-postgres", "warning", "Postgres schema: loose.late is declared and not there"],
+    ]);
+  });
+
+  it("names an index that is there and not valid", async () => {
+    const database = new URL(one.url).pathname.slice(1);
+    const set = (valid: boolean) =>
+      cluster.query(
+        `UPDATE pg_index SET indisvalid = ${valid} WHERE indexrelid = 'public.t_r'::regclass`,
+        database,
+      );
+    await set(false);
+    expect(await found()).toMatchObject([{ id: "index-differs", table: "t", column: "t_r" }]);
+    await set(true);
+  });
+
   it("names constraints, indexes and sequences that are not as planned", async () => {
     await one.query(
       `DROP INDEX public.t_r; ALTER TABLE public.t DROP CONSTRAINT t_name_key;

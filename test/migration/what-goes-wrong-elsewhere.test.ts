@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { compareIndependently } from "./independent-comparison.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 /** What pgloader 3.6.9 was seen to lose, most of it without a word: each must be right here, or refused. */
@@ -267,6 +268,54 @@ describe("what a migration must not lose", () => {
     );
   });
 
+  it("proposes triggers and indexes that do in Postgres what they did in SQLite", async () => {
+    await using(
+      `CREATE TABLE notes(id INTEGER PRIMARY KEY, body TEXT, revision INT NOT NULL DEFAULT 0);
+       CREATE TABLE log(id INTEGER PRIMARY KEY, note INT, was TEXT, is_now TEXT);
+       INSERT INTO notes(body) VALUES ('running shoes'), ('red house');
+       CREATE VIRTUAL TABLE words USING fts5(body, content='notes', content_rowid='id', tokenize='porter');
+       CREATE VIRTUAL TABLE places USING rtree(id, minx, maxx, miny, maxy); CREATE VIRTUAL TABLE alone USING fts5(body);
+       INSERT INTO words(words) VALUES ('rebuild');
+       CREATE TRIGGER fed AFTER INSERT ON notes BEGIN INSERT INTO words(rowid, body) VALUES (new.id, new.body); END;
+       CREATE TRIGGER counted AFTER UPDATE OF body ON notes WHEN old.body IS NOT new.body BEGIN
+         UPDATE notes SET revision = revision + 1 WHERE id = new.id;
+         INSERT INTO log(note, was, is_now) VALUES (new.id, old.body, new.body); END;
+       CREATE TRIGGER again AFTER UPDATE ON notes BEGIN UPDATE notes SET body = lower(body) WHERE id = new.id; END;
+       CREATE TRIGGER kept BEFORE DELETE ON notes BEGIN SELECT CASE WHEN old.revision > 0 THEN RAISE(ABORT, 'it is in use') END; END;
+       CREATE TRIGGER quiet BEFORE INSERT ON notes WHEN new.body = '' BEGIN SELECT RAISE(IGNORE); END;`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        const open = plan.findings.filter(({ summary }) => summary.includes("left to write"));
+        expect(open).toEqual([]);
+        for (const { proposal } of plan.findings) if (proposal) await one.query(proposal);
+        for (const sql of [
+          "INSERT INTO notes(body) VALUES ('late runners'), ('')",
+          "UPDATE notes SET body = 'blue house' WHERE id = 2",
+          "UPDATE notes SET body = body WHERE id = 1",
+          "DELETE FROM notes WHERE id = 1",
+        ]) {
+          one.sqlite(sql);
+          await one.query(sql);
+        }
+        const refused = "DELETE FROM notes WHERE id = 2";
+        expect(() => one.sqlite(refused)).toThrow("it is in use");
+        await expect(one.query(refused)).rejects.toThrow("it is in use");
+        expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+        expect(
+          await one.query(
+            "SELECT id FROM notes WHERE search @@ websearch_to_tsquery('english', 'runner')",
+          ),
+        ).toEqual([{ id: "3" }]);
+        await one.query(
+          "INSERT INTO places VALUES (1, 0, 1, 0, 1); INSERT INTO alone VALUES (1, 'x')",
+        );
+        expect(
+          await one.query("SELECT id FROM places WHERE area && box '(0.5, 0.5), (2, 2)'"),
+        ).toEqual([{ id: "1" }]);
+      },
+    );
+  });
+
   it("keeps names as they are, and names each that Postgres can't have", async () => {
     const long = "a_name_that_is_longer_than_the_sixty_three_bytes_of_postgres_and_cut";
     await using(
@@ -349,6 +398,7 @@ describe("what a migration must not lose", () => {
         expect(
           plan.findings.map((found) => `${found.severity} ${found.id} ${found.table}`),
         ).toEqual([
+          "warning collation users",
           "warning view-not-translated years",
           "warning view-not-translated broken",
           "warning view-refused folded",

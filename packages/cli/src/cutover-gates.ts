@@ -17,9 +17,9 @@ export function cutoverGates(session: Session): NonNullable<CutoverRequest["gate
     return looked;
   };
   return {
-    archive: async () => archiveGate(await look()),
+    archive: async () => archiveGate((await look()).archive),
     drill: async () => drillGate((await look()).lastDrill),
-    disk: () => diskGate(session),
+    disk: () => roomOf(session),
   };
 }
 
@@ -43,7 +43,8 @@ async function statusOfTarget(session: Session): Promise<Status> {
   return status({ repository, engines: await session.engines(), live: "postgres" });
 }
 
-function archiveGate({ archive }: Status): GateFinding {
+/** Whether every segment of Postgres' WAL reaches the repository: else nothing after the cutover can be restored. */
+export function archiveGate(archive: Status["archive"]): GateFinding {
   const remedy =
     "lifeboat doctor --engine postgres says what is missing, with the lines for postgresql.conf";
   if (archive === null) return { ok: false, message: "Postgres' WAL is not archived", remedy };
@@ -56,29 +57,36 @@ function archiveGate({ archive }: Status): GateFinding {
   };
 }
 
-function drillGate(last: Status["lastDrill"]): GateFinding {
+/** Whether a restore was proved lately. */
+export function drillGate(last: Status["lastDrill"], now: Date = new Date()): GateFinding {
   const remedy = "run lifeboat drill";
   if (last === null) return { ok: false, message: "no backup was ever drilled", remedy };
-  const isRecent = Date.now() - Date.parse(last.startedAt) <= DRILLED_WITHIN_DAYS * DAY_MS;
+  const isRecent = now.getTime() - Date.parse(last.startedAt) <= DRILLED_WITHIN_DAYS * DAY_MS;
   return {
     ok: last.ok && isRecent,
-    message: `the last drill ${last.ok ? "passed" : "FAILED"} ${ago(last.startedAt)}`,
+    message: `the last drill ${last.ok ? "passed" : "FAILED"} ${ago(last.startedAt, now)}`,
     remedy: isRecent ? `${remedy}: the last one failed` : remedy,
   };
 }
 
-/** Room for the backups that follow: the new base of Postgres is no larger than the rows, and WAL comes on top. */
-async function diskGate(session: Session): Promise<GateFinding> {
+/**
+ * Room for the backups that follow: the new base of Postgres is no larger than the rows, and WAL comes on top.
+ * @param free bytes; null where the place does not say
+ */
+export function diskGate(place: string, free: number | null, databaseBytes: number): GateFinding {
+  return {
+    ok: free === null || free > 2 * databaseBytes,
+    message:
+      free === null
+        ? `${place} does not say how much room it has`
+        : `${place} has ${size(free)} left; the database has ${size(databaseBytes)}`,
+    remedy: "free space there, or name a repository with more room",
+  };
+}
+
+async function roomOf(session: Session): Promise<GateFinding> {
   const { sqlite } = await session.configuration();
   const { size: bytes } = await stat(sqlite[0]?.path ?? "");
   const storage = await session.storage();
-  const free = await storage.freeBytes();
-  return {
-    ok: free === null || free > 2 * bytes,
-    message:
-      free === null
-        ? `${storage.description} does not say how much room it has`
-        : `${storage.description} has ${size(free)} left; the database has ${size(bytes)}`,
-    remedy: "free space there, or name a repository with more room",
-  };
+  return diskGate(storage.description, await storage.freeBytes(), bytes);
 }

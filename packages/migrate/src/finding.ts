@@ -15,6 +15,8 @@ export interface MigrationFinding {
   /** The answers there are, as they may stand under `migrate.columns["table.column"]`. */
   readonly choices: readonly Choice[];
   readonly summary: string;
+  /** SQL for Postgres that would do what does not go over: never run by Lifeboat, to be read and run by whoever owns the schema. */
+  readonly proposal?: string;
 }
 
 /**

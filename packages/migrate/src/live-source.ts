@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fdatasyncSync, openSync } from "node:fs";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
-import Database, { type Database as Connection } from "better-sqlite3";
+import Database, { type Database as Connection, SqliteError } from "better-sqlite3";
 import { defineFunctions } from "./source.ts";
 
 /** A product that writes all the time lets go of the lock between two commits; ours wait their turn. */
@@ -66,6 +66,23 @@ export class LiveSource {
   /** A write of ours: one transaction that takes the write lock at once. */
   write<Result>(work: () => Result): Result {
     return this.db.transaction(work).immediate();
+  }
+
+  /**
+   * The same, for what may as well be written later: a product that holds the lock for longer than this is not waited for.
+   * @returns false where it was held
+   */
+  writeIfFree(patienceMs: number, work: () => void): boolean {
+    this.db.pragma(`busy_timeout = ${patienceMs}`);
+    try {
+      this.write(work);
+      return true;
+    } catch (cause) {
+      if (cause instanceof SqliteError && cause.code.startsWith("SQLITE_BUSY")) return false;
+      throw cause;
+    } finally {
+      this.db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
   }
 
   /**

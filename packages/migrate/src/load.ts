@@ -12,6 +12,7 @@ import { type MigrationPlan, unansweredErrors } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { assertPlanIsWanted, type ReviewedPlan } from "./reviewed-plan.ts";
 import { openSource } from "./source.ts";
+import { sourceError } from "./source-error.ts";
 import { assertEmptyTarget } from "./target/assert-empty.ts";
 import { cancelOnAbort } from "./target/cancel-on-abort.ts";
 import { connectTarget } from "./target/connect.ts";
@@ -65,6 +66,8 @@ export async function loadMigration(request: LoadRequest): Promise<LoadReport> {
     );
     if (isLive) return await loadLive(context, committed);
     return await loadQuiet(context, committed);
+  } catch (cause) {
+    throw sourceError(cause);
   } finally {
     await client.end();
   }

@@ -27,7 +27,7 @@ export function mapTables(context: MapContext): PlannedTable[] {
   mapForeignKeys(context, drafts);
   for (const one of drafts)
     one.constraints.push(...mapChecks(context, one.table, one.columns, one.target));
-  noteLeftBehind(context);
+  noteLeftBehind(context, drafts);
   return drafts.map((one) => planned(context, one));
 }
 

@@ -71,7 +71,16 @@ export interface PlannedColumn {
   readonly escape: boolean;
   /** It holds integers beyond 2^53, which a number of JavaScript does not hold. */
   readonly isWide?: true;
+  /** The type that SQLite declares. This and the next are for whoever reads the plan; one of an earlier version lacks them. */
+  readonly declared?: string;
+  /** How many values of which class were stored when it was made; a class of which there are none is left out. */
+  readonly stored?: StoredClasses;
 }
+
+/** Values by their storage class in SQLite. */
+export type StoredClasses = Readonly<
+  Partial<Record<"integers" | "reals" | "texts" | "blobs" | "nulls", number>>
+>;
 
 export interface PlannedConstraint {
   readonly name: string;

@@ -1,8 +1,6 @@
-import type { MigrationRecord } from "@lifeboat/core";
 import { CUTOVER_STEPS, type StepAbout } from "@lifeboat/migrate";
 import type { Configuration } from "../configuration.ts";
 import { duration, size } from "../show/units.ts";
-import { showRollback } from "../show/way-back.ts";
 import {
   type Block,
   code,
@@ -18,6 +16,7 @@ import {
   words,
 } from "./document.ts";
 import { exitStatuses } from "./exit-statuses.ts";
+import { expectedCutover, expectedRollback } from "./expected-move.ts";
 import type { RunbookFacts } from "./facts.ts";
 import {
   backupInWords,
@@ -76,9 +75,10 @@ export function cutoverRunbook(facts: RunbookFacts, places: CutoverPlaces): Runb
     command(`${line} migrate cutover`),
     paragraph(
       words(
-        "It shows each step below as it goes, and at the end how long writers waited (`holdSeconds`) and were refused (`switchSeconds`).",
+        "It shows each step below as it goes, and at the end each gate, how long writers waited (`holdSeconds`) and how long they were refused (`switchSeconds`):",
       ),
     ),
+    output(expectedCutover(facts, line)),
     heading("2. See that it moved", 3),
     command(`${line} migrate status`),
     paragraph(words("It says `cut-over`.")),
@@ -122,6 +122,7 @@ function installation(facts: RunbookFacts, { sqlite, postgres }: CutoverPlaces):
     ["app", [code(facts.app)]],
     ["from", [code(sqlite.path), bytes === undefined ? " (not there now)" : ` (${size(bytes)})`]],
     ["to", [code(withoutSecrets(postgres.url)), ", schema ", code(schema)]],
+    ["last load", [loadInWords(facts)]],
     ["the product's own switch", hook],
     ["writes may be refused for at most", [budget]],
     ["repository", [code(facts.repository)]],
@@ -133,6 +134,13 @@ function installation(facts: RunbookFacts, { sqlite, postgres }: CutoverPlaces):
     ["writes were refused (switchSeconds)", [detail(cutover?.details.switchSeconds)]],
     ["the whole cutover", [measured(cutover?.seconds, `record ${cutover?.id}`)]],
   ]);
+}
+
+function loadInWords({ migrations }: RunbookFacts): string {
+  const load = migrations.findLast(({ verb, ok }) => verb === "load" && ok);
+  if (!load) return "none yet";
+  const { rows } = load.details;
+  return `${load.id}: ${typeof rows === "number" ? rows : "?"} rows, took ${duration(load.seconds)}`;
 }
 
 function detail(value: unknown): string {
@@ -210,7 +218,8 @@ function abortPoint(): readonly Inline[] {
   );
 }
 
-function wayBack({ command: line, ...facts }: RunbookFacts): Block[] {
+function wayBack(facts: RunbookFacts): Block[] {
+  const { command: line } = facts;
   const rollback = facts.migrations.findLast(({ verb, ok }) => verb === "rollback" && ok);
   return [
     heading("The way back"),
@@ -220,7 +229,7 @@ function wayBack({ command: line, ...facts }: RunbookFacts): Block[] {
       ),
     ),
     command(`${line} migrate rollback`),
-    output(rollbackShape(rollback, line)),
+    output(expectedRollback(facts, line)),
     list([
       say`Last measured: ${measured(rollback?.seconds, `record ${rollback?.id}`)}.`,
       words(
@@ -235,24 +244,4 @@ function wayBack({ command: line, ...facts }: RunbookFacts): Block[] {
       say`When nobody wants to go back any more, ${code(`${line} migrate finish`)} takes away all that Lifeboat made on both sides. After it there is no rollback, only a new migration. Do not type it on the day of the cutover.`,
     ),
   ];
-}
-
-/** As `migrate rollback` prints it, with no figure that was not measured. */
-function rollbackShape(record: MigrationRecord | undefined, line: string): string {
-  const { rows, holdSeconds, switchSeconds } = record?.details ?? {};
-  const number = (value: unknown) => (typeof value === "number" ? value : 0);
-  const shape = showRollback(
-    {
-      phase: "rollback",
-      id: record?.migration ?? "",
-      tables: [],
-      findings: [],
-      rows: number(rows),
-      holdSeconds: number(holdSeconds),
-      switchSeconds: number(switchSeconds),
-      seconds: number(record?.seconds),
-    },
-    line,
-  );
-  return record ? shape : shape.replaceAll(duration(0), "…").replace("0 rows", "… rows");
 }

@@ -1,40 +1,8 @@
-import type { LoadReport, MigrationFinding, MigrationPlan, VerifyReport } from "@lifeboat/migrate";
-import { printable } from "../printable.ts";
+import type { LoadReport, MigrationFinding, VerifyReport } from "@lifeboat/migrate";
+import { inOneLine, printable } from "../printable.ts";
 import { choiceText } from "./choice.ts";
 import { facts, table } from "./table.ts";
 import { duration, size } from "./units.ts";
-
-/** What goes over and how, then what was found, the unanswered errors last, where the eye is. */
-export function showPlan(plan: MigrationPlan, commandLine: string): string {
-  const columns = [
-    { title: "table" },
-    { title: "rows", right: true },
-    { title: "size", right: true },
-    { title: "columns" },
-  ];
-  const rows = plan.tables.map((each) => [
-    each.name,
-    String(each.rows),
-    size(each.bytes),
-    each.columns.map(({ target, type }) => `${target} ${type}`).join(", "),
-  ]);
-  const { rows: all, bytes, expectedSeconds } = plan.sizes;
-  const expected = `${all} rows, ${size(bytes)}: a load takes about ${whole(expectedSeconds)} (an estimate by size, not measured here)\n`;
-  return `${table(columns, rows)}\n${showDdl(plan)}${expected}${showMigrationFindings(plan.findings)}${nextStep(plan, commandLine)}`;
-}
-
-/** What the load will run on the target, in its order. */
-function showDdl({ ddl }: MigrationPlan): string {
-  const statements = ddl
-    .filter(({ phase }) => phase !== "statistics")
-    .map(({ sql }) => `${sql};\n`);
-  return statements.length === 0 ? "" : `${statements.map(printable).join("")}\n`;
-}
-
-/** An estimate has no hundredths. */
-function whole(seconds: number): string {
-  return seconds < 60 ? `${seconds} s` : duration(seconds);
-}
 
 /** @param isLive the product writes meanwhile, and is followed from here on */
 export function showLoad(report: LoadReport, commandLine: string, isLive: boolean): string {
@@ -87,12 +55,6 @@ function resultOf({ equal, differing, inFlight }: VerifyReport["tables"][number]
   return `${equal ? "equal" : "NOT COMPARED"}${still}`;
 }
 
-function nextStep({ findings }: MigrationPlan, commandLine: string): string {
-  const errors = findings.filter(({ severity }) => severity === "error").length;
-  if (errors === 0) return `nothing stands in the way: ${commandLine} migrate load\n`;
-  return `${errors === 1 ? "1 error has" : `${errors} errors have`} to be answered in migrate.columns of the configuration\n`;
-}
-
 const ORDER = ["info", "warning", "error"];
 
 /** The errors last, where the eye is. */
@@ -103,17 +65,25 @@ export function showMigrationFindings(findings: readonly MigrationFinding[]): st
     .join("");
 }
 
-function showOne({
-  id,
-  severity,
-  summary,
-  sample,
-  choices,
-  table: name,
-  column,
-}: MigrationFinding) {
-  const lines = [`${severity === "error" ? "ERROR" : severity}  ${summary} [${id}]`];
-  if (sample.length > 0) lines.push(`         such as ${sample.join(", ")}`);
-  for (const choice of choices) lines.push(`         answer: ${choiceText(name, column, choice)}`);
-  return `${lines.join("\n")}\n`;
+function showOne(one: MigrationFinding): string {
+  const { id, severity, summary, choices, proposal, table: name, column } = one;
+  const lines = [
+    `${severity === "error" ? "ERROR" : severity}  ${inOneLine(summary.replaceAll(/\s*\n\s*/g, " "))} [${id}]`,
+    ...howMany(one),
+    ...choices.map((choice) => `answer: ${printable(choiceText(name, column, choice))}`),
+    ...(proposal === undefined ? [] : ["in Postgres it could be:", ...proposedLines(proposal)]),
+  ];
+  return `${lines.join("\n         ")}\n`;
+}
+
+/** One alone is what the summary tells already. */
+function howMany({ count, sample }: MigrationFinding): readonly string[] {
+  if (sample.length > 0) return [`${count} in all, such as ${sample.map(inOneLine).join("; ")}`];
+  return count > 1 ? [`${count} in all`] : [];
+}
+
+function proposedLines(proposal: string): readonly string[] {
+  return printable(proposal)
+    .split("\n")
+    .map((line) => `  ${line}`);
 }

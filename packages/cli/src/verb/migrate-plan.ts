@@ -42,7 +42,7 @@ export const migratePlanVerb: Verb = {
       show: async () => {
         // Alone on standard output, the source can be sent into a file; its header tells of open errors.
         if (drizzle !== null && options.out === undefined) return drizzle;
-        return (await import("../show/migration.ts")).showPlan(plan, session.commandLine);
+        return (await import("../show/plan.ts")).showPlan(plan, session.commandLine);
       },
     };
   },

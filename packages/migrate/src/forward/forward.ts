@@ -20,6 +20,8 @@ import {
   setForeignKeysAside,
 } from "./foreign-keys.ts";
 
+/** A table that is brought again as a whole costs more than this. */
+const RENUMBERED_PATIENCE_MS = 10_000;
 /** With so many entries waiting one read of SQLite would be long. */
 const FAR_BEHIND = 50_000n;
 
@@ -174,7 +176,8 @@ export class Forward {
   #noteRenumbered(version: bigint): void {
     const { db } = this.#source;
     if (schemaSince(db) !== "renumbered") return;
-    this.#source.write(() => {
+    // Where it can't be noted now, the next look brings the tables without a key once more.
+    this.#source.writeIfFree(RENUMBERED_PATIENCE_MS, () => {
       if (schemaVersion(db) === version) noteSchema(db);
     });
   }

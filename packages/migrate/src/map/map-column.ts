@@ -42,7 +42,20 @@ export function mapColumn(
     generated: null,
     escape: profile.escapeTexts > 0 || codec === "tagged" || codec === "text-bytes",
     ...(isWide(profile) && { isWide: true as const }),
+    ...found(column, profile),
   };
+}
+
+/** What the plan says of a column's values beside what becomes of them. */
+export function found(
+  { declaredType }: SqliteColumn,
+  profile: ColumnProfile | undefined,
+): Pick<PlannedColumn, "declared" | "stored"> {
+  const counts = (["integers", "reals", "texts", "blobs", "nulls"] as const).flatMap((key) => {
+    const count = profile?.[key] ?? 0;
+    return count > 0 ? [[key, count] as const] : [];
+  });
+  return { declared: declaredType, stored: Object.fromEntries(counts) };
 }
 
 /** Whether JavaScript's numbers lose integers of the column. */

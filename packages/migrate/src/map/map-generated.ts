@@ -6,7 +6,7 @@ import type { PlannedColumn } from "../plan.ts";
 import type { SqliteColumn, SqliteTable } from "../sqlite/schema.ts";
 import type { MapContext } from "./context.ts";
 import { type ColumnFacts, type Mapping, provenWays } from "./decide-type.ts";
-import { isWide } from "./map-column.ts";
+import { found, isWide } from "./map-column.ts";
 import { columnName } from "./names.ts";
 import { tableScope } from "./table-scope.ts";
 
@@ -77,5 +77,6 @@ function calculated(
     generated: way.type === "bigint" && type === "real" ? `(${sql})::bigint` : sql,
     escape: (profile?.escapeTexts ?? 0) > 0,
     ...(profile && isWide(profile) && { isWide: true as const }),
+    ...found(column, profile),
   };
 }

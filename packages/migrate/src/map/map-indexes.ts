@@ -10,10 +10,11 @@ import {
 import { finding } from "../finding.ts";
 import type { PlannedColumn, PlannedConstraint, PlannedIndex } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
-import { withoutQuotedStrings } from "../sqlite/quoted-strings.ts";
 import { type SqliteIndex, type SqliteTable, sameName } from "../sqlite/schema.ts";
 import { answerFor, isLeftOut } from "./answer.ts";
 import type { MapContext } from "./context.ts";
+import { type LongKeys, longEntries, longKeys, MAX_KEY_BYTES } from "./long-keys.ts";
+import { noteCollations } from "./note-collations.ts";
 import { tableScope } from "./table-scope.ts";
 
 /** What a table's keys and indexes become. */
@@ -21,9 +22,6 @@ export interface PlannedKeys {
   readonly constraints: PlannedConstraint[];
   readonly indexes: PlannedIndex[];
 }
-
-/** A btree entry of Postgres holds at most 2,704 bytes; some are its own. */
-const MAX_KEY_BYTES = 2600;
 
 /** Plans the primary key, the UNIQUE constraints and the indexes of a table. */
 export function mapIndexes(
@@ -34,12 +32,11 @@ export function mapIndexes(
 ): PlannedKeys {
   const keys: PlannedKeys = { constraints: [], indexes: [] };
   if (table.primaryKey.length > 0) mapPrimaryKey(context, table, columns, target, keys);
-  const noted = new Set<string>();
+  noteCollations(context, table, columns);
   for (const index of table.indexes) {
     context.choice(table.name, subjectOf(index));
     // The answer for a UNIQUE column may be meant for its foreign key: only a problem of its own asks for it.
     if (index.origin === "c" && isLeftOut(context, table.name, index.name)) continue;
-    noteCollation(context, table, index, noted);
     if (isPlain(index) && index.origin !== "c") {
       if (index.origin === "u") addUnique(context, table, columns, target, index, keys);
     } else addIndex(context, table, columns, target, index, keys);
@@ -73,7 +70,8 @@ function mapPrimaryKey(
   const nulls = table.primaryKey.filter(
     (name) => (context.profile(table).columns.get(name)?.nulls ?? 0) > 0,
   );
-  if (tooLong(context, table, table.primaryKey) && refuseLength(context, table, subject)) return;
+  const long = longKeys(context, table, table.primaryKey);
+  if (long && refuseLength(context, table, subject, long)) return;
   if (nulls.length > 0)
     context.add(
       finding({
@@ -111,7 +109,8 @@ function addUnique(
   const names = index.columns.flatMap((term) => term.column ?? []);
   const parts = targetsOf(columns, names);
   const subject = names.join(",");
-  if (tooLong(context, table, names) && refuseLength(context, table, subject)) return;
+  const long = longKeys(context, table, names);
+  if (long && refuseLength(context, table, subject, long)) return;
   const definition = `UNIQUE (${nameList(parts)})`;
   // UNIQUE on the primary key's own columns is one index in SQLite and would be two here.
   if (keys.constraints.some((one) => one.subject === subject)) return;
@@ -131,16 +130,11 @@ function addIndex(
   const subject = subjectOf(index);
   try {
     const definition = definitionOf(index, columns, tableScope(table, columns));
+    const long = longEntries(context, table, index);
+    const reason = `its keys are longer than the ${MAX_KEY_BYTES} bytes that an index entry of Postgres holds`;
     if (
-      hasLongKeys(context, table, index) &&
-      refuseIndex(
-        context,
-        table,
-        index,
-        subject,
-        "its keys are longer than the 2,600 bytes that an index entry of Postgres holds",
-        "key-too-long",
-      )
+      long &&
+      refuseIndex(context, table, index, { subject, reason, id: "key-too-long", ...long })
     )
       return;
     const wanted = index.origin === "c" ? index.name : `${target}_${names.join("_")}_key`;
@@ -148,14 +142,8 @@ function addIndex(
     keys.indexes.push({ name, unique: index.unique, definition, subject });
   } catch (cause) {
     if (!(cause instanceof Untranslatable)) throw cause;
-    refuseIndex(
-      context,
-      table,
-      index,
-      subject,
-      cause.message,
-      index.unique ? "unique-not-translated" : "index-not-translated",
-    );
+    const id = index.unique ? "unique-not-translated" : "index-not-translated";
+    refuseIndex(context, table, index, { subject, reason: cause.message, id });
   }
 }
 
@@ -181,70 +169,38 @@ function definitionOf(index: SqliteIndex, columns: readonly PlannedColumn[], sco
   return `(${terms.join(", ")})${where}`;
 }
 
+interface Refused {
+  readonly subject: string;
+  readonly reason: string;
+  readonly id: string;
+  readonly count?: number;
+  readonly sample?: readonly string[];
+}
+
 /** Notes what can't be built, and says that it is left out. A unique index is a constraint; any other only speed. */
 function refuseIndex(
   context: MapContext,
   table: SqliteTable,
   index: SqliteIndex,
-  subject: string,
-  reason: string,
-  id: string,
+  { subject, reason, ...found }: Refused,
 ): true {
   const summary = `${index.unique ? "unique index" : "index"} ${subject} of ${table.name} can't be built in Postgres: ${reason}`;
-  if (index.unique)
-    answerFor(context, { id, table: table.name, column: subject, summary }, ["skip"]);
-  else
-    context.add(finding({ id, severity: "warning", table: table.name, column: subject, summary }));
+  const init = { ...found, table: table.name, column: subject, summary };
+  if (index.unique) answerFor(context, init, ["skip"]);
+  else context.add(finding({ ...init, severity: "warning" }));
   return true;
 }
 
-function refuseLength(context: MapContext, table: SqliteTable, subject: string): true {
-  const summary = `the key (${subject}) of ${table.name} holds values longer than the 2,600 bytes that an index entry of Postgres holds`;
-  answerFor(context, { id: "key-too-long", table: table.name, column: subject, summary }, ["skip"]);
-  return true;
-}
-
-/** Measured, not estimated: of an expression, or of the rows of a partial index, no profile tells. */
-function hasLongKeys(context: MapContext, table: SqliteTable, index: SqliteIndex): boolean {
-  if (context.profile(table).maxRowBytes <= MAX_KEY_BYTES) return false;
-  const terms = index.columns.map(({ column, expression }) =>
-    column === null ? withoutQuotedStrings(expression ?? "", table) : quoteName(column),
-  );
-  const bytes = terms.map((term) => `ifnull(octet_length(${term}), 0)`).join(" + ");
-  const where = index.where === null ? "" : `(${withoutQuotedStrings(index.where, table)}) AND `;
-  return context.sample(table, `${where}${bytes} > ${MAX_KEY_BYTES}`).length > 0;
-}
-
-function tooLong(context: MapContext, table: SqliteTable, names: readonly string[]): boolean {
-  const columns = context.profile(table).columns;
-  return names.reduce((sum, name) => sum + (columns.get(name)?.maxBytes ?? 0), 0) > MAX_KEY_BYTES;
-}
-
-function noteCollation(
+function refuseLength(
   context: MapContext,
   table: SqliteTable,
-  index: SqliteIndex,
-  noted: Set<string>,
-): void {
-  for (const term of index.columns) {
-    if (
-      term.column === null ||
-      !index.unique ||
-      term.collation === "BINARY" ||
-      noted.has(term.column)
-    )
-      continue;
-    noted.add(term.column);
-    context.add(
-      finding({
-        id: "collation",
-        severity: "warning",
-        table: table.name,
-        column: term.column,
-        summary: `${table.name}.${term.column} is unique under ${term.collation}: a unique index on the folded text keeps that, but queries that compare it must fold too, as in lower(${quoteName(term.column)} COLLATE "C")`,
-      }),
-    );
-  }
+  subject: string,
+  long: LongKeys,
+): true {
+  const summary = `the key (${subject}) of ${table.name} holds values longer than the ${MAX_KEY_BYTES} bytes that an index entry of Postgres holds`;
+  const init = { id: "key-too-long", table: table.name, column: subject, summary, ...long };
+  answerFor(context, init, ["skip"]);
+  return true;
 }
 
 /** The names in Postgres of a table's columns. */

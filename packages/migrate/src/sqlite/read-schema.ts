@@ -35,8 +35,8 @@ export function readSchema(db: Database): SqliteSchema {
     views: readViews(db),
     virtualTables: readVirtualTables(db, rows),
     triggers: db
-      .prepare<[], { name: string; table: string }>(
-        `SELECT name, tbl_name AS "table" FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`,
+      .prepare<[], { name: string; table: string; sql: string }>(
+        `SELECT name, tbl_name AS "table", sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`,
       )
       .all()
       .filter((trigger) => !(hasOwn && isOwnTrigger(trigger.name))),

@@ -83,6 +83,7 @@ export interface SqliteView {
 export interface SqliteTrigger {
   readonly name: string;
   readonly table: string;
+  readonly sql: string;
 }
 
 export interface SqliteVirtualTable {

@@ -1,4 +1,5 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core";
+import { sourceError } from "../source-error.ts";
 
 /** Classes 08 (connection) and 57P (the server shuts down): Postgres manual, appendix A. */
 const LOST = /^(08...|57P0[1-5])$/;
@@ -46,11 +47,11 @@ function readOnly(cause: unknown): LifeboatError {
 }
 
 /**
- * The same for what the server says outside the steps that name their own object. Its message may quote a
+ * The same for what the server, or SQLite, says outside the steps that name their own object. The server's message may quote a
  * stored value where a value is what it refuses (class 22): then only the code is told.
  */
 export function serverError(cause: unknown): unknown {
-  const named = targetError(cause);
+  const named = targetError(sourceError(cause));
   const { code, severity } = (named ?? {}) as { code?: string; severity?: string };
   if (named instanceof LifeboatError || code === undefined || severity === undefined) return named;
   const reason = code.startsWith("22") ? "it can't read a value" : reasonOf(cause);

@@ -1,0 +1,60 @@
+import type { MigrationRecord } from "@lifeboat/core";
+import { type CutoverReport, GATES } from "@lifeboat/migrate";
+import { showCutover } from "../show/cutover.ts";
+import { duration } from "../show/units.ts";
+import { showRollback } from "../show/way-back.ts";
+import type { RunbookFacts } from "./facts.ts";
+
+/** What `migrate cutover` prints, by the function that prints it: as the last one did, with no figure that was not measured. */
+export function expectedCutover({ migrations }: RunbookFacts, line: string): string {
+  const record = migrations.findLast(({ verb, ok }) => verb === "cutover" && ok);
+  const { rows, gates, backups, holdSeconds, switchSeconds } = record?.details ?? {};
+  const shape = showCutover(
+    {
+      phase: "cutover",
+      id: record?.migration ?? "",
+      tables: [],
+      findings: [],
+      gates: Array.isArray(gates) ? gates : GATES.map(metGate),
+      backups: Array.isArray(backups) ? backups : ["…"],
+      rows: number(rows),
+      holdSeconds: number(holdSeconds),
+      switchSeconds: number(switchSeconds),
+      seconds: number(record?.seconds),
+    },
+    line,
+  );
+  return orUnmeasured(record, shape);
+}
+
+/** The same of `migrate rollback`. */
+export function expectedRollback({ migrations }: RunbookFacts, line: string): string {
+  const record = migrations.findLast(({ verb, ok }) => verb === "rollback" && ok);
+  const { rows, holdSeconds, switchSeconds } = record?.details ?? {};
+  const shape = showRollback(
+    {
+      phase: "rollback",
+      id: record?.migration ?? "",
+      tables: [],
+      findings: [],
+      rows: number(rows),
+      holdSeconds: number(holdSeconds),
+      switchSeconds: number(switchSeconds),
+      seconds: number(record?.seconds),
+    },
+    line,
+  );
+  return orUnmeasured(record, shape);
+}
+
+function metGate(name: (typeof GATES)[number]): CutoverReport["gates"][number] {
+  return { name, ok: true, skipped: false, message: "…", remedy: "" };
+}
+
+function orUnmeasured(record: MigrationRecord | undefined, shape: string): string {
+  return record ? shape : shape.replaceAll(duration(0), "…").replace("0 rows", "… rows");
+}
+
+function number(value: unknown): number {
+  return typeof value === "number" ? value : 0;
+}
