@@ -3,7 +3,7 @@ import { connect, hangUp, type ServerConnection } from "../connection.ts";
 
 /**
  * Bytes a second below which a server's compressing is worth what it costs the server
- * (`.github/decisions/0044-the-server-compresses-for-slow-links.md`).
+ * (`.github/decisions/0047-the-server-compresses-for-slow-links.md`).
  */
 const SLOW = 40 << 20;
 const SAMPLE_BYTES = 1 << 19;
