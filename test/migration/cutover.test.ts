@@ -243,7 +243,7 @@ describe("a cutover", () => {
       await writer.refused;
       expect(await ledger()).toEqual(acknowledged(writer));
       expect(await differences()).toEqual([]);
-      await expect(one.query("INSERT INTO orders(id, account) VALUES (1, -1)")).rejects.toThrow(
+      await expect(one.query("INSERT INTO orders(id, account) VALUES (-1, -1)")).rejects.toThrow(
         /foreign key/,
       );
     } finally {

@@ -102,10 +102,10 @@ test("a standby is made from the primary, started, streams what is written, and 
   expect(await readFile(passfile, "utf8")).toContain(password);
   expect((await stat(passfile)).mode & 0o777).toBe(0o600);
 
-  // Read by the standby alone: what is committed now is replayed there a while later.
+  // Read by the standby alone: what is committed now is replayed there a while later, and so it is seen to catch up.
   await writeFile(
     join(it.path, "postgresql.auto.conf"),
-    `${conf}recovery_min_apply_delay = '2s'\n`,
+    `${conf}recovery_min_apply_delay = '5s'\n`,
   );
   await primary.query("insert into ledger values (2000)");
   const notes = await start(it);

@@ -72,9 +72,10 @@ const bytes: Codec = {
 const boolean: Codec = {
   name: "boolean",
   classes: ["integer"],
-  input: (c) => `CASE ${c} WHEN 1 THEN 't' WHEN 0 THEN 'f' END`,
+  // Any other integer, written since the profile, is refused by Postgres.
+  input: (c) => `CASE ${c} WHEN 1 THEN 't' WHEN 0 THEN 'f' ELSE ${c} END`,
   free: false,
-  binary: (c) => `CASE ${c} WHEN 1 THEN x'01' WHEN 0 THEN x'00' END`,
+  binary: (c) => `CASE ${c} WHEN 1 THEN x'01' WHEN 0 THEN x'00' ELSE x'' END`,
   binaryLength: 1,
   canon: (c) => c,
   canonIn: (p) => `${p}::int::text`,

@@ -1,4 +1,5 @@
 import type { Database } from "better-sqlite3";
+import { CheckpointWindow } from "../checkpoint-window.ts";
 import type { PlannedTable } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
 import { rowidRanges, rowsAtOnce } from "../row-range.ts";
@@ -39,7 +40,9 @@ function* byRowid(
   const single = db
     .prepare<[bigint, bigint], Buffer>(`SELECT CAST(${form.row} AS BLOB) ${within}`)
     .pluck();
+  const window = new CheckpointWindow(db);
   for (const [from, to] of rowidRanges(db, table.name, rowidName, rows)) {
+    window.await();
     if (rows < JOINED_FROM) yield* single.all(from, to);
     else {
       const buffer = joined.get(from, to);
