@@ -11,7 +11,10 @@ export function rowsAtOnce(table: PlannedTable): number {
   return Math.max(1, Math.min(MAX_ROWS, Math.floor(JOIN_BYTES / Math.max(1, table.maxRowBytes))));
 }
 
-/** Ranges of rowids that hold at most `rows` rows each, in ascending order, both ends included. */
+/**
+ * Ranges of rowids that hold at most `rows` rows each, in ascending order, both ends included: of what the table holds as it is asked
+ * for the first. A product that adds rows faster than they are walked is not run after.
+ */
 export function* rowidRanges(
   db: Database,
   table: string,
@@ -19,18 +22,23 @@ export function* rowidRanges(
   rows: number,
 ): Generator<[bigint, bigint]> {
   const key = quoteName(rowid);
-  const next = db
-    .prepare<[bigint], [bigint | null, bigint | null]>(
-      `SELECT min(k), max(k) FROM (SELECT ${key} AS k FROM ${quoteName(table)}
-       WHERE ${key} >= ? ORDER BY ${key} LIMIT ${rows})`,
+  const name = quoteName(table);
+  const [first, last] = db
+    .prepare<[], [bigint | null, bigint | null]>(
+      `SELECT (SELECT min(${key}) FROM ${name}), (SELECT max(${key}) FROM ${name})`,
     )
-    .raw();
-  let from = -(2n ** 63n);
-  for (;;) {
-    const [low, high] = next.get(from) ?? [null, null];
-    if (low === null || high === null) return;
-    yield [low, high];
-    if (high === 2n ** 63n - 1n) return;
-    from = high + 1n;
+    .raw()
+    .get() ?? [null, null];
+  if (first === null || last === null) return;
+  // Steps over the rows between without a look at what is in them.
+  const end = db
+    .prepare<[bigint, bigint], bigint>(
+      `SELECT ${key} FROM ${name} WHERE ${key} >= ? AND ${key} <= ? ORDER BY ${key} LIMIT 1 OFFSET ${rows - 1}`,
+    )
+    .pluck();
+  for (let from = first; from <= last; ) {
+    const to = end.get(from, last) ?? last;
+    yield [from, to];
+    from = to + 1n;
   }
 }

@@ -82,6 +82,8 @@ function guarded(
   nothing: string,
   content: string,
 ): string {
+  // The rowid is an integer and nothing else, under whatever name.
+  if (column.source === table.rowid) return `(${content})`;
   const { classes } = codecNamed(column.codec);
   const place = quoteText(`${table.name}.${column.source}`);
   const refused = `lifeboat_unexpected(typeof(${c}), ${place})`;
