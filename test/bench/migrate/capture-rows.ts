@@ -9,6 +9,8 @@ import type { Target } from "./target.ts";
 
 /** More than any disk takes: the writer commits as fast as it can. */
 const AS_FAST_AS_POSSIBLE = 1_000_000;
+/** What a busy product does. */
+const PACED = 1_000;
 
 interface Kept {
   /** Of the commits that it made alone, in percent. */
@@ -16,7 +18,7 @@ interface Kept {
   readonly whileCaptured: number;
 }
 
-/** What capture and load take of the commits of a product that writes as fast as it can. */
+/** What capture and load take of the commits of a product that writes as fast as it can, and of one at a steady pace. */
 export async function captureRows(request: BenchRequest, target: Target): Promise<Row[]> {
   const { workplace, small, runs } = request;
   const path = workplace.at("live.db");
@@ -45,7 +47,27 @@ export async function captureRows(request: BenchRequest, target: Target): Promis
       }),
     );
   }
-  return rows;
+  const paced: WriterReport[] = [];
+  for (let run = 0; run < runs; run++) paced.push(await whileLoading(migration));
+  return [
+    ...rows,
+    valueRow({
+      what: `commits kept of ${PACED} a second while captured and copied, synchronous=FULL`,
+      values: paced.map((report) => (rate(report) * 100) / PACED),
+      unit: "%",
+    }),
+    valueRow({
+      what: "the same, a commit's p99",
+      values: paced.map(({ p99 }) => p99),
+      unit: "ms",
+    }),
+  ];
+}
+
+async function whileLoading(migration: Migration): Promise<WriterReport> {
+  await migration.anew();
+  await using writer = await PacedWriter.start(migration.source.path, PACED, "FULL");
+  return await writer.during(() => migration.command.json("migrate load"));
 }
 
 /** Alone before and after, since what else happens on the machine changes meanwhile. */

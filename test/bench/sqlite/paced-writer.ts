@@ -9,8 +9,13 @@ const LEDGER = fileURLToPath(new URL("./paced-writer-process.ts", import.meta.ur
 export class PacedWriter implements AsyncDisposable {
   readonly #child: ChildProcess;
 
+  readonly #gone: AbortSignal;
+
   private constructor(child: ChildProcess) {
     this.#child = child;
+    const gone = new AbortController();
+    this.#gone = gone.signal;
+    child.once("exit", (code) => gone.abort(new Error(`the writer ended with status ${code}`)));
   }
 
   /** @param program what it writes: into a ledger beside documents, unless another is named */
@@ -25,9 +30,9 @@ export class PacedWriter implements AsyncDisposable {
     return new PacedWriter(child);
   }
 
-  /** What it did since the last report. */
+  /** What it did since the last report. @throws Error when it has ended: what it says itself stands on stderr */
   async report(): Promise<WriterReport> {
-    const answer = once(this.#child, "message");
+    const answer = once(this.#child, "message", { signal: this.#gone });
     this.#child.send("report");
     const [report] = await answer;
     return report as WriterReport;
