@@ -2,6 +2,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 /** The lowest level: such text repeats itself, and nothing waits for it. */
 const PARAMETERS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** Also of whole blocks of a tar, so that none lies across two pieces. */
 const PIECE_BYTES = 1 << 20;
 
 /**
@@ -36,7 +37,7 @@ export class PackedBytes {
     }
   }
 
-  /** All of it, in order. A piece is good until the next is asked for. */
+  /** All of it, in pieces of a MiB, in order; they stay as they are for as long as nothing is added. */
   *pieces(): Generator<Buffer> {
     for (const packed of this.#packed)
       yield zstdDecompressSync(packed, { maxOutputLength: PIECE_BYTES });

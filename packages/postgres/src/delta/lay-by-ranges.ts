@@ -40,7 +40,7 @@ export async function* layByRanges(work: LayingByRanges): AsyncGenerator<Uint8Ar
   const files = new OpenFiles(work);
   const spares: Buffer[] = [];
   const tasks = async function* () {
-    for (const layout of layOut(work.archive.headers, work.object.content.bytes, work.path))
+    for (const layout of layOut(work.archive.headers(), work.object.content.bytes, work.path))
       yield () => stand(layout, files, spares.pop() ?? Buffer.allocUnsafeSlow(RANGE_BYTES));
   };
   try {
