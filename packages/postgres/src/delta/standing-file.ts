@@ -37,6 +37,11 @@ export class StandingFile {
     return true;
   }
 
+  /** Makes it so long at least, by zeros. */
+  async extend(bytes: number): Promise<void> {
+    if ((await this.handle.stat()).size < bytes) await this.handle.truncate(bytes);
+  }
+
   async write(content: Uint8Array, offset: number): Promise<void> {
     for (let written = 0; written < content.length; ) {
       const left = content.length - written;

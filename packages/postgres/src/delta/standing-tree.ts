@@ -85,6 +85,11 @@ export class StandingTree {
     }
   }
 
+  /** Whether the archives named this file. */
+  has(path: string): boolean {
+    return this.#files.has(path);
+  }
+
   /** Where a file of the archive lies while the directory is half-done, from the directory. */
   placeOf(path: string): string {
     return this.#renamed.get(path) ?? path;
