@@ -82,6 +82,13 @@ test.each<[string, string, Buffer, string]>([
   },
 );
 
+test("half a block at the end of what stands is none", async () => {
+  const half = Buffer.alloc(LAYOUT.blockBytes / 2, "b");
+  await writeFile(join(into, NAME), Buffer.concat([block("a"), half]), { mode: 0o600 });
+  await lay({ [INCREMENT]: increment(3, {}) });
+  expect((await readFile(join(into, NAME))).equals(blocks("a00"))).toBe(true);
+});
+
 test("the label of an incremental backup becomes a whole one's, so that a server starts with it", async () => {
   const lines = ["START WAL LOCATION: 0/28", "LABEL: x", "START TIMELINE: 1"];
   const of = ["INCREMENTAL FROM LSN: 0/2000028", "INCREMENTAL FROM TLI: 1"];

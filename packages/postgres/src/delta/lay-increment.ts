@@ -51,6 +51,7 @@ export async function layIncrement(entry: Entry, work: LayingIncrement): Promise
   };
   const { blocks, truncatedTo } = await readHeader(entry.header.size ?? 0, { take, layout, fail });
   const file = await work.open(truncatedTo * blockBytes);
+  await file.endWithBlock(blockBytes);
   for (let first = 0; first < blocks.length; ) {
     const at = blocks[first] as number;
     let count = 1;

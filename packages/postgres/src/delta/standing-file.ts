@@ -37,6 +37,12 @@ export class StandingFile {
     return true;
   }
 
+  /** Cuts off what is no whole block at its end: it was read while the server made it longer. */
+  async endWithBlock(blockBytes: number): Promise<void> {
+    const { size } = await this.handle.stat();
+    if (size % blockBytes > 0) await this.handle.truncate(size - (size % blockBytes));
+  }
+
   /** Makes it so long at least, by zeros. */
   async extend(bytes: number): Promise<void> {
     if ((await this.handle.stat()).size < bytes) await this.handle.truncate(bytes);
