@@ -161,7 +161,7 @@ describe.each(await combinable())("incremental backups of a server of version %i
       await cluster.query(
         "create table fresh tablespace far as select generate_series(1, 30000) n",
       );
-      const first = await take("incremental");
+      await take("incremental");
       await cluster.query("delete from cut where n > 1000");
       await cluster.query("vacuum (truncate) cut");
       await cluster.query(
@@ -172,20 +172,15 @@ describe.each(await combinable())("incremental backups of a server of version %i
       const second = await take("incremental");
       await restoreBeside(cluster, kept, stateOf(second.id));
       const expected = await found();
-      // From the newest state, from the oldest, and from what a standing directory came to by itself.
+      // From its own state, and from the oldest.
       const again = await restoreBeside(cluster, kept, { ...stateOf(second.id), delta: true });
       expect(await found()).toEqual(expected);
       expect(again.delta?.bytesKept).toBeGreaterThan(4 * (again.delta?.bytesWritten ?? 0));
-      await clear();
-      await restoreBeside(cluster, kept, stateOf(first.id));
-      const afterFirst = await found();
       await clear();
       await restoreBeside(cluster, kept, stateOf(full.id));
       await writeFile(join(to, "base", "INCREMENTAL.1"), "foreign");
       await restoreBeside(cluster, kept, { ...stateOf(second.id), delta: true });
       expect(await found()).toEqual(expected);
-      await restoreBeside(cluster, kept, { ...stateOf(first.id), delta: true });
-      expect(await found()).toEqual(afterFirst);
       const { delta } = await restoreBeside(cluster, kept, { ...stateOf(full.id), delta: true });
       expect(delta?.bytesKept).toBeGreaterThan(delta?.bytesWritten ?? 0);
     } finally {

@@ -57,7 +57,7 @@ export async function layIncrement(entry: Entry, work: LayingIncrement): Promise
     let count = 1;
     while (blocks[first + count] === at + count && (count + 1) * blockBytes <= RUN_BYTES) count++;
     await file.write(await take(count * blockBytes), at * blockBytes);
-    tally.count("written", count * blockBytes);
+    tally.count({ kept: 0, written: count * blockBytes });
     first += count;
   }
   await file.extend(truncatedTo * blockBytes);

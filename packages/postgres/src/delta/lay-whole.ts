@@ -92,9 +92,8 @@ async function layContent(
   let offset = 0;
   for await (const right of inRanges(content, memory.length)) {
     const standing = memory.subarray(0, right.length);
-    const isKept = (await file.read(standing, offset)) && standing.equals(right);
-    tally.count(isKept ? "kept" : "written", right.length);
-    if (!isKept) await file.write(right, offset);
+    const stands = (await file.read(standing, offset)) ? standing : undefined;
+    await file.bring(right, { stands, offset, tally });
     offset += right.length;
   }
 }
