@@ -79,7 +79,7 @@ export class LocalFiles implements FileSource {
 function entryOf(name: string, found: Stats | undefined): DirectoryEntry | undefined {
   if (!found || !(found.isFile() || found.isDirectory())) return undefined;
   const kind = found.isFile() ? "file" : "directory";
-  return { name, kind, mode: found.mode & 0o7777, bytes: found.size, modified: found.mtime };
+  return { name, kind, mode: found.mode & 0o7777, bytes: found.size, modifiedMs: found.mtimeMs };
 }
 
 /** As much as there is: one call may give less. */

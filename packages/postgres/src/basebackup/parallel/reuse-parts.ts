@@ -88,9 +88,9 @@ class Reuse {
 
   /** So that little is read of an archive that is of no use. */
   #likelyChangedFirst(files: readonly StoredFile[]): StoredFile[] {
-    const second = (date: Date | undefined) => Math.floor((date?.getTime() ?? 0) / 1000);
+    const second = (ms = 0) => Math.floor(ms / 1000);
     const isTouched = ({ path, modified }: StoredFile) =>
-      second(this.#files.get(path)?.modified) !== second(modified);
+      second(this.#files.get(path)?.modifiedMs) !== second(modified.getTime());
     return files.toSorted((a, b) => Number(isTouched(b)) - Number(isTouched(a)));
   }
 
