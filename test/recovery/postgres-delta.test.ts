@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   chmod,
   link,
@@ -7,7 +6,6 @@ import {
   open,
   readdir,
   readFile,
-  readlink,
   rename,
   rm,
   stat,
@@ -15,13 +13,14 @@ import {
   truncate,
   writeFile,
 } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { decodeManifest, encodeManifest, type RestoreOrder } from "@lifeboat/core";
 import { hasProgram } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { contentOf } from "../support/content-of.ts";
 import {
   ask,
   availableMajors,
@@ -31,31 +30,6 @@ import {
 } from "../support/postgres.ts";
 import { restoreBeside, runProgram, startAsItIs } from "../support/postgres-copies.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
-
-/** Everything below a directory: files by their content, links by what they lead to, and every mode and owner. */
-async function contentOf(directory: string): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  const look = async (place: string) => {
-    const { mode, uid } = await lstat(place);
-    const entries = await readdir(place, { withFileTypes: true });
-    found.set(`${relative(directory, place)}/`, `${(mode & 0o7777).toString(8)} ${uid}`);
-    for (const entry of entries) {
-      const path = join(place, entry.name);
-      const name = relative(directory, path);
-      if (entry.isSymbolicLink()) found.set(name, `→ ${await readlink(path)}`);
-      else if (entry.isDirectory()) await look(path);
-      else {
-        const own = await lstat(path);
-        const sha256 = createHash("sha256")
-          .update(await readFile(path))
-          .digest("hex");
-        found.set(name, `${(own.mode & 0o7777).toString(8)} ${own.uid} ${own.size} ${sha256}`);
-      }
-    }
-  };
-  await look(directory);
-  return found;
-}
 
 async function startsNot(cluster: TestCluster, directory: string): Promise<void> {
   const server = await startAsItIs(cluster, directory);

@@ -1,8 +1,9 @@
-import { readdir, rm, truncate } from "node:fs/promises";
+import { readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type BackupReport, backup, drill, verify } from "@lifeboat/core";
 import { findPrograms, hasProgram, postgresEngine } from "@lifeboat/postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { contentOf } from "../support/content-of.ts";
 import {
   availableMajors,
   startCluster,
@@ -132,25 +133,62 @@ describe.each(await combinable())("incremental backups of a server of version %i
     }
   });
 
-  test("are not brought into a standing directory, whose files all would be written anew", async () => {
-    const full = await take("full");
-    const { id } = await take("incremental");
-    const to = { to: join(cluster.directory, "standing") };
-    const target = { kind: "backup", id } as const;
-    const { path } = await restoreBeside(cluster, kept, { ...to, target });
-    await expect(
-      restoreBeside(cluster, kept, { ...to, target, delta: true }),
-    ).rejects.toMatchObject({
-      code: "DELTA_OF_INCREMENTAL",
-      kind: "usage",
-      remedy: expect.stringContaining("--backup ID"),
-    });
-    expect(await readdir(join(path, "global"))).toContain("pg_control");
-    // Of a chain's copy the full one's state is had by --delta all the same.
-    const own = { kind: "backup", id: full.id } as const;
-    const { delta } = await restoreBeside(cluster, kept, { ...to, target: own, delta: true });
-    expect(delta?.bytesKept).toBeGreaterThan(delta?.bytesWritten ?? 0);
-    await rm(path, { recursive: true });
+  test("are brought into a standing directory by what differs, as a restore beside makes it", async () => {
+    const far = await tablespaceFolder(cluster, "far");
+    const near = await tablespaceFolder(cluster, "near");
+    await cluster.query(`create tablespace far location '${far}'`);
+    await cluster.query(
+      "create table cut as select n, repeat('c', 300) from generate_series(1, 5000) n",
+    );
+    await cluster.query(
+      "create table gone tablespace far as select n, repeat('g', 300) from generate_series(1, 2000) n",
+    );
+    const to = join(cluster.directory, "standing");
+    const into = { to, tablespaceMapping: new Map([[far, near]]), fetchCommand: ["false"] };
+    const stateOf = (id: string) => ({ ...into, target: { kind: "backup", id } as const });
+    const found = async () => {
+      const all = [await contentOf(to), await contentOf(near)];
+      // It would list the changes, and not the files that are made of them.
+      for (const files of all) files.delete("backup_manifest");
+      return all;
+    };
+    const clear = async () => {
+      for (const place of [to, near]) await rm(place, { recursive: true });
+    };
+    try {
+      const full = await take("full");
+      await cluster.query("update big set filler = repeat('d', 900) where n % 1000 = 7");
+      await cluster.query(
+        "create table fresh tablespace far as select generate_series(1, 30000) n",
+      );
+      await take("incremental");
+      await cluster.query("delete from cut where n > 1000");
+      await cluster.query("vacuum (truncate) cut");
+      await cluster.query(
+        "insert into big select n, repeat('e', 900) from generate_series(30001, 33000) n",
+      );
+      await cluster.query("update fresh set n = -n where n % 5000 = 0");
+      await cluster.query("drop table gone");
+      const second = await take("incremental");
+      await restoreBeside(cluster, kept, stateOf(second.id));
+      const expected = await found();
+      // From its own state, and from the oldest.
+      const again = await restoreBeside(cluster, kept, { ...stateOf(second.id), delta: true });
+      expect(await found()).toEqual(expected);
+      expect(again.delta?.bytesKept).toBeGreaterThan(4 * (again.delta?.bytesWritten ?? 0));
+      await clear();
+      await restoreBeside(cluster, kept, stateOf(full.id));
+      await writeFile(join(to, "base", "INCREMENTAL.1"), "foreign");
+      await restoreBeside(cluster, kept, { ...stateOf(second.id), delta: true });
+      expect(await found()).toEqual(expected);
+      const { delta } = await restoreBeside(cluster, kept, { ...stateOf(full.id), delta: true });
+      expect(delta?.bytesKept).toBeGreaterThan(delta?.bytesWritten ?? 0);
+    } finally {
+      await clear();
+      for (const table of ["cut", "fresh", "gone"])
+        await cluster.query(`drop table if exists ${table}`);
+      await cluster.query("drop tablespace far");
+    }
   });
 
   test("build on a backup that pg_basebackup took as well", async ({ skip }) => {

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { verify, WatchNotes, watch } from "@lifeboat/core";
-import { postgresEngine } from "@lifeboat/postgres";
+import { postgresEngine, runAs } from "@lifeboat/postgres";
+import { execa } from "execa";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -101,6 +102,20 @@ test("a watch pushes for the archiver, without a program's start, and all of it 
   await watching?.stop();
   watching = undefined;
   expect(existsSync(join(cluster.dataDirectory, RESIDENT))).toBe(false);
+});
+
+test("a watch that is asked for one file goes on with all that wait behind it, and is not asked for each", async () => {
+  await cluster.query("alter system set archive_command = 'false'");
+  await cluster.query("select pg_reload_conf()");
+  const last = await segments(12);
+  await startWatch();
+  const status = join(cluster.dataDirectory, "pg_wal", "archive_status");
+  const [first] = (await readdir(status)).map((name) => name.replace(".ready", "")).sort();
+  const { dataDirectory: cwd, account } = cluster;
+  await execa("sh", [`${RESIDENT}/push`, first as string], { ...runAs(account), cwd });
+  await stored(last);
+  expect(await Array.fromAsync(kept.folder.listLog("00000001/"))).toHaveLength(12);
+  expect(await waiting()).toBe(12);
 });
 
 test("without a watch, or after it was killed, the line starts the program itself", async () => {

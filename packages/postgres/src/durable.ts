@@ -17,7 +17,7 @@ export async function syncDirectories(directories: readonly string[]): Promise<v
  */
 export async function writeDurably(
   path: string,
-  content: string | Uint8Array | AsyncIterable<Uint8Array>,
+  content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   { account, mode }: { account: Account; mode: number },
 ): Promise<void> {
   const file = await open(path, "w", mode);

@@ -6,8 +6,9 @@ const PARAMETERS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Longer lines are nobody's. */
 const LONGEST_LINE = 4 << 20;
 
+/** In no more memory than it takes: zstd's own result is a small part of a piece that it would keep. */
 export function packLine(line: string): Buffer {
-  return zstdCompressSync(line, PARAMETERS);
+  return Buffer.from(zstdCompressSync(line, PARAMETERS));
 }
 
 /** Throws where it is none, or unpacks to more than a line can have. */

@@ -37,6 +37,10 @@ export class PushServer {
   readonly #answers: number;
   /** Files that are being pushed, or were and the archiver has not asked for yet. */
   readonly #pushes = new Map<string, Promise<void>>();
+  /** Files that are ready behind them, in the order in which the archiver will ask. */
+  #ready: string[] = [];
+  /** What it asked for last. */
+  #after = "";
   #running = 0;
   #asked = 0;
   #askedAt = performance.now();
@@ -72,6 +76,7 @@ export class PushServer {
       await removePushPipes(join(dataDirectory, PUSH_DIRECTORY), dataDirectory);
     } finally {
       this.#requests.destroy();
+      this.#ready = [];
       await Promise.allSettled(this.#pushes.values());
       closeSync(this.#answers);
     }
@@ -105,8 +110,9 @@ export class PushServer {
   async #serve(name: string): Promise<void> {
     // It comes from a pipe in a directory that the server's account owns: a name, and nothing else.
     if (!parseWalFileName(name)) throw new Error("is no name of a WAL file");
+    this.#after = name;
     const pushing = this.#pushes.get(name) ?? this.#push(name);
-    void this.#pushAhead(name);
+    void this.#pushAhead();
     try {
       await pushing;
     } finally {
@@ -123,22 +129,36 @@ export class PushServer {
         this.#running--;
       });
     this.#pushes.set(name, pushing);
-    // One that failed is tried again when the archiver asks for it, and is reported then.
-    pushing.catch(() => this.#pushes.delete(name));
+    pushing.then(
+      // At once, and not when the archiver asks next: it waits for one, and the others would end together and leave
+      // the cores idle while all of them are being made durable.
+      () => this.#pushReady(),
+      // Tried again when the archiver asks for it, and reported then. A repository that takes none is left alone until then.
+      () => {
+        this.#pushes.delete(name);
+        this.#ready = [];
+      },
+    );
     return pushing;
   }
 
-  async #pushAhead(after: string): Promise<void> {
+  async #pushAhead(): Promise<void> {
     const status = join(this.#init.dataDirectory, "pg_wal", "archive_status");
     const names = await readdir(status).catch((): string[] => []);
-    const ready = names
+    if (this.#requests.destroyed) return;
+    this.#ready = names
       .filter((name) => name.endsWith(".ready"))
       .map((name) => name.slice(0, -".ready".length))
-      .filter((name) => name > after && parseWalFileName(name) !== undefined)
+      .filter((name) => parseWalFileName(name) !== undefined)
       .sort();
-    for (const name of ready) {
-      if (this.#running >= AT_ONCE || this.#pushes.size >= MOST_AHEAD) return;
-      if (!this.#pushes.has(name)) void this.#push(name).catch(() => {});
+    this.#pushReady();
+  }
+
+  #pushReady(): void {
+    while (this.#running < AT_ONCE && this.#pushes.size < MOST_AHEAD) {
+      const name = this.#ready.shift();
+      if (name === undefined) return;
+      if (name > this.#after && !this.#pushes.has(name)) void this.#push(name).catch(() => {});
     }
   }
 }

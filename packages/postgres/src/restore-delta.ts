@@ -7,16 +7,17 @@ import {
 } from "@lifeboat/core";
 import { bytesOf, completeCopy, USUAL_JOBS } from "./complete-copy.ts";
 import { ownerFor } from "./copy-owner.ts";
+import { blockLayoutOf } from "./delta/block-layout.ts";
 import { DeltaLayers } from "./delta/delta-layer.ts";
 import { deltaPlaces } from "./delta/delta-places.ts";
 import { DeltaTally } from "./delta/delta-tally.ts";
-import { HalfDone } from "./delta/half-done.ts";
+import { CONTROL_ASIDE, HalfDone } from "./delta/half-done.ts";
 import { relinkTablespaces } from "./delta/relink-tablespaces.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
 import { extractPrograms } from "./extract.ts";
 import { leftoverPrefix } from "./leftovers.ts";
 import { proveRecovery } from "./prove-recovery.ts";
-import { restoreProgress } from "./restore-progress.ts";
+import { restoreProgress, type Through } from "./restore-progress.ts";
 import { readRanges } from "./stored-ranges.ts";
 import { writeTablespaceMap } from "./tablespace-links.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
@@ -24,18 +25,16 @@ import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backu
 
 /**
  * Brings a standing data directory of the same cluster to a backup's state, and keeps what agrees with
- * it. It works in place: from its first change to its last the directory has no pg_control, so a run
+ * it; an incremental one's through the chain that it builds on. It works in place: from its first change to its last the directory has no pg_control, so a run
  * that is killed leaves one that cannot be started by mistake, and that the next run completes.
- * @throws LifeboatError what {@link deltaPlaces} refuses, before anything is touched; kind `usage`:
- *   `DELTA_OF_INCREMENTAL`; kind `locked`: `DELTA_RUNNING`; what a restore throws
+ * @throws LifeboatError what {@link deltaPlaces} refuses, before anything is touched; kind `locked`: `DELTA_RUNNING`; what a restore throws
  */
 export async function restoreDelta(
   request: RestoreRequest,
   { binDirectory }: { readonly binDirectory?: string | undefined },
 ): Promise<RestoredDatabase> {
   const { plan, folder } = request;
-  if (plan.backups.length > 1) throw ofIncremental(chosenBackup(plan).id);
-  const details = postgresDetails(plan.backups[0]);
+  const details = postgresDetails(chosenBackup(plan));
   if (request.willExtract)
     await extractPrograms(binDirectory, Math.trunc(details.serverVersion / 10_000));
   const places = await deltaPlaces(request, details).catch((cause) => {
@@ -76,34 +75,64 @@ interface Work {
 }
 
 async function bringTo(request: RestoreRequest, work: Work) {
-  const { details, places, account, ranges, half } = work;
-  const { folder, plan, signal, jobs = USUAL_JOBS } = request;
+  const { details, places, account } = work;
+  const { plan } = request;
   const { dataDirectory: directory, tablespaces } = places;
-  const manifest = plan.backups[0];
-  const tally = new DeltaTally();
   const relinked = await relinkTablespaces(directory, tablespaces, account);
   const through = restoreProgress(request, details);
-  const backup = { folder, manifest, details, account, through, jobs, signal };
-  const keeps = (path: string) => half.isMark(path) || isOthers(path, directory);
-  const layers = new DeltaLayers({ backup, ranges, tally, keeps });
-  const content: BackupContent = { ...backup, layer: (init) => layers.open(init) };
-  const mode = await unpackBase(content, directory);
-  for (const { tablespace, place } of tablespaces)
-    await unpackTablespace(content, tablespace, place);
+  const { mode, layers, tally } = await layBackups(request, { ...work, through });
   await writeTablespaceMap(directory, tablespaces, { account, mode });
+  const manifest = chosenBackup(plan);
   const copy = { manifest, details, account, mode, through, directory };
   const findings = await completeCopy(request, { ...copy, dataDirectory: directory });
-  const removed = layers.trees.reduce((sum, tree) => sum + tree.removed, relinked);
-  const links = layers.trees.flatMap(({ removedLinks }) => removedLinks);
+  const trees = layers.flatMap((each) => each.trees);
+  const removed = trees.reduce((sum, tree) => sum + tree.removed, relinked);
+  const links = trees.flatMap(({ removedLinks }) => removedLinks);
   return {
     findings: [
-      ...(ranges ? [] : [withoutRanges(manifest.id)]),
+      ...(work.ranges ? [] : [withoutRanges(plan.backups[0].id)]),
       ...links.map((link) => linkRemoved(link)),
       ...findings,
     ],
     delta: tally.counts(removed),
   };
 }
+
+/** The full backup by its ranges, and then each incremental one upon what stands; what the last has not goes. */
+async function layBackups(request: RestoreRequest, work: Work & { readonly through: Through }) {
+  const { places, account, ranges, half, through } = work;
+  const { folder, plan, signal, jobs = USUAL_JOBS } = request;
+  const { dataDirectory: directory, tablespaces } = places;
+  const { backups } = plan;
+  const tally = new DeltaTally();
+  const keeps = (path: string) => half.isMark(path) || isOthers(path, directory);
+  // An incremental one's lists changed blocks, and not the files that are made of them.
+  const passOver = new Set(backups.length > 1 ? ["backup_manifest"] : []);
+  const layers: DeltaLayers[] = [];
+  let mode = 0o600;
+  for (const [index, manifest] of backups.entries()) {
+    const details = postgresDetails(manifest);
+    const backup = { folder, manifest, details, account, through, jobs, signal };
+    const before = layers.at(-1);
+    const layout = before && (await blockLayoutOf(directory, CONTROL_ASIDE, manifest.id));
+    const own = new DeltaLayers({
+      ...{ backup, tally, keeps, passOver },
+      ranges: before ? undefined : ranges,
+      upon: before && layout && { before, layout },
+      isLast: index === backups.length - 1,
+    });
+    layers.push(own);
+    const content: BackupContent = { ...backup, layer: (init) => own.open(init) };
+    mode = await unpackBase(content, directory);
+    for (const { tablespace, place } of tablespaces) {
+      const detail = details.tablespaces.find(({ oid }) => oid === tablespace.oid);
+      // An earlier one may lack it.
+      if (detail) await unpackTablespace(content, detail, place);
+    }
+  }
+  return { mode, layers, tally };
+}
+
 /** What a mount point has of its own, and what restores build that are not this one. */
 function isOthers(path: string, directory: string): boolean {
   return path === "lost+found" || path.startsWith(leftoverPrefix(directory));
@@ -148,15 +177,4 @@ function linkRemoved(link: string): Finding {
     remedy:
       "what lies there is of no use to this copy any more: look through it, and remove it by hand",
   };
-}
-
-function ofIncremental(backup: string): LifeboatError {
-  return new LifeboatError({
-    code: "DELTA_OF_INCREMENTAL",
-    kind: "usage",
-    message: `${backup} is incremental: pg_combinebackup writes the whole of it anew, so nothing of a directory can be kept`,
-    remedy:
-      "leave --delta out, and restore into another directory or with --force; or name a full backup by --backup ID (lifeboat list)",
-    details: { backup },
-  });
 }

@@ -9,6 +9,7 @@ import {
 import type pg from "pg";
 import { TarWatch } from "./basebackup/tar-watch.ts";
 import type { ServerConnection } from "./connection.ts";
+import { PackedBytes } from "./packed-bytes.ts";
 import { findPrograms } from "./programs.ts";
 import type { ServerFacts } from "./server-facts.ts";
 
@@ -26,7 +27,7 @@ export async function parentManifestOf(
   client: pg.Client,
   server: ServerFacts,
   { folder, type, parents }: SnapshotRequest,
-): Promise<Uint8Array | null> {
+): Promise<PackedBytes | null> {
   const parent = parents.at(-1);
   if (type !== "incremental" || !parent) return null;
   if (server.major < INCREMENTAL_SINCE) throw unsupported(server);
@@ -62,7 +63,7 @@ export async function combineFindings(
 }
 
 /** From the object that holds it alone, or from the end of the data directory's archive. */
-async function storedManifest(folder: DatabaseFolder, backup: Manifest): Promise<Uint8Array> {
+async function storedManifest(folder: DatabaseFolder, backup: Manifest): Promise<PackedBytes> {
   const found =
     backup.objects.find(({ role }) => role === "backup-manifest") ??
     backup.objects.find(({ role }) => role === "base");
@@ -80,9 +81,13 @@ async function contentOf(
   folder: DatabaseFolder,
   backup: Manifest,
   object: ManifestObject,
-): Promise<Uint8Array | undefined> {
+): Promise<PackedBytes | undefined> {
   const content = folder.readObject(backup, object);
-  if (!object.object.includes(".tar.")) return Buffer.concat(await Array.fromAsync(content));
+  if (!object.object.includes(".tar.")) {
+    const packed = new PackedBytes();
+    for await (const chunk of content) packed.add(chunk);
+    return packed;
+  }
   const watch = new TarWatch([MANIFEST]);
   for await (const _ of watch.through(content));
   return watch.members.get(MANIFEST);

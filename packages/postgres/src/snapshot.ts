@@ -7,6 +7,7 @@ import { damageFindings, damageOf } from "./damage.ts";
 import type { PostgresDetails, WalSource } from "./details.ts";
 import { storeExtraPaths } from "./extra-paths.ts";
 import { directoryOwner } from "./local-directory.ts";
+import type { PackedBytes } from "./packed-bytes.ts";
 import { preflight, refusal } from "./preflight.ts";
 import { spaceFindings } from "./preflight-space.ts";
 import { BackupRate } from "./rate/backup-rate.ts";
@@ -31,7 +32,7 @@ interface Work {
   readonly wal: WalSource;
   readonly request: SnapshotRequest;
   /** Of the backup that an incremental one builds on. */
-  readonly parentManifest: Uint8Array | null;
+  readonly parentManifest: PackedBytes | null;
   readonly rate: BackupRate;
 }
 

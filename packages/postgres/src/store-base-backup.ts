@@ -1,8 +1,9 @@
 import type { Finding, Reused, SnapshotRequest } from "@lifeboat/core";
-import { pack } from "tar-stream";
 import type { BackupSource } from "./backup-source.ts";
+import { TAR_END, tarHeader, tarPadding } from "./basebackup/parallel/tar-header.ts";
 import type { BaseBackup, TablespaceArchive, Transport } from "./basebackup/transport.ts";
 import type { PostgresDetails } from "./details.ts";
+import type { PackedBytes } from "./packed-bytes.ts";
 import type { BackupRate } from "./rate/backup-rate.ts";
 import { jobsOf } from "./snapshot-choices.ts";
 import { partFacts, partNote, partNumber } from "./stored-parts.ts";
@@ -16,7 +17,7 @@ export interface BaseBackupWork {
   readonly transport: Transport;
   readonly request: SnapshotRequest;
   /** Of the backup that an incremental one builds on. */
-  readonly parentManifest: Uint8Array | null;
+  readonly parentManifest: PackedBytes | null;
   readonly rate: BackupRate;
 }
 
@@ -78,7 +79,7 @@ export async function storeBaseBackup(
   const { manifest } = backup;
   // By itself as well: the next incremental backup builds on it, and base.tar may be large.
   if (backup.manifestInArchive)
-    await request.store("backup_manifest", "backup-manifest", once(manifest));
+    await request.store("backup_manifest", "backup-manifest", inPieces(manifest));
   else await request.store("backup_manifest.tar", "backup-manifest", manifestTar(manifest));
   // An incremental one is put together with those before it: no directory is ever compared with it alone.
   if (!parentManifest) await storeRanges(request.store, archives);
@@ -108,14 +109,16 @@ class StoredTablespaces {
   }
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+async function* inPieces(content: PackedBytes): AsyncGenerator<Uint8Array> {
+  yield* content.pieces();
 }
 
 /** A tar, so that unpacking every `*.tar.zst` of a backup gives a whole data directory. */
-async function* manifestTar(manifest: Uint8Array): AsyncGenerator<Uint8Array> {
-  const tar = pack();
-  tar.entry({ name: "backup_manifest", mode: 0o600 }, Buffer.from(manifest));
-  tar.finalize();
-  for await (const chunk of tar) yield chunk as Uint8Array;
+async function* manifestTar(manifest: PackedBytes): AsyncGenerator<Uint8Array> {
+  const { bytes } = manifest;
+  const own = { path: "backup_manifest", mode: 0o600, modified: new Date(), kind: "file" } as const;
+  yield tarHeader({ ...own, bytes });
+  yield* manifest.pieces();
+  yield tarPadding(bytes);
+  yield TAR_END;
 }

@@ -6,6 +6,7 @@ import {
   type SnapshotRequest,
 } from "@lifeboat/core";
 import { TAR_BLOCK } from "./basebackup/tar-header.ts";
+import { PackedBytes } from "./packed-bytes.ts";
 
 /** The object's role, and its name without `.zst`. */
 const RANGES = "ranges";
@@ -15,10 +16,24 @@ const LARGEST_FRAME = 4 << 20;
 const LONGEST_LINE = 1 << 20;
 
 /** An archive as its ranges tell it. */
-export interface ArchiveRanges {
+export class ArchiveRanges {
+  readonly ranges = new ObjectRanges();
+  /** Packed: there are as many as a cluster has files. */
+  readonly #headers = new PackedBytes();
+
+  add({ headers, ranges }: RangesLine): void {
+    for (const header of headers) this.#headers.add(header);
+    for (const [bytes, digest] of ranges) {
+      this.ranges.addFrame(bytes);
+      this.ranges.addDigest(digest);
+    }
+  }
+
   /** Of its members, in their order, as they stand in it. */
-  readonly headers: readonly Buffer[];
-  readonly ranges: ObjectRanges;
+  *headers(): Generator<Buffer> {
+    for (const piece of this.#headers.pieces())
+      for (let at = 0; at < piece.length; at += TAR_BLOCK) yield piece.subarray(at, at + TAR_BLOCK);
+  }
 }
 
 /** What was noted of an archive. */
@@ -48,17 +63,13 @@ export async function readRanges(
 ): Promise<ReadonlyMap<string, ArchiveRanges> | undefined> {
   const object = manifest.objects.find(({ role }) => role === RANGES);
   if (!object) return undefined;
-  const found = new Map<string, { headers: Buffer[]; ranges: ObjectRanges }>();
+  const found = new Map<string, ArchiveRanges>();
   const path = folder.objectPath(manifest, object);
   for await (const line of linesOf(folder.readObject(manifest, object), path)) {
-    const { object: name, headers, ranges } = parseRangesLine(line, path);
-    const archive = found.get(name) ?? { headers: [], ranges: new ObjectRanges() };
-    found.set(name, archive);
-    for (const header of headers) archive.headers.push(header);
-    for (const [bytes, digest] of ranges) {
-      archive.ranges.addFrame(bytes);
-      archive.ranges.addDigest(digest);
-    }
+    const parsed = parseRangesLine(line, path);
+    const archive = found.get(parsed.object) ?? new ArchiveRanges();
+    found.set(parsed.object, archive);
+    archive.add(parsed);
   }
   return found;
 }

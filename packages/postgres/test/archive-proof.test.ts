@@ -3,6 +3,7 @@ import { pack } from "tar-stream";
 import { expect, test } from "vitest";
 import { ArchiveProof } from "../src/basebackup/archive-proof.ts";
 import type { TablespaceArchive } from "../src/basebackup/transport.ts";
+import { PackedBytes } from "../src/packed-bytes.ts";
 
 const BASE = { backup_label: "START", "base/1/1259": "pages", "base/1/empty": "" };
 const SPACE = { "PG_15_1/5/16390": "rows" };
@@ -20,11 +21,11 @@ function archive(files: Record<string, string>, oid?: number): TablespaceArchive
 }
 
 /** A manifest as a server writes it: the digest of all lines before in the last one. */
-function manifestOf(files: readonly object[]): Buffer {
+function manifestOf(files: readonly object[]): PackedBytes {
   const lines = files.map((file) => JSON.stringify(file)).join(",\n");
   const body = `{ "PostgreSQL-Backup-Manifest-Version": 1,\n"Files": [\n${lines}\n],\n`;
   const sha256 = createHash("sha256").update(body).digest("hex");
-  return Buffer.from(`${body}"Manifest-Checksum": "${sha256}"}\n`);
+  return PackedBytes.of(Buffer.from(`${body}"Manifest-Checksum": "${sha256}"}\n`));
 }
 
 const LISTED = [
@@ -46,7 +47,7 @@ test("archives that hold what the manifest lists are proved, tablespaces and enc
     archive(SPACE, 16385),
   );
   proof.assertHolds(manifestOf(LISTED));
-  expect(proof.manifest?.toString()).toBe("not in itself");
+  expect(proof.manifest?.whole().toString()).toBe("not in itself");
 });
 
 const { "base/1/1259": _, ...withoutOne } = BASE;
@@ -80,8 +81,8 @@ test("a file that comes twice fails the backup as it passes", async () => {
 
 test("a manifest that is not as it was written proves nothing", async () => {
   const proof = await proofOf(archive(BASE), archive(SPACE, 16385));
-  const changed = manifestOf(LISTED).toString().replace('"Size":4', '"Size":5');
-  expect(() => proof.assertHolds(Buffer.from(changed))).toThrow(
+  const changed = manifestOf(LISTED).whole().toString().replace('"Size":4', '"Size":5');
+  expect(() => proof.assertHolds(PackedBytes.of(Buffer.from(changed)))).toThrow(
     expect.objectContaining({ code: "BACKUP_MANIFEST_INVALID" }),
   );
 });

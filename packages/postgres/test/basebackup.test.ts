@@ -174,7 +174,7 @@ describe.each(await availableMajors())("base backups of a server of version %i",
         expect(backup).toMatchObject({ timeline: 1, manifestInArchive: false, corruptPages: [] });
         const label = await readFile(join(folder, "data", "backup_label"), "utf8");
         expect(label).toContain(`START WAL LOCATION: ${formatLsn(backup.startLsn)} `);
-        await pgVerifies(join(folder, "data"), backup.manifest);
+        await pgVerifies(join(folder, "data"), backup.manifest.whole());
       }
       await nothingRemains();
     } finally {
@@ -236,7 +236,7 @@ describe.each(await availableMajors())("base backups of a server of version %i",
     const { backup, folder } = await unpacked(wireTransport, "positions");
     const label = await readFile(join(folder, "data", "backup_label"), "utf8");
     const start = /START WAL LOCATION: ([0-9A-F/]+)/.exec(label)?.[1];
-    const manifest = JSON.parse(Buffer.from(backup.manifest ?? []).toString());
+    const manifest = JSON.parse(backup.manifest.whole().toString());
     const [range] = manifest["WAL-Ranges"];
     expect(formatLsn(backup.startLsn)).toBe(start);
     expect(formatLsn(backup.startLsn)).toBe(range["Start-LSN"]);
@@ -381,7 +381,7 @@ describe.each(await availableMajors())("base backups of a server of version %i",
           for await (const _ of content);
         });
         expect(corruptPages).toEqual([{ path, block: 1 }]);
-        expect(Buffer.from(manifest).toString()).toContain(`"${path}"`);
+        expect(manifest.whole().toString()).toContain(`"${path}"`);
       }
     } finally {
       await file.close();

@@ -3,8 +3,13 @@ import type { BackupFile } from "../src/basebackup/parallel/backup-files.ts";
 import { bundlesOf } from "../src/basebackup/parallel/bundles.ts";
 
 const GIB = 1 << 30;
-const modified = new Date();
-const file = (path: string, bytes: number): BackupFile => ({ path, bytes, mode: 0o600, modified });
+const modifiedMs = Date.now();
+const file = (path: string, bytes: number): BackupFile => ({
+  path,
+  bytes,
+  mode: 0o600,
+  modifiedMs,
+});
 const bytesOf = (files: readonly BackupFile[]) => files.reduce((sum, { bytes }) => sum + bytes, 0);
 
 test("no bundle is larger than 1 GiB, and every file is in one", () => {

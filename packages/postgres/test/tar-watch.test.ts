@@ -31,7 +31,7 @@ test.each([1, 511, 512, 513, 70_001, 10_000_000])(
     expect(watch.whole).toBe(true);
     expect([...watch.members.keys()]).toEqual(["backup_label", "whole", "backup_manifest"]);
     for (const [name, content] of watch.members)
-      expect(content.equals(members[name as keyof typeof members])).toBe(true);
+      expect(content.whole().equals(members[name as keyof typeof members])).toBe(true);
   },
 );
 

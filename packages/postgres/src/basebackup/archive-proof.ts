@@ -1,5 +1,7 @@
 import { LifeboatError } from "@lifeboat/core";
+import type { PackedBytes } from "../packed-bytes.ts";
 import { type ManifestFile, manifestFiles } from "./backup-manifest.ts";
+import { FileSizes } from "./file-sizes.ts";
 import { TarWatch } from "./tar-watch.ts";
 import type { TablespaceArchive } from "./transport.ts";
 
@@ -7,6 +9,7 @@ import type { TablespaceArchive } from "./transport.ts";
 const MANIFEST = "backup_manifest";
 /** How many names an error tells: there may be thousands. */
 const MOST_NAMED = 5;
+const MOST_KEPT = 100;
 
 /**
  * Keeps account of every file that passes in the archives of a base backup, and proves in the end that
@@ -14,9 +17,9 @@ const MOST_NAMED = 5;
  * the way (a program, a pipe, a connection) has lost a file with them, or a part of one.
  */
 export class ArchiveProof {
-  readonly #sizes = new Map<string, number>();
+  readonly #sizes = new FileSizes();
   readonly #watches: { readonly watch: TarWatch; readonly name: string }[] = [];
-  #manifest: Buffer | undefined;
+  #manifest: PackedBytes | undefined;
 
   /** The archive, its files being counted as it is read. */
   watching({ content, ...archive }: TablespaceArchive): TablespaceArchive {
@@ -35,7 +38,7 @@ export class ArchiveProof {
   }
 
   /** The manifest that lay in the data directory's own archive. Only after that has passed. */
-  get manifest(): Buffer | undefined {
+  get manifest(): PackedBytes | undefined {
     this.#manifest ??= this.#watches[0]?.watch.members.get(MANIFEST);
     return this.#manifest;
   }
@@ -44,42 +47,39 @@ export class ArchiveProof {
    * @throws LifeboatError `BASE_BACKUP_INCOMPLETE` naming the first files that are missing, foreign or
    *   of another size; `BACKUP_MANIFEST_INVALID`
    */
-  assertHolds(manifest: Uint8Array): void {
+  assertHolds(manifest: PackedBytes): void {
     for (const { watch, name } of this.#watches)
       if (!watch.whole) throw incomplete([`the archive ${name} is cut short`]);
-    const faults = [...differences(manifestFiles(manifest), this.#sizes)];
-    if (faults.length > 0) throw incomplete(faults);
+    const faults: string[] = [];
+    let count = 0;
+    for (const fault of differences(manifestFiles(manifest), this.#sizes))
+      if (count++ < MOST_KEPT) faults.push(fault);
+    if (count > 0) throw incomplete(faults, count);
   }
 
   #note(path: string, bytes: number): void {
     if (path === MANIFEST) return;
     // A second one of a name would hide the first when both are unpacked.
-    if (this.#sizes.has(path)) throw incomplete([`${path} comes twice`]);
-    this.#sizes.set(path, bytes);
+    if (!this.#sizes.add(path, bytes)) throw incomplete([`${path} comes twice`]);
   }
 }
 
-function* differences(
-  listed: Iterable<ManifestFile>,
-  found: ReadonlyMap<string, number>,
-): Generator<string> {
-  const left = new Map(found);
+function* differences(listed: Iterable<ManifestFile>, found: FileSizes): Generator<string> {
   for (const { path, bytes } of listed) {
-    const size = left.get(path);
-    left.delete(path);
+    const size = found.take(path);
     if (size === undefined) yield `${path} is missing`;
     else if (size !== bytes) yield `${path} has ${size} bytes instead of ${bytes}`;
   }
-  for (const path of left.keys()) yield `${path} is not in the manifest`;
+  for (const path of found.left()) yield `${path} is not in the manifest`;
 }
 
-function incomplete(faults: readonly string[]): LifeboatError {
+function incomplete(faults: readonly string[], count = faults.length): LifeboatError {
   const named = faults.slice(0, MOST_NAMED).join("; ");
-  const more = faults.length > MOST_NAMED ? `; and ${faults.length - MOST_NAMED} more` : "";
+  const more = count > MOST_NAMED ? `; and ${count - MOST_NAMED} more` : "";
   return new LifeboatError({
     code: "BASE_BACKUP_INCOMPLETE",
     message: `what came is not what the server's manifest lists: ${named}${more}`,
     remedy: "run the backup again; with another --transport if it happens twice",
-    details: { faults: faults.slice(0, 100), count: faults.length },
+    details: { faults, count },
   });
 }

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Report } from "@lifeboat/core";
 import type { Connection, Submittable } from "pg";
+import { PackedBytes } from "../packed-bytes.ts";
 import { type Lsn, lsnOf } from "../wal/lsn.ts";
 import { CopyFrames, type CopyPiece } from "./copy-frames.ts";
 import { CopyStream } from "./copy-stream.ts";
@@ -29,7 +30,7 @@ export class BaseBackupQuery implements Submittable {
   #totalBytes = 0;
   readonly #waiting: TablespaceArchive[] = [];
   #current: CopyStream | undefined;
-  #manifest: Buffer[] | undefined;
+  #manifest: PackedBytes | undefined;
   /** The first byte of the CopyData that is coming, and what of it is kept until it is whole. */
   #kind = 0;
   readonly #pieces: Buffer[] = [];
@@ -69,7 +70,7 @@ export class BaseBackupQuery implements Submittable {
       startLsn: start.lsn,
       stopLsn: stop.lsn,
       timeline: stop.timeline,
-      manifest: Buffer.concat(this.#manifest),
+      manifest: this.#manifest,
       manifestInArchive: false,
       corruptPages: [],
     };
@@ -110,10 +111,10 @@ export class BaseBackupQuery implements Submittable {
         break;
       case "m":
         this.#endArchive();
-        this.#manifest = [];
+        this.#manifest = new PackedBytes();
         break;
       case "d":
-        this.#manifest?.push(body);
+        this.#manifest?.add(body);
         break;
       case "p":
         this.#report({ bytes: Number(body.readBigInt64BE(0)), totalBytes: this.#totalBytes });

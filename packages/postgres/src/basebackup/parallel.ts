@@ -10,7 +10,7 @@ import { type Bundle, bundlesOf, tablespaceOf } from "./parallel/bundles.ts";
 import type { FileSource } from "./parallel/file-source.ts";
 import { liveDirectory } from "./parallel/live-directory.ts";
 import { LocalFiles } from "./parallel/local-files.ts";
-import { type TakenFile, writeBackupManifest } from "./parallel/manifest-writer.ts";
+import { ManifestWriter, type TakenFile } from "./parallel/manifest-writer.ts";
 import type { PageLayout } from "./parallel/page-check.ts";
 import { reuseParts } from "./parallel/reuse-parts.ts";
 import { ServerFiles } from "./parallel/server-files.ts";
@@ -66,16 +66,19 @@ async function take(
   const { server, signal } = request;
   const found = await backupFiles(source);
   const proof = new ArchiveProof();
-  const taken: TakenFile[] = [];
+  const manifest = new ManifestWriter(server);
+  const note = (files: readonly TakenFile[]) => {
+    for (const file of files) manifest.add(file);
+  };
   const corrupt: CorruptPage[] = [];
   const pages = server.checksums ? await pageLayout(mode) : null;
   const pass = passing(found, request);
-  const taking: Omit<Taking, "signal"> = { source, pages, pass, taken, corrupt };
+  const taking: Omit<Taking, "signal" | "taken"> = { source, pages, pass, corrupt };
   const archive = (each: TablespaceArchive) => request.archive(proof.watching(each));
 
   const kept = await reuseParts(found, request, taking);
   proof.stored(kept);
-  taken.push(...kept);
+  note(kept);
   const bundles = numbered(missing(found.files, kept), request);
   await inParallel(bundles, { jobs: request.jobs, signal }, async (bundle, both) => {
     const own: TakenFile[] = [];
@@ -83,23 +86,24 @@ async function take(
     const fileDigests = () => own.map(({ sha256 }) => sha256);
     const place = placeOf(bundle.tablespace, request);
     await archive({ ...place, part: bundle.part, content, fileDigests });
-    taken.push(...own);
+    note(own);
   });
   const control = await controlFile(source);
   const end = await mode.leave();
-  const rest = { found, control, end, taken };
+  const last: TakenFile[] = [];
+  const rest = { found, control, end, taken: last };
   await archive({ tablespace: null, part: null, content: lastArchive(rest) });
+  note(last);
   for (const { oid, location } of server.tablespaces)
     await archive({ tablespace: { oid, location }, part: null, content: emptySpace(oid, found) });
   const wal = { timeline: end.timeline, start: mode.startLsn, end: end.stopLsn };
-  const { systemIdentifier, major } = server;
-  const manifest = writeBackupManifest({ files: taken, wal, systemIdentifier, major });
-  proof.assertHolds(manifest);
+  const written = manifest.finish(wal);
+  proof.assertHolds(written);
   return {
     startLsn: mode.startLsn,
     stopLsn: end.stopLsn,
     timeline: end.timeline,
-    manifest,
+    manifest: written,
     manifestInArchive: false,
     corruptPages: corrupt,
   };

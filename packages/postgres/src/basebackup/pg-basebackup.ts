@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
 import { parseConnectionUrl, type ServerConnection } from "../connection.ts";
+import { PackedBytes } from "../packed-bytes.ts";
 import { findPrograms, programPath } from "../programs.ts";
 import type { ServerFacts } from "../server-facts.ts";
 import { ArchiveProof } from "./archive-proof.ts";
@@ -106,7 +107,7 @@ async function* metered(
 }
 
 function provedBackup(proof: ArchiveProof): BaseBackup {
-  const manifest = proof.manifest ?? new Uint8Array();
+  const manifest = proof.manifest ?? new PackedBytes();
   const { timeline, start, end } = walRangeOf(manifest);
   proof.assertHolds(manifest);
   return {

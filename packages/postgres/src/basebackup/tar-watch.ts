@@ -1,4 +1,5 @@
 import { LifeboatError } from "@lifeboat/core";
+import { PackedBytes } from "../packed-bytes.ts";
 import { isHeader, nameOf, paddingOf, sizeOf, TAR_BLOCK, typeOf } from "./tar-header.ts";
 
 /** A regular file of the archive, as its header tells. */
@@ -16,7 +17,7 @@ export interface TarFile {
  */
 export class TarWatch {
   /** The content of the members asked for, once the stream has passed. */
-  readonly members = new Map<string, Buffer>();
+  readonly members = new Map<string, PackedBytes>();
   /** Whether the stream ended where a tar ends: at a member's border. */
   whole = false;
 
@@ -28,7 +29,7 @@ export class TarWatch {
   /** Bytes of the member under way that are still to come, and of its padding. */
   #missing = 0;
   #padding = 0;
-  #collecting: { name: string; parts: Buffer[] } | undefined;
+  #collecting: { name: string; content: PackedBytes } | undefined;
   #last = "";
 
   /**
@@ -58,7 +59,7 @@ export class TarWatch {
       const left = chunk.length - at;
       if (this.#missing > 0) {
         const count = Math.min(left, this.#missing);
-        this.#collecting?.parts.push(Buffer.from(chunk.subarray(at, at + count)));
+        this.#collecting?.content.add(chunk.subarray(at, at + count));
         this.#missing -= count;
         at += count;
         if (this.#missing === 0) this.#endMember();
@@ -89,13 +90,12 @@ export class TarWatch {
     this.#padding = paddingOf(size);
     const path = name.replace(/^\.\//, "");
     if (typeOf(this.#header) === "0") this.#onFile({ path, bytes: size });
-    if (this.#wanted.has(path)) this.#collecting = { name: path, parts: [] };
+    if (this.#wanted.has(path)) this.#collecting = { name: path, content: new PackedBytes() };
     if (size === 0) this.#endMember();
   }
 
   #endMember(): void {
-    if (this.#collecting)
-      this.members.set(this.#collecting.name, Buffer.concat(this.#collecting.parts));
+    if (this.#collecting) this.members.set(this.#collecting.name, this.#collecting.content);
     this.#collecting = undefined;
   }
 }

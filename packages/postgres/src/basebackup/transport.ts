@@ -1,6 +1,7 @@
 import type { Report } from "@lifeboat/core";
 import type { ServerConnection } from "../connection.ts";
 import type { TransportName } from "../details.ts";
+import type { PackedBytes } from "../packed-bytes.ts";
 import type { ServerFacts } from "../server-facts.ts";
 import type { Lsn } from "../wal/lsn.ts";
 import type { CorruptPage } from "./corrupt-page.ts";
@@ -62,7 +63,7 @@ export interface BaseBackupRequest {
   /** At most this many bytes a second; null for as fast as it goes. */
   readonly maxRate: number | null;
   /** The manifest of the backup that an incremental one builds on; null for a full one. */
-  readonly parentManifest: Uint8Array | null;
+  readonly parentManifest: PackedBytes | null;
   /** How many archives may come at once, where the transport can. */
   readonly jobs: number;
   /** Left out where there is none. */
@@ -79,7 +80,7 @@ export interface BaseBackup {
   readonly stopLsn: Lsn;
   readonly timeline: number;
   /** The server's manifest. */
-  readonly manifest: Uint8Array;
+  readonly manifest: PackedBytes;
   /** Whether the manifest is a member of the data directory's archive already. */
   readonly manifestInArchive: boolean;
   /** Of clusters with page checksums: what did not fit, and is in the backup as it is in the cluster. */

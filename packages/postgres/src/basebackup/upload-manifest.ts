@@ -1,7 +1,7 @@
+import type { Duplex } from "node:stream";
 import type pg from "pg";
 import type { Connection, Submittable } from "pg";
-
-const CHUNK_BYTES = 1 << 16;
+import type { PackedBytes } from "../packed-bytes.ts";
 
 /** What `pg` offers for CopyIn, and its types do not name. */
 interface CopyIn {
@@ -13,16 +13,13 @@ interface CopyIn {
  * Gives the server the manifest of the backup that the next BASE_BACKUP of this connection builds on
  * (the manual, "Streaming Replication Protocol": UPLOAD_MANIFEST, since version 17).
  */
-export function uploadManifest(client: pg.Client, manifest: Uint8Array): Promise<void> {
+export function uploadManifest(client: pg.Client, manifest: PackedBytes): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let failure: unknown;
   const query: Submittable & Record<string, unknown> = {
     submit: (connection: Connection) => connection.query("UPLOAD_MANIFEST"),
     handleCopyInResponse(connection: CopyIn) {
-      const bytes = Buffer.from(manifest);
-      for (let at = 0; at < bytes.length; at += CHUNK_BYTES)
-        connection.sendCopyFromChunk(bytes.subarray(at, at + CHUNK_BYTES));
-      connection.endCopyFrom();
+      send(connection, client.connection.stream, manifest).catch(reject);
     },
     handleRowDescription() {},
     handleDataRow() {},
@@ -36,4 +33,25 @@ export function uploadManifest(client: pg.Client, manifest: Uint8Array): Promise
   };
   client.query(query);
   return promise;
+}
+
+/** As fast as the socket takes it. Where that has ended, the query has failed and says why. */
+async function send(connection: CopyIn, socket: Duplex, manifest: PackedBytes): Promise<void> {
+  for (const piece of manifest.pieces()) {
+    // Copied: what the socket has not taken yet is not asked for again.
+    connection.sendCopyFromChunk(Buffer.from(piece));
+    if (socket.writableNeedDrain) await new Promise<void>((resolve) => afterDrain(socket, resolve));
+    if (socket.destroyed) return;
+  }
+  connection.endCopyFrom();
+}
+
+function afterDrain(socket: Duplex, resolve: () => void): void {
+  const done = () => {
+    socket.off("drain", done);
+    socket.off("close", done);
+    resolve();
+  };
+  socket.on("drain", done);
+  socket.on("close", done);
 }

@@ -5,10 +5,11 @@ export class DeltaTally {
   #kept = { ranges: 0, bytes: 0 };
   #written = { ranges: 0, bytes: 0 };
 
-  count(what: "kept" | "written", bytes: number): void {
-    const side = what === "kept" ? this.#kept : this.#written;
-    side.ranges++;
-    side.bytes += bytes;
+  /** A part, of which so much stood and so much was written; one of which any was written is a written one. */
+  count({ kept, written }: { readonly kept: number; readonly written: number }): void {
+    (written > 0 ? this.#written : this.#kept).ranges++;
+    this.#kept.bytes += kept;
+    this.#written.bytes += written;
   }
 
   counts(filesRemoved: number): DeltaCounts {

@@ -9,7 +9,7 @@ import { readSystemIdentifier } from "../system-identifier.ts";
 
 const CONTROL = "global/pg_control";
 /** Where it lies meanwhile: without it no server starts. */
-const ASIDE = "global/pg_control.lifeboat-delta";
+export const CONTROL_ASIDE = "global/pg_control.lifeboat-delta";
 
 /** Lies in a directory that is half-done, and holds its cluster's system identifier; what follows is whose run it is. */
 const MARK = ".lifeboat-delta-";
@@ -17,7 +17,7 @@ const MARK = ".lifeboat-delta-";
 const GIVEN_UP = `${MARK}given-up`;
 
 /** Where files of a half-done directory lie under another name. */
-export const RENAMED: ReadonlyMap<string, string> = new Map([[CONTROL, ASIDE]]);
+export const RENAMED: ReadonlyMap<string, string> = new Map([[CONTROL, CONTROL_ASIDE]]);
 
 /**
  * The cluster whose data directory it is, also where a delta restore was stopped in it; undefined
@@ -64,7 +64,7 @@ export class HalfDone {
       if (others.some(isRunning)) throw running(directory);
       await assertFree();
       await syncDirectories([directory]);
-      await rename(join(directory, CONTROL), join(directory, ASIDE)).catch(absent);
+      await rename(join(directory, CONTROL), join(directory, CONTROL_ASIDE)).catch(absent);
       await syncDirectories([join(directory, "global")]);
       for (const other of others) await unlink(join(directory, other));
     } catch (cause) {
@@ -81,7 +81,7 @@ export class HalfDone {
 
   /** All is there and durable: from now on it can be started. */
   async complete(): Promise<void> {
-    await rename(join(this.#directory, ASIDE), join(this.#directory, CONTROL));
+    await rename(join(this.#directory, CONTROL_ASIDE), join(this.#directory, CONTROL));
     await syncDirectories([join(this.#directory, "global")]);
     await unlink(join(this.#directory, this.#mark));
     await syncDirectories([this.#directory]);

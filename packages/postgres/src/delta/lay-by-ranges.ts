@@ -40,7 +40,7 @@ export async function* layByRanges(work: LayingByRanges): AsyncGenerator<Uint8Ar
   const files = new OpenFiles(work);
   const spares: Buffer[] = [];
   const tasks = async function* () {
-    for (const layout of layOut(work.archive.headers, work.object.content.bytes, work.path))
+    for (const layout of layOut(work.archive.headers(), work.object.content.bytes, work.path))
       yield () => stand(layout, files, spares.pop() ?? Buffer.allocUnsafeSlow(RANGE_BYTES));
   };
   try {
@@ -89,12 +89,15 @@ async function layPiece(
   const { standing, wanted, files, work } = given;
   const { member, at, bytes, offset, isLast } = piece;
   const file = await files.of(member);
-  const right = wanted?.subarray(at, at + bytes);
-  const isKept =
-    !right ||
-    (!standing.lacking.has(piece) && standing.content.subarray(at, at + bytes).equals(right));
-  if (file) work.tally.count(isKept ? "kept" : "written", bytes);
-  if (!isKept) await file?.write(right, offset);
+  const { tally } = work;
+  if (file && !wanted) tally.count({ kept: bytes, written: 0 });
+  else if (file && wanted) {
+    const stands = standing.lacking.has(piece)
+      ? undefined
+      : standing.content.subarray(at, at + bytes);
+    const right = Buffer.from(wanted.buffer, wanted.byteOffset + at, bytes);
+    await file.bring(right, { stands, offset, tally });
+  }
   if (isLast) await files.done(member);
 }
 

@@ -1,5 +1,9 @@
 import type { FileHandle } from "node:fs/promises";
 import type { Account } from "../account.ts";
+import type { DeltaTally } from "./delta-tally.ts";
+
+/** As almost every cluster has it; where pages are of another size, some more is written. */
+const PAGE_BYTES = 8 << 10;
 
 /** A file of a directory that is brought to a backup's state. */
 export class StandingFile {
@@ -37,6 +41,37 @@ export class StandingFile {
     return true;
   }
 
+  /** Cuts off what is no whole block at its end: it was read while the server made it longer. */
+  async endWithBlock(blockBytes: number): Promise<void> {
+    const { size } = await this.handle.stat();
+    if (size % blockBytes > 0) await this.handle.truncate(size - (size % blockBytes));
+  }
+
+  /** Makes it so long at least, by zeros. */
+  async extend(bytes: number): Promise<void> {
+    if ((await this.handle.stat()).size < bytes) await this.handle.truncate(bytes);
+  }
+
+  /**
+   * Brings a part of it to a content, page by page: of a MiB often only one differs.
+   * @param stands what stands there; undefined where the file ends before
+   */
+  async bring(
+    content: Buffer,
+    { stands, offset, tally }: { stands: Buffer | undefined; offset: number; tally: DeltaTally },
+  ): Promise<void> {
+    let written = 0;
+    for (let at = 0; at < content.length; ) {
+      let end = at;
+      while (end < content.length && isOther(content, stands, end)) end += PAGE_BYTES;
+      end = Math.min(end, content.length);
+      if (end > at) await this.write(content.subarray(at, end), offset + at);
+      written += end - at;
+      at = end + PAGE_BYTES;
+    }
+    tally.count({ kept: content.length - written, written });
+  }
+
   async write(content: Uint8Array, offset: number): Promise<void> {
     for (let written = 0; written < content.length; ) {
       const left = content.length - written;
@@ -44,4 +79,9 @@ export class StandingFile {
       written += bytesWritten;
     }
   }
+}
+
+function isOther(content: Buffer, stands: Buffer | undefined, at: number): boolean {
+  const end = Math.min(at + PAGE_BYTES, content.length);
+  return !stands || content.compare(stands, at, end, at, end) !== 0;
 }

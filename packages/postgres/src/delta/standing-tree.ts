@@ -85,6 +85,11 @@ export class StandingTree {
     }
   }
 
+  /** Whether the archives named this file. */
+  has(path: string): boolean {
+    return this.#files.has(path);
+  }
+
   /** Where a file of the archive lies while the directory is half-done, from the directory. */
   placeOf(path: string): string {
     return this.#renamed.get(path) ?? path;
@@ -102,14 +107,20 @@ export class StandingTree {
    * @param keeps what stays although they did not: its path from the directory
    */
   async sweep(keeps: (path: string) => boolean): Promise<void> {
-    const standing = new Set([...this.#files].map((path) => this.placeOf(path)));
     for (const folder of [...this.#directories.keys()]) {
       for (const entry of await readdir(join(this.#into, folder))) {
         const path = folder === "" ? entry : `${folder}/${entry}`;
-        if (standing.has(path) || this.#directories.has(path) || keeps(path)) continue;
+        if (this.#isNamed(path) || this.#directories.has(path) || keeps(path)) continue;
         await this.#remove(path);
       }
     }
+  }
+
+  /** Whether a file of the archives lies there. */
+  #isNamed(place: string): boolean {
+    for (const [path, aside] of this.#renamed)
+      if (place === path || place === aside) return place === aside && this.#files.has(path);
+    return this.#files.has(place);
   }
 
   async #open(path: string): Promise<FileHandle> {

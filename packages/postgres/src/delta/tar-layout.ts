@@ -39,7 +39,7 @@ export interface RangeLayout<Member = TarMember> {
  * @throws LifeboatError `ARCHIVE_INVALID` when its members are larger than that
  */
 export function* layOut(
-  headers: readonly Buffer[],
+  headers: Iterable<Buffer>,
   totalBytes: number,
   object: string,
 ): Generator<RangeLayout> {

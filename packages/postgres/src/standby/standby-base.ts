@@ -51,8 +51,10 @@ export async function unpackFromPrimary(
   assertSound(backup);
   await data.finish();
   const mode = data.groupReads ? 0o640 : 0o600;
-  if (!backup.manifestInArchive)
-    await writeDurably(join(directory, "backup_manifest"), backup.manifest, { account, mode });
+  if (!backup.manifestInArchive) {
+    const path = join(directory, "backup_manifest");
+    await writeDurably(path, backup.manifest.pieces(), { account, mode });
+  }
   await linkTablespaces(directory, places.tablespaces, { account, mode });
   return { backup, mode };
 }

@@ -6,7 +6,8 @@ export interface BackupFile {
   readonly path: string;
   readonly bytes: number;
   readonly mode: number;
-  readonly modified: Date;
+  /** Milliseconds since 1970: a Date each would be half of what we know of a million files. */
+  readonly modifiedMs: number;
 }
 
 /** What a backup consists of, apart from `global/pg_control`, which comes last. */
@@ -57,12 +58,12 @@ export async function backupFiles(source: FileSource): Promise<BackupFiles> {
     for (const entry of entries) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
       if (isTemporary(entry.name, folder)) continue;
-      const { bytes, mode, modified } = entry;
+      const { bytes, mode, modifiedMs } = entry;
       if (entry.kind === "directory") {
         directories.push({ path, mode });
         if (!EMPTIED.has(path)) await walk(path);
       } else if (!isLeftOut(path, entry.name) && !isUnlogged(entry.name, unlogged))
-        if (!path.startsWith("pg_wal/")) files.push({ path, bytes, mode, modified });
+        if (!path.startsWith("pg_wal/")) files.push({ path, bytes, mode, modifiedMs });
     }
   };
   await walk("");

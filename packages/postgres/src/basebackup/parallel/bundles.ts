@@ -25,8 +25,8 @@ export function bundlesOf(files: readonly BackupFile[], jobs: number): Bundle[] 
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const fair = Math.ceil(total / (jobs * BUNDLES_PER_JOB));
   const size = Math.min(LARGEST_BUNDLE, Math.max(SMALLEST_BUNDLE, fair));
-  const newest = files.reduce((latest, { modified }) => Math.max(latest, modified.getTime()), 0);
-  const rests = ({ modified }: BackupFile) => newest - modified.getTime() > RESTING_MS;
+  const newest = files.reduce((latest, { modifiedMs }) => Math.max(latest, modifiedMs), 0);
+  const rests = ({ modifiedMs }: BackupFile) => newest - modifiedMs > RESTING_MS;
   const [resting, written] = [files.filter(rests), files.filter((file) => !rests(file))];
   return [...packed(resting, size), ...packed(written, size)];
 }

@@ -4,8 +4,8 @@ export interface DirectoryEntry {
   /** Permission bits. */
   readonly mode: number;
   readonly bytes: number;
-  /** When it was written last. */
-  readonly modified: Date;
+  /** When it was written last, in milliseconds since 1970. */
+  readonly modifiedMs: number;
 }
 
 /** A file of the cluster that is open for reading. The server goes on writing it meanwhile. */

@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import { type FileHandle, lstat, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
@@ -5,6 +6,8 @@ import type { DirectoryEntry, FileSource, SourceFile } from "./file-source.ts";
 
 /** A multiple of every page size. */
 const CHUNK_BYTES = 1 << 19;
+/** A folder may hold a million files: looked at all at once, each takes a kilobyte of our memory. */
+const LOOKS_AT_ONCE = 256;
 
 /** A data directory on this host, read straight from the disk. */
 export class LocalFiles implements FileSource {
@@ -18,17 +21,18 @@ export class LocalFiles implements FileSource {
 
   async readDirectory(path: string): Promise<readonly DirectoryEntry[]> {
     const folder = join(this.#directory, path);
-    const names = await this.#tried(path, () => readdir(folder));
-    const entries = (names ?? []).map(async (name) => {
-      const own = join(folder, name);
-      // The links that the server itself makes are followed: to its WAL, and to tablespaces.
-      const follow = path === "pg_tblspc" || (path === "" && name === "pg_wal");
-      const found = await this.#tried(name, () => (follow ? stat(own) : lstat(own)));
-      if (!found || !(found.isFile() || found.isDirectory())) return [];
-      const kind = found.isFile() ? ("file" as const) : ("directory" as const);
-      return [{ name, kind, mode: found.mode & 0o7777, bytes: found.size, modified: found.mtime }];
-    });
-    return (await Promise.all(entries)).flat();
+    const names = (await this.#tried(path, () => readdir(folder))) ?? [];
+    // The links that the server itself makes are followed: to its WAL, and to tablespaces.
+    const isFollowed = (name: string) => path === "pg_tblspc" || (path === "" && name === "pg_wal");
+    const entries: DirectoryEntry[] = [];
+    for (let first = 0; first < names.length; first += LOOKS_AT_ONCE) {
+      const looks = names.slice(first, first + LOOKS_AT_ONCE).map(async (name) => {
+        const look = isFollowed(name) ? stat : lstat;
+        return entryOf(name, await this.#tried(name, () => look(join(folder, name))));
+      });
+      for (const entry of await Promise.all(looks)) if (entry) entries.push(entry);
+    }
+    return entries;
   }
 
   async open(path: string): Promise<SourceFile | undefined> {
@@ -70,6 +74,12 @@ export class LocalFiles implements FileSource {
       throw unreadable(join(this.#directory, path), cause);
     }
   }
+}
+
+function entryOf(name: string, found: Stats | undefined): DirectoryEntry | undefined {
+  if (!found || !(found.isFile() || found.isDirectory())) return undefined;
+  const kind = found.isFile() ? "file" : "directory";
+  return { name, kind, mode: found.mode & 0o7777, bytes: found.size, modifiedMs: found.mtimeMs };
 }
 
 /** As much as there is: one call may give less. */

@@ -23,7 +23,7 @@ import type { TakenFile } from "./manifest-writer.ts";
 export async function reuseParts(
   found: BackupFiles,
   { interrupted, jobs, signal }: BaseBackupRequest,
-  taking: Omit<Taking, "signal">,
+  taking: Omit<Taking, "signal" | "taken">,
 ): Promise<TakenFile[]> {
   const kept: TakenFile[] = [];
   if (!interrupted) return kept;
@@ -44,12 +44,12 @@ class Reuse {
   /** Of one path no two archives may be kept: a backup would hold it twice. */
   readonly #claimed = new Set<string>();
   readonly #interrupted: InterruptedBaseBackup;
-  readonly #taking: Omit<Taking, "signal">;
+  readonly #taking: Omit<Taking, "signal" | "taken">;
 
   constructor(
     found: BackupFiles,
     interrupted: InterruptedBaseBackup,
-    taking: Omit<Taking, "signal">,
+    taking: Omit<Taking, "signal" | "taken">,
   ) {
     this.#files = new Map(found.files.map((file) => [file.path, file]));
     this.#folders = new Map(found.directories.map(({ path, mode }) => [path, mode]));
@@ -88,13 +88,16 @@ class Reuse {
 
   /** So that little is read of an archive that is of no use. */
   #likelyChangedFirst(files: readonly StoredFile[]): StoredFile[] {
-    const second = (date: Date | undefined) => Math.floor((date?.getTime() ?? 0) / 1000);
+    const second = (ms = 0) => Math.floor(ms / 1000);
     const isTouched = ({ path, modified }: StoredFile) =>
-      second(this.#files.get(path)?.modified) !== second(modified);
+      second(this.#files.get(path)?.modifiedMs) !== second(modified.getTime());
     return files.toSorted((a, b) => Number(isTouched(b)) - Number(isTouched(a)));
   }
 
-  async #isSame({ path, bytes, mode, sha256 }: StoredFile, taking: Taking): Promise<boolean> {
+  async #isSame(
+    { path, bytes, mode, sha256 }: StoredFile,
+    taking: Omit<Taking, "taken">,
+  ): Promise<boolean> {
     taking.signal.throwIfAborted();
     const file = await taking.source.open(path);
     if (!file) return false;

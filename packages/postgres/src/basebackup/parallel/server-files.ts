@@ -55,7 +55,7 @@ export class ServerFiles implements FileSource {
     );
     return rows.map(({ name, isDirectory, bytes, modified }) => ({
       name,
-      modified,
+      modifiedMs: modified.getTime(),
       kind: isDirectory ? "directory" : "file",
       mode: this.#mode(isDirectory),
       bytes: Number(bytes),
