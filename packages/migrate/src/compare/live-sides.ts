@@ -1,6 +1,7 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
+import { CheckpointWindow } from "../checkpoint-window.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
@@ -11,14 +12,15 @@ import { isUnreadable, type Moment, type Sides } from "./sides.ts";
 /**
  * Both databases while the product writes to SQLite and a sync may bring its changes to Postgres. Each look takes first the
  * snapshot of Postgres, with the last entry of the log that it holds, and then short ones of SQLite. So a row that the
- * log does not name behind that entry must be equal. Nothing is held longer than a look, and SQLite's WAL can be
- * checkpointed meanwhile.
+ * log does not name behind that entry must be equal. Nothing is held longer than a look, and the product's
+ * checkpoints go through meanwhile.
  */
 export class LiveSides implements Sides {
   readonly #db: Database;
   readonly #client: Client;
   readonly #plan: MigrationPlan;
   readonly #migration: string;
+  readonly #window: CheckpointWindow;
   #watermark = 0n;
 
   constructor(db: Database, client: Client, { id, plan }: { id: string; plan: MigrationPlan }) {
@@ -26,6 +28,7 @@ export class LiveSides implements Sides {
     this.#client = client;
     this.#plan = plan;
     this.#migration = id;
+    this.#window = new CheckpointWindow(db);
   }
 
   /** The watermark of the last look. */
@@ -68,6 +71,7 @@ export class LiveSides implements Sides {
   }
 
   #read<Result>(watermark: bigint, read: (written: LoggedWrites) => Result): Result {
+    this.#window.await();
     this.#db.exec("BEGIN");
     try {
       return read(new LoggedWrites(this.#db, this.#plan, watermark));
