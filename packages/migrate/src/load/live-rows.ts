@@ -12,9 +12,14 @@ const JOINED_FROM = 16;
  * The rows of a table in the form of COPY, in short reads: each ends before the next chunk is asked for, so no snapshot is
  * held and the WAL can be checkpointed. What is written meanwhile may be seen or not; the log of changes tells of it.
  */
-export function* liveRows(db: Database, table: PlannedTable, form: CopyForm): Generator<Buffer> {
-  if (table.rowid === null) yield* byKey(db, table, form);
-  else yield* byRowid(db, table, table.rowid, form);
+export function* liveRows(
+  db: Database,
+  table: PlannedTable,
+  form: CopyForm,
+  window: Pick<CheckpointWindow, "await"> = new CheckpointWindow(db),
+): Generator<Buffer> {
+  if (table.rowid === null) yield* byKey(db, table, form, window);
+  else yield* byRowid(db, table, table.rowid, form, window);
 }
 
 /** How rows that may be written meanwhile travel. */
@@ -27,6 +32,7 @@ function* byRowid(
   table: PlannedTable,
   rowidName: string,
   form: CopyForm,
+  window: Pick<CheckpointWindow, "await">,
 ): Generator<Buffer> {
   const name = quoteName(table.name);
   const rowid = quoteName(rowidName);
@@ -40,7 +46,6 @@ function* byRowid(
   const single = db
     .prepare<[bigint, bigint], Buffer>(`SELECT CAST(${form.row} AS BLOB) ${within}`)
     .pluck();
-  const window = new CheckpointWindow(db);
   for (const [from, to] of rowidRanges(db, table.name, rowidName, rows)) {
     window.await();
     if (rows < JOINED_FROM) yield* single.all(from, to);
@@ -52,7 +57,12 @@ function* byRowid(
 }
 
 /** Tables WITHOUT ROWID lie in the order of their key. */
-function* byKey(db: Database, table: PlannedTable, form: CopyForm): Generator<Buffer> {
+function* byKey(
+  db: Database,
+  table: PlannedTable,
+  form: CopyForm,
+  window: Pick<CheckpointWindow, "await">,
+): Generator<Buffer> {
   const name = quoteName(table.name);
   const keys = nameList(table.key);
   const select = `SELECT CAST(${form.row} AS BLOB), ${keys} FROM ${name}`;
@@ -63,9 +73,11 @@ function* byKey(db: Database, table: PlannedTable, form: CopyForm): Generator<Bu
       `${select} WHERE (${keys}) > (${table.key.map(() => "?").join(", ")}) ${order}`,
     )
     .raw();
+  window.await();
   let rows = first.all();
   while (rows.length > 0) {
     for (const row of rows) yield row[0] as Buffer;
+    window.await();
     rows = next.all(...(rows.at(-1) ?? []).slice(1));
   }
 }

@@ -1,0 +1,33 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { liveCopyForm, liveRows } from "../src/load/live-rows.ts";
+import { defineFunctions } from "../src/source.ts";
+import { plannedCase } from "./captured-case.ts";
+
+const ROWS = 9_000;
+
+describe.each([
+  ["by rowid", "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)"],
+  ["by key", "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT) WITHOUT ROWID"],
+])("a live table %s", (_, create) => {
+  it("is read in short reads, each of which begins in the product's good time", async () => {
+    const one = await plannedCase(
+      `${create}; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS}) INSERT INTO t SELECT i, 'row' FROM n`,
+    );
+    onTestFinished(() => one.end());
+    defineFunctions(one.db);
+    const [table] = one.plan.tables;
+    if (!table) throw new Error("there is no plan for t");
+    const read: number[] = [];
+    let rows = 0;
+    const window = {
+      await() {
+        expect(one.db.inTransaction).toBe(false);
+        read.push(rows);
+      },
+    };
+    for (const chunk of liveRows(one.db, table, liveCopyForm(table), window))
+      rows += chunk.toString().split("\n").length - 1;
+    expect(rows).toBe(ROWS);
+    expect(read.slice(0, 3)).toEqual([0, 4_000, 8_000]);
+  });
+});
