@@ -24,13 +24,15 @@ const nobodyWakes = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_EL
  * a read begins while the WAL is young, and else waits until the product has begun it anew.
  */
 export class CheckpointWindow {
+  readonly #db: Database;
   readonly #frames: () => bigint;
   readonly #patience: CheckpointPatience;
   #relentMs: number;
   #relentUntil = 0;
 
-  /** @param db a connection with safe integers, outside of any transaction whenever {@link await} is called */
+  /** @param db a connection with safe integers, and without an unfinished read whenever {@link await} is called */
   constructor(db: Database, patience = PATIENCE) {
+    this.#db = db;
     // Does nothing but tell, since SQLite 3.51; -1 frames where there is no WAL.
     const told = db.prepare<[], [bigint, bigint, bigint]>("PRAGMA wal_checkpoint(NOOP)").raw();
     this.#frames = () => told.get()?.[1] ?? 0n;
@@ -40,9 +42,11 @@ export class CheckpointWindow {
 
   /**
    * Blocks this thread until a read may begin: at once where the WAL is young, nobody writes, or the product does not
-   * checkpoint at the usual size, and in no case for longer than its patience.
+   * checkpoint at the usual size, and in no case for longer than its patience. Within a transaction of ours nothing is
+   * waited for: what that holds, it holds anyway.
    */
   await(): void {
+    if (this.#db.inTransaction) return;
     const started = performance.now();
     if (started < this.#relentUntil) return;
     const first = this.#frames();

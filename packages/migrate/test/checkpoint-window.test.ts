@@ -75,4 +75,12 @@ describe("between two reads of a long walk", () => {
     new CheckpointWindow(db, { forReset: NEVER, forIdle: NEVER, relent: AT_FIRST }).await();
     expect(frames()).toBe(-1n);
   });
+
+  it("nothing is waited for within a transaction, which holds the WAL anyway", () => {
+    growWal();
+    db.exec("BEGIN");
+    db.prepare("SELECT count(*) FROM t").get();
+    new CheckpointWindow(db, { forReset: NEVER, forIdle: NEVER, relent: AT_FIRST }).await();
+    expect(db.inTransaction).toBe(true);
+  });
 });
