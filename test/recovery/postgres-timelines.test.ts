@@ -75,6 +75,30 @@ test("once the copy took over and commits, latest follows it", async () => {
   expect(await entriesOf({ kind: "latest" }, "taken-over")).toBe(30);
 });
 
+test("a copy that was replayed in private, without archiving, brings its timeline's history with its first segment", async () => {
+  const to = join(original.directory, "replayed");
+  const { path } = await restoreBeside(original, kept, {
+    target: { kind: "latest" },
+    to,
+    replay: true,
+  });
+  const server = await Server.start({
+    programs: original.programs,
+    account: original.account,
+    dataDirectory: path,
+    settings: { archive_mode: "on" },
+  });
+  try {
+    await promoted(server);
+    await commit(server, 300);
+    await archived(server);
+  } finally {
+    await server.stop("immediate");
+  }
+  expect((await planned({ kind: "latest" })).timeline).toBe(3);
+  expect(await entriesOf({ kind: "latest" }, "replayed-again")).toBe(300);
+});
+
 async function planned(target: RecoveryTarget, timeline?: number) {
   const { manifests } = await kept.repository.backups(kept.folder);
   return kept.offline.plan(kept.folder, manifests, target, { timeline });

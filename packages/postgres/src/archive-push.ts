@@ -10,6 +10,7 @@ import { orGiveUp } from "./given-up-wal.ts";
 import { ownerOf, readOwned } from "./owned-file.ts";
 import { startAhead } from "./push-ahead.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
+import { unarchivedHistory } from "./unarchived-history.ts";
 import { assertOwnSegment, assertSegmentSize, segmentIdentity } from "./wal/segment-identity.ts";
 import { logName, mostBytesOf, parseWalFileName, type WalFile } from "./wal/segment-name.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
@@ -30,8 +31,8 @@ export interface PushWal {
 
 /**
  * Stores one file that the server hands to `archive_command`: a segment, a partial one, a timeline
- * history or a backup label. Resolves only when it is durable in the repository. The same file again
- * is fine.
+ * history or a backup label; and the history of its timeline where the server never will. Resolves only when it is durable in
+ * the repository. The same file again is fine.
  *
  * With a bound on what may wait, a file that the repository does not take is given up once the
  * bound is passed, and that is noted where the server's own files lie.
@@ -44,7 +45,7 @@ export async function pushWal(request: PushWal): Promise<void> {
   const system = await systemOf(path, read, directory);
   const store = async () => {
     const opened = typeof repository === "function" ? await repository() : repository;
-    await storeWalFile(opened.folder("postgres", system), read);
+    await storeWithHistory(opened.folder("postgres", system), path, directory, read);
   };
   if (directory === undefined) return store();
   if (maxBacklog === undefined) await store();
@@ -71,7 +72,7 @@ export async function pushInto(
   try {
     const system = await systemOf(path, read, directory);
     if (system !== folder.database) throw otherCluster(path, system, folder.database);
-    const store = async () => storeWalFile(folder, read);
+    const store = async () => storeWithHistory(folder, path, directory, read);
     if (maxBacklog === undefined) return await store();
     await orGiveUp(store, { directory, name, bytes: read.content.length, maxBacklog });
   } finally {
@@ -98,6 +99,22 @@ async function readWalFile(path: string, directory: string | undefined): Promise
   } catch (cause) {
     throw unreadable(path, cause);
   }
+}
+
+/** The history first: a segment of a timeline that nobody knows is of no use. */
+async function storeWithHistory(
+  folder: DatabaseFolder,
+  path: string,
+  directory: string | undefined,
+  read: ReadFile,
+): Promise<void> {
+  const history = unarchivedHistory(path, read.file);
+  if (history !== undefined) {
+    const found = await readWalFile(history, directory);
+    parseTimelineHistory(found.content.toString(), found.file.timeline, history);
+    await storeWalFile(folder, found);
+  }
+  await storeWalFile(folder, read);
 }
 
 async function storeWalFile(folder: DatabaseFolder, { name, content }: ReadFile): Promise<void> {

@@ -54,7 +54,7 @@ function walLevel({ walLevel: level, archiving: on }: ServerFacts): Finding | un
 
 function archiving(server: ServerFacts): Finding | undefined {
   const remedy =
-    "alter system set archive_mode = on; alter system set archive_command = 'lifeboat --config FILE wal push %p'; then restart the server";
+    "lifeboat doctor prints the archive_command of this host: set it and archive_mode = on, then restart the server";
   if (!server.archiving)
     return {
       id: "archive-mode-off",

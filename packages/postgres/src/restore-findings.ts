@@ -52,7 +52,7 @@ function archivesOn(dataDirectory: string): Finding {
     severity: "warning",
     summary:
       "once it is open, the copy archives its WAL where the original does, as a new timeline",
-    remedy: `right if it takes the original's place; if it is a copy beside it, start it with archiving off and a port of its own: pg_ctl -D ${dataDirectory} -o "-c archive_mode=off -c port=PORT" start`,
+    remedy: `right if it takes the original's place (then run lifeboat backup once it is open); if it is a copy beside it, start it with archiving off and a port of its own: pg_ctl -D ${dataDirectory} -o "-c archive_mode=off -c port=PORT" start`,
   };
 }
 
