@@ -5,6 +5,7 @@ import {
   open,
   readdir,
   readFile,
+  rm,
   stat,
   symlink,
   writeFile,
@@ -131,6 +132,18 @@ test("a file where the directory should be is refused", async () => {
   await writeFile(to, "mine");
   await expect(app.restore(to)).rejects.toMatchObject({ kind: "refused" });
   expect(await readFile(to, "utf8")).toBe("mine");
+});
+
+test("the file's own path in place of its directory is refused, whether the file is lost or there", async () => {
+  const app = await backedUp();
+  const meant = `name the directory that it lies in: --to ${app.folder}`;
+  const refusal = { code: "TARGET_NOT_A_DIRECTORY", kind: "refused", remedy: meant };
+  await expect(app.restore(app.path)).rejects.toMatchObject(refusal);
+  await rm(app.path);
+  await expect(app.restore(app.path)).rejects.toMatchObject(refusal);
+  expect(await isThere(app.path)).toBe(false);
+  await app.restore(app.folder);
+  expect(expectCleanPrefix(app.path)).toBe(50);
 });
 
 test("a damaged object ends the restore, names itself, and leaves no directory behind", async () => {

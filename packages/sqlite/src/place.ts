@@ -1,5 +1,5 @@
 import { link, lstat, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type Finding, isSystemError, LifeboatError, syncDirectory } from "@lifeboat/core";
 import { foldLog, isInUse } from "./in-use.ts";
 import { restoreInto } from "./live-restore.ts";
@@ -22,12 +22,12 @@ export function placeOf(directory: string, fileName: string): Place {
 }
 
 /**
- * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY` when the file is there, `STALE_WAL` when a
+ * @throws LifeboatError kind `refused`: `TARGET_NOT_A_DIRECTORY`; `TARGET_NOT_EMPTY` when the file is there, `STALE_WAL` when a
  *   `-wal`, `-journal` or `-shm` lies where it would be read as the copy's; with `force` only
  *   what no file can be put over
  */
 export async function assertPlaceIsFree(place: Place, force: boolean): Promise<void> {
-  await assertDirectory(place.directory);
+  await assertDirectory(place);
   const kind = await kindOf(place.file);
   if (kind === "other") throw notReplaceable(place);
   if (kind === "file" && !force) throw taken(place);
@@ -92,14 +92,23 @@ async function kindOf(path: string): Promise<"none" | "file" | "other"> {
   }
 }
 
-async function assertDirectory(path: string): Promise<void> {
+/** One that is not there is made, unless it has the file's own name: then the file was meant, and a directory would lie in its place. */
+async function assertDirectory({ directory, file }: Place): Promise<void> {
   try {
-    if ((await lstat(join(path, "."))).isDirectory()) return;
+    if ((await lstat(join(directory, "."))).isDirectory()) return;
   } catch (thrown) {
-    if (isSystemError(thrown, "ENOENT")) return;
-    if (!isSystemError(thrown, "ENOTDIR")) throw thrown;
+    if (isSystemError(thrown, "ENOENT")) {
+      if (basename(directory) !== basename(file)) return;
+    } else if (!isSystemError(thrown, "ENOTDIR")) throw thrown;
   }
-  throw refused("TARGET_NOT_A_DIRECTORY", path, "is no directory", "name a directory");
+  throw refused(
+    "TARGET_NOT_A_DIRECTORY",
+    directory,
+    "is no directory, and the restored file keeps its name",
+    basename(directory) === basename(file)
+      ? `name the directory that it lies in: --to ${dirname(directory)}`
+      : "name a directory",
+  );
 }
 
 function taken({ file }: Place): LifeboatError {
