@@ -65,7 +65,7 @@ export function checksumMismatch(object: string, what: string, cause?: unknown):
     code: "CHECKSUM_MISMATCH",
     message: `${object} ${what}`,
     remedy:
-      "bring this object back from a copy of the repository, or choose another backup (lifeboat list); lifeboat verify finds all that is damaged",
+      "bring this object back from a copy of the repository, or restore what does not need it: another backup, or with a damaged log an instant before it (--backup, --at; lifeboat list); lifeboat verify finds all that is damaged",
     details: { object },
     cause,
   });
