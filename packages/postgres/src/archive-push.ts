@@ -96,17 +96,11 @@ async function openWalFile(path: string, directory: string | undefined): Promise
   const file = parseWalFileName(name);
   if (!file) throw notWal(path);
   try {
-    const opened = await openOwned(path, await ownerOf(directory ?? dirname(path)));
-    const { handle, bytes } = opened;
-    if (bytes <= mostBytesOf(file)) return { name, file, handle, bytes };
-    await handle.close();
+    const owner = await ownerOf(directory ?? dirname(path));
+    return { name, file, ...(await openOwned(path, owner, mostBytesOf(file))) };
   } catch (cause) {
     throw unreadable(path, cause);
   }
-  throw unreadable(
-    path,
-    new Error(`it is larger than ${mostBytesOf(file)} bytes, the most of its kind`),
-  );
 }
 
 async function storeWalFile(folder: DatabaseFolder, opened: WalFileToPush): Promise<void> {
