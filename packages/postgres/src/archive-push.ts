@@ -1,19 +1,22 @@
+import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import {
-  type DatabaseFolder,
-  LifeboatError,
-  type Repository,
-  reasonOf,
-  release,
-} from "@lifeboat/core";
+import { type DatabaseFolder, LifeboatError, type Repository, reasonOf } from "@lifeboat/core";
 import { orGiveUp } from "./given-up-wal.ts";
-import { ownerOf, readOwned } from "./owned-file.ts";
+import { type OwnedFile, openOwned, ownerOf } from "./owned-file.ts";
 import { startAhead } from "./push-ahead.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
 import { unarchivedHistory } from "./unarchived-history.ts";
-import { assertOwnSegment, assertSegmentSize, segmentIdentity } from "./wal/segment-identity.ts";
+import {
+  assertOwnSegment,
+  assertSegmentSize,
+  IDENTITY_BYTES,
+  segmentIdentity,
+} from "./wal/segment-identity.ts";
 import { logName, mostBytesOf, parseWalFileName, type WalFile } from "./wal/segment-name.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
+
+/** As much as one frame holds. */
+const PIECE_BYTES = 1 << 20;
 
 export interface PushWal {
   /** Or what opens it: one that is away is no reason to give up only when it is known how much waits. */
@@ -41,16 +44,19 @@ export interface PushWal {
 export async function pushWal(request: PushWal): Promise<void> {
   const { repository, path, maxBacklog, aheadCommand } = request;
   const directory = await dataDirectoryOf(path);
-  const read = await readWalFile(path, directory);
-  const system = await systemOf(path, read, directory);
-  const store = async () => {
-    const opened = typeof repository === "function" ? await repository() : repository;
-    await storeWithHistory(opened.folder("postgres", system), path, directory, read);
-  };
-  if (directory === undefined) return store();
-  if (maxBacklog === undefined) await store();
-  else
-    await orGiveUp(store, { directory, name: read.name, bytes: read.content.length, maxBacklog });
+  const opened = await openWalFile(path, directory);
+  try {
+    const system = await systemOf(path, opened, directory);
+    const store = async () => {
+      const into = typeof repository === "function" ? await repository() : repository;
+      await storeWithHistory(into.folder("postgres", system), path, directory, opened);
+    };
+    if (directory === undefined) return await store();
+    if (maxBacklog === undefined) await store();
+    else await orGiveUp(store, { directory, name: opened.name, bytes: opened.bytes, maxBacklog });
+  } finally {
+    await opened.handle.close();
+  }
   if (aheadCommand) await startAhead(directory, path, aheadCommand);
 }
 
@@ -68,34 +74,31 @@ export async function pushInto(
 ): Promise<void> {
   const { directory, name, maxBacklog } = place;
   const path = join(directory, "pg_wal", name);
-  const read = await readWalFile(path, directory);
+  const opened = await openWalFile(path, directory);
   try {
-    const system = await systemOf(path, read, directory);
+    const system = await systemOf(path, opened, directory);
     if (system !== folder.database) throw otherCluster(path, system, folder.database);
-    const store = async () => storeWithHistory(folder, path, directory, read);
+    const store = async () => storeWithHistory(folder, path, directory, opened);
     if (maxBacklog === undefined) return await store();
-    await orGiveUp(store, { directory, name, bytes: read.content.length, maxBacklog });
+    await orGiveUp(store, { directory, name, bytes: opened.bytes, maxBacklog });
   } finally {
-    // The next segment gets the same: fresh memory for each costs as much as its digest.
-    release(read.content);
+    await opened.handle.close();
   }
 }
 
-interface ReadFile {
+interface WalFileToPush extends OwnedFile {
   readonly name: string;
   readonly file: WalFile;
-  readonly content: Buffer;
 }
 
 /** Out of a folder in which the server's account writes, and we may be root. */
-async function readWalFile(path: string, directory: string | undefined): Promise<ReadFile> {
+async function openWalFile(path: string, directory: string | undefined): Promise<WalFileToPush> {
   const name = basename(path);
   const file = parseWalFileName(name);
   if (!file) throw notWal(path);
   try {
     const owner = await ownerOf(directory ?? dirname(path));
-    const content = await readOwned(path, { owner, mostBytes: mostBytesOf(file) });
-    return { name, file, content };
+    return { name, file, ...(await openOwned(path, owner, mostBytesOf(file))) };
   } catch (cause) {
     throw unreadable(path, cause);
   }
@@ -106,35 +109,48 @@ async function storeWithHistory(
   folder: DatabaseFolder,
   path: string,
   directory: string | undefined,
-  read: ReadFile,
+  opened: WalFileToPush,
 ): Promise<void> {
-  const history = unarchivedHistory(path, read.file);
-  if (history !== undefined) {
-    const found = await readWalFile(history, directory);
-    parseTimelineHistory(found.content.toString(), found.file.timeline, history);
-    await storeWalFile(folder, found);
-  }
-  await storeWalFile(folder, read);
+  const history = unarchivedHistory(path, opened.file);
+  if (history !== undefined) await storeHistory(folder, history, directory);
+  await storeWalFile(folder, opened);
 }
 
-async function storeWalFile(folder: DatabaseFolder, { name, content }: ReadFile): Promise<void> {
-  await folder.storeLog(logName(name), () => once(content));
+async function storeHistory(
+  folder: DatabaseFolder,
+  path: string,
+  directory: string | undefined,
+): Promise<void> {
+  const opened = await openWalFile(path, directory);
+  try {
+    const content = String(await beginningOf(opened, opened.bytes));
+    parseTimelineHistory(content, opened.file.timeline, path);
+    await storeWalFile(folder, opened);
+  } finally {
+    await opened.handle.close();
+  }
+}
+
+async function storeWalFile(folder: DatabaseFolder, opened: WalFileToPush): Promise<void> {
+  await folder.storeLog(logName(opened.name), () => contentOf(opened));
 }
 
 /** Checks that the file is what its name says, and finds out whose it is. */
 async function systemOf(
   path: string,
-  { file, content }: ReadFile,
+  opened: WalFileToPush,
   directory: string | undefined,
 ): Promise<string> {
+  const { file, bytes } = opened;
   const control = directory === undefined ? undefined : await readSystemIdentifier(directory);
   if (file.kind === "segment" || file.kind === "partial") {
-    const identity = segmentIdentity(content, file, path);
-    assertSegmentSize(content.length, identity, path);
+    const identity = segmentIdentity(await beginningOf(opened, IDENTITY_BYTES), file, path);
+    assertSegmentSize(bytes, identity, path);
     if (control !== undefined) assertOwnSegment(identity, control, path);
     return identity.systemIdentifier;
   }
-  if (file.kind === "history") parseTimelineHistory(content.toString(), file.timeline, path);
+  if (file.kind === "history")
+    parseTimelineHistory(String(await beginningOf(opened, bytes)), file.timeline, path);
   if (control === undefined) throw noDataDirectory(path);
   return control;
 }
@@ -148,8 +164,40 @@ async function dataDirectoryOf(path: string): Promise<string | undefined> {
   return undefined;
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+async function beginningOf({ handle }: OwnedFile, bytes: number): Promise<Buffer> {
+  const memory = Buffer.alloc(bytes);
+  return memory.subarray(0, await readInto(memory, handle, 0));
+}
+
+/** Memory that is read into again and again: what is digested and compressed next stays in the core's cache. */
+const spares: Buffer[] = [];
+
+/** What was measured when it was opened, however it grows. A piece is good until the next is asked for. */
+async function* contentOf({ handle, bytes, name }: WalFileToPush): AsyncGenerator<Uint8Array> {
+  const memory = spares.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
+  try {
+    for (let at = 0; at < bytes; ) {
+      const count = await readInto(
+        memory.subarray(0, Math.min(PIECE_BYTES, bytes - at)),
+        handle,
+        at,
+      );
+      if (count === 0) throw unreadable(name, new Error("it became shorter while it was read"));
+      yield memory.subarray(0, count);
+      at += count;
+    }
+  } finally {
+    spares.push(memory);
+  }
+}
+
+/** @returns how much there was */
+async function readInto(memory: Buffer, handle: FileHandle, at: number): Promise<number> {
+  for (let read = 0; ; ) {
+    const { bytesRead } = await handle.read(memory, read, memory.length - read, at + read);
+    read += bytesRead;
+    if (bytesRead === 0 || read === memory.length) return read;
+  }
 }
 
 function notWal(path: string): LifeboatError {

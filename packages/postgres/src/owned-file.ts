@@ -21,9 +21,14 @@ export async function ownerOf(directory: string): Promise<number | undefined> {
  * somebody else's file there, a pipe that never answers or a device: none is followed, waited for or
  * read. All is asked of what was opened, since the name may be another file's a moment later.
  * @param owner as {@link ownerOf} says; undefined when it need not be checked
- * @throws the system's error; an Error that says what it is instead of a regular file of this owner
+ * @param mostBytes that such a file has
+ * @throws the system's error; an Error that says what it is instead of a regular file of this owner and size
  */
-export async function openOwned(path: string, owner: number | undefined): Promise<OwnedFile> {
+export async function openOwned(
+  path: string,
+  owner: number | undefined,
+  mostBytes = Number.POSITIVE_INFINITY,
+): Promise<OwnedFile> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(path, flags).catch((cause: unknown) => {
     throw isSystemError(cause, "ELOOP") ? new Error("it is a symbolic link", { cause }) : cause;
@@ -33,6 +38,8 @@ export async function openOwned(path: string, owner: number | undefined): Promis
     if (!found.isFile()) throw new Error("it is no regular file");
     if (owner !== undefined && found.uid !== owner)
       throw new Error(`it belongs to account ${found.uid}, and its folder to account ${owner}`);
+    if (found.size > mostBytes)
+      throw new Error(`it has ${found.size} bytes, where ${mostBytes} is the most`);
     return { handle, bytes: found.size };
   } catch (cause) {
     await handle.close();
@@ -48,9 +55,8 @@ export async function readOwned(
   path: string,
   { owner, mostBytes }: { readonly owner: number | undefined; readonly mostBytes: number },
 ): Promise<Buffer> {
-  const { handle, bytes } = await openOwned(path, owner);
+  const { handle, bytes } = await openOwned(path, owner, mostBytes);
   try {
-    if (bytes > mostBytes) throw new Error(`it has ${bytes} bytes, where ${mostBytes} is the most`);
     // Never more than was measured, however it grows.
     const content = Buffer.allocUnsafe(bytes);
     for (let read = 0; read < bytes; ) {

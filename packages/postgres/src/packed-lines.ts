@@ -6,9 +6,15 @@ const PARAMETERS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Longer lines are nobody's. */
 const LONGEST_LINE = 4 << 20;
 
-/** In no more memory than it takes: zstd's own result is a small part of a piece that it would keep. */
+/**
+ * In memory of its own: zstd's result is a small part of a piece that it would keep, and a small copy of Node's is a
+ * part of one that is shared with whatever else is copied, 64 KiB for each line that is held.
+ */
 export function packLine(line: string): Buffer {
-  return Buffer.from(zstdCompressSync(line, PARAMETERS));
+  const packed = zstdCompressSync(line, PARAMETERS);
+  const own = Buffer.allocUnsafeSlow(packed.length);
+  own.set(packed);
+  return own;
 }
 
 /** Throws where it is none, or unpacks to more than a line can have. */

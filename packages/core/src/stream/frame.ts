@@ -10,17 +10,24 @@ export function frameParameters(level: number): Record<number, number> {
     [constants.ZSTD_c_compressionLevel]: level,
     [constants.ZSTD_c_checksumFlag]: 1,
   };
-  return level === 3 ? { ...plain, ...TABLES_OF_LEVEL_3 } : plain;
+  return { ...plain, ...TABLES[level] };
 }
 
 /**
  * zstd chooses its tables for streams of any length. For frames of one MiB half of them finds the same, and stays in the
- * core's cache (`.github/decisions/0042-sqlite-costs-measured.md`). Only the level that everybody uses was measured.
+ * core's cache (`.github/decisions/0042-sqlite-costs-measured.md`). Only the levels that everybody uses were measured.
  */
-const TABLES_OF_LEVEL_3 = {
-  [constants.ZSTD_c_windowLog]: 20,
-  [constants.ZSTD_c_hashLog]: 16,
-  [constants.ZSTD_c_chainLog]: 15,
+const TABLES: Readonly<Record<number, Record<number, number>>> = {
+  /** That of logs: shorter matches are found in pages than zstd looks for at its fastest level. */
+  1: {
+    [constants.ZSTD_c_hashLog]: 13,
+    [constants.ZSTD_c_minMatch]: 5,
+  },
+  3: {
+    [constants.ZSTD_c_windowLog]: 20,
+    [constants.ZSTD_c_hashLog]: 16,
+    [constants.ZSTD_c_chainLog]: 15,
+  },
 };
 
 /** One whole zstd frame with zstd's own checksum. */
