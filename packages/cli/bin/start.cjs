@@ -38,18 +38,18 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
   /* What a configuration module prints must not get among the result. */
   console.log = console.info = console.debug = console.error;
   try {
-    require(entryOf(packageDirectory, sourceEntry, bundleEntry))
-      .run(process.argv)
-      .then(leave, crash);
+    var bundle = path.join(packageDirectory, bundleEntry);
+    var entry = entryOf(packageDirectory, sourceEntry, bundle);
+    if (entry === bundle) keepCompiled(bundle);
+    require(entry).run(process.argv).then(leave, crash);
   } catch (failure) {
     crash(failure);
   }
 }
 
 /** The bundle if nothing of the sources is newer, or there are none (an installed package); else the sources. */
-function entryOf(packageDirectory, sourceEntry, bundleEntry) {
+function entryOf(packageDirectory, sourceEntry, bundle) {
   var source = path.join(packageDirectory, sourceEntry);
-  var bundle = path.join(packageDirectory, bundleEntry);
   var built = modifiedAt(bundle);
   if (built === null) return source;
   if (modifiedAt(source) === null) return bundle;
@@ -62,6 +62,17 @@ function entryOf(packageDirectory, sourceEntry, bundleEntry) {
   });
   var configuration = modifiedAt(path.join(packageDirectory, "lifeboat.config.ts"));
   return isCurrent && (configuration === null || configuration < built) ? bundle : source;
+}
+
+/**
+ * What V8 made of the bundle lies beside it for the next start, of which compiling is a part. Only for whom the bundle
+ * belongs to: what another account left there could not be removed by the next build. Where nothing can be written,
+ * nothing is kept, and nothing is said.
+ */
+function keepCompiled(bundle) {
+  var own = !process.getuid || fs.statSync(bundle).uid === process.getuid();
+  var directory = path.join(path.dirname(bundle), "compiled");
+  if (own) require("module").enableCompileCache({ directory: directory, portable: true });
 }
 
 /** A directory's own time tells that a file in it was renamed or removed. */
