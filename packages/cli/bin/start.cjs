@@ -38,10 +38,9 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
   /* What a configuration module prints must not get among the result. */
   console.log = console.info = console.debug = console.error;
   try {
-    var bundle = path.join(packageDirectory, bundleEntry);
-    var entry = entryOf(packageDirectory, sourceEntry, bundle);
-    if (entry === bundle) keepCompiled(bundle);
-    require(entry).run(process.argv).then(leave, crash);
+    require(entryOf(packageDirectory, sourceEntry, path.join(packageDirectory, bundleEntry)))
+      .run(process.argv)
+      .then(leave, crash);
   } catch (failure) {
     crash(failure);
   }
@@ -52,7 +51,10 @@ function entryOf(packageDirectory, sourceEntry, bundle) {
   var source = path.join(packageDirectory, sourceEntry);
   var built = modifiedAt(bundle);
   if (built === null) return source;
-  if (modifiedAt(source) === null) return bundle;
+  if (modifiedAt(source) === null) {
+    keepCompiled(bundle);
+    return bundle;
+  }
   var packages = path.join(__dirname, "..", "..");
   var directories = fs.readdirSync(packages).map(function (name) {
     return path.join(packages, name);
@@ -61,7 +63,9 @@ function entryOf(packageDirectory, sourceEntry, bundle) {
     return isOlder(path.join(directory, "src"), built);
   });
   var configuration = modifiedAt(path.join(packageDirectory, "lifeboat.config.ts"));
-  return isCurrent && (configuration === null || configuration < built) ? bundle : source;
+  if (!isCurrent || (configuration !== null && configuration >= built)) return source;
+  keepCompiled(bundle);
+  return bundle;
 }
 
 /**

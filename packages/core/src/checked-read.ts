@@ -6,6 +6,14 @@ import { type Digest, DigestMeter } from "./stream/digest.ts";
 /** The largest content a log object can have: PostgreSQL's largest WAL segment. */
 const LARGEST_LOG_OBJECT = 1 << 30;
 
+/** How a log object is read. */
+export interface LogReading {
+  /** What it may hold at most; PostgreSQL's largest segment when left out. */
+  readonly mostBytes?: number | undefined;
+  /** Frames that are unpacked at once; left out: what keeps all cores busy. */
+  readonly atOnce?: number | undefined;
+}
+
 /** What is known of an object before it is read. */
 export interface Expected {
   readonly content: Digest;
@@ -38,7 +46,7 @@ export async function* checkedContent(
 export async function* sealedContent(
   stored: AsyncIterable<Uint8Array>,
   object: string,
-  mostBytes: number = LARGEST_LOG_OBJECT,
+  { mostBytes = LARGEST_LOG_OBJECT, atOnce }: LogReading = {},
 ): AsyncGenerator<Uint8Array> {
   const tail = new SealTail();
   const storedMeter = new DigestMeter();
@@ -46,7 +54,7 @@ export async function* sealedContent(
   let held: Uint8Array | undefined;
   try {
     const packed = storedMeter.through(tail.without(stored));
-    for await (const chunk of meter.through(decompress(packed))) {
+    for await (const chunk of meter.through(decompress(packed, atOnce))) {
       if (meter.bytes > mostBytes)
         throw checksumMismatch(object, `unpacks to more than the ${mostBytes} bytes it may hold`);
       if (held) yield held;
