@@ -38,6 +38,11 @@ export class CompressorPool {
     });
   }
 
+  /** How many there are now: none before the first block, and after a while without one. */
+  get compressors(): number {
+    return this.#compressors;
+  }
+
   /** The memory of a block that is compressed, if there is one. */
   spare(): Uint8Array<ArrayBuffer> | undefined {
     return this.#spares.pop();
