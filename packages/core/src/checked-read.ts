@@ -118,12 +118,17 @@ class SealTail {
   bytes: Buffer = Buffer.alloc(0);
 
   async *without(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of content) {
-      const all = Buffer.concat([this.bytes, chunk]);
-      const cut = Math.max(0, all.length - SEAL_BYTES);
-      this.bytes = all.subarray(cut);
-      if (cut > 0) yield all.subarray(0, cut);
-    }
+    // What may hold the tail waits for the next chunk; copied are only short ones.
+    let held: Uint8Array = Buffer.alloc(0);
+    for await (const chunk of content)
+      if (chunk.length < SEAL_BYTES) held = Buffer.concat([held, chunk]);
+      else {
+        if (held.length > 0) yield held;
+        held = chunk;
+      }
+    const cut = Math.max(0, held.length - SEAL_BYTES);
+    this.bytes = Buffer.from(held.subarray(cut));
+    if (cut > 0) yield held.subarray(0, cut);
   }
 }
 
