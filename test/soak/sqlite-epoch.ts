@@ -17,6 +17,8 @@ import { GrowingLedger } from "./growing-ledger.ts";
  * on a busy one what a process that is started anew, or is not let run, takes to look at the WAL.
  */
 const LOOK_MS = 15_000;
+/** Where the ledger has a longer gap, nobody was let run, the watch as little as the writer: no more of it counts. */
+const GAP_MS = 1000;
 
 export interface EpochInit {
   readonly folder: string;
@@ -174,7 +176,7 @@ export class Epoch {
     // The one before was acknowledged before the newest was begun.
     const before = ledger.find(([seq]) => seq === then - 1);
     if (before && before[1] > at + 1) throw new Error(`${then} is from after ${at}`);
-    const due = ledger.findLast(([, acknowledged]) => acknowledged < at - LOOK_MS)?.[0] ?? 0;
+    const due = dueAt(ledger, at);
     if (then < due) throw new Error(`${then} of the ${due} commits that ${at} should have`);
   }
 
@@ -277,6 +279,19 @@ export async function stop(child: ChildProcess, how: NodeJS.Signals): Promise<nu
   const gone = once(child, "exit");
   child.kill(how);
   return (await gone)[0] as number | null;
+}
+
+/** The newest commit after which so much time went by until an instant that a look at the WAL must have found it. */
+function dueAt(ledger: readonly (readonly [seq: number, at: number])[], at: number): number {
+  let passed = 0;
+  let later = at;
+  for (const [seq, acknowledged] of ledger.toReversed()) {
+    if (acknowledged >= at) continue;
+    passed += Math.min(later - acknowledged, GAP_MS);
+    if (passed > LOOK_MS) return seq;
+    later = acknowledged;
+  }
+  return 0;
 }
 
 /** How far a copy goes. @throws Error when it is no whole prefix */

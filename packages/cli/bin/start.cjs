@@ -38,7 +38,7 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
   /* What a configuration module prints must not get among the result. */
   console.log = console.info = console.debug = console.error;
   try {
-    require(entryOf(packageDirectory, sourceEntry, bundleEntry))
+    require(entryOf(packageDirectory, sourceEntry, path.join(packageDirectory, bundleEntry)))
       .run(process.argv)
       .then(leave, crash);
   } catch (failure) {
@@ -47,12 +47,14 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
 }
 
 /** The bundle if nothing of the sources is newer, or there are none (an installed package); else the sources. */
-function entryOf(packageDirectory, sourceEntry, bundleEntry) {
+function entryOf(packageDirectory, sourceEntry, bundle) {
   var source = path.join(packageDirectory, sourceEntry);
-  var bundle = path.join(packageDirectory, bundleEntry);
   var built = modifiedAt(bundle);
   if (built === null) return source;
-  if (modifiedAt(source) === null) return bundle;
+  if (modifiedAt(source) === null) {
+    keepCompiled(bundle);
+    return bundle;
+  }
   var packages = path.join(__dirname, "..", "..");
   var directories = fs.readdirSync(packages).map(function (name) {
     return path.join(packages, name);
@@ -61,7 +63,20 @@ function entryOf(packageDirectory, sourceEntry, bundleEntry) {
     return isOlder(path.join(directory, "src"), built);
   });
   var configuration = modifiedAt(path.join(packageDirectory, "lifeboat.config.ts"));
-  return isCurrent && (configuration === null || configuration < built) ? bundle : source;
+  if (!isCurrent || (configuration !== null && configuration >= built)) return source;
+  keepCompiled(bundle);
+  return bundle;
+}
+
+/**
+ * What V8 made of the bundle lies beside it for the next start, of which compiling is a part. Only for whom the bundle
+ * belongs to: what another account left there could not be removed by the next build. Where nothing can be written,
+ * nothing is kept, and nothing is said.
+ */
+function keepCompiled(bundle) {
+  var own = !process.getuid || fs.statSync(bundle).uid === process.getuid();
+  var directory = path.join(path.dirname(bundle), "compiled");
+  if (own) require("module").enableCompileCache({ directory: directory, portable: true });
 }
 
 /** A directory's own time tells that a file in it was renamed or removed. */

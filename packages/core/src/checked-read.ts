@@ -6,6 +6,14 @@ import { type Digest, DigestMeter } from "./stream/digest.ts";
 /** The largest content a log object can have: PostgreSQL's largest WAL segment. */
 const LARGEST_LOG_OBJECT = 1 << 30;
 
+/** How a log object is read. */
+export interface LogReading {
+  /** What it may hold at most; PostgreSQL's largest segment when left out. */
+  readonly mostBytes?: number | undefined;
+  /** Frames that are unpacked at once; left out: what keeps all cores busy. */
+  readonly atOnce?: number | undefined;
+}
+
 /** What is known of an object before it is read. */
 export interface Expected {
   readonly content: Digest;
@@ -38,7 +46,7 @@ export async function* checkedContent(
 export async function* sealedContent(
   stored: AsyncIterable<Uint8Array>,
   object: string,
-  mostBytes: number = LARGEST_LOG_OBJECT,
+  { mostBytes = LARGEST_LOG_OBJECT, atOnce }: LogReading = {},
 ): AsyncGenerator<Uint8Array> {
   const tail = new SealTail();
   const storedMeter = new DigestMeter();
@@ -46,7 +54,7 @@ export async function* sealedContent(
   let held: Uint8Array | undefined;
   try {
     const packed = storedMeter.through(tail.without(stored));
-    for await (const chunk of meter.through(decompress(packed))) {
+    for await (const chunk of meter.through(decompress(packed, atOnce))) {
       if (meter.bytes > mostBytes)
         throw checksumMismatch(object, `unpacks to more than the ${mostBytes} bytes it may hold`);
       if (held) yield held;
@@ -110,12 +118,17 @@ class SealTail {
   bytes: Buffer = Buffer.alloc(0);
 
   async *without(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of content) {
-      const all = Buffer.concat([this.bytes, chunk]);
-      const cut = Math.max(0, all.length - SEAL_BYTES);
-      this.bytes = all.subarray(cut);
-      if (cut > 0) yield all.subarray(0, cut);
-    }
+    // What may hold the tail waits for the next chunk; copied are only short ones.
+    let held: Uint8Array = Buffer.alloc(0);
+    for await (const chunk of content)
+      if (chunk.length < SEAL_BYTES) held = Buffer.concat([held, chunk]);
+      else {
+        if (held.length > 0) yield held;
+        held = chunk;
+      }
+    const cut = Math.max(0, held.length - SEAL_BYTES);
+    this.bytes = Buffer.from(held.subarray(cut));
+    if (cut > 0) yield held.subarray(0, cut);
   }
 }
 

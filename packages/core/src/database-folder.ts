@@ -39,6 +39,8 @@ export class DatabaseFolder {
   readonly engine: EngineKind;
   readonly database: string;
   readonly compression: Compression;
+  /** Of the log: blocks that are packed or unpacked at once; undefined: what keeps all cores busy. */
+  readonly atOnce: number | undefined;
 
   constructor(init: {
     storage: Storage;
@@ -46,17 +48,27 @@ export class DatabaseFolder {
     engine: EngineKind;
     database: string;
     compression: Compression;
+    atOnce?: number | undefined;
   }) {
     this.storage = init.storage;
     this.app = init.app;
     this.engine = init.engine;
     this.database = init.database;
     this.compression = init.compression;
+    this.atOnce = init.atOnce;
   }
 
   /** The same folder, its bytes going through another storage. */
   over(storage: Storage): DatabaseFolder {
     return new DatabaseFolder({ ...this, storage });
+  }
+
+  /**
+   * The same folder for work on the log that nobody waits for: in one thread and in the memory of one block, whoever else
+   * works on this machine.
+   */
+  unhurried(): DatabaseFolder {
+    return new DatabaseFolder({ ...this, atOnce: 1 });
   }
 
   /** From the repository's root, without a closing `/`. */
@@ -114,7 +126,8 @@ export class DatabaseFolder {
     const object = `${name}.zst`;
     const { level } = this.compression;
     const packed = async function* () {
-      yield* compress(contentMeter.through(content), level, (bytes) => ranges?.addFrame(bytes));
+      const onFrame = (bytes: number) => ranges?.addFrame(bytes);
+      yield* compress(contentMeter.through(content), level, { onFrame });
       if (!note) return;
       yield noteFrame(note());
       yield sealFrame({ content: contentMeter.soFar(), stored: storedMeter.soFar() });
@@ -168,7 +181,7 @@ export class DatabaseFolder {
     // Asked first, so that a repeated push costs one request and no compression.
     if (await this.storage.stat(path)) return this.#assertSameLog(path, content());
     try {
-      await this.storage.create(path, sealed(content(), this.compression.logLevel, note));
+      await this.storage.create(path, this.#sealed(content(), note));
       return "stored";
     } catch (cause) {
       if (!(cause instanceof LifeboatError) || cause.code !== "OBJECT_EXISTS") throw cause;
@@ -184,7 +197,7 @@ export class DatabaseFolder {
    */
   readLog(name: string, mostBytes?: number): AsyncGenerator<Uint8Array> {
     const path = this.logPath(name);
-    return sealedContent(this.storage.read(path), path, mostBytes);
+    return sealedContent(this.storage.read(path), path, { mostBytes, atOnce: this.atOnce });
   }
 
   /**
@@ -220,6 +233,21 @@ export class DatabaseFolder {
     return `${this.path}/wal/${name}.zst`;
   }
 
+  async *#sealed(
+    content: AsyncIterable<Uint8Array>,
+    note?: () => LogNote,
+  ): AsyncGenerator<Uint8Array> {
+    const { atOnce, compression } = this;
+    const contentMeter = new DigestMeter();
+    const storedMeter = new DigestMeter();
+    const packed = async function* () {
+      yield* compress(contentMeter.through(content), compression.logLevel, { atOnce });
+      if (note) yield noteFrame(note());
+    };
+    yield* storedMeter.through(packed());
+    yield sealFrame({ content: contentMeter.value(), stored: storedMeter.value() });
+  }
+
   async #assertSameLog(path: string, content: AsyncIterable<Uint8Array>): Promise<"present"> {
     const mine = await digestOfAll(content);
     // The whole object is read: one that is damaged must not count as archived.
@@ -245,19 +273,4 @@ async function digestOfAll(content: AsyncIterable<Uint8Array>) {
   const meter = new DigestMeter();
   for await (const _ of meter.through(content));
   return meter.value();
-}
-
-async function* sealed(
-  content: AsyncIterable<Uint8Array>,
-  level: number,
-  note?: () => LogNote,
-): AsyncGenerator<Uint8Array> {
-  const contentMeter = new DigestMeter();
-  const storedMeter = new DigestMeter();
-  const packed = async function* () {
-    yield* compress(contentMeter.through(content), level);
-    if (note) yield noteFrame(note());
-  };
-  yield* storedMeter.through(packed());
-  yield sealFrame({ content: contentMeter.value(), stored: storedMeter.value() });
 }

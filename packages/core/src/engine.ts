@@ -142,6 +142,12 @@ export interface Engine {
   refuseOptions(options: SnapshotOptions): Promise<void>;
 
   /**
+   * Begins what a snapshot needs and what takes its time to start, while a repository is opened and locks are taken. Asked
+   * for in vain where it comes to no snapshot.
+   */
+  warmUp?(): Promise<void>;
+
+  /**
    * Whether a full backup with these options can go on with an object that an interrupted one stored: it is offered
    * that, under the same id. Engines that leave it out begin anew.
    * @param object its name in the backup's folder

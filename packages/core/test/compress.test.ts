@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { compress } from "../src/stream/compress.ts";
+import { CompressorPool } from "../src/stream/compressor-pool.ts";
 
 const MIB = 1 << 20;
 
@@ -100,4 +101,38 @@ test("a reader that stops early closes the source, and the next stream is not ha
   expect(closed).toBe(true);
   const bytes = content(6 * MIB);
   expect(zstdDecompressSync(await packed(bytes)).equals(bytes)).toBe(true);
+});
+
+test("one block at a time makes the same frames", async () => {
+  const bytes = content(7 * MIB + 5);
+  const pieces = await Array.fromAsync(compress(inPieces(bytes, 300_001), 3, { atOnce: 1 }));
+  const stream = Buffer.concat(pieces);
+  expect(zstdDecompressSync(stream).equals(bytes)).toBe(true);
+  expect(framesOf(stream)).toEqual(framesOf(await packed(bytes)));
+});
+
+test("what a pool has not needed for a while is given back, and it goes on all the same", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  try {
+    const pool = new CompressorPool({ size: 3, level: 3, blockBytes: MIB });
+    const bytes = content(MIB);
+    const compressAll = async () => {
+      const frames = await Promise.all(
+        Array.from({ length: 6 }, () => pool.compress(new Uint8Array(bytes))),
+      );
+      for (const frame of frames)
+        expect(zstdDecompressSync(Buffer.concat(frame)).equals(bytes)).toBe(true);
+    };
+    await compressAll();
+    expect(pool.compressors).toBe(3);
+    vi.advanceTimersByTime(5_000);
+    expect(pool.compressors).toBe(3);
+    vi.advanceTimersByTime(5_000);
+    expect(pool.compressors).toBe(0);
+    expect(pool.spare()).toBeUndefined();
+    expect(vi.getTimerCount()).toBe(0);
+    await compressAll();
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -18,6 +18,7 @@ import { restoreDatabase } from "./restore.ts";
 import { reviveDatabase } from "./revive.ts";
 import { type ConfiguredDatabase, takeSnapshot } from "./snapshot.ts";
 import { refuseForeignOptions } from "./snapshot-options.ts";
+import { SpareReader } from "./spare-reader.ts";
 import { WATCH_LIMITS, type WatchLimits } from "./watch/limits.ts";
 import type { ShippedDatabase } from "./watch/shipped-database.ts";
 import { watchDatabase } from "./watch/watch-database.ts";
@@ -48,6 +49,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
   const watchLimits = { ...WATCH_LIMITS, ...init.watchLimits };
   const directory = init.watchDirectory;
   const limits = { ...DEFAULT_LIMITS, ...init.limits };
+  const spare = new SpareReader();
   const live = () => {
     if (databases.length === 0) throw notConfigured();
     return databases;
@@ -60,8 +62,11 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     databases: async () => live().map(({ name }) => name),
     inspect: async () => inspectDatabases(live()),
     refuseOptions: async (options) => refuseForeignOptions(options),
+    warmUp: async () => spare.begin(),
     snapshot: async (request) =>
-      takeSnapshot(named(request.folder.database), request, { limits, shipping, directory }),
+      takeSnapshot(named(request.folder.database), request, {
+        ...{ limits, shipping, directory, spare },
+      }),
     obstacleToBuildOn: async (folder, parents) =>
       obstacleToIncrement(named(folder.database), folder, parents),
     watch: async (request) =>

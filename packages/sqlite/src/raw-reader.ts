@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -38,6 +39,23 @@ export class RawReader {
   /** The child's process id. */
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** Whether it can still be asked. */
+  get lives(): boolean {
+    return this.#ended === undefined;
+  }
+
+  /** Lets this process end although nobody has closed it. */
+  unref(): void {
+    this.#child.unref();
+    for (const stream of this.#child.stdio) (stream as Socket | null)?.unref();
+  }
+
+  /** Takes that back. */
+  ref(): void {
+    this.#child.ref();
+    for (const stream of this.#child.stdio) (stream as Socket | null)?.ref();
   }
 
   /** Up to `length` bytes at `offset`; fewer at the file's end, undefined where there is no file. */

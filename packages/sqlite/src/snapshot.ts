@@ -11,11 +11,12 @@ import { hold } from "./hold.ts";
 import { assertUntouched, identityOf } from "./identity.ts";
 import type { SnapshotLimits } from "./limits.ts";
 import { ownerOf } from "./owner.ts";
-import { RawReader } from "./raw-reader.ts";
+import type { RawReader } from "./raw-reader.ts";
 import { readAhead } from "./read-ahead.ts";
 import type { Scratch } from "./scratch.ts";
 import { scratchFor } from "./scratch-place.ts";
 import { snapshotFindings } from "./snapshot-findings.ts";
+import type { SpareReader } from "./spare-reader.ts";
 import { storePages } from "./store-pages.ts";
 import { walBytes, whileWalIsSmall } from "./wal-watch.ts";
 import { holdSocket, isHoldLost, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
@@ -61,9 +62,10 @@ interface Reading {
 export async function takeSnapshot(
   database: ConfiguredDatabase,
   request: SnapshotRequest,
-  { limits, shipping, directory }: Pick<Job, "limits" | "shipping" | "directory">,
+  context: Pick<Job, "limits" | "shipping" | "directory"> & { readonly spare: SpareReader },
 ): Promise<Snapshot> {
-  const reader = new RawReader();
+  const { limits, shipping, directory, spare } = context;
+  const reader = spare.take();
   let scratch: Scratch | undefined;
   try {
     const examined = await examine(reader, database.path);

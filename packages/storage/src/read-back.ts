@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError, release } from "@lifeboat/core";
 
 const READ_BYTES = 1 << 20;
 
@@ -27,9 +27,11 @@ export class ReadBack {
     this.#spans.catch(() => {});
   }
 
-  /** Waits until nothing is being read any more, whatever came of it. */
+  /** Waits until nothing is being read any more, whatever came of it, and gives its memory back. */
   async idle(): Promise<void> {
     await this.#spans.catch(() => {});
+    if (this.#buffer) release(this.#buffer);
+    this.#buffer = undefined;
   }
 
   /**

@@ -36,6 +36,7 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
     databases: async () => (await engine()).databases(),
     inspect: async () => (await engine()).inspect(),
     refuseOptions: async (options) => (await engine()).refuseOptions(options),
+    warmUp: async () => (await engine()).warmUp?.(),
     canGoOnWith: async (object, options) =>
       (await (await engine()).canGoOnWith?.(object, options)) ?? false,
     snapshot: async (request) => (await engine()).snapshot(request),

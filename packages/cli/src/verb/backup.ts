@@ -47,6 +47,7 @@ export const backupVerb: Verb = {
     const snapshot = snapshotOptions(options);
     // Before a repository is made, and a lock taken, for a backup that can't be.
     await engine.refuseOptions(snapshot);
+    await engine.warmUp?.();
     const repository = await session.openRepository("write");
     const { backup } = await import("../operations.ts");
     const { signal, run } = session;

@@ -5,6 +5,14 @@ import { CompressorPool } from "./compressor-pool.ts";
 import { compressFrame } from "./frame.ts";
 import { inOrder } from "./in-order.ts";
 
+/** How a stream is packed. */
+export interface Packing {
+  /** Told the size of each frame, in order, before it is given. */
+  onFrame?(bytes: number): void;
+  /** Blocks that are worked on, or wait for their turn, at once; left out: what keeps all cores busy. */
+  readonly atOnce?: number | undefined;
+}
+
 /**
  * One zstd frame for each MiB of content. Independent frames can be compressed on all cores, and one
  * after the other they are one standard `.zst` file. Node's own multi-threaded zstd
@@ -22,12 +30,11 @@ const pools = new Map<number, CompressorPool>();
  * Compresses a stream with zstd on all cores (at most three), in order, holding back at most two
  * blocks a compressor. Each frame carries zstd's own checksum.
  * @param level zstd's, 1 (fast) to 19 (small)
- * @param onFrame told the size of each frame, in order, before it is given
  */
 export async function* compress(
   content: AsyncIterable<Uint8Array>,
   level: number,
-  onFrame: (bytes: number) => void = () => {},
+  { onFrame, atOnce }: Packing = {},
 ): AsyncGenerator<Uint8Array> {
   const pool = poolOf(level);
   const blocks = blocksOf(content, FRAME_BYTES, () => pool.spare() ?? new Uint8Array(FRAME_BYTES));
@@ -36,7 +43,7 @@ export async function* compress(
   // What fits into one frame is not worth waking another thread: WAL pushes start and end by the hundred.
   if (second.done) {
     const frame = compressFrame(first.done ? new Uint8Array() : first.value, level);
-    onFrame(frame.length);
+    onFrame?.(frame.length);
     yield frame;
     return;
   }
@@ -45,8 +52,8 @@ export async function* compress(
     yield () => pool.compress(second.value);
     for await (const block of blocks) yield () => pool.compress(block);
   };
-  for await (const frame of inOrder(tasks(), pool.size * 2)) {
-    onFrame(frame.reduce((bytes, piece) => bytes + piece.length, 0));
+  for await (const frame of inOrder(tasks(), atOnce ?? pool.size * 2)) {
+    onFrame?.(frame.reduce((bytes, piece) => bytes + piece.length, 0));
     yield* frame;
   }
 }

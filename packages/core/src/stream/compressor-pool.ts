@@ -7,6 +7,9 @@ interface Task {
   reject(reason: unknown): void;
 }
 
+/** What was not needed for so long is given back: a watch lives for months, and its first backup for a second. */
+const IDLE_MS = 5_000;
+
 /** A few compressors of one level that share a queue of blocks. They do not keep the process alive. */
 export class CompressorPool {
   readonly size: number;
@@ -17,6 +20,9 @@ export class CompressorPool {
   #compressors = 0;
   /** Blocks that came back: fresh memory for each would cost more than compressing at level 1. */
   readonly #spares: Uint8Array<ArrayBuffer>[] = [];
+  /** The most compressors that were at work at once since the last look. */
+  #mostBusy = 0;
+  #looks: NodeJS.Timeout | undefined;
 
   constructor(init: { size: number; level: number; blockBytes: number }) {
     this.size = init.size;
@@ -32,6 +38,11 @@ export class CompressorPool {
     });
   }
 
+  /** How many there are now: none before the first block, and after a while without one. */
+  get compressors(): number {
+    return this.#compressors;
+  }
+
   /** The memory of a block that is compressed, if there is one. */
   spare(): Uint8Array<ArrayBuffer> | undefined {
     return this.#spares.pop();
@@ -42,6 +53,8 @@ export class CompressorPool {
     const compressor = task && this.#seat();
     if (!compressor) return;
     this.#queue.shift();
+    this.#mostBusy = Math.max(this.#mostBusy, this.#busy);
+    this.#looks ??= setInterval(() => this.#giveBack(), IDLE_MS).unref();
     void this.#run(compressor, task);
   }
 
@@ -64,6 +77,23 @@ export class CompressorPool {
     if (idle || this.#compressors === this.size) return idle;
     this.#compressors++;
     return new Compressor(this.#level, this.#blockBytes);
+  }
+
+  get #busy(): number {
+    return this.#compressors - this.#idle.length;
+  }
+
+  #giveBack(): void {
+    while (this.#compressors > this.#mostBusy && this.#idle.length > 0) {
+      this.#idle.pop()?.close();
+      this.#compressors--;
+    }
+    for (const block of this.#spares.splice(this.#mostBusy * 2)) release(block);
+    if (this.#mostBusy === 0) {
+      clearInterval(this.#looks);
+      this.#looks = undefined;
+    }
+    this.#mostBusy = this.#busy;
   }
 
   #keep(block: Uint8Array<ArrayBuffer>): void {

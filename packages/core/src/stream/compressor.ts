@@ -42,4 +42,9 @@ export class Compressor {
       });
     });
   }
+
+  /** Gives back what zstd works in; there is no block after it. */
+  close(): void {
+    this.#zstd.close();
+  }
 }

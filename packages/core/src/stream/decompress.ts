@@ -10,8 +10,12 @@ const MOST_AT_ONCE = 3;
 /**
  * The content of a `.zst` stream: all frames, skippable ones passed over. Our own frames are unpacked
  * on all cores, in order; others' as one stream. Throws when the stream is cut or damaged.
+ * @param atOnce frames that are unpacked at once
  */
-export async function* decompress(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* decompress(
+  content: AsyncIterable<Uint8Array>,
+  atOnce: number = MOST_AT_ONCE,
+): AsyncGenerator<Uint8Array> {
   let rest: Remainder | undefined;
   const tasks = async function* () {
     for await (const part of splitFrames(content)) {
@@ -23,7 +27,7 @@ export async function* decompress(content: AsyncIterable<Uint8Array>): AsyncGene
     }
   };
   try {
-    for await (const chunk of inOrder(tasks(), MOST_AT_ONCE)) if (chunk.length > 0) yield chunk;
+    for await (const chunk of inOrder(tasks(), atOnce)) if (chunk.length > 0) yield chunk;
     if (rest) yield* decompressAsOne(rest.remainder);
   } finally {
     await rest?.close();

@@ -1,3 +1,5 @@
+import { release } from "./release.ts";
+
 /** A whole zstd frame, and how much it says to hold. */
 export interface SplitFrame {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -35,8 +37,8 @@ export async function* splitFrames(
     await chunks.return?.();
   };
   let handedOn = false;
+  const buffer = new FrameBuffer();
   try {
-    const buffer = new FrameBuffer();
     for (;;) {
       const found = buffer.next();
       if (found === "foreign") {
@@ -52,7 +54,11 @@ export async function* splitFrames(
       } else if (found !== "skipped") yield found;
     }
   } finally {
-    if (!handedOn) await close();
+    // What is handed on begins with what lies in it.
+    if (!handedOn) {
+      buffer.release();
+      await close();
+    }
   }
 }
 
@@ -118,6 +124,11 @@ class FrameBuffer {
     return taken;
   }
 
+  /** Gives its memory back: a merge reads one object after the other, each through a buffer of its own. */
+  release(): void {
+    release(this.#memory);
+  }
+
   #wait(needed: number): "more" {
     this.#needed = needed;
     return "more";
@@ -139,8 +150,10 @@ class FrameBuffer {
   #makeRoom(more: number): void {
     const left = this.#memory.subarray(this.#start, this.#start + this.bytes);
     const needed = this.bytes + more;
-    if (needed > this.#memory.length) this.#memory = Buffer.allocUnsafeSlow(needed * 2);
+    const before = this.#memory;
+    if (needed > before.length) this.#memory = Buffer.allocUnsafeSlow(needed * 2);
     this.#memory.set(left, 0);
+    if (this.#memory !== before) release(before);
     this.#start = 0;
   }
 }

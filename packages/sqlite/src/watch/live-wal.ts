@@ -129,9 +129,17 @@ export class LiveWal {
    */
   frames(begin: number, end: number): Buffer {
     const bytes = Buffer.allocUnsafeSlow((end - begin) * this.#running().frameBytes);
-    const read = this.#readAt(bytes, this.#offset(begin));
-    if (read < bytes.length) throw new Error(`${this.#path} is shorter than what was read of it`);
+    this.fill(bytes, begin);
     return bytes;
+  }
+
+  /**
+   * Fills memory with frames as they lie in the file.
+   * @param begin frames before the first one wanted
+   */
+  fill(memory: Buffer, begin: number): void {
+    const read = this.#readAt(memory, this.#offset(begin));
+    if (read < memory.length) throw new Error(`${this.#path} is shorter than what was read of it`);
   }
 
   close(): void {

@@ -1,15 +1,15 @@
-import { release } from "@lifeboat/core";
 import { LogChain } from "../log-chain.ts";
 import type { Mark, SegmentNote } from "../log-note.ts";
 import { FRAME_HEADER_BYTES } from "../wal/frame.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { saltsFor, WalWriter } from "../wal/wal-writer.ts";
+import type { FrameMemory } from "./frame-memory.ts";
 import type { LiveWal, NewFrames } from "./live-wal.ts";
 
 const READ_BYTES = 1 << 20;
 
 type Piece =
-  | { readonly kind: "memory"; readonly frames: Buffer }
+  | { readonly kind: "memory"; readonly memory: Buffer; filled: number }
   | { readonly kind: "file"; readonly begin: number; readonly end: number };
 
 /** Where a segment belongs. */
@@ -23,6 +23,7 @@ export interface SegmentSeat {
 /** The committed frames that will be the next segment of a lineage. */
 export class PendingSegment {
   readonly #wal: LiveWal;
+  readonly #memory: FrameMemory;
   readonly #pageSize: number;
   readonly #pieces: Piece[] = [];
   readonly #marks: Mark[] = [];
@@ -32,8 +33,10 @@ export class PendingSegment {
   #bytesInMemory = 0;
 
   /** @param start where the segment before it, or the backup, ended */
-  constructor(wal: LiveWal, pageSize: number, start: LogPlace) {
+  constructor(init: { wal: LiveWal; memory: FrameMemory; pageSize: number; start: LogPlace }) {
+    const { wal, memory, pageSize, start } = init;
     this.#wal = wal;
+    this.#memory = memory;
     this.#pageSize = pageSize;
     this.#start = start;
     this.#end = start;
@@ -58,7 +61,7 @@ export class PendingSegment {
   }
 
   get bytes(): number {
-    return this.#frames * (FRAME_HEADER_BYTES + this.#pageSize);
+    return this.#frames * this.#frameBytes;
   }
 
   /** When its first commit was found, in ms since 1970. */
@@ -85,9 +88,9 @@ export class PendingSegment {
    */
   add({ from, to }: NewFrames, { instant, room }: { instant: number; room: number }): void {
     const count = to.frames - from.frames;
-    const bytes = count * (FRAME_HEADER_BYTES + this.#pageSize);
+    const bytes = count * this.#frameBytes;
     if (bytes <= room) {
-      this.#pieces.push({ kind: "memory", frames: this.#wal.frames(from.frames, to.frames) });
+      this.#keep(from.frames, to.frames);
       this.#bytesInMemory += bytes;
     } else this.#pieces.push({ kind: "file", begin: from.frames, end: to.frames });
     this.#frames += count;
@@ -120,14 +123,39 @@ export class PendingSegment {
 
   /** Gives its memory back once it is stored; it has no content afterwards. */
   release(): void {
-    for (const piece of this.#pieces.splice(0)) if (piece.kind === "memory") release(piece.frames);
+    for (const piece of this.#pieces.splice(0))
+      if (piece.kind === "memory") this.#memory.giveBack(piece.memory);
     this.#bytesInMemory = 0;
   }
 
+  get #frameBytes(): number {
+    return FRAME_HEADER_BYTES + this.#pageSize;
+  }
+
+  /** Reads frames behind those before, into what is left of the last piece of memory and into further ones. */
+  #keep(begin: number, end: number): void {
+    for (let at = begin; at < end; ) {
+      const piece = this.#pieceWithRoom();
+      const room = (piece.memory.length - piece.filled) / this.#frameBytes;
+      const bytes = Math.min(room, end - at) * this.#frameBytes;
+      this.#wal.fill(piece.memory.subarray(piece.filled, piece.filled + bytes), at);
+      piece.filled += bytes;
+      at += bytes / this.#frameBytes;
+    }
+  }
+
+  #pieceWithRoom(): Extract<Piece, { kind: "memory" }> {
+    const last = this.#pieces.at(-1);
+    if (last?.kind === "memory" && last.filled < last.memory.length) return last;
+    const piece = { kind: "memory", memory: this.#memory.obtain(), filled: 0 } as const;
+    this.#pieces.push(piece);
+    return piece;
+  }
+
   *#content(): Generator<Buffer> {
-    const most = Math.max(1, Math.floor(READ_BYTES / (FRAME_HEADER_BYTES + this.#pageSize)));
+    const most = Math.max(1, Math.floor(READ_BYTES / this.#frameBytes));
     for (const piece of this.#pieces)
-      if (piece.kind === "memory") yield piece.frames;
+      if (piece.kind === "memory") yield piece.memory.subarray(0, piece.filled);
       else
         for (let at = piece.begin; at < piece.end; at += most)
           yield this.#wal.frames(at, Math.min(piece.end, at + most));

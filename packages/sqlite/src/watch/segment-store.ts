@@ -6,6 +6,12 @@ import { waitFor } from "./wait-for.ts";
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 
+/**
+ * Up to so many bytes of frames are packed in one thread: a second of a busy product, which is done in a tenth of one. A transaction
+ * of hundreds of megabytes is to be stored before the next one comes.
+ */
+const UNHURRIED_BYTES = 32 << 20;
+
 /** A storage that does not take a segment, since when, and why. */
 export interface StoreFault {
   readonly since: Date;
@@ -15,6 +21,7 @@ export interface StoreFault {
 /** Stores the segments of a lineage one after the other, each tied to the one before. */
 export class SegmentStore {
   readonly #folder: DatabaseFolder;
+  readonly #unhurried: DatabaseFolder;
   #seat: SegmentSeat;
   #fault: StoreFault | undefined;
   #storing: PendingSegment | undefined;
@@ -22,6 +29,7 @@ export class SegmentStore {
   /** @param seat of the next segment */
   constructor(folder: DatabaseFolder, seat: SegmentSeat) {
     this.#folder = folder;
+    this.#unhurried = folder.unhurried();
     this.#seat = seat;
   }
 
@@ -57,7 +65,8 @@ export class SegmentStore {
     const { content, note } = segment.sealed(seat);
     this.#storing = segment;
     try {
-      await this.#untilStored(name, { content, note }, signal);
+      const folder = segment.bytes > UNHURRIED_BYTES ? this.#folder : this.#unhurried;
+      await this.#untilStored(name, { folder, content, note }, signal);
     } finally {
       this.#storing = undefined;
     }
@@ -68,12 +77,12 @@ export class SegmentStore {
 
   async #untilStored(
     name: string,
-    { content, note }: ReturnType<PendingSegment["sealed"]>,
+    { folder, content, note }: ReturnType<PendingSegment["sealed"]> & { folder: DatabaseFolder },
     signal: AbortSignal,
   ): Promise<void> {
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
       try {
-        await this.#folder.storeLog(name, content, () => ({ ...note() }));
+        await folder.storeLog(name, content, () => ({ ...note() }));
         this.#fault = undefined;
         return;
       } catch (thrown) {

@@ -7,6 +7,7 @@ import { chainStart } from "../log-chain.ts";
 import { newLineage } from "../log-name.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { Beside } from "./beside.ts";
+import { FrameMemory } from "./frame-memory.ts";
 import type { HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
 import type { IdleLog } from "./idle-log.ts";
@@ -41,6 +42,7 @@ export interface ShipperInit extends Omit<HolderInit, "found" | "mayBeginAnew" |
 export class Shipper implements ShippedDatabase {
   readonly #init: ShipperInit;
   readonly #holder: WalHolder;
+  readonly #memory: FrameMemory;
   #store: SegmentStore;
   #pending: PendingSegment;
   /** Closed, since the WAL was begun anew, and not stored yet; oldest first. */
@@ -60,6 +62,7 @@ export class Shipper implements ShippedDatabase {
   /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
   constructor(init: ShipperInit) {
     this.#init = init;
+    this.#memory = new FrameMemory(init.pageSize);
     this.#compactAt = Date.now() + init.limits.compactMs;
     this.#holder = new WalHolder({
       ...init,
@@ -119,7 +122,7 @@ export class Shipper implements ShippedDatabase {
   /** What is kept belongs to no backup: the next one that is taken begins another lineage. */
   startAnew(): void {
     this.#begun = false;
-    this.#closed.length = 0;
+    for (const segment of [...this.#closed.splice(0), this.#pending]) segment.release();
     this.#compaction = new CompactionState();
     this.#store = new SegmentStore(this.#init.folder, newSeat());
     this.#pending = this.#segmentFrom(this.#holder.wal.place);
@@ -239,7 +242,8 @@ export class Shipper implements ShippedDatabase {
   async #compact(): Promise<void> {
     this.#compactAt = Date.now() + this.#init.limits.compactMs;
     try {
-      if (this.#begun) await compactLog(this.#init.folder, this.lineage, this.#compaction);
+      if (this.#begun)
+        await compactLog(this.#init.folder.unhurried(), this.lineage, this.#compaction);
       this.#compactionFault = null;
     } catch (thrown) {
       this.#compactionFault = reasonOf(thrown);
@@ -284,7 +288,8 @@ export class Shipper implements ShippedDatabase {
   }
 
   #segmentFrom(start: LogPlace): PendingSegment {
-    return new PendingSegment(this.#holder.wal, this.#init.pageSize, start);
+    const { wal } = this.#holder;
+    return new PendingSegment({ wal, memory: this.#memory, pageSize: this.#init.pageSize, start });
   }
 }
 
