@@ -1,5 +1,6 @@
 import { LifeboatError, type Report, reasonOf, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
+import { detailsOf } from "./cutover/cutover-failures.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
@@ -258,6 +259,7 @@ class Rollback {
         message: `SQLite takes writes again, but the product could not be switched to it: ${reasonOf(cause)}`,
         remedy:
           "switch it by hand, or set right what failed and run lifeboat migrate rollback again; Postgres refuses writes, so none is lost",
+        details: detailsOf(cause),
         cause,
       });
     }
