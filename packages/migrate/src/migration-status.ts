@@ -162,7 +162,7 @@ function heldByAnother(
   if (elsewhere?.id === owner)
     return `${held} went into schema ${elsewhere.plan.schema} of this target: set migrate.schema to that`;
   if (refusal?.until === null)
-    return `${held} cut the product over to another Postgres than this one: set postgres.url to the one that the product lives in`;
+    return `${held} cut the product over to another Postgres than this one: set postgres.url to the one that the product lives in, unless it was finished without this file`;
   return `${held} this target does not know: name its target in postgres.url, or give it up by lifeboat migrate abort`;
 }
 
