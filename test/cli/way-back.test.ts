@@ -45,8 +45,7 @@ async function json(...words: string[]) {
 async function cutOver(): Promise<void> {
   await json("migrate", "load", "--offline");
   const plan = await json("migrate", "plan");
-  await cutOverByHand(cluster.superuserUrl, plan);
-  sqlite(frozenBy(plan));
+  sqlite(frozenBy(plan, await cutOverByHand(cluster.superuserUrl, plan)));
   const startedAt = new Date();
   await sealedRecord(place.at("repository"), "shop", startedAt, "cutover", "postgres");
 }

@@ -1,4 +1,10 @@
-import { loadMigration, planMigration, verifyMigration } from "@lifeboat/migrate";
+import {
+  abortMigration,
+  loadMigration,
+  migrationStatus,
+  planMigration,
+  verifyMigration,
+} from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -51,6 +57,37 @@ describe("a load", () => {
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname LIKE 'lifeboat%'")).toEqual(
       [],
     );
+  });
+
+  it("runs nothing of a schema lifeboat that a role of the product has made", async () => {
+    await cluster.query("drop role if exists lifeboat_guest");
+    await cluster.query("create role lifeboat_guest login password 'guest'");
+    const { pathname } = new URL(one.url);
+    await cluster.query(`GRANT CREATE ON DATABASE ${pathname.slice(1)} TO lifeboat_guest`);
+    const guest = new pg.Client(one.url.replace(/lifeboat(:[^@]*)?@/, "lifeboat_guest:guest@"));
+    await guest.connect();
+    await guest.query(
+      `CREATE SCHEMA lifeboat; CREATE TABLE lifeboat.ran(by text);
+       CREATE FUNCTION lifeboat.evil() RETURNS text LANGUAGE sql AS 'INSERT INTO lifeboat.ran VALUES (current_user) RETURNING by';
+       CREATE VIEW lifeboat.migrations AS SELECT lifeboat.evil() AS id, 'loaded' AS phase, now() AS started_at, now() AS finished_at,
+         '{}'::json AS plan, NULL::json AS catalog, '{}'::json AS details;
+       GRANT ALL ON SCHEMA lifeboat TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA lifeboat TO PUBLIC`,
+    );
+    const request = {
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+    };
+    for (const work of [loadMigration, migrationStatus, abortMigration])
+      await expect(work(request)).rejects.toMatchObject({
+        code: "JOURNAL_FOREIGN",
+        kind: "refused",
+        details: { owner: "lifeboat_guest" },
+      });
+    expect((await guest.query("SELECT * FROM lifeboat.ran")).rows).toEqual([]);
+    await guest.query("DROP SCHEMA lifeboat CASCADE");
+    await guest.end();
+    await cluster.query(`REVOKE ALL ON DATABASE ${pathname.slice(1)} FROM lifeboat_guest`);
   });
 
   it("goes into another schema when told to, and refuses to load twice", async () => {
@@ -170,7 +207,13 @@ describe("a load", () => {
     await other.connect();
     await loadOnce(one);
     await other.query("SELECT pg_advisory_lock(5497853339122026)");
-    await expect(one.load()).rejects.toMatchObject({ code: "LOCKED", kind: "locked" });
+    const { rows } = await other.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+    await expect(one.load()).rejects.toMatchObject({
+      code: "LOCKED",
+      kind: "locked",
+      message: expect.stringContaining(`process ${rows[0]?.pid} of lifeboat from `),
+      remedy: expect.stringContaining(`pg_terminate_backend(${rows[0]?.pid})`),
+    });
     await other.end();
   });
 

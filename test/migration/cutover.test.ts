@@ -334,6 +334,33 @@ describe("a cutover", () => {
     });
   });
 
+  it("can't be aborted afterwards by a target that knows nothing of it, nor under another schema", async () => {
+    await load();
+    await cutover();
+    const other = await migrationCase(cluster, "");
+    const mistaken = { ...request(), postgres: { url: other.url } };
+    const refused = { code: "NOT_ABORTABLE", kind: "refused" };
+    await expect(abortMigration(mistaken)).rejects.toMatchObject(refused);
+    const { findings, next } = await migrationStatus(mistaken);
+    expect(findings.map(({ summary }) => summary).join()).toMatch(/set postgres\.url/);
+    expect(`${next}${findings.map(({ summary }) => summary).join()}`).not.toMatch(/abort|load/);
+    await other.end();
+    const misnamed = { ...request(), schema: "elsewhere" };
+    await expect(abortMigration(misnamed)).rejects.toMatchObject(refused);
+    expect((await migrationStatus(misnamed)).findings[0]?.summary).toMatch(/schema to that/);
+    expect(() => one.sqlite("INSERT INTO ledger(seq, body) VALUES (7, 'late')")).toThrow(/moved/);
+    await one.query("INSERT INTO ledger(seq, body) VALUES (8, 'in Postgres')");
+    expect((await rollbackMigration(request())).rows).toBeGreaterThan(0);
+  });
+
+  it("whose target is lost before it can be aborted by another, which leaves SQLite as it was", async () => {
+    await load();
+    const other = await migrationCase(cluster, "");
+    await abortMigration({ ...request(), postgres: { url: other.url } });
+    await other.end();
+    expect(schemaOf(one.path)).toEqual(before);
+  });
+
   const foreignKeys = () =>
     one.query("SELECT conname, convalidated FROM pg_constraint WHERE contype = 'f'");
   const keptColumns = () =>

@@ -120,6 +120,23 @@ describe("a load while the product writes", () => {
     expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
   });
 
+  it("goes by the same plan again where it was broken off, or where a VACUUM came between", async () => {
+    const plan = sealPlan(await one.plan(), {});
+    const stop = new AbortController();
+    const breakingOff: MigrationRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "copy the rows") stop.abort();
+        await step.run(() => undefined);
+      }
+    };
+    const { signal } = stop;
+    const by = { ...request(), live: true, plan };
+    await expect(loadMigration({ ...by, signal, run: breakingOff })).rejects.toThrow(/abort/i);
+    one.sqlite("VACUUM");
+    await loadMigration(by);
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+
   it("is refused by a plan of another schema of SQLite, which it names", async () => {
     const plan = sealPlan(await one.plan(), {});
     const product = new Database(one.path);

@@ -27,8 +27,7 @@ export async function reverseCase(cluster: TestCluster, sql: string): Promise<Re
     async cutOver() {
       plan = await one.answerAll();
       await one.load();
-      await cutOverByHand(one.url, plan);
-      one.sqlite(frozenBy(plan));
+      one.sqlite(frozenBy(plan, await cutOverByHand(one.url, plan)));
       return plan;
     },
     follow: () =>
@@ -58,23 +57,29 @@ export async function reverseCase(cluster: TestCluster, sql: string): Promise<Re
   return made;
 }
 
-/** What a cutover leaves in Postgres. */
-export async function cutOverByHand(url: string, plan: MigrationPlan): Promise<void> {
+/**
+ * What a cutover leaves in Postgres.
+ * @returns the migration's id
+ */
+export async function cutOverByHand(url: string, plan: MigrationPlan): Promise<string> {
   const client = new pg.Client(url);
   await client.connect();
   try {
     await client.query("BEGIN");
     await installReverseCapture(client, plan);
     await installReverseCapture(client, plan);
-    await client.query("UPDATE lifeboat.migrations SET phase = 'cut-over'");
+    const { rows } = await client.query<{ id: string }>(
+      "UPDATE lifeboat.migrations SET phase = 'cut-over' RETURNING id",
+    );
     await client.query("COMMIT");
+    return rows[0]?.id ?? "";
   } finally {
     await client.end();
   }
 }
 
 /** What a cutover leaves in SQLite. */
-export function frozenBy(plan: MigrationPlan): string {
+export function frozenBy(plan: MigrationPlan, migration: string): string {
   const triggers = plan.tables.flatMap(({ name }, at) =>
     ["INSERT", "UPDATE", "DELETE"].map(
       (
@@ -83,5 +88,10 @@ export function frozenBy(plan: MigrationPlan): string {
         WHEN (SELECT refused FROM lifeboat_state) BEGIN SELECT RAISE(ABORT, 'lifeboat: moved to Postgres, writes refused'); END;`,
     ),
   );
-  return `CREATE TABLE lifeboat_state(refused INTEGER NOT NULL); INSERT INTO lifeboat_state VALUES (1); ${triggers.join("\n")}`;
+  return `${refusingFor(migration)} ${triggers.join("\n")}`;
+}
+
+/** The row by which SQLite is known as frozen; without the triggers it refuses nothing. */
+export function refusingFor(migration: string): string {
+  return `CREATE TABLE lifeboat_state(refused INTEGER NOT NULL, migration TEXT NOT NULL); INSERT INTO lifeboat_state VALUES (1, '${migration}');`;
 }

@@ -1,3 +1,4 @@
+import { finishMigration, rollbackMigration } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -242,5 +243,38 @@ describe("what SQLite can't hold", () => {
     await one.follow();
     await copyFile(`${one.path}.old`, one.path);
     await expect(one.follow()).rejects.toMatchObject({ code: "SQLITE_REPLACED", kind: "refused" });
+  });
+
+  it("is no column that is calculated there, which holds nothing of its own", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const client = await one.client();
+    await client.query(
+      "ALTER TABLE notes ADD COLUMN search tsvector GENERATED ALWAYS AS (to_tsvector('simple', body)) STORED",
+    );
+    await client.query("INSERT INTO notes VALUES ('searched', 2)");
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+  });
+
+  it("is a copy of the file from before the cutover, though nothing was followed yet, and no way leads back to it", async () => {
+    one = await reverseCase(cluster, SHOP);
+    const { copyFile } = await import("node:fs/promises");
+    await copyFile(one.path, `${one.path}.old`);
+    await one.cutOver();
+    const client = await one.client();
+    await client.query("INSERT INTO codes VALUES ('first', NULL)");
+    await copyFile(`${one.path}.old`, one.path);
+    const replaced = { code: "SQLITE_REPLACED", kind: "refused" };
+    await expect(one.follow()).rejects.toMatchObject(replaced);
+    const request = {
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+    };
+    await expect(rollbackMigration(request)).rejects.toMatchObject(replaced);
+    await expect(finishMigration(request)).rejects.toMatchObject(replaced);
+    expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
+      { phase: "cut-over" },
+    ]);
   });
 });

@@ -298,6 +298,27 @@ describe("finish", () => {
     ]);
   });
 
+  it("ends without SQLite where that can't follow any more or is lost, and leaves it refusing writes", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await one.query("ALTER TABLE ledger ADD COLUMN extra text");
+    const report = await finishMigration({ ...request(), withoutSqlite: true });
+    expect(report).toMatchObject({ live: "postgres", findings: [{ id: "sqlite-left" }] });
+    expect((await traces()).filter((name) => !/state|refuse_/.test(String(name)))).toEqual([]);
+    expect(() => one.sqlite("INSERT INTO ledger VALUES (13, 'late')")).toThrow(/moved/);
+    await one.query("INSERT INTO ledger VALUES (13, 'Postgres writes on', '')");
+  });
+
+  it("can't end without SQLite where the product is back in it", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await rollbackMigration(request());
+    await expect(finishMigration({ ...request(), withoutSqlite: true })).rejects.toMatchObject({
+      code: "SQLITE_IS_LIVE",
+      kind: "refused",
+    });
+  });
+
   it("keeps what a role named lifeboat put into the schema of its name", async () => {
     one = await reverseCase(cluster, LEDGER);
     await one.cutOver();

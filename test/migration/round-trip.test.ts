@@ -19,7 +19,7 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { generatedDatabases, writeDatabase } from "./generated-databases.ts";
-import { cutOverByHand } from "./reverse-case.ts";
+import { cutOverByHand, refusingFor } from "./reverse-case.ts";
 
 let cluster: TestCluster;
 let folder: string;
@@ -87,11 +87,12 @@ async function thereAndBack(
   plan: MigrationPlan,
   request: MigrationRequest & { postgres: TargetAddress },
 ): Promise<void> {
-  await cutOverByHand(cluster.url, plan);
+  const migration = await cutOverByHand(cluster.url, plan);
   const before = contentOf(path, plan);
   await touchEverything(plan);
   const db = new Database(path);
   db.pragma("foreign_keys = OFF");
+  db.exec(refusingFor(migration));
   for (const { name } of plan.tables.filter((table) => table.key.length === 0))
     db.exec(`DELETE FROM ${quoted(name)}`);
   db.close();

@@ -10,7 +10,7 @@ export interface SwitchFacts {
   readonly engine: "sqlite" | "postgres";
 }
 
-/** Only so much of what a hook printed goes into an error. */
+/** Only so much of what a hook printed goes into an error's details. */
 const SHOWN_BYTES = 500;
 /** What a hook has started may end in order for so long once its time is over. */
 const GRACE_MS = 1000;
@@ -20,7 +20,7 @@ const LAST_WORDS_MS = 200;
 /**
  * Runs the product's own switch. Its output goes to standard error; a stop signal, or the end of the budget, ends it with all that it
  * has started. What it leaves in the background when it ends by itself, such as the product, lives on. Failures are told
- * without its arguments, path, user and password, which often are secrets.
+ * without its arguments, path, user and password, which often are secrets; its last words are in `details.said`.
  * @throws LifeboatError `HOOK_FAILED`
  */
 export async function runSwitch(
@@ -55,7 +55,7 @@ async function runCommand(
   const whole = await Promise.race([child, sleep(LAST_WORDS_MS, undefined, { ref: false })]);
   for (const output of [child.stdout, child.stderr]) output.destroy();
   if (node.exitCode === 0) return;
-  throw failed(facts, `its command ${endOf(node, whole?.code)}${quoted(said)}`, whole?.cause);
+  throw failed(facts, `its command ${endOf(node, whole?.code)}`, whole?.cause, said.trim());
 }
 
 function endOf(
@@ -64,10 +64,6 @@ function endOf(
 ): string {
   if (signalCode !== null) return `was ended by ${signalCode}`;
   return code === undefined ? `ended with exit status ${exitCode}` : `can't be started: ${code}`;
-}
-
-function quoted(said: string): string {
-  return said.trim() === "" ? "" : ` (${said.trim()})`;
 }
 
 type Child = ReturnType<typeof start>;
@@ -146,12 +142,19 @@ function reasonOf(cause: unknown): string {
   return behind instanceof Error && behind.message !== "" ? behind.message : message;
 }
 
-function failed({ engine }: SwitchFacts, message: string, cause: unknown): LifeboatError {
+/** @param said its last words: for whoever runs it, never for the record, since they may hold a secret */
+function failed(
+  { engine }: SwitchFacts,
+  message: string,
+  cause: unknown,
+  said = "",
+): LifeboatError {
   const key = engine === "postgres" ? "migrate.onCutover" : "migrate.onRollback";
   return new LifeboatError({
     code: "HOOK_FAILED",
     message: `${key}: ${message}`,
     remedy: `see ${key} of the configuration`,
+    ...(said !== "" && { details: { said } }),
     cause,
   });
 }

@@ -97,7 +97,8 @@ describe("a switch by a command", () => {
       const failure = await run(hook).catch((thrown: unknown) => thrown);
       expect(failure).toMatchObject({
         code: "HOOK_FAILED",
-        message: "migrate.onCutover: its command ended with exit status 7 (no such host)",
+        message: "migrate.onCutover: its command ended with exit status 7",
+        details: { said: "no such host" },
       });
     }
   });

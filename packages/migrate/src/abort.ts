@@ -10,6 +10,7 @@ import { bringForeignKeysBack } from "./forward/foreign-keys.ts";
 import { refusalOf, removeTraces } from "./freeze.ts";
 import { dropKeptRowids, KEPT_ROWID } from "./kept-rowid.ts";
 import { LiveSource } from "./live-source.ts";
+import { elsewhere, frozenForAnother, notAbortable } from "./not-abortable.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { removeReverseCapture } from "./reverse/capture.ts";
 import { allowTargetWrites } from "./reverse/refuse-target-writes.ts";
@@ -77,7 +78,12 @@ async function abortable(
   if (isOwn && ["loading", "loaded"].includes(entry.phase)) return entry;
   if (isOwn && entry.phase === "cutting-over" && !isSwitching(entry, source)) return entry;
   if (isOwn) throw notAbortable(entry);
-  if (source !== null && capturedFor(source.db) !== null) return null;
+  if (entry !== null) throw elsewhere(entry.plan.schema);
+  const owner = source === null ? null : capturedFor(source.db);
+  if (source !== null && owner !== null) {
+    if (refusalOf(source.db)?.until === null) throw frozenForAnother(source.path, owner);
+    return null;
+  }
   throw new LifeboatError({
     code: "NOTHING_TO_ABORT",
     kind: "not-found",
@@ -89,21 +95,6 @@ async function abortable(
 /** Somebody may have been told to move; not where the refusals of SQLite still end by themselves. */
 function isSwitching(entry: JournalEntry, source: LiveSource | null): boolean {
   return entry.details.switching === true && !(source !== null && isLeftFrozen(entry, source));
-}
-
-function notAbortable({ phase, details }: JournalEntry): LifeboatError {
-  const cutting = phase === "cutting-over" && details.switching === true;
-  return new LifeboatError({
-    code: "NOT_ABORTABLE",
-    kind: "refused",
-    message: cutting
-      ? "a cutover was broken off while the product was switched: it may write to Postgres already"
-      : `the migration is ${phase}: the product was cut over to Postgres`,
-    remedy: cutting
-      ? "run lifeboat migrate cutover again, which ends it; then rollback leads back"
-      : "lifeboat migrate rollback takes the product back, and lifeboat migrate finish ends the migration",
-    details: { phase },
-  });
 }
 
 /** One run: the state that its steps hand on. */

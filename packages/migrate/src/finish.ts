@@ -1,7 +1,7 @@
 import { LifeboatError, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
 import { qualified } from "./ddl.ts";
-import type { MigrationFinding } from "./finding.ts";
+import { finding, type MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import { quoteName } from "./quote.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
@@ -21,6 +21,11 @@ const PATIENCE_SECONDS = 10;
 
 export interface FinishRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
+  /**
+   * Gives the way back up without SQLite, which can't follow any more, or is lost: its file is not opened, and what it has refused it
+   * still refuses.
+   */
+  readonly withoutSqlite?: boolean;
   /** How long transactions that use the tables may take to end; 10 s when left out. */
   readonly patienceSeconds?: number;
   /** Keeps the report for good, before the target forgets the migration. Where it throws, the next run calls it again. */
@@ -41,7 +46,7 @@ export interface FinishReport {
  * Ends a migration where it stands, in Postgres or back in SQLite, and takes away all that Lifeboat made on both sides. After a
  * cutover SQLite first gets the last changes, so that the file is the whole product at that instant; from then
  * on there is no way back but a new migration. Run again, it removes what a kill left.
- * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`
+ * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `SQLITE_IS_LIVE` (refused), `SQLITE_REPLACED` (refused), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function finishMigration(request: FinishRequest): Promise<FinishReport> {
   const started = performance.now();
@@ -50,13 +55,13 @@ export async function finishMigration(request: FinishRequest): Promise<FinishRep
   try {
     await takeTargetLock(client);
     const entry = await finishable(client, request.schema);
-    const file = FrozenFile.open(request.sqlite.path);
+    const file = fileOf(entry, request);
     try {
       const finish = new Finish(client, follower, file, entry, request, started);
       await (request.run ?? runSteps)(finish.steps());
       return finish.report();
     } finally {
-      file.close();
+      file?.close();
     }
   } catch (cause) {
     throw serverError(cause);
@@ -83,11 +88,39 @@ async function finishable(client: Client, schema: string | undefined): Promise<J
   });
 }
 
+/** Null where it ends without SQLite. */
+function fileOf(
+  { id, phase }: JournalEntry,
+  { sqlite, withoutSqlite }: FinishRequest,
+): FrozenFile | null {
+  if (withoutSqlite !== true) {
+    const file = FrozenFile.open(sqlite.path);
+    if (phase === "cut-over") assertFrozenOrClose(file, id);
+    return file;
+  }
+  if (phase !== "rolled-back") return null;
+  throw new LifeboatError({
+    code: "SQLITE_IS_LIVE",
+    kind: "refused",
+    message: "the product is back in SQLite, so the migration can't be finished without it",
+    remedy: "run lifeboat migrate finish without --without-sqlite",
+  });
+}
+
+function assertFrozenOrClose(file: FrozenFile, id: string): void {
+  try {
+    file.assertFrozenBy(id);
+  } catch (cause) {
+    file.close();
+    throw cause;
+  }
+}
+
 /** One run: the state that its steps hand on. */
 class Finish {
   readonly #client: Client;
   readonly #follower: Client;
-  readonly #file: FrozenFile;
+  readonly #file: FrozenFile | null;
   readonly #entry: JournalEntry;
   readonly #plan: MigrationPlan;
   readonly #signal: AbortSignal;
@@ -100,7 +133,7 @@ class Finish {
   constructor(
     client: Client,
     follower: Client,
-    file: FrozenFile,
+    file: FrozenFile | null,
     entry: JournalEntry,
     { signal, patienceSeconds = PATIENCE_SECONDS, onEnd }: FinishRequest,
     started: number,
@@ -123,13 +156,18 @@ class Finish {
   }
 
   steps(): Step[] {
+    const file = this.#file;
     return [
-      { title: "bring SQLite up to date", run: () => this.#catchUp() },
+      ...(file ? [{ title: "bring SQLite up to date", run: () => this.#catchUp() }] : []),
       { title: "remove the capture from Postgres", run: () => this.#removeFromTarget() },
-      {
-        title: "remove Lifeboat's tables and triggers from SQLite",
-        run: async () => this.#file.removeTraces(),
-      },
+      ...(file
+        ? [
+            {
+              title: "remove Lifeboat's tables and triggers from SQLite",
+              run: async () => file.removeTraces(),
+            },
+          ]
+        : []),
       {
         title: "remove schema lifeboat from Postgres",
         run: () => this.#removeJournal(),
@@ -153,6 +191,7 @@ class Finish {
   }
 
   async #follow(): Promise<void> {
+    if (this.#file === null) return;
     this.#tally.add(
       await followOnce({
         client: this.#follower,
@@ -191,6 +230,7 @@ class Finish {
   async #removeJournal(): Promise<void> {
     await this.#client.query("BEGIN");
     this.#findings.push(...(await removeOwnSchema(this.#client)));
+    if (this.#file === null) this.#findings.push(sqliteLeft());
     await this.#onEnd?.(this.report());
     await this.#client.query("COMMIT");
   }
@@ -208,4 +248,13 @@ class Finish {
         await this.#client.query(`ALTER TABLE ${relation} DROP COLUMN ${quoteName(name)}`);
     }
   }
+}
+
+function sqliteLeft(): MigrationFinding {
+  return finding({
+    id: "sqlite-left",
+    severity: "warning",
+    summary:
+      "the SQLite file was left as it is: it lacks what Postgres took since it was last followed, and still refuses writes. Keep it as a record, or remove it",
+  });
 }

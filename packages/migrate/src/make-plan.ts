@@ -12,6 +12,7 @@ import type { MigrationPlan, PlannedTable, PlannedView } from "./plan.ts";
 import { type Profiles, profileTables } from "./profile-tables.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { openSource, type Source } from "./source.ts";
+import { productSchemaDigest } from "./sqlite/schema-digest.ts";
 import { connectTarget } from "./target/connect.ts";
 import { serverError } from "./target/target-error.ts";
 import { tryOnServer } from "./target/try-on-server.ts";
@@ -120,6 +121,7 @@ function assemblePlan(
       bytes: source.bytes,
       userVersion: number("user_version"),
       schemaVersion: number("schema_version"),
+      schemaDigest: productSchemaDigest(source.db),
     },
     schema: context.schema,
     tables,

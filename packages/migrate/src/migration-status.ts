@@ -62,7 +62,7 @@ export async function migrationStatus(request: StatusRequest): Promise<Migration
   try {
     const entry = await currentMigration(client);
     const isOwn = entry !== null && (request.schema ?? entry.plan.schema) === entry.plan.schema;
-    return await statusOf(client, isOwn ? entry : null, request);
+    return await statusOf(client, isOwn ? entry : null, request, isOwn ? null : entry);
   } catch (cause) {
     throw serverError(cause);
   } finally {
@@ -70,12 +70,14 @@ export async function migrationStatus(request: StatusRequest): Promise<Migration
   }
 }
 
+/** @param elsewhere the target's migration where it went into another schema than the configuration's */
 async function statusOf(
   client: Client,
   entry: JournalEntry | null,
   request: StatusRequest,
+  elsewhere: JournalEntry | null,
 ): Promise<MigrationStatus> {
-  const side = sourceSide(request.sqlite.path, entry);
+  const side = sourceSide(request.sqlite.path, entry, elsewhere);
   const text = (name: string) => {
     const value = entry?.details[name];
     return typeof value === "string" ? value : null;
@@ -113,7 +115,11 @@ interface SourceSide {
   readonly findings: readonly MigrationFinding[];
 }
 
-function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
+function sourceSide(
+  path: string,
+  entry: JournalEntry | null,
+  elsewhere: JournalEntry | null,
+): SourceSide {
   const nothing = { captured: false, refusal: null, waiting: null };
   if (!existsSync(path))
     return {
@@ -132,7 +138,7 @@ function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
     if (owner === null) return { ...nothing, findings: [] };
     const refusal = refusalOf(source.db);
     if (owner !== entry?.id) {
-      const summary = `the SQLite database is held by migration ${owner}, which this target does not know: lifeboat migrate abort`;
+      const summary = heldByAnother(owner, refusal, elsewhere);
       return {
         ...nothing,
         refusal,
@@ -146,14 +152,30 @@ function sourceSide(path: string, entry: JournalEntry | null): SourceSide {
   }
 }
 
+/** Where SQLite refuses writes for good, the product was moved: an abort would make a second truth of the file. */
+function heldByAnother(
+  owner: string,
+  refusal: Refusal | null,
+  elsewhere: JournalEntry | null,
+): string {
+  const held = `the SQLite database is held by migration ${owner}, which`;
+  if (elsewhere?.id === owner)
+    return `${held} went into schema ${elsewhere.plan.schema} of this target: set migrate.schema to that`;
+  if (refusal?.until === null)
+    return `${held} cut the product over to another Postgres than this one: set postgres.url to the one that the product lives in, unless it was finished without this file`;
+  return `${held} this target does not know: name its target in postgres.url, or give it up by lifeboat migrate abort`;
+}
+
 function nextStep(
   phase: MigrationStatus["phase"],
-  { captured, refusal }: SourceSide,
+  { captured, refusal, findings }: SourceSide,
   isSwitching: boolean,
 ): string {
+  const isHeldElsewhere = findings.length > 0;
   switch (phase) {
     case "none":
     case "aborted":
+      if (isHeldElsewhere) return "migrate status again once the configuration is set right";
       return "migrate load: nothing is loaded yet";
     case "loading":
       return "migrate load: a load is at work, or was broken off and is run again";

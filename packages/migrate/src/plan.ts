@@ -33,6 +33,8 @@ export interface PlannedSource {
   readonly bytes: number;
   readonly userVersion: number;
   readonly schemaVersion: number;
+  /** SHA-256 of the product's schema, in hexadecimal; a plan of an earlier version lacks it, and then the version counts. */
+  readonly schemaDigest?: string;
 }
 
 export interface PlannedTable {

@@ -1,5 +1,6 @@
 import { LifeboatError, type Report, reasonOf, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
+import { detailsOf } from "./cutover/cutover-failures.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
@@ -45,7 +46,7 @@ export interface RollbackReport {
  * Takes the product back to SQLite and loses nothing: Postgres refuses writes, its last changes are brought over and
  * SQLite takes writes again. Before that last commit any failure gives the product back to Postgres; a kill leaves
  * what the next run ends; one that is done already changes nothing. See decision 37.
- * @throws LifeboatError `NOT_CUT_OVER` (not-found), `WRITERS_BUSY`, `NOT_FOLLOWABLE`, `ROLLBACK_TOO_SLOW`,
+ * @throws LifeboatError `NOT_CUT_OVER` (not-found), `WRITERS_BUSY`, `NOT_FOLLOWABLE`, `SQLITE_REPLACED` (refused), `ROLLBACK_TOO_SLOW`,
  * `SWITCH_FAILED`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function rollbackMigration(request: RollbackRequest): Promise<RollbackReport> {
@@ -54,7 +55,7 @@ export async function rollbackMigration(request: RollbackRequest): Promise<Rollb
   try {
     const file = FrozenFile.open(request.sqlite.path);
     try {
-      const entry = await claim(client, request.schema);
+      const entry = await claim(client, file, request.schema);
       const rollback = new Rollback(client, file, entry, request);
       await (request.run ?? runSteps)(rollback.steps());
       return rollback.report((performance.now() - started) / 1000);
@@ -69,8 +70,13 @@ export async function rollbackMigration(request: RollbackRequest): Promise<Rollb
 }
 
 /** Says in the journal that a rollback is at work, so that a sync that runs lets go; then takes the lock. */
-async function claim(client: Client, schema: string | undefined): Promise<JournalEntry> {
+async function claim(
+  client: Client,
+  file: FrozenFile,
+  schema: string | undefined,
+): Promise<JournalEntry> {
   const entry = assertRollable(await currentMigration(client), schema);
+  if (entry.phase !== "rolled-back") file.assertFrozenBy(entry.id);
   const claimed = await advance(client, entry.id, "cut-over", "rolling-back");
   try {
     await takeTargetLock(client);
@@ -253,6 +259,7 @@ class Rollback {
         message: `SQLite takes writes again, but the product could not be switched to it: ${reasonOf(cause)}`,
         remedy:
           "switch it by hand, or set right what failed and run lifeboat migrate rollback again; Postgres refuses writes, so none is lost",
+        details: detailsOf(cause),
         cause,
       });
     }

@@ -18,12 +18,22 @@ export function showRollback(report: RollbackReport, commandLine: string): strin
 
 /** Where the product stays. */
 export function showFinish(report: FinishReport): string {
-  const stays = report.live === "sqlite" ? "SQLite" : "Postgres";
   const summary = facts([
-    ["live", `${stays}, and nothing of the migration is left on either side`],
+    ["live", liveInWords(report)],
+    ...(report.live === "sqlite"
+      ? [["Postgres", "the loaded tables stay there: drop them before another load"] as const]
+      : []),
     ["took", duration(report.seconds)],
   ]);
   return `${showFollowed(report.tables)}${showMigrationFindings(report.findings)}${summary}`;
+}
+
+function liveInWords({ live, findings }: FinishReport): string {
+  if (live === "sqlite") return "SQLite, and nothing of the migration is left in it";
+  // What was left is told by its finding.
+  return findings.length > 0
+    ? "Postgres"
+    : "Postgres, and nothing of the migration is left on either side";
 }
 
 function showFollowed(tables: readonly FollowedTable[]): string {

@@ -4,6 +4,7 @@ import type { MigrationPlan } from "../plan.ts";
 import { hasOwnObjects, LOG_TABLE, OWN_TABLES, STATE_TABLE } from "../sqlite/own-objects.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
 import { tableNamed } from "../sqlite/schema.ts";
+import { productSchemaDigest } from "../sqlite/schema-digest.ts";
 import { type CapturedTable, captureTriggers } from "./capture-triggers.ts";
 import { logColumns, widestIdentity } from "./row-identity.ts";
 import { noteSchema, schemaVersion } from "./schema-watch.ts";
@@ -26,7 +27,7 @@ export function installCapture(db: Database, { plan, migration }: CaptureOf): vo
     const owner = capturedFor(db);
     if (owner === migration) return;
     if (owner !== null) throw byAnother(owner, plan);
-    if (schemaVersion(db) !== BigInt(plan.source.schemaVersion)) throw schemaChanged(plan);
+    if (!isPlannedSchema(db, plan)) throw schemaChanged(plan);
     const schema = readSchema(db);
     for (const name of OWN_TABLES) if (tableNamed(schema, name)) throw nameTaken(name);
     const tables = plan.tables.map((planned, number): CapturedTable => {
@@ -38,6 +39,12 @@ export function installCapture(db: Database, { plan, migration }: CaptureOf): vo
     for (const table of tables) for (const sql of captureTriggers(table)) db.exec(sql);
     noteSchema(db);
   }).immediate();
+}
+
+/** The version alone also moves by a VACUUM, and by a load that was broken off and took its triggers away again. */
+function isPlannedSchema(db: Database, { source }: MigrationPlan): boolean {
+  if (source.schemaDigest !== undefined) return productSchemaDigest(db) === source.schemaDigest;
+  return schemaVersion(db) === BigInt(source.schemaVersion);
 }
 
 /** The migration whose capture is in the database, or null. */

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { Database } from "better-sqlite3";
 import { STATE_TABLE } from "../sqlite/own-objects.ts";
+import { schemaDigest } from "../sqlite/schema-digest.ts";
 
 /**
  * What became of the schema since it was noted. `renumbered`: it reads the same and yet was written anew, as VACUUM does,
@@ -43,16 +43,4 @@ export function schemaSince(db: Database): SchemaSince {
 
 export function schemaVersion(db: Database): bigint {
   return BigInt(db.pragma("schema_version", { simple: true }) as bigint | number);
-}
-
-/** ANALYZE makes and fills sqlite_stat…, which are nobody's schema. */
-function schemaDigest(db: Database): string {
-  const rows = db
-    .prepare(
-      `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'
-       ORDER BY type, name`,
-    )
-    .raw()
-    .all();
-  return createHash("sha256").update(JSON.stringify(rows)).digest("hex");
 }

@@ -46,6 +46,12 @@ export function switchFailed(cause: unknown): LifeboatError {
     code: "SWITCH_FAILED",
     message: `the product could not be switched to Postgres: ${reasonOf(cause)}; SQLite takes its writes again, and nothing is lost`,
     remedy: "set right what failed in migrate.onCutover, then run lifeboat migrate cutover again",
+    details: detailsOf(cause),
     cause,
   });
+}
+
+/** Of the switch's own failure: what it said, perhaps. */
+export function detailsOf(cause: unknown): Readonly<Record<string, unknown>> {
+  return cause instanceof LifeboatError ? cause.details : {};
 }

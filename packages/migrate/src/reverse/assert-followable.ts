@@ -8,11 +8,13 @@ interface ColumnRow {
   readonly column: string;
   readonly type: string;
   readonly captured: boolean;
+  readonly generated: boolean;
 }
 
 /** Tables with their columns, and whether all four triggers of the capture are there and fire. */
 const COLUMNS = `
   SELECT c.relname AS relation, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
+         a.attgenerated <> '' AS generated,
          (SELECT count(*) = 4 FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
           AND t.tgname IN ('lifeboat_insert', 'lifeboat_update', 'lifeboat_delete', 'lifeboat_truncate')) AS captured
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -52,11 +54,11 @@ function changedColumns(
     findings.push(fault(id, table.name, column, what));
   if (!columns.every((column) => column.captured))
     note("capture-missing", null, "lost the triggers that keep its changes");
-  for (const { column, type } of columns) {
+  for (const { column, type, generated } of columns) {
     const planned = table.columns.find((one) => one.target === column);
     if (planned && planned.type !== type) note("column-changed", column, `became ${type}`);
-    // What we keep aside there, such as rowids, is none of the product's.
-    if (!planned && !column.startsWith("lifeboat_"))
+    // What is calculated, such as a tsvector, holds nothing of its own; what we keep aside, such as rowids, is none of the product's.
+    if (!planned && !generated && !column.startsWith("lifeboat_"))
       note("column-not-in-sqlite", column, "came to Postgres and is not in SQLite");
   }
   for (const { target } of table.columns)
@@ -79,7 +81,7 @@ export function assertFollowable(findings: readonly MigrationFinding[]): void {
     code: "NOT_FOLLOWABLE",
     message: `SQLite can't follow Postgres: ${first.summary}${more}`,
     remedy:
-      "nothing is lost: Postgres keeps its changes; set it right there, or in SQLite's schema, then run this again",
+      "nothing is lost: Postgres keeps its changes; set it right there, or in SQLite where SQLite refuses a row, then run this again. Where the product stays in Postgres, lifeboat migrate finish --without-sqlite gives the way back up",
     details: { findings },
   });
 }

@@ -49,6 +49,7 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
     const entry = await cutOverEntry(link.client, request.schema);
     const file = FrozenFile.open(request.sqlite.path);
     try {
+      file.assertFrozenBy(entry.id);
       const found = new FollowTally();
       const outages = syncOutages(request.log);
       const follow = async (client: Client, report: Report) => {

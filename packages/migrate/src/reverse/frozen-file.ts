@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import Database, { type Database as Connection } from "better-sqlite3";
+import { capturedFor } from "../capture/install-capture.ts";
 import { removeTraces } from "../freeze.ts";
 import { defineFunctions } from "../source.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
@@ -60,6 +61,23 @@ export class FrozenFile {
         cause,
       });
     }
+  }
+
+  /**
+   * A copy from before the cutover, or of another migration, lacks what Postgres does not hold in its log, and nobody would notice.
+   * @throws LifeboatError `SQLITE_REPLACED` (refused)
+   */
+  assertFrozenBy(migration: string): void {
+    const owner = capturedFor(this.db);
+    if (owner === migration) return;
+    throw new LifeboatError({
+      code: "SQLITE_REPLACED",
+      kind: "refused",
+      message: `${this.db.name} is not the file that migration ${migration} froze: ${owner === null ? "it holds nothing of a migration" : `it is held by migration ${owner}`}`,
+      remedy:
+        "name the file that was frozen in sqlite.path, or bring it back; from another one no way leads back. Nothing was changed",
+      details: { migration, owner },
+    });
   }
 
   followed(): Followed {

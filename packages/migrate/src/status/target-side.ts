@@ -7,12 +7,14 @@ import type { MigrationPhase } from "../target/journal.ts";
 
 /** Rows of the log that no look of ours was made durable for are few or many; which is all that is asked. */
 export async function waitingInTarget(client: Client): Promise<number | null> {
-  const { rows } = await client.query<{ count: string | null }>(
-    `SELECT CASE WHEN to_regclass('lifeboat.changes') IS NULL THEN NULL
-       ELSE (xpath('/row/c/text()', query_to_xml('SELECT count(*) AS c FROM lifeboat.changes', false, true, '')))[1]::text END AS count`,
+  const there = await client.query<{ found: boolean }>(
+    "SELECT to_regclass('lifeboat.changes') IS NOT NULL AS found",
   );
-  const count = rows[0]?.count ?? null;
-  return count === null ? null : Number(count);
+  if (!there.rows[0]?.found) return null;
+  const { rows } = await client.query<{ count: string }>(
+    "SELECT count(*) AS count FROM lifeboat.changes",
+  );
+  return Number(rows[0]?.count);
 }
 
 /** Every verb that moves something holds the migration's lock. */

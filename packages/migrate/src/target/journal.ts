@@ -2,6 +2,7 @@ import type { Client } from "pg";
 import type { Catalog } from "../compare/read-catalog.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { quoteText } from "../quote.ts";
+import { assertOwnJournal } from "./assert-own-journal.ts";
 
 /** Where a migration stands; what is between two of them ends in either when it is run again. */
 export const MIGRATION_PHASES = [
@@ -33,6 +34,7 @@ const TABLE = "lifeboat.migrations";
 
 /** Creates the journal where it is missing. */
 export async function prepareJournal(client: Client): Promise<void> {
+  await assertOwnJournal(client);
   await client.query(`
     CREATE SCHEMA IF NOT EXISTS lifeboat;
     CREATE TABLE IF NOT EXISTS ${TABLE} (
@@ -153,8 +155,12 @@ export function watermarkOf({ details }: JournalEntry): bigint {
 /** The migration that the target is in, or null where there is none. */
 export const currentMigration = newestEntry;
 
-/** The newest entry, or null where nothing was ever loaded. */
+/**
+ * The newest entry, or null where nothing was ever loaded.
+ * @throws LifeboatError `JOURNAL_FOREIGN` (refused)
+ */
 export async function newestEntry(client: Client): Promise<JournalEntry | null> {
+  await assertOwnJournal(client);
   const present = await client.query<{ found: boolean }>(
     `SELECT to_regclass('${TABLE}') IS NOT NULL AS found`,
   );

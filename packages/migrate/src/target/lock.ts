@@ -16,13 +16,7 @@ export async function takeTargetLock(client: Client): Promise<void> {
     await client.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);
   } catch (cause) {
     if ((cause as { code?: string }).code !== "55P03") throw cause;
-    throw new LifeboatError({
-      code: "LOCKED",
-      kind: "locked",
-      message: "another migration is at work on the target database",
-      remedy: "wait for it to end, or end it, then run this again",
-      cause,
-    });
+    throw await locked(client, cause);
   }
   await client.query("SET lock_timeout = 0");
 }
@@ -46,4 +40,38 @@ export async function takeTargetLockWhile(
     }
   }
   return false;
+}
+
+interface Holder {
+  readonly pid: number;
+  readonly role: string;
+  /** Null where it came by the server's socket. */
+  readonly address: string | null;
+  readonly since: Date;
+}
+
+/** Names the run that has it: a `migrate sync` or `watch` under a service manager is easily forgotten. */
+async function locked(client: Client, cause: unknown): Promise<LifeboatError> {
+  const { rows } = await client.query<Holder>(
+    `SELECT a.pid, a.usename AS role, host(a.client_addr) AS address, a.backend_start AS since
+       FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+        AND (l.classid::bigint << 32 | l.objid::bigint) = ${LOCK_KEY}
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+  );
+  const [holder] = rows;
+  const who = holder === undefined ? "" : `: ${inWords(holder)}`;
+  return new LifeboatError({
+    code: "LOCKED",
+    kind: "locked",
+    message: `another run of migrate is at work on the target database${who}`,
+    remedy: `wait for it to end, or stop it (a migrate sync or a watch goes on until it is stopped), then run this again; one that nobody finds ends by select pg_terminate_backend(${holder?.pid ?? "PID"})`,
+    details: { pid: holder?.pid ?? null },
+    cause,
+  });
+}
+
+function inWords({ pid, role, address, since }: Holder): string {
+  const from = address === null ? "this server's own machine" : address;
+  return `process ${pid} of ${role} from ${from}, connected since ${since?.toISOString() ?? "some time"}`;
 }

@@ -21,7 +21,8 @@ export function targetError(cause: unknown): unknown {
   return new LifeboatError({
     code: "POSTGRES_LOST",
     message: `the connection to the target Postgres broke: ${reasonOf(cause)}`,
-    remedy: "nothing was kept in Postgres; see that the server runs, then run this again",
+    remedy:
+      "what was under way there was rolled back; see that the server runs, then run this again",
     cause,
   });
 }
@@ -31,7 +32,7 @@ function denied(cause: unknown): LifeboatError {
     code: "TARGET_DENIED",
     message: `the role of postgres.url may not do this in the target: ${reasonOf(cause)}`,
     remedy:
-      "nothing was kept; make the role owner of the database (alter database NAME owner to ROLE), or name one that is in postgres.url",
+      "what was under way was rolled back; make the role owner of the database (alter database NAME owner to ROLE), or name one that is in postgres.url",
     cause,
   });
 }
@@ -58,7 +59,7 @@ export function serverError(cause: unknown): unknown {
   return new LifeboatError({
     code: "TARGET_REFUSED",
     message: `the target Postgres refuses (SQLSTATE ${code}): ${reason}`,
-    remedy: "nothing was kept in Postgres; set right what it says, then run this again",
+    remedy: "what was under way there was rolled back; set right what it says, then run this again",
     details: { sqlstate: code },
     cause,
   });
