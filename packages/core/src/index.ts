@@ -58,3 +58,4 @@ export { VERSION } from "./version.ts";
 export { type WatchOrder, type WatchReport, watch } from "./watch.ts";
 export { WatchNotes, watchName } from "./watch-notes.ts";
 export * from "./window.ts";
+export { WriteBack } from "./write-back.ts";

@@ -1,6 +1,6 @@
-import { constants, mkdir, open } from "node:fs/promises";
+import { constants, type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isSystemError } from "@lifeboat/core";
+import { isSystemError, WriteBack } from "@lifeboat/core";
 import type { Header } from "tar-stream";
 import type { Account } from "./account.ts";
 import { unsafe } from "./archive-path.ts";
@@ -83,7 +83,7 @@ export class Unpacker {
       throw collision(cause, object, path);
     });
     batch.add(file, entry.header.size);
-    await file.writeFile(entry);
+    await write(file, entry);
     // Our umask may have taken the group's right away.
     if (mode === 0o640) await file.chmod(mode);
     if (this.#account.foreign) await file.chown(this.#account.uid, this.#account.gid);
@@ -119,6 +119,15 @@ export class Unpacker {
       await directory.close();
     }
   }
+}
+
+async function write(file: FileHandle, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const writeBack = new WriteBack(file);
+  for await (const piece of content) {
+    await file.writeFile(piece);
+    writeBack.wrote(piece.length);
+  }
+  await writeBack.settle();
 }
 
 /** The name is taken: by an entry before it, or by something that appeared while we worked. */

@@ -1,6 +1,6 @@
 import { writeSync, writevSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { release } from "@lifeboat/core";
+import { release, WriteBack } from "@lifeboat/core";
 import { ExpectedCommits, type NamedCommits } from "./expected-commits.ts";
 import { PageSet } from "./page-set.ts";
 import { type FrameRun, pageAt, pageNumberAt, pagesAfter, storedFrames } from "./stored-frames.ts";
@@ -154,8 +154,10 @@ async function writeBase(
   let position = 0;
   const piece = layers.length > 0 ? PIECE_UNDER_LAYERS : Number.POSITIVE_INFINITY;
   const most = layers.length > 0 ? pageSize * pageCount : Number.POSITIVE_INFINITY;
+  const writeBack = new WriteBack(file);
   const write = async (chunk: Uint8Array, at: number) => {
     await writeRun(file, chunk.subarray(0, Math.max(0, most - at)), { position: at, piece });
+    writeBack.wrote(chunk.length);
     release(chunk);
   };
   // While one chunk is written, the next one is unpacked and digested.
@@ -174,6 +176,7 @@ async function writeBase(
     // Nobody may write to a handle that is closed and perhaps another file's by then.
     await writing.catch(() => {});
   }
+  await writeBack.settle();
 }
 
 async function writeRun(
