@@ -24,6 +24,7 @@ import {
 } from "@lifeboat/postgres";
 import { prefetchWal } from "@lifeboat/postgres/archive";
 import { filesystemStorage } from "@lifeboat/storage";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -43,12 +44,6 @@ function fillingAt(disk: SmallDisk): Report {
     isFilled = true;
     disk.fill();
   };
-}
-
-/** Fills the disk as soon as anything lies on it: of a program that is done before it has told of any progress. */
-async function fillOnceUsed(disk: SmallDisk): Promise<void> {
-  while ((await readdir(disk.path)).length === 0) await delay(1);
-  disk.fill();
 }
 
 describe.runIf(await canMount())("a disk that is full", () => {
@@ -243,7 +238,10 @@ describe.runIf(await canMount())("a disk that is full", () => {
       else process.env.TMPDIR = before;
     });
 
-    test("ends an export, and an import, with what to do and nothing left", async ({ skip }) => {
+    test("ends an export, and an import, with what to do and nothing left", async ({
+      skip,
+      onTestFinished,
+    }) => {
       if (!(await hasProgram(cluster.programs, "pg_dump"))) skip("there is no pg_dump");
       const small = await mounted(128);
       process.env.TMPDIR = small.path;
@@ -256,12 +254,19 @@ describe.runIf(await canMount())("a disk that is full", () => {
             for (const step of steps) await step.run(() => {});
           },
         });
-      const filled = fillOnceUsed(small);
-      await expect(exporting()).rejects.toMatchObject({
+      const holder = new pg.Client(cluster.superuserUrl);
+      onTestFinished(() => holder.end());
+      await holder.connect();
+      // The dump has begun, and waits for the table: filling a disk takes longer than such a dump.
+      await holder.query("begin; lock table padding");
+      const failing = expect(exporting()).rejects.toMatchObject({
         code: "EXPORT_FAILED",
         remedy: expect.stringContaining("TMPDIR"),
       });
-      await filled;
+      await expect.poll(() => readdir(small.path)).not.toEqual([]);
+      small.fill();
+      await holder.query("commit");
+      await failing;
       expect(await readdir(small.path)).toEqual([".filler"]);
       await expect(exporting()).rejects.toMatchObject({
         code: "SCRATCH_FULL",

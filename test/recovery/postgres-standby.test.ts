@@ -59,11 +59,16 @@ async function made(more: Partial<Parameters<typeof makeStandby>[0]> = {}): Prom
   return standby;
 }
 
-async function start(it: MadeStandby, patienceMs = 60_000): Promise<string[]> {
+async function start(
+  it: MadeStandby,
+  patienceMs = 60_000,
+  whenItRuns = async () => {},
+): Promise<string[]> {
   const notes: string[] = [];
   const report = ({ note }: { note?: string }) => void (note && notes.push(note));
   const request = { connection: connection(), standby: it, report, signal, patienceMs };
   await startStandby(request);
+  await whenItRuns();
   await awaitStreaming(request);
   return notes;
 }
@@ -102,13 +107,15 @@ test("a standby is made from the primary, started, streams what is written, and 
   expect(await readFile(passfile, "utf8")).toContain(password);
   expect((await stat(passfile)).mode & 0o777).toBe(0o600);
 
-  // Read by the standby alone: what is committed now is replayed there a while later, and so it is seen to catch up.
+  // Read by the standby alone: what is committed once it runs is replayed there a while later, and so it is seen to catch
+  // up, though it may try to connect twice.
   await writeFile(
     join(it.path, "postgresql.auto.conf"),
-    `${conf}recovery_min_apply_delay = '5s'\n`,
+    `${conf}recovery_min_apply_delay = '3s'\nwal_retrieve_retry_interval = '100ms'\n`,
   );
-  await primary.query("insert into ledger values (2000)");
-  const notes = await start(it);
+  const notes = await start(it, undefined, async () => {
+    await primary.query("insert into ledger values (2000)");
+  });
   expect(notes).toContainEqual(
     expect.stringMatching(/^streaming: \d+ bytes(, \d+\.\d s)? behind$/),
   );
