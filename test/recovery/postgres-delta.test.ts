@@ -40,133 +40,140 @@ async function startsNot(cluster: TestCluster, directory: string): Promise<void>
   }
 }
 
-describe.each(await availableMajors())("a delta restore of version %i", (major) => {
-  let cluster: TestCluster;
-  let store: ClusterRepository;
-  let fast: string;
+// Nothing of it knows versions; but files of the oldest and of the newest one have passed through it.
+const majors = await availableMajors();
+describe.each([...new Set([majors[0], majors.at(-1)])])(
+  "a delta restore of version %i",
+  (major) => {
+    let cluster: TestCluster;
+    let store: ClusterRepository;
+    let fast: string;
 
-  beforeAll(async () => {
-    cluster = await startCluster({ major });
-    store = await repositoryBeside(cluster);
-    fast = await tablespaceFolder(cluster, "fast");
-    await cluster.query(`create tablespace fast location '${fast}'`);
-    await cluster.query(
-      "create table big as select n, repeat(md5(n::text), 30) as filler from generate_series(1, 20000) n",
-    );
-    await cluster.query("create index on big(n)");
-    await cluster.query("create table kept tablespace fast as select generate_series(1, 90000) n");
-    await store.take();
-  });
-  afterAll(() => cluster?.stop());
+    beforeAll(async () => {
+      cluster = await startCluster({ major });
+      store = await repositoryBeside(cluster);
+      fast = await tablespaceFolder(cluster, "fast");
+      await cluster.query(`create tablespace fast location '${fast}'`);
+      await cluster.query(
+        "create table big as select n, repeat(md5(n::text), 30) as filler from generate_series(1, 20000) n",
+      );
+      await cluster.query("create index on big(n)");
+      await cluster.query(
+        "create table kept tablespace fast as select generate_series(1, 90000) n",
+      );
+      await store.take();
+    });
+    afterAll(() => cluster?.stop());
 
-  const place = (name: string) => join(cluster.directory, name);
-  const into = (name: string): Partial<RestoreOrder> & { to: string } => ({
-    to: place(name),
-    tablespaceMapping: new Map([[fast, place(`${name}-fast`)]]),
-  });
-  const plain = (name: string) => restoreBeside(cluster, store, into(name));
-  const delta = (name: string, order: Partial<RestoreOrder> = {}) =>
-    restoreBeside(cluster, store, { ...into(name), delta: true, ...order });
+    const place = (name: string) => join(cluster.directory, name);
+    const into = (name: string): Partial<RestoreOrder> & { to: string } => ({
+      to: place(name),
+      tablespaceMapping: new Map([[fast, place(`${name}-fast`)]]),
+    });
+    const plain = (name: string) => restoreBeside(cluster, store, into(name));
+    const delta = (name: string, order: Partial<RestoreOrder> = {}) =>
+      restoreBeside(cluster, store, { ...into(name), delta: true, ...order });
 
-  /** As a fresh restore to the same place leaves it. */
-  async function freshly(name: string) {
-    const aside = place(`${name}-aside`);
-    await rename(place(name), aside);
-    await rename(place(`${name}-fast`), `${aside}-fast`);
-    await plain(name);
-    const found = [await contentOf(place(name)), await contentOf(place(`${name}-fast`))];
-    for (const each of [name, `${name}-fast`]) await rm(place(each), { recursive: true });
-    await rename(aside, place(name));
-    await rename(`${aside}-fast`, place(`${name}-fast`));
-    return found;
-  }
-  const standing = async (name: string) => [
-    await contentOf(place(name)),
-    await contentOf(place(`${name}-fast`)),
-  ];
-
-  /** Lets the copy recover, changes rows in it, and stops it. */
-  async function lived(name: string): Promise<void> {
-    await rm(join(place(name), "recovery.signal"));
-    const server = await startAsItIs(cluster, place(name));
-    await server.accepting("postgres");
-    await ask(server, "update big set filler = 'changed' where n % 500 = 0", "app");
-    await ask(server, "create table later as select generate_series(1, 5000) n", "app");
-    await ask(server, "delete from kept where n < 100", "app");
-    await server.stop();
-  }
-
-  const files = (directory: string) =>
-    contentOf(directory).then((found) => [...found.keys()].filter((name) => !name.endsWith("/")));
-  const missing = (path: string) =>
-    lstat(path).then(
-      () => false,
-      () => true,
-    );
-
-  test("yields what a full restore yields, keeps what agrees and writes what differs", async () => {
-    await plain("lived");
-    await lived("lived");
-    const expected = await freshly("lived");
-    await writeFile(join(place("lived"), "base", "foreign"), "x");
-    await mkdir(join(place("lived"), "base", "4711"));
-    await writeFile(join(place("lived"), "base", "4711", "1"), "x");
-    const before = await files(place("lived"));
-    const { delta: counts, findings } = await delta("lived");
-    expect(await standing("lived")).toEqual(expected);
-    const kept = counts?.bytesKept ?? 0;
-    const written = counts?.bytesWritten ?? 0;
-    // The table of 20,000 rows lies in some 20 ranges, of which each has changed; its index and the catalogs have not.
-    expect(kept).toBeGreaterThan(10 * 2 ** 20);
-    expect(written).toBeGreaterThan(2 ** 20);
-    expect(counts?.rangesKept).toBeGreaterThan(counts?.rangesWritten ?? 0);
-    const now = new Set(await files(place("lived")));
-    const gone = before.filter((name) => !now.has(name));
-    expect(gone).toEqual(expect.arrayContaining(["base/foreign", "base/4711/1"]));
-    expect(counts?.filesRemoved).toBeGreaterThanOrEqual(gone.length);
-    expect(findings.map(({ id }) => id)).not.toContain("delta-without-ranges");
-    if (await hasProgram(cluster.programs, "pg_verifybackup")) {
-      const args = ["-n", "-i", "tablespace_map", place("lived")];
-      const checked = await runProgram(cluster, "pg_verifybackup", args);
-      expect(checked.all).toContain("backup successfully verified");
+    /** As a fresh restore to the same place leaves it. */
+    async function freshly(name: string) {
+      const aside = place(`${name}-aside`);
+      await rename(place(name), aside);
+      await rename(place(`${name}-fast`), `${aside}-fast`);
+      await plain(name);
+      const found = [await contentOf(place(name)), await contentOf(place(`${name}-fast`))];
+      for (const each of [name, `${name}-fast`]) await rm(place(each), { recursive: true });
+      await rename(aside, place(name));
+      await rename(`${aside}-fast`, place(`${name}-fast`));
+      return found;
     }
-    await rm(join(place("lived"), "recovery.signal"));
-    const server = await startAsItIs(cluster, place("lived"));
-    await server.accepting("postgres");
-    const count = "select count(*)::int from big where filler = 'changed'";
-    expect(await ask(server, count, "app")).toEqual([{ count: 0 }]);
-    await server.stop();
-  });
+    const standing = async (name: string) => [
+      await contentOf(place(name)),
+      await contentOf(place(`${name}-fast`)),
+    ];
 
-  test("of a directory that nothing happened to writes next to nothing", async () => {
-    await plain("quiet");
-    const expected = await standing("quiet");
-    const { delta: counts } = await delta("quiet");
-    expect(await standing("quiet")).toEqual(expected);
-    // The settings that tell how it recovers are written anew each time.
-    expect(counts?.rangesWritten).toBeLessThanOrEqual(3);
-    expect(counts?.bytesWritten).toBeLessThan(100_000);
-    expect(counts?.bytesKept).toBeGreaterThan(40 * 2 ** 20);
-  });
+    /** Lets the copy recover, changes rows in it, and stops it. */
+    async function lived(name: string): Promise<void> {
+      await rm(join(place(name), "recovery.signal"));
+      const server = await startAsItIs(cluster, place(name));
+      await server.accepting("postgres");
+      await ask(server, "update big set filler = 'changed' where n % 500 = 0", "app");
+      await ask(server, "create table later as select generate_series(1, 5000) n", "app");
+      await ask(server, "delete from kept where n < 100", "app");
+      await server.stop();
+    }
 
-  test("that was killed leaves a directory that does not start, and the next one completes it", async () => {
-    await plain("killed");
-    await lived("killed");
-    const expected = await freshly("killed");
-    const own = [store.path, place("own-state"), place("killed"), fast, place("killed-fast")];
-    const program = fileURLToPath(new URL("../support/postgres-delta-run.ts", import.meta.url));
-    const control = join(place("killed"), "global", "pg_control");
-    const run = execa(process.execPath, [program, ...own], { reject: false });
-    while (!(await missing(control))) await delay(1);
-    run.kill("SIGKILL");
-    await run;
-    expect(await missing(control)).toBe(true);
-    await startsNot(cluster, place("killed"));
-    const { delta: counts } = await delta("killed");
-    expect(await standing("killed")).toEqual(expected);
-    expect(counts?.rangesKept).toBeGreaterThan(0);
-  });
-});
+    const files = (directory: string) =>
+      contentOf(directory).then((found) => [...found.keys()].filter((name) => !name.endsWith("/")));
+    const missing = (path: string) =>
+      lstat(path).then(
+        () => false,
+        () => true,
+      );
+
+    test("yields what a full restore yields, keeps what agrees and writes what differs", async () => {
+      await plain("lived");
+      await lived("lived");
+      const expected = await freshly("lived");
+      await writeFile(join(place("lived"), "base", "foreign"), "x");
+      await mkdir(join(place("lived"), "base", "4711"));
+      await writeFile(join(place("lived"), "base", "4711", "1"), "x");
+      const before = await files(place("lived"));
+      const { delta: counts, findings } = await delta("lived");
+      expect(await standing("lived")).toEqual(expected);
+      const kept = counts?.bytesKept ?? 0;
+      const written = counts?.bytesWritten ?? 0;
+      // The table of 20,000 rows lies in some 20 ranges, of which each has changed; its index and the catalogs have not.
+      expect(kept).toBeGreaterThan(10 * 2 ** 20);
+      expect(written).toBeGreaterThan(2 ** 20);
+      expect(counts?.rangesKept).toBeGreaterThan(counts?.rangesWritten ?? 0);
+      const now = new Set(await files(place("lived")));
+      const gone = before.filter((name) => !now.has(name));
+      expect(gone).toEqual(expect.arrayContaining(["base/foreign", "base/4711/1"]));
+      expect(counts?.filesRemoved).toBeGreaterThanOrEqual(gone.length);
+      expect(findings.map(({ id }) => id)).not.toContain("delta-without-ranges");
+      if (await hasProgram(cluster.programs, "pg_verifybackup")) {
+        const args = ["-n", "-i", "tablespace_map", place("lived")];
+        const checked = await runProgram(cluster, "pg_verifybackup", args);
+        expect(checked.all).toContain("backup successfully verified");
+      }
+      await rm(join(place("lived"), "recovery.signal"));
+      const server = await startAsItIs(cluster, place("lived"));
+      await server.accepting("postgres");
+      const count = "select count(*)::int from big where filler = 'changed'";
+      expect(await ask(server, count, "app")).toEqual([{ count: 0 }]);
+      await server.stop();
+    });
+
+    test("of a directory that nothing happened to writes next to nothing", async () => {
+      await plain("quiet");
+      const expected = await standing("quiet");
+      const { delta: counts } = await delta("quiet");
+      expect(await standing("quiet")).toEqual(expected);
+      // The settings that tell how it recovers are written anew each time.
+      expect(counts?.rangesWritten).toBeLessThanOrEqual(3);
+      expect(counts?.bytesWritten).toBeLessThan(100_000);
+      expect(counts?.bytesKept).toBeGreaterThan(40 * 2 ** 20);
+    });
+
+    test("that was killed leaves a directory that does not start, and the next one completes it", async () => {
+      await plain("killed");
+      await lived("killed");
+      const expected = await freshly("killed");
+      const own = [store.path, place("own-state"), place("killed"), fast, place("killed-fast")];
+      const program = fileURLToPath(new URL("../support/postgres-delta-run.ts", import.meta.url));
+      const control = join(place("killed"), "global", "pg_control");
+      const run = execa(process.execPath, [program, ...own], { reject: false });
+      while (!(await missing(control))) await delay(1);
+      run.kill("SIGKILL");
+      await run;
+      expect(await missing(control)).toBe(true);
+      await startsNot(cluster, place("killed"));
+      const { delta: counts } = await delta("killed");
+      expect(await standing("killed")).toEqual(expected);
+      expect(counts?.rangesKept).toBeGreaterThan(0);
+    });
+  },
+);
 
 describe("a delta restore", () => {
   let cluster: TestCluster;
