@@ -1,4 +1,4 @@
-import { fdatasyncSync, fstatSync, statSync } from "node:fs";
+import { type fdatasyncSync, fstatSync, statSync } from "node:fs";
 import { afterEach, expect, it, vi } from "vitest";
 import { LiveSource } from "../src/live-source.ts";
 import { type CapturedCase, plannedCase } from "./captured-case.ts";

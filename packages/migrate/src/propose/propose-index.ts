@@ -7,7 +7,8 @@ import { isSign, isWord, splitAtCommas, type Token, tokensOf } from "../sqlite/t
 import { columnOf } from "./statement-names.ts";
 
 /** Until then SQLite must be able to follow, which has no place for such a table. */
-const AFTER_FINISH = "-- Once the migration is finished: before, such a table would end the way back.";
+const AFTER_FINISH =
+  "-- Once the migration is finished: before, such a table would end the way back.";
 
 /** What a virtual table could be in Postgres: statements to be read and run by whoever owns the schema; null where none is known. */
 export function proposeIndex(
