@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -146,6 +146,16 @@ describe("a product is moved to Postgres by the command", () => {
     await json("migrate", "sync", "--until", "caught-up");
     expect(await alert("changes-wait")).toBeUndefined();
     expect(await alert("cutover-broken-off")).toBeUndefined();
+  });
+
+  test("status tells of a SQLite file that can't be read, and of all else", async () => {
+    const path = place.at("shop.db");
+    await rename(path, `${path}.aside`);
+    await writeFile(path, "this is no database, however long it may be");
+    const { stdout } = await place.run(["status", "--json"]);
+    await rename(`${path}.aside`, path);
+    const { alerts } = JSON.parse(stdout) as { alerts: { id: string }[] };
+    expect(alerts.map(({ id }) => id)).toContain("sqlite-unreadable");
   });
 
   test("cutover takes backups of both sides, holds writers, switches the product and is recorded", async () => {

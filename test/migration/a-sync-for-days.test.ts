@@ -99,6 +99,16 @@ describe("a sync that runs for days", () => {
     ]);
   });
 
+  it("ends at its signal though the server answers nothing any more", async () => {
+    await using proxy = await UnreliableProxy.start(cluster.port);
+    const running = sync({ postgres: { url: proxy.through(one.url) } });
+    write();
+    await expect.poll(rows, { timeout: 20_000 }).toBe(1);
+    proxy.silence();
+    stop.abort();
+    expect((await running).rows).toBe(1);
+  });
+
   it("waits for a connection of its own that the server still takes for alive", async () => {
     await using proxy = await UnreliableProxy.start(cluster.port);
     const running = sync({ postgres: { url: proxy.through(one.url) } });

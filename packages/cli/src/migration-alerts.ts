@@ -18,9 +18,20 @@ export async function migrationAlerts(session: Session): Promise<Finding[]> {
   if (!postgres || !source || another) return [];
   if ((await session.live()) === "postgres") return waitingInPostgres(postgres);
   const { leftInSqlite } = await import("@lifeboat/migrate");
-  const left = leftInSqlite(source.path);
+  let left: LeftInSqlite | null;
+  try {
+    left = leftInSqlite(source.path);
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError) return [unreadable(thrown)];
+    throw thrown;
+  }
   if (left === null) return [];
   return [...(await brokenOff(session, left)), ...waitingInSqlite(left)];
+}
+
+/** The rest of the status is wanted most where the file is damaged. */
+function unreadable({ message, remedy }: LifeboatError): Finding {
+  return { id: "sqlite-unreadable", severity: "error", summary: message, remedy };
 }
 
 async function waitingInPostgres({ url }: { readonly url: string }): Promise<Finding[]> {

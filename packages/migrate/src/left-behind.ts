@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import { type Refusal, refusalOf } from "./freeze.ts";
 import type { TargetAddress } from "./request.ts";
+import { sourceError } from "./source-error.ts";
 import { hasOwnObjects, LOG_TABLE } from "./sqlite/own-objects.ts";
 import { connectTarget } from "./target/connect.ts";
 
@@ -13,9 +14,20 @@ export interface LeftInSqlite {
   readonly logged: number;
 }
 
-/** By the file alone; null where nothing of a migration is in it, or it is not there. */
+/**
+ * By the file alone; null where nothing of a migration is in it, or it is not there.
+ * @throws LifeboatError `SQLITE_UNREADABLE`, `SQLITE_BUSY` and what else keeps a file from being read
+ */
 export function leftInSqlite(path: string): LeftInSqlite | null {
   if (!existsSync(path)) return null;
+  try {
+    return readLeft(path);
+  } catch (cause) {
+    throw sourceError(cause);
+  }
+}
+
+function readLeft(path: string): LeftInSqlite | null {
   const db = new Database(path, { readonly: true, timeout: 10_000 });
   try {
     if (!hasOwnObjects(db)) return null;

@@ -14,6 +14,7 @@ import { assertPlanIsWanted, type ReviewedPlan } from "./reviewed-plan.ts";
 import { openSource } from "./source.ts";
 import { sourceError } from "./source-error.ts";
 import { assertEmptyTarget } from "./target/assert-empty.ts";
+import { breakOnAbort } from "./target/break-connection.ts";
 import { cancelOnAbort } from "./target/cancel-on-abort.ts";
 import { connectTarget } from "./target/connect.ts";
 import type { JournalEntry } from "./target/journal.ts";
@@ -54,6 +55,7 @@ export interface LoadRequest extends MigrationRequest {
 export async function loadMigration(request: LoadRequest): Promise<LoadReport> {
   const started = performance.now();
   const client = await connectTarget(request.postgres);
+  breakOnAbort(client, request.signal);
   try {
     await takeTargetLock(client);
     const context = { client, request, started };

@@ -4,6 +4,7 @@ import { assertChoicesUsed, assertCodecsKnown } from "./choices.ts";
 import { ddlOf } from "./ddl.ts";
 import { driftFindings } from "./drift.ts";
 import { expectedSeconds } from "./expected-seconds.ts";
+import { finding, type MigrationFinding } from "./finding.ts";
 import { MapContext } from "./map/context.ts";
 import { mapViews } from "./map/map-views.ts";
 import { NameSpace } from "./map/names.ts";
@@ -97,10 +98,21 @@ function mapSource(source: Source, profiles: Profiles, request: PlanRequest): Mi
   context.findings.push(...profiles.findings);
   const tables = mapTables(context);
   const views = mapViews(context, tables);
+  if (source.schema.tables.length === 0) context.findings.push(noTables(source));
   context.findings.push(...driftFindings(request.declared, source.schema, tables));
   const plan = assemblePlan(source, context, tables, views);
   assertChoicesUsed(choices, context.knownKeys, plan.leftOut);
   return plan;
+}
+
+/** As where the product has moved its file, and something made an empty one in its place. */
+function noTables({ path }: Source): MigrationFinding {
+  return finding({
+    id: "no-tables",
+    severity: "warning",
+    count: 0,
+    summary: `${path} holds no table: is it the product's database?`,
+  });
 }
 
 function assemblePlan(

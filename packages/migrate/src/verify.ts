@@ -32,6 +32,7 @@ import type { PlannedTable } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { openSource, type Source } from "./source.ts";
 import { tableNamed } from "./sqlite/schema.ts";
+import { breakOnAbort } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
 import { type JournalEntry, newestEntry, noteVerified } from "./target/journal.ts";
 import { serverError, targetError } from "./target/target-error.ts";
@@ -68,10 +69,12 @@ export async function verifyMigration(request: VerifyRequest): Promise<VerifyRep
   const source = openSource(request.sqlite.path);
   try {
     const client = await connectTarget(request.postgres);
+    breakOnAbort(client, request.signal);
     try {
       const entry = await loadedEntry(client, request.schema);
       return await new Verification(client, source, entry, request).run();
     } catch (cause) {
+      request.signal.throwIfAborted();
       if (cause instanceof SqliteError) throw unreadableFile(source, cause);
       throw serverError(cause);
     } finally {

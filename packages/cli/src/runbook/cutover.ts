@@ -238,10 +238,13 @@ function wayBack(facts: RunbookFacts): Block[] {
       words(
         "If it fails before SQLite takes writes, Postgres takes them again, and the product stays there.",
       ),
+      words(
+        "A table or column that comes to Postgres ends it, since SQLite has no place for that: take it back first, or wait with such changes until the migration is finished.",
+      ),
     ]),
     heading("The end of the way back"),
     paragraph(
-      say`When nobody wants to go back any more, ${code(`${line} migrate finish`)} takes away all that Lifeboat made on both sides. After it there is no rollback, only a new migration. Do not type it on the day of the cutover.`,
+      say`When nobody wants to go back any more, ${code(`${line} migrate finish`)} takes away all that Lifeboat made on both sides. After it there is no rollback, only a new migration. Where SQLite can't follow any more, ${code("--without-sqlite")} leaves its file as it is. Do not type it on the day of the cutover.`,
     ),
   ];
 }

@@ -5,6 +5,7 @@ import type { Applied } from "../forward/apply-changes.ts";
 import type { Forward } from "../forward/forward.ts";
 import { putInForce } from "../freeze.ts";
 import type { LiveSource } from "../live-source.ts";
+import { breakConnection } from "../target/break-connection.ts";
 
 /** Longer than this no writer is held, whatever becomes of the cutover. */
 const MAX_HOLD_MS = 2_000;
@@ -40,9 +41,7 @@ export async function holdWriters(hold: Hold): Promise<Held> {
   const deadline = setTimeout(() => {
     isOver.value = true;
     // A server that does not answer would keep the lock; without its connection what runs there fails at once.
-    (
-      client as unknown as { connection: { stream: { destroy(): void } } }
-    ).connection.stream.destroy();
+    breakConnection(client);
   }, MAX_HOLD_MS);
   try {
     const applied = await forward.bring({ compare: false }, signal);

@@ -55,7 +55,7 @@ export interface SyncReport {
  */
 export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
   const started = performance.now();
-  const link = await TargetLink.open(request.postgres);
+  const link = await TargetLink.open(request.postgres, request.signal);
   try {
     await takeTargetLock(link.client);
     const entry = await followedEntry(link.client, request.schema);

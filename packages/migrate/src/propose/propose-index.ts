@@ -6,6 +6,10 @@ import { type SqliteVirtualTable, sameName } from "../sqlite/schema.ts";
 import { isSign, isWord, splitAtCommas, type Token, tokensOf } from "../sqlite/tokens.ts";
 import { columnOf } from "./statement-names.ts";
 
+/** Until then SQLite must be able to follow, which has no place for such a table. */
+const AFTER_FINISH =
+  "-- Once the migration is finished: before, such a table would end the way back.";
+
 /** What a virtual table could be in Postgres: statements to be read and run by whoever owns the schema; null where none is known. */
 export function proposeIndex(
   virtual: SqliteVirtualTable,
@@ -98,6 +102,7 @@ function searchOfItsOwn(virtual: SqliteVirtualTable, options: Options, schema: s
     `${quoteName(name)} tsvector ${generated(options, options.searched.map(quoteName))}`,
   ];
   return [
+    AFTER_FINISH,
     `CREATE TABLE ${relation} (${columns.join(", ")});`,
     `-- Copy its rows: SELECT rowid, ${nameList(names)} FROM ${quoteName(virtual.name)} in SQLite.`,
     ...indexAndUse(relation, name, options),
@@ -139,6 +144,7 @@ function boxes(virtual: SqliteVirtualTable, schema: string): string | null {
   const relation = qualified(schema, fittingName(virtual.name));
   return [
     ...(type === "cube" ? ["CREATE EXTENSION IF NOT EXISTS cube;"] : []),
+    AFTER_FINISH,
     `CREATE TABLE ${relation} (${columns.join(", ")});`,
     `CREATE INDEX ON ${relation} USING gist (${quoteName(area)});`,
     `-- Copy its rows, and ask by ${quoteName(area)} && …`,

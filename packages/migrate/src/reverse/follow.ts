@@ -43,7 +43,7 @@ export interface FollowReport {
  */
 export async function followReverse(request: FollowRequest): Promise<FollowReport> {
   const started = performance.now();
-  const link = await TargetLink.open(request.postgres);
+  const link = await TargetLink.open(request.postgres, request.signal);
   try {
     await takeTargetLock(link.client);
     const entry = await cutOverEntry(link.client, request.schema);

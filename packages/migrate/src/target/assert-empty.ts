@@ -30,7 +30,7 @@ export async function assertEmptyTarget(client: Client, schema: string): Promise
     kind: "refused",
     message: `schema ${schema} of the target is not empty: it holds ${names}${rows.length > 5 ? ` and ${rows.length - 5} more` : ""}`,
     remedy: loaded
-      ? `it was loaded at ${entry.finishedAt}: run \`lifeboat migrate verify\`, or drop what is there to load again`
+      ? `it was loaded at ${entry.finishedAt}: run \`lifeboat migrate verify\`, or \`lifeboat migrate abort --drop-loaded\` to load again`
       : "load into an empty database, or set migrate.schema to a schema that is empty",
     details: { schema, objects: rows.length },
   });

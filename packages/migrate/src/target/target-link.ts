@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import type { TargetAddress } from "../request.ts";
+import { breakOnAbort } from "./break-connection.ts";
 import { connectTarget } from "./connect.ts";
 import { serverError } from "./target-error.ts";
 
@@ -14,16 +15,22 @@ const DENIED = /^(28|3D|42)/;
 /** A connection to the target that is made anew where the server was away; for work that outlives a restart. */
 export class TargetLink {
   readonly #address: TargetAddress;
+  readonly #signal: AbortSignal;
   #client: Client;
 
-  private constructor(address: TargetAddress, client: Client) {
+  private constructor(address: TargetAddress, signal: AbortSignal, client: Client) {
     this.#address = address;
+    this.#signal = signal;
     this.#client = client;
+    breakOnAbort(client, signal);
   }
 
-  /** @throws LifeboatError those of `connectTarget` */
-  static async open(address: TargetAddress): Promise<TargetLink> {
-    return new TargetLink(address, await connectTarget(address));
+  /**
+   * @param signal after it no server is waited for that hangs
+   * @throws LifeboatError those of `connectTarget`
+   */
+  static async open(address: TargetAddress, signal: AbortSignal): Promise<TargetLink> {
+    return new TargetLink(address, signal, await connectTarget(address));
   }
 
   get client(): Client {
@@ -45,6 +52,7 @@ export class TargetLink {
       if (signal.aborted) break;
       try {
         this.#client = await connectTarget(this.#address);
+        breakOnAbort(this.#client, this.#signal);
         return true;
       } catch (cause) {
         if (!isAway(cause)) throw cause;
