@@ -87,6 +87,8 @@ export async function pushInto(
 }
 
 interface WalFileToPush extends OwnedFile {
+  /** For messages. */
+  readonly path: string;
   readonly name: string;
   readonly file: WalFile;
 }
@@ -98,7 +100,7 @@ async function openWalFile(path: string, directory: string | undefined): Promise
   if (!file) throw notWal(path);
   try {
     const owner = await ownerOf(directory ?? dirname(path));
-    return { name, file, ...(await openOwned(path, owner, mostBytesOf(file))) };
+    return { path, name, file, ...(await openOwned(path, owner, mostBytesOf(file))) };
   } catch (cause) {
     throw unreadable(path, cause);
   }
@@ -164,28 +166,40 @@ async function dataDirectoryOf(path: string): Promise<string | undefined> {
   return undefined;
 }
 
-async function beginningOf({ handle }: OwnedFile, bytes: number): Promise<Buffer> {
+async function beginningOf({ handle, path }: WalFileToPush, bytes: number): Promise<Buffer> {
   const memory = Buffer.alloc(bytes);
-  return memory.subarray(0, await readInto(memory, handle, 0));
+  const count = await readInto(memory, handle, 0).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+  return memory.subarray(0, count);
 }
 
 /** Memory that is read into again and again: what is digested and compressed next stays in the core's cache. */
 const spares: Buffer[] = [];
 
-/** What was measured when it was opened, however it grows. A piece is good until the next is asked for. */
-async function* contentOf({ handle, bytes, name }: WalFileToPush): AsyncGenerator<Uint8Array> {
+/**
+ * What was measured when it was opened, however it grows. A piece is good until the next is asked for.
+ *
+ * A repository may take minutes. Whoever asked has turned to another program by then, and once that has stored the file, or
+ * given it up, the server writes later WAL into the same one: what is read of both is nothing to be stored.
+ */
+async function* contentOf(opened: WalFileToPush): AsyncGenerator<Uint8Array> {
+  const { handle, bytes, path } = opened;
   const memory = spares.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
   try {
     for (let at = 0; at < bytes; ) {
-      const count = await readInto(
-        memory.subarray(0, Math.min(PIECE_BYTES, bytes - at)),
-        handle,
-        at,
-      );
-      if (count === 0) throw unreadable(name, new Error("it became shorter while it was read"));
+      const part = memory.subarray(0, Math.min(PIECE_BYTES, bytes - at));
+      // Told apart from a fault of the repository, into which it is read: only for that may WAL be given up.
+      const count = await readInto(part, handle, at).catch((cause: unknown) => {
+        throw unreadable(path, cause);
+      });
+      if (count === 0) throw unreadable(path, new Error("it became shorter while it was read"));
       yield memory.subarray(0, count);
       at += count;
     }
+    const { mtimeMs } = await handle.stat();
+    if (mtimeMs !== opened.modifiedMs)
+      throw unreadable(path, new Error("it was written to while it was read"));
   } finally {
     spares.push(memory);
   }

@@ -6,6 +6,8 @@ import { isSystemError } from "@lifeboat/core";
 export interface OwnedFile {
   readonly handle: FileHandle;
   readonly bytes: number;
+  /** When it had been written to, in milliseconds since 1970. */
+  readonly modifiedMs: number;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function openOwned(
       throw new Error(`it belongs to account ${found.uid}, and its folder to account ${owner}`);
     if (found.size > mostBytes)
       throw new Error(`it has ${found.size} bytes, where ${mostBytes} is the most`);
-    return { handle, bytes: found.size };
+    return { handle, bytes: found.size, modifiedMs: found.mtimeMs };
   } catch (cause) {
     await handle.close();
     throw cause;
