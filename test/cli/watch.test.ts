@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { expectCleanPrefix, makeLedger, startWriter } from "../support/sqlite.ts";
 import { BIN, errorOf, Place } from "./command.ts";
@@ -48,6 +48,9 @@ test("watch ships until it is told to stop, status says how it stands, and resto
   await expect
     .poll(async () => (await statusOf(place))?.archive, { interval: 200 })
     .toMatchObject({ ok: true, lastSegment: expect.any(String) });
+  // It was begun anew, as the process that its caller knows.
+  const environment = await readFile(`/proc/${child.pid}/environ`, "utf8");
+  expect(environment.split("\0")).toContain("MALLOC_MMAP_THRESHOLD_=262144");
   const running = await statusOf(place);
   const number = expect.any(Number);
   expect(running?.archive).toMatchObject({ lagSeconds: number, lagBytes: number });
