@@ -4,7 +4,7 @@ import { assertThere } from "../guarded-folder.ts";
 import { checkedSegment } from "./archived-segment.ts";
 import { readSmallLog } from "./read-small-log.ts";
 import { logName, parseWalFileName } from "./segment-name.ts";
-import { listParts } from "./segment-part.ts";
+import { newestPart } from "./segment-part.ts";
 
 /**
  * A WAL file for a server in recovery: its content, checked as it is read, or undefined where it is
@@ -30,7 +30,7 @@ export async function archivedFile(
 /** Whether a receiver has shipped a part of it, and nothing whole lies behind it. */
 async function isGrowing(folder: DatabaseFolder, name: string): Promise<boolean> {
   if (parseWalFileName(name)?.kind !== "segment") return false;
-  if ((await listParts(folder, name)).length === 0) return false;
+  if ((await newestPart(folder, name)) === undefined) return false;
   const later = await firstSegment(folder, name.slice(0, 8), folder.logPath(logName(name)));
   return later === undefined;
 }

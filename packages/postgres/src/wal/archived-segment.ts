@@ -14,7 +14,7 @@ import {
   segmentStart,
   type WalFile,
 } from "./segment-name.ts";
-import { listParts } from "./segment-part.ts";
+import { newestPart } from "./segment-part.ts";
 
 /** A segment of the repository, by number. */
 export interface SegmentRef {
@@ -72,7 +72,7 @@ async function* growingSegment(
   const file = parseWalFileName(name) as Extract<WalFile, { high: number }>;
   // A receiver at work removes a part as soon as a longer one is there: then that one is read.
   for (let missed = ""; ; ) {
-    const part = (await listParts(folder, name)).at(-1);
+    const part = await newestPart(folder, name);
     if (!part || part.name === missed) break;
     const object = folder.logPath(part.name);
     const content = identified(folder.readLog(part.name), {

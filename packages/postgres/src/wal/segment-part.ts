@@ -33,3 +33,22 @@ export async function listParts(folder: DatabaseFolder, of: string): Promise<Seg
   }
   return parts;
 }
+
+/** A receiver that ships at once may replace a part more than once while it is looked for. */
+const LOOKS = 5;
+
+/**
+ * The longest part of a segment; undefined where there is none. A receiver at work stores a longer one and removes the one
+ * before: a listing that was begun before the one and ended after the other holds neither, and so only several of them
+ * prove that there is none.
+ */
+export async function newestPart(
+  folder: DatabaseFolder,
+  segment: string,
+): Promise<SegmentPart | undefined> {
+  for (let look = 0; look < LOOKS; look++) {
+    const part = (await listParts(folder, segment)).at(-1);
+    if (part) return part;
+  }
+  return undefined;
+}
