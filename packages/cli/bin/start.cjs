@@ -49,17 +49,26 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
 
 /**
  * A watch lives for months beside a product. Blocks of a MiB and frames of all sizes, taken and given back by several threads,
- * leave glibc's heaps full of holes: a merge of a minute's log needs 27 MB and made them 81 MB larger. Told so at its start,
- * glibc maps what is large by itself and gives it back at once. So the watch is begun once more, as the same process. Where
- * somebody has set that himself, or holds a channel to this process, nothing happens; other libraries than glibc don't know it.
+ * leave glibc's heaps full of holes: a merge of a minute's log needs 27 MB and made them 81 MB larger. A load of values of 16 MB
+ * does the same: 350 MB instead of 250. Told so at its start, glibc maps what is large by itself and gives it back at once. So
+ * these are begun once more, as the same process. Where somebody has set that himself, or holds a channel to this process,
+ * nothing happens; other libraries than glibc don't know it.
  */
 function beginFrugally() {
   var env = process.env;
-  if (process.argv.indexOf("watch") < 2 || process.platform !== "linux" || process.send) return;
+  var threshold = mappedFrom(process.argv.slice(2));
+  if (threshold === null || process.platform !== "linux" || process.send) return;
   if (!process.execve || env.MALLOC_MMAP_THRESHOLD_ !== undefined) return;
-  env.MALLOC_MMAP_THRESHOLD_ = "262144";
+  env.MALLOC_MMAP_THRESHOLD_ = threshold;
   var words = [process.execPath].concat(process.execArgv, process.argv.slice(1));
   process.execve(process.execPath, words, env);
+}
+
+/** Bytes; null for all that is too short to be worth it. */
+function mappedFrom(words) {
+  if (words.indexOf("watch") >= 0) return String(256 * 1024);
+  /* Above the chunks that every load sends: to map each of those would only cost time. */
+  return words[words.indexOf("load") - 1] === "migrate" ? String(4 * 1024 * 1024) : null;
 }
 
 /** The bundle if nothing of the sources is newer, or there are none (an installed package); else the sources. */

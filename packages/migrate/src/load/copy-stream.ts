@@ -1,10 +1,16 @@
 import { once } from "node:events";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { release } from "@lifeboat/core";
 import type { Client } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 
 /**
- * Sends chunks through one COPY … FROM STDIN.
+ * Far more than a socket takes before it asks to wait: once that wait is over, nothing of such a chunk is still to be written.
+ */
+const SURELY_WAITED_FOR_BYTES = 1024 * 1024;
+
+/**
+ * Sends chunks through one COPY … FROM STDIN. Takes over their memory.
  * @returns the number of rows that Postgres took, once it has taken them
  * @throws the server's error, that of the connection, or whatever `chunks` throws; the COPY is over then
  */
@@ -27,8 +33,10 @@ export async function sendCopy(
   const finished = new Promise<void>((resolve) => stream.once("finish", () => resolve()));
   try {
     for await (const chunk of chunks) {
-      const drained = stream.write(chunk) ? nextTurn() : once(stream, "drain");
-      await Promise.race([drained, failed]);
+      const isTaken = stream.write(chunk);
+      await Promise.race([isTaken ? nextTurn() : once(stream, "drain"), failed]);
+      // Values of 16 MB would else wait for the garbage collector.
+      if (!isTaken && chunk.length >= SURELY_WAITED_FOR_BYTES) release(chunk);
     }
     stream.end();
     await Promise.race([finished, failed]);
