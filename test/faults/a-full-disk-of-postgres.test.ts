@@ -72,6 +72,17 @@ describe.runIf(await canMount())("a disk that is full", () => {
     disk = await SmallDisk.mount(mebibytes, cluster.account);
     return disk;
   }
+  async function repositoryOn(small: SmallDisk) {
+    const path = join(small.path, "repository");
+    await mkdir(path);
+    const repository = await Repository.open({
+      storage: filesystemStorage({ path }),
+      app: "test",
+      memory: new RepositoryMemory(join(cluster.directory, "small-state")),
+      mode: "write",
+    });
+    return { path, repository };
+  }
   const slots = async () =>
     (await listSlots({ url: cluster.superuserUrl })).map(({ name }) => name);
   const nothingIsLeftOnTheServer = async () => {
@@ -90,15 +101,7 @@ describe.runIf(await canMount())("a disk that is full", () => {
     "of the repository ends a backup by %o by its name, with nothing left; with room it works",
     async (options) => {
       const small = await mounted(64);
-      const { path } = small;
-      const place = join(path, "repository");
-      await mkdir(place);
-      const repository = await Repository.open({
-        storage: filesystemStorage({ path: place }),
-        app: "test",
-        memory: new RepositoryMemory(join(cluster.directory, "small-state")),
-        mode: "write",
-      });
+      const { repository } = await repositoryOn(small);
       const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
       const take = () => backup({ repository, engine, type: "full", options, signal });
       small.fill(2 * MIB);
@@ -115,17 +118,9 @@ describe.runIf(await canMount())("a disk that is full", () => {
 
   test("of the repository holds a receiver up, which goes on by itself and misses nothing", async () => {
     const small = await mounted(64);
-    const { path } = small;
-    const place = join(path, "repository");
-    await mkdir(place);
-    const repository = await Repository.open({
-      storage: filesystemStorage({ path: place }),
-      app: "test",
-      memory: new RepositoryMemory(join(cluster.directory, "small-state")),
-      mode: "write",
-    });
+    const { path, repository } = await repositoryOn(small);
     const folder = repository.folder("postgres", kept.folder.database);
-    const own = { ...kept, path: place, repository, folder };
+    const own = { ...kept, path, repository, folder };
     const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
     await backup({ repository, engine, type: "full", options: {}, signal });
     const receiving = startReceiving(cluster, own);

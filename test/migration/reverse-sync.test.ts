@@ -169,14 +169,18 @@ describe("what SQLite can't hold", () => {
     [
       "microseconds in a text of milliseconds",
       "UPDATE users SET at = '2024-01-01T00:00:00.000001Z' WHERE id = 2",
-      /row 2 of users holds a value/,
+      /row 2 of users holds a value in at that/,
     ],
     [
       "an instant at infinity",
       "UPDATE users SET at = 'infinity' WHERE id = 2",
-      /row 2 of users holds a value/,
+      /row 2 of users holds a value in at that/,
     ],
-    ["not a number", "UPDATE notes SET weight = 'NaN'", /row \(no key\) of notes holds a value/],
+    [
+      "not a number",
+      "UPDATE notes SET weight = 'NaN'",
+      /row \(no key\) of notes holds a value in weight that/,
+    ],
     [
       "a new column",
       "ALTER TABLE codes ADD COLUMN extra text",

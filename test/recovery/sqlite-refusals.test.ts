@@ -18,6 +18,7 @@ import {
   expectCleanPrefix,
   heard,
   makeLedger,
+  overwrite,
   startBystander,
   startScript,
   testFolder,
@@ -220,12 +221,6 @@ function onNetworkFileSystem(path: string, type: number): Disposable {
       syncBuiltinESMExports();
     },
   };
-}
-
-async function overwrite(path: string, offset: number, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, "r+");
-  await file.write(bytes, 0, bytes.length, offset);
-  await file.close();
 }
 
 /** A database whose newest commit lies in its `-wal` only, as after a kill. */

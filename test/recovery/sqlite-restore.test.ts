@@ -2,7 +2,6 @@ import {
   chmod,
   chown,
   mkdir,
-  open,
   readdir,
   readFile,
   rm,
@@ -15,7 +14,13 @@ import { backup } from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
+import {
+  expectCleanPrefix,
+  isThere,
+  makeLedger,
+  overwrite,
+  testFolder,
+} from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 
 /** An app with one backup of 50 rows. */
@@ -153,9 +158,7 @@ test("a damaged object ends the restore, names itself, and leaves no directory b
   const database = manifest?.objects.find(({ role }) => role === "database");
   if (!manifest || !database) throw new Error("no backup");
   const object = folder.objectPath(manifest, database);
-  const file = await open(join(app.folder, "repository", object), "r+");
-  await file.write(Buffer.from("damage"), 0, 6, 1000);
-  await file.close();
+  await overwrite(join(app.folder, "repository", object), 1000, Buffer.from("damage"));
   await expect(app.restore(join(app.folder, "a", "b"))).rejects.toMatchObject({
     code: "CHECKSUM_MISMATCH",
     message: expect.stringContaining(object),
@@ -167,17 +170,13 @@ test("without the check of the copy a damaged source is given back byte for byte
   const folder = await testFolder();
   const app = new SqliteApp(folder, join(folder, "app.db"));
   makeLedger(app.path, { rows: 200 });
-  const source = await open(app.path, "r+");
-  await source.write(Buffer.alloc(4096, 7), 0, 4096, 40 * 4096);
-  await source.close();
+  await overwrite(app.path, 40 * 4096, Buffer.alloc(4096, 7));
   await app.backup();
   const { path } = await app.restore(join(folder, "to"), { skipCheck: true });
   expect(await readFile(path)).toEqual(await readFile(app.path));
   const { manifests } = await app.manifests();
   const object = `${app.folder}/repository/product/sqlite/app/backups/${manifests[0]?.id}/app.db.zst`;
-  const stored = await open(object, "r+");
-  await stored.write(Buffer.from("damage"), 0, 6, 1000);
-  await stored.close();
+  await overwrite(object, 1000, Buffer.from("damage"));
   await expect(app.restore(join(folder, "again"), { skipCheck: true })).rejects.toMatchObject({
     code: "CHECKSUM_MISMATCH",
   });
@@ -187,9 +186,7 @@ test("a database that was damaged when it was backed up gets no name", async () 
   const folder = await testFolder();
   const app = new SqliteApp(folder, join(folder, "app.db"));
   makeLedger(app.path, { rows: 200 });
-  const file = await open(app.path, "r+");
-  await file.write(Buffer.alloc(4096, 7), 0, 4096, 40 * 4096);
-  await file.close();
+  await overwrite(app.path, 40 * 4096, Buffer.alloc(4096, 7));
   await app.backup();
   await expect(app.restore(join(folder, "to"))).rejects.toMatchObject({
     code: "RESTORED_COPY_DAMAGED",

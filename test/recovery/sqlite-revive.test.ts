@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { open, readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { drill, type RevivedDatabase } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import { makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
+import { makeLedger, overwrite, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { StatementWatch } from "../support/statement-watch.ts";
 
@@ -145,9 +145,7 @@ test("a drill runs integrity_check once, and what it finds in a damaged source i
   const folder = await testFolder();
   const app = new SqliteApp(folder, join(folder, "app.db"));
   makeLedger(app.path, { rows: 200 });
-  const file = await open(app.path, "r+");
-  await file.write(Buffer.alloc(4096, 7), 0, 4096, 40 * 4096);
-  await file.close();
+  await overwrite(app.path, 40 * 4096, Buffer.alloc(4096, 7));
   await app.backup();
   const repository = await app.repository();
   using statements = new StatementWatch();

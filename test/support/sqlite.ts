@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -194,6 +194,13 @@ export function expectBetween(newest: number, before: number, after: number): vo
   expect(newest).toBeGreaterThanOrEqual(before);
   // One commit may be done whose line in the ledger is not written yet.
   expect(newest).toBeLessThanOrEqual(after + 1);
+}
+
+/** As a disk does that gives back something else than was written. */
+export async function overwrite(path: string, offset: number, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, "r+");
+  await file.write(bytes, 0, bytes.length, offset);
+  await file.close();
 }
 
 export async function isThere(path: string): Promise<boolean> {

@@ -13,6 +13,14 @@ export function canonInPostgres(column: PlannedColumn): string {
   return `CASE WHEN ${p} IS NOT NULL THEN coalesce(${codec.canonIn(p)}, '!') END`;
 }
 
+/** SQLite: the same, of what is stored there; a value of a class that the codec has not is spelled like none of Postgres. */
+export function canonInSqlite(column: PlannedColumn): string {
+  const { canon, classes } = codecNamed(column.codec);
+  const c = quoteName(column.source);
+  const admitted = classes.map((name) => `'${name}'`).join(", ");
+  return `CASE WHEN ${c} IS NULL THEN NULL WHEN typeof(${c}) IN (${admitted}) THEN ${canon(c)} ELSE '!' END`;
+}
+
 /** SQLite: the stored value from a parameter that holds the canon. */
 export function valueInSqlite(column: PlannedColumn): string {
   const value = codecNamed(column.codec).decode("v");

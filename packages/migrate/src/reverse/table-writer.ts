@@ -4,7 +4,7 @@ import { finding, type MigrationFinding } from "../finding.ts";
 import type { PlannedColumn, PlannedTable } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import { columnNamed, type SqliteSchema, sameName, tableNamed } from "../sqlite/schema.ts";
-import { valueInSqlite } from "./canon-columns.ts";
+import { canonInSqlite, valueInSqlite } from "./canon-columns.ts";
 import type { CanonRow } from "./change-reader.ts";
 import { comparedTable, isKeyed, loggedColumns, storedColumns } from "./logged-columns.ts";
 
@@ -27,6 +27,8 @@ export class TableWriter {
   readonly #digest: Statement;
   readonly #find: Statement | null;
   readonly #delete: Statement;
+  /** What tells a row, behind WHERE. */
+  readonly #where: string;
   #copies: Statement | null = null;
 
   constructor(db: Database, schema: SqliteSchema, table: PlannedTable) {
@@ -39,6 +41,7 @@ export class TableWriter {
     const name = quoteName(table.name);
     const byKey = loggedColumns(table).map(sameValue).join(" AND ");
     const where = isKeyed(table) ? byKey : `${quoteName(rowid ?? "rowid")} = ?`;
+    this.#where = where;
     const written = storedColumns(table).filter((_, at) => this.#written[at]);
     this.#insert = db.prepare(insertSql(table, written, this.#hiddenRowid));
     const canon = rowCanon(comparedTable(table)).sqlite;
@@ -87,12 +90,27 @@ export class TableWriter {
     }
     this.written++;
     const by = isKeyed(this.table) ? twice(this.#keyOf(row)) : [rowid];
-    if (this.#digest.get(...by) !== row.digest)
-      this.#note(
-        "not-held-by-sqlite",
-        row,
-        "holds a value that SQLite can't hold as Postgres does",
-      );
+    if (this.#digest.get(...by) === row.digest) return;
+    const columns = this.#unheld(row, by);
+    const where = columns.length > 0 ? ` in ${columns.join(", ")}` : "";
+    this.#note(
+      "not-held-by-sqlite",
+      row,
+      `holds a value${where} that SQLite can't hold as Postgres does`,
+    );
+  }
+
+  /** The columns that SQLite holds otherwise than they were given to it; none where only what it calculates differs. */
+  #unheld(row: CanonRow, by: readonly unknown[]): string[] {
+    const stored = storedColumns(this.table);
+    const held = this.#db
+      .prepare<unknown[], unknown[]>(
+        `SELECT ${stored.map(canonInSqlite).join(", ")} FROM ${quoteName(this.table.name)} WHERE ${this.#where}`,
+      )
+      .raw()
+      .get(...by);
+    const names = stored.map(({ source }) => source);
+    return names.filter((_, at) => shown(held?.[at]) !== shown(row.values[at]));
   }
 
   /** Rows by their content, made once a batch: without a key each would else be looked for in the whole table. */
