@@ -17,7 +17,10 @@ import { fetchWal } from "@lifeboat/postgres/archive";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { FsyncWatch } from "../support/fsync-watch.ts";
+import { FsyncWatch, loseWrittenPages } from "../support/fsync-watch.ts";
+import { startCluster, tablespaceFolder } from "../support/postgres.ts";
+import { restoreBeside } from "../support/postgres-copies.ts";
+import { repositoryBeside } from "../support/postgres-repository.ts";
 import { makeLedger } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 
@@ -80,6 +83,54 @@ test("a restored SQLite file is on disk before it has its name, and its name bef
   const fsyncs = await fsyncsFor(join(to, "app.db"), () => app.restore(to));
   expect(fsyncs.file).toEqual([false]);
   expect(fsyncs.directory).toContain(true);
+});
+
+test("pages that the disk lost while a long SQLite file was written end its restore, though the sync at its end succeeds", async () => {
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  const database = new Database(app.path);
+  database.exec("CREATE TABLE long(b); INSERT INTO long VALUES (zeroblob(40000000))");
+  database.close();
+  await app.backup();
+  const to = join(folder, "to");
+  {
+    using _ = await loseWrittenPages();
+    await expect(app.restore(to)).rejects.toThrow("EIO");
+  }
+  expect(existsSync(to)).toBe(false);
+  await app.restore(to);
+});
+
+test("every file of a restored cluster is on disk before the cluster has its name", async () => {
+  const cluster = await startCluster();
+  try {
+    const place = await tablespaceFolder(cluster, "space");
+    await cluster.query(`create tablespace space location '${place}'`);
+    await cluster.query("create table elsewhere tablespace space as select 7 as n");
+    const kept = await repositoryBeside(cluster);
+    await kept.take();
+    const to = join(cluster.directory, "restored");
+    const mapped = join(cluster.directory, "mapped");
+    const durable = new Set<number>();
+    {
+      using _ = await FsyncWatch.start(({ inode }) => {
+        if (!existsSync(to)) durable.add(inode);
+      });
+      await restoreBeside(cluster, kept, { to, tablespaceMapping: new Map([[place, mapped]]) });
+    }
+    for (const root of [to, mapped]) {
+      const entries = await readdir(root, { recursive: true, withFileTypes: true });
+      const unsynced: string[] = [];
+      for (const entry of entries) {
+        const path = join(entry.parentPath, entry.name);
+        if (!entry.isSymbolicLink() && !durable.has((await stat(path)).ino)) unsynced.push(path);
+      }
+      expect(entries.length).toBeGreaterThan(2);
+      expect(unsynced).toEqual([]);
+    }
+  } finally {
+    await cluster.stop();
+  }
 });
 
 test("until a copy takes its place by force, the old database keeps the commits of its log", async () => {

@@ -1,7 +1,8 @@
 import { loadMigration, type SyncRequest, syncMigration } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { Forward } from "../../packages/migrate/src/forward/forward.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { UnreliableProxy } from "../support/unreliable-proxy.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
@@ -97,6 +98,17 @@ describe("a sync that runs for days", () => {
       log[0],
       expect.stringMatching(/^sync: at work again after .* nothing is lost$/),
     ]);
+  });
+
+  it("hands over to a cutover that takes over while it prepares its session", async () => {
+    const begin = Forward.prototype.begin;
+    using _ = vi.spyOn(Forward.prototype, "begin").mockImplementation(async function (
+      this: Forward,
+    ) {
+      await one.query("UPDATE lifeboat.migrations SET phase = 'cutting-over'");
+      await begin.call(this);
+    });
+    expect(await sync()).toMatchObject({ rows: 0, batches: 0 });
   });
 
   it("ends at its signal though the server answers nothing any more", async () => {

@@ -39,3 +39,19 @@ export class FsyncWatch {
     this.#prototype.sync = this.#own;
   }
 }
+
+/** From here on no page of a file that is still being written reaches the disk, and the system says so. */
+export async function loseWrittenPages(): Promise<Disposable> {
+  const handle = await open(import.meta.filename);
+  const prototype = Object.getPrototypeOf(handle) as Pick<FileHandle, "datasync">;
+  await handle.close();
+  const own = prototype.datasync;
+  prototype.datasync = async () => {
+    throw Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" });
+  };
+  return {
+    [Symbol.dispose]() {
+      prototype.datasync = own;
+    },
+  };
+}

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import { type Header, pack } from "tar-stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { loseWrittenPages } from "../../../test/support/fsync-watch.ts";
 import { ownedFolder } from "../../../test/support/postgres.ts";
 import { type Account, serverAccount } from "../src/account.ts";
 import { Unpacker } from "../src/unpack.ts";
@@ -83,6 +84,12 @@ describe("unpacking a base backup", () => {
       expect((await stat(join(into, path))).mode & 0o777).toBe(0o700);
     const { mode, uid } = await stat(join(into, "PG_VERSION"));
     expect([mode & 0o777, uid]).toEqual([0o600, account.uid]);
+  });
+
+  test("ends where the disk lost pages of a long file while it was written, though the sync at its end succeeds", async () => {
+    const long = await archive(file("base/1", Buffer.alloc(33 * 2 ** 20, "lifeboat")));
+    using _ = await loseWrittenPages();
+    await expect(unpack(long)).rejects.toThrow("EIO");
   });
 
   test("keeps the group's right to read where the cluster gave it", async () => {

@@ -70,7 +70,7 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
         const now = await stillFollowed(client, entry, request.signal);
         if (now === null) return;
         const forward = new Forward(source, client, now, "loaded");
-        await forward.begin();
+        if ((await untilTakenOver(forward.begin())) === "taken over") return;
         try {
           await followUntil({ request, client, forward, entry: now, outages }, (applied) => {
             tally.add(applied);
@@ -129,7 +129,7 @@ async function followUntil(following: Following, tell: (applied: Applied) => voi
     // A cutover that waits to take over says so in the journal.
     if ((await phaseOf(client, entry.id)) !== "loaded") return;
     const applied = await orBrokenOff(forward.once(request.signal), request.signal);
-    if (applied === "broken off") return;
+    if (applied === "taken over" || applied === "broken off") return;
     if (applied === "locked") {
       outages.failing({ reason: await lockedBy(following), meanwhile: "trying again" });
       await pause(LOCKED_PAUSE_MS, request.signal);
@@ -169,16 +169,26 @@ async function stillFollowed(
   return now?.id === id && now.phase === "loaded" ? now : null;
 }
 
+/** A cutover may take over at any instant; what it came before has changed nothing. */
+async function untilTakenOver<Result>(work: Promise<Result>): Promise<Result | "taken over"> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (isTakenOver(cause)) return "taken over";
+    throw cause;
+  }
+}
+
 /** The look that a cutover came before, or a stop, has changed nothing; whatever comes next brings what it would have. */
 async function orBrokenOff<Result>(
   look: Promise<Result>,
   signal: AbortSignal,
-): Promise<Result | "broken off" | "locked"> {
+): Promise<Result | "taken over" | "broken off" | "locked"> {
   try {
-    return await look;
+    return await untilTakenOver(look);
   } catch (cause) {
     if (isLockTaken(cause)) return "locked";
-    if (isTakenOver(cause) || (signal.aborted && cause === signal.reason)) return "broken off";
+    if (signal.aborted && cause === signal.reason) return "broken off";
     throw cause;
   }
 }
