@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { StepRunner } from "@lifeboat/core";
 import Database from "better-sqlite3";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { CheckpointWindow } from "../../packages/migrate/src/checkpoint-window.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type LiveCase, liveCase, told } from "./live-case.ts";
 
@@ -96,6 +97,20 @@ describe("verify while the product writes and a sync follows", () => {
     };
     expect((await one.verifyLive({ run: resetting })).ok).toBe(true);
     expect(new Set(busy)).toEqual(new Set([0n]));
+  });
+
+  it("begins each chunk only where the product's checkpoints have had their turn", async () => {
+    one = await liveCase(cluster, NUMBERED);
+    const calls: string[] = [];
+    using _ = vi.spyOn(CheckpointWindow.prototype, "await").mockImplementation(() => {
+      calls.push(
+        one.product.pragma("wal_checkpoint(TRUNCATE)", { simple: true }) ? "busy" : "free",
+      );
+    });
+    const { tables } = await one.verifyLive();
+    expect(tables).toMatchObject([{ name: "t", equal: true }]);
+    expect(calls.length).toBeGreaterThan(0);
+    expect(calls).not.toContain("busy");
   });
 
   it("ends with NOT_LOADED where the migration goes on to another phase meanwhile", async () => {

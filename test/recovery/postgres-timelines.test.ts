@@ -1,7 +1,11 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { list, type RecoveryTarget } from "@lifeboat/core";
+import { DatabaseFolder, list, type RecoveryTarget } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
+import { memoryStorage } from "@lifeboat/storage";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { pushInto } from "../../packages/postgres/src/archive-push.ts";
+import { readSystemIdentifier } from "../../packages/postgres/src/system-identifier.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
@@ -95,9 +99,24 @@ test("a copy that was replayed in private, without archiving, brings its timelin
   } finally {
     await server.stop("immediate");
   }
+  await pushedByWatch(path);
   expect((await planned({ kind: "latest" })).timeline).toBe(3);
   expect(await entriesOf({ kind: "latest" }, "replayed-again")).toBe(300);
 });
+
+/** The same of a process that pushes all the time. */
+async function pushedByWatch(directory: string): Promise<void> {
+  const folder = new DatabaseFolder({
+    ...{ storage: memoryStorage(), app: "test", engine: "postgres" as const },
+    database: await readSystemIdentifier(directory),
+    compression: { level: 3, logLevel: 1 },
+  });
+  const segments = await readdir(join(directory, "pg_wal"));
+  const name = segments.filter((one) => /^00000003[0-9A-F]{16}$/.test(one)).sort()[0] as string;
+  await pushInto(folder, { directory, name });
+  const stored = (await Array.fromAsync(folder.listLog())).map((log) => log.name);
+  expect(stored.sort()).toEqual([`00000003/${name}`, "00000003/00000003.history"].sort());
+}
 
 async function planned(target: RecoveryTarget, timeline?: number) {
   const { manifests } = await kept.repository.backups(kept.folder);
