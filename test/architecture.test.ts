@@ -46,6 +46,7 @@ const sources = globSync("{packages,apps}/*/{src,bin}/**/*.{ts,mjs,cjs}", { cwd:
   globSync("{packages,apps}/*/*.{ts,mjs,cjs}", { cwd: root }),
 );
 const textOf = (file: string) => readFileSync(join(root, file), "utf8");
+const isRelative = (name: string) => name.startsWith(".");
 const imports = new Map(sources.map((file) => [file, importsOf(textOf(file))]));
 
 function manifestOf(folder: string) {
@@ -126,12 +127,28 @@ describe("imports point down only", () => {
     expect(foreign).toEqual([]);
   });
 
+  test("and in no ring, of however many files", () => {
+    const below = new Map(
+      sources.map((file) => [
+        file,
+        (imports.get(file) ?? []).filter(isRelative).map((name) => join(dirname(file), name)),
+      ]),
+    );
+    for (let before = 0; before !== below.size; ) {
+      before = below.size;
+      const imported = new Set([...below.values()].flat());
+      for (const [file, names] of below)
+        if (!imported.has(file) || !names.some((name) => below.has(name))) below.delete(file);
+    }
+    expect([...below.keys()]).toEqual([]);
+  });
+
   test("no file reaches into another package's folder", () => {
     const reaching = sources.filter((file) => {
       const own = `${file.split("/").slice(0, 2).join("/")}/`;
       return imports
         .get(file)
-        ?.some((name) => name.startsWith(".") && !join(dirname(file), name).startsWith(own));
+        ?.some((name) => isRelative(name) && !join(dirname(file), name).startsWith(own));
     });
     expect(reaching).toEqual([]);
   });

@@ -5,11 +5,10 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { Untranslatable } from "../../packages/migrate/src/expression/expression.ts";
 import { parseExpression } from "../../packages/migrate/src/expression/parse-expression.ts";
 import {
-  asValue,
   type Scope,
   translate,
-  type ValueType,
 } from "../../packages/migrate/src/expression/translate-expression.ts";
+import { asValue, type ValueType } from "../../packages/migrate/src/expression/translated.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 
 const ROWS = [

@@ -1,20 +1,9 @@
 import { notAvailable } from "@lifeboat/core/errors";
 import { VERSION } from "@lifeboat/core/version";
-import type { GlobalOptions } from "./global-options.ts";
+import type { Request, VerbRequest } from "./command-line-request.ts";
 import { optionFlag } from "./option-flag.ts";
 import { parsePlain } from "./parse-plain.ts";
-import type { Verb, VerbInput } from "./verb.ts";
-
-/** A verb with what was given to it. */
-export interface VerbRequest {
-  readonly kind: "verb";
-  readonly verb: Verb;
-  readonly input: VerbInput;
-  readonly global: GlobalOptions;
-}
-
-/** What a command line asks for: a verb, or a text to print (help, version). */
-export type Request = VerbRequest | { readonly kind: "text"; readonly text: string };
+import type { Verb } from "./verb.ts";
 
 /**
  * Reads a command line. What is written plainly and right is read without commander, which takes as

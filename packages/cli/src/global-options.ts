@@ -1,5 +1,5 @@
 import type { EngineKind } from "@lifeboat/core";
-import type { VerbOption } from "./verb.ts";
+import type { VerbOption } from "./verb-option.ts";
 
 /** What every verb understands, before the verb or after it. */
 export interface GlobalOptions {

@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
 import { collectLess } from "./collect-less.ts";
-import { parseCommandLine, type VerbRequest } from "./command-line.ts";
+import { parseCommandLine } from "./command-line.ts";
+import type { VerbRequest } from "./command-line-request.ts";
 import type { ConfigurationSource } from "./config/load.ts";
 import { exitStatus } from "./exit-status.ts";
 import { failureDocument, failureText, stopDocument } from "./failure.ts";

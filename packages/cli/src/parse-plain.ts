@@ -1,8 +1,9 @@
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
-import type { VerbRequest } from "./command-line.ts";
+import type { VerbRequest } from "./command-line-request.ts";
 import { GLOBAL_OPTIONS, type GlobalOptions } from "./global-options.ts";
 import { optionFlag } from "./option-flag.ts";
-import type { Verb, VerbOption } from "./verb.ts";
+import type { Verb } from "./verb.ts";
+import type { VerbOption } from "./verb-option.ts";
 
 type Given = Readonly<Record<string, readonly (string | boolean)[] | undefined>>;
 

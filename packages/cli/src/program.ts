@@ -1,11 +1,12 @@
 import { LifeboatError, notAvailable } from "@lifeboat/core/errors";
 import { VERSION } from "@lifeboat/core/version";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import type { Request } from "./command-line.ts";
+import type { Request } from "./command-line-request.ts";
 import { GLOBAL_OPTIONS, type GlobalOptions } from "./global-options.ts";
 import { usage } from "./usage.ts";
 import { NOT_BUILT, type NotBuiltVerb } from "./verb/not-built.ts";
-import type { Verb, VerbInput, VerbOption } from "./verb.ts";
+import type { Verb, VerbInput } from "./verb.ts";
+import type { VerbOption } from "./verb-option.ts";
 
 /**
  * Reads a command line with commander: its help, and what it says about a fault.

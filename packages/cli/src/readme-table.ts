@@ -1,7 +1,8 @@
 import { optionFlag } from "./option-flag.ts";
 import { helpOf } from "./program.ts";
 import { NOT_BUILT } from "./verb/not-built.ts";
-import type { Verb, VerbOption } from "./verb.ts";
+import type { Verb } from "./verb.ts";
+import type { VerbOption } from "./verb-option.ts";
 
 /** The README's table of verbs and options, from the same definitions as the help. */
 export function readmeTable(verbs: readonly Verb[], global: readonly VerbOption[]): string {

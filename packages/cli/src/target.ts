@@ -1,6 +1,6 @@
 import { parseInstant, type RecoveryTarget } from "@lifeboat/core/window";
 import { usage } from "./usage.ts";
-import type { VerbOption } from "./verb.ts";
+import type { VerbOption } from "./verb-option.ts";
 
 export const AT_OPTION: VerbOption = {
   flags: "--at <time>",

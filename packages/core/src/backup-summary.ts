@@ -1,6 +1,6 @@
-import type { EngineKind } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
+import { isCount, isRecord } from "./json-shape.ts";
 import type { BackupType, Manifest } from "./manifest.ts";
-import { isCount, isRecord } from "./manifest-shape.ts";
 
 /** A backup as `backup` and `list` show it. */
 export interface BackupSummary {

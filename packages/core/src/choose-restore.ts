@@ -1,6 +1,7 @@
 import { chosenBackup } from "./backup-chain.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
-import type { Engine, EngineKind, Problem, RecoveryPlan } from "./engine.ts";
+import type { Engine, Problem, RecoveryPlan } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Manifest } from "./manifest.ts";

@@ -1,5 +1,5 @@
 import { checkedContent, sealedContent } from "./checked-read.ts";
-import type { EngineKind } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
 import { allObjects } from "./listing.ts";
 import { type LogNote, noteFrame, readLogNote } from "./log-note.ts";

@@ -1,6 +1,6 @@
-import type { EngineKind } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
-import { isInstant, isRecord } from "./manifest-shape.ts";
+import { isInstant, isRecord } from "./json-shape.ts";
 
 /** One of several databases that were drilled together. */
 export interface DrilledDatabase {

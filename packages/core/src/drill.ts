@@ -5,7 +5,8 @@ import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 
 import { type DrilledDatabase, type DrillRecord, drillId } from "./drill-record.ts";
 import { type DrillCheck, DrillRun } from "./drill-run.ts";
-import type { Engine, EngineKind } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError, reasonOf } from "./errors.ts";
 import { runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";

@@ -1,4 +1,4 @@
-import type { EngineKind } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import type { DumpFacts } from "./export-manifest.ts";
 import type { Finding } from "./finding.ts";
 import type { Report } from "./progress.ts";

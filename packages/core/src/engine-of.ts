@@ -1,4 +1,5 @@
-import type { Engine, EngineKind } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
 
 /** The engine of a kind among those at hand. */

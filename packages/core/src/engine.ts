@@ -1,4 +1,5 @@
 import type { DatabaseFolder, StoredBeside } from "./database-folder.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import type {
   RecoveryPlan,
   RestoredDatabase,
@@ -13,8 +14,6 @@ import type { Leftover } from "./unfinished-backup.ts";
 import type { RecoveryTarget, RecoveryWindow } from "./window.ts";
 
 export * from "./engine-restore.ts";
-
-export type EngineKind = "sqlite" | "postgres";
 
 /** Asks for a consistent snapshot of one database. */
 export interface SnapshotRequest {

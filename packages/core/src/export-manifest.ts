@@ -1,6 +1,6 @@
 import { LifeboatError } from "./errors.ts";
+import { isCount, isInstant, isObjectEntry, SAFE_NAME } from "./json-shape.ts";
 import type { ManifestObject } from "./manifest.ts";
-import { isCount, isInstant, isObjectEntry, SAFE_NAME } from "./manifest-shape.ts";
 
 /** `20261122T101500.123Z-export`: sorts by time. */
 export const EXPORT_ID = /^\d{8}T\d{6}\.\d{3}Z-export$/;

@@ -3,10 +3,10 @@ import type { Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import { assertExportShape, type ExportManifest } from "./export-manifest.ts";
 import { allObjects, foldersBelow } from "./listing.ts";
-import { openSealedJson, sealedJson } from "./manifest.ts";
 import { readDocument } from "./read-document.ts";
 import { documentProblem } from "./read-records.ts";
 import type { Repository } from "./repository.ts";
+import { openSealedJson, sealedJson } from "./sealed-json.ts";
 
 /** The lock under which one cluster's exports are made. */
 export function exportLockName(folder: DatabaseFolder): string {

@@ -9,6 +9,7 @@ export type { DrillCheck } from "./drill-run.ts";
 export { type DrillStepId, drillSteps } from "./drill-steps.ts";
 export type { Dump, DumpPiece, DumpSource } from "./dump-source.ts";
 export * from "./engine.ts";
+export * from "./engine-kind.ts";
 export * from "./errors.ts";
 export { type ExportReport, exportToFile, exportToRepository } from "./export.ts";
 export { assertFileIsFree, readCompressedFile } from "./export-file.ts";
@@ -21,12 +22,12 @@ export {
 } from "./export-manifest.ts";
 export { findExport } from "./exports.ts";
 export * from "./finding.ts";
+export { SAFE_NAME } from "./json-shape.ts";
 export { type BackupList, list } from "./list.ts";
 export * from "./listing.ts";
 export type { Lock } from "./lock.ts";
 export type { LogNote } from "./log-note.ts";
 export * from "./manifest.ts";
-export { SAFE_NAME } from "./manifest-shape.ts";
 export {
   type MigrationRecord,
   migrationRecordId,
@@ -44,6 +45,7 @@ export { type RestoredReport, type RestoreOrder, type RestoreReport, restore } f
 export { RESTORE_GUIDE } from "./restore-guide.ts";
 export { type RestoreStepId, restoreSteps } from "./restore-steps.ts";
 export { makeScratch } from "./scratch.ts";
+export { openSealedJson, sealedJson } from "./sealed-json.ts";
 export { siblingModule } from "./sibling-module.ts";
 export { type Status, shippingOf, status } from "./status.ts";
 export * from "./storage.ts";

@@ -1,5 +1,6 @@
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
-import type { Engine, EngineKind, Problem } from "./engine.ts";
+import type { Engine, Problem } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import { type ExportSummary, exportSummary } from "./export-manifest.ts";
 import { exportsOf } from "./exports.ts";

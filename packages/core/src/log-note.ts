@@ -1,6 +1,6 @@
 import { LifeboatError } from "./errors.ts";
-import { openSealedJson, sealedJson } from "./manifest.ts";
 import { SEAL_BYTES } from "./seal.ts";
+import { openSealedJson, sealedJson } from "./sealed-json.ts";
 import type { Storage } from "./storage.ts";
 
 /**

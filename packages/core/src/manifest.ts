@@ -1,8 +1,10 @@
-import { createHash } from "node:crypto";
-import type { EngineKind } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
-import { assertManifestShape } from "./manifest-shape.ts";
+import { isCount, isInstant, isObjectEntry, isRecord, SAFE_NAME } from "./json-shape.ts";
+import { openSealedJson, sealedJson } from "./sealed-json.ts";
 import type { Digest } from "./stream/digest.ts";
+
+const BACKUP_ID = /^\d{8}T\d{6}\.\d{3}Z-(full|incr)$/;
 
 /** One data object of a backup. */
 export interface ManifestObject {
@@ -65,51 +67,46 @@ export function decodeManifest(bytes: Uint8Array, object: string): Manifest {
   return assertManifestShape(openSealedJson(bytes, object), object);
 }
 
-/** JSON text of an object that ends in its own digest. */
-export function sealedJson(value: Record<string, unknown>): string {
-  const { sha256: _, ...body } = value;
-  const sha256 = digestOf(JSON.stringify(body, null, 2));
-  return `${JSON.stringify({ ...body, sha256 }, null, 2)}\n`;
-}
-
-/** Reads {@link sealedJson}, or throws `MANIFEST_CORRUPT` naming the object. */
-export function openSealedJson(bytes: Uint8Array, object: string): Record<string, unknown> {
-  const text = Buffer.from(bytes).toString("utf8");
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw corrupt(object, `is not whole JSON (${bytes.length} bytes)`, cause);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw corrupt(object, "is not a JSON object");
-  // Byte for byte, so that a changed blank counts as well: whatever is not what we wrote is suspect.
-  if (resealed(value as Record<string, unknown>, object) !== text)
-    throw corrupt(object, "does not match its own SHA-256");
-  const { sha256: _, ...body } = value as Record<string, unknown>;
-  return body;
-}
-
-/** Text can be nested deeper than it can be written again. */
-function resealed(value: Record<string, unknown>, object: string): string {
-  try {
-    return sealedJson(value);
-  } catch (cause) {
-    throw corrupt(object, "is nested too deeply", cause);
-  }
-}
-
-function digestOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-function corrupt(object: string, what: string, cause?: unknown): LifeboatError {
-  return new LifeboatError({
-    code: "MANIFEST_CORRUPT",
-    message: `${object} ${what}`,
-    remedy:
-      "restore another backup (lifeboat list), and bring this object back from a copy of the repository",
-    details: { object },
-    cause,
-  });
+/**
+ * Proves that a value read from a repository is a manifest that this version understands. An archive
+ * may be hostile: whatever becomes a path later is checked here, once.
+ */
+function assertManifestShape(value: Record<string, unknown>, object: string): Manifest {
+  const fail = (member: string): never => {
+    throw new LifeboatError({
+      code: "MANIFEST_CORRUPT",
+      message: `${object}: "${member}" is missing or of the wrong kind`,
+      remedy: "this is no manifest of Lifeboat: restore another backup (lifeboat list)",
+      details: { object, member },
+    });
+  };
+  if (typeof value.format !== "number") fail("format");
+  if (value.format !== 1)
+    throw new LifeboatError({
+      code: "FORMAT_TOO_NEW",
+      message: `${object} has format ${value.format}; this version reads format 1`,
+      remedy:
+        "use the Lifeboat that wrote it (its version stands in the member tool), or a newer one",
+      details: { object, format: value.format },
+    });
+  const matches = (member: string, shape: RegExp) => {
+    const found = value[member];
+    if (typeof found !== "string" || !shape.test(found)) fail(member);
+  };
+  matches("id", BACKUP_ID);
+  matches("app", SAFE_NAME);
+  matches("engine", /^(sqlite|postgres)$/);
+  matches("database", SAFE_NAME);
+  matches("type", /^(full|incremental)$/);
+  for (const member of ["startedAt", "finishedAt", "consistentAt"])
+    if (!isInstant(value[member])) fail(member);
+  for (const member of ["sourceBytes", "storedBytes"]) if (!isCount(value[member])) fail(member);
+  if (value.parent !== null) matches("parent", BACKUP_ID);
+  if (value.label !== null && typeof value.label !== "string") fail("label");
+  if (typeof value.tool !== "string") fail("tool");
+  if (!isRecord(value.details)) fail("details");
+  if (!Array.isArray(value.objects)) fail("objects");
+  for (const [index, entry] of (value.objects as unknown[]).entries())
+    if (!isObjectEntry(entry)) fail(`objects[${index}]`);
+  return value as unknown as Manifest;
 }

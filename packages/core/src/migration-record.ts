@@ -1,6 +1,6 @@
-import type { EngineKind } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
-import { isInstant, isRecord } from "./manifest-shape.ts";
+import { isInstant, isRecord } from "./json-shape.ts";
 
 /** A step of a migration as it went. */
 export interface RecordedStep {

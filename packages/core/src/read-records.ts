@@ -1,8 +1,8 @@
 import type { Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import { allObjects } from "./listing.ts";
-import { openSealedJson } from "./manifest.ts";
 import { readDocument } from "./read-document.ts";
+import { openSealedJson } from "./sealed-json.ts";
 import type { Storage } from "./storage.ts";
 
 /** Records of one kind, oldest first; those that cannot be read are problems. */

@@ -1,23 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { type Compression, DatabaseFolder } from "./database-folder.ts";
 import { assertDrillShape, type DrillRecord } from "./drill-record.ts";
-import type { EngineKind, Problem } from "./engine.ts";
+import type { Problem } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
+import { SAFE_NAME } from "./json-shape.ts";
 import { foldersBelow } from "./listing.ts";
 import { type Lock, type LockOptions, lockIsHeld, takeLock } from "./lock.ts";
-import {
-  decodeManifest,
-  encodeManifest,
-  type Manifest,
-  openSealedJson,
-  sealedJson,
-} from "./manifest.ts";
-import { SAFE_NAME } from "./manifest-shape.ts";
+import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts";
 import { assertMigrationRecordShape, type MigrationRecord } from "./migration-record.ts";
 import { readDocument } from "./read-document.ts";
 import { documentProblem, type Records, readRecords } from "./read-records.ts";
 import type { RepositoryMemory } from "./repository-memory.ts";
 import { RESTORE_GUIDE } from "./restore-guide.ts";
+import { openSealedJson, sealedJson } from "./sealed-json.ts";
 import type { Storage } from "./storage.ts";
 
 const ENGINES: readonly EngineKind[] = ["sqlite", "postgres"];

@@ -5,12 +5,12 @@ import { stepsOf } from "./described-step.ts";
 import type {
   DeltaCounts,
   Engine,
-  EngineKind,
   Extracted,
   ExtractRequest,
   RestoredDatabase,
   VerifiedBy,
 } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";

@@ -1,6 +1,7 @@
 import { backup } from "./backup.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
-import type { Engine, EngineKind } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import type { Lock } from "./lock.ts";
 import type { BackupType, Manifest } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";

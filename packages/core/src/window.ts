@@ -1,4 +1,4 @@
-import type { EngineKind } from "./engine.ts";
+import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
 
 /** Where a recovery ends. */

@@ -1,32 +1,11 @@
-import type { Report } from "@lifeboat/core";
-import type { Database } from "better-sqlite3";
-import type { Client } from "pg";
 import { compareByDigest } from "./compare/compare-by-digest.ts";
+import type { CompareInput } from "./compare/compare-input.ts";
 import { compareKeyed } from "./compare/compare-keyed.ts";
-import { InFlight, RowsInFlight } from "./compare/rows-in-flight.ts";
+import { type Difference, Differences } from "./compare/differences.ts";
+import { RowsInFlight } from "./compare/rows-in-flight.ts";
 import type { Unsettled } from "./compare/settle.ts";
 import type { Sides } from "./compare/sides.ts";
 import type { PlannedTable } from "./plan.ts";
-
-export interface CompareInput {
-  readonly db: Database;
-  readonly client: Client;
-  readonly schema: string;
-  readonly table: PlannedTable;
-  readonly report: Report;
-  readonly signal: AbortSignal;
-  /** How both sides are looked at while they are written; absent: the caller holds a snapshot of each. */
-  readonly sides?: Sides;
-}
-
-/** A row that the two sides do not hold alike. */
-export interface Difference {
-  /** The key's values; without a key SQLite's rowid or Postgres's ctid. */
-  readonly key: string;
-  readonly kind: "missing-in-postgres" | "missing-in-sqlite" | "different";
-  /** The columns that differ, as far as they were looked at. */
-  readonly columns: readonly string[];
-}
 
 export interface TableComparison {
   readonly name: string;
@@ -39,32 +18,6 @@ export interface TableComparison {
   readonly differences: readonly Difference[];
   /** Rows that SQLite had just written, and that Postgres did not get while the comparison waited. */
   readonly inFlight: number;
-}
-
-const SHOWN_DIFFERENCES = 20;
-
-/** Gathers what the comparison of one table finds. */
-export class Differences {
-  readonly found: Difference[] = [];
-  readonly inFlight = new InFlight();
-  here = 0;
-  there = 0;
-  count = 0;
-
-  /** How many more are shown. */
-  get room(): number {
-    return SHOWN_DIFFERENCES - this.found.length;
-  }
-
-  rows(here: number, there: number): void {
-    this.here += here;
-    this.there += there;
-  }
-
-  add(difference: Difference): void {
-    this.count++;
-    if (this.room > 0) this.found.push(difference);
-  }
 }
 
 /**

@@ -1,7 +1,8 @@
 export { type AbortReport, type AbortRequest, abortMigration } from "./abort.ts";
+export type { CutoverReport, CutoverRequest } from "./cutover/cutover-request.ts";
 export { CUTOVER_STEPS, type CutoverStepId, type StepAbout } from "./cutover/cutover-steps.ts";
 export { GATES, type Gate, type GateFinding, type GateName } from "./cutover/gates.ts";
-export { type CutoverReport, type CutoverRequest, cutoverMigration } from "./cutover.ts";
+export { cutoverMigration } from "./cutover.ts";
 export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
 export { DRIZZLE_HEADER, drizzleSource } from "./emit-drizzle.ts";

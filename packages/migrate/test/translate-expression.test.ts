@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { Untranslatable } from "../src/expression/expression.ts";
 import { parseExpression } from "../src/expression/parse-expression.ts";
 import { globToRegex } from "../src/expression/patterns.ts";
-import { type Scope, translate, type ValueType } from "../src/expression/translate-expression.ts";
+import { type Scope, translate } from "../src/expression/translate-expression.ts";
+import type { ValueType } from "../src/expression/translated.ts";
 
 const TYPES: Readonly<Record<string, [ValueType, string]>> = {
   n: ["integer", "BINARY"],

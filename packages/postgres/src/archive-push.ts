@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { type DatabaseFolder, LifeboatError, type Repository, reasonOf } from "@lifeboat/core";
 import { orGiveUp } from "./given-up-wal.ts";
 import { type OwnedFile, openOwned, ownerOf } from "./owned-file.ts";
-import { startAhead } from "./push-ahead.ts";
+import { startAhead } from "./start-ahead.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
 import { unarchivedHistory } from "./unarchived-history.ts";
 import {

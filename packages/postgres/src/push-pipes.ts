@@ -1,6 +1,9 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { ownerAccount, shellAsOwner } from "./as-owner.ts";
 
+/** Where the archiver finds us, from the data directory. */
+export const PUSH_DIRECTORY = "pg_wal/lifeboat.push";
+
 /**
  * What the archiver runs: asks us through one named pipe and waits at another. It succeeds only at our word
  * that the file is stored; at anything else, our absence or death included, it fails, and the line that

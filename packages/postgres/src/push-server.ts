@@ -5,12 +5,9 @@ import { join } from "node:path";
 import { type DatabaseFolder, isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
 import { pushInto } from "./archive-push.ts";
 import { guardedFolder } from "./guarded-folder.ts";
-import { makePushPipes, type PushPipes, removePushPipes } from "./push-pipes.ts";
+import { makePushPipes, PUSH_DIRECTORY, type PushPipes, removePushPipes } from "./push-pipes.ts";
 import { onRequestLine } from "./request-lines.ts";
 import { parseWalFileName } from "./wal/segment-name.ts";
-
-/** Where the archiver finds us, from the data directory. */
-export const PUSH_DIRECTORY = "pg_wal/lifeboat.push";
 
 /** So many are pushed at once ahead of the archiver, and so many names of pushed ones are kept. */
 const AT_ONCE = 4;

@@ -7,6 +7,7 @@ import {
   SAFE_NAME,
   type WatchNote,
 } from "@lifeboat/core";
+import type { ConfiguredDatabase } from "./configured-database.ts";
 import { lastCommitBefore, settledTarget } from "./idle-target.ts";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
@@ -16,7 +17,7 @@ import { windowsOf } from "./log-windows.ts";
 import { obstacleToIncrement } from "./parent-hashes.ts";
 import { restoreDatabase } from "./restore.ts";
 import { reviveDatabase } from "./revive.ts";
-import { type ConfiguredDatabase, takeSnapshot } from "./snapshot.ts";
+import { takeSnapshot } from "./snapshot.ts";
 import { refuseForeignOptions } from "./snapshot-options.ts";
 import { SpareReader } from "./spare-reader.ts";
 import { WATCH_LIMITS, type WatchLimits } from "./watch/limits.ts";

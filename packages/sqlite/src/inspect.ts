@@ -1,9 +1,9 @@
 import { dirname } from "node:path";
 import { type Finding, LifeboatError } from "@lifeboat/core";
+import type { ConfiguredDatabase } from "./configured-database.ts";
 import { type Examined, examine } from "./examine.ts";
 import { mayBeRemote, roomAt } from "./file-system.ts";
 import { RawReader } from "./raw-reader.ts";
-import type { ConfiguredDatabase } from "./snapshot.ts";
 import { walStateOf } from "./wal-state.ts";
 import { walBytes } from "./wal-watch.ts";
 

@@ -5,11 +5,11 @@ import {
   type Manifest,
   type ManifestObject,
 } from "@lifeboat/core";
+import type { ConfiguredDatabase } from "./configured-database.ts";
 import { detailsOf } from "./details.ts";
 import { examine } from "./examine.ts";
 import { PAGE_HASH_BYTES } from "./page-hash.ts";
 import { RawReader } from "./raw-reader.ts";
-import type { ConfiguredDatabase } from "./snapshot.ts";
 
 /** The page hashes that a backup keeps, one page after the other. */
 export class ParentHashes {

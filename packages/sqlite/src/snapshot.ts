@@ -2,6 +2,7 @@ import { rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
 import { checkSource } from "./check-source.ts";
+import type { ConfiguredDatabase } from "./configured-database.ts";
 import type { SnapshotDetails } from "./details.ts";
 import { type Examined, examine } from "./examine.ts";
 import { databaseFailure } from "./failures.ts";
@@ -21,14 +22,6 @@ import { storePages } from "./store-pages.ts";
 import { walBytes, whileWalIsSmall } from "./wal-watch.ts";
 import { holdSocket, isHoldLost, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
 import type { ShippedDatabase, Shipping } from "./watch/shipped-database.ts";
-
-/** A database of the configuration. */
-export interface ConfiguredDatabase {
-  /** Its folder in the repository. */
-  readonly name: string;
-  /** Absolute. */
-  readonly path: string;
-}
 
 /** What all steps of one snapshot share. */
 interface Job {

@@ -1,16 +1,9 @@
 import type { PlannedTable } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
 import { LOG_TABLE } from "../sqlite/own-objects.ts";
-import type { SqliteTable } from "../sqlite/schema.ts";
+import type { CapturedTable } from "./captured-table.ts";
 import { type Conflict, replacedRows } from "./replaced-rows.ts";
 import { identityColumns, identityList, identityOf, logColumns } from "./row-identity.ts";
-
-/** A table with its place in the plan, by which the log names it. */
-export interface CapturedTable {
-  readonly number: number;
-  readonly planned: PlannedTable;
-  readonly source: SqliteTable;
-}
 
 /**
  * The triggers that log each row which a statement writes or removes. AFTER triggers alone are not enough: with

@@ -5,7 +5,8 @@ import { hasOwnObjects, LOG_TABLE, OWN_TABLES, STATE_TABLE } from "../sqlite/own
 import { readSchema } from "../sqlite/read-schema.ts";
 import { tableNamed } from "../sqlite/schema.ts";
 import { productSchemaDigest } from "../sqlite/schema-digest.ts";
-import { type CapturedTable, captureTriggers } from "./capture-triggers.ts";
+import { captureTriggers } from "./capture-triggers.ts";
+import type { CapturedTable } from "./captured-table.ts";
 import { logColumns, widestIdentity } from "./row-identity.ts";
 import { noteSchema, schemaVersion } from "./schema-watch.ts";
 

@@ -2,7 +2,7 @@ import { LifeboatError } from "@lifeboat/core";
 import { quoteName } from "../quote.ts";
 import type { SqliteIndex, SqliteIndexColumn, SqliteTable } from "../sqlite/schema.ts";
 import { type Token, tokensOf } from "../sqlite/tokens.ts";
-import type { CapturedTable } from "./capture-triggers.ts";
+import type { CapturedTable } from "./captured-table.ts";
 
 /** What compares gives another answer where a column has lost its affinity or collation, as in `new.a`. */
 const COMPARING_SIGNS = ["=", "==", "<", ">", "<=", ">=", "<>", "!="];

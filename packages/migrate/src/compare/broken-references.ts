@@ -1,9 +1,9 @@
-import type { CompareInput } from "../compare.ts";
 import { foreignKeyParts } from "../constraint-parts.ts";
 import { qualified } from "../ddl.ts";
 import { finding, type MigrationFinding } from "../finding.ts";
 import type { PlannedConstraint, PlannedTable } from "../plan.ts";
 import { quoteName } from "../quote.ts";
+import type { CompareInput } from "./compare-input.ts";
 import { keyTerms, spelledKeyIn } from "./row-key.ts";
 import { RowsByKey } from "./rows-by-key.ts";
 import type { Unsettled } from "./settle.ts";

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import type { CompareInput, Difference, Differences } from "../compare.ts";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
+import type { CompareInput } from "./compare-input.ts";
+import type { Difference, Differences } from "./differences.ts";
 import { findDifferences } from "./find-differences.ts";
 import { rowCanon } from "./row-canon.ts";
 import { keyTerms } from "./row-key.ts";

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { CompareInput, Differences } from "../compare.ts";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
+import type { CompareInput } from "./compare-input.ts";
+import type { Differences } from "./differences.ts";
 import { findDifferences, type RowsOfBoth } from "./find-differences.ts";
 import { keyRanges } from "./key-ranges.ts";
 import { type RowCanon, rowCanon } from "./row-canon.ts";

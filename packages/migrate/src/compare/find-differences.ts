@@ -1,6 +1,7 @@
-import type { CompareInput, Difference, Differences } from "../compare.ts";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
+import type { CompareInput } from "./compare-input.ts";
+import type { Difference, Differences } from "./differences.ts";
 import { isToldByRowid } from "./logged-writes.ts";
 import { postgresCanon, type RowCanon, sqliteCanon } from "./row-canon.ts";
 import { type KeyTerm, type RangeSql, spelledKey, spelledKeyIn } from "./row-key.ts";

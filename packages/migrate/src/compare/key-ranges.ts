@@ -1,5 +1,5 @@
-import type { CompareInput } from "../compare.ts";
 import { quoteName } from "../quote.ts";
+import type { CompareInput } from "./compare-input.ts";
 import { type KeyBound, type KeyRange, type KeyTerm, sqliteRange } from "./row-key.ts";
 import type { Sides } from "./sides.ts";
 

@@ -1,7 +1,7 @@
 import type { Statement } from "better-sqlite3";
-import type { CompareInput } from "../compare.ts";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
+import type { CompareInput } from "./compare-input.ts";
 import { type KeyTerm, keyTerms, spelledKey, spelledKeyIn } from "./row-key.ts";
 
 /** Finds single rows by their keys as both sides spell them, by the index of the key. */

@@ -1,42 +1,15 @@
-import type { CompareInput, Differences } from "../compare.ts";
+import type { CompareInput } from "./compare-input.ts";
+import type { Differences } from "./differences.ts";
 import { columnsHere, nameDifferences, type UnlikeRow } from "./find-differences.ts";
 import { rowCanon } from "./row-canon.ts";
 import { RowsByKey } from "./rows-by-key.ts";
 import type { Unsettled } from "./settle.ts";
 import { isUnreadable, type Moment, type Sides } from "./sides.ts";
 
-/** Beyond so many rows of a table the rest is only counted, so that memory stays bounded. */
-const MAX_KEPT = 10_000;
 /** From so many on they are looked at again while the table is still compared: a sync will have brought most. */
 const CROWDED = 1000;
 /** Rows that are looked up in one look: a short one on either side. */
 const AT_ONCE = 500;
-const SAMPLE = 5;
-
-/** Rows that SQLite wrote and Postgres need not hold yet, each by its key. */
-export class InFlight {
-  /** Keys as both sides spell them, with what people read. */
-  readonly rows = new Map<string, string>();
-  #beyond = 0;
-
-  add({ key, shown }: Pick<UnlikeRow, "key" | "shown">): void {
-    if (this.rows.size < MAX_KEPT) this.rows.set(key, shown);
-    else this.#beyond++;
-  }
-
-  /** Whether some were only counted. */
-  get isOverfull(): boolean {
-    return this.#beyond > 0;
-  }
-
-  get count(): number {
-    return this.rows.size + this.#beyond;
-  }
-
-  get sample(): readonly string[] {
-    return [...this.rows.values()].slice(0, SAMPLE);
-  }
-}
 
 /** The rows in flight of a table, as they are looked at again: each until it is equal, or proved to differ. */
 export class RowsInFlight implements Unsettled {

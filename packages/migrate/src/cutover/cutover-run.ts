@@ -1,6 +1,5 @@
 import { type Report, type Step, stepsOf } from "@lifeboat/core";
 import type { Client } from "pg";
-import { type CutoverReport, type CutoverRequest, claimCutover } from "../cutover.ts";
 import type { MigrationFinding } from "../finding.ts";
 import { brokenForeignKeys } from "../forward/foreign-keys.ts";
 import { Forward } from "../forward/forward.ts";
@@ -14,7 +13,9 @@ import { abandon } from "../target/abandon.ts";
 import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
 import { isTakenOver, takenOver } from "../target/taken-over.ts";
 import { bringUntilFew } from "./bring-until-few.ts";
+import { claimCutover } from "./claim-cutover.ts";
 import { halfDone, orphans, switchFailed, tooSlow } from "./cutover-failures.ts";
+import type { CutoverReport, CutoverRequest } from "./cutover-request.ts";
 import { CUTOVER_STEPS, type CutoverStepId } from "./cutover-steps.ts";
 import {
   assertGates,

@@ -1,5 +1,5 @@
 import { type Expression, Untranslatable } from "./expression.ts";
-import { asNumber, asValue, type Translated, value } from "./translate-expression.ts";
+import { asNumber, asValue, type Translated, value } from "./translated.ts";
 
 type Call = Extract<Expression, { kind: "call" }>;
 

@@ -1,13 +1,6 @@
 import { type Expression, Untranslatable } from "./expression.ts";
 import { isAggregate, translateAggregate } from "./translate-aggregate.ts";
-import {
-  asNumber,
-  asText,
-  asValue,
-  commonType,
-  type Translated,
-  value,
-} from "./translate-expression.ts";
+import { asNumber, asText, asValue, commonType, type Translated, value } from "./translated.ts";
 
 type Call = Extract<Expression, { kind: "call" }>;
 type Rule = (values: readonly Translated[], call: Call) => Translated;

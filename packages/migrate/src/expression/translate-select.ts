@@ -2,14 +2,8 @@ import { quoteName } from "../quote.ts";
 import { sameName } from "../sqlite/schema.ts";
 import { type Expression, Untranslatable } from "./expression.ts";
 import type { FromItem, Select } from "./parse-select.ts";
-import {
-  asCondition,
-  asValue,
-  collated,
-  type Scope,
-  type Translated,
-  translate,
-} from "./translate-expression.ts";
+import { type Scope, translate } from "./translate-expression.ts";
+import { asCondition, asValue, collated, type Translated } from "./translated.ts";
 
 /** A table or view that a query may read. */
 export interface Relation {

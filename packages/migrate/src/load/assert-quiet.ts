@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { LifeboatError } from "@lifeboat/core";
-import { type CompareInput, compareTable } from "../compare.ts";
+import type { CompareInput } from "../compare/compare-input.ts";
+import { compareTable } from "../compare.ts";
 import type { MigrationPlan } from "../plan.ts";
 import type { Source } from "../source.ts";
 

@@ -1,5 +1,6 @@
 import type { Report, Step } from "@lifeboat/core";
-import { type CompareInput, compareTable } from "../compare.ts";
+import type { CompareInput } from "../compare/compare-input.ts";
+import { compareTable } from "../compare.ts";
 import type { Source } from "../source.ts";
 import { assertComparedEqual } from "./assert-compared-equal.ts";
 import { assertQuiet } from "./assert-quiet.ts";

@@ -1,6 +1,7 @@
 import { Untranslatable } from "../expression/expression.ts";
 import { parseExpression } from "../expression/parse-expression.ts";
-import { asCondition, translate } from "../expression/translate-expression.ts";
+import { translate } from "../expression/translate-expression.ts";
+import { asCondition } from "../expression/translated.ts";
 import { finding } from "../finding.ts";
 import type { PlannedColumn, PlannedConstraint } from "../plan.ts";
 import { withoutQuotedStrings } from "../sqlite/quoted-strings.ts";

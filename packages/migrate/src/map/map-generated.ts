@@ -1,6 +1,7 @@
 import { Untranslatable } from "../expression/expression.ts";
 import { parseExpression } from "../expression/parse-expression.ts";
-import { asValue, translate, type ValueType } from "../expression/translate-expression.ts";
+import { translate } from "../expression/translate-expression.ts";
+import { asValue, type ValueType } from "../expression/translated.ts";
 import { finding } from "../finding.ts";
 import type { PlannedColumn } from "../plan.ts";
 import type { SqliteColumn, SqliteTable } from "../sqlite/schema.ts";

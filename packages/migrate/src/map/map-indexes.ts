@@ -1,12 +1,7 @@
 import { Untranslatable } from "../expression/expression.ts";
 import { parseExpression } from "../expression/parse-expression.ts";
-import {
-  asCondition,
-  asValue,
-  collated,
-  type Scope,
-  translate,
-} from "../expression/translate-expression.ts";
+import { type Scope, translate } from "../expression/translate-expression.ts";
+import { asCondition, asValue, collated } from "../expression/translated.ts";
 import { finding } from "../finding.ts";
 import type { PlannedColumn, PlannedConstraint, PlannedIndex } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";

@@ -1,4 +1,5 @@
-import type { Scope, Translated, ValueType } from "../expression/translate-expression.ts";
+import type { Scope } from "../expression/translate-expression.ts";
+import type { Translated, ValueType } from "../expression/translated.ts";
 import type { PlannedColumn } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import { columnNamed, type SqliteTable, sameName } from "../sqlite/schema.ts";

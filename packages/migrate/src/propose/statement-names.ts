@@ -1,12 +1,7 @@
 import { Untranslatable } from "../expression/expression.ts";
 import { parseExpression } from "../expression/parse-expression.ts";
-import {
-  asCondition,
-  asValue,
-  type Scope,
-  translate,
-  type ValueType,
-} from "../expression/translate-expression.ts";
+import { type Scope, translate } from "../expression/translate-expression.ts";
+import { asCondition, asValue, type ValueType } from "../expression/translated.ts";
 import { translateDefault } from "../map/default-value.ts";
 import type { MappedTable } from "../map/map-foreign-keys.ts";
 import { tableScope } from "../map/table-scope.ts";

@@ -1,11 +1,11 @@
 import { LifeboatError, OutageLog, reasonOf, type WatchRequest } from "@lifeboat/core";
+import type { ConfiguredDatabase } from "../configured-database.ts";
 import { patiently } from "../driver.ts";
 import { type Examined, examine } from "../examine.ts";
 import { databaseFailure } from "../failures.ts";
 import { roomAt } from "../file-system.ts";
 import { hasWalResetFix } from "../pin.ts";
 import { RawReader } from "../raw-reader.ts";
-import type { ConfiguredDatabase } from "../snapshot.ts";
 import { baseType } from "./base-type.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { holdSocket, identityAt } from "./hold-elsewhere.ts";

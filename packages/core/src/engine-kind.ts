@@ -1,0 +1,2 @@
+/** What a product keeps its rows in. */
+export type EngineKind = "sqlite" | "postgres";
