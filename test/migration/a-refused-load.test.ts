@@ -245,6 +245,21 @@ describe("a load", () => {
     await expect(refused).rejects.not.toThrow(/secret-word/);
   });
 
+  it("says of a server that lets nobody in what keeps it from doing so", async () => {
+    await cluster.query("CREATE ROLE somebody LOGIN PASSWORD 'right'");
+    const plain = cluster.superuserUrl.replace(/^[^@]*@/, "");
+    const refused = (url: string) =>
+      expect(planMigration({ sqlite: { path: one.path }, postgres: { url }, signal })).rejects;
+    const { signal } = new AbortController();
+    const saying = (remedy: string) => ({
+      code: "POSTGRES_UNREACHABLE",
+      remedy: expect.stringContaining(remedy),
+    });
+    await refused(`postgres://somebody:wrong@${plain}`).toMatchObject(saying("PGPASSWORD"));
+    await refused(one.url.replace(/[^/]*$/, "nowhere")).toMatchObject(saying("create database"));
+    await refused("postgres://somebody@127.0.0.1:1/app").toMatchObject(saying("postgres.url"));
+  });
+
   async function loadOnce(made: MigrationCase): Promise<void> {
     await made.load();
   }

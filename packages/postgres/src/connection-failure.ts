@@ -56,6 +56,13 @@ const READINGS: readonly Reading[] = [
     remedy: (at, text) => `add to pg_hba.conf: ${hbaLine(at, text)}; then: select pg_reload_conf()`,
   },
   {
+    code: "ROLE_MISSING",
+    matches: ({ code, text }) => code === "28000" && /^role ".*" does not exist$/.test(text),
+    message: (at) => `there is no role "${at.user}" on ${nameOf(at)}`,
+    remedy: () =>
+      "check the user in postgres.url; lifeboat doctor --sql prints the script that makes the role, for a superuser",
+  },
+  {
     code: "AUTHENTICATION_FAILED",
     matches: ({ text }) => /^(Peer|Ident) authentication failed/.test(text),
     message: (at, text) =>
@@ -96,7 +103,8 @@ const READINGS: readonly Reading[] = [
     code: "DATABASE_MISSING",
     matches: ({ code }) => code === "3D000",
     message: (at) => `there is no database "${at.database}" on ${nameOf(at)}`,
-    remedy: () => "name one that is there in postgres.url",
+    remedy: (at) =>
+      `name one that is there in postgres.url, or make it: create database ${quoted(at.database)}`,
   },
   {
     code: "SERVER_UNREACHABLE",

@@ -180,4 +180,12 @@ describe("an authentication that takes no password", () => {
     expect(failure.remedy).toContain("su ada ");
     expect(failure.remedy).not.toContain("PGPASSWORD");
   });
+
+  test("of a role that is not there says so, and where the script is that makes it", () => {
+    const cause = Object.assign(new Error('role "ada" does not exist'), { code: "28000" });
+    const failure = connectionFailure(cause, place);
+    expect(failure.code).toBe("ROLE_MISSING");
+    expect(failure.message).toContain('no role "ada"');
+    expect(failure.remedy).toContain("doctor --sql");
+  });
 });

@@ -1,6 +1,7 @@
-import { LifeboatError, reasonOf } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core";
 import pg from "pg";
 import type { TargetAddress } from "../request.ts";
+import { unreachable } from "./unreachable.ts";
 
 /** A host that answers nothing would else be waited for as long as its network stack likes. */
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -24,12 +25,7 @@ export async function connectTarget(address: TargetAddress): Promise<pg.Client> 
   try {
     await client.connect();
   } catch (cause) {
-    throw new LifeboatError({
-      code: "POSTGRES_UNREACHABLE",
-      message: `the target Postgres can't be reached: ${reasonOf(cause)}`,
-      remedy: "check postgres.url, that the server runs, and its pg_hba.conf",
-      cause,
-    });
+    throw unreachable(cause);
   }
   try {
     await prepareSession(client);
