@@ -48,6 +48,7 @@ async function json(...words: string[]) {
 interface Recorded {
   readonly user: string;
   readonly steps: readonly { readonly title: string; readonly ok: boolean }[];
+  readonly details: Readonly<Record<string, unknown>>;
 }
 
 /** What the repository holds of the runs of a verb, the oldest first. */
@@ -177,6 +178,7 @@ describe("a product is moved to Postgres by the command", () => {
     expect(report.holdSeconds).toBeGreaterThan(0);
     expect(report.switchSeconds).toBeGreaterThan(0);
     expect(report.backups).toHaveLength(2);
+    expect((await recordsOf("cutover")).at(-1)?.details.movedAt).toBe(report.movedAt);
     expect(await readFile(place.at("switched"), "utf8")).toBe("shop in postgres");
     expect(() => sqlite("insert into orders values (6, 'late')")).toThrow(
       "lifeboat: moved to Postgres, writes refused",

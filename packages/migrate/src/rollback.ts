@@ -1,6 +1,5 @@
-import { LifeboatError, type Report, reasonOf, runSteps, type Step } from "@lifeboat/core";
+import { LifeboatError, type Report, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
-import { detailsOf } from "./cutover/cutover-failures.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
@@ -10,9 +9,12 @@ import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { allowTargetWrites, refuseTargetWrites } from "./reverse/refuse-target-writes.ts";
 import { unfedIndexes } from "./reverse/unfed-indexes.ts";
+import { halfDone, notFollowed, switchFailed, tooSlow } from "./rollback-failures.ts";
 import { connectTarget } from "./target/connect.ts";
-import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
+import { advance, currentMigration, type JournalEntry, note } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
+import { movedAtOf } from "./target/moved-at.ts";
+import { takenOver } from "./target/taken-over.ts";
 import { serverError } from "./target/target-error.ts";
 
 /** How long the product may be without a database that takes its writes, unless said otherwise. */
@@ -37,6 +39,8 @@ export interface RollbackReport {
   readonly rows: number;
   /** From asking for the lock of Postgres' tables to the commit of the refusals; 0 where an earlier run had frozen them. */
   readonly holdSeconds: number;
+  /** The instant at which SQLite began to take the product's writes and Postgres took none any more; ISO 8601 UTC. */
+  readonly movedAt: string;
   /** From there until SQLite took writes and the product's switch returned. */
   readonly switchSeconds: number;
   readonly seconds: number;
@@ -114,6 +118,7 @@ class Rollback {
   /** An earlier run got as far as SQLite's taking writes: then there is no way but on. */
   readonly #isPast: boolean;
   readonly #isDone: boolean;
+  #movedAt: string;
   #holdSeconds = 0;
   #frozenAt = 0;
   #switchSeconds = 0;
@@ -124,6 +129,7 @@ class Rollback {
     this.#plan = entry.plan;
     this.#id = entry.id;
     this.#request = request;
+    this.#movedAt = movedAtOf(entry);
     this.#isDone = entry.phase === "rolled-back";
     this.#isPast = this.#isDone || (entry.phase === "rolling-back" && !file.refusesWrites());
   }
@@ -156,6 +162,7 @@ class Rollback {
       findings: unfedIndexes(this.#file.db, this.#file.schema),
       rows: this.#tally.rows,
       holdSeconds: this.#holdSeconds,
+      movedAt: this.#movedAt,
       switchSeconds: this.#switchSeconds,
       seconds,
     };
@@ -223,11 +230,7 @@ class Rollback {
     await this.#follow(signal);
     const left = await countChanges(this.#client, this.#file.followed().snapshot);
     if (left === 0) return;
-    throw new LifeboatError({
-      code: "NOT_FOLLOWED",
-      message: `${left} changes of Postgres are not in SQLite although nothing writes any more`,
-      remedy: "Postgres takes writes again and nothing is lost; report this",
-    });
+    throw notFollowed(left);
   }
 
   async #follow(signal: AbortSignal): Promise<number> {
@@ -246,6 +249,9 @@ class Rollback {
 
   async #allow(): Promise<void> {
     this.#signal().throwIfAborted();
+    this.#movedAt = new Date().toISOString();
+    if (!(await note(this.#client, this.#id, ["rolling-back"], { movedAt: this.#movedAt })))
+      throw takenOver();
     this.#file.allowWrites();
   }
 
@@ -254,14 +260,7 @@ class Rollback {
     try {
       await this.#request.onRollback?.(this.#request.signal);
     } catch (cause) {
-      throw new LifeboatError({
-        code: "SWITCH_FAILED",
-        message: `SQLite takes writes again, but the product could not be switched to it: ${reasonOf(cause)}`,
-        remedy:
-          "switch it by hand, or set right what failed and run lifeboat migrate rollback again; Postgres refuses writes, so none is lost",
-        details: detailsOf(cause),
-        cause,
-      });
+      throw switchFailed(cause);
     }
     if (this.#frozenAt > 0) this.#switchSeconds = (performance.now() - this.#frozenAt) / 1000;
   }
@@ -273,23 +272,4 @@ class Rollback {
       switchSeconds: this.#switchSeconds,
     });
   }
-}
-
-function halfDone(cause: unknown, failure: unknown): LifeboatError {
-  return new LifeboatError({
-    code: "ROLLBACK_HALF_DONE",
-    message: `the rollback failed (${reasonOf(cause)}), and Postgres could not be told to take writes again (${reasonOf(failure)})`,
-    remedy:
-      "run lifeboat migrate rollback again as soon as Postgres can be reached: until then both sides may refuse writes; nothing is lost",
-    cause,
-  });
-}
-
-function tooSlow(seconds: number, cause: unknown): LifeboatError {
-  return new LifeboatError({
-    code: "ROLLBACK_TOO_SLOW",
-    message: `SQLite could not take over within ${seconds} s; Postgres takes the product's writes again`,
-    remedy: "run lifeboat migrate sync --until caught-up first, or raise migrate.budget",
-    cause,
-  });
 }

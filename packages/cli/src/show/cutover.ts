@@ -41,7 +41,7 @@ export function showCutover(report: CutoverReport, commandLine: string): string 
       ? `${table([{ title: "gate" }, { title: "" }, { title: "found" }], gates)}\n`
       : "";
   const summary = facts([
-    ["live now", "Postgres; SQLite refuses writes"],
+    ["live now", `Postgres, since ${report.movedAt}; SQLite refuses writes`],
     ...(report.backups.length > 0 ? [["backups", report.backups.join(", ")] as const] : []),
     ["last changes", `${report.rows} rows`],
     ["writers held", duration(report.holdSeconds)],

@@ -6,7 +6,7 @@ import { duration } from "./units.ts";
 /** What went back, and how long anybody waited for it. */
 export function showRollback(report: RollbackReport, commandLine: string): string {
   const summary = facts([
-    ["live now", "SQLite; Postgres refuses writes"],
+    ["live now", `SQLite, since ${report.movedAt}; Postgres refuses writes`],
     ["brought back", `${report.rows} rows`],
     ["writers held", duration(report.holdSeconds)],
     ["writes refused", duration(report.switchSeconds)],

@@ -11,6 +11,7 @@ import { installReverseCapture, removeReverseCapture } from "../reverse/capture.
 import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
 import { abandon } from "../target/abandon.ts";
 import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
+import { movedAtOf } from "../target/moved-at.ts";
 import { isTakenOver, takenOver } from "../target/taken-over.ts";
 import { bringUntilFew } from "./bring-until-few.ts";
 import { claimCutover } from "./claim-cutover.ts";
@@ -91,6 +92,7 @@ export class CutoverRun {
       backups: this.#backups,
       rows: this.#tally.rows,
       holdSeconds: this.#holdSeconds,
+      movedAt: movedAtOf(this.#entry),
       switchSeconds: this.#switchSeconds,
       seconds,
     };
@@ -248,11 +250,12 @@ export class CutoverRun {
   async #switch(): Promise<void> {
     if (this.#stage === "done" || this.#stage === "switched") return;
     await this.#orBack(async () => {
-      await this.#note({ switching: true });
+      const moving = { switching: true, movedAt: new Date().toISOString() };
+      await this.#note(moving);
       refuseUntouched(this.#source, this.#forward, this.#until);
+      // From here on the way back leads through Postgres, whatever becomes of the connection.
+      this.#entry = { ...this.#entry, details: { ...this.#entry.details, ...moving } };
     });
-    // From here on the way back leads through Postgres, whatever becomes of the connection.
-    this.#entry = { ...this.#entry, details: { ...this.#entry.details, switching: true } };
     try {
       await this.#allowTargetWrites();
       await this.#request.onCutover?.(this.#signal());
