@@ -14,7 +14,9 @@ import { elsewhere, frozenForAnother, notAbortable } from "./not-abortable.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { removeReverseCapture } from "./reverse/capture.ts";
 import { allowTargetWrites } from "./reverse/refuse-target-writes.ts";
+import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
+import { endedOrTold } from "./target/ended-or-told.ts";
 import { holdTables } from "./target/hold-tables.ts";
 import { currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
@@ -45,18 +47,23 @@ export interface AbortReport {
 /**
  * Ends a migration that was not cut over, and takes away all that Lifeboat made on both sides: SQLite's schema is then what it was
  * before the load. The loaded tables stay in Postgres unless told otherwise. Run again, it removes what a kill left.
- * @throws LifeboatError `NOTHING_TO_ABORT` (not-found), `NOT_ABORTABLE` (refused), `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`
+ * @throws LifeboatError `NOTHING_TO_ABORT` (not-found), `NOT_ABORTABLE` (refused), `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`, `ABORT_STOPPED`
  */
 export async function abortMigration(request: AbortRequest): Promise<AbortReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
+  const { postgres: address, signal } = request;
+  const client = await connectTarget(address, signal);
   try {
-    await takeTargetLock(client);
+    await breakable(client, signal, () => takeTargetLock(client));
     const source = existsSync(request.sqlite.path) ? LiveSource.open(request.sqlite.path) : null;
     try {
-      const entry = await abortable(client, source, request.schema);
+      const entry = await breakable(client, signal, () =>
+        abortable(client, source, request.schema),
+      );
       const abort = new Abort(client, source, entry, request, started);
-      await (request.run ?? runSteps)(abort.steps());
+      await endedOrTold({ client, address, signal }, "abort", () =>
+        (request.run ?? runSteps)(abort.steps()),
+      );
       return abort.report();
     } finally {
       source?.close();
@@ -64,7 +71,7 @@ export async function abortMigration(request: AbortRequest): Promise<AbortReport
   } catch (cause) {
     throw serverError(cause);
   } finally {
-    await client.end();
+    await endConnection(client);
   }
 }
 
@@ -158,7 +165,11 @@ class Abort {
   async #allowWrites(): Promise<void> {
     if (this.#source === null || this.#entry === null || refusalOf(this.#source.db) === null)
       return;
-    await giveBack(this.#source, this.#request.postgres, this.#entry);
+    const { postgres: address, signal } = this.#request;
+    await giveBack({
+      ...{ client: this.#client, address, signal },
+      ...{ source: this.#source, entry: this.#entry },
+    });
   }
 
   #removeFromSource(): void {

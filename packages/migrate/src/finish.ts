@@ -10,7 +10,9 @@ import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { allowTargetWrites, writersOut } from "./reverse/refuse-target-writes.ts";
+import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
+import { endedOrTold } from "./target/ended-or-told.ts";
 import { holdingTables } from "./target/hold-tables.ts";
 import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
@@ -46,19 +48,23 @@ export interface FinishReport {
  * Ends a migration where it stands, in Postgres or back in SQLite, and takes away all that Lifeboat made on both sides. After a
  * cutover SQLite first gets the last changes, so that the file is the whole product at that instant; from then
  * on there is no way back but a new migration. Run again, it removes what a kill left.
- * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `SQLITE_IS_LIVE` (refused), `SQLITE_REPLACED` (refused), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`
+ * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `SQLITE_IS_LIVE` (refused), `SQLITE_REPLACED` (refused), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`, `FINISH_STOPPED`
  */
 export async function finishMigration(request: FinishRequest): Promise<FinishReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
-  const follower = await connectTarget(request.postgres);
+  const { postgres: address, signal } = request;
+  const client = await connectTarget(address, signal);
+  let follower: Client | undefined;
   try {
-    await takeTargetLock(client);
-    const entry = await finishable(client, request.schema);
+    follower = await connectTarget(address, signal);
+    await breakable(client, signal, () => takeTargetLock(client));
+    const entry = await breakable(client, signal, () => finishable(client, request.schema));
     const file = fileOf(entry, request);
     try {
       const finish = new Finish(client, follower, file, entry, request, started);
-      await (request.run ?? runSteps)(finish.steps());
+      await endedOrTold({ client, follower, address, signal }, "finish", () =>
+        (request.run ?? runSteps)(finish.steps()),
+      );
       return finish.report();
     } finally {
       file?.close();
@@ -66,8 +72,8 @@ export async function finishMigration(request: FinishRequest): Promise<FinishRep
   } catch (cause) {
     throw serverError(cause);
   } finally {
-    await follower.end();
-    await client.end();
+    if (follower) await endConnection(follower);
+    await endConnection(client);
   }
 }
 

@@ -58,7 +58,7 @@ export interface MigrationStatus {
  * @throws LifeboatError `POSTGRES_UNREACHABLE`
  */
 export async function migrationStatus(request: StatusRequest): Promise<MigrationStatus> {
-  const client = await connectTarget(request.postgres);
+  const client = await connectTarget(request.postgres, request.signal);
   try {
     const entry = await currentMigration(client);
     const isOwn = entry !== null && (request.schema ?? entry.plan.schema) === entry.plan.schema;
