@@ -5,6 +5,7 @@ import { capturedFor } from "./capture/install-capture.ts";
 import { giveBack } from "./cutover/give-back.ts";
 import { isLeftFrozen } from "./cutover/stage.ts";
 import { qualified } from "./ddl.ts";
+import { dropLoaded } from "./drop-loaded.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { bringForeignKeysBack } from "./forward/foreign-keys.ts";
 import { refusalOf, removeTraces } from "./freeze.ts";
@@ -218,7 +219,7 @@ class Abort {
     await allowTargetWrites(client, plan);
     // A cutover that was killed may have begun to keep Postgres' changes.
     await removeReverseCapture(client, plan);
-    if (this.#request.dropLoaded) return this.#dropLoaded();
+    if (this.#request.dropLoaded) return dropLoaded(client, plan);
     if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);
     await dropKeptRowids(client, plan);
   }
@@ -227,15 +228,5 @@ class Abort {
     this.#findings.push(...(await removeOwnSchema(this.#client)));
     await this.#request.onEnd?.(this.report());
     await this.#client.query("COMMIT");
-  }
-
-  /** Never by CASCADE: what somebody else has made on top of them must be seen first. */
-  async #dropLoaded(): Promise<void> {
-    const { plan } = this.#entry as JournalEntry;
-    const list = (names: readonly { readonly target: string }[]) =>
-      names.map(({ target }) => qualified(plan.schema, target)).join(", ");
-    if (plan.views.length > 0) await this.#client.query(`DROP VIEW IF EXISTS ${list(plan.views)}`);
-    if (plan.tables.length > 0)
-      await this.#client.query(`DROP TABLE IF EXISTS ${list(plan.tables)}`);
   }
 }

@@ -197,7 +197,7 @@ function nextStep(
     case "rolling-back":
       return "migrate rollback again: it was broken off";
     case "rolled-back":
-      return "migrate finish: the product is back in SQLite";
+      return "migrate finish: the product is back in SQLite; with --drop-loaded the target is empty for another load";
     case "finished":
       return "nothing: the migration is finished";
   }
