@@ -25,12 +25,12 @@ afterAll(async () => {
 
 const configure = (migrate: Record<string, unknown>, more: Record<string, unknown> = {}) =>
   place.write("lifeboat.config.json", {
-    ...more,
     app: "shop",
     repository: { type: "filesystem", path: "repository" },
     sqlite: { path: "shop.db" },
     postgres: { url: cluster.superuserUrl },
     migrate,
+    ...more,
   });
 
 function sqlite(sql: string): void {
@@ -96,6 +96,23 @@ describe("a product is moved to Postgres by the command", () => {
     expect(error.message).toMatch(/gate archive: .*; gate drill: no backup was ever drilled/);
     sqlite("insert into orders values (3, 'third')");
     expect((await place.run(["migrate", "cutover", "--skip", "speed"])).status).toBe(2);
+  });
+
+  test("a role that may not take the backup that follows is a gate, with what lets it, before anything is done", async () => {
+    const url = new URL(cluster.superuserUrl);
+    await cluster.query(`create role mover login password 'moves' in role ${url.username}`);
+    Object.assign(url, { username: "mover", password: "moves" });
+    await configure({}, { postgres: { url: url.href } });
+    const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
+    expect(ran.status).toBe(3);
+    expect(errorOf(ran)).toMatchObject({
+      code: "GATE_NOT_MET",
+      message: expect.stringMatching(/^gate backup: role "mover" may not start a WAL sender/),
+      remedy: expect.stringContaining("backup: as a superuser: alter role mover replication"),
+    });
+    expect((await json("migrate", "status")).phase).toBe("loaded");
+    expect((await json("list")).backups).toEqual([]);
+    await configure({});
   });
 
   test("a switch that fails is told with what it said, which the repository does not keep, and SQLite goes on", async () => {
@@ -173,6 +190,7 @@ describe("a product is moved to Postgres by the command", () => {
         { name: "archive", ok: false, skipped: true },
         { name: "drill", ok: false, skipped: true },
         { name: "disk", ok: true },
+        { name: "backup", ok: true },
       ],
     });
     expect(report.holdSeconds).toBeGreaterThan(0);

@@ -1,7 +1,8 @@
 import { stat } from "node:fs/promises";
-import { backup, type EngineKind, type Status, status } from "@lifeboat/core";
+import { backup, type EngineKind, type Finding, type Status, status } from "@lifeboat/core";
 import type { CutoverRequest, GateFinding } from "@lifeboat/migrate";
 import { engineOf } from "./config/engine.ts";
+import { examineRepository } from "./doctor/repository.ts";
 import type { Session } from "./session.ts";
 import { ago, size } from "./show/units.ts";
 
@@ -20,6 +21,7 @@ export function cutoverGates(session: Session): NonNullable<CutoverRequest["gate
     archive: async () => archiveGate((await look()).archive),
     drill: async () => drillGate((await look()).lastDrill),
     disk: () => roomOf(session),
+    backup: async () => backupGate(await inTheWay(session)),
   };
 }
 
@@ -82,6 +84,25 @@ export function diskGate(place: string, free: number | null, databaseBytes: numb
         : `${place} has ${size(free)} left; the database has ${size(databaseBytes)}`,
     remedy: "free space there, or name a repository with more room",
   };
+}
+
+/** Whether both backups that follow can be taken: else the step itself would say so, in the midst of the cutover. */
+export function backupGate(inTheWay: readonly Finding[]): GateFinding {
+  return {
+    ok: inTheWay.length === 0,
+    message:
+      inTheWay.length === 0
+        ? "both databases can be backed up"
+        : inTheWay.map(({ summary }) => summary).join("; "),
+    remedy: inTheWay.map(({ remedy }) => remedy).join("; "),
+  };
+}
+
+/** What the engines themselves refuse a backup for, and the repository. An archive that is broken is its own gate. */
+async function inTheWay(session: Session): Promise<Finding[]> {
+  const findings = await examineRepository(session);
+  for (const engine of await session.engines()) findings.push(...(await engine.inspect()));
+  return findings.filter(({ id, severity }) => severity === "error" && !id.startsWith("archive-"));
 }
 
 async function roomOf(session: Session): Promise<GateFinding> {

@@ -1,6 +1,6 @@
 import type { Status } from "@lifeboat/core";
 import { describe, expect, test } from "vitest";
-import { archiveGate, diskGate, drillGate } from "../src/cutover-gates.ts";
+import { archiveGate, backupGate, diskGate, drillGate } from "../src/cutover-gates.ts";
 
 const NOW = new Date("2026-11-22T12:00:00.000Z");
 const DAY_MS = 86_400_000;
@@ -23,6 +23,18 @@ describe("the gate", () => {
     const startedAt = new Date(NOW.getTime() - (drill?.days ?? 0) * DAY_MS).toISOString();
     const last = drill && ({ ok: drill.ok, startedAt } as Status["lastDrill"]);
     expect(drillGate(last, NOW)).toMatchObject({ ok, message });
+  });
+
+  test("backup, with each thing that is in the way, and each remedy", () => {
+    const one = { severity: "error", id: "x" } as const;
+    expect(backupGate([])).toMatchObject({ ok: true, message: "both databases can be backed up" });
+    const two = [
+      { ...one, summary: "no right", remedy: "grant it" },
+      { ...one, summary: "no room", remedy: "make room" },
+    ];
+    expect(backupGate(two)).toEqual({
+      ...{ ok: false, message: "no right; no room", remedy: "grant it; make room" },
+    });
   });
 
   test.each([

@@ -49,7 +49,7 @@ export async function assertUntouchedSince(
   followed: string,
 ): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
-    `SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL AND NOT EXISTS
+    `SELECT to_regclass(name)::text AS name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL AND NOT EXISTS
        (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(name) AND tgname = '${REFUSAL_TRIGGER}')`,
     [tables.map(({ target }) => qualified(schema, target))],
   );

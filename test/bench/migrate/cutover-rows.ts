@@ -56,7 +56,7 @@ async function cutOver({ workplace }: BenchRequest, target: Target, n: number): 
   await command.json("migrate load");
   await command.json("migrate sync --until caught-up");
   // There is no drill and no archive of this product: it is the freeze that is measured.
-  const skipped = ["archive", "drill", "disk"].map((gate) => `--skip ${gate}`).join(" ");
+  const skipped = ["archive", "drill", "disk", "backup"].map((gate) => `--skip ${gate}`).join(" ");
   let holdMs = Number.NaN;
   const { worst } = await product.during(async () => {
     const { holdSeconds } = await command.json<{ holdSeconds: number }>(

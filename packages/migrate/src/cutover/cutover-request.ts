@@ -11,7 +11,9 @@ export interface CutoverRequest extends MigrationRequest {
   /** Gates that need not be met. */
   readonly skip?: readonly GateName[];
   /** The gates that the caller looks at; one that is left out counts as met by nobody's looking, and is not shown. */
-  readonly gates?: Partial<Record<"archive" | "drill" | "disk", () => Promise<GateFinding>>>;
+  readonly gates?: Partial<
+    Record<"archive" | "drill" | "disk" | "backup", () => Promise<GateFinding>>
+  >;
   /** Takes a backup of one side; left out where the caller has taken them. */
   readonly backup?: (engine: EngineKind, signal: AbortSignal) => Promise<string>;
   /** The product's own switch to Postgres. */

@@ -1,7 +1,7 @@
 import { LifeboatError, type Report } from "@lifeboat/core";
 
 /** What must be true before a product moves. */
-export const GATES = ["lag", "verified", "archive", "drill", "disk"] as const;
+export const GATES = ["lag", "verified", "archive", "drill", "disk", "backup"] as const;
 export type GateName = (typeof GATES)[number];
 
 /** A gate as it was found. */
