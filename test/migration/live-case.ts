@@ -7,12 +7,9 @@ import {
 } from "@lifeboat/migrate";
 import Database, { type Database as Connection } from "better-sqlite3";
 import pg from "pg";
-import {
-  type ChangedRows,
-  forgetChanges,
-  readChanges,
-} from "../../packages/migrate/src/capture/change-log.ts";
+import { forgetChanges } from "../../packages/migrate/src/capture/change-log.ts";
 import { installCapture } from "../../packages/migrate/src/capture/install-capture.ts";
+import { type LoggedRows, loggedChanges } from "../../packages/migrate/test/logged-changes.ts";
 import type { TestCluster } from "../support/postgres.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
@@ -96,7 +93,7 @@ async function bringChanges(db: Connection, client: pg.Client, plan: MigrationPl
   );
   const after = BigInt(noted.rows[0]?.watermark ?? 0);
   const batch = db.transaction(() => {
-    const changes = readChanges(db, plan, { after, limit: 1_000_000 });
+    const changes = loggedChanges(db, plan, after);
     return changes && { ...changes, rows: changes.changes.map((one) => rowsOf(db, plan, one)) };
   })();
   if (!batch) return;
@@ -123,7 +120,7 @@ async function bringChanges(db: Connection, client: pg.Client, plan: MigrationPl
   forgetChanges(db, batch.through);
 }
 
-function rowsOf(db: Connection, plan: MigrationPlan, { table: number, identities }: ChangedRows) {
+function rowsOf(db: Connection, plan: MigrationPlan, { table: number, identities }: LoggedRows) {
   const table = plan.tables[number];
   if (!table) throw new Error(`no table ${number}`);
   const keys = table.key.length > 0 ? table.key : [table.rowid ?? ""];

@@ -21,16 +21,6 @@ export interface Refusal {
 }
 
 /**
- * Refuses every write to the product's tables, with the commit of the caller's transaction (BEGIN IMMEDIATE). May be called
- * again.
- * @param until see {@link Refusal}
- */
-export function refuseWrites(db: Database, until: number | null = null): void {
-  makeRefusals(db);
-  putInForce(db, until);
-}
-
-/**
  * Makes the triggers that refuse writes once they are in force, anew where an earlier version made them. Tables that the migration
  * leaves out are refused too: what is written there then would be lost. Virtual tables take no triggers.
  */
@@ -52,7 +42,11 @@ export function makeRefusals(db: Database): void {
   noteSchema(db);
 }
 
-/** Puts the refusals in force that were made; no schema is made. With the commit of the caller's transaction. */
+/**
+ * Refuses every write to the product's tables from the commit of the caller's transaction (BEGIN IMMEDIATE) on, by the triggers that were made; no
+ * schema is made. May be called again.
+ * @param until see {@link Refusal}
+ */
 export function putInForce(db: Database, until: number | null): void {
   db.prepare(`UPDATE ${STATE_TABLE} SET refused = 1, until = ?`).run(until);
 }

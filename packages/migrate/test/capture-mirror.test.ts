@@ -1,10 +1,10 @@
 import type { Database } from "better-sqlite3";
 import { expect, it } from "vitest";
-import { readChanges } from "../src/capture/change-log.ts";
 import { identityColumns } from "../src/capture/row-identity.ts";
 import type { PlannedTable } from "../src/plan.ts";
 import { quoteName } from "../src/quote.ts";
 import { type CapturedCase, capturedCase } from "./captured-case.ts";
+import { loggedChanges } from "./logged-changes.ts";
 
 const SEED = Number(process.env.LIFEBOAT_TEST_SEED ?? 20261125);
 
@@ -79,16 +79,14 @@ class Mirror {
 
   catchUp(): void {
     const { db, plan } = this.#one;
-    for (;;) {
-      const batch = readChanges(db, plan, { after: this.#after, limit: 13 });
-      if (!batch) return;
-      for (const identity of batch.changes.flatMap((one) => one.identities)) {
-        const row = this.#now(identity);
-        if (row === undefined) this.rows.delete(textOf(identity));
-        else this.rows.set(textOf(identity), row);
-      }
-      this.#after = batch.through;
+    const batch = loggedChanges(db, plan, this.#after);
+    if (!batch) return;
+    for (const identity of batch.changes.flatMap((one) => one.identities)) {
+      const row = this.#now(identity);
+      if (row === undefined) this.rows.delete(textOf(identity));
+      else this.rows.set(textOf(identity), row);
     }
+    this.#after = batch.through;
   }
 
   expected(): string[] {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database, { type Database as Connection } from "better-sqlite3";
 import { installCapture } from "../src/capture/install-capture.ts";
+import { makeRefusals, putInForce } from "../src/freeze.ts";
 import { planMigration } from "../src/make-plan.ts";
 import type { MigrationPlan } from "../src/plan.ts";
 
@@ -44,4 +45,10 @@ export async function plannedCase(sql: string): Promise<CapturedCase> {
 
 export function schemaOf(db: Connection): unknown[] {
   return db.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid").all();
+}
+
+/** As a cutover does: the triggers first, and then a write that makes no schema. */
+export function refuse(db: Connection, until: number | null = null): void {
+  db.transaction(() => makeRefusals(db)).immediate();
+  db.transaction(() => putInForce(db, until)).immediate();
 }
