@@ -125,10 +125,7 @@ class FilesystemStorage implements Storage {
     const start = options.prefix.slice(0, options.prefix.lastIndexOf("/") + 1);
     try {
       if (start !== "") await assertInside(this.#root, this.#place(start.slice(0, -1)));
-      const all = await this.#pathsBelow(start, options.prefix, options.folded ?? false);
-      const { paths, folders, next } = pageOf(all, options);
-      const objects = await Promise.all(paths.map((path) => this.#known(path)));
-      return { objects: objects.filter((object) => object !== undefined), folders, next };
+      return await this.#page(start, options);
     } catch (cause) {
       throw filesystemFailure(cause, `list ${options.prefix || "/"} in`, this.description);
     }
@@ -212,6 +209,24 @@ class FilesystemStorage implements Storage {
         found.push(...(await this.#pathsBelow(`${path}/`, prefix, folded)));
     }
     return found;
+  }
+
+  /**
+   * Looks again while something has vanished that was just listed: of an object that was stored in place of another
+   * since, neither would be on the page, which is taken for a proof that both are absent.
+   */
+  async #page(folder: string, options: ListOptions): Promise<ListPage> {
+    const seen = new Map<string, StoredObject | undefined>();
+    for (;;) {
+      const all = await this.#pathsBelow(folder, options.prefix, options.folded ?? false);
+      const { paths, folders, next } = pageOf(all, options);
+      const fresh = paths.filter((path) => seen.get(path) === undefined);
+      const found = await Promise.all(fresh.map((path) => this.#known(path)));
+      for (const [at, path] of fresh.entries()) seen.set(path, found[at]);
+      if (found.includes(undefined)) continue;
+      const objects = paths.map((path) => seen.get(path)).filter((object) => object !== undefined);
+      return { objects, folders, next };
+    }
   }
 
   /** Undefined when it was removed since it was listed. */
