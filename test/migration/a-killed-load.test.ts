@@ -8,6 +8,9 @@ import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 const PROGRAM = fileURLToPath(new URL("./load-in-process.ts", import.meta.url));
 
+const BACKENDS =
+  "SELECT query FROM pg_stat_activity WHERE application_name = 'lifeboat migrate' AND datname = current_database()";
+
 describe("a load that is killed", () => {
   let cluster: TestCluster;
   let one: MigrationCase;
@@ -43,6 +46,8 @@ describe("a load that is killed", () => {
       if (line === title) child.kill("SIGKILL");
     }
     await exit;
+    // What it had sent may still be at work in the server.
+    await expect.poll(() => one.query(BACKENDS)).toEqual([]);
     return said;
   }
 
