@@ -33,6 +33,8 @@ import { writeDurably } from "./write-durably.ts";
 /** Where objects grow before they get their name: inside the repository, so that a link suffices. */
 const GROWING = ".lifeboat-tmp";
 const READ_BYTES = 1 << 18;
+/** Each needs another process that has emptied the folder once more. */
+const MOST_TRIES = 100;
 
 /**
  * A directory of a mounted file system as a storage.
@@ -71,8 +73,7 @@ class FilesystemStorage implements Storage {
       const growing = await this.#temporary.next();
       try {
         const bytes = await writeDurably(growing, content, ownership);
-        await ownership.makeDirectories(this.#root, dirname(final));
-        await link(growing, final);
+        await this.#name(growing, final, ownership);
         await syncDirectory(dirname(final));
         return bytes;
       } finally {
@@ -82,6 +83,19 @@ class FilesystemStorage implements Storage {
       if (isSystemError(cause, "EEXIST")) throw objectExists(this.description, path, cause);
       throw filesystemFailure(cause, `write ${path} to`, this.description);
     }
+  }
+
+  /** Whoever removes the last object of a folder removes that as well, also just when it was made for this one: it is made again. */
+  async #name(growing: string, final: string, ownership: Ownership): Promise<void> {
+    for (let tries = 1; ; tries++)
+      try {
+        await ownership.makeDirectories(this.#root, dirname(final));
+        return await link(growing, final);
+      } catch (cause) {
+        if (tries === MOST_TRIES || !isSystemError(cause, "ENOENT")) throw cause;
+        // Gone with the repository, it is no folder that is missing.
+        await stat(growing);
+      }
   }
 
   async *read(path: string, range?: ByteRange): AsyncGenerator<Uint8Array> {

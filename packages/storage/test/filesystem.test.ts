@@ -196,6 +196,26 @@ test("of an object that another process replaces again and again each listing ho
   }
 });
 
+test("who removes the last object of a folder, and it, is in nobody's way who stores another there", async () => {
+  const storesAndRemoves = async (name: string) => {
+    const storage = filesystemStorage({ path: folder });
+    for (let round = 0; round < 150; round++) {
+      await storage.create(`app/locks/${name}`, Buffer.from(name));
+      await storage.remove(`app/locks/${name}`);
+    }
+  };
+  await Promise.all(["one", "two", "three"].map(storesAndRemoves));
+  expect(await readdir(folder)).toEqual([".lifeboat-tmp"]);
+});
+
+test("a folder that is a symbolic link to nowhere is told, and ends no write in a loop", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await symlink(join(folder, "nowhere"), join(folder, "wal"));
+  await expect(storage.create("wal/object", Buffer.from("x"))).rejects.toMatchObject({
+    code: "STORAGE_UNREACHABLE",
+  });
+});
+
 test("a folder that is a symbolic link leads nobody out of the repository", async () => {
   const outside = join(folder, "outside");
   await mkdir(join(folder, "r"));
