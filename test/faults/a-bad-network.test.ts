@@ -279,10 +279,16 @@ test("a slot that cannot be dropped after a standby failed is named, with what d
 });
 
 test("a server that is silent because it works is not given up", async () => {
-  const client = await connect({ url: proxy.through(cluster.superuserUrl), silenceMs: 200 });
-  expect((await client.query("select pg_sleep(1.5) is null as woke")).rows).toEqual([
-    { woke: false },
-  ]);
+  const client = await connect({ url: proxy.through(cluster.superuserUrl), silenceMs: 1_500 });
+  const holder = new pg.Client(cluster.superuserUrl);
+  await holder.connect();
+  await holder.query("select pg_advisory_lock(1)");
+  const before = proxy.made;
+  const waiting = client.query("select pg_advisory_lock(1) is null as woke");
+  // It is asked again and again, each time on another connection, what it does.
+  await expect.poll(() => proxy.made).toBeGreaterThan(before + 2);
+  await holder.end();
+  expect((await waiting).rows).toEqual([{ woke: false }]);
   await end(client);
 });
 
