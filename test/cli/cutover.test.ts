@@ -228,6 +228,9 @@ describe("a product is moved to Postgres by the command", () => {
     expect(await readFile(place.at("switched"), "utf8")).toBe("sqlite");
     sqlite("insert into orders values (8, 'back')");
     expect((await json("list")).live).toBe("sqlite");
+    expect((await place.run(["migrate", "status"])).stdout).toMatch(
+      /^SQLite +takes writes, which are not logged\nPostgres +REFUSES writes$/m,
+    );
     await json("migrate", "finish");
     expect(await json("migrate", "status")).toMatchObject({ phase: "none", captured: false });
   });
