@@ -23,10 +23,16 @@ PostgreSQL programs of the server's own major version. With Lifeboat at hand, on
     APP/postgres/SYSTEM/wal/TIMELINE/SEGMENT.zst      WAL segments and timeline histories
     APP/postgres/SYSTEM/exports/ID/dump.0001.tar.zst  a logical dump of one database (pg_dump), in one or several tars
     …/backups/ID/manifest.json                        what belongs to the backup; without it there is none
+    APP/migrations/ID.json                            a run of \`lifeboat migrate\`: those that moved the product name its engine
 
 \`ID\` is the backup's time in UTC: the greatest is the newest. \`manifest.json\` says in
 \`consistentAt\` which instant it holds, and for each object the SHA-256 of the file as it lies here
 (\`stored\`) and of what is in it (\`content\`).
+
+Where there are folders of both engines, the product lives in the one that the newest file in
+\`APP/migrations\` names in \`live\` (where that is null, the run moved nothing: look at the one before), since the
+instant in \`details.movedAt\`. What the other engine holds of later instants is behind. Without such a file it
+never left the first one.
 
 ## 1. Check the backup
 
