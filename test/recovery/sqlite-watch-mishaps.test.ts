@@ -114,7 +114,7 @@ test("a repository that takes nothing costs the app no more of its disk than the
     memory,
     mode: "write",
   });
-  const cap = 48 << 20;
+  const cap = 16 << 20;
   const notes = new WatchNotes(join(app.folder, "memory"));
   const stop = new AbortController();
   const engine = sqliteEngine({
@@ -125,7 +125,7 @@ test("a repository that takes nothing costs the app no more of its disk than the
   const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
   await expect.poll(async () => (await facts())?.state).toBe("shipping");
   const first = (await facts())?.lineage;
-  const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
+  const writer = await startWriter(app.path, { rate: 150, payload: 20_000 });
   hangs = true;
   await expect.poll(async () => (await facts())?.lineage).not.toBe(first);
   const { size } = await stat(`${app.path}-wal`);
