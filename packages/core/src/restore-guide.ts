@@ -90,7 +90,9 @@ between two of them Lifeboat is needed.
 ## 2b. PostgreSQL
 
 Use an empty directory that belongs to the account that runs the server, and work as that account
-(\`su postgres\`), with read access to this repository.
+(\`su postgres\`; Postgres refuses root), with read access to this repository. On Debian and Ubuntu the server's programs
+are in no PATH: \`PATH=/usr/lib/postgresql/MAJOR/bin:$PATH\` first, by the server's major version, which \`serverVersion\` in
+\`manifest.json\` begins with (15, 17).
 
     mkdir -m 0700 /restore/data
     for part in base.tar.zst base.*.tar.zst backup_manifest.tar.zst; do
