@@ -20,12 +20,35 @@ export function notFollowed(left: number): LifeboatError {
   });
 }
 
-export function halfDone(cause: unknown, failure: unknown): LifeboatError {
+/** @param isFrozen whether Postgres refuses writes for certain; else it may */
+export function halfDone(cause: unknown, failure: unknown, isFrozen: boolean): LifeboatError {
   return new LifeboatError({
     code: "ROLLBACK_HALF_DONE",
-    message: `the rollback failed (${reasonOf(cause)}), and Postgres could not be told to take writes again (${reasonOf(failure)})`,
+    message: `the rollback failed (${reasonOf(cause)}), and Postgres could not be told to take writes again (${reasonOf(failure)}). ${isFrozen ? "Postgres refuses writes" : "Whether Postgres takes writes can't be told"}, and SQLite refuses them; nothing is lost`,
     remedy:
-      "run lifeboat migrate rollback again as soon as Postgres can be reached: until then both sides may refuse writes; nothing is lost",
+      "run lifeboat migrate rollback again as soon as Postgres can be reached: it ends what was begun; until then both sides may refuse writes",
+    cause,
+  });
+}
+
+/** Stopped before anything but the journal was touched. */
+export function claimLeft(cause: unknown, failure: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "ROLLBACK_HALF_DONE",
+    message: `the rollback ended before it had begun (${reasonOf(cause)}), and Postgres could not be told (${reasonOf(failure)}): its journal may say rolling-back. The product goes on in Postgres, and SQLite was not touched`,
+    remedy:
+      "run lifeboat migrate rollback again as soon as Postgres can be reached: until then no migrate sync follows",
+    cause,
+  });
+}
+
+/** Broken off behind the point of no return. */
+export function unfinished(cause: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "ROLLBACK_UNFINISHED",
+    message: `the product is back in SQLite, and Postgres, which refuses writes, answered no more (${reasonOf(cause)}): whether its journal knows can't be told; nothing is lost`,
+    remedy:
+      "run lifeboat migrate rollback again as soon as Postgres can be reached: it ends what is left, and may call the product's switch once more",
     cause,
   });
 }

@@ -251,7 +251,7 @@ function wayBack(facts: RunbookFacts): Block[] {
     ]),
     heading("The end of the way back"),
     paragraph(
-      say`When nobody wants to go back any more, ${code(`${line} migrate finish`)} takes away all that Lifeboat made on both sides. After it there is no rollback, only a new migration. Where SQLite can't follow any more, ${code("--without-sqlite")} leaves its file as it is. Do not type it on the day of the cutover.`,
+      say`When nobody wants to go back any more, ${code(`${line} migrate finish`)} takes away all that Lifeboat made on both sides. After it there is no rollback, only a new migration. Where SQLite can't follow any more, ${code("--without-sqlite")} leaves its file as it is; after a rollback ${code("--drop-loaded")} drops what was loaded into Postgres too, so that the product can be loaded anew. Do not type it on the day of the cutover.`,
     ),
   ];
 }
