@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { makeLedger } from "../support/sqlite.ts";
 import { BIN, errorOf, Place } from "./command.ts";
 
 let place: Place;
@@ -26,12 +27,16 @@ afterAll(async () => {
   await place?.[Symbol.asyncDispose]();
 });
 
-async function configure(archive: Record<string, unknown>): Promise<void> {
+async function configure(
+  archive: Record<string, unknown>,
+  more: Record<string, unknown> = {},
+): Promise<void> {
   await place.write("lifeboat.config.json", {
     app: "shop",
     repository: { type: "filesystem", path: repository },
     postgres: { url: { env: "SHOP_URL" }, dataDirectory: cluster.dataDirectory },
     archive,
+    ...more,
   });
 }
 
@@ -76,6 +81,32 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
     expect((await watch).exitCode).toBe(143);
     expect(existsSync(pid)).toBe(false);
   });
+
+  test("watch --engine postgres serves it while the product still lives in SQLite", async () => {
+    makeLedger(place.at("app.db"));
+    await configure({}, { sqlite: { path: "app.db" } });
+    const watch = service("watch", "--engine", "postgres", "--quiet");
+    const pid = join(cluster.dataDirectory, "pg_wal/lifeboat.push/pid");
+    await expect.poll(() => existsSync(pid)).toBe(true);
+    watch.kill("SIGTERM");
+    expect((await watch).exitCode).toBe(143);
+    await configure({});
+  });
+
+  test.runIf(process.getuid?.() === 0)(
+    "doctor tells root of a repository that the server's account may not write",
+    async () => {
+      const closed = async () => {
+        const { findings } = JSON.parse((await run("doctor", "--json")).stdout);
+        return findings.find(({ id }: { id: string }) => id === "repository-closed");
+      };
+      expect(await closed()).toBeUndefined();
+      const folder = join(repository, "shop");
+      await chown(folder, 0, 0);
+      expect((await closed()).summary).toContain(`"${cluster.account.name}" may not write`);
+      await chown(folder, cluster.account.uid, cluster.account.gid);
+    },
+  );
 
   test("wal receive streams until it is told to stop, ships the rest, and leaves its slot", async () => {
     await configure({ mode: "receive" });

@@ -108,7 +108,11 @@ describe("the engine that is live is the one that the repository's records name"
       verb: "rollback",
       live: "sqlite",
       migration: report.id,
-      details: { holdSeconds: report.holdSeconds, switchSeconds: report.switchSeconds },
+      details: {
+        holdSeconds: report.holdSeconds,
+        movedAt: report.movedAt,
+        switchSeconds: report.switchSeconds,
+      },
     });
     expect(record.user).not.toBe("");
     expect(record.steps.map(({ title }: { title: string }) => title)).toContain(

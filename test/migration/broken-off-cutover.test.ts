@@ -1,3 +1,4 @@
+import type { StepRunner } from "@lifeboat/core";
 import {
   abortMigration,
   type CutoverRequest,
@@ -52,6 +53,14 @@ async function reachable(may: boolean): Promise<void> {
     "postgres",
   );
 }
+
+/** Ends before the journal is told that all is done. */
+const untilTheEnd: StepRunner = async (steps) => {
+  for (const step of steps) {
+    if (step.title === "close the journal") throw new Error("the runner ends here");
+    await step.run(() => {});
+  }
+};
 
 /** A cutover that loses Postgres once SQLite is frozen. */
 async function cutOff(): Promise<void> {
@@ -137,19 +146,28 @@ describe("a cutover that is broken off", () => {
   });
 
   it("is not switched again once it was, since SQLite could not take over any more", async () => {
-    const run: CutoverRequest["run"] = async (steps) => {
-      for (const step of steps) {
-        if (step.title === "close the journal") throw new Error("the runner ends here");
-        await step.run(() => {});
-      }
-    };
-    await expect(cutover({ run })).rejects.toThrow("the runner ends here");
+    await expect(cutover({ run: untilTheEnd })).rejects.toThrow("the runner ends here");
+    const ended = new Date().toISOString();
     await writePostgres(8);
-    await cutover({ onCutover: () => Promise.reject(new Error("asked again")) });
+    const { movedAt } = await cutover({
+      onCutover: () => Promise.reject(new Error("asked again")),
+    });
+    // Which instants Postgres restores follows from it, so it is not when the second run was.
+    expect(movedAt < ended).toBe(true);
     expect((await migrationStatus(request())).phase).toBe("cut-over");
     expect(writeSqlite).toThrow("moved to Postgres, writes refused");
     await writePostgres(9);
     expect(await ledger()).toEqual([8, 9]);
+  });
+
+  it("tells of a rollback that was broken off in the end when SQLite took writes again", async () => {
+    const moved = await cutover();
+    await expect(rollbackMigration({ ...request(), run: untilTheEnd })).rejects.toThrow(
+      "the runner ends here",
+    );
+    const ended = new Date().toISOString();
+    const { movedAt } = await rollbackMigration(request());
+    expect(movedAt > moved.movedAt && movedAt < ended).toBe(true);
   });
 
   it("lets Postgres take writes where an earlier run had begun to take them from it", async () => {

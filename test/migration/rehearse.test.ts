@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runSteps } from "@lifeboat/core";
 import { createDatabase, schema, trafficProgram } from "@lifeboat/cronping";
-import { loadMigration } from "@lifeboat/migrate";
+import { abortMigration, loadMigration, migrationStatus } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { execa } from "execa";
 import type { LifeboatConfig } from "lifeboat";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { migrationRequest } from "../../packages/cli/src/migration-request.ts";
+import { rehearseCutover } from "../../packages/cli/src/rehearse/rehearse-cutover.ts";
 import { type RehearsalPlace, rehearse } from "../../packages/cli/src/rehearse.ts";
 import { Session } from "../../packages/cli/src/session.ts";
 import { BIN, Place } from "../cli/command.ts";
@@ -138,6 +139,25 @@ describe("a rehearsal", () => {
       "select count(*)::int as tables from pg_tables where schemaname not in ('pg_catalog', 'information_schema')",
     );
     expect(tables).toBe(0);
+  });
+
+  test("moves a product that is loaded already and followed, whose backups hold what that has made in SQLite", async () => {
+    const live = {
+      ...(await migrationRequest(session())),
+      postgres: { url: cluster.superuserUrl },
+      live: true,
+    };
+    await loadMigration(live);
+    try {
+      const taken = await place.run(["backup", "--engine", "sqlite"]);
+      expect(taken.status, taken.stderr).toBe(0);
+      const rehearsal = await rehearseCutover(session(), runSteps, []);
+      expect(rehearsal.findings.filter(({ severity }) => severity === "error")).toEqual([]);
+      expect(rehearsal.commits).toBeGreaterThan(0);
+      expect(await migrationStatus(live)).toMatchObject({ phase: "loaded", captured: true });
+    } finally {
+      await abortMigration({ ...live, dropLoaded: true });
+    }
   });
 
   test("that fails tells its own failure and takes everything away", async () => {

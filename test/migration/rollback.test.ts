@@ -291,6 +291,70 @@ describe("finish", () => {
     one.sqlite("INSERT INTO ledger VALUES (11, 'SQLite writes on')");
   });
 
+  it("after a rollback drops what was loaded when asked to, so that another load begins in an empty schema", async () => {
+    one = await reverseCase(cluster, `${LEDGER} CREATE VIEW bodies AS SELECT body FROM ledger`);
+    await one.cutOver();
+    await rollbackMigration(request());
+    await expect(
+      finishMigration({
+        ...{ ...request(), dropLoaded: true },
+        onEnd: () => Promise.reject(new Error("the runner ends here")),
+      }),
+    ).rejects.toThrow("the runner ends here");
+    const report = await finishMigration({ ...request(), dropLoaded: true });
+    expect(report).toMatchObject({ live: "sqlite", dropped: true, findings: [] });
+    expect(await traces()).toEqual([]);
+    one.sqlite("INSERT INTO ledger VALUES (11, 'SQLite writes on')");
+    await one.loadFaithfully();
+  });
+
+  it("drops nothing while the product lives in Postgres", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    for (const withoutSqlite of [false, true])
+      await expect(
+        finishMigration({ ...request(), dropLoaded: true, withoutSqlite }),
+      ).rejects.toMatchObject({ code: "POSTGRES_IS_LIVE", kind: "refused" });
+    await one.query("INSERT INTO ledger VALUES (12, 'Postgres writes on')");
+  });
+
+  it("drops nothing that somebody has written to, or made anew, since the rollback", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await rollbackMigration(request());
+    const refused = async (message: string) => {
+      await expect(finishMigration({ ...request(), dropLoaded: true })).rejects.toMatchObject({
+        ...{ code: "LOADED_CHANGED", kind: "refused" },
+        message: expect.stringContaining(message),
+      });
+      expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
+        { phase: "rolled-back" },
+      ]);
+    };
+    await one.query("SET lifeboat.own_session = on; INSERT INTO ledger VALUES (13, 'behind us')");
+    await refused("Postgres holds 1 changes that SQLite lacks");
+    await one.query("DROP TABLE scratch; CREATE TABLE public.scratch(v text)");
+    await refused("public.scratch took writes, or came anew");
+    await one.query("INSERT INTO scratch VALUES ('kept')");
+    await finishMigration(request());
+    expect(await one.query("SELECT v FROM scratch")).toEqual([{ v: "kept" }]);
+  });
+
+  it("drops nothing that an earlier run has left to Postgres, nor beside another file", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await rollbackMigration(request());
+    const drop = () => finishMigration({ ...request(), dropLoaded: true });
+    one.sqlite("UPDATE lifeboat_state SET migration = 'another'");
+    await expect(drop()).rejects.toMatchObject({ code: "SQLITE_REPLACED" });
+    const onEnd = () => Promise.reject(new Error("the runner ends here"));
+    await expect(finishMigration({ ...request(), onEnd })).rejects.toThrow("the runner ends here");
+    await one.query("INSERT INTO ledger VALUES (14, 'since')");
+    await expect(drop()).rejects.toMatchObject({ code: "LOADED_LEFT", kind: "refused" });
+    expect(await finishMigration(request())).toMatchObject({ dropped: false });
+    await one.query("INSERT INTO ledger VALUES (15, 'on')");
+  });
+
   it("is refused while changes of Postgres can't be followed, and leaves all in place", async () => {
     one = await reverseCase(cluster, LEDGER);
     await one.cutOver();

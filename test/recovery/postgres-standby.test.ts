@@ -250,6 +250,17 @@ test("without a slot wal_keep_size has to suffice, and what is refused leaves no
   });
 });
 
+test("a port that it cannot have is refused before anything is copied, a free one is its own", async () => {
+  const port = Number(new URL(primary.superuserUrl).port);
+  await expect(made({ port })).rejects.toMatchObject({ code: "PORT_TAKEN", kind: "refused" });
+  expect(await slots()).toEqual([]);
+  expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
+  const it = await made({ port: 5498 });
+  expect(it).toMatchObject({ port: 5498, findings: [] });
+  await start(it);
+  expect(await readdir(socket)).toContain(".s.PGSQL.5498");
+});
+
 test("one that is stopped half-way leaves neither slot nor files", async () => {
   await primary.query(
     "create table ballast as select repeat(md5(n::text), 60) from generate_series(1, 20000) n",
@@ -272,7 +283,9 @@ test("a wait that is stopped says that the standby and its slot stay", async () 
   await expect(bringUpStandby(request)).rejects.toMatchObject({
     code: "STANDBY_STOPPED",
     message: expect.stringContaining(`replication slot ${it.slot}`),
-    remedy: expect.stringContaining(`pg_ctl stop -D ${it.path}, then lifeboat standby --remove`),
+    remedy: expect.stringMatching(
+      new RegExp(`pg_ctl stop -D ${it.path} -m fast'?, then lifeboat standby --remove`),
+    ),
   });
   expect((await listSlots(connection())).map(({ name }) => name)).toEqual([it.slot]);
 });

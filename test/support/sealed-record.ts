@@ -8,6 +8,7 @@ export async function sealedRecord(
   startedAt: Date,
   verb: string,
   live: EngineKind,
+  details: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const repository = await Repository.open({
     storage: filesystemStorage({ path }),
@@ -29,6 +30,6 @@ export async function sealedRecord(
     seconds: 0,
     live,
     steps: [],
-    details: {},
+    details,
   });
 }

@@ -25,7 +25,20 @@ export function failureDocument(thrown: unknown, verbose: boolean): FailureDocum
 }
 
 /** Ends of a stopped run that say themselves what stays. */
-const TELLING = new Set(["REPLAY_STOPPED", "LOG_LEFT_BEHIND", "IMPORT_STOPPED", "STANDBY_STOPPED"]);
+const TELLING = new Set([
+  "REPLAY_STOPPED",
+  "LOG_LEFT_BEHIND",
+  "IMPORT_STOPPED",
+  "STANDBY_STOPPED",
+  "CUTOVER_HALF_DONE",
+  "CUTOVER_UNFINISHED",
+  "ROLLBACK_HALF_DONE",
+  "ROLLBACK_UNFINISHED",
+  "SWITCH_FAILED",
+  "FINISH_STOPPED",
+  "ABORT_STOPPED",
+  "RECORD_NOT_WRITTEN",
+]);
 
 /** A run that a signal ended. */
 export function stopDocument(

@@ -25,8 +25,8 @@ export async function wayBackKeeper(
   const { postgres, sqlite } = await session.configuration();
   const [source, another] = sqlite;
   if (!postgres || !source || another) return null;
-  const { migrationRequest } = await import("./migration-request.ts");
-  const request = { ...(await migrationRequest(session)), postgres: { url: postgres.url } };
+  const { configuredMigration } = await import("./migration-request.ts");
+  const request = { ...(await configuredMigration(session)), postgres: { url: postgres.url } };
   return async (report, signal) => {
     let pause = PAUSE_MS;
     const outages = new OutageLog("way back", log, Date.now, WORDS);

@@ -3,9 +3,13 @@ import type { Configuration } from "./configuration.ts";
 import type { Session } from "./session.ts";
 import { usage } from "./usage.ts";
 
-/** Where a migration comes from. */
+/** Where a migration comes from, for a verb of `migrate`. */
 export async function migrationSource(session: Session): Promise<Configuration["sqlite"][number]> {
   session.assertEngine([], "migrate moves from SQLite to Postgres");
+  return onlySource(session);
+}
+
+async function onlySource(session: Session): Promise<Configuration["sqlite"][number]> {
   const { sqlite } = await session.configuration();
   const [source, another] = sqlite;
   if (source && !another) return source;
@@ -15,9 +19,15 @@ export async function migrationSource(session: Session): Promise<Configuration["
   );
 }
 
-/** What every phase of a migration is given, from the configuration. */
+/** What every phase of a migration is given, from the configuration, for a verb of `migrate`. */
 export async function migrationRequest(session: Session): Promise<MigrationRequest> {
-  const source = await migrationSource(session);
+  await migrationSource(session);
+  return configuredMigration(session);
+}
+
+/** The same for what keeps a migration going beside another verb, which `--engine` may concern. */
+export async function configuredMigration(session: Session): Promise<MigrationRequest> {
+  const source = await onlySource(session);
   const { migrate, schema } = await session.configuration();
   const hasSchema = schema.sqlite !== undefined || schema.postgres !== undefined;
   const { declaredSchemas } = await import("./drizzle.ts");

@@ -47,6 +47,9 @@ export async function rehearse<Result>(
       title: "restore SQLite aside",
       run: async (report) => {
         sqlitePath = await restoreAside(session, source.name, folder, report);
+        // Once the product is loaded, its backups hold what that migration has made in it.
+        const { releaseCopy } = await import("@lifeboat/migrate");
+        releaseCopy(sqlitePath);
       },
     },
     {

@@ -1,6 +1,7 @@
 import { LifeboatError } from "@lifeboat/core";
 import { describe, expect, test } from "vitest";
 import { exitStatus } from "../src/exit-status.ts";
+import { stopDocument } from "../src/failure.ts";
 import { withGrace } from "../src/grace.ts";
 import { stopSwitch } from "../src/stop-signal.ts";
 
@@ -77,4 +78,14 @@ describe("short work that was asked to stop", () => {
     controller.abort(new Error("stopped by SIGTERM"));
     await expect(waiting).rejects.toThrow("stopped by SIGTERM");
   });
+});
+
+test("a stopped run whose end says itself what stays is not told that everything was cleaned up", () => {
+  const remedy = (code: string) =>
+    stopDocument("SIGINT", false, failure("failed", code)).error.remedy;
+  expect(remedy("POSTGRES_LOST")).toContain("everything was cleaned up");
+  for (const verb of ["CUTOVER", "ROLLBACK"])
+    for (const end of ["HALF_DONE", "UNFINISHED"]) expect(remedy(`${verb}_${end}`)).toBe("r");
+  for (const code of ["FINISH_STOPPED", "ABORT_STOPPED", "SWITCH_FAILED"])
+    expect(remedy(code)).toBe("r");
 });

@@ -5,6 +5,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Manifest } from "./manifest.ts";
+import { recordedLiveAt } from "./migration-record.ts";
 import type { Repository } from "./repository.ts";
 import {
   outsideEveryWindow,
@@ -29,7 +30,7 @@ interface Candidate {
 
 /**
  * Chooses what to restore for a target, before a byte is written. Without an engine the target
- * decides: a backup's id by whose it is; an instant by whose window holds it, so that one command
+ * decides: a backup's id by whose it is; an instant by the engine that took the product's writes then, so that one command
  * serves before and after a cutover; a position by who has positions; else the live engine, where it is
  * known and has a backup, else whoever has the newest. All SQLite databases of an app
  * are restored together, and one Postgres cluster.
@@ -55,7 +56,8 @@ export async function chooseRestore(request: {
     candidates.push({ engine, folder, ...(await repository.backups(folder)) });
   }
   const chosen: ChosenRestore[] = [];
-  for (const candidate of await narrow(candidates, target, request.live ?? null)) {
+  const ruling = { live: request.live ?? null, repository };
+  for (const candidate of await narrow(candidates, target, ruling)) {
     const { engine, folder, problems } = candidate;
     const own = chosen[0] ? await siblingTarget(candidate, target, chosen[0]) : target;
     const plan = await planFor(candidate, own, timeline);
@@ -119,10 +121,15 @@ async function planFor(
   }
 }
 
+interface Ruling {
+  readonly live: EngineKind | null;
+  readonly repository: Repository;
+}
+
 async function narrow(
   candidates: readonly Candidate[],
   target: RecoveryTarget,
-  live: EngineKind | null,
+  { live, repository }: Ruling,
 ): Promise<readonly Candidate[]> {
   const withAny = candidates.filter(
     ({ manifests, problems }) => manifests.length + problems.length > 0,
@@ -136,7 +143,17 @@ async function narrow(
     if (owners.length === 0) throw noSuchBackup(target.id);
     return owners;
   }
-  if (target.kind === "time") return holdersOf(withAny, target.at);
+  if (target.kind === "time") {
+    if (new Set(withAny.map(({ engine }) => engine.kind)).size < 2)
+      return holdersOf(withAny, target.at, live);
+    const ruler = await rulerAt(repository, target.at);
+    if (ruler === null) return holdersOf(withAny, target.at, live);
+    return holdersOf(
+      withAny.filter(({ engine }) => engine.kind === ruler),
+      target.at,
+      ruler,
+    );
+  }
   const wanted = ["lsn", "xid", "restore-point"].includes(target.kind) ? "postgres" : live;
   const preferred = withAny.filter(({ engine }) => engine.kind === wanted);
   const newest = (preferred.length > 0 ? preferred : withAny).reduce<Candidate | undefined>(
@@ -152,12 +169,36 @@ function siblingsOf(candidates: readonly Candidate[], one: Candidate): readonly 
   return candidates.filter(({ engine }) => engine === one.engine);
 }
 
+/**
+ * Who took the product's writes then; null where nothing was recorded. Around a cutover both engines have windows: what the other one
+ * holds is behind, or was never the product's.
+ */
+async function rulerAt(repository: Repository, at: Date): Promise<EngineKind | null> {
+  const { records, problems } = await repository.migrationRecords();
+  const [problem] = problems;
+  if (problem)
+    throw new LifeboatError({
+      code: problem.code,
+      kind: "usage",
+      message: `which engine the product lived in then can't be told: ${problem.message}`,
+      remedy: "name it by --engine, or bring this object back from a copy of the repository",
+      details: { object: problem.object },
+    });
+  return recordedLiveAt(records, at);
+}
+
+/** Of several that hold the instant the preferred engine, then whoever has the newest backup. */
 async function holdersOf(
   candidates: readonly Candidate[],
   at: Date,
+  preferred: EngineKind | null,
 ): Promise<readonly Candidate[]> {
   const windows: RecoveryWindow[] = [];
-  for (const candidate of [...candidates].sort((a, b) => (newestId(a) < newestId(b) ? 1 : -1))) {
+  const isPreferred = ({ engine }: Candidate) => Number(engine.kind === preferred);
+  const sorted = [...candidates].sort(
+    (a, b) => isPreferred(b) - isPreferred(a) || (newestId(a) < newestId(b) ? 1 : -1),
+  );
+  for (const candidate of sorted) {
     const { engine, folder, manifests } = candidate;
     const own = await engine.windows(folder, manifests);
     const held = own.some((window) => windowHolds(window, at));

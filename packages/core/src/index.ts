@@ -33,6 +33,7 @@ export {
   migrationRecordId,
   type RecordedStep,
   recordedLive,
+  recordedLiveAt,
 } from "./migration-record.ts";
 export { ObjectRanges, RANGE_BYTES } from "./object-ranges.ts";
 export { type Outage, OutageLog } from "./outage-log.ts";

@@ -44,6 +44,23 @@ export function recordedLive(records: readonly MigrationRecord[]): EngineKind | 
   return records.findLast(({ live }) => live !== null)?.live ?? null;
 }
 
+/** The engine that took the product's writes at an instant, by the records; null where none moved it. */
+export function recordedLiveAt(records: readonly MigrationRecord[], at: Date): EngineKind | null {
+  const moves = records.flatMap(({ live, ...record }) =>
+    live === null ? [] : [{ live, from: movedAtOf(record) }],
+  );
+  const since = moves.findLast(({ from }) => from <= at.getTime());
+  if (since) return since.live;
+  const [first] = moves;
+  if (!first) return null;
+  return first.live === "postgres" ? "sqlite" : "postgres";
+}
+
+/** A version that did not tell when writes began to go elsewhere has left the end of its run. */
+function movedAtOf({ details, finishedAt }: Omit<MigrationRecord, "live">): number {
+  return Date.parse(isInstant(details.movedAt) ? String(details.movedAt) : finishedAt);
+}
+
 /**
  * Proves that a value read from a repository is a migration's record.
  * @throws LifeboatError `MANIFEST_CORRUPT` naming the object

@@ -5,6 +5,7 @@ import { capturedFor } from "./capture/install-capture.ts";
 import { giveBack } from "./cutover/give-back.ts";
 import { isLeftFrozen } from "./cutover/stage.ts";
 import { qualified } from "./ddl.ts";
+import { dropLoaded } from "./drop-loaded.ts";
 import type { MigrationFinding } from "./finding.ts";
 import { bringForeignKeysBack } from "./forward/foreign-keys.ts";
 import { refusalOf, removeTraces } from "./freeze.ts";
@@ -14,7 +15,9 @@ import { elsewhere, frozenForAnother, notAbortable } from "./not-abortable.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { removeReverseCapture } from "./reverse/capture.ts";
 import { allowTargetWrites } from "./reverse/refuse-target-writes.ts";
+import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
+import { endedOrTold } from "./target/ended-or-told.ts";
 import { holdTables } from "./target/hold-tables.ts";
 import { currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
@@ -45,18 +48,23 @@ export interface AbortReport {
 /**
  * Ends a migration that was not cut over, and takes away all that Lifeboat made on both sides: SQLite's schema is then what it was
  * before the load. The loaded tables stay in Postgres unless told otherwise. Run again, it removes what a kill left.
- * @throws LifeboatError `NOTHING_TO_ABORT` (not-found), `NOT_ABORTABLE` (refused), `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`
+ * @throws LifeboatError `NOTHING_TO_ABORT` (not-found), `NOT_ABORTABLE` (refused), `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`, `ABORT_STOPPED`
  */
 export async function abortMigration(request: AbortRequest): Promise<AbortReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
+  const { postgres: address, signal } = request;
+  const client = await connectTarget(address, signal);
   try {
-    await takeTargetLock(client);
+    await breakable(client, signal, () => takeTargetLock(client));
     const source = existsSync(request.sqlite.path) ? LiveSource.open(request.sqlite.path) : null;
     try {
-      const entry = await abortable(client, source, request.schema);
+      const entry = await breakable(client, signal, () =>
+        abortable(client, source, request.schema),
+      );
       const abort = new Abort(client, source, entry, request, started);
-      await (request.run ?? runSteps)(abort.steps());
+      await endedOrTold({ client, address, signal }, "abort", () =>
+        (request.run ?? runSteps)(abort.steps()),
+      );
       return abort.report();
     } finally {
       source?.close();
@@ -64,7 +72,7 @@ export async function abortMigration(request: AbortRequest): Promise<AbortReport
   } catch (cause) {
     throw serverError(cause);
   } finally {
-    await client.end();
+    await endConnection(client);
   }
 }
 
@@ -158,7 +166,11 @@ class Abort {
   async #allowWrites(): Promise<void> {
     if (this.#source === null || this.#entry === null || refusalOf(this.#source.db) === null)
       return;
-    await giveBack(this.#source, this.#request.postgres, this.#entry);
+    const { postgres: address, signal } = this.#request;
+    await giveBack({
+      ...{ client: this.#client, address, signal },
+      ...{ source: this.#source, entry: this.#entry },
+    });
   }
 
   #removeFromSource(): void {
@@ -207,7 +219,7 @@ class Abort {
     await allowTargetWrites(client, plan);
     // A cutover that was killed may have begun to keep Postgres' changes.
     await removeReverseCapture(client, plan);
-    if (this.#request.dropLoaded) return this.#dropLoaded();
+    if (this.#request.dropLoaded) return dropLoaded(client, plan);
     if (details.foreignKeysAside === true) await bringForeignKeysBack(client, plan);
     await dropKeptRowids(client, plan);
   }
@@ -216,15 +228,5 @@ class Abort {
     this.#findings.push(...(await removeOwnSchema(this.#client)));
     await this.#request.onEnd?.(this.report());
     await this.#client.query("COMMIT");
-  }
-
-  /** Never by CASCADE: what somebody else has made on top of them must be seen first. */
-  async #dropLoaded(): Promise<void> {
-    const { plan } = this.#entry as JournalEntry;
-    const list = (names: readonly { readonly target: string }[]) =>
-      names.map(({ target }) => qualified(plan.schema, target)).join(", ");
-    if (plan.views.length > 0) await this.#client.query(`DROP VIEW IF EXISTS ${list(plan.views)}`);
-    if (plan.tables.length > 0)
-      await this.#client.query(`DROP TABLE IF EXISTS ${list(plan.tables)}`);
   }
 }

@@ -4,6 +4,7 @@ import type { CutoverReport, CutoverRequest } from "./cutover/cutover-request.ts
 import { CutoverRun } from "./cutover/cutover-run.ts";
 import { assertCaptured } from "./forward/sync.ts";
 import { LiveSource } from "./live-source.ts";
+import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
 import { currentMigration, type JournalEntry } from "./target/journal.ts";
 import { serverError } from "./target/target-error.ts";
@@ -14,15 +15,17 @@ import { serverError } from "./target/target-error.ts";
  * budget, gives the product back to SQLite with nothing lost; a kill leaves what the next run ends, and one that is
  * done already changes nothing. See decision 33.
  * @throws LifeboatError `NOT_LOADED`, `NOT_CAPTURED` (not-found), `GATE_NOT_MET` (refused), `FOREIGN_KEYS_BROKEN`, `SQLITE_BUSY`,
- * `HELD_TOO_LONG`, `NOT_APPLIED`, `CUTOVER_TOO_SLOW`, `SWITCH_FAILED`, `LOCKED`, `POSTGRES_LOST`
+ * `HELD_TOO_LONG`, `NOT_APPLIED`, `CUTOVER_TOO_SLOW`, `SWITCH_FAILED`, `LOCKED`, `POSTGRES_LOST`, `CUTOVER_HALF_DONE`, `CUTOVER_UNFINISHED`
  */
 export async function cutoverMigration(request: CutoverRequest): Promise<CutoverReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
+  const client = await connectTarget(request.postgres, request.signal);
   try {
     const source = LiveSource.open(request.sqlite.path);
     try {
-      const entry = await cuttableEntry(client, request.schema);
+      const entry = await breakable(client, request.signal, () =>
+        cuttableEntry(client, request.schema),
+      );
       if (entry.phase !== "cut-over") assertCaptured(source, entry);
       const run = new CutoverRun(client, source, entry, request);
       await (request.run ?? runSteps)(run.steps());
@@ -33,7 +36,7 @@ export async function cutoverMigration(request: CutoverRequest): Promise<Cutover
   } catch (cause) {
     throw serverError(cause);
   } finally {
-    await client.end();
+    await endConnection(client);
   }
 }
 

@@ -1,16 +1,20 @@
 import { LifeboatError, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
 import { qualified } from "./ddl.ts";
+import { assertMayDrop, assertUntouchedSince, dropLoaded } from "./drop-loaded.ts";
 import { finding, type MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import { quoteName } from "./quote.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { removeReverseCapture } from "./reverse/capture.ts";
+import { FROM_THE_START } from "./reverse/change-reader.ts";
 import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { allowTargetWrites, writersOut } from "./reverse/refuse-target-writes.ts";
+import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
+import { endedOrTold } from "./target/ended-or-told.ts";
 import { holdingTables } from "./target/hold-tables.ts";
 import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
@@ -26,6 +30,8 @@ export interface FinishRequest extends MigrationRequest {
    * still refuses.
    */
   readonly withoutSqlite?: boolean;
+  /** After a rollback: drops the tables and views, too, that the load has made in Postgres. */
+  readonly dropLoaded?: boolean;
   /** How long transactions that use the tables may take to end; 10 s when left out. */
   readonly patienceSeconds?: number;
   /** Keeps the report for good, before the target forgets the migration. Where it throws, the next run calls it again. */
@@ -38,6 +44,8 @@ export interface FinishReport {
   /** Where the product lives from now on. */
   readonly live: "sqlite" | "postgres";
   readonly tables: readonly FollowedTable[];
+  /** Whether what was loaded into Postgres was dropped. */
+  readonly dropped: boolean;
   readonly findings: readonly MigrationFinding[];
   readonly seconds: number;
 }
@@ -46,19 +54,24 @@ export interface FinishReport {
  * Ends a migration where it stands, in Postgres or back in SQLite, and takes away all that Lifeboat made on both sides. After a
  * cutover SQLite first gets the last changes, so that the file is the whole product at that instant; from then
  * on there is no way back but a new migration. Run again, it removes what a kill left.
- * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `SQLITE_IS_LIVE` (refused), `SQLITE_REPLACED` (refused), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`
+ * @throws LifeboatError `NOTHING_TO_FINISH` (not-found), `SQLITE_IS_LIVE`, `POSTGRES_IS_LIVE`, `LOADED_LEFT`, `LOADED_CHANGED`, `SQLITE_REPLACED` (refused), `NOT_FOLLOWABLE`, `WRITERS_BUSY`, `TABLES_IN_USE`, `LOCKED`, `POSTGRES_LOST`, `FINISH_STOPPED`
  */
 export async function finishMigration(request: FinishRequest): Promise<FinishReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
-  const follower = await connectTarget(request.postgres);
+  const { postgres: address, signal } = request;
+  const client = await connectTarget(address, signal);
+  let follower: Client | undefined;
   try {
-    await takeTargetLock(client);
-    const entry = await finishable(client, request.schema);
+    follower = await connectTarget(address, signal);
+    await breakable(client, signal, () => takeTargetLock(client));
+    const entry = await breakable(client, signal, () => finishable(client, request.schema));
+    if (request.dropLoaded) assertMayDrop(entry);
     const file = fileOf(entry, request);
     try {
       const finish = new Finish(client, follower, file, entry, request, started);
-      await (request.run ?? runSteps)(finish.steps());
+      await endedOrTold({ client, follower, address, signal }, "finish", () =>
+        (request.run ?? runSteps)(finish.steps()),
+      );
       return finish.report();
     } finally {
       file?.close();
@@ -66,8 +79,8 @@ export async function finishMigration(request: FinishRequest): Promise<FinishRep
   } catch (cause) {
     throw serverError(cause);
   } finally {
-    await follower.end();
-    await client.end();
+    if (follower) await endConnection(follower);
+    await endConnection(client);
   }
 }
 
@@ -91,11 +104,13 @@ async function finishable(client: Client, schema: string | undefined): Promise<J
 /** Null where it ends without SQLite. */
 function fileOf(
   { id, phase }: JournalEntry,
-  { sqlite, withoutSqlite }: FinishRequest,
+  { sqlite, withoutSqlite, dropLoaded }: FinishRequest,
 ): FrozenFile | null {
   if (withoutSqlite !== true) {
     const file = FrozenFile.open(sqlite.path);
-    if (phase === "cut-over") assertFrozenOrClose(file, id);
+    // Of another file nothing says that the product is back in it.
+    const isNeeded = phase === "cut-over" || (phase === "rolled-back" && dropLoaded === true);
+    if (isNeeded) assertFrozenOrClose(file, id);
     return file;
   }
   if (phase !== "rolled-back") return null;
@@ -125,6 +140,7 @@ class Finish {
   readonly #plan: MigrationPlan;
   readonly #signal: AbortSignal;
   readonly #patienceSeconds: number;
+  readonly #dropLoaded: boolean;
   readonly #onEnd: FinishRequest["onEnd"];
   readonly #started: number;
   readonly #tally = new FollowTally();
@@ -135,7 +151,7 @@ class Finish {
     follower: Client,
     file: FrozenFile | null,
     entry: JournalEntry,
-    { signal, patienceSeconds = PATIENCE_SECONDS, onEnd }: FinishRequest,
+    { signal, patienceSeconds = PATIENCE_SECONDS, dropLoaded = false, onEnd }: FinishRequest,
     started: number,
   ) {
     this.#client = client;
@@ -145,6 +161,7 @@ class Finish {
     this.#plan = entry.plan;
     this.#signal = signal;
     this.#patienceSeconds = patienceSeconds;
+    this.#dropLoaded = dropLoaded;
     this.#onEnd = onEnd;
     this.#started = started;
   }
@@ -159,7 +176,12 @@ class Finish {
     const file = this.#file;
     return [
       ...(file ? [{ title: "bring SQLite up to date", run: () => this.#catchUp() }] : []),
-      { title: "remove the capture from Postgres", run: () => this.#removeFromTarget() },
+      {
+        title: this.#dropLoaded
+          ? "drop what was loaded into Postgres"
+          : "remove the capture from Postgres",
+        run: () => this.#removeFromTarget(),
+      },
       ...(file
         ? [
             {
@@ -181,6 +203,7 @@ class Finish {
       id: this.#entry.id,
       live: this.#live,
       tables: this.#tally.tables,
+      dropped: this.#dropLoaded || this.#entry.details.dropped === true,
       findings: this.#findings,
       seconds: (performance.now() - this.#started) / 1000,
     };
@@ -218,12 +241,22 @@ class Finish {
     };
     await holdingTables(writersOut(lock), async () => {
       if (phase === "cut-over") await this.#follow();
+      if (this.#dropLoaded) await this.#assertUntouched();
       await removeReverseCapture(client, this.#plan);
       await allowTargetWrites(client, this.#plan);
-      await this.#dropKeptColumns();
-      await advance(client, id, phase, "finished", { live: this.#live });
+      if (this.#dropLoaded) await dropLoaded(client, this.#plan);
+      else await this.#dropKeptColumns();
+      await advance(client, id, phase, "finished", {
+        live: this.#live,
+        dropped: this.#dropLoaded,
+      });
     });
     await client.query("COMMIT");
+  }
+
+  async #assertUntouched(): Promise<void> {
+    const followed = this.#file?.followed().snapshot ?? FROM_THE_START;
+    await assertUntouchedSince(this.#client, this.#plan, followed);
   }
 
   /** A run that finds no journal finds nothing to finish, so it goes once the report is kept. */

@@ -15,6 +15,7 @@ export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";
 export { type MigrationStatus, migrationStatus, type StatusRequest } from "./migration-status.ts";
 export * from "./plan.ts";
+export { releaseCopy } from "./release-copy.ts";
 export type { MigrationRequest, TargetAddress } from "./request.ts";
 export { installReverseCapture, removeReverseCapture } from "./reverse/capture.ts";
 export { type FollowReport, type FollowRequest, followReverse } from "./reverse/follow.ts";

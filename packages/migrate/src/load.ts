@@ -54,7 +54,7 @@ export interface LoadRequest extends MigrationRequest {
  */
 export async function loadMigration(request: LoadRequest): Promise<LoadReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
+  const client = await connectTarget(request.postgres, request.signal);
   breakOnAbort(client, request.signal);
   try {
     await takeTargetLock(client);

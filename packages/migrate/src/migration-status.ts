@@ -58,7 +58,7 @@ export interface MigrationStatus {
  * @throws LifeboatError `POSTGRES_UNREACHABLE`
  */
 export async function migrationStatus(request: StatusRequest): Promise<MigrationStatus> {
-  const client = await connectTarget(request.postgres);
+  const client = await connectTarget(request.postgres, request.signal);
   try {
     const entry = await currentMigration(client);
     const isOwn = entry !== null && (request.schema ?? entry.plan.schema) === entry.plan.schema;
@@ -197,7 +197,7 @@ function nextStep(
     case "rolling-back":
       return "migrate rollback again: it was broken off";
     case "rolled-back":
-      return "migrate finish: the product is back in SQLite";
+      return "migrate finish: the product is back in SQLite; with --drop-loaded the target is empty for another load";
     case "finished":
       return "nothing: the migration is finished";
   }

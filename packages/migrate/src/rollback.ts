@@ -1,18 +1,22 @@
-import { LifeboatError, type Report, reasonOf, runSteps, type Step } from "@lifeboat/core";
+import { type Report, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
-import { detailsOf } from "./cutover/cutover-failures.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { countChanges } from "./reverse/change-reader.ts";
+import { claimRollback } from "./reverse/claim-rollback.ts";
 import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { allowTargetWrites, refuseTargetWrites } from "./reverse/refuse-target-writes.ts";
 import { unfedIndexes } from "./reverse/unfed-indexes.ts";
+import { halfDone, notFollowed, switchFailed, tooSlow, unfinished } from "./rollback-failures.ts";
+import { breakable, endConnection, isBroken } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
-import { advance, currentMigration, type JournalEntry } from "./target/journal.ts";
-import { takeTargetLock } from "./target/lock.ts";
+import { advance, type JournalEntry, note } from "./target/journal.ts";
+import { movedAtOf } from "./target/moved-at.ts";
+import { standIn } from "./target/stand-in.ts";
+import { takenOver } from "./target/taken-over.ts";
 import { serverError } from "./target/target-error.ts";
 
 /** How long the product may be without a database that takes its writes, unless said otherwise. */
@@ -37,6 +41,8 @@ export interface RollbackReport {
   readonly rows: number;
   /** From asking for the lock of Postgres' tables to the commit of the refusals; 0 where an earlier run had frozen them. */
   readonly holdSeconds: number;
+  /** The instant at which SQLite began to take the product's writes and Postgres took none any more; ISO 8601 UTC. */
+  readonly movedAt: string;
   /** From there until SQLite took writes and the product's switch returned. */
   readonly switchSeconds: number;
   readonly seconds: number;
@@ -47,15 +53,15 @@ export interface RollbackReport {
  * SQLite takes writes again. Before that last commit any failure gives the product back to Postgres; a kill leaves
  * what the next run ends; one that is done already changes nothing. See decision 37.
  * @throws LifeboatError `NOT_CUT_OVER` (not-found), `WRITERS_BUSY`, `NOT_FOLLOWABLE`, `SQLITE_REPLACED` (refused), `ROLLBACK_TOO_SLOW`,
- * `SWITCH_FAILED`, `LOCKED`, `POSTGRES_LOST`
+ * `SWITCH_FAILED`, `LOCKED`, `POSTGRES_LOST`, `ROLLBACK_HALF_DONE`, `ROLLBACK_UNFINISHED`
  */
 export async function rollbackMigration(request: RollbackRequest): Promise<RollbackReport> {
   const started = performance.now();
-  const client = await connectTarget(request.postgres);
+  const client = await connectTarget(request.postgres, request.signal);
   try {
     const file = FrozenFile.open(request.sqlite.path);
     try {
-      const entry = await claim(client, file, request.schema);
+      const entry = await claimRollback(client, file, request);
       const rollback = new Rollback(client, file, entry, request);
       await (request.run ?? runSteps)(rollback.steps());
       return rollback.report((performance.now() - started) / 1000);
@@ -65,42 +71,8 @@ export async function rollbackMigration(request: RollbackRequest): Promise<Rollb
   } catch (cause) {
     throw serverError(cause);
   } finally {
-    await client.end();
+    await endConnection(client);
   }
-}
-
-/** Says in the journal that a rollback is at work, so that a sync that runs lets go; then takes the lock. */
-async function claim(
-  client: Client,
-  file: FrozenFile,
-  schema: string | undefined,
-): Promise<JournalEntry> {
-  const entry = assertRollable(await currentMigration(client), schema);
-  if (entry.phase !== "rolled-back") file.assertFrozenBy(entry.id);
-  const claimed = await advance(client, entry.id, "cut-over", "rolling-back");
-  try {
-    await takeTargetLock(client);
-  } catch (cause) {
-    if (claimed) await advance(client, entry.id, "rolling-back", "cut-over");
-    throw cause;
-  }
-  // Another run may have ended it, or given it back, while this one waited for the lock.
-  const isFirst = (await advance(client, entry.id, "cut-over", "rolling-back")) || claimed;
-  const now = assertRollable(await currentMigration(client), schema);
-  return isFirst && now.phase === "rolling-back" ? { ...now, phase: "cut-over" } : now;
-}
-
-function assertRollable(entry: JournalEntry | null, schema: string | undefined): JournalEntry {
-  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
-  if (isOwn && ["cut-over", "rolling-back", "rolled-back"].includes(entry.phase)) return entry;
-  throw new LifeboatError({
-    code: "NOT_CUT_OVER",
-    kind: "not-found",
-    message: isOwn
-      ? `the migration is ${entry.phase}: there is nothing to take back`
-      : "nothing was cut over to this Postgres",
-    remedy: "lifeboat migrate status says what comes next",
-  });
 }
 
 /** One run of a rollback: the state that its steps hand on. */
@@ -114,6 +86,7 @@ class Rollback {
   /** An earlier run got as far as SQLite's taking writes: then there is no way but on. */
   readonly #isPast: boolean;
   readonly #isDone: boolean;
+  #movedAt: string;
   #holdSeconds = 0;
   #frozenAt = 0;
   #switchSeconds = 0;
@@ -124,6 +97,7 @@ class Rollback {
     this.#plan = entry.plan;
     this.#id = entry.id;
     this.#request = request;
+    this.#movedAt = movedAtOf(entry);
     this.#isDone = entry.phase === "rolled-back";
     this.#isPast = this.#isDone || (entry.phase === "rolling-back" && !file.refusesWrites());
   }
@@ -156,6 +130,7 @@ class Rollback {
       findings: unfedIndexes(this.#file.db, this.#file.schema),
       rows: this.#tally.rows,
       holdSeconds: this.#holdSeconds,
+      movedAt: this.#movedAt,
       switchSeconds: this.#switchSeconds,
       seconds,
     };
@@ -165,26 +140,25 @@ class Rollback {
   async #orBack(step: (signal: AbortSignal) => Promise<void>): Promise<void> {
     if (this.#isPast) return;
     try {
-      await step(this.#signal());
+      const signal = this.#signal();
+      await breakable(this.#client, signal, () => step(signal));
     } catch (cause) {
       await this.#giveBack().catch((failure: unknown) => {
-        throw halfDone(cause, failure);
+        throw halfDone(cause, failure, this.#frozenAt > 0);
       });
       const isLate = (cause as Error | undefined)?.name === "TimeoutError";
       throw isLate ? tooSlow(this.#budget(), cause) : cause;
     }
   }
 
+  /** The connection may be what broke; the product must get its database back. */
   async #giveBack(): Promise<void> {
     this.#file.rollback();
-    // The connection may be what broke; the product must get its database back.
-    const client = await connectTarget(this.#request.postgres);
-    try {
+    const { postgres: address, signal } = this.#request;
+    await standIn({ client: this.#client, address, signal }, async (client) => {
       await allowTargetWrites(client, this.#plan);
       await advance(client, this.#id, "rolling-back", "cut-over");
-    } finally {
-      await client.end();
-    }
+    });
   }
 
   #budget(): number {
@@ -223,11 +197,7 @@ class Rollback {
     await this.#follow(signal);
     const left = await countChanges(this.#client, this.#file.followed().snapshot);
     if (left === 0) return;
-    throw new LifeboatError({
-      code: "NOT_FOLLOWED",
-      message: `${left} changes of Postgres are not in SQLite although nothing writes any more`,
-      remedy: "Postgres takes writes again and nothing is lost; report this",
-    });
+    throw notFollowed(left);
   }
 
   async #follow(signal: AbortSignal): Promise<number> {
@@ -246,6 +216,9 @@ class Rollback {
 
   async #allow(): Promise<void> {
     this.#signal().throwIfAborted();
+    this.#movedAt = new Date().toISOString();
+    if (!(await note(this.#client, this.#id, ["rolling-back"], { movedAt: this.#movedAt })))
+      throw takenOver();
     this.#file.allowWrites();
   }
 
@@ -254,42 +227,22 @@ class Rollback {
     try {
       await this.#request.onRollback?.(this.#request.signal);
     } catch (cause) {
-      throw new LifeboatError({
-        code: "SWITCH_FAILED",
-        message: `SQLite takes writes again, but the product could not be switched to it: ${reasonOf(cause)}`,
-        remedy:
-          "switch it by hand, or set right what failed and run lifeboat migrate rollback again; Postgres refuses writes, so none is lost",
-        details: detailsOf(cause),
-        cause,
-      });
+      throw switchFailed(cause);
     }
     if (this.#frozenAt > 0) this.#switchSeconds = (performance.now() - this.#frozenAt) / 1000;
   }
 
   async #close(): Promise<void> {
-    await advance(this.#client, this.#id, "rolling-back", "rolled-back", {
-      rolledBackAt: new Date().toISOString(),
-      holdSeconds: this.#holdSeconds,
-      switchSeconds: this.#switchSeconds,
-    });
+    try {
+      await breakable(this.#client, this.#request.signal, async () => {
+        await advance(this.#client, this.#id, "rolling-back", "rolled-back", {
+          rolledBackAt: new Date().toISOString(),
+          holdSeconds: this.#holdSeconds,
+          switchSeconds: this.#switchSeconds,
+        });
+      });
+    } catch (cause) {
+      throw isBroken(this.#client) ? unfinished(cause) : cause;
+    }
   }
-}
-
-function halfDone(cause: unknown, failure: unknown): LifeboatError {
-  return new LifeboatError({
-    code: "ROLLBACK_HALF_DONE",
-    message: `the rollback failed (${reasonOf(cause)}), and Postgres could not be told to take writes again (${reasonOf(failure)})`,
-    remedy:
-      "run lifeboat migrate rollback again as soon as Postgres can be reached: until then both sides may refuse writes; nothing is lost",
-    cause,
-  });
-}
-
-function tooSlow(seconds: number, cause: unknown): LifeboatError {
-  return new LifeboatError({
-    code: "ROLLBACK_TOO_SLOW",
-    message: `SQLite could not take over within ${seconds} s; Postgres takes the product's writes again`,
-    remedy: "run lifeboat migrate sync --until caught-up first, or raise migrate.budget",
-    cause,
-  });
 }

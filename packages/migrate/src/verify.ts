@@ -68,7 +68,7 @@ export interface VerifyReport {
 export async function verifyMigration(request: VerifyRequest): Promise<VerifyReport> {
   const source = openSource(request.sqlite.path);
   try {
-    const client = await connectTarget(request.postgres);
+    const client = await connectTarget(request.postgres, request.signal);
     breakOnAbort(client, request.signal);
     try {
       const entry = await loadedEntry(client, request.schema);

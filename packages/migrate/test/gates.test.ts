@@ -23,8 +23,11 @@ it("each gate is told, in one order, also where an earlier one is not met; only 
   const look = (ok: boolean) => async () => ({ ok, message: `is ${ok}`, remedy: "mend it" });
   const gates = await lookAtGates(
     { disk: look(true), lag: look(false), drill: look(false), archive: look(true) },
-    ["drill", "disk"],
-    ({ note }) => told.push(note),
+    {
+      skip: ["drill", "disk"],
+      report: ({ note }) => told.push(note),
+      signal: new AbortController().signal,
+    },
   );
   expect(told).toEqual([
     "lag: is false",

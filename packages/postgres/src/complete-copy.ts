@@ -6,7 +6,7 @@ import { damageFindings } from "./damage.ts";
 import type { PostgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
 import { layExtraPaths } from "./extra-paths.ts";
-import { laySettings } from "./lay-settings.ts";
+import { laySettings, storedSettings } from "./lay-settings.ts";
 import { configureRecovery } from "./recovery-files.ts";
 import { newerTimelines, restoreFindings } from "./restore-findings.ts";
 import type { Through } from "./restore-progress.ts";
@@ -35,8 +35,11 @@ export async function completeCopy(
   { manifest, details, account, mode, through, directory, dataDirectory }: UnpackedCopy,
 ): Promise<Finding[]> {
   await layConsistencyWal({ folder, details, directory, account, mode, through });
-  const laid = { folder, manifest, details, directory, dataDirectory, account, mode };
-  const rewritten = await laySettings(laid);
+  const laid = { details, directory, dataDirectory, account, mode };
+  const rewritten = await laySettings({
+    ...laid,
+    read: (detail) => storedSettings({ folder, manifest }, detail),
+  });
   const content = { folder, manifest, details, account, through, jobs, signal };
   const extra = await layExtraPaths(content, directory, dataDirectory);
   const recovery = { timeline: details.timeline, fetchCommand };

@@ -26,6 +26,7 @@ export {
 } from "./scratch-cluster.ts";
 export { scriptRole } from "./script-role.ts";
 export { Server, type ServerInit } from "./server.ts";
+export { controlProgram, startLine, stopLine } from "./server-line.ts";
 export { unboundedSlots } from "./slot-findings.ts";
 export type { SlotState, SlotVerdict } from "./slots.ts";
 export { type ReachablePrograms, reachablePrograms } from "./staging.ts";

@@ -92,7 +92,7 @@ export function cutoverRunbook(facts: RunbookFacts, places: CutoverPlaces): Runb
     command(`${line} migrate sync`),
     paragraph(
       words(
-        "It brings what the product writes to Postgres back to the SQLite file, until stopped. Changes are kept whether or not it runs; with it a rollback is a matter of milliseconds.",
+        "It brings what the product writes to Postgres back to the SQLite file, until stopped; a `watch` of Postgres does it by itself. Changes are kept whether or not it runs; with it a rollback is a matter of milliseconds.",
       ),
     ),
     heading("The steps of the cutover"),
@@ -149,6 +149,13 @@ function detail(value: unknown): string {
 
 function preconditions({ command: line }: RunbookFacts): Block[] {
   const rows: readonly (readonly [string, readonly Inline[]])[] = [
+    ["doctor", words("exit status 0: role, settings and archive of the new home are right")],
+    [
+      "watch --engine postgres",
+      words(
+        "runs as a service on the server's host, beside the `watch` of SQLite: WAL is archived before the product needs it, and after the move it keeps the way back short",
+      ),
+    ],
     ["migrate plan", words("exit status 0: no unanswered error; every warning was read")],
     [
       "migrate cutover --rehearse",
@@ -244,7 +251,7 @@ function wayBack(facts: RunbookFacts): Block[] {
     ]),
     heading("The end of the way back"),
     paragraph(
-      say`When nobody wants to go back any more, ${code(`${line} migrate finish`)} takes away all that Lifeboat made on both sides. After it there is no rollback, only a new migration. Where SQLite can't follow any more, ${code("--without-sqlite")} leaves its file as it is. Do not type it on the day of the cutover.`,
+      say`When nobody wants to go back any more, ${code(`${line} migrate finish`)} takes away all that Lifeboat made on both sides. After it there is no rollback, only a new migration. Where SQLite can't follow any more, ${code("--without-sqlite")} leaves its file as it is; after a rollback ${code("--drop-loaded")} drops what was loaded into Postgres too, so that the product can be loaded anew. Do not type it on the day of the cutover.`,
     ),
   ];
 }

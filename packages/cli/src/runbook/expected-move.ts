@@ -8,7 +8,7 @@ import type { RunbookFacts } from "./facts.ts";
 /** What `migrate cutover` prints, by the function that prints it: as the last one did, with no figure that was not measured. */
 export function expectedCutover({ migrations }: RunbookFacts, line: string): string {
   const record = migrations.findLast(({ verb, ok }) => verb === "cutover" && ok);
-  const { rows, gates, backups, holdSeconds, switchSeconds } = record?.details ?? {};
+  const { rows, gates, backups, holdSeconds, movedAt, switchSeconds } = record?.details ?? {};
   const shape = showCutover(
     {
       phase: "cutover",
@@ -19,6 +19,7 @@ export function expectedCutover({ migrations }: RunbookFacts, line: string): str
       backups: Array.isArray(backups) ? backups : ["…"],
       rows: number(rows),
       holdSeconds: number(holdSeconds),
+      movedAt: instant(movedAt),
       switchSeconds: number(switchSeconds),
       seconds: number(record?.seconds),
     },
@@ -30,7 +31,7 @@ export function expectedCutover({ migrations }: RunbookFacts, line: string): str
 /** The same of `migrate rollback`. */
 export function expectedRollback({ migrations }: RunbookFacts, line: string): string {
   const record = migrations.findLast(({ verb, ok }) => verb === "rollback" && ok);
-  const { rows, holdSeconds, switchSeconds } = record?.details ?? {};
+  const { rows, holdSeconds, movedAt, switchSeconds } = record?.details ?? {};
   const shape = showRollback(
     {
       phase: "rollback",
@@ -39,6 +40,7 @@ export function expectedRollback({ migrations }: RunbookFacts, line: string): st
       findings: [],
       rows: number(rows),
       holdSeconds: number(holdSeconds),
+      movedAt: instant(movedAt),
       switchSeconds: number(switchSeconds),
       seconds: number(record?.seconds),
     },
@@ -57,4 +59,8 @@ function orUnmeasured(record: MigrationRecord | undefined, shape: string): strin
 
 function number(value: unknown): number {
   return typeof value === "number" ? value : 0;
+}
+
+function instant(value: unknown): string {
+  return typeof value === "string" ? value : "…";
 }

@@ -6,12 +6,13 @@ import { duration } from "./units.ts";
 /** What went back, and how long anybody waited for it. */
 export function showRollback(report: RollbackReport, commandLine: string): string {
   const summary = facts([
-    ["live now", "SQLite; Postgres refuses writes"],
+    ["live now", `SQLite, since ${report.movedAt}; Postgres refuses writes`],
     ["brought back", `${report.rows} rows`],
     ["writers held", duration(report.holdSeconds)],
     ["writes refused", duration(report.switchSeconds)],
     ["took", duration(report.seconds)],
     ["end it with", `${commandLine} migrate finish`],
+    ["to load anew", "end it with --drop-loaded, which leaves an empty target"],
   ]);
   return `${showFollowed(report.tables)}${showMigrationFindings(report.findings)}${summary}`;
 }
@@ -20,12 +21,16 @@ export function showRollback(report: RollbackReport, commandLine: string): strin
 export function showFinish(report: FinishReport): string {
   const summary = facts([
     ["live", liveInWords(report)],
-    ...(report.live === "sqlite"
-      ? [["Postgres", "the loaded tables stay there: drop them before another load"] as const]
-      : []),
+    ...(report.live === "sqlite" ? [["Postgres", loadedInWords(report)] as const] : []),
     ["took", duration(report.seconds)],
   ]);
   return `${showFollowed(report.tables)}${showMigrationFindings(report.findings)}${summary}`;
+}
+
+function loadedInWords({ dropped }: FinishReport): string {
+  return dropped
+    ? "what was loaded is dropped"
+    : "the loaded tables stay there: drop them by hand before another load";
 }
 
 function liveInWords({ live, findings }: FinishReport): string {

@@ -44,12 +44,15 @@ async function examine(session: Session): Promise<Finding[]> {
   const { examineRepository } = await import("../doctor/repository.ts");
   const findings = await examineRepository(session);
   if (session.isByRepository) return findings;
-  const [{ examineEngines }, { examineShipping }, { examineDrift }] = await Promise.all([
-    import("../doctor/engines.ts"),
-    import("../doctor/shipping.ts"),
-    import("../doctor/drift.ts"),
-  ]);
+  const [{ examineEngines }, { examineArchivePlace }, { examineShipping }, { examineDrift }] =
+    await Promise.all([
+      import("../doctor/engines.ts"),
+      import("../doctor/archive-place.ts"),
+      import("../doctor/shipping.ts"),
+      import("../doctor/drift.ts"),
+    ]);
   findings.push(...(await examineEngines(session)));
+  findings.push(...(await examineArchivePlace(session)));
   const known = new Set(findings.map(({ id, summary }) => `${id} ${summary}`));
   const shipping = await examineShipping(session);
   findings.push(...shipping.filter(({ id, summary }) => !known.has(`${id} ${summary}`)));

@@ -55,10 +55,10 @@ export const migrateCutoverVerb: Verb = {
             ? {}
             : { onCutover: (signal) => runSwitch(onCutover, { app, engine: "postgres" }, signal) }),
         }),
-      ({ id, rows, gates, backups, holdSeconds, switchSeconds }) => ({
+      ({ id, rows, gates, backups, holdSeconds, movedAt, switchSeconds }) => ({
         id,
         live: "postgres",
-        details: { rows, gates, backups, holdSeconds, switchSeconds },
+        details: { rows, gates, backups, holdSeconds, movedAt, switchSeconds },
       }),
     );
     return {

@@ -29,10 +29,10 @@ export const migrateRollbackVerb: Verb = {
             ? {}
             : { onRollback: (signal) => runSwitch(onRollback, { app, engine: "sqlite" }, signal) }),
         }),
-      ({ id, rows, holdSeconds, switchSeconds }) => ({
+      ({ id, rows, holdSeconds, movedAt, switchSeconds }) => ({
         id,
         live: "sqlite",
-        details: { rows, holdSeconds, switchSeconds },
+        details: { rows, holdSeconds, movedAt, switchSeconds },
       }),
     );
     return {

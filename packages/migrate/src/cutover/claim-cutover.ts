@@ -1,16 +1,53 @@
+import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
-import { advance } from "../target/journal.ts";
+import { breakable } from "../target/break-connection.ts";
+import { advance, currentMigration, type JournalEntry } from "../target/journal.ts";
 import { takeTargetLock } from "../target/lock.ts";
+import { type StoodInFor, standIn } from "../target/stand-in.ts";
+import { takenOver } from "../target/taken-over.ts";
+import { claimLeft } from "./cutover-failures.ts";
 
-/** Says in the journal that a cutover is at work, so that a sync that runs lets go; then takes the lock. */
-export async function claimCutover(client: Client, id: string): Promise<void> {
-  const claimed = await advance(client, id, "loaded", "cutting-over");
+/**
+ * Says in the journal that a cutover is at work, so that a sync that runs lets go; then takes the lock.
+ * @returns the migration as it stands then
+ * @throws LifeboatError `LOCKED`, `TAKEN_OVER`, `CUTOVER_HALF_DONE` where it was stopped, and can't say in the journal that it is none
+ */
+export async function claimCutover(run: StoodInFor, id: string): Promise<JournalEntry> {
+  const { client, signal } = run;
+  // Until the answer has come it may have been so.
+  const claim = { mayHave: true };
   try {
-    await takeTargetLock(client);
+    return await breakable(client, signal, async () => {
+      claim.mayHave = await advance(client, id, "loaded", "cutting-over");
+      await takeTargetLock(client);
+      // Another run may have given it back while this one waited for the lock.
+      await advance(client, id, "loaded", "cutting-over");
+      return await standingNow(client, id);
+    });
   } catch (cause) {
-    if (claimed) await advance(client, id, "cutting-over", "loaded");
+    if (claim.mayHave) await unclaim(run, id, cause);
     throw cause;
   }
-  // Another run may have given it back while this one waited for the lock.
-  await advance(client, id, "loaded", "cutting-over");
+}
+
+/** A sync may have gone on until it let go, and another cutover may have ended what it was at. */
+async function standingNow(client: Client, id: string): Promise<JournalEntry> {
+  const entry = await currentMigration(client);
+  if (entry?.id === id && ["cutting-over", "cut-over"].includes(entry.phase)) return entry;
+  throw takenOver();
+}
+
+/** Nothing was begun yet, unless by a run before. */
+async function unclaim(run: StoodInFor, id: string, cause: unknown): Promise<void> {
+  try {
+    await standIn(run, async (client) => {
+      const now = await currentMigration(client);
+      if (now?.id !== id || now.details.switching === true) return;
+      await advance(client, id, "cutting-over", "loaded");
+    });
+  } catch (failure) {
+    // Then another run is at work, and the journal is its own.
+    if (failure instanceof LifeboatError && failure.code === "LOCKED") return;
+    throw claimLeft(cause, failure);
+  }
 }

@@ -1,5 +1,6 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import type { BrokenForeignKey } from "../forward/foreign-keys.ts";
+import type { Refusal } from "../freeze.ts";
 
 export function orphans(broken: readonly BrokenForeignKey[]): LifeboatError {
   const list = broken.map(({ table, constraint, count }) => `${count} of ${table} (${constraint})`);
@@ -12,12 +13,45 @@ export function orphans(broken: readonly BrokenForeignKey[]): LifeboatError {
   });
 }
 
-export function halfDone(cause: unknown, failure: unknown): LifeboatError {
+/** @param refusal how SQLite refuses the product's writes now; null where it takes them */
+export function halfDone(cause: unknown, failure: unknown, refusal: Refusal | null): LifeboatError {
   return new LifeboatError({
     code: "CUTOVER_HALF_DONE",
-    message: `the cutover failed (${reasonOf(cause)}), and taking it back failed too (${reasonOf(failure)})`,
+    message: `the cutover failed (${reasonOf(cause)}), and taking it back in Postgres failed too (${reasonOf(failure)}). ${sqliteInWords(refusal)}; nothing is lost`,
+    remedy: `run lifeboat migrate cutover again${refusal === null ? ", or lifeboat migrate abort," : ""} as soon as both databases can be reached: until then no migrate sync follows`,
+    cause,
+  });
+}
+
+function sqliteInWords(refusal: Refusal | null): string {
+  if (refusal === null || refusal.isOver) return "SQLite takes the product's writes";
+  return refusal.until === null
+    ? "The product may have written to Postgres, so SQLite refuses its writes until then"
+    : `SQLite takes the product's writes again by itself at ${new Date(refusal.until).toISOString()}`;
+}
+
+/** Stopped before anything but the journal was touched. */
+export function claimLeft(cause: unknown, failure: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "CUTOVER_HALF_DONE",
+    message: `the cutover ended before it had begun (${reasonOf(cause)}), and Postgres could not be told (${reasonOf(failure)}): its journal may say cutting-over. SQLite was not touched`,
     remedy:
-      "run lifeboat migrate cutover again as soon as both databases can be reached: until then SQLite may refuse writes; nothing is lost",
+      "run lifeboat migrate cutover again, or lifeboat migrate abort, as soon as Postgres can be reached: until then no migrate sync follows",
+    cause,
+  });
+}
+
+/** Broken off behind the point of no return. */
+export function unfinished(cause: unknown, stage: "switching" | "switched"): LifeboatError {
+  const what =
+    stage === "switching"
+      ? "whether its journal knows that can't be told, so the product's switch may be called once more"
+      : "what is left is the journal's end and the capture in SQLite";
+  return new LifeboatError({
+    code: "CUTOVER_UNFINISHED",
+    message: `the product was switched to Postgres, which then answered no more (${reasonOf(cause)}): ${what}. SQLite refuses writes; nothing is lost`,
+    remedy:
+      "run lifeboat migrate cutover again as soon as Postgres can be reached: it ends what is left",
     cause,
   });
 }

@@ -30,6 +30,8 @@ export interface CutoverReport {
   readonly rows: number;
   /** From having SQLite's write lock to the commit of the refusals; 0 where an earlier run had frozen it. */
   readonly holdSeconds: number;
+  /** The instant at which Postgres began to take the product's writes and SQLite took none any more; ISO 8601 UTC. */
+  readonly movedAt: string;
   /** From there until the product's switch returned. */
   readonly switchSeconds: number;
   readonly seconds: number;

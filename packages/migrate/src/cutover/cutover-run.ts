@@ -7,29 +7,24 @@ import { SyncTally } from "../forward/sync-tally.ts";
 import { removeCapture } from "../freeze.ts";
 import { dropKeptRowidsBeside, keptRowidLeft } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
-import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
+import { removeReverseCapture } from "../reverse/capture.ts";
 import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
-import { abandon } from "../target/abandon.ts";
-import { advance, currentMigration, type JournalEntry, note } from "../target/journal.ts";
+import { breakable, isBroken } from "../target/break-connection.ts";
+import { advance, type JournalEntry, note } from "../target/journal.ts";
+import { movedAtOf } from "../target/moved-at.ts";
+import type { StoodInFor } from "../target/stand-in.ts";
 import { isTakenOver, takenOver } from "../target/taken-over.ts";
+import { backOut } from "./back-out.ts";
 import { bringUntilFew } from "./bring-until-few.ts";
 import { claimCutover } from "./claim-cutover.ts";
-import { halfDone, orphans, switchFailed, tooSlow } from "./cutover-failures.ts";
+import { orphans, switchFailed, tooSlow, unfinished } from "./cutover-failures.ts";
 import type { CutoverReport, CutoverRequest } from "./cutover-request.ts";
 import { CUTOVER_STEPS, type CutoverStepId } from "./cutover-steps.ts";
-import {
-  assertGates,
-  type Gate,
-  type GateFinding,
-  type GateName,
-  lagGate,
-  lookAtGates,
-  verifiedGate,
-} from "./gates.ts";
-import { giveBack } from "./give-back.ts";
+import { assertGates, type Gate, lookAtGates, ownGates } from "./gates.ts";
+import { type CutoverLeft, giveBack } from "./give-back.ts";
 import { holdWriters } from "./hold-writers.ts";
+import { prepareTarget } from "./prepare-target.ts";
 import { prepareRefusals, refuseUntouched } from "./refusals.ts";
-import { setSequences } from "./set-sequences.ts";
 import { isLeftFrozen, type Stage, stageOf } from "./stage.ts";
 
 /** How long the product may be without a database that takes its writes, unless said otherwise. */
@@ -91,6 +86,7 @@ export class CutoverRun {
       backups: this.#backups,
       rows: this.#tally.rows,
       holdSeconds: this.#holdSeconds,
+      movedAt: movedAtOf(this.#entry),
       switchSeconds: this.#switchSeconds,
       seconds,
     };
@@ -101,7 +97,8 @@ export class CutoverRun {
     if (this.#stage !== "fresh") return;
     try {
       this.#signal().throwIfAborted();
-      await step(this.#signal());
+      const signal = this.#signal();
+      await breakable(this.#client, signal, () => step(signal));
       this.#signal().throwIfAborted();
     } catch (cause) {
       // What another run has moved on is its own to take back.
@@ -111,13 +108,26 @@ export class CutoverRun {
     }
   }
 
-  async #back(cause: unknown): Promise<void> {
+  #back(cause: unknown): Promise<void> {
+    return backOut(this.#left(), cause, this.#signal());
+  }
+
+  #left(): CutoverLeft {
+    return { ...this.#own(), source: this.#source, entry: this.#entry };
+  }
+
+  #own(): StoodInFor {
+    const { postgres: address, signal } = this.#request;
+    return { client: this.#client, address, signal };
+  }
+
+  /** Does what follows the switch, where nothing is taken back any more. */
+  async #past(stage: "switching" | "switched", work: () => Promise<void>): Promise<void> {
+    const { signal } = this.#request;
     try {
-      // Locks of a transaction that was not ended would be in the way.
-      await abandon(this.#client);
-      await giveBack(this.#source, this.#request.postgres, this.#entry);
-    } catch (failure) {
-      throw halfDone(cause, failure);
+      await breakable(this.#client, signal, work);
+    } catch (cause) {
+      throw isBroken(this.#client) ? unfinished(cause, stage) : cause;
     }
   }
 
@@ -141,15 +151,18 @@ export class CutoverRun {
 
   async #claim(): Promise<void> {
     if (this.#stage === "done") return;
-    await claimCutover(this.#client, this.#entry.id);
-    await this.#readAgain();
+    await this.#claimOnce();
     if (isLeftFrozen(this.#entry, this.#source)) {
       // Whatever was written since its refusals ended by themselves is in the log, so all begins anew.
-      await giveBack(this.#source, this.#request.postgres, this.#entry);
-      await claimCutover(this.#client, this.#entry.id);
-      await this.#readAgain();
+      await giveBack(this.#left());
+      await this.#claimOnce();
     }
     await this.#begin();
+  }
+
+  async #claimOnce(): Promise<void> {
+    this.#entry = await claimCutover(this.#own(), this.#entry.id);
+    this.#stage = stageOf(this.#entry, this.#source);
   }
 
   async #begin(): Promise<void> {
@@ -166,15 +179,6 @@ export class CutoverRun {
     });
   }
 
-  /** A sync may have gone on until it let go, and another cutover may have ended what it was at. */
-  async #readAgain(): Promise<void> {
-    const entry = await currentMigration(this.#client);
-    if (entry?.id !== this.#entry.id || !["cutting-over", "cut-over"].includes(entry.phase))
-      throw takenOver();
-    this.#entry = entry;
-    this.#stage = stageOf(entry, this.#source);
-  }
-
   /** A way back that was killed once SQLite took writes again. */
   async #endWayBack(): Promise<void> {
     await removeReverseCapture(this.#client, this.#entry.plan);
@@ -187,13 +191,14 @@ export class CutoverRun {
   async #checkGates(report: Report, signal: AbortSignal): Promise<void> {
     await this.#bringUntilFew(report, signal);
     const { verifiedAt } = this.#entry.details;
-    const looks: Partial<Record<GateName, () => Promise<GateFinding>>> = {
-      lag: async () => lagGate(this.#forward.waiting),
-      verified: async () =>
-        verifiedGate(typeof verifiedAt === "string" ? verifiedAt : null, new Date()),
-      ...this.#request.gates,
-    };
-    this.#gates.push(...(await lookAtGates(looks, this.#request.skip ?? [], report)));
+    const own = { waiting: this.#forward.waiting, verifiedAt };
+    this.#gates.push(
+      ...(await lookAtGates(ownGates(own, this.#request.gates), {
+        ...this.#request,
+        signal,
+        report,
+      })),
+    );
     assertGates(this.#gates);
   }
 
@@ -229,14 +234,8 @@ export class CutoverRun {
   }
 
   async #prepareTarget(): Promise<void> {
-    const { plan } = this.#entry;
     await this.#forward.end();
-    await this.#client.query("BEGIN");
-    await setSequences(this.#client, this.#source.db, plan);
-    // Anew where a run that was killed had come this far: the product was not there yet.
-    await removeReverseCapture(this.#client, plan);
-    await installReverseCapture(this.#client, plan);
-    await this.#client.query("COMMIT");
+    await prepareTarget(this.#client, this.#source, this.#entry.plan);
   }
 
   async #verifyTouched(): Promise<void> {
@@ -248,13 +247,14 @@ export class CutoverRun {
   async #switch(): Promise<void> {
     if (this.#stage === "done" || this.#stage === "switched") return;
     await this.#orBack(async () => {
-      await this.#note({ switching: true });
+      const moving = { switching: true, movedAt: new Date().toISOString() };
+      await this.#note(moving);
       refuseUntouched(this.#source, this.#forward, this.#until);
+      // From here on the way back leads through Postgres, whatever becomes of the connection.
+      this.#entry = { ...this.#entry, details: { ...this.#entry.details, ...moving } };
     });
-    // From here on the way back leads through Postgres, whatever becomes of the connection.
-    this.#entry = { ...this.#entry, details: { ...this.#entry.details, switching: true } };
     try {
-      await this.#allowTargetWrites();
+      await breakable(this.#client, this.#signal(), () => this.#allowTargetWrites());
       await this.#request.onCutover?.(this.#signal());
     } catch (cause) {
       await this.#back(cause);
@@ -264,7 +264,7 @@ export class CutoverRun {
     }
     this.#switchSeconds = (performance.now() - this.#frozenAt) / 1000;
     // Without its capture SQLite can't take over again, so a run that ends this one must not try.
-    await this.#note({ switched: true });
+    await this.#past("switching", () => this.#note({ switched: true }));
   }
 
   /** A way back, ended or killed, has left them refused. */
@@ -277,15 +277,19 @@ export class CutoverRun {
   async #dropCapture(): Promise<void> {
     if (this.#stage === "done") return;
     this.#source.write(() => removeCapture(this.#source.db));
-    if (await dropKeptRowidsBeside(this.#client, this.#entry.plan)) return;
-    this.#findings.push(keptRowidLeft());
+    await this.#past("switched", async () => {
+      if (await dropKeptRowidsBeside(this.#client, this.#entry.plan)) return;
+      this.#findings.push(keptRowidLeft());
+    });
   }
 
   async #close(): Promise<void> {
-    await advance(this.#client, this.#entry.id, "cutting-over", "cut-over", {
-      cutOverAt: new Date().toISOString(),
-      holdSeconds: this.#holdSeconds,
-      switchSeconds: this.#switchSeconds,
+    await this.#past("switched", async () => {
+      await advance(this.#client, this.#entry.id, "cutting-over", "cut-over", {
+        cutOverAt: new Date().toISOString(),
+        holdSeconds: this.#holdSeconds,
+        switchSeconds: this.#switchSeconds,
+      });
     });
   }
 

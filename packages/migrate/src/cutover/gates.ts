@@ -46,21 +46,56 @@ export function verifiedGate(verifiedAt: string | null, now: Date): GateFinding 
   };
 }
 
+/** How the gates are looked at. */
+export interface GateLook {
+  readonly skip?: readonly GateName[];
+  readonly report: Report;
+  /** A look that waits for a server which does not answer is not waited for then. */
+  readonly signal: AbortSignal;
+}
+
+type Looks = Partial<Record<GateName, () => Promise<GateFinding>>>;
+
+/** The gates that the migration itself knows of, and the caller's. */
+export function ownGates(
+  { waiting, verifiedAt }: { readonly waiting: number; readonly verifiedAt: unknown },
+  others: Looks = {},
+): Looks {
+  return {
+    lag: async () => lagGate(waiting),
+    verified: async () =>
+      verifiedGate(typeof verifiedAt === "string" ? verifiedAt : null, new Date()),
+    ...others,
+  };
+}
+
 /** Looks at each gate that somebody looks at, in their order. */
 export async function lookAtGates(
-  looks: Partial<Record<GateName, () => Promise<GateFinding>>>,
-  skip: readonly GateName[],
-  report: Report,
+  looks: Looks,
+  { skip = [], report, signal }: GateLook,
 ): Promise<Gate[]> {
   const gates: Gate[] = [];
   for (const name of GATES) {
-    const found = await looks[name]?.();
-    if (!found) continue;
+    const look = looks[name];
+    if (!look) continue;
+    const found = await orAborted(look(), signal);
     const skipped = !found.ok && skip.includes(name);
     gates.push({ ...found, name, skipped, remedy: found.ok ? "" : found.remedy });
     report({ note: `${name}: ${found.message}${skipped ? " (passed over)" : ""}` });
   }
   return gates;
+}
+
+async function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /** @throws LifeboatError `GATE_NOT_MET` (refused) that names each, and shows all of them in its details */

@@ -53,5 +53,5 @@ const REASONS: Partial<Record<MigrationPhase | "none", string>> & { readonly loa
     "a switch that failed had led it there, and what is written there now would be lost. Lead what still writes to Postgres back to SQLite; the next migrate cutover lets Postgres take writes as it switches, migrate abort at once",
   "rolling-back": "a rollback was begun. Run migrate rollback again: it ends what was begun",
   "rolled-back":
-    "the product is back in SQLite. migrate finish lets Postgres take writes again, for whatever they are",
+    "the product is back in SQLite. migrate finish lets Postgres take writes again, for whatever they are; with --drop-loaded it drops what was loaded",
 };

@@ -1,19 +1,27 @@
 import { LifeboatError } from "@lifeboat/core";
 import pg from "pg";
 import type { TargetAddress } from "../request.ts";
+import { breakOnAbort, endConnection } from "./break-connection.ts";
 import { unreachable } from "./unreachable.ts";
 
 /** A host that answers nothing would else be waited for as long as its network stack likes. */
 const CONNECT_TIMEOUT_MS = 15_000;
+/** A server that has let us in, and then says nothing, is waited for as long again. */
+const PREPARE_TIMEOUT_MS = 2 * CONNECT_TIMEOUT_MS;
 
 /** A setting of our sessions alone, by which the refusals in the target tell them from the product's. */
 export const OWN_SESSION = "lifeboat.own_session";
 
 /**
  * Connects to the target with settings under which texts, instants and numbers are spelled one way.
+ * @param signal ends it at once, with its reason: nothing was begun there
  * @throws LifeboatError `POSTGRES_UNREACHABLE`, `TARGET_ENCODING`, `TARGET_TOO_OLD`
  */
-export async function connectTarget(address: TargetAddress): Promise<pg.Client> {
+export async function connectTarget(
+  address: TargetAddress,
+  signal?: AbortSignal,
+): Promise<pg.Client> {
+  signal?.throwIfAborted();
   const client = new pg.Client({
     connectionString: address.url,
     application_name: "lifeboat migrate",
@@ -22,18 +30,31 @@ export async function connectTarget(address: TargetAddress): Promise<pg.Client> 
   });
   // A server that goes away is reported by the query that runs; without a listener it would end the process.
   client.on("error", () => undefined);
+  const late = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
+  const isOver = signal ? AbortSignal.any([signal, late]) : late;
+  using _ = breakOnAbort(client, isOver, 0);
+  try {
+    await connectAndPrepare(client);
+    signal?.throwIfAborted();
+    return client;
+  } catch (cause) {
+    await endConnection(client);
+    signal?.throwIfAborted();
+    throw late.aborted ? unreachable(silent()) : cause;
+  }
+}
+
+async function connectAndPrepare(client: pg.Client): Promise<void> {
   try {
     await client.connect();
   } catch (cause) {
     throw unreachable(cause);
   }
-  try {
-    await prepareSession(client);
-    return client;
-  } catch (cause) {
-    await client.end();
-    throw cause;
-  }
+  await prepareSession(client);
+}
+
+function silent(): Error {
+  return new Error(`it took the connection, and said nothing for ${PREPARE_TIMEOUT_MS / 1000} s`);
 }
 
 async function prepareSession(client: pg.Client): Promise<void> {

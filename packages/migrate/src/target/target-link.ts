@@ -30,7 +30,7 @@ export class TargetLink {
    * @throws LifeboatError those of `connectTarget`
    */
   static async open(address: TargetAddress, signal: AbortSignal): Promise<TargetLink> {
-    return new TargetLink(address, signal, await connectTarget(address));
+    return new TargetLink(address, signal, await connectTarget(address, signal));
   }
 
   get client(): Client {

@@ -25,7 +25,7 @@ export interface Taking {
  * that became shorter is filled up with zeros, what has grown is not read: replay knows better in each case.
  */
 export async function* membersOf(
-  files: readonly BackupFile[],
+  files: Iterable<BackupFile>,
   taking: Taking,
 ): AsyncGenerator<Uint8Array> {
   for (const { path } of files) {

@@ -51,7 +51,7 @@ class Reuse {
     interrupted: InterruptedBaseBackup,
     taking: Omit<Taking, "signal" | "taken">,
   ) {
-    this.#files = new Map(found.files.map((file) => [file.path, file]));
+    this.#files = new Map(Iterator.from(found.files).map((file) => [file.path, file]));
     this.#folders = new Map(found.directories.map(({ path, mode }) => [path, mode]));
     this.#interrupted = interrupted;
     this.#taking = taking;

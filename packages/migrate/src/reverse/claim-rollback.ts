@@ -1,0 +1,76 @@
+import { LifeboatError } from "@lifeboat/core";
+import type { Client } from "pg";
+import type { MigrationRequest, TargetAddress } from "../request.ts";
+import { claimLeft } from "../rollback-failures.ts";
+import { breakable } from "../target/break-connection.ts";
+import { advance, currentMigration, type JournalEntry } from "../target/journal.ts";
+import { takeTargetLock } from "../target/lock.ts";
+import { type StoodInFor, standIn } from "../target/stand-in.ts";
+import type { FrozenFile } from "./frozen-file.ts";
+
+/**
+ * Says in the journal that a rollback is at work, so that a sync that runs lets go; then takes the lock.
+ * @returns the migration as it stands then; `cut-over` where no earlier run has begun
+ * @throws LifeboatError `NOT_CUT_OVER` (not-found), `SQLITE_REPLACED` (refused), `LOCKED`, `ROLLBACK_HALF_DONE` where it was stopped, and
+ * can't say in the journal that it is none
+ */
+export async function claimRollback(
+  client: Client,
+  file: FrozenFile,
+  {
+    postgres: address,
+    schema,
+    signal,
+  }: Pick<MigrationRequest, "schema" | "signal"> & { readonly postgres: TargetAddress },
+): Promise<JournalEntry> {
+  const found = await breakable(client, signal, () => currentMigration(client));
+  const entry = assertRollable(found, schema);
+  if (entry.phase !== "rolled-back") file.assertFrozenBy(entry.id);
+  // Until the answer has come it may have been so.
+  const claim = { mayHave: entry.phase === "cut-over" };
+  try {
+    return await breakable(client, signal, async () => {
+      claim.mayHave = await advance(client, entry.id, "cut-over", "rolling-back");
+      await takeTargetLock(client);
+      // Another run may have ended it, or given it back, while this one waited for the lock.
+      const again = await advance(client, entry.id, "cut-over", "rolling-back");
+      const isFirst = again || claim.mayHave;
+      const now = assertRollable(await currentMigration(client), schema);
+      return isFirst && now.phase === "rolling-back" ? { ...now, phase: "cut-over" } : now;
+    });
+  } catch (cause) {
+    if (claim.mayHave) await unclaim({ client, address, signal }, file, entry.id, cause);
+    throw cause;
+  }
+}
+
+/** Nothing was begun yet, unless by a run before. */
+async function unclaim(
+  run: StoodInFor,
+  file: FrozenFile,
+  id: string,
+  cause: unknown,
+): Promise<void> {
+  try {
+    await standIn(run, async (client) => {
+      if (file.refusesWrites()) await advance(client, id, "rolling-back", "cut-over");
+    });
+  } catch (failure) {
+    // Then another run is at work, and the journal is its own.
+    if (failure instanceof LifeboatError && failure.code === "LOCKED") return;
+    throw claimLeft(cause, failure);
+  }
+}
+
+function assertRollable(entry: JournalEntry | null, schema: string | undefined): JournalEntry {
+  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
+  if (isOwn && ["cut-over", "rolling-back", "rolled-back"].includes(entry.phase)) return entry;
+  throw new LifeboatError({
+    code: "NOT_CUT_OVER",
+    kind: "not-found",
+    message: isOwn
+      ? `the migration is ${entry.phase}: there is nothing to take back`
+      : "nothing was cut over to this Postgres",
+    remedy: "lifeboat migrate status says what comes next",
+  });
+}
