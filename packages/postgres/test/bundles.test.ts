@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { BackupFile } from "../src/basebackup/parallel/backup-files.ts";
 import { bundlesOf } from "../src/basebackup/parallel/bundles.ts";
+import type { BackupFile } from "../src/basebackup/parallel/file-list.ts";
 import { FileList } from "../src/basebackup/parallel/file-list.ts";
 
 const GIB = 1 << 30;
