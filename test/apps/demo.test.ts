@@ -25,7 +25,7 @@ test("the demo goes through the whole main job and leaves only what it names", a
   const repository = readdirSync(join(path, "repository"));
   expect(repository).toEqual(expect.arrayContaining([...PRODUCTS, "RESTORE.md"]));
   await expect.poll(() => processesNaming(temporary)).toEqual([]);
-});
+}, 600_000);
 
 test("stopped while its server runs, the demo leaves nothing at all", async () => {
   const temporary = await temporaryFolder();
