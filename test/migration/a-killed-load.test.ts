@@ -11,7 +11,8 @@ const PROGRAM = fileURLToPath(new URL("./load-in-process.ts", import.meta.url));
 const BACKENDS =
   "SELECT query FROM pg_stat_activity WHERE application_name = 'lifeboat migrate' AND datname = current_database()";
 
-describe("a load that is killed", () => {
+// Each begins with what the kill before it has left.
+describe("a load that is killed", { shuffle: false }, () => {
   let cluster: TestCluster;
   let one: MigrationCase;
   beforeAll(async () => {
