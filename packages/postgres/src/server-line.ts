@@ -24,7 +24,12 @@ export function stopLine(program: string, dataDirectory: string, account: Accoun
 /** As root through the account that the server runs as, since Postgres refuses root. */
 function lineAs(account: Account, words: readonly string[]): string {
   const line = words.map(shellWord).join(" ");
-  return account.foreign ? `su ${shellWord(account.name)} -s /bin/sh -c ${shellWord(line)}` : line;
+  return account.foreign ? `su ${shellWord(account.name)} -s /bin/sh -c ${quoted(line)}` : line;
+}
+
+/** A line that quotes words itself stays readable between double quotes, where the shell would change nothing of it. */
+function quoted(line: string): string {
+  return line.includes("'") && !/["$`\\!]/.test(line) ? `"${line}"` : shellWord(line);
 }
 
 /** The `pg_ctl` of a server's major version. Where none is installed, the name alone says what is needed. */

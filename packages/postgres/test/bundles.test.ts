@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { BackupFile } from "../src/basebackup/parallel/backup-files.ts";
+import type { BackupFile } from "../src/basebackup/parallel/backup-file.ts";
 import { bundlesOf } from "../src/basebackup/parallel/bundles.ts";
 import { FileList } from "../src/basebackup/parallel/file-list.ts";
 

@@ -1,16 +1,6 @@
 import { FileList } from "./file-list.ts";
 import type { DirectoryEntry, FileSource } from "./file-source.ts";
 
-/** A file that a backup takes. */
-export interface BackupFile {
-  /** From the data directory, also for what lies in a tablespace. */
-  readonly path: string;
-  readonly bytes: number;
-  readonly mode: number;
-  /** Milliseconds since 1970. */
-  readonly modifiedMs: number;
-}
-
 /** What a backup consists of, apart from `global/pg_control`, which comes last. */
 export interface BackupFiles {
   /** In the data directory and in tablespaces (`pg_tblspc/<oid>/…`), parents first. */

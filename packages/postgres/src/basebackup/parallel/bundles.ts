@@ -1,4 +1,4 @@
-import type { BackupFile } from "./backup-files.ts";
+import type { BackupFile } from "./backup-file.ts";
 import type { FileList, Files } from "./file-list.ts";
 
 /** A bundle is one tar; more would keep one worker busy when all others are done. */

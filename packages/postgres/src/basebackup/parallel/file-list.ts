@@ -1,4 +1,4 @@
-import type { BackupFile } from "./backup-files.ts";
+import type { BackupFile } from "./backup-file.ts";
 
 const FIRST_FILES = 1 << 10;
 const FIRST_BYTES = 1 << 15;
