@@ -38,6 +38,14 @@ test.each(["/a place", "/it's", '/"$HOME"'])(
   },
 );
 
+test("a server that runs from a folder that nobody named is stopped by the program beside it", async () => {
+  await writeFile(join(folder, "PG_VERSION"), "99\n");
+  await writeFile(join(folder, "postmaster.opts"), `${folder}/postgres "-D" "/data"\n`);
+  expect((await serverLines(folder)).stop).toMatch(/(?<!\/)pg_ctl stop/);
+  await writeFile(join(folder, "pg_ctl"), "", { mode: 0o755 });
+  expect((await serverLines(folder)).stop).toContain(`${folder}/pg_ctl stop -D ${folder}`);
+});
+
 test("of a directory that is no cluster the program's name alone is said", async () => {
   expect((await serverLines(folder)).stop).toContain(`pg_ctl stop -D ${folder}`);
 });
