@@ -27,12 +27,23 @@ export interface UnpackedCopy {
   readonly directory: string;
   /** What it will be called. */
   readonly dataDirectory: string;
+  /** The folder of the server's programs; found when left out. */
+  readonly binDirectory: string | undefined;
 }
 
 /** Lays what an unpacked backup needs to start and to recover: WAL, settings, how it recovers. Durable when this resolves. */
 export async function completeCopy(
   { folder, plan, fetchCommand, jobs = USUAL_JOBS, signal }: RestoreRequest,
-  { manifest, details, account, mode, through, directory, dataDirectory }: UnpackedCopy,
+  {
+    manifest,
+    details,
+    account,
+    mode,
+    through,
+    directory,
+    dataDirectory,
+    binDirectory,
+  }: UnpackedCopy,
 ): Promise<Finding[]> {
   await layConsistencyWal({ folder, details, directory, account, mode, through });
   const laid = { details, directory, dataDirectory, account, mode };
@@ -47,7 +58,8 @@ export async function completeCopy(
   // Of a backup's own state there is no choice of timelines.
   const chosen = plan.target.kind !== "backup" && plan.target.kind !== "immediate";
   const timelines = chosen ? await newerTimelines(folder, plan.timeline ?? details.timeline) : [];
-  const findings = [...timelines, ...(await restoreFindings(directory, dataDirectory))];
+  const own = await restoreFindings(directory, dataDirectory, binDirectory);
+  const findings = [...timelines, ...own];
   await syncDirectories([directory]);
   return [...damageFindings(details.damage), ...rewritten, ...extra, ...findings];
 }

@@ -5,6 +5,7 @@ export { type PostgresDetails, postgresDetails } from "./details.ts";
 export { dropSlot, listSlots } from "./drop-slot.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
 export { leastPrivilegeScript, type RoleScript, roleOf } from "./least-privilege.ts";
+export { localDataDirectory } from "./local-data-directory.ts";
 export { type DumpRequest, postgresDumpSource } from "./logical/dump-source.ts";
 export type { DumpOrigin } from "./logical/fetch-dump.ts";
 export { type ImportDump, type ImportReport, importDump } from "./logical/import-dump.ts";

@@ -6,13 +6,15 @@ import { serverLines } from "./server-line.ts";
  * What the engineer should know of a copy before it is started, from its own settings.
  * @param directory where it lies now
  * @param dataDirectory what it will be called
+ * @param binDirectory where the server's programs are; found when left out
  */
 export async function restoreFindings(
   directory: string,
   dataDirectory: string,
+  binDirectory?: string,
 ): Promise<Finding[]> {
   const settings = await settingsIn(directory);
-  const beside = { liesAt: directory, options: "-c archive_mode=off -c port=PORT" };
+  const beside = { binDirectory, liesAt: directory, options: "-c archive_mode=off -c port=PORT" };
   const findings: Finding[] = [];
   const value = (name: string) => effectiveValue(settings, name) ?? "";
   const archives = !/^(|off?|no?|f(alse)?|0)$/i.test(value("archive_mode"));

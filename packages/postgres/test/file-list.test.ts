@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import type { BackupFile } from "../src/basebackup/parallel/file-list.ts";
+import type { BackupFile } from "../src/basebackup/parallel/backup-file.ts";
 import { FileList } from "../src/basebackup/parallel/file-list.ts";
 
 const FILES = 100_000;

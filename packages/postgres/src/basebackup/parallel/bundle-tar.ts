@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { CorruptPage } from "../corrupt-page.ts";
-import type { BackupFile } from "./file-list.ts";
+import type { BackupFile } from "./backup-file.ts";
 import type { FileSource, SourceFile } from "./file-source.ts";
 import type { TakenFile } from "./manifest-writer.ts";
 import { PageCheck, type PageLayout } from "./page-check.ts";

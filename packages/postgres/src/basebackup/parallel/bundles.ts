@@ -1,4 +1,5 @@
-import type { BackupFile, FileList, Files } from "./file-list.ts";
+import type { BackupFile } from "./backup-file.ts";
+import type { FileList, Files } from "./file-list.ts";
 
 /** A bundle is one tar; more would keep one worker busy when all others are done. */
 const LARGEST_BUNDLE = 1 << 30;

@@ -1,15 +1,7 @@
+import type { BackupFile } from "./backup-file.ts";
+
 const FIRST_FILES = 1 << 10;
 const FIRST_BYTES = 1 << 15;
-
-/** A file that a backup takes. */
-export interface BackupFile {
-  /** From the data directory, also for what lies in a tablespace. */
-  readonly path: string;
-  readonly bytes: number;
-  readonly mode: number;
-  /** Milliseconds since 1970. */
-  readonly modifiedMs: number;
-}
 
 /** Files in an order, made anew for each who looks at them. */
 export interface Files extends Iterable<BackupFile> {

@@ -6,9 +6,9 @@ import type {
   StoredFile,
   StoredPart,
 } from "../transport.ts";
+import type { BackupFile } from "./backup-file.ts";
 import type { BackupFiles } from "./backup-files.ts";
 import { contentOf, type Taking } from "./bundle-tar.ts";
-import type { BackupFile } from "./file-list.ts";
 import type { TakenFile } from "./manifest-writer.ts";
 
 /**
