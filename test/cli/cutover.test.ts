@@ -236,6 +236,40 @@ describe("a product is moved to Postgres by the command", () => {
     expect((await ended)[0]).toBe(143);
   });
 
+  test("a copy of SQLite from then says that it refuses writes, and is released for whoever wants to write there", async () => {
+    const restored = async (to: string, at: string) => {
+      const words = ["--engine", "sqlite", "--to", to, "--backup", at];
+      const { findings, path } = await json("restore", ...words);
+      const said = findings.find(({ id }: { id: string }) => id === "copy-of-a-migration");
+      return { summary: said?.summary, remedy: said?.remedy, path };
+    };
+    const [before] = (await json("list")).backups.filter(
+      ({ engine }: { engine: string }) => engine === "sqlite",
+    );
+    const early = await restored("early", before.id);
+    expect(early.summary).toContain("logs each write");
+    const { id } = await json("backup", "--engine", "sqlite");
+    const late = await restored("late", id);
+    expect(late.summary).toContain("refuses the product's writes");
+    expect(late.remedy).toBe(
+      `before the product writes there: lifeboat migrate release ${late.path}`,
+    );
+    const own = await place.run(["migrate", "release", "shop.db", "--json"]);
+    expect(own.status).toBe(3);
+    expect(errorOf(own).code).toBe("NOT_A_COPY");
+    for (const { path } of [early, late]) {
+      expect(await json("migrate", "release", path)).toMatchObject({ released: true });
+      const copy = new Database(path);
+      copy.exec("insert into orders values (100, 'in a copy')");
+      expect(
+        copy.prepare("select name from sqlite_schema where name like 'lifeboat%'").all(),
+      ).toEqual([]);
+      copy.close();
+      expect(await json("migrate", "release", path)).toMatchObject({ released: false });
+    }
+    expect((await place.run(["migrate", "release", "nowhere.db"])).status).toBe(2);
+  });
+
   test("sync then follows the other way, and rollback leads back by the product's own switch", async () => {
     await cluster.query("insert into orders values (7, 'in Postgres')");
     expect(await json("migrate", "sync", "--until", "caught-up")).toMatchObject({
@@ -246,6 +280,9 @@ describe("a product is moved to Postgres by the command", () => {
     expect(await readFile(place.at("switched"), "utf8")).toBe("sqlite");
     sqlite("insert into orders values (8, 'back')");
     expect((await json("list")).live).toBe("sqlite");
+    expect((await place.run(["migrate", "status"])).stdout).toMatch(
+      /^SQLite +takes writes, which are not logged\nPostgres +REFUSES writes$/m,
+    );
     await json("migrate", "finish");
     expect(await json("migrate", "status")).toMatchObject({ phase: "none", captured: false });
   });

@@ -28,9 +28,13 @@ async function mappedFrom(words: string, env: Record<string, string> = {}) {
 
 test.each([
   ["watch", "262144"],
+  ["backup", "524288"],
+  ["restore --to copy", "524288"],
+  ["drill", "524288"],
   ["migrate load", "4194304"],
   ["migrate plan", "undefined"],
   ["status", "undefined"],
+  ["wal receive --slot backup", "undefined"],
 ])("%s has large memory given back as it was proven to need: from %s", async (words, bytes) => {
   expect(await mappedFrom(words)).toBe(bytes);
 });

@@ -103,7 +103,12 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
       expect(await closed()).toBeUndefined();
       const folder = join(repository, "shop");
       await chown(folder, 0, 0);
-      expect((await closed()).summary).toContain(`"${cluster.account.name}" may not write`);
+      const said = `"${cluster.account.name}" may not write`;
+      expect((await closed()).summary).toContain(said);
+      // The server itself tells where its data directory is.
+      await configure({}, { postgres: { url: { env: "SHOP_URL" } } });
+      expect((await closed()).summary).toContain(said);
+      await configure({});
       await chown(folder, cluster.account.uid, cluster.account.gid);
     },
   );

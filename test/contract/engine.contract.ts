@@ -186,9 +186,14 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
       await fixture.write();
       const { id } = await take();
       const [object] = (await dataObjects()) as [string];
-      await rm(file(`${object.slice(0, object.indexOf(id))}${id}/manifest.json`));
+      const backup = file(`${object.slice(0, object.indexOf(id))}${id}`);
+      await rm(join(backup, "manifest.json"));
       await expect(bring({ kind: "latest" })).rejects.toMatchObject({ kind: "not-found" });
       expect((await check()).problems).toMatchObject([{ code: "MANIFEST_MISSING" }]);
+      // Of one that was removed while it was killed a file system may keep the name.
+      await rm(backup, { recursive: true });
+      await mkdir(backup);
+      expect((await check()).problems).toEqual([]);
     });
 
     test("what is there is not touched by a restore", async () => {

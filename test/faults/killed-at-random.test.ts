@@ -8,5 +8,5 @@ test("no commit that returned is lost, whoever is killed at whatever instant", a
   const { faults, kills, acknowledged } = await killAtRandom({ seed, kills: 20 });
   expect({ seed, faults }).toEqual({ seed, faults: [] });
   expect(Object.values(kills).reduce((sum, each) => sum + each, 0)).toBe(20);
-  expect(acknowledged).toBeGreaterThan(20);
+  expect(acknowledged).toBeGreaterThanOrEqual(20);
 });

@@ -8,7 +8,11 @@ import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 const PROGRAM = fileURLToPath(new URL("./load-in-process.ts", import.meta.url));
 
-describe("a load that is killed", () => {
+const BACKENDS =
+  "SELECT query FROM pg_stat_activity WHERE application_name = 'lifeboat migrate' AND datname = current_database()";
+
+// Each begins with what the kill before it has left.
+describe("a load that is killed", { shuffle: false }, () => {
   let cluster: TestCluster;
   let one: MigrationCase;
   beforeAll(async () => {
@@ -30,9 +34,9 @@ describe("a load that is killed", () => {
 
   /** Starts a load, ends it without mercy as soon as it says that a step begins. */
   async function killedAt(title: string): Promise<string[]> {
-    // A commit may be on its way when the kill comes; what follows it must not have begun.
-    const standsStill = title === "close the journal" ? [title] : [];
-    const child = spawn(process.execPath, [PROGRAM, one.path, ...standsStill], {
+    // However late the kill comes: before the commit none is made, and of what follows that nothing has begun.
+    const standsStill = /^(commit|close the journal)$/.test(title) ? "close the journal" : "commit";
+    const child = spawn(process.execPath, [PROGRAM, one.path, standsStill], {
       env: { ...process.env, LIFEBOAT_TEST_URL: one.url },
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -43,6 +47,8 @@ describe("a load that is killed", () => {
       if (line === title) child.kill("SIGKILL");
     }
     await exit;
+    // What it had sent may still be at work in the server.
+    await expect.poll(() => one.query(BACKENDS)).toEqual([]);
     return said;
   }
 

@@ -49,8 +49,8 @@ afterEach(async () => {
   expect(socket).toMatch(/^\/./);
   for (const path of [seen.folder, socket]) {
     await expect(access(path)).rejects.toThrow("ENOENT");
-    const { stdout } = await execa("pgrep", ["-f", path], { reject: false });
-    expect(stdout).toBe("");
+    const left = async () => (await execa("pgrep", ["-f", path], { reject: false })).stdout;
+    await expect.poll(left).toBe("");
   }
 });
 

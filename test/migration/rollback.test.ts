@@ -110,6 +110,10 @@ describe("a rollback under load from two processes", () => {
     const stop = new AbortController();
     const sync = followReverse({ ...request(), signal: stop.signal });
     await untilAcknowledged(200);
+    const db = new Database(one.path, { readonly: true });
+    const brought = db.prepare("SELECT count(*) FROM ledger WHERE seq > 1000000").pluck();
+    await expect.poll(() => brought.get()).toBeGreaterThan(0);
+    db.close();
     const report = await rollbackMigration(request());
     expect((await sync).batches).toBeGreaterThan(0);
     expect(report.holdSeconds).toBeGreaterThan(0);

@@ -5,6 +5,7 @@ import type { StepRunner } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { CheckpointWindow } from "../../packages/migrate/src/checkpoint-window.ts";
+import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type LiveCase, liveCase, told } from "./live-case.ts";
 
@@ -45,6 +46,8 @@ async function underWrites<Result>(work: () => Promise<Result>): Promise<Result>
   }
 }
 
+const patience = { total: PATIENCE.timeout, idle: PATIENCE.timeout };
+
 const writesOf = (path: string) => {
   const db = new Database(path, { readonly: true });
   const last = db.prepare("SELECT max(seq) FROM lifeboat_log").pluck().get() as number | null;
@@ -58,7 +61,7 @@ describe("verify while the product writes and a sync follows", () => {
     await underWrites(async () => {
       for (let run = 0; run < 6; run++) {
         const before = writesOf(one.path);
-        const report = await one.verifyLive({ patience: { total: 30_000, idle: 10_000 } });
+        const report = await one.verifyLive({ patience });
         expect(report.findings).toEqual([]);
         expect(report).toMatchObject({ ok: true, inFlight: 0 });
         expect(writesOf(one.path)).toBeGreaterThan(before);
@@ -71,7 +74,7 @@ describe("verify while the product writes and a sync follows", () => {
     await one.query("UPDATE public.t SET v = -1 WHERE id = 17; DELETE FROM public.t WHERE id = 18");
     one.unlogged("UPDATE t SET code = 'other' WHERE id = 19; INSERT INTO t VALUES (-5, NULL, 1)");
     await underWrites(async () => {
-      const report = await one.verifyLive({ patience: { total: 30_000, idle: 10_000 } });
+      const report = await one.verifyLive({ patience });
       expect(report.ok).toBe(false);
       expect(report.tables).toMatchObject([{ name: "t", equal: false, differing: 4 }]);
       expect(new Set(report.tables[0]?.differences)).toEqual(
@@ -185,7 +188,6 @@ describe("verify of rows in flight", () => {
           if (note?.startsWith("waiting") && looks++ === 0) void one.bring();
         });
     };
-    const patience = { total: 60_000, idle: 30_000 };
     expect(await one.verifyLive({ run: bringing, patience })).toMatchObject({
       ok: true,
       findings: [],
@@ -211,7 +213,6 @@ describe("verify of rows in flight", () => {
           if (note?.startsWith("waiting") && looks++ === 0) void one.query(sync);
         });
     };
-    const patience = { total: 60_000, idle: 30_000 };
     const report = await one.verifyLive({ run: bringing, patience });
     expect(told(report)).toMatchObject([{ id: "rows-differ", sample: ["11999 (different)"] }]);
     expect(report.inFlight).toBe(0);

@@ -1,8 +1,18 @@
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { backup, drill, Repository, RepositoryMemory, restore } from "@lifeboat/core";
-import { findPrograms, postgresEngine, Server, serverAccount } from "@lifeboat/postgres";
+import {
+  bringUpStandby,
+  findPrograms,
+  makeStandby,
+  postgresEngine,
+  programPath,
+  runAs,
+  Server,
+  serverAccount,
+} from "@lifeboat/postgres";
 import { filesystemStorage } from "@lifeboat/storage";
+import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -152,3 +162,45 @@ describe.runIf(await hasDebianTools())("a cluster made by pg_createcluster", () 
     expect(report.ok).toBe(true);
   });
 });
+
+test.runIf(await hasDebianTools())(
+  "a standby of it has its settings in the data directory, and on its own host a port of its own",
+  async () => {
+    const cluster = await startDebianCluster(MAJOR, {
+      "10-memory.conf": "work_mem = '7MB'\nwal_receiver_status_interval = '1s'\n",
+    });
+    const account = await serverAccount();
+    const folder = await ownedFolder(account);
+    const path = join(folder, "standby");
+    const programs = await findPrograms({ major: MAJOR });
+    const connection = { url: cluster.url };
+    const report = () => {};
+    const primary = Number(new URLSearchParams(cluster.url.split("?")[1]).get("port"));
+    try {
+      const standby = await makeStandby({
+        ...{ connection, to: path, maxRate: null, tablespaceMapping: new Map() },
+        ...{ fetchCommand: [], report, signal },
+      });
+      expect(standby.port).toBeGreaterThan(primary);
+      expect(standby.findings).toContainEqual(
+        expect.objectContaining({
+          id: "standby-port",
+          summary: expect.stringMatching(new RegExp(`${primary}.*listens on ${standby.port}$`)),
+        }),
+      );
+      await bringUpStandby({ connection, standby, report, signal });
+      const client = new pg.Client(cluster.url.replace(String(primary), String(standby.port)));
+      await client.connect();
+      const { rows } = await client.query(
+        "select pg_is_in_recovery(), current_setting('work_mem')",
+      );
+      await client.end();
+      expect(rows).toEqual([{ pg_is_in_recovery: true, current_setting: "7MB" }]);
+    } finally {
+      const words = ["stop", "-m", "immediate", "-w", "-D", path];
+      await execa(programPath(programs, "pg_ctl"), words, { ...runAs(account), reject: false });
+      await cluster.drop();
+      await rm(folder, { recursive: true });
+    }
+  },
+);

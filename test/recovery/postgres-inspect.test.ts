@@ -27,7 +27,8 @@ async function findingsOf(cluster: TestCluster): Promise<Map<string, Finding>> {
 }
 
 test("a server in good order, archiving into the repository, has nothing to report", async () => {
-  const cluster = await started({ settings: { archive_mode: "on" } });
+  const settings = { archive_mode: "on", archive_timeout: "1h" };
+  const cluster = await started({ settings });
   const kept = await repositoryBeside(cluster);
   await archiveInto(cluster);
   await cluster.query("create table t as select 1");
@@ -44,6 +45,13 @@ test("a server in good order, archiving into the repository, has nothing to repo
     lastSegment: expect.stringMatching(/^[0-9A-F]{24}$/),
   });
   expect(status.archive?.lagBytes).toBeLessThan(32 << 20);
+  // The label of a backup, which is archived last, tells as much as its segment.
+  await kept.take();
+  await vi.waitFor(async () => {
+    const { archive } = await kept.engine.status(kept.folder, null);
+    expect(archive?.lastSegment).toMatch(/\.backup$/);
+    expect(archive?.lagBytes).toBeLessThan(32 << 20);
+  }, PATIENCE);
 });
 
 test("what would go wrong on the worst day is found beforehand, each with a remedy", async () => {

@@ -89,7 +89,7 @@ describe("a backup by several workers that was interrupted", () => {
       { reject: false },
     );
     await expect
-      .poll(async () => (await interrupted())?.parts.length ?? 0, { timeout: 60_000, interval: 10 })
+      .poll(async () => (await interrupted())?.parts.length ?? 0, { interval: 10 })
       .toBeGreaterThanOrEqual(2);
     child.kill("SIGSTOP");
     await expect(kept.take({ transport: "parallel" })).rejects.toMatchObject({ kind: "locked" });

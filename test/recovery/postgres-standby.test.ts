@@ -14,6 +14,7 @@ import {
 import { execa } from "execa";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
 
@@ -59,16 +60,25 @@ async function made(more: Partial<Parameters<typeof makeStandby>[0]> = {}): Prom
   return standby;
 }
 
+interface Start {
+  readonly patienceMs?: number;
+  whenItRuns?(): Promise<void>;
+  onNote?(note: string): void;
+}
+
 async function start(
   it: MadeStandby,
-  patienceMs = 60_000,
-  whenItRuns = async () => {},
+  { patienceMs = PATIENCE.timeout, whenItRuns, onNote }: Start = {},
 ): Promise<string[]> {
   const notes: string[] = [];
-  const report = ({ note }: { note?: string }) => void (note && notes.push(note));
+  const report = ({ note }: { note?: string }) => {
+    if (note === undefined) return;
+    notes.push(note);
+    onNote?.(note);
+  };
   const request = { connection: connection(), standby: it, report, signal, patienceMs };
   await startStandby(request);
-  await whenItRuns();
+  await whenItRuns?.();
   await awaitStreaming(request);
   return notes;
 }
@@ -107,15 +117,18 @@ test("a standby is made from the primary, started, streams what is written, and 
   expect(await readFile(passfile, "utf8")).toContain(password);
   expect((await stat(passfile)).mode & 0o777).toBe(0o600);
 
-  // Read by the standby alone: what is committed once it runs is replayed there a while later, and so it is seen to catch
-  // up, though it may try to connect twice.
-  await writeFile(
-    join(it.path, "postgresql.auto.conf"),
-    `${conf}recovery_min_apply_delay = '3s'\nwal_retrieve_retry_interval = '100ms'\n`,
-  );
-  const notes = await start(it, undefined, async () => {
-    await primary.query("insert into ledger values (2000)");
+  // What is committed while its replay is paused is seen to be missing, until that goes on.
+  let goesOn: Promise<unknown> | undefined;
+  const notes = await start(it, {
+    whenItRuns: async () => {
+      await expect.poll(() => onStandby("select pg_wal_replay_pause()")).toHaveLength(1);
+      await primary.query("insert into ledger values (2000)");
+    },
+    onNote(note) {
+      if (note.startsWith("streaming")) goesOn ??= onStandby("select pg_wal_replay_resume()");
+    },
   });
+  await goesOn;
   expect(notes).toContainEqual(
     expect.stringMatching(/^streaming: \d+ bytes(, \d+\.\d s)? behind$/),
   );
@@ -208,10 +221,15 @@ test("one that an archive brings the removed WAL is not lost, but late", async (
   const fetch = join(primary.directory, "fetch.sh");
   await writeFile(fetch, `test -e "${archive}/open" && cp "${archive}/$1" "$2"\n`);
   const it = await leftBehind(`cp %p ${archive}/%f`, ["/bin/sh", fetch]);
-  await expect(start(it, 3_000)).rejects.toMatchObject(lost);
+  const asksInVain = async () => {
+    await expect
+      .poll(() => readFile(join(it.path, "standby.log"), "utf8"))
+      .toContain("has already been removed");
+  };
+  await expect(start(it, { patienceMs: 500, whenItRuns: asksInVain })).rejects.toMatchObject(lost);
   await writeFile(join(archive, "open"), "");
   const request = { connection: connection(), standby: it, report: () => {}, signal };
-  await awaitStreaming({ ...request, patienceMs: 60_000 });
+  await awaitStreaming({ ...request, patienceMs: PATIENCE.timeout });
   expect(await onStandby("select max(n) from ledger")).toEqual([{ max: 1000 }]);
 });
 
@@ -230,6 +248,17 @@ test("without a slot wal_keep_size has to suffice, and what is refused leaves no
     code: "NOT_A_STANDBY",
     kind: "refused",
   });
+});
+
+test("a port that it cannot have is refused before anything is copied, a free one is its own", async () => {
+  const port = Number(new URL(primary.superuserUrl).port);
+  await expect(made({ port })).rejects.toMatchObject({ code: "PORT_TAKEN", kind: "refused" });
+  expect(await slots()).toEqual([]);
+  expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
+  const it = await made({ port: 5498 });
+  expect(it).toMatchObject({ port: 5498, findings: [] });
+  await start(it);
+  expect(await readdir(socket)).toContain(".s.PGSQL.5498");
 });
 
 test("one that is stopped half-way leaves neither slot nor files", async () => {
@@ -254,7 +283,9 @@ test("a wait that is stopped says that the standby and its slot stay", async () 
   await expect(bringUpStandby(request)).rejects.toMatchObject({
     code: "STANDBY_STOPPED",
     message: expect.stringContaining(`replication slot ${it.slot}`),
-    remedy: expect.stringContaining(`pg_ctl stop -D ${it.path}, then lifeboat standby --remove`),
+    remedy: expect.stringMatching(
+      new RegExp(`pg_ctl stop -D ${it.path} -m fast'?, then lifeboat standby --remove`),
+    ),
   });
   expect((await listSlots(connection())).map(({ name }) => name)).toEqual([it.slot]);
 });

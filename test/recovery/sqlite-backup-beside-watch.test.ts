@@ -4,11 +4,12 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
+import { PATIENCE } from "../support/patience.ts";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { lineageOf, WatchProcess } from "../support/sqlite-watch.ts";
 
-const patience = { patienceMs: 30_000, signal: new AbortController().signal };
+const patience = { patienceMs: PATIENCE.timeout, signal: new AbortController().signal };
 
 async function ledgerApp(limits: SqliteApp["limits"] = {}): Promise<SqliteApp> {
   const folder = await testFolder();
@@ -33,8 +34,8 @@ test.each([
 ])(
   "a backup in another process than the watch is held by it, beside a database that is %s, and the log leads on from it",
   async (_, rate) => {
-    // No patience of its own: held at once, or not at all.
-    const app = await ledgerApp({ pinPatienceMs: 1 });
+    // By the watch alone, whose readers keep a pin of its own out; an idle database at once, or not at all.
+    const app = await ledgerApp({ pinPatienceMs: rate > 0 ? PATIENCE.timeout : 1 });
     const writer = rate > 0 ? await startWriter(app.path, { rate }) : undefined;
     const watch = await WatchProcess.start(app);
     const before = (await writer?.acknowledged()) ?? 300;

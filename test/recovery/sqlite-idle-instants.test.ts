@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
+import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
 import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { segmentsOf, WatchProcess } from "../support/sqlite-watch.ts";
@@ -32,10 +33,17 @@ function restoreAt(app: SqliteApp, at: Date, onItsHost = true) {
   return app.restore(join(app.folder, `copy-${copies++}`), { target, onItsHost });
 }
 
-/** An instant that has passed: the next look of a watch is after it. */
-async function passed(): Promise<Date> {
+/** An instant after which the watch that runs has looked. */
+async function passed(app: SqliteApp): Promise<Date> {
   const now = new Date();
-  await expect.poll(() => Date.now()).toBeGreaterThan(now.getTime() + 200);
+  const socket = holdSocket(join(app.folder, "memory"), (await app.manifests()).folder);
+  const lookedAt = async () => {
+    const watch = await ShippedElsewhere.find(socket, app.path);
+    const idle = await watch?.idle();
+    watch?.close();
+    return Date.parse(idle?.until ?? "");
+  };
+  await expect.poll(lookedAt).toBeGreaterThan(now.getTime());
   return now;
 }
 
@@ -45,11 +53,11 @@ test("an instant of idle time behind the last commit gives that commit while the
   const { app, database } = await ledgerApp();
   const watch = await WatchProcess.start(app);
   // Idle since the backup that the lineage began with.
-  const atFirst = await passed();
+  const atFirst = await passed(app);
   expect(expectCleanPrefix((await restoreAt(app, atFirst)).path)).toBe(50);
   commit(database, 51);
   await shipped(app, 1);
-  const later = await passed();
+  const later = await passed(app);
   const found = await restoreAt(app, later);
   expect(expectCleanPrefix(found.path)).toBe(51);
   expect(found.findings.map(({ id }) => id)).toContain("last-commit-before-target");
@@ -67,15 +75,15 @@ test("after a watch ended in order it is known up to its end, and not beyond; af
   const first = await WatchProcess.start(app);
   commit(database, 51);
   await shipped(app, 1);
-  const idle = await passed();
+  const idle = await passed(app);
   expect(await first.stop()).toBe(0);
-  const stopped = await passed();
+  const stopped = new Date(Date.now() + 1);
   expect(expectCleanPrefix((await restoreAt(app, idle)).path)).toBe(51);
   await expect(restoreAt(app, stopped)).rejects.toMatchObject(outside);
   const second = await WatchProcess.start(app);
   commit(database, 52);
   await shipped(app, 2);
-  const idleAgain = await passed();
+  const idleAgain = await passed(app);
   expect(expectCleanPrefix((await restoreAt(app, idleAgain)).path)).toBe(52);
   await second.stop("SIGKILL");
   await expect(restoreAt(app, idleAgain)).rejects.toMatchObject(outside);
@@ -89,7 +97,7 @@ test("a word about another log than the repository's is not believed", async () 
   await shipped(app, 1);
   commit(database, 52);
   await shipped(app, 2);
-  const idle = await passed();
+  const idle = await passed(app);
   expect(expectCleanPrefix((await restoreAt(app, idle)).path)).toBe(52);
   // The last segment is gone from the repository: the state of that instant is not in it.
   const { folder } = await app.manifests();

@@ -1,4 +1,4 @@
-import { rename, rm, stat } from "node:fs/promises";
+import { rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   Repository,
@@ -54,6 +54,63 @@ test("a file that was put in the database's place begins a lineage of its own", 
   const { path } = await app.restore(join(app.folder, "latest"));
   expect(expectCleanPrefix(path)).toBe(900);
   expect(await sqlite3(path, "SELECT count(*) FROM after_it")).toBe("2");
+});
+
+test("a file that was moved away is waited for, while other databases are shipped on; what is put in its place begins a lineage", async () => {
+  const app = await appOf();
+  const beside = join(app.folder, "beside.db");
+  const other = join(app.folder, "other.db");
+  makeLedger(beside);
+  makeLedger(other, { rows: 900 });
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const databases = [
+    { name: "app", path: app.path },
+    { name: "beside", path: beside },
+  ];
+  const watch = await WatchInProcess.start({ folder: app.folder, storage, databases });
+  const first = (await watch.facts())?.lineage;
+
+  await rename(app.path, `${app.path}.aside`);
+  for (const end of ["-wal", "-shm"]) await rm(`${app.path}${end}`, { force: true });
+  await expect.poll(async () => (await watch.facts())?.state).toBe("waiting");
+  const note = await new WatchNotes(watch.state).read(watch.repository.folder("sqlite", "app"));
+  const { alerts } = await app.engine.status(null, note);
+  expect(alerts).toContainEqual(
+    expect.objectContaining({
+      id: "watch-waiting",
+      summary: `nothing is shipped: there is no database ${app.path}`,
+      remedy: expect.stringContaining("lifeboat restore"),
+    }),
+  );
+  const shipped = async () => (await watch.facts("beside"))?.lastSegment;
+  const before = await shipped();
+  await sqlite3(beside, "UPDATE counter SET v = v + 1");
+  await expect.poll(shipped).not.toBe(before);
+
+  const reasonToWait = async () =>
+    ((await watch.facts()) as { reason?: string } | undefined)?.reason;
+  // Whoever copies it there makes an empty file first.
+  await writeFile(app.path, "");
+  await expect.poll(reasonToWait).toBe(`${app.path} is an empty file`);
+  await rename(other, app.path);
+  await expect.poll(async () => (await watch.facts())?.state).toBe("shipping");
+  expect((await watch.facts())?.lineage).not.toBe(first);
+  await expect.poll(() => watch.said.at(-1)).toMatch(/^app: shipping again .* there is a hole/);
+  watch.stop();
+  await watch.ended;
+  const { path } = await app.restore(join(app.folder, "latest"), { database: "app" });
+  expect(expectCleanPrefix(path)).toBe(900);
+});
+
+test("a watch that finds no database as it begins says so and ends: nothing is configured there", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  const watch = await WatchInProcess.begin({
+    folder,
+    storage: filesystemStorage({ path: join(folder, "repository") }),
+    databases: [{ name: "app", path: app.path }],
+  });
+  await expect(watch.ended).rejects.toMatchObject({ code: "DATABASE_MISSING" });
 });
 
 test("what was committed over a transaction that was rolled back is read before the WAL may begin anew", async () => {
@@ -114,7 +171,7 @@ test("a repository that takes nothing costs the app no more of its disk than the
     memory,
     mode: "write",
   });
-  const cap = 48 << 20;
+  const cap = 16 << 20;
   const notes = new WatchNotes(join(app.folder, "memory"));
   const stop = new AbortController();
   const engine = sqliteEngine({
@@ -125,7 +182,7 @@ test("a repository that takes nothing costs the app no more of its disk than the
   const facts = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts;
   await expect.poll(async () => (await facts())?.state).toBe("shipping");
   const first = (await facts())?.lineage;
-  const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
+  const writer = await startWriter(app.path, { rate: 150, payload: 20_000 });
   hangs = true;
   await expect.poll(async () => (await facts())?.lineage).not.toBe(first);
   const { size } = await stat(`${app.path}-wal`);

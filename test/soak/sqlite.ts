@@ -3,15 +3,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import keepCompiled from "../support/compile-cache.ts";
 import { randomFrom } from "../support/random-from.ts";
 import { Epoch, oneOf, stop } from "./sqlite-epoch.ts";
 
 /**
- * `npm run soak:sqlite -- --seed N --rounds 2000 [--minutes M]`: kills of a writer with a ledger, of a watch and of
+ * `npm run soak:sqlite -- --seed N --rounds 2000 [--minutes M] [--at-once 3]`: kills of a writer with a ledger, of a watch and of
  * backups, at random instants in any order. After each round the latest state and a random instant are restored: each must
  * be a whole prefix of the ledger, with all that it promises and never a row from after its instant. Every 100 rounds a new
- * database with pages of another size begins, so that a round costs the same at the end as at the start. Exits 1 when
- * one is wrong, and keeps what was.
+ * database with pages of another size begins, so that a round costs the same at the end as at the start. Several products
+ * go through this at once, each with a database, a repository and a random sequence of its own: most of a round is
+ * waiting for processes to start. Exits 1 when one is wrong, and keeps what was.
  */
 const { values } = parseArgs({
   options: {
@@ -20,35 +22,44 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "1440" },
     epoch: { type: "string", default: "100" },
     rate: { type: "string", default: "300" },
+    "at-once": { type: "string", default: "1" },
   },
 });
-const random = randomFrom(Number(values.seed));
+keepCompiled();
 const rounds = Number(values.rounds);
-const startedAt = Date.now();
-const isOver = () => Date.now() - startedAt > Number(values.minutes) * 60_000;
+let stopped = false;
+const isOver = () => stopped || Date.now() - startedAt > Number(values.minutes) * 60_000;
 
-const started = new Set<ChildProcess>();
+const started = new Set<Set<ChildProcess>>();
 // Whoever stops it leaves nothing running.
 process.on("exit", () => {
-  for (const child of started) child.kill("SIGKILL");
+  for (const child of [...started].flatMap((own) => [...own])) child.kill("SIGKILL");
 });
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+// Asked to stop, it finishes and proves the rounds under way; asked twice, it just ends.
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => {
+    if (stopped) process.exit(1);
+    stopped = true;
+  });
 
 const faults: string[] = [];
 const counts: Record<string, number> = {};
 const kills: Record<string, number> = {};
-let [done, commits] = [0, 0];
+let [begun, done, commits] = [0, 0, 0];
 
 const count = (into: Record<string, number>, name: string, more = 1) => {
   into[name] = (into[name] ?? 0) + more;
 };
 
-async function runEpoch(folder: string): Promise<void> {
+async function runEpoch(folder: string, random: () => number): Promise<void> {
   const pageSize = oneOf(random, [512, 1024, 4096, 4096, 65536]);
   process.stdout.write(`\nround ${done}: pages of ${pageSize} bytes\n`);
-  const epoch = await Epoch.begin({ folder, rate: values.rate, pageSize, random, started });
+  const own = new Set<ChildProcess>();
+  started.add(own);
+  const epoch = await Epoch.begin({ folder, rate: values.rate, pageSize, random, started: own });
   try {
-    for (let round = 0; round < Number(values.epoch) && done < rounds && !isOver(); round++) {
+    for (let round = 0; round < Number(values.epoch) && begun < rounds && !isOver(); round++) {
+      begun += 1;
       count(counts, await epoch.round());
       done += 1;
       process.stdout.write(`\r${done} of ${rounds}, ${faults.length} wrong`);
@@ -58,22 +69,31 @@ async function runEpoch(folder: string): Promise<void> {
   } finally {
     commits += epoch.commits;
     for (const [what, times] of Object.entries(epoch.kills)) count(kills, what, times);
-    for (const child of started) await stop(child, "SIGKILL");
+    for (const child of own) await stop(child, "SIGKILL");
+    started.delete(own);
   }
 }
 
-process.stdout.write(`seed ${values.seed}, ${rounds} rounds\n`);
-while (done < rounds && !isOver() && faults.length < 5) {
-  const folder = await mkdtemp(join(tmpdir(), "lifeboat-soak-"));
-  try {
-    await runEpoch(folder);
-    await rm(folder, { recursive: true, force: true });
-  } catch (thrown) {
-    done += 1;
-    faults.push(`round ${done}: ${thrown}; kept: ${folder}`);
-    process.stdout.write(`\n${faults.at(-1)}\n`);
+async function runEpochs(random: () => number): Promise<void> {
+  while (begun < rounds && !isOver() && faults.length < 5) {
+    const folder = await mkdtemp(join(tmpdir(), "lifeboat-soak-"));
+    try {
+      await runEpoch(folder, random);
+      await rm(folder, { recursive: true, force: true });
+    } catch (thrown) {
+      faults.push(`after ${done} rounds: ${thrown}; kept: ${folder}`);
+      process.stdout.write(`\n${faults.at(-1)}\n`);
+    }
   }
 }
+
+const startedAt = Date.now();
+process.stdout.write(`seed ${values.seed}, ${rounds} rounds, ${values["at-once"]} at once\n`);
+await Promise.all(
+  Array.from({ length: Number(values["at-once"]) }, (_, product) =>
+    runEpochs(randomFrom(Number(values.seed) + product)),
+  ),
+);
 const seconds = Math.round((Date.now() - startedAt) / 1000);
 const summary = { seed: values.seed, seconds, rounds: done, commits, kills, counts, faults };
 process.stdout.write(`\n${JSON.stringify(summary, null, 2)}\n`);

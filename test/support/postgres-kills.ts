@@ -6,6 +6,7 @@ import { verify } from "@lifeboat/core";
 import { execa } from "execa";
 import pg from "pg";
 import { descendants, killTree, tryKill } from "./kill-tree.ts";
+import { PATIENCE } from "./patience.ts";
 import { startCluster, type TestCluster } from "./postgres.ts";
 import { countAfter, restoreBeside } from "./postgres-copies.ts";
 import { archiveInto, type ClusterRepository, repositoryBeside } from "./postgres-repository.ts";
@@ -218,7 +219,7 @@ class KillRun {
       union all select 'backup ' || phase from pg_stat_progress_basebackup
       union all select 'sender ' || application_name from pg_stat_replication where application_name <> 'lifeboat_receive'
       union all select 'session ' || query from pg_stat_activity where application_name = 'lifeboat' and backend_type = 'client backend'`;
-    const patience = Date.now() + 60_000;
+    const patience = Date.now() + PATIENCE.timeout;
     for (;;) {
       const rows = await this.#cluster.query<{ what: string }>(left);
       if (rows.length === 0) return;
@@ -243,7 +244,7 @@ class KillRun {
   }
 
   async #goesOn(before: number, victim: string): Promise<void> {
-    const patience = Date.now() + 60_000;
+    const patience = Date.now() + PATIENCE.timeout;
     while (this.#acknowledged.length <= before) {
       if (Date.now() > patience) throw new Error(`no commit returns after ${victim} was killed`);
       await delay(20);

@@ -75,14 +75,16 @@ export function lineageOf(details: Readonly<Record<string, unknown>>): string | 
 }
 
 /**
- * Restores as an engineer would without Lifeboat: the newest backup that has a place in the log, the full one that it
- * builds on first, then each segment of its lineage laid beside it, by zstd and sqlite3 alone.
+ * Restores as an engineer would without Lifeboat: the oldest backup of the newest lineage, as RESTORE.md says (older
+ * segments over a newer backup would be no database until the last of them lies there), the full one that it builds on first, then each segment of its lineage laid beside it, by zstd and sqlite3 alone.
  */
 export async function restoreByHand(app: SqliteApp, into: string): Promise<string> {
   const { folder, manifests } = await app.manifests();
   const newest = manifests.findLast(({ details }) => lineageOf(details));
-  if (!newest) throw new Error("there is no backup with a place in the log");
-  const [full, ...increments] = backupChain(newest, manifests);
+  const lineage = newest && lineageOf(newest.details);
+  const oldest = manifests.find(({ details }) => lineage && lineageOf(details) === lineage);
+  if (!oldest) throw new Error("there is no backup with a place in the log");
+  const [full, ...increments] = backupChain(oldest, manifests);
   const root = join(app.folder, "repository");
   await mkdir(into);
   const copy = join(into, "copy.db");
@@ -96,7 +98,7 @@ export async function restoreByHand(app: SqliteApp, into: string): Promise<strin
   };
   await unpack(`${folder.backupPath(full.id)}/app.db.zst`, copy);
   for (const { id } of increments) await lay(`${folder.backupPath(id)}/app.db-wal.zst`);
-  const log = `${folder.path}/wal/${lineageOf(newest.details)}`;
+  const log = `${folder.path}/wal/${lineage}`;
   for (const name of await namesIn(join(root, log)))
     if (!name.includes(".pages.")) await lay(`${log}/${name}`);
   return copy;

@@ -15,6 +15,7 @@ const { values } = parseArgs({
     autocheckpoint: { type: "string", default: "1000" },
     payload: { type: "string", default: "200" },
     journal: { type: "string" },
+    paced: { type: "string" },
   },
 });
 const { database: path, ledger } = values;
@@ -38,7 +39,11 @@ const commit = database.transaction((seq: number) => {
 });
 
 const acknowledged = openSync(ledger, "a");
-process.stdin.resume();
+/** Paced, it commits once for each byte that it is given. */
+let allowed = values.paced === "true" ? 0 : Number.POSITIVE_INFINITY;
+process.stdin.on("data", (given) => {
+  allowed += given.length;
+});
 process.stdin.on("end", () => {
   closeSync(acknowledged);
   database.close();
@@ -51,7 +56,7 @@ let done = 0;
 function work(): void {
   // As many as are due by now, but never so many that standard input goes unheard.
   const due = Math.min(((performance.now() - startedAt) / 1000) * Number(values.rate), done + 50);
-  while (done < due) {
+  while (done < Math.min(due, allowed)) {
     seq += 1;
     const began = performance.now();
     commit.immediate(seq);

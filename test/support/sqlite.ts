@@ -56,7 +56,14 @@ export interface Writer {
 /** Starts the writer process and waits for its first commits. It ends with the test. */
 export async function startWriter(
   path: string,
-  options: { rate?: number; autocheckpoint?: number; payload?: number; journal?: string } = {},
+  options: {
+    rate?: number;
+    autocheckpoint?: number;
+    payload?: number;
+    journal?: string;
+    /** Commits as often as `commits` is asked to wait for, and as often again; no more. */
+    paced?: boolean;
+  } = {},
 ): Promise<Writer> {
   const ledger = `${path}.ledger-${Math.random().toString(36).slice(2)}`;
   await writeFile(ledger, "");
@@ -67,7 +74,7 @@ export async function startWriter(
     [program, `--database=${path}`, `--ledger=${ledger}`, ...flags],
     { stdio: ["pipe", "inherit", "inherit"] },
   );
-  return begun(child, ledger);
+  return begun(child, ledger, options.paced);
 }
 
 /** The same with the `sqlite3` program as the writer, an older SQLite than ours on most systems. */
@@ -123,14 +130,14 @@ export function heard({ child }: Process, word: string): Promise<boolean> {
   });
 }
 
-async function begun(child: ChildProcess, ledger: string): Promise<Writer> {
-  const writer = writerOf(child, ledger);
+async function begun(child: ChildProcess, ledger: string, paced = false): Promise<Writer> {
+  const writer = writerOf(child, ledger, paced);
   onTestFinished(() => writer.stop("SIGKILL"));
   await writer.commits(20);
   return writer;
 }
 
-function writerOf(child: ChildProcess, ledger: string): Writer {
+function writerOf(child: ChildProcess, ledger: string, paced: boolean): Writer {
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const lines = async () => (await readFile(ledger, "utf8")).split("\n").slice(0, -1);
   const acknowledged = async () => Number((await lines()).at(-1)?.split(" ")[0] ?? 0);
@@ -139,6 +146,7 @@ function writerOf(child: ChildProcess, ledger: string): Writer {
     acknowledged,
     async commits(more) {
       const from = (await lines()).length;
+      if (paced) child.stdin?.write("+".repeat(2 * more));
       await until(async () => {
         if (child.exitCode !== null) throw new Error(`the writer ended: ${child.exitCode}`);
         return (await lines()).length >= from + more;

@@ -1,5 +1,4 @@
 import { realpathSync } from "node:fs";
-import { collectLess } from "./collect-less.ts";
 import { parseCommandLine } from "./command-line.ts";
 import type { VerbRequest } from "./command-line-request.ts";
 import type { ConfigurationSource } from "./config/load.ts";
@@ -39,8 +38,6 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
     const request = await parseCommandLine(words, init.program, VERBS);
     if (request.kind === "text") return print(request.text);
     verb = request.verb;
-    // A migration passes values of any length, one at a time: there each of them should be gone before the next.
-    if (!verb.name.startsWith("migrate ")) collectLess();
     const ownCommand = [process.execPath, realpathSync(argv[1] ?? "")];
     const outcome = await perform(request, { ...init, ownCommand, signal: stop.signal });
     finished = true;
@@ -67,9 +64,10 @@ async function perform(
   init: CommandInit & { readonly ownCommand: readonly string[]; readonly signal: AbortSignal },
 ): Promise<Outcome> {
   const { verb, input, global } = request;
-  const [{ Session }, { progressRunner }] = await Promise.all([
+  const [{ Session }, { progressRunner }, { collectingLess }] = await Promise.all([
     import("./session.ts"),
     import("./progress-runner.ts"),
+    import("./collect-less.ts"),
   ]);
   const session = new Session({
     program: init.program,
@@ -77,7 +75,7 @@ async function perform(
     global,
     builtIn: init.configuration,
     signal: init.signal,
-    run: progressRunner(global),
+    run: collectingLess(verb.name, progressRunner(global)),
   });
   return verb.run(input, session);
 }

@@ -23,6 +23,12 @@ export function parseCount(text: string): number {
   throw usage(`"${text}" is no number of 1 or more`, "write a whole number");
 }
 
+export function parsePort(text: string): number {
+  const port = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : 0;
+  if (port > 0 && port < 65_536) return port;
+  throw usage(`"${text}" is no port`, "write a number from 1 to 65535");
+}
+
 /** `OLD=NEW`, both absolute; an equals sign inside a path is written `\=`, as pg_basebackup has it. */
 export function parseMapping(text: string): readonly [string, string] {
   const parts = text.split(/(?<!\\)=/).map((part) => part.replaceAll("\\=", "="));

@@ -1,9 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding } from "@lifeboat/core";
-import { LifeboatError } from "@lifeboat/core/errors";
 import type { Account } from "@lifeboat/postgres";
-import { shellWord } from "./shell-word.ts";
 
 /** How a restored data directory is started on this machine. */
 export interface StartCommand {
@@ -27,30 +25,13 @@ export interface CopyToStart {
  * Postgres refuses root.
  */
 export async function startCommand(copy: CopyToStart): Promise<StartCommand> {
-  const { serverAccount } = await import("@lifeboat/postgres");
+  const { controlProgram, serverAccount, startLine } = await import("@lifeboat/postgres");
   const { dataDirectory } = copy;
   const major = Number.parseInt(await readFile(join(dataDirectory, "PG_VERSION"), "utf8"), 10);
   const program = await controlProgram(major, copy.binDirectory);
   const account = await serverAccount(dataDirectory);
   const line = startLine(program, dataDirectory, account);
   return { line, findings: account.foreign ? await closedTo(account, copy) : [] };
-}
-
-/** Starts a server, its log in its own data directory. */
-export function startLine(program: string, dataDirectory: string, account: Account): string {
-  const log = join(dataDirectory, "recovery.log");
-  return lineAs(account, [program, "start", "-D", dataDirectory, "-l", log]);
-}
-
-/** Stops a server in order: clients are cut off, nothing that was committed is lost. */
-export function stopLine(program: string, dataDirectory: string, account: Account): string {
-  return lineAs(account, [program, "stop", "-D", dataDirectory, "-m", "fast"]);
-}
-
-/** As root through the account that the server runs as. */
-function lineAs(account: Account, words: readonly string[]): string {
-  const line = words.map(shellWord).join(" ");
-  return account.foreign ? `su ${shellWord(account.name)} -s /bin/sh -c ${shellWord(line)}` : line;
 }
 
 /** What root restored, but the server's account cannot get at. */
@@ -61,21 +42,6 @@ async function closedTo(account: Account, copy: CopyToStart): Promise<Finding[]>
     return [copyClosed(account.name, dataDirectory)];
   if (needed === null || (await accountMay(account, "r", needed))) return [];
   return [repositoryClosed(account.name, needed)];
-}
-
-/** The `pg_ctl` of a server's major version. Where none is installed, the name alone says what is needed. */
-export async function controlProgram(
-  major: number,
-  binDirectory: string | undefined,
-): Promise<string> {
-  const { findPrograms, programPath } = await import("@lifeboat/postgres");
-  try {
-    const needs = ["pg_ctl", "postgres"] as const;
-    return programPath(await findPrograms({ binDirectory, major, needs }), "pg_ctl");
-  } catch (thrown) {
-    if (thrown instanceof LifeboatError) return "pg_ctl";
-    throw thrown;
-  }
 }
 
 function repositoryClosed(account: string, file: string): Finding {

@@ -9,6 +9,7 @@ import { migrateCutoverVerb } from "./verb/migrate-cutover.ts";
 import { migrateFinishVerb } from "./verb/migrate-finish.ts";
 import { migrateLoadVerb } from "./verb/migrate-load.ts";
 import { migratePlanVerb } from "./verb/migrate-plan.ts";
+import { migrateReleaseVerb } from "./verb/migrate-release.ts";
 import { migrateRollbackVerb } from "./verb/migrate-rollback.ts";
 import { migrateStatusVerb } from "./verb/migrate-status.ts";
 import { migrateSyncVerb } from "./verb/migrate-sync.ts";
@@ -50,6 +51,7 @@ export const VERBS: readonly Verb[] = [
   migrateRollbackVerb,
   migrateFinishVerb,
   migrateAbortVerb,
+  migrateReleaseVerb,
   migrateStatusVerb,
   runbookVerb,
 ];

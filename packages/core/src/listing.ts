@@ -21,3 +21,8 @@ export async function foldersBelow(storage: Storage, prefix: string): Promise<st
   } while (after !== undefined);
   return names;
 }
+
+/** Whether anything lies below a prefix: a killed run may leave a folder of which a file system keeps the empty name. */
+export async function holdsObjects(storage: Storage, prefix: string): Promise<boolean> {
+  return (await storage.list({ prefix, limit: 1 })).objects.length > 0;
+}

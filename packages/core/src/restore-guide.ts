@@ -23,10 +23,16 @@ PostgreSQL programs of the server's own major version. With Lifeboat at hand, on
     APP/postgres/SYSTEM/wal/TIMELINE/SEGMENT.zst      WAL segments and timeline histories
     APP/postgres/SYSTEM/exports/ID/dump.0001.tar.zst  a logical dump of one database (pg_dump), in one or several tars
     …/backups/ID/manifest.json                        what belongs to the backup; without it there is none
+    APP/migrations/ID.json                            a run of \`lifeboat migrate\`: those that moved the product name its engine
 
 \`ID\` is the backup's time in UTC: the greatest is the newest. \`manifest.json\` says in
 \`consistentAt\` which instant it holds, and for each object the SHA-256 of the file as it lies here
 (\`stored\`) and of what is in it (\`content\`).
+
+Where there are folders of both engines, the product lives in the one that the newest file in
+\`APP/migrations\` names in \`live\` (where that is null, the run moved nothing: look at the one before), since the
+instant in \`details.movedAt\`. What the other engine holds of later instants is behind. Without such a file it
+never left the first one.
 
 ## 1. Check the backup
 
@@ -84,7 +90,9 @@ between two of them Lifeboat is needed.
 ## 2b. PostgreSQL
 
 Use an empty directory that belongs to the account that runs the server, and work as that account
-(\`su postgres\`), with read access to this repository.
+(\`su postgres\`; Postgres refuses root), with read access to this repository. On Debian and Ubuntu the server's programs
+are in no PATH: \`PATH=/usr/lib/postgresql/MAJOR/bin:$PATH\` first, by the server's major version, which \`serverVersion\` in
+\`manifest.json\` begins with (15, 17).
 
     mkdir -m 0700 /restore/data
     for part in base.tar.zst base.*.tar.zst backup_manifest.tar.zst; do

@@ -60,7 +60,10 @@ export interface Storage {
   /** The object's size and time, or undefined if there is none. Throws only if it cannot be known. */
   stat(path: string): Promise<StoredObject | undefined>;
 
-  /** One page of what is there. An empty or missing folder is an empty page. */
+  /**
+   * One page of what is there. An empty or missing folder is an empty page. Where a storage can, an object that was removed
+   * meanwhile is missing only if what was stored in its place before is on the page.
+   */
   list(options: ListOptions): Promise<ListPage>;
 
   /** Removes an object; one that is not there is no error. */

@@ -1,6 +1,7 @@
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { ExportManifest } from "./export-manifest.ts";
 import { exportIds, exportLockName, exportsOf } from "./exports.ts";
+import { holdsObjects } from "./listing.ts";
 import type { Report } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { checkObject, type Tally } from "./verify-object.ts";
@@ -22,11 +23,12 @@ export async function checkExportManifests(
   // An export that is being written has no manifest yet, and nothing is wrong with that.
   if (without.length > 0 && !(await repository.isLocked(exportLockName(folder))))
     for (const id of without)
-      tally.problems.push({
-        object: `${folder.exportPath(id)}/manifest.json`,
-        code: "MANIFEST_MISSING",
-        message: `${folder.exportPath(id)} has objects but no manifest: it was never finished (then the next export removes it), or its manifest was removed`,
-      });
+      if (await holdsObjects(repository.storage, `${folder.exportPath(id)}/`))
+        tally.problems.push({
+          object: `${folder.exportPath(id)}/manifest.json`,
+          code: "MANIFEST_MISSING",
+          message: `${folder.exportPath(id)} has objects but no manifest: it was never finished (then the next export removes it), or its manifest was removed`,
+        });
   return manifests;
 }
 

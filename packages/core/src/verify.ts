@@ -7,7 +7,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { ExportManifest } from "./export-manifest.ts";
-import { foldersBelow } from "./listing.ts";
+import { foldersBelow, holdsObjects } from "./listing.ts";
 import type { Manifest } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
@@ -96,11 +96,12 @@ async function checkManifests(
   // A backup that is being taken has no manifest yet, and nothing is wrong with that.
   if (without.length > 0 && !(await repository.isLocked(lockName(folder))))
     for (const id of without)
-      tally.problems.push({
-        object: `${folder.backupPath(id)}/manifest.json`,
-        code: "MANIFEST_MISSING",
-        message: `${folder.backupPath(id)} has objects but no manifest: it was never finished (then the next backup removes it), or its manifest was removed`,
-      });
+      if (await holdsObjects(repository.storage, `${folder.backupPath(id)}/`))
+        tally.problems.push({
+          object: `${folder.backupPath(id)}/manifest.json`,
+          code: "MANIFEST_MISSING",
+          message: `${folder.backupPath(id)} has objects but no manifest: it was never finished (then the next backup removes it), or its manifest was removed`,
+        });
   return manifests;
 }
 

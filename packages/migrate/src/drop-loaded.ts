@@ -49,8 +49,11 @@ export async function assertUntouchedSince(
   followed: string,
 ): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
-    `SELECT to_regclass(name)::text AS name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL AND NOT EXISTS
-       (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(name) AND tgname = '${REFUSAL_TRIGGER}')`,
+    `SELECT n.nspname || '.' || c.relname AS name
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name) AND NOT EXISTS
+       (SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '${REFUSAL_TRIGGER}')
+     ORDER BY name`,
     [tables.map(({ target }) => qualified(schema, target))],
   );
   const changes = await countChanges(client, followed);

@@ -6,7 +6,7 @@ import { damageFindings } from "./damage.ts";
 import type { PostgresDetails } from "./details.ts";
 import { syncDirectories } from "./durable.ts";
 import { layExtraPaths } from "./extra-paths.ts";
-import { laySettings } from "./lay-settings.ts";
+import { laySettings, storedSettings } from "./lay-settings.ts";
 import { configureRecovery } from "./recovery-files.ts";
 import { newerTimelines, restoreFindings } from "./restore-findings.ts";
 import type { Through } from "./restore-progress.ts";
@@ -27,16 +27,30 @@ export interface UnpackedCopy {
   readonly directory: string;
   /** What it will be called. */
   readonly dataDirectory: string;
+  /** The folder of the server's programs; found when left out. */
+  readonly binDirectory: string | undefined;
 }
 
 /** Lays what an unpacked backup needs to start and to recover: WAL, settings, how it recovers. Durable when this resolves. */
 export async function completeCopy(
   { folder, plan, fetchCommand, jobs = USUAL_JOBS, signal }: RestoreRequest,
-  { manifest, details, account, mode, through, directory, dataDirectory }: UnpackedCopy,
+  {
+    manifest,
+    details,
+    account,
+    mode,
+    through,
+    directory,
+    dataDirectory,
+    binDirectory,
+  }: UnpackedCopy,
 ): Promise<Finding[]> {
   await layConsistencyWal({ folder, details, directory, account, mode, through });
-  const laid = { folder, manifest, details, directory, dataDirectory, account, mode };
-  const rewritten = await laySettings(laid);
+  const laid = { details, directory, dataDirectory, account, mode };
+  const rewritten = await laySettings({
+    ...laid,
+    read: (detail) => storedSettings({ folder, manifest }, detail),
+  });
   const content = { folder, manifest, details, account, through, jobs, signal };
   const extra = await layExtraPaths(content, directory, dataDirectory);
   const recovery = { timeline: details.timeline, fetchCommand };
@@ -44,7 +58,8 @@ export async function completeCopy(
   // Of a backup's own state there is no choice of timelines.
   const chosen = plan.target.kind !== "backup" && plan.target.kind !== "immediate";
   const timelines = chosen ? await newerTimelines(folder, plan.timeline ?? details.timeline) : [];
-  const findings = [...timelines, ...(await restoreFindings(directory, dataDirectory))];
+  const own = await restoreFindings(directory, dataDirectory, binDirectory);
+  const findings = [...timelines, ...own];
   await syncDirectories([directory]);
   return [...damageFindings(details.damage), ...rewritten, ...extra, ...findings];
 }

@@ -5,6 +5,7 @@ export { type PostgresDetails, postgresDetails } from "./details.ts";
 export { dropSlot, listSlots } from "./drop-slot.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
 export { leastPrivilegeScript, type RoleScript, roleOf } from "./least-privilege.ts";
+export { localDataDirectory } from "./local-data-directory.ts";
 export { type DumpRequest, postgresDumpSource } from "./logical/dump-source.ts";
 export type { DumpOrigin } from "./logical/fetch-dump.ts";
 export { type ImportDump, type ImportReport, importDump } from "./logical/import-dump.ts";
@@ -26,6 +27,7 @@ export {
 } from "./scratch-cluster.ts";
 export { scriptRole } from "./script-role.ts";
 export { Server, type ServerInit } from "./server.ts";
+export { controlProgram, startLine, stopLine } from "./server-line.ts";
 export { unboundedSlots } from "./slot-findings.ts";
 export type { SlotState, SlotVerdict } from "./slots.ts";
 export { type ReachablePrograms, reachablePrograms } from "./staging.ts";

@@ -28,9 +28,9 @@ local all all peer
 };
 
 export interface LayingInit {
-  readonly folder: DatabaseFolder;
-  readonly manifest: Manifest;
-  readonly details: PostgresDetails;
+  readonly details: Pick<PostgresDetails, "settings" | "dataDirectory">;
+  /** Reads one of the settings files that lay outside. */
+  readonly read: (detail: SettingsDetail) => Promise<Buffer>;
   /** Where the copy is being built. */
   readonly directory: string;
   /** What it will be called. */
@@ -56,7 +56,7 @@ export async function laySettings(init: LayingInit): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const detail of details.settings) {
     const to = layout.files.get(resolve(detail.path)) as string;
-    const bytes = await storedBytes(init, detail);
+    const bytes = await init.read(detail);
     const kind = authenticates(detail) ? "authentication" : "settings";
     const file = { from: detail.path, to, dataDirectory, layout, kind } as const;
     findings.push(...(await lay(init, bytes, file, "always")));
@@ -113,8 +113,9 @@ async function makeFolder({ directory, account, mode }: LayingInit, path: string
     await chown(made, account.uid, account.gid);
 }
 
-async function storedBytes(
-  { folder, manifest }: LayingInit,
+/** Reads a settings file that was stored with a backup. */
+export async function storedSettings(
+  { folder, manifest }: { readonly folder: DatabaseFolder; readonly manifest: Manifest },
   { object: name }: SettingsDetail,
 ): Promise<Buffer> {
   const object = manifest.objects.find(({ object }) => object === name);

@@ -1,5 +1,7 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
+/** In memory of its own, and at once: by pieces of its usual size it would be copied together. */
+const UNPACKING = { maxOutputLength: 1 << 20, chunkSize: (1 << 20) + (1 << 10) };
 /** The lowest level: such text repeats itself, and nothing waits for it. */
 const PARAMETERS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Also of whole blocks of a tar, so that none lies across two pieces. */
@@ -39,9 +41,17 @@ export class PackedBytes {
 
   /** All of it, in pieces of a MiB, in order; they stay as they are for as long as nothing is added. */
   *pieces(): Generator<Buffer> {
-    for (const packed of this.#packed)
-      yield zstdDecompressSync(packed, { maxOutputLength: PIECE_BYTES });
+    for (const packed of this.#packed) yield zstdDecompressSync(packed, UNPACKING);
     if (this.#open && this.#filled > 0) yield this.#open.subarray(0, this.#filled);
+  }
+
+  /** The same, each piece only until the next is asked for: its memory is given back at once. */
+  *passing(): Generator<Buffer> {
+    for (const piece of this.pieces()) {
+      const { buffer } = piece;
+      yield piece;
+      if (buffer !== this.#open?.buffer && buffer instanceof ArrayBuffer) buffer.transfer(0);
+    }
   }
 
   /** All of it at once, where it is known to be small. */

@@ -7,9 +7,16 @@ const NEWEST_MAJOR = 18;
 
 /** What the server's version and settings say, without asking it anything further. */
 export function configurationFindings(server: ServerFacts): Finding[] {
-  return [version, recovery, walLevel, archiving, checksums, settingsFiles, tablespaces].flatMap(
-    (check) => check(server) ?? [],
-  );
+  return [
+    version,
+    recovery,
+    walLevel,
+    archiving,
+    archiveTimeout,
+    checksums,
+    settingsFiles,
+    tablespaces,
+  ].flatMap((check) => check(server) ?? []);
 }
 
 function version({ major }: ServerFacts): Finding | undefined {
@@ -72,6 +79,19 @@ function archiving(server: ServerFacts): Finding | undefined {
       remedy,
     };
   return undefined;
+}
+
+/** Manual, "archive_timeout": how long a commit of a server that writes little may lie on its own disk alone. */
+function archiveTimeout(server: ServerFacts): Finding | undefined {
+  if (!server.archiving || server.archiveTimeout > 0) return undefined;
+  const bytes = server.walSegmentBytes / 2 ** 20;
+  return {
+    id: "archive-timeout-off",
+    severity: "warning",
+    summary: `archive_timeout is 0: a commit reaches the repository once its segment of ${bytes} MiB is full, however long that takes`,
+    remedy:
+      'alter system set archive_timeout = \'1min\'; select pg_reload_conf(); or stream the WAL, by "archive": {"mode": "receive"}',
+  };
 }
 
 function checksums(server: ServerFacts): Finding | undefined {

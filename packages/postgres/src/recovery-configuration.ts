@@ -1,5 +1,6 @@
 import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
 import { parseSetting, type Setting, settingLine } from "./setting-line.ts";
+import { shellWord } from "./shell-word.ts";
 import { SPOOL } from "./wal-spool.ts";
 
 /** Settings that only a recovery reads (manual, 20.5.5 and 20.5.6). A copy takes none of them over. */
@@ -109,12 +110,8 @@ const SPOOLED = `mv -f "${SPOOL}/%f" "%p" 2>/dev/null`;
  */
 export function restoreCommand(fetchCommand: readonly string[]): string {
   if (fetchCommand.length === 0) return "exit 126";
-  const words = fetchCommand.map((word) => shellQuoted(word).replaceAll("%", "%%"));
+  const words = fetchCommand.map((word) => shellWord(word).replaceAll("%", "%%"));
   return `${words.join(" ")} %f "%p"`;
-}
-
-function shellQuoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /**

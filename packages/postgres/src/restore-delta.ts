@@ -50,7 +50,7 @@ export async function restoreDelta(
     ...{ account, assertFree },
   });
   try {
-    const work = { details, places, account, ranges, half };
+    const work = { details, places, account, ranges, half, binDirectory };
     const made = await bringTo(request, work);
     await half.complete();
     return {
@@ -72,6 +72,7 @@ interface Work {
   readonly account: Awaited<ReturnType<typeof ownerFor>>;
   readonly ranges: Awaited<ReturnType<typeof readRanges>>;
   readonly half: HalfDone;
+  readonly binDirectory: string | undefined;
 }
 
 async function bringTo(request: RestoreRequest, work: Work) {
@@ -83,7 +84,8 @@ async function bringTo(request: RestoreRequest, work: Work) {
   const { mode, layers, tally } = await layBackups(request, { ...work, through });
   await writeTablespaceMap(directory, tablespaces, { account, mode });
   const manifest = chosenBackup(plan);
-  const copy = { manifest, details, account, mode, through, directory };
+  const { binDirectory } = work;
+  const copy = { manifest, details, account, mode, through, directory, binDirectory };
   const findings = await completeCopy(request, { ...copy, dataDirectory: directory });
   const trees = layers.flatMap((each) => each.trees);
   const removed = trees.reduce((sum, tree) => sum + tree.removed, relinked);

@@ -1,21 +1,25 @@
 import type { DatabaseFolder, Finding } from "@lifeboat/core";
 import { effectiveValue, settingsIn } from "./effective-settings.ts";
+import { serverLines } from "./server-line.ts";
 
 /**
  * What the engineer should know of a copy before it is started, from its own settings.
  * @param directory where it lies now
  * @param dataDirectory what it will be called
+ * @param binDirectory where the server's programs are; found when left out
  */
 export async function restoreFindings(
   directory: string,
   dataDirectory: string,
+  binDirectory?: string,
 ): Promise<Finding[]> {
   const settings = await settingsIn(directory);
+  const beside = { binDirectory, liesAt: directory, options: "-c archive_mode=off -c port=PORT" };
   const findings: Finding[] = [];
   const value = (name: string) => effectiveValue(settings, name) ?? "";
   const archives = !/^(|off?|no?|f(alse)?|0)$/i.test(value("archive_mode"));
   if (archives && (value("archive_command") || value("archive_library")))
-    findings.push(archivesOn(dataDirectory));
+    findings.push(archivesOn((await serverLines(dataDirectory, beside)).start));
   if (value("synchronous_standby_names").trim()) findings.push(waitsForStandbys());
   return findings;
 }
@@ -46,13 +50,13 @@ export async function newerTimelines(folder: DatabaseFolder, followed: number): 
  * Archiving is left as it was: after a disaster the copy is the database, and one that silently
  * stops archiving is the next disaster. Its segments carry a new timeline, so they overwrite none.
  */
-function archivesOn(dataDirectory: string): Finding {
+function archivesOn(start: string): Finding {
   return {
     id: "copy-archives",
     severity: "warning",
     summary:
       "once it is open, the copy archives its WAL where the original does, as a new timeline",
-    remedy: `right if it takes the original's place (then run lifeboat backup once it is open); if it is a copy beside it, start it with archiving off and a port of its own: pg_ctl -D ${dataDirectory} -o "-c archive_mode=off -c port=PORT" start`,
+    remedy: `right if it takes the original's place (then run lifeboat backup once it is open); if it is a copy beside it, start it with archiving off and a port of its own: ${start}`,
   };
 }
 

@@ -3,6 +3,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { isSystemError, LifeboatError, type RestoreRequest } from "@lifeboat/core";
 import type { PostgresDetails, TablespaceDetail } from "./details.ts";
 import { clearLeftovers, entriesOf } from "./leftovers.ts";
+import { serverLines } from "./server-line.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
 
 /** Where the parts of a cluster go, all of them proved to be free. */
@@ -111,11 +112,12 @@ export async function assertNotRunning(dataDirectory: string): Promise<void> {
   );
   const pid = Number.parseInt(text, 10);
   if (!(pid > 0) || !isAlive(pid) || (await worksElsewhere(pid, dataDirectory))) return;
+  const { stop } = await serverLines(dataDirectory);
   throw new LifeboatError({
     code: "TARGET_IN_USE",
     kind: "refused",
     message: `a server runs on ${dataDirectory} (process ${pid})`,
-    remedy: `stop it first (pg_ctl -D ${dataDirectory} stop), or restore to another directory`,
+    remedy: `stop it first (by its service manager, where one runs it, else: ${stop}), or restore to another directory`,
     details: { path: dataDirectory, pid },
   });
 }

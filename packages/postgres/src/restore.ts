@@ -117,7 +117,7 @@ async function build(request: RestoreRequest, building: Building) {
   ];
   await inParallel(proofs, { jobs: 2, signal }, (prove, both) => prove(both));
   await linkTablespaces(directory, places.tablespaces, { account, mode });
-  const copy = { manifest, details, account, mode, through, directory };
+  const copy = { manifest, details, account, mode, through, directory, binDirectory };
   const findings = await completeCopy(request, { ...copy, dataDirectory: places.dataDirectory });
   return { findings, verified };
 }

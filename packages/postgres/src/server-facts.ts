@@ -25,6 +25,8 @@ export interface ServerFacts {
   readonly archiving: boolean;
   readonly archiveCommand: string;
   readonly archiveLibrary: string;
+  /** Seconds after which a segment that is not full is archived; 0: only full ones are. */
+  readonly archiveTimeout: number;
   readonly synchronousStandbys: string;
   readonly tablespaces: readonly ServerTablespace[];
   /** Settings that only a member of pg_read_all_settings may see; null when the role is none. */
@@ -42,7 +44,7 @@ export interface ServerFacts {
 const SETTINGS_QUERY = `
   select name, setting, enumvals as choices from pg_settings
   where name in ('server_version_num', 'wal_level', 'wal_segment_size', 'max_wal_senders',
-                 'data_checksums', 'archive_mode', 'archive_command', 'archive_library',
+                 'data_checksums', 'archive_mode', 'archive_command', 'archive_library', 'archive_timeout',
                  'synchronous_standby_names', 'data_directory', 'config_file', 'hba_file',
                  'ident_file', 'wal_compression')`;
 
@@ -85,6 +87,7 @@ export async function describeServer(client: pg.Client): Promise<ServerFacts> {
     archiving: setting("archive_mode") !== "off",
     archiveCommand: setting("archive_command").replace(/^\(disabled\)$/, ""),
     archiveLibrary: setting("archive_library"),
+    archiveTimeout: Number(setting("archive_timeout")),
     synchronousStandbys: setting("synchronous_standby_names"),
     tablespaces: tablespaces.rows.map(({ oid, location }) => ({ oid: Number(oid), location })),
     dataDirectory: settings.get("data_directory") ?? null,

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { basename, isAbsolute, join, relative } from "node:path";
-import { type Finding, reasonOf, SAFE_NAME, type SnapshotRequest } from "@lifeboat/core";
+import { type Finding, reasonOf, SAFE_NAME } from "@lifeboat/core";
 import type pg from "pg";
 import type { SettingsDetail } from "./details.ts";
 import { localDirectory } from "./local-directory.ts";
@@ -31,7 +31,7 @@ interface SettingsFile {
 export async function storeSettings(
   client: pg.Client,
   server: ServerFacts,
-  store: SnapshotRequest["store"],
+  store: (name: string, content: Buffer) => Promise<{ readonly object: string }>,
 ): Promise<{ settings: SettingsDetail[]; findings: Finding[] }> {
   const findings: Finding[] = [];
   if (!server.dataDirectory || !server.settingsFiles) {
@@ -47,7 +47,7 @@ export async function storeSettings(
     });
     if (!content) continue;
     const name = `settings/${freeName(file.path, names)}`;
-    const stored = await store(name, "settings", once(content));
+    const stored = await store(name, content);
     settings.push({ ...file, object: stored.object });
   }
   return { settings, findings };
@@ -112,10 +112,6 @@ function freeName(path: string, taken: Set<string>): string {
   for (let number = 2; taken.has(name); number++) name = `${number}-${own}`;
   taken.add(name);
   return name;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes;
 }
 
 function unseen(): Finding {

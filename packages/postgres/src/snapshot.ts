@@ -58,7 +58,9 @@ export async function takeSnapshot(
     const parentManifest = await parentManifestOf(client, server, request);
     findings.push(...(await combineFindings(connection, server, request)));
     if (request.type === "full") findings.push(...(await spaceFindings(client, request.folder)));
-    const settings = await storeSettings(client, server, request.store);
+    const settings = await storeSettings(client, server, (name, content) =>
+      request.store(name, "settings", once(content)),
+    );
     findings.push(...(await storeExtraPaths(connection, server, request.store)));
     const rate = await BackupRate.start(request.options.maxRate, connection);
     const own = { connection, client, server, source };
@@ -124,6 +126,10 @@ function neededWal(server: ServerFacts, backup: BaseBackup): NeededWal {
     stop: backup.stopLsn,
     segmentBytes: server.walSegmentBytes,
   };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
 }
 
 /** The server switches segments when a backup stops, so the last one fills up to its end. */

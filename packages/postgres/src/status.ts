@@ -101,7 +101,9 @@ async function lagBytes(
   { inRecovery, walSegmentBytes }: ServerFacts,
   { lastArchivedWal }: ArchiverState,
 ): Promise<number | null> {
-  const file = lastArchivedWal === null ? undefined : parseWalFileName(lastArchivedWal);
+  // A backup's label comes after the segment that it is named for: the archiver goes by name.
+  const segment = lastArchivedWal?.replace(/\.[0-9A-F]{8}\.backup$/, "");
+  const file = segment === undefined ? undefined : parseWalFileName(segment);
   const number = file && "high" in file ? segmentNumber(file, walSegmentBytes) : undefined;
   if (inRecovery || number === undefined) return null;
   const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");

@@ -110,7 +110,7 @@ class StoredTablespaces {
 }
 
 async function* inPieces(content: PackedBytes): AsyncGenerator<Uint8Array> {
-  yield* content.pieces();
+  yield* content.passing();
 }
 
 /** A tar, so that unpacking every `*.tar.zst` of a backup gives a whole data directory. */
@@ -118,7 +118,7 @@ async function* manifestTar(manifest: PackedBytes): AsyncGenerator<Uint8Array> {
   const { bytes } = manifest;
   const own = { path: "backup_manifest", mode: 0o600, modified: new Date(), kind: "file" } as const;
   yield tarHeader({ ...own, bytes });
-  yield* manifest.pieces();
+  yield* manifest.passing();
   yield tarPadding(bytes);
   yield TAR_END;
 }

@@ -3,6 +3,7 @@ import {
   LifeboatError,
   type Manifest,
   ObjectRanges,
+  release,
   type SnapshotRequest,
 } from "@lifeboat/core";
 import { TAR_BLOCK } from "./basebackup/tar-header.ts";
@@ -48,7 +49,12 @@ export async function storeRanges(
 ): Promise<void> {
   const lines = async function* () {
     for (const [object, ranges] of archives)
-      for (const line of ranges.lines(object)) yield Buffer.from(line);
+      for (const line of ranges.lines(object)) {
+        const bytes = Buffer.from(line);
+        yield bytes;
+        // Of a cluster with very many files these are a hundred MB: more than is left to the garbage collector.
+        release(bytes);
+      }
   };
   await store(RANGES, RANGES, lines());
 }

@@ -49,7 +49,7 @@ async function arrives(name: string): Promise<void> {
 
 test("waiting ends when it is stopped", async () => {
   const stop = new AbortController();
-  const waiting = wait(60_000, stop.signal);
+  const waiting = wait(PATIENCE.timeout, stop.signal);
   setImmediate(() => stop.abort());
   await expect(waiting).rejects.toMatchObject({ name: "AbortError" });
 });
@@ -66,7 +66,7 @@ test("the segment that does not come is named, with what the archiver says", asy
 });
 
 test("waiting ends with the last segment before the stop position", async () => {
-  const waiting = wait(10_000);
+  const waiting = wait(PATIENCE.timeout);
   await arrives("000000010000000000000003");
   await expect(waiting).resolves.toBeUndefined();
 });

@@ -2,6 +2,7 @@ import { DatabaseFolder, type Storage } from "@lifeboat/core";
 import { expect, test } from "vitest";
 import { faultyMemory } from "../../../test/support/faulty-storage.ts";
 import { archivedFile } from "../src/wal/archived-file.ts";
+import { logName } from "../src/wal/segment-name.ts";
 import { partName } from "../src/wal/segment-part.ts";
 
 const SEGMENT = "000000010000000000000011";
@@ -60,6 +61,27 @@ test("a part that a receiver replaced while it was listed, so that no listing he
   await expect(Array.fromAsync(content ?? [])).rejects.toMatchObject({
     message: expect.stringContaining("00004000.part"),
   });
+});
+
+test("a segment that a receiver shipped whole while its parts were looked for is no end of the archive, and no hole", async () => {
+  const NEXT = "000000010000000000000012";
+  for (const later of [[], [NEXT]]) {
+    let isDue = true;
+    const folder = await replaced((memory) => ({
+      async list(options) {
+        if (isDue) {
+          isDue = false;
+          for (const segment of [SEGMENT, ...later])
+            await folder.storeLog(logName(segment), () => chunks(Buffer.alloc(0x8000, 1)));
+          await memory.remove(folder.logPath(partName(SEGMENT, 0x2000)));
+        }
+        return memory.list(options);
+      },
+    }));
+    await folder.storage.create("app/lifeboat.json", Buffer.from("{}"));
+    const content = await archivedFile(folder, SEGMENT);
+    await expect(Array.fromAsync(content ?? [])).rejects.toMatchObject({ code: "WAL_INVALID" });
+  }
 });
 
 test("a segment of which there is nothing is the end of the archive", async () => {

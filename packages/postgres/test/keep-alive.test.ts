@@ -20,12 +20,15 @@ test.runIf(platform() === "linux")(
     const { port } = server.address() as AddressInfo;
     const client = await connect({ url: `postgres://somebody@127.0.0.1:${port}/any` });
     try {
-      const own = (client.connection.stream as Socket).localPort ?? 0;
-      const hexadecimal = own.toString(16).toUpperCase().padStart(4, "0");
+      const hexadecimal = (port = 0) => `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+      const own = hexadecimal((client.connection.stream as Socket).localPort);
+      // Its other end as well: a connection to elsewhere, or one that has ended, may have the same port on this side.
+      const isOwn = (line: string) => {
+        const [, , from, to] = line.split(/\s+/);
+        return from?.endsWith(own) && to?.endsWith(hexadecimal(port));
+      };
       const line = () =>
-        readFile("/proc/net/tcp", "utf8").then((text) =>
-          text.split("\n").find((each) => each.split(/\s+/)[2]?.endsWith(`:${hexadecimal}`)),
-        );
+        readFile("/proc/net/tcp", "utf8").then((text) => text.split("\n").find(isOwn));
       // `02` is the keepalive timer, and behind it when it is due, in hundredths of a second.
       await expect.poll(line).toMatch(/ 02:[0-9A-F]{8} /);
       const due = Number.parseInt(/ 02:([0-9A-F]{8}) /.exec((await line()) ?? "")?.[1] ?? "", 16);

@@ -34,3 +34,16 @@ test("more can be added after a look at what is there", () => {
   packed.add(Buffer.from("bcd"));
   expect(packed.whole().subarray(-4).toString()).toBe("abcd");
 });
+
+test("what passes piece by piece is the same, and gives its memory back at once", () => {
+  const packed = PackedBytes.of(Buffer.alloc(2 * MIB, "a"), Buffer.from("end"));
+  const passed: Buffer[] = [];
+  let text = "";
+  for (const piece of packed.passing()) {
+    expect(passed.every(({ length }) => length === 0)).toBe(true);
+    text += piece.toString();
+    passed.push(piece);
+  }
+  expect(text).toBe(packed.whole().toString());
+  expect([...packed.passing()].at(-1)?.toString()).toBe("end");
+});

@@ -161,6 +161,10 @@ describe("preflight finds", () => {
     expect(ids({})).not.toContainEqual(expect.stringContaining("version"));
     expect(ids({ checksums: false })).toContain("warning checksums-off");
     expect(ids({ inRecovery: true })).toContain("error server-is-standby");
+    const slow = "warning archive-timeout-off";
+    expect(ids({ archiving: true, archiveTimeout: 0 })).toContain(slow);
+    expect(ids({ archiving: true, archiveTimeout: 60 })).not.toContain(slow);
+    expect(ids({ archiving: false, archiveTimeout: 0 })).not.toContain(slow);
   });
 
   test("that a repository may be too small for the cluster", async () => {

@@ -56,6 +56,10 @@ export function pragmaNumber(connection: Connection, name: string): number {
   return Number(connection.pragma(name, { simple: true }));
 }
 
+export function isSqliteError(thrown: unknown): boolean {
+  return thrown instanceof Database.SqliteError;
+}
+
 export function isBusy(thrown: unknown): boolean {
   return thrown instanceof Database.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(thrown.code);
 }

@@ -108,7 +108,13 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
     const whole = request.skipCheck !== true;
     request.report({ note: whole ? "check the copy (integrity_check)" : "make the copy durable" });
     const { pageSize, fileName } = details;
-    const expected = { fileName, pageSize, pageCount: build.parts.pageCount, whole };
+    const expected = {
+      path: place.file,
+      fileName,
+      pageSize,
+      pageCount: build.parts.pageCount,
+      whole,
+    };
     const check = () => checkRestored(copy, expected, build.manifest.id);
     findings.push(...(await whileSyncing(copy, check)));
     request.signal.throwIfAborted();

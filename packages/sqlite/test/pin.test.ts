@@ -4,6 +4,7 @@ import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { has } from "../../../test/support/outside-programs.ts";
 import { ownLocks, PINNED } from "../../../test/support/own-locks.ts";
+import { PATIENCE } from "../../../test/support/patience.ts";
 import {
   makeLedger,
   startBystander,
@@ -18,6 +19,8 @@ import { WalConnections } from "../src/wal-connections.ts";
 
 const signal = new AbortController().signal;
 const options = { pageSize: 4096, checkpointFreely: true, patienceMs: 300, signal };
+/** Where it is surely to be had, however busy the machine and the writers. */
+const surely = { ...options, patienceMs: PATIENCE.timeout };
 
 async function connectedLedger() {
   const path = join(await testFolder(), "app.db");
@@ -31,7 +34,7 @@ test.runIf(has("sqlite3"))(
   "a pinned file is not written to, whatever checkpoint another process runs",
   async () => {
     const { path, connections } = await connectedLedger();
-    const held = await pin(connections, options);
+    const held = await pin(connections, surely);
     const before = await readFileElsewhere(path);
     execFileSync("sqlite3", [path, "UPDATE ledger SET payload = randomblob(3000)"]);
     for (const kind of ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])
@@ -47,7 +50,7 @@ test.runIf(has("sqlite3"))(
   "what others may do to a pinned database goes into its WAL, and leaving WAL mode is refused",
   async () => {
     const { path, connections } = await connectedLedger();
-    const held = await pin(connections, options);
+    const held = await pin(connections, surely);
     const before = await readFileElsewhere(path);
     const sqlite3 = (sql: string) =>
       execFileSync("sqlite3", ["-cmd", ".timeout 50", path, sql], {
@@ -67,7 +70,7 @@ test.runIf(process.platform === "linux")(
   async () => {
     const { path, connections } = await connectedLedger();
     await startWriter(path, { rate: 500 });
-    const held = await pin(connections, options);
+    const held = await pin(connections, surely);
     expect(await ownLocks(`${path}-shm`)).toContain(PINNED);
     const locked = await ownLocks(path);
     const reader = new RawReader();
@@ -111,7 +114,7 @@ test("what is too much to be copied back while writers wait is not", async () =>
   // Nothing may be copied back before the gate is shut, and behind it not so much.
   expect(await pin(connections, { ...options, checkpointFreely: false })).toBeUndefined();
   expect(connections.progress()).toEqual(before);
-  expect((await pin(connections, options))?.way).toBe("pin");
+  expect((await pin(connections, surely))?.way).toBe("pin");
   expect(connections.progress().checkpointed).toBe(before.logged);
 });
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { copyFile, open, rm } from "node:fs/promises";
+import { copyFile, open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -117,6 +117,79 @@ test.runIf(has("python3") && process.platform === "linux")(
     expect(checkpointed).toBe(log);
   },
 );
+
+/** Damages the first copy of the WAL's index header as a writer has it in the moment of its change, then mends it. */
+const INDEX_IN_CHANGE = `
+import os, sys
+shm = os.open(sys.argv[1], os.O_RDWR)
+whole = os.pread(shm, 48, 0)
+os.pwrite(shm, bytes([whole[8] ^ 255]), 8)
+print("ready", flush=True)
+sys.stdin.readline()
+os.pwrite(shm, whole, 0)
+print("mended", flush=True)
+sys.stdin.read()
+`;
+
+test.runIf(has("python3"))(
+  "what a writer that was killed had written up to its commit is not read, though the index could not be asked just then",
+  async () => {
+    const { path, app, commit } = await walApp();
+    const read: number[] = [];
+    const holder = holderOf(path, { found: ({ to }) => read.push(to.frames) });
+    holder.takeHold();
+    const before = progressOf(app).log;
+    // A transaction as it would follow, under the same salts, made elsewhere.
+    const copy = join(path, "..", "copy.db");
+    await copyFile(path, copy);
+    await copyFile(`${path}-wal`, `${copy}-wal`);
+    const elsewhere = new Database(copy);
+    elsewhere.pragma("wal_autocheckpoint = 0");
+    elsewhere.exec("UPDATE counter SET v = 99; CREATE TABLE never(v)");
+    expect(progressOf(elsewhere).log).toBeGreaterThan(before);
+    const wal = await readFile(`${copy}-wal`);
+    elsewhere.close();
+    const behind = 32 + before * (24 + 4096);
+    const file = await open(`${path}-wal`, "r+");
+    await file.write(wal, behind, wal.length - behind, behind);
+    await file.close();
+    // The index is being changed, by a writer that holds its lock.
+    app.exec("BEGIN IMMEDIATE");
+    const child = spawn("python3", ["-c", INDEX_IN_CHANGE, `${path}${SHM}`], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    onTestFinished(() => {
+      child.kill("SIGKILL");
+    });
+    expect(await heard({ child, kill: async () => {} }, "ready")).toBe(true);
+    holder.poll();
+    child.stdin.write("\n");
+    expect(await heard({ child, kill: async () => {} }, "mended")).toBe(true);
+    app.exec("ROLLBACK");
+    expect(read).toEqual([]);
+    commit();
+    commit();
+    const { log } = progressOf(app);
+    holder.pollToEnd();
+    expect(read.at(-1)).toBe(log);
+    expect(holder.allReadAt).toBeDefined();
+  },
+);
+
+test("commits that are not to be found, look after look, end what is held", async () => {
+  const { path, commit } = await walApp();
+  const holder = holderOf(path);
+  holder.takeHold();
+  commit();
+  const { size } = await stat(`${path}-wal`);
+  // As a disk gives back another block than was written.
+  const file = await open(`${path}-wal`, "r+");
+  await file.write(Buffer.from([0xff]), 0, 1, size - 100);
+  await file.close();
+  holder.poll();
+  expect(holder.allReadAt).toBeUndefined();
+  expect(() => holder.pollToEnd()).toThrow("commits that cannot be read");
+});
 
 describe("a watch that comes back goes on", () => {
   /** Reads up to here, lets go, and says where it was. */

@@ -33,6 +33,8 @@ import { writeDurably } from "./write-durably.ts";
 /** Where objects grow before they get their name: inside the repository, so that a link suffices. */
 const GROWING = ".lifeboat-tmp";
 const READ_BYTES = 1 << 18;
+/** Each needs another process that has emptied the folder once more. */
+const MOST_TRIES = 100;
 
 /**
  * A directory of a mounted file system as a storage.
@@ -71,8 +73,7 @@ class FilesystemStorage implements Storage {
       const growing = await this.#temporary.next();
       try {
         const bytes = await writeDurably(growing, content, ownership);
-        await ownership.makeDirectories(this.#root, dirname(final));
-        await link(growing, final);
+        await this.#name(growing, final, ownership);
         await syncDirectory(dirname(final));
         return bytes;
       } finally {
@@ -82,6 +83,19 @@ class FilesystemStorage implements Storage {
       if (isSystemError(cause, "EEXIST")) throw objectExists(this.description, path, cause);
       throw filesystemFailure(cause, `write ${path} to`, this.description);
     }
+  }
+
+  /** Whoever removes the last object of a folder removes that as well, also just when it was made for this one: it is made again. */
+  async #name(growing: string, final: string, ownership: Ownership): Promise<void> {
+    for (let tries = 1; ; tries++)
+      try {
+        await ownership.makeDirectories(this.#root, dirname(final));
+        return await link(growing, final);
+      } catch (cause) {
+        if (tries === MOST_TRIES || !isSystemError(cause, "ENOENT")) throw cause;
+        // Gone with the repository, it is no folder that is missing.
+        await stat(growing);
+      }
   }
 
   async *read(path: string, range?: ByteRange): AsyncGenerator<Uint8Array> {
@@ -125,10 +139,7 @@ class FilesystemStorage implements Storage {
     const start = options.prefix.slice(0, options.prefix.lastIndexOf("/") + 1);
     try {
       if (start !== "") await assertInside(this.#root, this.#place(start.slice(0, -1)));
-      const all = await this.#pathsBelow(start, options.prefix, options.folded ?? false);
-      const { paths, folders, next } = pageOf(all, options);
-      const objects = await Promise.all(paths.map((path) => this.#known(path)));
-      return { objects: objects.filter((object) => object !== undefined), folders, next };
+      return await this.#page(start, options);
     } catch (cause) {
       throw filesystemFailure(cause, `list ${options.prefix || "/"} in`, this.description);
     }
@@ -212,6 +223,24 @@ class FilesystemStorage implements Storage {
         found.push(...(await this.#pathsBelow(`${path}/`, prefix, folded)));
     }
     return found;
+  }
+
+  /**
+   * Looks again while something has vanished that was just listed: of an object that was stored in place of another
+   * since, neither would be on the page, which is taken for a proof that both are absent.
+   */
+  async #page(folder: string, options: ListOptions): Promise<ListPage> {
+    const seen = new Map<string, StoredObject | undefined>();
+    for (;;) {
+      const all = await this.#pathsBelow(folder, options.prefix, options.folded ?? false);
+      const { paths, folders, next } = pageOf(all, options);
+      const fresh = paths.filter((path) => seen.get(path) === undefined);
+      const found = await Promise.all(fresh.map((path) => this.#known(path)));
+      for (const [at, path] of fresh.entries()) seen.set(path, found[at]);
+      if (found.includes(undefined)) continue;
+      const objects = paths.map((path) => seen.get(path)).filter((object) => object !== undefined);
+      return { objects, folders, next };
+    }
   }
 
   /** Undefined when it was removed since it was listed. */

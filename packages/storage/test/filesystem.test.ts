@@ -170,6 +170,52 @@ test("a file where a folder belongs proves nothing about the objects below it", 
   });
 });
 
+test("of an object that another process replaces again and again each listing holds one", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await storage.create("wal/part-0", Buffer.from("x"));
+  const source = `
+    import { unlinkSync, writeFileSync } from "node:fs";
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    for (let n = 0; ; n++) {
+      writeFileSync(${JSON.stringify(join(folder, "wal/part-"))} + (n + 1), "x");
+      unlinkSync(${JSON.stringify(join(folder, "wal/part-"))} + n);
+      if (n === 0) console.log("replaces");
+      Atomics.wait(pause, 0, 0, 1);
+    }`;
+  const replacing = spawn(process.execPath, ["--input-type=module", "-e", source], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    await once(replacing.stdout, "data");
+    for (let look = 0; look < 500; look++)
+      expect((await storage.list({ prefix: "wal/part-" })).objects).not.toEqual([]);
+    expect(replacing.exitCode).toBeNull();
+  } finally {
+    replacing.kill("SIGKILL");
+    await once(replacing, "exit");
+  }
+});
+
+test("who removes the last object of a folder, and it, is in nobody's way who stores another there", async () => {
+  const storesAndRemoves = async (name: string) => {
+    const storage = filesystemStorage({ path: folder });
+    for (let round = 0; round < 150; round++) {
+      await storage.create(`app/locks/${name}`, Buffer.from(name));
+      await storage.remove(`app/locks/${name}`);
+    }
+  };
+  await Promise.all(["one", "two", "three"].map(storesAndRemoves));
+  expect(await readdir(folder)).toEqual([".lifeboat-tmp"]);
+});
+
+test("a folder that is a symbolic link to nowhere is told, and ends no write in a loop", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await symlink(join(folder, "nowhere"), join(folder, "wal"));
+  await expect(storage.create("wal/object", Buffer.from("x"))).rejects.toMatchObject({
+    code: "STORAGE_UNREACHABLE",
+  });
+});
+
 test("a folder that is a symbolic link leads nobody out of the repository", async () => {
   const outside = join(folder, "outside");
   await mkdir(join(folder, "r"));

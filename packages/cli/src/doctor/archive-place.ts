@@ -9,13 +9,15 @@ import type { Session } from "../session.ts";
  */
 export async function examineArchivePlace(session: Session): Promise<Finding[]> {
   const { postgres, archive } = await session.configuration();
-  const isByCommand = postgres?.dataDirectory !== undefined && archive.mode !== "receive";
+  const isByCommand = archive.mode !== "receive";
   const isWanted = isByCommand && session.global.engine !== "sqlite";
   const mark = await session.repositoryMark();
   // Before the first backup there is none, and nothing to be told of it.
-  if (!isWanted || process.getuid?.() !== 0 || !existsSync(mark)) return [];
-  const { accountMay, serverAccount } = await import("@lifeboat/postgres");
-  const account = await serverAccount(postgres.dataDirectory as string);
+  if (!postgres || !isWanted || process.getuid?.() !== 0 || !existsSync(mark)) return [];
+  const { accountMay, localDataDirectory, serverAccount } = await import("@lifeboat/postgres");
+  const dataDirectory = await localDataDirectory(postgres);
+  if (dataDirectory === undefined) return [];
+  const account = await serverAccount(dataDirectory);
   const folder = dirname(mark);
   if ((await accountMay(account, "r", mark)) && (await accountMay(account, "w", folder))) return [];
   return [

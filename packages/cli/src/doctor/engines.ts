@@ -6,6 +6,8 @@ import type { Session } from "../session.ts";
 
 /** Those whose remedy is to archive; the engine cannot know by which command. */
 const WANT_ARCHIVING: ReadonlySet<string> = new Set(["archive-mode-off", "archive-command-empty"]);
+/** What is nothing where the WAL is streamed. */
+const OF_ARCHIVING: ReadonlySet<string> = new Set([...WANT_ARCHIVING, "archive-timeout-off"]);
 
 /** What the engines find in their live databases, and how WAL would be shipped. */
 export async function examineEngines(session: Session): Promise<Finding[]> {
@@ -17,7 +19,7 @@ export async function examineEngines(session: Session): Promise<Finding[]> {
       findings.push(...(await engineOf(kind, configuration).inspect()));
   if (!configuration.postgres || wanted === "sqlite") return findings;
   if (configuration.archive.mode === "receive")
-    return findings.filter(({ id }) => !WANT_ARCHIVING.has(id));
+    return findings.filter(({ id }) => !OF_ARCHIVING.has(id));
   const setting = await archiveCommandSetting(session);
   return [
     ...findings.map((finding) => withCommand(finding, setting)),

@@ -153,7 +153,7 @@ function preconditions({ command: line }: RunbookFacts): Block[] {
     [
       "watch --engine postgres",
       words(
-        "runs as a service on the server's host, beside the `watch` of SQLite: WAL is archived before the product needs it, and after the move it keeps the way back short",
+        "runs as a service on the server's host, beside `watch --engine sqlite` as another: WAL is archived before the product needs it, and after the move it keeps the way back short",
       ),
     ],
     ["migrate plan", words("exit status 0: no unanswered error; every warning was read")],

@@ -1,6 +1,5 @@
 import type { PostgresDetails } from "@lifeboat/postgres";
 import { shellWord } from "../shell-word.ts";
-import { controlProgram, startLine, stopLine } from "../start-command.ts";
 import {
   type Block,
   code,
@@ -42,7 +41,7 @@ export async function restorePostgresBlocks(facts: RunbookFacts): Promise<PlaceB
 }
 
 async function siteOf({ newest, configuration, app }: RunbookFacts): Promise<Site> {
-  const { serverAccount } = await import("@lifeboat/postgres");
+  const { controlProgram, serverAccount, startLine, stopLine } = await import("@lifeboat/postgres");
   const details = newest.at(-1)?.details as PostgresDetails | undefined;
   const configured = configuration?.postgres;
   const original = configured?.dataDirectory ?? details?.dataDirectory ?? null;

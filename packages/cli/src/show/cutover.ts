@@ -93,6 +93,13 @@ function refusing({ refusedUntil }: MigrationStatus): string {
   return `REFUSES writes${refusedUntil === null ? "" : `, by itself until ${refusedUntil}`}`;
 }
 
+function sqliteInWords(status: MigrationStatus): string {
+  if (status.refused) return refusing(status);
+  if (!status.captured) return "is left alone";
+  // What is left there then is how far it followed Postgres.
+  return status.phase === "rolled-back" ? "takes writes, which are not logged" : "logs its writes";
+}
+
 export function showMigrationStatus(status: MigrationStatus, commandLine: string): string {
   const at = (instant: string | null) =>
     instant === null ? "never" : `${instant}, ${ago(instant)}`;
@@ -103,10 +110,7 @@ export function showMigrationStatus(status: MigrationStatus, commandLine: string
     ["found equal", at(status.verifiedAt)],
     ["last brought", at(status.appliedAt)],
     ["waiting", status.waiting === null ? "nothing is followed" : `${status.waiting} changes`],
-    [
-      "SQLite",
-      status.refused ? refusing(status) : status.captured ? "logs its writes" : "is left alone",
-    ],
+    ["SQLite", sqliteInWords(status)],
     ...(status.id === null
       ? []
       : [["Postgres", status.targetRefused ? "REFUSES writes" : "takes writes"] as const]),

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { ServerConnection } from "@lifeboat/postgres";
 import { fetchCommand } from "../archive-commands.ts";
-import { parseMapping, parseSize } from "../option-values.ts";
+import { parseMapping, parsePort, parseSize } from "../option-values.ts";
 import { postgresConnection } from "../postgres-connection.ts";
 import type { Session } from "../session.ts";
 import { startCommand } from "../start-command.ts";
@@ -33,6 +33,11 @@ export const standbyVerb: Verb = {
       help: "put a tablespace elsewhere; may be repeated",
       parse: parseMapping,
       repeatable: true,
+    },
+    {
+      flags: "--port <number>",
+      help: "where it listens; as the primary's settings say, or the next free port, when left out",
+      parse: parsePort,
     },
     { flags: "--start", help: "also start it, watch it catch up, and prove that it streams" },
     { flags: "--remove <directory>", help: "remove a standby that is stopped, and drop its slot" },
@@ -86,6 +91,7 @@ async function make(
       standby = await postgres.makeStandby({
         ...{ connection, to, report, signal, ...base },
         slot: options.withoutSlot === true ? null : (options.slot as string | undefined),
+        port: options.port as number | undefined,
         maxRate: (options.maxRate as number | undefined) ?? null,
         tablespaceMapping: new Map(mappings),
         fetchCommand: fetch,
@@ -102,9 +108,13 @@ async function make(
   await run(options.start === true ? [making, starting] : [making]);
   const { binDirectory } = connection;
   const start = await startCommand({ dataDirectory: to, binDirectory, needed: null });
-  const { path, slot, primary, startLsn } = standby as NonNullable<typeof standby>;
+  const { path, slot, primary, startLsn, port, findings } = standby as NonNullable<typeof standby>;
   const streaming = options.start === true;
-  const report = { path, slot, primary, startLsn, streaming, start: streaming ? null : start.line };
+  const report = {
+    ...{ path, slot, primary, startLsn, port, streaming },
+    start: streaming ? null : start.line,
+    findings: [...findings, ...start.findings],
+  };
   return {
     document: report,
     show: async () => (await import("../show/standby.ts")).showStandby(report),

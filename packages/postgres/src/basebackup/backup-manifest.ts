@@ -86,7 +86,7 @@ function* entriesOf(
 
 function* linesOf(manifest: PackedBytes): Generator<Buffer> {
   let rest = Buffer.alloc(0);
-  for (const piece of manifest.pieces()) {
+  for (const piece of manifest.passing()) {
     let at = 0;
     for (let end = piece.indexOf(0x0a); end !== -1; end = piece.indexOf(0x0a, at)) {
       const line = piece.subarray(at, end);

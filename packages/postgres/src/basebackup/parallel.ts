@@ -3,10 +3,11 @@ import { inParallel } from "../in-parallel.ts";
 import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
 import type { CorruptPage } from "./corrupt-page.ts";
-import { type BackupFile, type BackupFiles, backupFiles } from "./parallel/backup-files.ts";
+import { type BackupFiles, backupFiles } from "./parallel/backup-files.ts";
 import { BackupMode } from "./parallel/backup-mode.ts";
 import { foldersOf, membersOf, smallMember, type Taking, tarEnd } from "./parallel/bundle-tar.ts";
 import { type Bundle, bundlesOf, tablespaceOf } from "./parallel/bundles.ts";
+import { FileList } from "./parallel/file-list.ts";
 import type { FileSource } from "./parallel/file-source.ts";
 import { liveDirectory } from "./parallel/live-directory.ts";
 import { LocalFiles } from "./parallel/local-files.ts";
@@ -116,7 +117,7 @@ async function pageLayout(mode: BackupMode): Promise<PageLayout> {
 
 /** Counts what passes. Whoever takes it keeps it to a rate. */
 function passing({ files }: BackupFiles, { report }: BaseBackupRequest): Taking["pass"] {
-  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const { totalBytes } = files;
   let passed = 0;
   return (bytes) => {
     passed += bytes;
@@ -130,15 +131,13 @@ interface Numbered extends Bundle {
 }
 
 /** Files that no archive holds that was stored before. */
-function missing(files: readonly BackupFile[], kept: readonly TakenFile[]): BackupFile[] {
+function missing(files: FileList, kept: readonly TakenFile[]): FileList {
+  if (kept.length === 0) return files;
   const held = new Set(kept.map(({ path }) => path));
-  return files.filter(({ path }) => !held.has(path));
+  return FileList.of(Iterator.from(files).filter(({ path }) => !held.has(path)));
 }
 
-function numbered(
-  files: readonly BackupFile[],
-  { jobs, interrupted }: BaseBackupRequest,
-): Numbered[] {
+function numbered(files: FileList, { jobs, interrupted }: BaseBackupRequest): Numbered[] {
   const before = interrupted?.highestPart ?? 0;
   const counts = new Map<number | null, number>();
   return bundlesOf(files, jobs).map((bundle) => {
@@ -169,7 +168,8 @@ async function* bundleContent(
   { directories }: BackupFiles,
   taking: Taking,
 ): AsyncGenerator<Uint8Array> {
-  const needed = new Set(files.flatMap(({ path }) => parentsOf(path)));
+  const needed = new Set<string>();
+  for (const { path } of files) for (const parent of parentsOf(path)) needed.add(parent);
   yield* foldersOf(directories.filter(({ path }) => needed.has(path)).filter(within(tablespace)));
   yield* membersOf(files, taking);
   yield tarEnd();

@@ -20,7 +20,8 @@ export function primaryConninfo(
   { name, passfile }: { readonly name: string; readonly passfile: string | undefined },
 ): string {
   const parameters = parseConnectionUrl(url) as Readonly<Record<string, unknown>>;
-  const secured = new URL(url.replace(/^[a-z]+:/, "http:")).searchParams;
+  // Not by URL: one that names its socket in a parameter has no host, and that is none to it.
+  const secured = new URLSearchParams(/\?([^#]*)/.exec(url)?.[1]);
   const pairs: [string, string][] = [
     ["host", place.host],
     ["port", String(place.port)],

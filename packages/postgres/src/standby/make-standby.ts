@@ -1,6 +1,12 @@
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type DatabaseFolder, LifeboatError, type Manifest, type Report } from "@lifeboat/core";
+import {
+  type DatabaseFolder,
+  type Finding,
+  LifeboatError,
+  type Manifest,
+  type Report,
+} from "@lifeboat/core";
 import type pg from "pg";
 import { type Account, serverAccount } from "../account.ts";
 import { type ServerConnection, withClient } from "../connection.ts";
@@ -9,14 +15,17 @@ import { postgresDetails } from "../details.ts";
 import { dropSlot } from "../drop-slot.ts";
 import { syncDirectories, writeDurably } from "../durable.ts";
 import { postgresEngine } from "../engine.ts";
+import { laySettings } from "../lay-settings.ts";
 import { restorePlaces } from "../restore-places.ts";
 import { Sites } from "../restore-sites.ts";
 import { describeServer, type ServerFacts } from "../server-facts.ts";
+import { storeSettings } from "../snapshot-settings.ts";
 import { isFaultOfTarget, targetFailure } from "../target-failure.ts";
 import { formatLsn } from "../wal/lsn.ts";
 import { passfileLine, primaryConninfo } from "./conninfo.ts";
 import { unpackFromPrimary } from "./standby-base.ts";
 import { configureStandby, passfileOf } from "./standby-files.ts";
+import { assertPortFree, portFor } from "./standby-port.ts";
 import { assertKeepsEnough, reserveSlot, standbySlotName } from "./standby-slot.ts";
 
 export interface MakeStandby {
@@ -26,6 +35,8 @@ export interface MakeStandby {
   readonly to: string;
   /** null for none; after the directory when left out. */
   readonly slot?: string | null | undefined;
+  /** Where it listens; as its settings say, or the next free one, when left out. */
+  readonly port?: number | undefined;
   /** Where the base comes from: the primary when left out, else the newest of these backups. */
   readonly repository?: { readonly folder: DatabaseFolder; readonly backups: readonly Manifest[] };
   readonly maxRate: number | null;
@@ -42,6 +53,8 @@ export interface MadeStandby {
   /** `host:port` of the primary. */
   readonly primary: string;
   readonly startLsn: string;
+  readonly port: number;
+  readonly findings: readonly Finding[];
   /** What pg_stat_replication on the primary will call it. */
   readonly name: string;
 }
@@ -49,7 +62,7 @@ export interface MadeStandby {
 /**
  * Makes a data directory that starts as a streaming standby. The slot is reserved first, so that no WAL
  * is lost; if anything fails afterwards it is dropped again, and nothing is left.
- * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `SLOT_ACTIVE`, `WAL_KEEP_TOO_SMALL`; what the
+ * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `WAL_KEEP_TOO_SMALL`; what the
  *   primary, the repository or the disk threw
  */
 export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
@@ -59,14 +72,15 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
     const server = await describeServer(client);
     const work = { request, client, server, slot, account: await serverAccount(to, dirname(to)) };
     const places = await placesFor(request, server);
+    if (request.port !== undefined) await assertPortFree(request.port);
     if (slot === null) await assertKeepsEnough(client, server, request.maxRate);
     else await reserveSlot(client, slot);
     try {
-      const startLsn = request.repository
+      const made = request.repository
         ? await fromRepository(work, request.repository)
         : await fromPrimary(work, places);
       const { host, port } = client;
-      return { path: to, slot, primary: nameOf({ host, port }), startLsn, name: nameFor(work) };
+      return { path: to, slot, primary: nameOf({ host, port }), name: nameFor(work), ...made };
     } catch (cause) {
       await rm(passfileOf(to), { force: true });
       const failure = isFaultOfTarget(cause) ? targetFailure(to, cause) : cause;
@@ -75,6 +89,8 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
     }
   });
 }
+
+type Made = Pick<MadeStandby, "startLsn" | "port" | "findings">;
 
 interface Work {
   readonly request: MakeStandby;
@@ -95,16 +111,18 @@ async function placesFor(request: MakeStandby, { tablespaces }: ServerFacts) {
 async function fromPrimary(
   work: Work,
   places: Awaited<ReturnType<typeof placesFor>>,
-): Promise<string> {
+): Promise<Made> {
   const { request, server, account } = work;
   const { connection, maxRate, report, signal } = request;
   const sites = await Sites.open(places, account);
   try {
     const base = { connection, server, places, sites, account, maxRate, report, signal };
     const { backup, mode } = await unpackFromPrimary(base);
-    await configure(work, sites.data.path, mode);
+    const owned = { account, mode };
+    const laid = await layPrimarysSettings(work, sites.data.path, owned);
+    const { port, findings } = await configure(work, sites.data.path, mode);
     await sites.putInPlace();
-    return formatLsn(backup.startLsn);
+    return { startLsn: formatLsn(backup.startLsn), port, findings: [...laid, ...findings] };
   } catch (cause) {
     await sites.discard();
     throw cause;
@@ -115,21 +133,53 @@ async function fromPrimary(
 async function fromRepository(
   work: Work,
   { folder, backups }: NonNullable<MakeStandby["repository"]>,
-): Promise<string> {
+): Promise<Made> {
   const { to, tablespaceMapping, fetchCommand, report, signal } = work.request;
   if (folder.database !== work.server.systemIdentifier) throw noBase(folder);
   const engine = postgresEngine({ connection: work.request.connection });
   const plan = await engine.plan(folder, backups, { kind: "immediate" }, {});
-  await engine.restore({
+  const restored = await engine.restore({
     ...{ folder, plan, to, tablespaceMapping, fetchCommand, report, signal },
     tablespaceRoot: null,
     force: false,
   });
-  await configure(work, to, 0o600);
-  return postgresDetails(plan.backups.at(-1) as Manifest).startLsn;
+  const { port, findings } = await configure(work, to, 0o600);
+  const { startLsn } = postgresDetails(plan.backups.at(-1) as Manifest);
+  return { startLsn, port, findings: [...restored.findings.filter(ofStandby), ...findings] };
 }
 
-async function configure(work: Work, directory: string, mode: number): Promise<void> {
+/** What a copy that opens by itself would do, a standby does only once it is promoted, and then it should. */
+function ofStandby({ id }: Finding): boolean {
+  return id !== "copy-archives" && id !== "copy-waits-for-standbys";
+}
+
+/** Settings that lie outside the primary's data directory (Debian keeps them in `/etc`) come with no base backup. */
+async function layPrimarysSettings(
+  { client, server, request }: Work,
+  directory: string,
+  owned: { readonly account: Account; readonly mode: number },
+): Promise<Finding[]> {
+  const contents = new Map<string, Buffer>();
+  const { settings, findings } = await storeSettings(client, server, async (object, content) => {
+    contents.set(object, content);
+    return { object };
+  });
+  const { dataDirectory } = server;
+  const laid = await laySettings({
+    ...owned,
+    details: { settings, dataDirectory },
+    read: async ({ object }) => contents.get(object) as Buffer,
+    directory,
+    dataDirectory: request.to,
+  });
+  return [...findings, ...laid];
+}
+
+async function configure(
+  work: Work,
+  directory: string,
+  mode: number,
+): Promise<Pick<Made, "port" | "findings">> {
   const { request, client, slot, account } = work;
   const place = { host: client.host, port: client.port, user: client.user ?? "" };
   const { password } = client as { password?: unknown };
@@ -141,7 +191,22 @@ async function configure(work: Work, directory: string, mode: number): Promise<v
   }
   const conninfo = primaryConninfo(request.connection, place, { name: nameFor(work), passfile });
   const { fetchCommand } = request;
-  await configureStandby(directory, { conninfo, slot, fetchCommand }, { account, mode });
+  const found = await portFor(directory);
+  const port = request.port ?? found.port;
+  const own = request.port ?? (found.taken === null ? null : found.port);
+  const settings = { conninfo, slot, fetchCommand, port: own };
+  await configureStandby(directory, settings, { account, mode });
+  const moved = request.port === undefined && found.taken !== null;
+  return { port, findings: moved ? [portMoved(found.taken, port)] : [] };
+}
+
+function portMoved(taken: number, port: number): Finding {
+  return {
+    id: "standby-port",
+    severity: "info",
+    summary: `port ${taken}, as the primary's settings say, is taken on this host: this standby listens on ${port}`,
+    remedy: "the line is the last of its postgresql.auto.conf; --port chooses another",
+  };
 }
 
 function nameFor({ slot, request }: Pick<Work, "slot" | "request">): string {

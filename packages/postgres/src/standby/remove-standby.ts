@@ -5,6 +5,7 @@ import { type ServerConnection, withClient } from "../connection.ts";
 import { dropSlot } from "../drop-slot.ts";
 import { effectiveValue, settingsIn } from "../effective-settings.ts";
 import { describeServer } from "../server-facts.ts";
+import { serverLines } from "../server-line.ts";
 import { readSlots } from "../slots.ts";
 import { readSystemIdentifier } from "../system-identifier.ts";
 import { passfileOf } from "./standby-files.ts";
@@ -25,7 +26,7 @@ export async function removeStandby(
   path: string,
 ): Promise<RemovedStandby> {
   await assertStandby(path);
-  if (await isRunning(path)) throw running(path);
+  if (await isRunning(path)) throw running(path, (await serverLines(path)).stop);
   const slot = effectiveValue(await settingsIn(path), "primary_slot_name") || null;
   const identifier = await readSystemIdentifier(path);
   const known = await withClient(connection, async (client) => {
@@ -65,12 +66,12 @@ function noStandby(path: string, missing: string): LifeboatError {
   });
 }
 
-function running(path: string): LifeboatError {
+function running(path: string, stop: string): LifeboatError {
   return new LifeboatError({
     code: "STANDBY_RUNNING",
     kind: "refused",
     message: `the server of the standby in ${path} runs`,
-    remedy: `stop it first: pg_ctl stop -D ${path}`,
+    remedy: `stop it first: ${stop}`,
     details: { path },
   });
 }

@@ -11,9 +11,15 @@ import { readSmallFile } from "../small-file.ts";
 export interface StandbySettings {
   readonly conninfo: string;
   readonly slot: string | null;
+  /** Where it is another than its other settings say; else null. */
+  readonly port: number | null;
   /** The second source of WAL. */
   readonly fetchCommand: readonly string[];
 }
+
+const PORT_HEADING = `
+# Written by lifeboat standby: the port of this copy alone.
+`;
 
 /** Where a standby's password lies: beside the data directory, in no base backup of it. */
 export function passfileOf(dataDirectory: string): string {
@@ -39,7 +45,8 @@ export async function configureStandby(
     { name: "primary_slot_name", value: standby.slot ?? "" },
   ];
   const text = withRecovery(String(before), settings, await settingsIn(directory));
-  await writeDurably(path, text, { ...owned, mode: 0o600 });
+  const own = standby.port === null ? "" : `${PORT_HEADING}port = ${standby.port}\n`;
+  await writeDurably(path, `${text}${own}`, { ...owned, mode: 0o600 });
   await rm(join(directory, "recovery.signal"), { force: true });
   await syncDirectories([directory]);
 }

@@ -8,6 +8,7 @@ import { runAs, serverAccount } from "../account.ts";
 import { type ServerConnection, withClient } from "../connection.ts";
 import { effectiveValue, settingsIn } from "../effective-settings.ts";
 import { findPrograms, programPath } from "../programs.ts";
+import { serverLines } from "../server-line.ts";
 import { readSlots } from "../slots.ts";
 import { reachablePrograms } from "../staging.ts";
 import type { MadeStandby } from "./make-standby.ts";
@@ -44,13 +45,17 @@ export async function bringUpStandby(request: StartStandby): Promise<void> {
   }
 }
 
-async function leftBehind({ standby, signal }: StartStandby, cause: unknown): Promise<unknown> {
+async function leftBehind(
+  { standby, signal, connection }: StartStandby,
+  cause: unknown,
+): Promise<unknown> {
   const { path, slot } = standby;
   const failure = signal.aborted ? stopped(standby) : cause;
   if (!(failure instanceof LifeboatError)) return failure;
   const stays =
     slot === null ? "" : `, and so does replication slot ${slot}, which keeps WAL on the primary`;
-  const stop = (await isRunning(path)) ? `pg_ctl stop -D ${path}, then ` : "";
+  const { stop: line } = await serverLines(path, { binDirectory: connection.binDirectory });
+  const stop = (await isRunning(path)) ? `${line}, then ` : "";
   const slotAlone = slot === null ? "" : ` (the slot alone: lifeboat slots --drop ${slot})`;
   return new LifeboatError({
     code: failure.code,
@@ -107,7 +112,7 @@ export async function awaitStreaming(request: StartStandby): Promise<void> {
       request.signal.throwIfAborted();
       const lag = await lagOf(client, request.standby.name, target);
       if (lag && lag.state === "streaming" && lag.behind <= 0) return;
-      const removed = await assertAlive(client, request.standby);
+      const removed = await assertAlive(client, request);
       if (lag && lag.behind < best) {
         best = lag.behind;
         patience = Date.now() + (request.patienceMs ?? PATIENCE_MS);
@@ -168,14 +173,18 @@ function reportLag(report: Report, lag: Lag | undefined, total: number): void {
  * What it asks for and the primary has no more may still come out of the archive, where there is one.
  * @returns the segment that it waits for so
  */
-async function assertAlive(client: pg.Client, standby: MadeStandby): Promise<string | undefined> {
+async function assertAlive(
+  client: pg.Client,
+  { standby, connection: { binDirectory } }: StartStandby,
+): Promise<string | undefined> {
   const said = await logOf(standby.path);
   const removed = removedSegment(said);
   const slot = (await readSlots(client)).find(({ name }) => name === standby.slot);
   if (slot?.verdict === "lost" || (removed && !(await hasArchive(standby))))
     throw lostWal(standby, removed);
-  if (!(await isRunning(standby.path))) throw ended(standby, said);
-  return removed;
+  if (await isRunning(standby.path)) return removed;
+  const { start } = await serverLines(standby.path, { binDirectory, log: LOG });
+  throw ended(standby, said, start);
 }
 
 async function hasArchive({ path }: MadeStandby): Promise<boolean> {
@@ -211,13 +220,13 @@ function lostWal({ path, slot }: MadeStandby, segment: string | undefined): Life
   });
 }
 
-function ended({ path }: MadeStandby, said: string): LifeboatError {
+function ended({ path }: MadeStandby, said: string, start: string): LifeboatError {
   const words = said.split("\n").filter((line) => /(FATAL|PANIC|ERROR|HINT):/.test(line));
   const last = said.trim().split("\n").slice(-3);
   return new LifeboatError({
     code: "STANDBY_ENDED",
     message: `the server of the standby in ${path} does not run: ${(words.length > 0 ? words : last).join("; ") || "it said nothing"}`,
-    remedy: `mend what it names (its port may be taken), and start it with pg_ctl start -D ${path}`,
+    remedy: `mend what it names (its port may be taken), and start it with: ${start}`,
     details: { path },
   });
 }

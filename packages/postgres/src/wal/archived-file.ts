@@ -23,7 +23,10 @@ export async function archivedFile(
   if (await isGrowing(folder, name)) return checkedSegment(folder, name);
   // A repository whose mount has gone has no files either.
   await assertThere(folder);
-  await assertNoHole(folder, name);
+  const later = await behindHole(folder, name);
+  // A receiver may have shipped it whole since it was looked for, and removed its parts then.
+  if (await folder.statLog(logName(name))) return contentOf(folder, name);
+  if (later !== undefined) throw hole(folder, name, later);
   return undefined;
 }
 
@@ -45,14 +48,18 @@ function contentOf(folder: DatabaseFolder, name: string): AsyncIterable<Uint8Arr
 /**
  * A segment that is missing between others is a hole, not the end. Before a timeline's first
  * segment there is none: the server asks the newest timeline first and goes back to its parents.
+ * @returns the first segment behind the hole
  */
-async function assertNoHole(folder: DatabaseFolder, name: string): Promise<void> {
-  if (parseWalFileName(name)?.kind !== "segment") return;
+async function behindHole(folder: DatabaseFolder, name: string): Promise<string | undefined> {
+  if (parseWalFileName(name)?.kind !== "segment") return undefined;
   const timeline = name.slice(0, 8);
   const earlier = await firstSegment(folder, timeline, undefined);
-  const later = await firstSegment(folder, timeline, folder.logPath(logName(name)));
-  if (earlier === undefined || later === undefined || earlier > name) return;
-  throw new LifeboatError({
+  if (earlier === undefined || earlier > name) return undefined;
+  return firstSegment(folder, timeline, folder.logPath(logName(name)));
+}
+
+function hole(folder: DatabaseFolder, name: string, later: string): LifeboatError {
+  return new LifeboatError({
     code: "WAL_GAP",
     message: `${folder.logPath(logName(name))} is missing, and later segments such as ${later} are there`,
     remedy: `recover to an instant before the hole (lifeboat list shows the windows), or archive ${name} from the server's pg_wal`,

@@ -109,12 +109,13 @@ export class LiveWal {
    * (iReCksum in SQLite's wal.c), or it is rolled back and others are written over them. What was read of it then
    * leads nowhere, and is read from its start.
    * @param logged frames that are committed by the WAL's index, which tells that there is something to be read, and
-   *   that not all of it was found; negative where it could not be asked
+   *   that not all of it was found; negative where it could not be asked, as in the moment in which a writer changes it. Nothing is
+   *   read then: what lies behind it may look like a commit, and be overwritten, where its writer is killed before the index tells it
    */
   advance(logged: number): NewFrames | undefined {
     if (!this.#scanner) return undefined;
     const from = this.committed;
-    if (logged === from.frames) return undefined;
+    if (logged < 0 || logged === from.frames) return undefined;
     this.#scan(logged);
     if (this.committed.frames < logged) {
       this.#scanner = new FrameScanner(this.#scanner.header, this.committed);
@@ -151,8 +152,8 @@ export class LiveWal {
   #scan(logged: number): void {
     const scanner = this.#running();
     while (!scanner.ended) {
-      const missing = logged < 0 ? Number.POSITIVE_INFINITY : logged - scanner.frames;
-      const wanted = Math.min(this.#chunk.length, Math.max(0, missing) * scanner.frameBytes);
+      const missing = Math.max(0, logged - scanner.frames);
+      const wanted = Math.min(this.#chunk.length, missing * scanner.frameBytes);
       const chunk = this.#chunk.subarray(0, wanted);
       const read = this.#readAt(chunk, this.#offset(scanner.frames));
       const taken = scanner.scan(chunk.subarray(0, read));

@@ -1,6 +1,8 @@
+import { reasonOf } from "@lifeboat/core";
 import { beginRead, type Connection, connect } from "../driver.ts";
 import { type DatabaseFacts, factsOf } from "../held.ts";
 import type { WalProgress } from "../wal-connections.ts";
+import { Hole } from "./hole.ts";
 
 /**
  * The connections by which a watch holds a WAL, from {@link takeHold} on. At every moment one of two readers is there, so that
@@ -66,6 +68,15 @@ export class Relay {
   /** Takes hold again at the newest commit; where all is copied back, by read lock 0. */
   takeHold(): void {
     beginRead(this.#readers[0]);
+  }
+
+  /** The same after {@link letGo}. @throws Hole when it cannot: whatever is committed from now on may be overwritten unread */
+  takeHoldAgain(): void {
+    try {
+      this.takeHold();
+    } catch (thrown) {
+      throw new Hole(`the WAL could not be held any longer (${reasonOf(thrown)})`);
+    }
   }
 
   /**

@@ -136,7 +136,7 @@ export class Shipper implements ShippedDatabase {
     const storing = new Beside();
     try {
       await this.#shipWith(storing, AbortSignal.any([signal, this.#ended.signal]));
-      this.#holder.poll();
+      this.#holder.pollToEnd();
       await this.#shipRest(storing);
     } catch (thrown) {
       // First of all the app has its WAL back.

@@ -20,3 +20,13 @@ export function longAfter(signal: AbortSignal, milliseconds: number): Promise<vo
     else signal.addEventListener("abort", arm, { once: true });
   });
 }
+
+/** The same without letting anything else of this thread run: for the milliseconds behind a gate. */
+export function waitHere(milliseconds: number): void {
+  Atomics.wait(
+    new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
+    0,
+    0,
+    milliseconds,
+  );
+}

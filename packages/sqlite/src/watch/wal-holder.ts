@@ -1,18 +1,21 @@
-import { statSync } from "node:fs";
-import { reasonOf } from "@lifeboat/core";
 import { isBusy } from "../driver.ts";
 import type { HeldFile } from "../held.ts";
 import type { WalHeader } from "../wal/header.ts";
 import type { LogPlace } from "../wal/place.ts";
+import { fileAt } from "./file-at.ts";
 import { GateTimes } from "./gate-times.ts";
 import type { CopiedBack, HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
 import { LiveWal } from "./live-wal.ts";
+import { ReadingToEnd, unreadable } from "./reading-to-end.ts";
 import { Relay } from "./relay.ts";
+import { waitHere } from "./wait-for.ts";
 import { ForeignCheckpoints } from "./waiting-checkpoint.ts";
 
 /** How often the bulk is copied back before the gate is shut. */
 const ROUNDS = 3;
+/** A writer that is just changing the WAL's index is done after fewer, unless it is stopped. */
+const LAST_LOOKS = 100;
 /** What may be left behind the gate grows with each try that met more, up to so many times the limit. */
 const MOST_RESIDUES = 8;
 
@@ -31,7 +34,7 @@ export class WalHolder {
   #lastInstant = 0;
   #residueBytes: number;
   #closed = false;
-  #allReadAt: number | undefined;
+  readonly #reading = new ReadingToEnd();
   readonly #checkpoints: ForeignCheckpoints;
   /** Of the file that our connections have open. */
   readonly #identity: string | undefined;
@@ -43,13 +46,13 @@ export class WalHolder {
     this.#checkpoints = new ForeignCheckpoints(init.path);
     this.#residueBytes = init.limits.residueBytes;
     // Asked before they are opened: a file that is replaced meanwhile is then noticed at the first look.
-    this.#identity = identityOf(init.path);
+    this.#identity = fileAt(init.path);
     this.#relay = new Relay(init.path);
   }
 
   /** All that was committed before this instant (ms since 1970) was found; undefined where that is not known. */
   get allReadAt(): number | undefined {
-    return this.#allReadAt;
+    return this.#reading.wholeAt;
   }
 
   /** Bytes of committed frames that are not known to be copied back. */
@@ -86,13 +89,24 @@ export class WalHolder {
    * @throws Hole when the WAL was begun anew although it was held, or the database is no longer the file that is held
    */
   poll(): void {
-    if (identityOf(this.#init.path) !== this.#identity)
+    if (fileAt(this.#init.path) !== this.#identity)
       throw new Hole("another file was put in the database's place, or it was removed");
     const now = Date.now();
     const { logged } = this.#relay.progress();
     this.#look(logged);
-    const isAllRead = logged <= 0 || this.wal.committed.frames === logged;
-    this.#allReadAt = isAllRead ? now : undefined;
+    this.#reading.looked({ at: now, logged, read: this.wal.committed.frames });
+  }
+
+  /**
+   * Looks until all is found that was committed by now, since nobody looks again.
+   * @throws Hole as {@link poll}
+   */
+  pollToEnd(): void {
+    this.poll();
+    for (let look = 0; look < LAST_LOOKS && !this.#reading.isWhole; look++) {
+      waitHere(1);
+      this.poll();
+    }
   }
 
   #look(logged: number): void {
@@ -221,8 +235,7 @@ export class WalHolder {
       return undefined;
     }
     this.poll();
-    if (logged > 0 && this.wal.committed.frames !== logged)
-      throw new Hole("the WAL holds commits that cannot be read");
+    if (logged > 0 && this.wal.committed.frames !== logged) throw unreadable();
     if (!this.#init.mayBeginAnew()) return undefined;
     this.#relay.letGo();
     try {
@@ -232,7 +245,7 @@ export class WalHolder {
       this.#residueBytes = this.#init.limits.residueBytes;
       return { at: new Date(), place: this.wal.place };
     } finally {
-      this.#takeHoldAgain();
+      this.#relay.takeHoldAgain();
     }
   }
 
@@ -267,15 +280,6 @@ export class WalHolder {
       : this.#residueBytes * 2;
   }
 
-  /** @throws Hole when it cannot: whatever is committed from now on may be overwritten unread */
-  #takeHoldAgain(): void {
-    try {
-      this.#relay.takeHold();
-    } catch (thrown) {
-      throw new Hole(`the WAL could not be held any longer (${reasonOf(thrown)})`);
-    }
-  }
-
   /** One of the app's own checkpoints may be under way; behind the gate no further one can begin with more. */
   #isCopied(): boolean {
     const until = performance.now() + this.#init.limits.gateMs;
@@ -284,12 +288,7 @@ export class WalHolder {
       if (!busy && logged === checkpointed) return true;
       // An old reader is nothing to wait for where writers wait.
       if (!busy || performance.now() > until) return false;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      waitHere(1);
     }
   }
-}
-
-function identityOf(path: string): string | undefined {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return found && `${found.dev}:${found.ino}`;
 }

@@ -1,11 +1,10 @@
 import { LifeboatError, OutageLog, reasonOf, type WatchRequest } from "@lifeboat/core";
 import type { ConfiguredDatabase } from "../configured-database.ts";
 import { patiently } from "../driver.ts";
-import { type Examined, examine } from "../examine.ts";
+import type { Examined } from "../examine.ts";
 import { databaseFailure } from "../failures.ts";
 import { roomAt } from "../file-system.ts";
 import { hasWalResetFix } from "../pin.ts";
-import { RawReader } from "../raw-reader.ts";
 import { baseType } from "./base-type.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { holdSocket, identityAt } from "./hold-elsewhere.ts";
@@ -17,12 +16,13 @@ import { type LineageEnd, newestLineageEnd } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
 import type { ShippingState } from "./shipping-state.ts";
+import { SourceFile, type Waiting } from "./source-file.ts";
 import { longAfter, waitFor } from "./wait-for.ts";
 import { factsOfShipping, type WatchExtras, type WatchFacts } from "./watch-facts.ts";
 
 const LOCK_PATIENCE_MS = 30_000;
 const NOTE_EVERY_MS = 1000;
-const LOOK_FOR_WAL_MS = 1000;
+const LOOK_AGAIN_MS = 1000;
 const FIRST_RETRY_MS = 1000;
 const AFTER_HOLE_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
@@ -66,8 +66,7 @@ class DatabaseWatch {
   readonly #context: WatchContext;
   readonly #counts: Readonly<RequestCounts>;
   readonly #folder: WatchRequest["folder"];
-  /** There while the file is looked at, not while its log is shipped: a process costs 45 MB. */
-  #reader: RawReader | undefined;
+  readonly #source: SourceFile;
   readonly #holes: string[] = [];
   /** Not after a hole: something was committed behind the end of the newest lineage and is lost. */
   #mayGoOn = true;
@@ -83,6 +82,7 @@ class DatabaseWatch {
 
   constructor(database: ConfiguredDatabase, request: WatchRequest, context: WatchContext) {
     this.#database = database;
+    this.#source = new SourceFile(database.path);
     this.#request = request;
     this.#context = context;
     const { storage, counts } = countedStorage(request.folder.storage);
@@ -94,14 +94,12 @@ class DatabaseWatch {
   /** From taking hold until the signal, or until a hole makes it necessary to begin anew. */
   async run(): Promise<void> {
     const { signal } = this.#request;
-    this.#reader ??= new RawReader();
-    const examined = await examine(this.#reader, this.#database.path);
-    if (!examined.header.wal) {
-      await this.#note({ state: "waiting", reason: "the database is not in WAL mode" });
-      await waitFor(LOOK_FOR_WAL_MS, signal);
+    const examined = await this.#source.look();
+    if ("reason" in examined) {
+      await this.#wait(examined);
       return;
     }
-    await this.close();
+    await this.#source.close();
     const shipper = await this.#shipperOf(examined);
     let others: HoldServer | undefined;
     try {
@@ -121,11 +119,15 @@ class DatabaseWatch {
     await waitFor(AFTER_HOLE_MS, signal);
   }
 
-  /** Ends the process that reads the files as plain bytes. */
-  async close(): Promise<void> {
-    const reader = this.#reader;
-    this.#reader = undefined;
-    await reader?.close();
+  close(): Promise<void> {
+    return this.#source.close();
+  }
+
+  async #wait(why: Waiting): Promise<void> {
+    if (!this.#mayGoOn) this.#loss ??= "what was committed meanwhile";
+    this.#outage.failing({ ...why, meanwhile: "it is looked for again each second" });
+    await this.#note({ state: "waiting", ...why });
+    await waitFor(LOOK_AGAIN_MS, this.#request.signal);
   }
 
   async #shipperOf({ path, header }: Examined): Promise<Shipper> {
@@ -261,9 +263,7 @@ class DatabaseWatch {
   }
 
   /** Only where something changed: an idle watch is to be idle. */
-  async #note(
-    facts: WatchFacts | { readonly state: "waiting"; readonly reason: string },
-  ): Promise<void> {
+  async #note(facts: WatchFacts | ({ readonly state: "waiting" } & Waiting)): Promise<void> {
     const text = JSON.stringify(facts);
     if (text === this.#noted) return;
     this.#noted = text;

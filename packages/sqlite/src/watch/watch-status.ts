@@ -5,6 +5,7 @@ import {
   foldersBelow,
   type WatchNote,
 } from "@lifeboat/core";
+import type { Waiting } from "./source-file.ts";
 import type { WatchFacts } from "./watch-facts.ts";
 
 const HOLE_SHOWN_MS = 7 * 24 * 60 * 60_000;
@@ -18,7 +19,7 @@ export async function watchStatus(
   note: WatchNote | null,
 ): Promise<EngineStatus> {
   if (!note) return { archive: null, slots: [], alerts: folder ? await unwatched(folder) : [] };
-  const facts = note.facts as unknown as Partial<WatchFacts> & { reason?: string };
+  const facts = note.facts as unknown as Partial<WatchFacts & Waiting>;
   const { unshippedSince = null, fault = null } = facts;
   const ok = note.alive && facts.state === "shipping" && fault === null;
   return {
@@ -64,7 +65,7 @@ function stopped(at: string): Finding {
   };
 }
 
-function alertsOf(facts: Partial<WatchFacts> & { reason?: string }): Finding[] {
+function alertsOf(facts: Partial<WatchFacts & Waiting>): Finding[] {
   const { fault, backupFault, compactionFault, holes = [] } = facts;
   const recent = holes.filter((hole) => Date.now() - Date.parse(hole.slice(0, 24)) < HOLE_SHOWN_MS);
   const found: (Finding | false)[] = [
@@ -72,7 +73,7 @@ function alertsOf(facts: Partial<WatchFacts> & { reason?: string }): Finding[] {
       id: "watch-waiting",
       severity: "error",
       summary: `nothing is shipped: ${facts.reason}`,
-      remedy: "set PRAGMA journal_mode = WAL; the watch goes on by itself",
+      remedy: facts.remedy ?? "the watch goes on by itself once that is mended",
     },
     fault != null && {
       id: "log-not-stored",

@@ -1,20 +1,11 @@
+import { FileList } from "./file-list.ts";
 import type { DirectoryEntry, FileSource } from "./file-source.ts";
-
-/** A file that a backup takes. */
-export interface BackupFile {
-  /** From the data directory, also for what lies in a tablespace. */
-  readonly path: string;
-  readonly bytes: number;
-  readonly mode: number;
-  /** Milliseconds since 1970: a Date each would be half of what we know of a million files. */
-  readonly modifiedMs: number;
-}
 
 /** What a backup consists of, apart from `global/pg_control`, which comes last. */
 export interface BackupFiles {
   /** In the data directory and in tablespaces (`pg_tblspc/<oid>/…`), parents first. */
   readonly directories: readonly { readonly path: string; readonly mode: number }[];
-  readonly files: readonly BackupFile[];
+  readonly files: FileList;
 }
 
 /** Folders whose content the server makes anew (manual, "Backing Up the Data Directory"). */
@@ -51,7 +42,7 @@ const RELATION = /^(\d+)(?:_(fsm|vm|init))?(?:\.\d+)?$/;
  */
 export async function backupFiles(source: FileSource): Promise<BackupFiles> {
   const directories: { path: string; mode: number }[] = [];
-  const files: BackupFile[] = [];
+  const files = new FileList();
   const walk = async (folder: string): Promise<void> => {
     const entries = await source.readDirectory(folder);
     const unlogged = DATABASE.test(folder) ? unloggedIn(entries) : new Set<string>();
@@ -63,7 +54,7 @@ export async function backupFiles(source: FileSource): Promise<BackupFiles> {
         directories.push({ path, mode });
         if (!EMPTIED.has(path)) await walk(path);
       } else if (!isLeftOut(path, entry.name) && !isUnlogged(entry.name, unlogged))
-        if (!path.startsWith("pg_wal/")) files.push({ path, bytes, mode, modifiedMs });
+        if (!path.startsWith("pg_wal/")) files.add({ path, bytes, mode, modifiedMs });
     }
   };
   await walk("");

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { CorruptPage } from "../corrupt-page.ts";
-import type { BackupFile } from "./backup-files.ts";
+import type { BackupFile } from "./backup-file.ts";
 import type { FileSource, SourceFile } from "./file-source.ts";
 import type { TakenFile } from "./manifest-writer.ts";
 import { PageCheck, type PageLayout } from "./page-check.ts";
@@ -25,7 +25,7 @@ export interface Taking {
  * that became shorter is filled up with zeros, what has grown is not read: replay knows better in each case.
  */
 export async function* membersOf(
-  files: readonly BackupFile[],
+  files: Iterable<BackupFile>,
   taking: Taking,
 ): AsyncGenerator<Uint8Array> {
   for (const { path } of files) {

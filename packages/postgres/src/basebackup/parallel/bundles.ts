@@ -1,4 +1,5 @@
-import type { BackupFile } from "./backup-files.ts";
+import type { BackupFile } from "./backup-file.ts";
+import type { FileList, Files } from "./file-list.ts";
 
 /** A bundle is one tar; more would keep one worker busy when all others are done. */
 const LARGEST_BUNDLE = 1 << 30;
@@ -13,7 +14,7 @@ const BUNDLES_PER_JOB = 4;
 export interface Bundle {
   /** The tablespace's OID; null for the data directory. */
   readonly tablespace: number | null;
-  readonly files: readonly BackupFile[];
+  readonly files: Files;
 }
 
 /**
@@ -21,35 +22,45 @@ export interface Bundle {
  * together with those that do not, so that what an interrupted backup stored can still be used by the next: a
  * bundle is of use only as a whole. Among them the largest first.
  */
-export function bundlesOf(files: readonly BackupFile[], jobs: number): Bundle[] {
-  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  const fair = Math.ceil(total / (jobs * BUNDLES_PER_JOB));
+export function bundlesOf(files: FileList, jobs: number): Bundle[] {
+  const fair = Math.ceil(files.totalBytes / (jobs * BUNDLES_PER_JOB));
   const size = Math.min(LARGEST_BUNDLE, Math.max(SMALLEST_BUNDLE, fair));
-  const newest = files.reduce((latest, { modifiedMs }) => Math.max(latest, modifiedMs), 0);
-  const rests = ({ modifiedMs }: BackupFile) => newest - modifiedMs > RESTING_MS;
-  const [resting, written] = [files.filter(rests), files.filter((file) => !rests(file))];
-  return [...packed(resting, size), ...packed(written, size)];
+  const { newestMs } = files;
+  const rests = ({ modifiedMs }: BackupFile) => newestMs - modifiedMs > RESTING_MS;
+  const order = files.largestFirst();
+  const some = (which: (file: BackupFile) => boolean) => packed(files, { order, which, size });
+  return [...some(rests), ...some((file) => !rests(file))];
 }
 
-function packed(files: readonly BackupFile[], size: number): Bundle[] {
+interface Packing {
+  readonly order: Uint32Array;
+  readonly which: (file: BackupFile) => boolean;
+  readonly size: number;
+}
+
+function packed(files: FileList, { order, which, size }: Packing): Bundle[] {
   const bundles: Bundle[] = [];
-  const open = new Map<number | null, { files: BackupFile[]; bytes: number }>();
-  for (const file of files.toSorted((a, b) => b.bytes - a.bytes)) {
+  const open = new Map<number | null, { numbers: number[]; bytes: number }>();
+  const close = (tablespace: number | null, numbers: readonly number[]) =>
+    void bundles.push({ tablespace, files: files.select(numbers) });
+  for (const number of order) {
+    const file = files.at(number);
+    if (!which(file)) continue;
     const tablespace = tablespaceOf(file.path);
     let bundle = open.get(tablespace);
     if (bundle && bundle.bytes + file.bytes > LARGEST_BUNDLE) {
-      bundles.push({ tablespace, files: bundle.files });
+      close(tablespace, bundle.numbers);
       bundle = undefined;
     }
-    bundle ??= { files: [], bytes: 0 };
-    bundle.files.push(file);
+    bundle ??= { numbers: [], bytes: 0 };
+    bundle.numbers.push(number);
     bundle.bytes += file.bytes;
     open.set(tablespace, bundle);
-    if (bundle.bytes < size && bundle.files.length < MOST_FILES) continue;
-    bundles.push({ tablespace, files: bundle.files });
+    if (bundle.bytes < size && bundle.numbers.length < MOST_FILES) continue;
+    close(tablespace, bundle.numbers);
     open.delete(tablespace);
   }
-  for (const [tablespace, { files }] of open) bundles.push({ tablespace, files });
+  for (const [tablespace, { numbers }] of open) close(tablespace, numbers);
   return bundles;
 }
 

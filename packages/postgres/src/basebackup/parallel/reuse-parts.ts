@@ -6,7 +6,8 @@ import type {
   StoredFile,
   StoredPart,
 } from "../transport.ts";
-import type { BackupFile, BackupFiles } from "./backup-files.ts";
+import type { BackupFile } from "./backup-file.ts";
+import type { BackupFiles } from "./backup-files.ts";
 import { contentOf, type Taking } from "./bundle-tar.ts";
 import type { TakenFile } from "./manifest-writer.ts";
 
@@ -51,7 +52,7 @@ class Reuse {
     interrupted: InterruptedBaseBackup,
     taking: Omit<Taking, "signal" | "taken">,
   ) {
-    this.#files = new Map(found.files.map((file) => [file.path, file]));
+    this.#files = new Map(Iterator.from(found.files).map((file) => [file.path, file]));
     this.#folders = new Map(found.directories.map(({ path, mode }) => [path, mode]));
     this.#interrupted = interrupted;
     this.#taking = taking;
