@@ -190,7 +190,6 @@ describe("a product is moved to Postgres by the command", () => {
         { name: "archive", ok: false, skipped: true },
         { name: "drill", ok: false, skipped: true },
         { name: "disk", ok: true },
-        { name: "backup", ok: true },
       ],
     });
     expect(report.holdSeconds).toBeGreaterThan(0);

@@ -3,6 +3,7 @@ import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Place } from "../cli/command.ts";
 import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import { repositoryBeside } from "../support/postgres-repository.ts";
 
 const majors = await availableMajors();
 
@@ -45,6 +46,9 @@ describe.each(majors)("replication slots of a server of version %i", (major) => 
     const { alerts } = await engine.status(null, null);
     expect(alerts).toMatchObject([{ id: "slot-lost", severity: "error" }]);
     expect((await engine.inspect()).map(({ id }) => id)).not.toContain("slot-wal-unbounded");
+    // Whoever else has lost it, a backup is no less wanted.
+    const kept = await repositoryBeside(cluster);
+    expect((await kept.take()).findings.map(({ id }) => id)).toContain("slot-lost");
     await cluster.query("alter system reset max_slot_wal_keep_size");
     await cluster.query("select pg_reload_conf()");
   });

@@ -98,11 +98,13 @@ export function backupGate(inTheWay: readonly Finding[]): GateFinding {
   };
 }
 
-/** What the engines themselves refuse a backup for, and the repository. An archive that is broken is its own gate. */
+/** What the engines themselves refuse a backup for, and the repository. A broken archive is a gate of its own, a lost slot in nobody's way. */
 async function inTheWay(session: Session): Promise<Finding[]> {
   const findings = await examineRepository(session);
   for (const engine of await session.engines()) findings.push(...(await engine.inspect()));
-  return findings.filter(({ id, severity }) => severity === "error" && !id.startsWith("archive-"));
+  return findings.filter(
+    ({ id, severity }) => severity === "error" && !/^(archive|slot)-/.test(id),
+  );
 }
 
 async function roomOf(session: Session): Promise<GateFinding> {

@@ -76,12 +76,12 @@ export function findingOf(thrown: unknown): Finding {
 }
 
 /**
- * The findings that make a backup impossible, as the error that refuses it. A broken archive is an
- * error for the doctor, but no reason to go without a backup as well: that can stream its WAL.
+ * The findings that make a backup impossible, as the error that refuses it. A broken archive and the lost slot of somebody's
+ * standby are errors for the doctor, but no reason to go without a backup as well: that can stream its WAL.
  */
 export function refusal(findings: readonly Finding[]): LifeboatError | undefined {
   const [first, ...more] = findings.filter(
-    ({ id, severity }) => severity === "error" && !id.startsWith("archive-"),
+    ({ id, severity }) => severity === "error" && !/^(archive|slot)-/.test(id),
   );
   if (!first) return undefined;
   return new LifeboatError({

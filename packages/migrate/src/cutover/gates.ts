@@ -1,6 +1,6 @@
 import { LifeboatError, type Report } from "@lifeboat/core";
 
-/** What must be true before a product moves. */
+/** What must be true before a product moves. The last one is shown only where it is not met: else the backups that follow show it. */
 export const GATES = ["lag", "verified", "archive", "drill", "disk", "backup"] as const;
 export type GateName = (typeof GATES)[number];
 
@@ -79,6 +79,7 @@ export async function lookAtGates(
     const look = looks[name];
     if (!look) continue;
     const found = await orAborted(look(), signal);
+    if (name === "backup" && found.ok) continue;
     const skipped = !found.ok && skip.includes(name);
     gates.push({ ...found, name, skipped, remedy: found.ok ? "" : found.remedy });
     report({ note: `${name}: ${found.message}${skipped ? " (passed over)" : ""}` });
