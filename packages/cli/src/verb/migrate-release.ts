@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core/errors";
 import type { Session } from "../session.ts";
 import { usage } from "../usage.ts";
 import type { Verb } from "../verb.ts";
