@@ -28,9 +28,10 @@ async function mappedFrom(words: string, env: Record<string, string> = {}) {
 
 test.each([
   ["watch", "262144"],
-  ["backup", "524288"],
-  ["restore --to copy", "524288"],
-  ["drill", "524288"],
+  ["backup --transport parallel", "524288"],
+  ["restore --to copy --delta", "524288"],
+  ["backup", "undefined"],
+  ["restore --to copy", "undefined"],
   ["migrate load", "4194304"],
   ["migrate plan", "undefined"],
   ["status", "undefined"],
