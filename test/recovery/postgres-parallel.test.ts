@@ -1,4 +1,4 @@
-import { open, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { drill, list, verify } from "@lifeboat/core";
@@ -12,6 +12,7 @@ import {
 } from "../support/postgres.ts";
 import { restoreBeside, runProgram } from "../support/postgres-copies.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
+import { rottenTable } from "../support/rotten-table.ts";
 
 const BACKUP_PROCESS = fileURLToPath(
   new URL("../support/postgres-backup-process.ts", import.meta.url),
@@ -127,18 +128,7 @@ describe.each(outermost)("a backup by several workers of version %i", (major) =>
   });
 
   test("with a damaged page is marked in the report, the list, verify, restore and drill", async () => {
-    await cluster.query("create table rotten as select i from generate_series(1, 5000) i");
-    await cluster.query("checkpoint");
-    const [row] = await cluster.query<{ path: string }>(
-      "select pg_relation_filepath('rotten') as path",
-    );
-    const path = row?.path as string;
-    const file = await open(join(cluster.dataDirectory, path), "r+");
-    const page = Buffer.alloc(8192);
-    await file.read(page, 0, 8192, 8192);
-    page.writeUInt8((page.readUInt8(5000) ^ 0x10) & 0xff, 5000);
-    await file.write(page, 0, 8192, 8192);
-    await file.close();
+    const path = await rottenTable(cluster);
     const named = `rotten in database app, block 1 of file ${path}`;
     // One way each; that each of the ways names them is the transports' own test.
     const transport = major === outermost[0] ? "parallel" : "wire";

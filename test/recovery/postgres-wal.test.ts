@@ -160,6 +160,18 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
     ).toEqual([]);
   });
 
+  test("a window ends no earlier than its last commit where the segments behind that tell of a checkpoint alone", async () => {
+    const [row] = await cluster.query<{ micros: number }>(
+      "select (extract(epoch from clock_timestamp()) * 1000000)::float8 as micros",
+    );
+    await cluster.query("create table behind_it(n int)");
+    await history.archived();
+    await cluster.query("checkpoint");
+    await history.archived();
+    const [window] = await windows();
+    expect(Date.parse(window?.to as string) * 1000).toBeGreaterThan(row?.micros as number);
+  });
+
   test("a hole ends the window before it; latest is refused with the segment and with what can be had", async () => {
     const { manifests } = await kept.repository.backups(kept.folder);
     const details = manifests[2]?.details as { stopLsn: string };

@@ -51,7 +51,7 @@ export class LedgerHistory {
     for (const transport of ["wire", "auto", "auto"] as const) await history.#round(transport);
     const [clock] = await cluster.query<{ now: Date }>("select clock_timestamp() as now");
     history.quiet = clock?.now as Date;
-    await history.#archived();
+    await history.archived();
     return history;
   }
 
@@ -133,7 +133,7 @@ export class LedgerHistory {
   }
 
   /** Waits until everything committed so far is in the repository. */
-  async #archived(): Promise<void> {
+  async archived(): Promise<void> {
     const { rows } = await this.#client.query<{ name: string }>(
       "select pg_walfile_name(pg_switch_wal()) as name",
     );

@@ -1,5 +1,5 @@
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { Session } from "./session.ts";
-import { shellWord } from "./shell-word.ts";
 
 /**
  * What a restored Postgres runs to fetch one WAL segment, before its name and destination. It names

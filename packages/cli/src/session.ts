@@ -7,12 +7,12 @@ import type {
   StepRunner,
   Storage,
 } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { engineOf } from "./config/engine.ts";
 import type { ConfigurationSource } from "./config/load.ts";
 import { storageOf } from "./config/storage.ts";
 import type { Configuration } from "./configuration.ts";
 import type { GlobalOptions } from "./global-options.ts";
-import { shellWord } from "./shell-word.ts";
 import { usage } from "./usage.ts";
 
 /** Where the backups of an app lie. */

@@ -1,9 +1,10 @@
-import { LifeboatError, runSteps } from "@lifeboat/core";
+import { runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
 import type { CutoverReport, CutoverRequest } from "./cutover/cutover-request.ts";
 import { CutoverRun } from "./cutover/cutover-run.ts";
 import { assertCaptured } from "./forward/sync.ts";
 import { LiveSource } from "./live-source.ts";
+import { assertPhase } from "./target/assert-phase.ts";
 import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
 import { currentMigration, type JournalEntry } from "./target/journal.ts";
@@ -42,14 +43,10 @@ export async function cutoverMigration(request: CutoverRequest): Promise<Cutover
 
 async function cuttableEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {
   const entry = await currentMigration(client);
-  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
-  if (isOwn && ["loaded", "cutting-over", "cut-over"].includes(entry.phase)) return entry;
-  throw new LifeboatError({
+  return assertPhase(entry, schema, ["loaded", "cutting-over", "cut-over"], {
     code: "NOT_LOADED",
-    kind: "not-found",
-    message: isOwn
-      ? `the migration is ${entry.phase}: there is nothing to cut over`
-      : "nothing was loaded into this Postgres",
+    there: "there is nothing to cut over",
+    none: "nothing was loaded into this Postgres",
     remedy: "run lifeboat migrate load; lifeboat migrate status says what comes next",
   });
 }

@@ -12,6 +12,7 @@ import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { allowTargetWrites, writersOut } from "./reverse/refuse-target-writes.ts";
+import { assertPhase } from "./target/assert-phase.ts";
 import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
 import { endedOrTold } from "./target/ended-or-told.ts";
@@ -86,14 +87,10 @@ export async function finishMigration(request: FinishRequest): Promise<FinishRep
 
 async function finishable(client: Client, schema: string | undefined): Promise<JournalEntry> {
   const entry = await currentMigration(client);
-  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
-  if (isOwn && ["cut-over", "rolled-back", "finished"].includes(entry.phase)) return entry;
-  throw new LifeboatError({
+  return assertPhase(entry, schema, ["cut-over", "rolled-back", "finished"], {
     code: "NOTHING_TO_FINISH",
-    kind: "not-found",
-    message: isOwn
-      ? `the migration is ${entry.phase}: it can't be finished there`
-      : "the target knows of no migration",
+    there: "it can't be finished there",
+    none: "the target knows of no migration",
     remedy:
       entry?.phase === "rolling-back"
         ? "run lifeboat migrate rollback again, which ends what was begun"

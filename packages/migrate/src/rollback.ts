@@ -9,8 +9,14 @@ import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { allowTargetWrites, refuseTargetWrites } from "./reverse/refuse-target-writes.ts";
+import {
+  halfDone,
+  notFollowed,
+  switchFailed,
+  tooSlow,
+  unfinished,
+} from "./reverse/rollback-failures.ts";
 import { unfedIndexes } from "./reverse/unfed-indexes.ts";
-import { halfDone, notFollowed, switchFailed, tooSlow, unfinished } from "./rollback-failures.ts";
 import { breakable, endConnection, isBroken } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
 import { advance, type JournalEntry, note } from "./target/journal.ts";

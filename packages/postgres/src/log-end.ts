@@ -3,6 +3,7 @@ import { isDamage, type LogArchive, type TimelinePath } from "./log-archive.ts";
 import { scanSegments, type WalScan } from "./wal/archived-segment.ts";
 import type { Lsn } from "./wal/lsn.ts";
 import type { WalMark } from "./wal/mark.ts";
+import { segmentAt } from "./wal/segment-name.ts";
 
 /** How far replay gets at the end of a run of segments. */
 export interface LogEnd {
@@ -15,7 +16,8 @@ export interface LogEnd {
 }
 
 /**
- * Reads the end of a run: only the last segment, and those before it while it tells no time. One
+ * Reads the end of a run: only the last segment, and those before it while it tells of no transaction: a checkpoint tells the
+ * second in which it began, maybe minutes before it was written, and those that ended since lie before it. A segment
  * that is damaged ends the run before itself, as it would end a recovery.
  * @param first the run's first segment; nothing before it is read
  */
@@ -27,19 +29,34 @@ export async function readLogEnd(
 ): Promise<LogEnd | undefined> {
   let segment = last;
   let lastRecord: Lsn | undefined;
-  for (let number = last; number >= first; number--) {
+  let marks: WalMark[] = [];
+  for (let number = last; number >= first && !isToldBy(marks, number, archive); number--) {
     const scan = await scan1(archive, path, number, segment);
     if (!scan) {
       segment = number - 1n;
       lastRecord = undefined;
+      marks = [];
       continue;
     }
     lastRecord ??= scan.lastRecord;
-    const evidence = latest(scan.marks, () => true);
-    if (lastRecord !== undefined && evidence !== undefined)
-      return { segment, lastRecord, evidence };
+    marks = [...scan.marks, ...marks];
   }
-  return lastRecord === undefined ? undefined : { segment, lastRecord, evidence: undefined };
+  if (lastRecord === undefined) return undefined;
+  return { segment, lastRecord, evidence: latest(marks, () => true) };
+}
+
+/**
+ * Whether no segment up to this one can tell a later instant than what was read behind it: where that tells of a transaction, or a
+ * checkpoint began well behind it. One segment more is read for what ended in the second of which a checkpoint tells.
+ */
+function isToldBy(
+  marks: readonly WalMark[],
+  number: bigint,
+  { segmentBytes }: LogArchive,
+): boolean {
+  if (marks.some(({ kind }) => ["commit", "abort", "restore-point"].includes(kind))) return true;
+  const checkpoint = marks.findLast((mark) => mark.kind === "checkpoint");
+  return checkpoint !== undefined && number + 1n < segmentAt(checkpoint.redo, segmentBytes);
 }
 
 /**

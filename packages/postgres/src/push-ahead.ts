@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Repository } from "@lifeboat/core";
+import { isPushing } from "./push-pipes.ts";
 import { PushServer } from "./push-server.ts";
-import { isPushing } from "./start-ahead.ts";
 import { readSystemIdentifier } from "./system-identifier.ts";
 
 const IDLE_MS = 30_000;

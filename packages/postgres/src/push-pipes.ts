@@ -1,4 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { ownerAccount, shellAsOwner } from "./as-owner.ts";
 
 /** Where the archiver finds us, from the data directory. */
@@ -71,4 +73,17 @@ function openPipe(path: string, owner: number): number {
   if (found.isFIFO() && found.uid === owner) return pipe;
   closeSync(pipe);
   throw new Error(`${path} is no longer the pipe that was made there`);
+}
+
+/** Whether a living process pushes for the archiver: a watch, or one that was started so. */
+export async function isPushing(dataDirectory: string): Promise<boolean> {
+  const text = await readFile(join(dataDirectory, PUSH_DIRECTORY, "pid"), "utf8").catch(() => "");
+  const pid = Number(text.trim());
+  if (!(Number.isSafeInteger(pid) && pid > 0)) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === "EPERM";
+  }
 }

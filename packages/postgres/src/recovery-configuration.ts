@@ -1,6 +1,6 @@
 import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { parseSetting, type Setting, settingLine } from "./setting-line.ts";
-import { shellWord } from "./shell-word.ts";
 import { SPOOL } from "./wal-spool.ts";
 
 /** Settings that only a recovery reads (manual, 20.5.5 and 20.5.6). A copy takes none of them over. */

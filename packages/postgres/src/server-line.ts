@@ -1,9 +1,9 @@
 import { access, constants, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { type Account, serverAccount } from "./account.ts";
 import { findPrograms, programPath } from "./programs.ts";
-import { shellWord } from "./shell-word.ts";
 
 /** What starts and stops servers. */
 const NAME = "pg_ctl";

@@ -1,6 +1,6 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { PUSH_DIRECTORY } from "./push-pipes.ts";
+import { isPushing } from "./push-pipes.ts";
 import { startDetached } from "./start-detached.ts";
 
 /** So many files that wait are worth a process that pushes several at once; fewer are gone before it has started. */
@@ -24,18 +24,5 @@ export async function startAhead(
     startDetached([...command, dataDirectory]);
   } catch {
     // A directory that cannot be looked at is told by the next push.
-  }
-}
-
-/** Whether a living process pushes for the archiver: a watch, or one that was started so. */
-export async function isPushing(dataDirectory: string): Promise<boolean> {
-  const text = await readFile(join(dataDirectory, PUSH_DIRECTORY, "pid"), "utf8").catch(() => "");
-  const pid = Number(text.trim());
-  if (!(Number.isSafeInteger(pid) && pid > 0)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM";
   }
 }

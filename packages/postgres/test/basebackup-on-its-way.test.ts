@@ -1,8 +1,7 @@
-import { open } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { availableMajors, type TestCluster } from "../../../test/support/postgres.ts";
+import { rottenTable } from "../../../test/support/rotten-table.ts";
 import { parallelTransport } from "../src/basebackup/parallel.ts";
 import { pgBasebackupTransport } from "../src/basebackup/pg-basebackup.ts";
 import type { Transport } from "../src/basebackup/transport.ts";
@@ -107,17 +106,7 @@ describe.each(await availableMajors())("base backups of version %i on their way"
   );
 
   test("a corrupt page is named with its file and block, and everything else is taken", async () => {
-    await cluster.query("create table rotten as select i from generate_series(1, 5000) i");
-    await cluster.query("checkpoint");
-    const [row] = await cluster.query<{ path: string }>(
-      "select pg_relation_filepath('rotten') as path",
-    );
-    const path = row?.path as string;
-    const file = await open(join(cluster.dataDirectory, path), "r+");
-    const page = Buffer.alloc(8192);
-    await file.read(page, 0, 8192, 8192);
-    page.writeUInt8((page.readUInt8(5000) ^ 0x10) & 0xff, 5000);
-    await file.write(page, 0, 8192, 8192);
+    const path = await rottenTable(cluster);
     try {
       for (const transport of [wireTransport, pgBasebackupTransport, parallelTransport]) {
         if (!(await isHere(transport))) continue;
@@ -128,7 +117,6 @@ describe.each(await availableMajors())("base backups of version %i on their way"
         expect(manifest.whole().toString()).toContain(`"${path}"`);
       }
     } finally {
-      await file.close();
       await cluster.query("drop table rotten");
     }
   });

@@ -1,20 +1,10 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
+import { heldMemory } from "../../../test/support/held-memory.ts";
 import type { BackupFile } from "../src/basebackup/parallel/backup-file.ts";
 import { FileList } from "../src/basebackup/parallel/file-list.ts";
 
 const FILES = 100_000;
 const MOST_BYTES_EACH = 96;
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
-
-function held(): number {
-  collectGarbage();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
 
 const fileOf = (n: number): BackupFile => ({
   path: n === 7 ? "base/5/größe 🛟" : `base/5/${1_000_000 + n}`,
@@ -24,10 +14,10 @@ const fileOf = (n: number): BackupFile => ({
 });
 
 test("a list of a hundred thousand files gives each back as it was, and takes less than a hundred bytes for one", () => {
-  const before = held();
+  const before = heldMemory();
   const list = new FileList();
   for (let n = 0; n < FILES; n++) list.add(fileOf(n));
-  expect(held() - before).toBeLessThan(FILES * MOST_BYTES_EACH);
+  expect(heldMemory() - before).toBeLessThan(FILES * MOST_BYTES_EACH);
   expect(list.length).toBe(FILES);
   for (const n of [0, 7, 8, 1023, 1024, FILES - 1]) expect(list.at(n)).toEqual(fileOf(n));
   expect(list.newestMs).toBe(1e12 + FILES - 1 + 0.25);

@@ -1,6 +1,5 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
+import { heldMemory } from "../../../test/support/held-memory.ts";
 import { ArchiveProof } from "../src/basebackup/archive-proof.ts";
 import { ManifestWriter } from "../src/basebackup/parallel/manifest-writer.ts";
 import { TAR_END, tarHeader } from "../src/basebackup/parallel/tar-header.ts";
@@ -9,16 +8,6 @@ import { lsnOf } from "../src/wal/lsn.ts";
 
 const FILES = 100_000;
 const MOST_HELD = 40 << 20;
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
-
-/** What is held for good, on the heap and beside it. */
-function held(): number {
-  collectGarbage();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
 
 test("what a backup has to know of a hundred thousand files takes less than half a kilobyte for each", async () => {
   const pathOf = (n: number) =>
@@ -33,14 +22,14 @@ test("what a backup has to know of a hundred thousand files takes less than half
     }
     yield TAR_END;
   }
-  const before = held();
+  const before = heldMemory();
   const proof = new ArchiveProof();
   const ranges = new TarRanges();
   const { content } = proof.watching({ tablespace: null, part: null, content: archive() });
   for await (const _ of ranges.watching(content));
   const wal = { timeline: 1, start: lsnOf("0/2000028"), end: lsnOf("0/2000100") };
   const written = manifest.finish(wal);
-  expect(held() - before).toBeLessThan(MOST_HELD);
+  expect(heldMemory() - before).toBeLessThan(MOST_HELD);
   proof.assertHolds(written);
   expect([...ranges.lines("base.tar.zst")]).toHaveLength(Math.ceil(FILES / 64));
 });

@@ -1,4 +1,5 @@
 import type { Finding } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { Connection } from "./driver.ts";
 
 /** As `lifeboat migrate` names what it makes in the product's database: its state, and the triggers that log writes. */
@@ -22,7 +23,7 @@ export function migrationFinding(connection: Connection, path: string): Finding[
       id: "copy-of-a-migration",
       severity: "warning",
       summary: `the copy is of the time of a migration: it ${does}`,
-      remedy: `before the product writes there: lifeboat migrate release ${path}`,
+      remedy: `before the product writes there: lifeboat migrate release ${shellWord(path)}`,
     },
   ];
 }

@@ -15,7 +15,7 @@ export function expectedCutover({ migrations }: RunbookFacts, line: string): str
       id: record?.migration ?? "",
       tables: [],
       findings: [],
-      gates: Array.isArray(gates) ? gates : GATES.filter((name) => name !== "backup").map(metGate),
+      gates: Array.isArray(gates) ? gates : GATES.map(metGate),
       backups: Array.isArray(backups) ? backups : ["…"],
       rows: number(rows),
       holdSeconds: number(holdSeconds),

@@ -9,9 +9,9 @@ import type {
   MigrationRecord,
   Repository,
 } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { Configuration } from "../configuration.ts";
 import type { Session } from "../session.ts";
-import { shellWord } from "../shell-word.ts";
 
 /** What is known of an installation when a runbook is rendered. Holds no secret but in `configuration`. */
 export interface RunbookFacts {

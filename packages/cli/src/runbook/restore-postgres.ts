@@ -1,5 +1,5 @@
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { PostgresDetails } from "@lifeboat/postgres";
-import { shellWord } from "../shell-word.ts";
 import {
   type Block,
   code,

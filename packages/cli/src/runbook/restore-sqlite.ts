@@ -1,6 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import type { Manifest } from "@lifeboat/core";
-import { shellWord } from "../shell-word.ts";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { type Block, code, command, heading, output, paragraph, say, words } from "./document.ts";
 import { expectedRestore } from "./expected-restore.ts";
 import type { RunbookFacts } from "./facts.ts";

@@ -1,5 +1,5 @@
 import type { ExportReport } from "@lifeboat/core";
-import { shellWord } from "../shell-word.ts";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { alsoFindings } from "./findings.ts";
 import { facts } from "./table.ts";
 import { duration, size } from "./units.ts";

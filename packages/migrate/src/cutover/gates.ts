@@ -1,8 +1,10 @@
 import { LifeboatError, type Report } from "@lifeboat/core";
 
-/** What must be true before a product moves. The last one is shown only where it is not met: else the backups that follow show it. */
-export const GATES = ["lag", "verified", "archive", "drill", "disk", "backup"] as const;
-export type GateName = (typeof GATES)[number];
+/** What must be true before a product moves. */
+export const GATES = ["lag", "verified", "archive", "drill", "disk"] as const;
+/** Shown only where they are not met: where they are, the steps that follow show it. */
+export const QUIET_GATES = ["backup"] as const;
+export type GateName = (typeof GATES | typeof QUIET_GATES)[number];
 
 /** A gate as it was found. */
 export interface Gate {
@@ -75,16 +77,20 @@ export async function lookAtGates(
   { skip = [], report, signal }: GateLook,
 ): Promise<Gate[]> {
   const gates: Gate[] = [];
-  for (const name of GATES) {
+  for (const name of [...GATES, ...QUIET_GATES]) {
     const look = looks[name];
     if (!look) continue;
     const found = await orAborted(look(), signal);
-    if (name === "backup" && found.ok) continue;
+    if (found.ok && isQuiet(name)) continue;
     const skipped = !found.ok && skip.includes(name);
     gates.push({ ...found, name, skipped, remedy: found.ok ? "" : found.remedy });
     report({ note: `${name}: ${found.message}${skipped ? " (passed over)" : ""}` });
   }
   return gates;
+}
+
+function isQuiet(name: GateName): boolean {
+  return QUIET_GATES.some((quiet) => quiet === name);
 }
 
 async function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {

@@ -5,6 +5,7 @@ import { capturedFor } from "../capture/install-capture.ts";
 import { qualified } from "../ddl.ts";
 import { LiveSource } from "../live-source.ts";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
+import { assertPhase } from "../target/assert-phase.ts";
 import { holdersInWords, isLockTaken } from "../target/hold-tables.ts";
 import { currentMigration, type JournalEntry, phaseOf } from "../target/journal.ts";
 import { takeTargetLock, takeTargetLockWhile } from "../target/lock.ts";
@@ -194,15 +195,10 @@ async function orBrokenOff<Result>(
 }
 
 async function followedEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {
-  const entry = await currentMigration(client);
-  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
-  if (isOwn && entry.phase === "loaded") return entry;
-  throw new LifeboatError({
+  return assertPhase(await currentMigration(client), schema, ["loaded"], {
     code: "NOT_LOADED",
-    kind: "not-found",
-    message: isOwn
-      ? `the migration is ${entry.phase}: SQLite's writes are not followed there`
-      : "nothing was loaded into this Postgres",
+    there: "SQLite's writes are not followed there",
+    none: "nothing was loaded into this Postgres",
     remedy: "lifeboat migrate status says what comes next",
   });
 }

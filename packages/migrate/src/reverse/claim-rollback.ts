@@ -1,12 +1,13 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
-import { claimLeft } from "../rollback-failures.ts";
+import { assertPhase } from "../target/assert-phase.ts";
 import { breakable } from "../target/break-connection.ts";
 import { advance, currentMigration, type JournalEntry } from "../target/journal.ts";
 import { takeTargetLock } from "../target/lock.ts";
 import { type StoodInFor, standIn } from "../target/stand-in.ts";
 import type { FrozenFile } from "./frozen-file.ts";
+import { claimLeft } from "./rollback-failures.ts";
 
 /**
  * Says in the journal that a rollback is at work, so that a sync that runs lets go; then takes the lock.
@@ -63,14 +64,10 @@ async function unclaim(
 }
 
 function assertRollable(entry: JournalEntry | null, schema: string | undefined): JournalEntry {
-  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
-  if (isOwn && ["cut-over", "rolling-back", "rolled-back"].includes(entry.phase)) return entry;
-  throw new LifeboatError({
+  return assertPhase(entry, schema, ["cut-over", "rolling-back", "rolled-back"], {
     code: "NOT_CUT_OVER",
-    kind: "not-found",
-    message: isOwn
-      ? `the migration is ${entry.phase}: there is nothing to take back`
-      : "nothing was cut over to this Postgres",
+    there: "there is nothing to take back",
+    none: "nothing was cut over to this Postgres",
     remedy: "lifeboat migrate status says what comes next",
   });
 }

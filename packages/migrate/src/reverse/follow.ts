@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { LifeboatError, type Report, runSteps } from "@lifeboat/core";
+import { type Report, runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
+import { assertPhase } from "../target/assert-phase.ts";
 import { currentMigration, type JournalEntry, phaseOf } from "../target/journal.ts";
 import { takeTargetLock, takeTargetLockWhile } from "../target/lock.ts";
 import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
@@ -121,15 +122,10 @@ async function orStopped<Result>(
 }
 
 async function cutOverEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {
-  const entry = await currentMigration(client);
-  const isOwn = entry !== null && (schema === undefined || entry.plan.schema === schema);
-  if (isOwn && entry.phase === "cut-over") return entry;
-  throw new LifeboatError({
+  return assertPhase(await currentMigration(client), schema, ["cut-over"], {
     code: "NOT_CUT_OVER",
-    kind: "not-found",
-    message: isOwn
-      ? `the migration is ${entry.phase}: Postgres is not what the product writes to`
-      : "nothing was cut over to this Postgres",
+    there: "Postgres is not what the product writes to",
+    none: "nothing was cut over to this Postgres",
     remedy: "lifeboat migrate status says what comes next",
   });
 }

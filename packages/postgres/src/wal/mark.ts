@@ -13,7 +13,8 @@ export type WalMark = { readonly lsn: Lsn } & (
       readonly micros: number;
     }
   | { readonly kind: "restore-point"; readonly name: string; readonly micros: number }
-  | { readonly kind: "checkpoint"; readonly micros: number }
+  /** `micros` of the second in which it began; `redo` is where the WAL was then. */
+  | { readonly kind: "checkpoint"; readonly micros: number; readonly redo: Lsn }
   | { readonly kind: "backup-end" }
   | { readonly kind: "switch" }
 );
@@ -135,7 +136,7 @@ function readControlMark(lsn: Lsn, header: RecordHeader, head: Buffer): WalMark 
     case 0x00:
     case 0x10:
       return data && data.length >= 72
-        ? { kind: "checkpoint", lsn, micros: unixTime(data, 64) }
+        ? { kind: "checkpoint", lsn, micros: unixTime(data, 64), redo: data.readBigUInt64LE(0) }
         : undefined;
     case 0x40:
       return { kind: "switch", lsn };

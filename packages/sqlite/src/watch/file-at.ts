@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 
-/** Which file lies at a path, as a name that no other has meanwhile; undefined where none does. */
+/** Device and inode of the file at a path, which tell whether two mean the same one; undefined where none is. Asking opens nothing. */
 export function fileAt(path: string): string | undefined {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   return found && `${found.dev}:${found.ino}`;

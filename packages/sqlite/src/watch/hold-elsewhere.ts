@@ -1,9 +1,9 @@
-import { statSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { type DatabaseFolder, LifeboatError, watchName } from "@lifeboat/core";
 import type { HeldFile } from "../held.ts";
 import { isLineage } from "../log-name.ts";
+import { fileAt } from "./file-at.ts";
 import { type Held, type HoldAsk, isHeld, LONGEST_WORD } from "./hold-words.ts";
 import { type IdleLog, isIdleLog } from "./idle-log.ts";
 import { onLine } from "./lines.ts";
@@ -52,7 +52,7 @@ export class ShippedElsewhere implements ShippedDatabase {
     try {
       const answer = await this.#ask({ ask: "hold", patienceMs }, patienceMs + ANSWER_MS);
       signal.throwIfAborted();
-      if (isHeld(answer) && answer.identity === identityAt(this.#database)) {
+      if (isHeld(answer) && answer.identity === fileAt(this.#database)) {
         this.lineage = answer.lineage;
         return this.#heldFile(answer);
       }
@@ -129,12 +129,6 @@ export class ShippedElsewhere implements ShippedDatabase {
 function lineageIn(answer: unknown): string | null {
   const { held, lineage } = (answer ?? {}) as { held?: unknown; lineage?: unknown };
   return held === false && typeof lineage === "string" && isLineage(lineage) ? lineage : null;
-}
-
-/** Device and inode, which tell whether two processes mean the same file. Asking opens nothing. */
-export function identityAt(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev}:${ino}`;
 }
 
 /** Where the watch of a database listens. @param directory of this account alone */

@@ -7,7 +7,8 @@ import { roomAt } from "../file-system.ts";
 import { hasWalResetFix } from "../pin.ts";
 import { baseType } from "./base-type.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
-import { holdSocket, identityAt } from "./hold-elsewhere.ts";
+import { fileAt } from "./file-at.ts";
+import { holdSocket } from "./hold-elsewhere.ts";
 import { HoldServer } from "./hold-server.ts";
 import { Hole } from "./hole.ts";
 import type { IdleLog } from "./idle-log.ts";
@@ -169,7 +170,8 @@ class DatabaseWatch {
       return await HoldServer.open({
         path: holdSocket(directory, this.#request.folder),
         shipped: shipper,
-        identity: () => identityAt(path),
+        // Where it is gone nobody takes the held file for his own.
+        identity: () => fileAt(path) ?? "gone",
         idle: () => shipper.idle,
         walBytes: () => shipper.state.walBytes,
         mostGrowth: limits.walBytes ?? freeBytes / 4,

@@ -1,5 +1,5 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core";
-import { detailsOf } from "./cutover/cutover-failures.ts";
+import { detailsOf } from "../cutover/cutover-failures.ts";
 
 export function switchFailed(cause: unknown): LifeboatError {
   return new LifeboatError({
