@@ -126,6 +126,19 @@ describe.concurrent("a verb that is stopped while Postgres answers nothing", () 
     expect(it.write).toThrow("writes refused");
   });
 
+  it("leaves to another run what that has put in force while a new connection was tried", async () => {
+    await using it = await silenced();
+    const run = before("compare the last rows", it.swallow);
+    const cutover = expect(cutoverMigration({ ...it.through, run })).rejects.toMatchObject({
+      code: "CUTOVER_HALF_DONE",
+      message: expect.stringContaining("another run has moved the migration on"),
+    });
+    await expect.poll(() => it.proxy.made).toBe(2);
+    it.one.sqlite("UPDATE lifeboat_state SET until = until + 600000");
+    await cutover;
+    expect(it.write).toThrow("writes refused");
+  });
+
   it("before a cutover has begun, says that its journal may tell otherwise", async () => {
     await using it = await silenced();
     const run = before("claim the migration", it.swallow);

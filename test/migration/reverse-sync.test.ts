@@ -103,6 +103,31 @@ describe("what is written in Postgres after the cutover comes back to SQLite", (
     await cluster.query("DROP OWNED BY shop_app; DROP ROLE shop_app", database);
   });
 
+  it("written by a role that has made types of our names and looks for them first: nothing of its own runs as us", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const database = new URL(one.url).pathname.slice(1);
+    const ask = (sql: string) => cluster.query(sql, database);
+    await ask(
+      `DROP ROLE IF EXISTS shop_evil; CREATE ROLE shop_evil; CREATE SCHEMA evil AUTHORIZATION shop_evil;
+       GRANT ALL ON ALL TABLES IN SCHEMA public TO shop_evil; SET ROLE shop_evil;
+       CREATE TABLE evil.ran(who name); GRANT ALL ON evil.ran TO PUBLIC; GRANT USAGE ON SCHEMA evil TO PUBLIC;
+       CREATE FUNCTION evil.run(value pg_catalog.text) RETURNS boolean LANGUAGE sql AS
+         'INSERT INTO evil.ran VALUES (current_user); SELECT true';
+       CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.run(VALUE));
+       SET search_path = evil, pg_catalog;
+       INSERT INTO public.notes VALUES ('by evil', 0.5); UPDATE public.codes SET body = '\\x02' WHERE code = 'k2'; RESET ROLE`,
+    );
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(await ask("SELECT who FROM evil.ran")).toEqual([]);
+    expect(
+      await ask(
+        `SELECT proname FROM pg_proc WHERE pronamespace = 'lifeboat'::regnamespace AND prosecdef AND has_function_privilege('shop_evil', oid, 'EXECUTE')`,
+      ),
+    ).toEqual([]);
+    await ask("DROP OWNED BY shop_evil; DROP ROLE shop_evil");
+  });
+
   it("with ids that Postgres gave out and took back never given out again, and hidden rowids kept", async () => {
     one = await reverseCase(cluster, SHOP);
     await one.cutOver();
