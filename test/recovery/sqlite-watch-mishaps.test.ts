@@ -1,4 +1,4 @@
-import { rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   Repository,
@@ -269,6 +269,31 @@ test("a watch that is told to stop while the backup of its lineage hangs ends al
   await expect.poll(() => hung).toBe(true);
   stop.abort();
   await watching;
+});
+
+test("a watch that is told to stop between a hole and the backup that follows it says that this was not taken", async () => {
+  const app = await appOf();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  let isFull = false;
+  const faulty = faultyStorage(storage, {
+    create(path, content) {
+      if (isFull) throw new Error("the disk is full");
+      return storage.create(path, content);
+    },
+  });
+  const databases = [{ name: "app", path: app.path }];
+  const watch = await WatchInProcess.start({ folder: app.folder, storage: faulty, databases });
+  isFull = true;
+  const copy = join(app.folder, "copy.db");
+  await copyFile(app.path, copy);
+  await rename(copy, app.path);
+  await expect.poll(async () => (await watch.facts())?.holeCount).toBe(1);
+  await expect.poll(async () => (await watch.facts())?.state).toBe("beginning");
+  watch.stop();
+  await expect(watch.ended).rejects.toMatchObject({
+    code: "LOG_LEFT_BEHIND",
+    message: expect.stringContaining("another file was put in the database's place"),
+  });
 });
 
 test("a lineage begins with the pages that changed, until all that was laid over the full backup weighs as much", async () => {

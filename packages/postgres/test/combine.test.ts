@@ -14,7 +14,10 @@ test.runIf(major)(
     try {
       const { account, dataDirectory, programs } = cluster;
       const dataPlace = join(await ownedFolder(account), "whole");
-      const output = await Sites.open({ dataDirectory: dataPlace, tablespaces: [], replaced: [] }, account);
+      const output = await Sites.open(
+        { dataDirectory: dataPlace, tablespaces: [], replaced: [] },
+        account,
+      );
       // A data directory that is no backup.
       const input = { data: { path: dataDirectory, place: dataDirectory }, tablespaces: [] };
       const combined = combineBackups({

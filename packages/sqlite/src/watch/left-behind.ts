@@ -12,3 +12,13 @@ export function leftBehind(bytes: number, cause: unknown): LifeboatError {
     cause,
   });
 }
+
+/** A watch was told to stop between a hole and the backup with which the log begins anew. */
+export function notBegunAnew(hole: string): LifeboatError {
+  return new LifeboatError({
+    code: "LOG_LEFT_BEHIND",
+    message: `the log has a hole since ${hole}, and the backup with which it begins anew was not taken before the stop: what was committed since is not in the repository`,
+    remedy: "start the watch again soon, or take a backup: either brings all of it",
+    details: { hole },
+  });
+}

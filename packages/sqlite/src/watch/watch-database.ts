@@ -12,6 +12,7 @@ import { holdSocket } from "./hold-elsewhere.ts";
 import { HoldServer } from "./hold-server.ts";
 import { Hole } from "./hole.ts";
 import type { IdleLog } from "./idle-log.ts";
+import { notBegunAnew } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import { type LineageEnd, newestLineageEnd } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
@@ -199,6 +200,8 @@ class DatabaseWatch {
       const facts = factsOfShipping(shipper.state, this.#counts, this.#extras());
       await this.#note({ ...facts, idle });
     }
+    const hole = this.#holes.at(-1);
+    if (hole !== undefined && !shipper.state.begun) throw notBegunAnew(hole);
   }
 
   #holed(reason: string): void {
