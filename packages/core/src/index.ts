@@ -35,6 +35,7 @@ export {
   recordedLive,
   recordedLiveAt,
 } from "./migration-record.ts";
+export { isObjectDamage } from "./object-damage.ts";
 export { ObjectRanges, RANGE_BYTES } from "./object-ranges.ts";
 export { type Outage, OutageLog } from "./outage-log.ts";
 export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";

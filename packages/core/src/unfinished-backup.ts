@@ -1,9 +1,9 @@
 import { sealedDigests } from "./checked-read.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
-import { LifeboatError } from "./errors.ts";
 import { allObjects, foldersBelow } from "./listing.ts";
 import { type LogNote, readLogNote } from "./log-note.ts";
 import type { Manifest, ManifestObject } from "./manifest.ts";
+import { isObjectDamage } from "./object-damage.ts";
 
 /** What an interrupted backup stored and the next can go on with. */
 export interface UnfinishedBackup {
@@ -106,14 +106,11 @@ export async function removeStrangers(folder: DatabaseFolder, manifest: Manifest
     if (!own.has(path)) await folder.storage.remove(path);
 }
 
-const DAMAGE = ["CHECKSUM_MISMATCH", "MANIFEST_CORRUPT", "OBJECT_MISSING", "OBJECT_UNREADABLE"];
-
-/** A storage that cannot be reached is no damage. */
 async function unlessDamaged<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read();
   } catch (thrown) {
-    if (thrown instanceof LifeboatError && DAMAGE.includes(thrown.code)) return undefined;
+    if (isObjectDamage(thrown, "MANIFEST_CORRUPT")) return undefined;
     throw thrown;
   }
 }

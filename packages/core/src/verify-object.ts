@@ -1,8 +1,8 @@
 import { checkedContent } from "./checked-read.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Problem } from "./engine.ts";
-import { LifeboatError } from "./errors.ts";
 import type { ManifestObject } from "./manifest.ts";
+import { isObjectDamage } from "./object-damage.ts";
 import { checksumMismatch } from "./seal.ts";
 import { DigestMeter } from "./stream/digest.ts";
 
@@ -63,8 +63,6 @@ async function* readingOf(
 
 /** Damage is what we look for; a storage that cannot be reached is no finding and ends the check. */
 function problemOf(thrown: unknown, object: string): Problem {
-  const damage = ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "OBJECT_UNREADABLE"];
-  if (thrown instanceof LifeboatError && damage.includes(thrown.code))
-    return { object, code: thrown.code, message: thrown.message };
+  if (isObjectDamage(thrown)) return { object, code: thrown.code, message: thrown.message };
   throw thrown;
 }

@@ -1,4 +1,4 @@
-import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
+import { type DatabaseFolder, isObjectDamage, type LifeboatError } from "@lifeboat/core";
 import type { SegmentRef } from "./wal/archived-segment.ts";
 import type { Lsn } from "./wal/lsn.ts";
 import { readSmallLog } from "./wal/read-small-log.ts";
@@ -79,15 +79,14 @@ async function readHistory(
     const content = Buffer.concat(await Array.fromAsync(readSmallLog(folder, name)));
     return parseTimelineHistory(content.toString(), timeline, folder.logPath(logName(name)));
   } catch (thrown) {
-    if (thrown instanceof LifeboatError && isDamage(thrown)) return undefined;
+    if (isSegmentDamage(thrown)) return undefined;
     throw thrown;
   }
 }
 
 /** Whether an error says that an object itself is at fault, and not the way to it. */
-export function isDamage({ code }: LifeboatError): boolean {
-  const codes = ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "OBJECT_UNREADABLE"];
-  return [...codes, "WAL_INVALID", "WAL_FOREIGN"].includes(code);
+export function isSegmentDamage(thrown: unknown): thrown is LifeboatError {
+  return isObjectDamage(thrown, "WAL_INVALID", "WAL_FOREIGN");
 }
 
 /** The way that replay takes to a timeline: through its ancestors, each up to where the next left it. */

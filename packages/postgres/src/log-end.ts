@@ -1,5 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
-import { isDamage, type LogArchive, type TimelinePath } from "./log-archive.ts";
+import { isSegmentDamage, type LogArchive, type TimelinePath } from "./log-archive.ts";
 import { scanSegments, type WalScan } from "./wal/archived-segment.ts";
 import type { Lsn } from "./wal/lsn.ts";
 import type { WalMark } from "./wal/mark.ts";
@@ -89,7 +88,7 @@ async function scan1(
   try {
     return await scanSegments(folder, [path.segment(number), ...more], segmentBytes);
   } catch (thrown) {
-    if (thrown instanceof LifeboatError && isDamage(thrown)) return undefined;
+    if (isSegmentDamage(thrown)) return undefined;
     throw thrown;
   }
 }

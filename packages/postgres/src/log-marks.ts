@@ -1,5 +1,5 @@
-import { LifeboatError } from "@lifeboat/core";
-import { isDamage } from "./log-archive.ts";
+import type { LifeboatError } from "@lifeboat/core";
+import { isSegmentDamage } from "./log-archive.ts";
 import type { Log } from "./log-chains.ts";
 import type { LogWindow } from "./log-windows.ts";
 import { readSegment } from "./wal/archived-segment.ts";
@@ -55,7 +55,7 @@ async function* marksBackwards(
       const marks = await marksOf(log, chain.path.segment(number), onward);
       if (number <= end.segment) yield marks;
     } catch (thrown) {
-      if (!(thrown instanceof LifeboatError) || !isDamage(thrown)) throw thrown;
+      if (!isSegmentDamage(thrown)) throw thrown;
       damage.push(thrown);
     }
   }

@@ -1,7 +1,7 @@
 import {
   allObjects,
   type DatabaseFolder,
-  LifeboatError,
+  isObjectDamage,
   type LogCheck,
   type Manifest,
   type Problem,
@@ -212,17 +212,9 @@ async function gathering(
   }
 }
 
-const DAMAGE = [
-  "CHECKSUM_MISMATCH",
-  "OBJECT_MISSING",
-  "OBJECT_UNREADABLE",
-  "MANIFEST_CORRUPT",
-  "LOG_OBJECT_INVALID",
-];
-
 /** Damage is what is looked for; a storage that cannot be reached ends the check. */
 function problemOf(thrown: unknown, object: string): Problem {
-  if (thrown instanceof LifeboatError && DAMAGE.includes(thrown.code))
+  if (isObjectDamage(thrown, "MANIFEST_CORRUPT", "LOG_OBJECT_INVALID"))
     return { object, code: thrown.code, message: thrown.message };
   throw thrown;
 }

@@ -1,7 +1,7 @@
 import {
   type DatabaseFolder,
   type Finding,
-  LifeboatError,
+  isObjectDamage,
   type Manifest,
   type ManifestObject,
 } from "@lifeboat/core";
@@ -67,8 +67,7 @@ export async function obstacleToIncrement(
     for await (const _ of folder.readObject(parent, object));
     return null;
   } catch (thrown) {
-    const damage = ["CHECKSUM_MISMATCH", "OBJECT_MISSING", "OBJECT_UNREADABLE"];
-    if (!(thrown instanceof LifeboatError) || !damage.includes(thrown.code)) throw thrown;
+    if (!isObjectDamage(thrown)) throw thrown;
     return becameFull(thrown.message, "warning");
   }
 }

@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { isSystemError, LifeboatError } from "@lifeboat/core";
 
 export function objectExists(description: string, path: string, cause?: unknown): LifeboatError {
   return new LifeboatError({
@@ -36,11 +36,16 @@ export function objectUnreadable(
   return new LifeboatError({
     code: "OBJECT_UNREADABLE",
     message: `${path} in ${description} cannot be read: ${why}`,
-    remedy:
-      "look at the disk and its log (dmesg) and at the file's rights, bring the object back from a copy of the repository, or choose another backup (lifeboat list)",
+    remedy: isDenied(cause)
+      ? "give this account the right to read it, or run as the one that writes the repository"
+      : "look at the disk and its log (dmesg), bring the object back from a copy of the repository, or choose another backup (lifeboat list)",
     details: { object: path },
     cause,
   });
+}
+
+function isDenied(cause: unknown): boolean {
+  return isSystemError(cause, "EACCES") || isSystemError(cause, "EPERM");
 }
 
 /** A path that came from outside (an archive, a command line) may try to leave the repository. */

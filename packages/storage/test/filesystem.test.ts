@@ -142,6 +142,23 @@ test.runIf(process.getuid?.() !== 0)(
   },
 );
 
+test("an object that this account may not read is told from one that the disk cannot give back", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await storage.create("object", Buffer.from("x"));
+  await chmod(join(folder, "object"), 0o000);
+  await chmod(folder, 0o711);
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65534);
+  try {
+    await expect(Array.fromAsync(storage.read("object"))).rejects.toMatchObject({
+      code: "OBJECT_UNREADABLE",
+      remedy: expect.stringContaining("the right to read it"),
+    });
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+});
+
 test("the bytes on disk are the bytes given, nothing around them", async () => {
   await filesystemStorage({ path: folder }).create("object", Buffer.from("plain"));
   expect(await readFile(join(folder, "object"), "utf8")).toBe("plain");
