@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,14 +78,4 @@ test("an instant is restored by the engine that holds it, an id by whose it is, 
   const at = new Date(manifests[0]?.consistentAt as string);
   const instant = { kind: "time", at, exclusive: false } as const;
   expect(await restoredId({ live: "postgres", target: instant })).toBe(taken.sqlite);
-});
-
-test("what only SQLite has a restore of Postgres refuses to leave out, and makes nothing", async () => {
-  await expect(restoredId({ engine: "postgres", skipCheck: true })).rejects.toMatchObject({
-    code: "OPTION_NOT_FOR_POSTGRES",
-    kind: "usage",
-    message: expect.stringContaining("--skip-check"),
-  });
-  expect(existsSync(join(folder, "copy"))).toBe(false);
-  expect(await restoredId({ engine: "sqlite", skipCheck: true })).toBe(taken.sqlite);
 });

@@ -86,11 +86,17 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
       signal,
     });
 
-  const restored = (name: string, target: RecoveryTarget = { kind: "latest" }) =>
+  const restored = (
+    name: string,
+    {
+      target = { kind: "latest" },
+      skipCheck,
+    }: { target?: RecoveryTarget; skipCheck?: boolean } = {},
+  ) =>
     restore({
       repository: store.repository,
       engines: [store.offline],
-      target,
+      ...{ target, skipCheck },
       to: join(cluster.directory, name),
       tablespaceMapping: new Map(),
       force: false,
@@ -142,7 +148,7 @@ jit_provider = '../../../../../../tmp/evil'
     expect(listed).toMatchObject({ backups: [{ id: honest.id }, { id }], problems: named });
     const verified = await verify({ repository, engines, deep: false, signal });
     expect(verified.problems).toMatchObject(named);
-    await expect(restored("other", { kind: "backup", id })).resolves.toMatchObject({ backup: id });
+    await expect(restored("other", { target: { kind: "backup", id } })).resolves.toMatchObject({ backup: id });
     await rm(store.file(store.folder.backupPath(id)), { recursive: true });
   });
 
@@ -185,6 +191,9 @@ jit_provider = '../../../../../../tmp/evil'
     await expect(restored("unlisted")).rejects.toMatchObject({
       code: "VERIFY_FAILED",
       message: expect.stringContaining("base/1/112"),
+    });
+    await expect(restored("unchecked", { skipCheck: true })).resolves.toMatchObject({
+      verified: null,
     });
     await forge({ "global/foreign": "listed nowhere" }, {}, {});
     await expect(drilled()).rejects.toMatchObject({ code: "VERIFY_FAILED" });

@@ -74,8 +74,8 @@ export class DrillRun {
       tablespaceMapping: new Map(),
       tablespaceRoot: join(this.#scratch, "tablespaces"),
       force: false,
-      // The copy is proved once it lives, and what is wrong with it is then an answer among the others.
-      skipCheck: true,
+      // What is wrong with it is then an answer among the others.
+      comesToLife: true,
       fetchCommand: [],
       report,
       signal: this.#signal,

@@ -36,14 +36,13 @@ export interface RestoreRequest {
    */
   readonly fetchCommand: readonly string[];
   /**
-   * Also read, before the copy gets its name, all of the log that it will need to reach its target.
-   * Left out by drills, which bring the copy to life at once and so read it as well.
+   * Who asks brings the copy to life at once (a drill). What it then proves by itself is not looked for before: that
+   * all of the log is there that it needs to reach its target, and what the living copy can be asked for (`integrity_check`).
    */
-  readonly proveLog?: boolean;
+  readonly comesToLife?: boolean;
   /**
-   * Leave out the engine's own check of the whole copy (SQLite's `integrity_check`), which finds what was wrong in
-   * the source; digests are checked all the same. Engines without such a check have nothing to leave out. Left out
-   * by drills, which ask the living copy for the same proof.
+   * Leave out the engine's own check of the whole copy (SQLite's `integrity_check`, `pg_verifybackup`), which finds
+   * what was wrong before the bytes were ours; digests are checked all the same.
    */
   readonly skipCheck?: boolean;
   /** Something will be extracted from the copy: what that takes is looked for before anything is written. */

@@ -35,7 +35,7 @@ export interface RestoreOrder {
   readonly force: boolean;
   /** Keep what agrees with the backup in the directory, which is a data directory of the same database. */
   readonly delta?: boolean | undefined;
-  /** Leave out SQLite's `integrity_check` of the copy. */
+  /** Leave out the engine's own check of the copy: SQLite's `integrity_check`, `pg_verifybackup`. */
   readonly skipCheck?: boolean | undefined;
   /** How many objects are unpacked at once; the engine's own choice when left out. */
   readonly jobs?: number | undefined;
@@ -130,7 +130,6 @@ async function restoreOne(
   let recoveredLsn: string | null = null;
   let extracted: Extracted | null = null;
   if (order.extract && engine.kind !== "postgres") throw nothingToExtract(folder.database);
-  if (order.skipCheck && engine.kind !== "sqlite") throw nothingToSkip();
 
   const runs: Readonly<Record<RestoreStepId, Step["run"]>> = {
     restore: async (report) => {
@@ -146,7 +145,6 @@ async function restoreOne(
         skipCheck: order.skipCheck ?? false,
         jobs: order.jobs,
         fetchCommand: order.fetchCommand,
-        proveLog: true,
         willExtract: order.extract !== undefined,
         report,
         signal,
@@ -199,16 +197,6 @@ function nothingToExtract(database: string): LifeboatError {
     kind: "usage",
     message: `${database} is a SQLite file, out of which nothing needs extracting`,
     remedy: "restore it, then: sqlite3 FILE .dump TABLE",
-  });
-}
-
-function nothingToSkip(): LifeboatError {
-  return new LifeboatError({
-    code: "OPTION_NOT_FOR_POSTGRES",
-    kind: "usage",
-    message:
-      "--skip-check means nothing for a Postgres cluster: only SQLite has a check of its own that a restore runs",
-    remedy: "leave it out",
   });
 }
 

@@ -43,7 +43,7 @@ export async function restoreDelta(
   const { dataDirectory } = places;
   const account = await ownerFor(dataDirectory, details.owner);
   // All that can be known to be missing is known before the first change.
-  if (request.proveLog) await proveRecovery(request, details);
+  if (!request.comesToLife) await proveRecovery(request, details);
   const ranges = await readRanges(folder, plan.backups[0]);
   const assertFree = async () => void (await deltaPlaces(request, details));
   const half = await HalfDone.begin(dataDirectory, details.systemIdentifier, {

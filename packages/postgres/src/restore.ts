@@ -109,10 +109,10 @@ async function build(request: RestoreRequest, building: Building) {
   const verifying = { details, account, binDirectory, rewritten, report };
   const proofs = [
     async (signal: AbortSignal) => {
-      verified = await verifyCopy(sites, { ...verifying, signal });
+      if (!request.skipCheck) verified = await verifyCopy(sites, { ...verifying, signal });
     },
     async (signal: AbortSignal) => {
-      if (request.proveLog) await proveRecovery({ ...request, signal }, details);
+      if (!request.comesToLife) await proveRecovery({ ...request, signal }, details);
     },
   ];
   await inParallel(proofs, { jobs: 2, signal }, (prove, both) => prove(both));

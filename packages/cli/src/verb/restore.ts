@@ -45,7 +45,7 @@ export const restoreVerb: Verb = {
     },
     {
       flags: "--skip-check",
-      help: "leave out SQLite's integrity_check of the copy; digests are checked all the same",
+      help: "leave out the check of the whole copy (SQLite's integrity_check, pg_verifybackup); digests are checked all the same",
     },
     {
       flags: "--extract <name>",
