@@ -148,7 +148,9 @@ jit_provider = '../../../../../../tmp/evil'
     expect(listed).toMatchObject({ backups: [{ id: honest.id }, { id }], problems: named });
     const verified = await verify({ repository, engines, deep: false, signal });
     expect(verified.problems).toMatchObject(named);
-    await expect(restored("other", { target: { kind: "backup", id } })).resolves.toMatchObject({ backup: id });
+    await expect(restored("other", { target: { kind: "backup", id } })).resolves.toMatchObject({
+      backup: id,
+    });
     await rm(store.file(store.folder.backupPath(id)), { recursive: true });
   });
 
