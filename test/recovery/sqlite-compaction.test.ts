@@ -200,65 +200,69 @@ test("a backup whose place lies within what was merged since is a base still", a
   database.close();
 });
 
-test("what is merged while a restore or a verification reads it is found in the merged object", async () => {
+/** A folder whose log is merged as one of its objects is read that `meets`. */
+function mergedAt(
+  recorder: Recorder,
+  now: number,
+  meets: (...read: Parameters<Storage["read"]>) => boolean,
+): Recorder["folder"] {
+  const { folder, lineage } = recorder;
+  const { storage } = folder;
+  const reading = new Proxy(storage, {
+    get(target, member: keyof Storage) {
+      const found = target[member];
+      if (member !== "read") return typeof found === "function" ? found.bind(target) : found;
+      return async function* (...args: Parameters<Storage["read"]>) {
+        if (meets(...args)) await compactLog(folder, lineage, new CompactionState(), now);
+        yield* target.read(...args);
+      };
+    },
+  });
+  return folder.over(reading);
+}
+
+test("what is merged while it is planned, restored or verified is found in the merged object", async () => {
   const app = await ledgerApp();
   const recorder = await Recorder.begin(app);
   const start = nextHour();
-  const instants = Array.from({ length: 4 }, (_, n) => start + n * 10_000);
-  await shipAt(app, recorder, instants);
-  const { folder, manifests } = await app.manifests();
-  const { storage } = folder;
-  /** Merges when the second segment is read. */
-  const merging = () => {
-    let merged = false;
-    return new Proxy(storage, {
-      get(target, member: keyof Storage) {
-        if (member !== "read") {
-          const found = target[member];
-          return typeof found === "function" ? found.bind(target) : found;
-        }
-        return async function* (...args: Parameters<Storage["read"]>) {
-          if (!merged && args[1] === undefined && args[0].includes("0000000002-")) {
-            merged = true;
-            await compactLog(folder, recorder.lineage, new CompactionState(), start + HOUR / 2);
-          }
-          yield* target.read(...args);
-        };
-      },
-    });
+  const ship = async (minute: number) => {
+    const instants = [0, 10_000, 20_000].map((more) => start + minute * MINUTE + more);
+    await shipAt(app, recorder, instants);
+    return instants.at(-1) as number;
   };
-  const engine = sqliteEngine({ databases: [] });
-  const plan = await engine.plan(folder, manifests, { kind: "latest" }, {});
-  const signal = new AbortController().signal;
-  const restored = await engine.restore({
-    folder: folder.over(merging()),
-    plan,
-    to: join(app.folder, "to"),
-    tablespaceMapping: new Map(),
-    tablespaceRoot: null,
-    force: false,
-    fetchCommand: [],
-    report: () => {},
-    signal,
-  });
-  expect(dumpOf(restored.path)).toContain(String(instants[3]));
+  const [engine, signal] = [sqliteEngine({ databases: [] }), new AbortController().signal];
+  const { folder, manifests } = await app.manifests();
 
-  const more = instants.map((instant) => instant + 5 * MINUTE);
-  await shipAt(app, recorder, more);
-  const again = folder.over(
-    new Proxy(storage, {
-      get(target, member: keyof Storage) {
-        const found = target[member];
-        if (member !== "read") return typeof found === "function" ? found.bind(target) : found;
-        return async function* (...args: Parameters<Storage["read"]>) {
-          if (args[0].includes("0000000006-"))
-            await compactLog(folder, recorder.lineage, new CompactionState(), start + HOUR / 2);
-          yield* target.read(...args);
-        };
-      },
-    }),
-  );
-  expect(await engine.verifyLog(again, manifests, { deep: false, signal })).toMatchObject({
+  const first = await ship(0);
+  const planned = mergedAt(recorder, start + 4 * MINUTE, (path) => path.includes("0000000003-"));
+  const target = { kind: "latest" } as const;
+  expect(await engine.plan(planned, manifests, target, {})).toMatchObject({
+    willRecoverTo: { time: new Date(first).toISOString() },
+  });
+
+  const second = await ship(5);
+  const restored = await engine.restore({
+    folder: mergedAt(
+      recorder,
+      start + 9 * MINUTE,
+      (path, range) => range === undefined && path.includes("0000000005-"),
+    ),
+    plan: await engine.plan(folder, manifests, target, {}),
+    to: join(app.folder, "to"),
+    ...{ tablespaceMapping: new Map(), tablespaceRoot: null, force: false, fetchCommand: [] },
+    ...{ report: () => {}, signal },
+  });
+  expect(dumpOf(restored.path)).toContain(String(second));
+
+  await ship(10);
+  const verified = mergedAt(recorder, start + 14 * MINUTE, (path) => path.includes("0000000008-"));
+  expect(await engine.verifyLog(verified, manifests, { deep: false, signal })).toMatchObject({
     problems: [],
   });
+  const objects = (await lineagesOf(folder)).get(recorder.lineage) ?? [];
+  expect(objects.map(({ first, last }) => [first, last])).toEqual([
+    [1, 3],
+    [4, 6],
+    [7, 9],
+  ]);
 });

@@ -11,6 +11,7 @@ import { detailsOf } from "./details.ts";
 import { lineagesOf } from "./log-objects.ts";
 import { type LogPart, newestOfLog, partFor, partOfBackup } from "./log-plan.ts";
 import { windowsIn } from "./log-windows.ts";
+import { whileMerging } from "./while-merging.ts";
 
 /**
  * Chooses the backup for a target, and what of the log is laid over it.
@@ -25,7 +26,8 @@ export async function planRecovery(
 ): Promise<RecoveryPlan> {
   if (options.timeline !== undefined) throw foreignTarget("--timeline");
   for (const manifest of backups) detailsOf(manifest);
-  const { manifest, instant } = await logPartFor(folder, backups, target);
+  const part = () => logPartFor(folder, backups, target);
+  const { manifest, instant } = await whileMerging(folder, part);
   return {
     backups: backupChain(manifest, backups),
     target,

@@ -20,6 +20,7 @@ import { idsFor } from "./owner.ts";
 import { type Parts, partsOf } from "./parts.ts";
 import { assertPlaceIsFree, type Place, placeOf, putInPlace } from "./place.ts";
 import { Scratch } from "./scratch.ts";
+import { whileMerging } from "./while-merging.ts";
 
 /**
  * Restores a database into a directory under its own file name, owner and mode. It is built in a
@@ -37,7 +38,7 @@ export async function restoreDatabase(
   let made: string | undefined;
   try {
     await assertPlaceIsFree(place, request.force);
-    const parts = await partsFor(request);
+    const parts = await whileMerging(request.folder, () => partsFor(request));
     await assertRoom(place, parts.fileBytes);
     made = await mkdir(to, { recursive: true, mode: 0o700 });
     const findings = await buildAndName(request, {
@@ -64,28 +65,14 @@ async function partsFor({ folder, plan }: RestoreRequest): Promise<Parts> {
   return partsOf(folder, plan, await partUpTo(folder, manifest, instant));
 }
 
-/** So often a log may be merged under a restore that reads it. */
-const TRIES = 3;
-
-/** Objects of the log that were merged into another meanwhile are gone: then the other is read. */
 async function writeCopy(request: RestoreRequest, build: Build, copy: string): Promise<Finding[]> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const parts = attempt === 1 ? build.parts : await partsFor(request);
-      return await writeParts(request, { ...build, parts }, copy);
-    } catch (thrown) {
-      if (attempt === TRIES || !isGoneFromLog(thrown, request)) throw thrown;
-    }
-    await rm(copy);
-  }
-}
-
-function isGoneFromLog(thrown: unknown, { folder }: RestoreRequest): boolean {
-  return (
-    thrown instanceof LifeboatError &&
-    thrown.code === "OBJECT_MISSING" &&
-    String(thrown.message).includes(`${folder.path}/wal/`)
-  );
+  let planned: Parts | undefined = build.parts;
+  return whileMerging(request.folder, async () => {
+    const parts = planned ?? (await partsFor(request));
+    planned = undefined;
+    await rm(copy, { force: true });
+    return writeParts(request, { ...build, parts }, copy);
+  });
 }
 
 interface Build {
