@@ -157,43 +157,56 @@ test("an instant applies to each of an app's databases; one that wrote nothing s
   );
 });
 
-test("a backup within a segment: between it and the next mark it alone is the state, and nothing older is laid over it", async () => {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"));
-  makeLedger(app.path);
-  const recorder = await Recorder.begin(app);
-  const database = new Database(app.path);
-  database.pragma("wal_autocheckpoint = 0");
-  const set = (v: number) => database.prepare("UPDATE counter SET v = ?").run(v);
-  const later = () => new Promise((resolve) => setTimeout(resolve, 5));
-  set(0);
-  await recorder.ship();
-  await later();
-  set(1);
-  const first = (await recorder.poll()) as number;
-  await later();
-  set(2);
-  const { consistentAt, id } = await app.backupIncrement();
-  await later();
-  const second = (await recorder.poll()) as number;
-  // As a shipper does: a segment holds frames of one run of the WAL.
-  await recorder.ship();
-  await later();
-  set(3);
-  const third = (await recorder.poll()) as number;
-  await recorder.ship();
-  const value = async (at: number) => {
-    const { path, backup, recoveredTo } = await restored(app, at);
-    const copy = new Database(path, { readonly: true });
-    const v = copy.prepare("SELECT v FROM counter").pluck().get();
-    copy.close();
-    return { v, backup, recoveredTo };
-  };
-  const base = Date.parse(consistentAt);
-  expect(await value(first)).toMatchObject({ v: 1 });
-  expect(await value(base)).toEqual({ v: 2, backup: id, recoveredTo: consistentAt });
-  expect(await value(base + 1)).toEqual({ v: 2, backup: id, recoveredTo: consistentAt });
-  expect(await value(second)).toMatchObject({ v: 2, backup: id });
-  expect(await value(third)).toMatchObject({ v: 3, backup: id });
-  database.close();
-});
+test.each([
+  ["behind the last commit of a segment", false],
+  ["in the midst of a segment", true],
+])(
+  "a backup %s: between it and the next mark it alone is the state, and nothing older is laid over it",
+  async (_, inTheMidst) => {
+    const folder = await testFolder();
+    const app = new SqliteApp(folder, join(folder, "app.db"));
+    makeLedger(app.path);
+    const recorder = await Recorder.begin(app);
+    const database = new Database(app.path);
+    database.pragma("wal_autocheckpoint = 0");
+    const set = (v: number) => database.prepare("UPDATE counter SET v = ?").run(v);
+    const later = () => new Promise((resolve) => setTimeout(resolve, 5));
+    set(0);
+    await recorder.ship();
+    await later();
+    set(1);
+    const first = (await recorder.poll()) as number;
+    await later();
+    set(2);
+    // A reader of the newest commit keeps nothing from being copied back, and the WAL from being begun anew.
+    const reader = new Database(app.path, { readonly: true });
+    if (inTheMidst) reader.exec("BEGIN; SELECT v FROM counter");
+    const { consistentAt, id } = await app.backupIncrement();
+    await later();
+    let second: number | undefined;
+    // As a shipper does: a segment holds frames of one run of the WAL.
+    if (!inTheMidst) {
+      second = (await recorder.poll()) as number;
+      await recorder.ship();
+      await later();
+    }
+    set(3);
+    const third = (await recorder.poll()) as number;
+    await recorder.ship();
+    const value = async (at: number) => {
+      const { path, backup, recoveredTo } = await restored(app, at);
+      const copy = new Database(path, { readonly: true });
+      const v = copy.prepare("SELECT v FROM counter").pluck().get();
+      copy.close();
+      return { v, backup, recoveredTo };
+    };
+    const base = Date.parse(consistentAt);
+    expect(await value(first)).toMatchObject({ v: 1 });
+    expect(await value(base)).toEqual({ v: 2, backup: id, recoveredTo: consistentAt });
+    expect(await value(base + 1)).toEqual({ v: 2, backup: id, recoveredTo: consistentAt });
+    if (second !== undefined) expect(await value(second)).toMatchObject({ v: 2, backup: id });
+    expect(await value(third)).toMatchObject({ v: 3, backup: id });
+    reader.close();
+    database.close();
+  },
+);
