@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { Repository, RepositoryMemory } from "@lifeboat/core";
+import { Repository, RepositoryMemory, sealedJson } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -65,14 +65,24 @@ describe("exit status 1, failed or found something wrong:", () => {
       repository: { type: "filesystem", path: "repository" },
       sqlite: { path: "app.db" },
       drill: {
-        checks: [{ name: "has a thousand orders", sql: "select count(*) = 1000 from orders" }],
+        checks: [
+          { name: "has a thousand orders", sql: "select count(*) = 1000 from orders" },
+          { name: "says so as a text", sql: "select 'true'" },
+          { name: "has no row", sql: "select 1 where false" },
+          { name: "knows nothing", sql: "select null" },
+        ],
       },
     });
     const ran = await place.run(["drill", "--config", "wrong.json", "--json"]);
     expect(ran.status).toBe(1);
     const { ok, checks } = JSON.parse(ran.stdout);
     expect(ok).toBe(false);
-    expect(checks.at(-1)).toMatchObject({ name: "has a thousand orders", ok: false });
+    expect(checks.slice(-4)).toEqual([
+      { name: "has a thousand orders", ok: false, message: "answered 0 instead of true" },
+      { name: "says so as a text", ok: false, message: 'answered "true" instead of true' },
+      { name: "has no row", ok: false, message: "answered no row instead of true" },
+      { name: "knows nothing", ok: false, message: "answered null instead of true" },
+    ]);
   });
 
   test("a drill that cannot be recorded, whose result is said all the same, also with --quiet", async () => {
@@ -119,6 +129,24 @@ describe("exit status 1, failed or found something wrong:", () => {
       expect(restored.status).toBe(1);
       expect(errorOf(restored).message).toContain(object);
       expect(await readdir(place.path)).not.toContain("damaged");
+    } finally {
+      await writeFile(file, sound);
+    }
+  });
+
+  test("a backup that a newer Lifeboat wrote, with a remedy that helps", async () => {
+    const file = place.at("repository/shop/sqlite/app/backups", backupId, "manifest.json");
+    const sound = await readFile(file);
+    const newer = { ...JSON.parse(sound.toString()), format: 2 };
+    await chmod(file, 0o600);
+    await writeFile(file, sealedJson(newer));
+    try {
+      const ran = await place.run(["restore", "--to", "newer", "--json"]);
+      expect(ran.status).toBe(1);
+      expect(errorOf(ran)).toMatchObject({
+        code: "FORMAT_TOO_NEW",
+        remedy: expect.stringMatching(/^use a newer Lifeboat, or /),
+      });
     } finally {
       await writeFile(file, sound);
     }

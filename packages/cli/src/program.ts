@@ -3,6 +3,7 @@ import { VERSION } from "@lifeboat/core/version";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Request } from "./command-line-request.ts";
 import { GLOBAL_OPTIONS, type GlobalOptions } from "./global-options.ts";
+import { verbOf } from "./parse-plain.ts";
 import { usage } from "./usage.ts";
 import { NOT_BUILT, type NotBuiltVerb } from "./verb/not-built.ts";
 import type { Verb, VerbInput } from "./verb.ts";
@@ -32,7 +33,7 @@ export function parseWithCommander(
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     if (thrown.exitCode === 0) return { kind: "text", text };
-    throw usageOf(thrown, program);
+    throw usageOf(thrown, [program, verbOf(words, verbs)?.name]);
   }
   if (!chosen) throw usage("no verb was given", `see ${program} --help`);
   return { kind: "verb", ...chosen, global: command.opts<GlobalOptions>() };
@@ -127,12 +128,15 @@ function parsed(parse: (text: string) => unknown, text: string, option: Option):
   }
 }
 
-function usageOf(thrown: CommanderError, program: string): LifeboatError {
+function usageOf(
+  thrown: CommanderError,
+  [program, verb]: readonly [program: string, verb: string | undefined],
+): LifeboatError {
   const message =
     thrown.code === "commander.help"
       ? "no verb was given"
       : thrown.message.replace(/^error: /, "").replaceAll("\n", " ");
-  return usage(message, `see ${program} --help`);
+  return usage(message, `see ${verb ? `${program} ${verb}` : program} --help`);
 }
 
 function capital(text: string): string {

@@ -25,7 +25,7 @@ export function configurationNotAvailable(source: string, faults: readonly Fault
     code: "NOT_AVAILABLE",
     kind: "usage",
     message: faults.map((fault) => line(source, fault)).join("\n"),
-    remedy: `leave ${faults.map(({ path }) => path).join(", ")} out of ${source}; nothing was touched`,
+    remedy: `change or leave out ${faults.map(({ path }) => path).join(", ")} in ${source}; nothing was touched`,
     details: { source, keys: faults.map(({ path }) => path) },
   });
 }
