@@ -197,6 +197,7 @@ describe("exit status 2, wrong usage, nothing touched:", () => {
     ["an empty word", ["wal", "push", ""], "USAGE"],
     ["an engine that nobody knows", ["list", "--engine", "oracle"], "USAGE"],
     ["an engine that is not configured", ["backup", "--engine", "postgres"], "USAGE"],
+    ["the role of an engine that has none", ["doctor", "--sql", "--engine", "sqlite"], "USAGE"],
     ["a size that is none", ["backup", "--max-rate", "fast"], "USAGE"],
     [
       "an instant without a zone",
