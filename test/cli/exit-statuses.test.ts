@@ -4,6 +4,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/
 import { Repository, RepositoryMemory, sealedJson } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BIN, errorOf, Place } from "./command.ts";
 
@@ -150,6 +151,29 @@ describe("exit status 1, failed or found something wrong:", () => {
     } finally {
       await writeFile(file, sound);
     }
+  });
+
+  test("a drill whose temporary directory is not there", async () => {
+    const ran = await place.run(["drill", "--json"], { TMPDIR: place.at("nowhere") });
+    expect(ran.status).toBe(1);
+    expect(errorOf(ran)).toMatchObject({
+      code: "SCRATCH_UNUSABLE",
+      message: expect.stringContaining(place.at("nowhere")),
+    });
+  });
+
+  test("a working directory that is gone is no defect of the command", async () => {
+    await mkdir(place.at("gone"));
+    const line = 'cd "$1" && rmdir "$1" && exec "$2" "$3" list --json';
+    const { stdout } = await execa(
+      "sh",
+      ["-c", line, "sh", place.at("gone"), process.execPath, BIN],
+      {
+        reject: false,
+        env: place.environment,
+      },
+    );
+    expect(JSON.parse(stdout).error.code).toBe("WORKING_DIRECTORY_GONE");
   });
 
   test("a repository that is not there", async () => {
