@@ -5,11 +5,13 @@ import { trafficProgram } from "./src/traffic-program.ts";
 const { CRONPING_SQLITE, CRONPING_POSTGRES_URL, CRONPING_POSTGRES_DATA, CRONPING_POSTGRES_BIN } =
   process.env;
 
-// A database whose variable is not set is not there: before, during and after the move to Postgres.
+// A database whose variable is not set is not there: before, during and after the move to Postgres. One is needed.
 export default defineConfig({
   app: "cronping",
   repository: { type: "filesystem", path: { env: "CRONPING_REPOSITORY" } },
-  ...(CRONPING_SQLITE && { sqlite: { name: "cronping", path: CRONPING_SQLITE } }),
+  ...((CRONPING_SQLITE || !CRONPING_POSTGRES_URL) && {
+    sqlite: { name: "cronping", path: { env: "CRONPING_SQLITE" } },
+  }),
   ...(CRONPING_POSTGRES_URL && {
     postgres: {
       url: CRONPING_POSTGRES_URL,

@@ -5,11 +5,13 @@ import { trafficProgram } from "./src/traffic-program.ts";
 const { DOCUMINT_SQLITE, DOCUMINT_POSTGRES_URL, DOCUMINT_POSTGRES_DATA, DOCUMINT_POSTGRES_BIN } =
   process.env;
 
-// A database whose variable is not set is not there: before, during and after the move to Postgres.
+// A database whose variable is not set is not there: before, during and after the move to Postgres. One is needed.
 export default defineConfig({
   app: "documint",
   repository: { type: "filesystem", path: { env: "DOCUMINT_REPOSITORY" } },
-  ...(DOCUMINT_SQLITE && { sqlite: { name: "documint", path: DOCUMINT_SQLITE } }),
+  ...((DOCUMINT_SQLITE || !DOCUMINT_POSTGRES_URL) && {
+    sqlite: { name: "documint", path: { env: "DOCUMINT_SQLITE" } },
+  }),
   ...(DOCUMINT_POSTGRES_URL && {
     postgres: {
       url: DOCUMINT_POSTGRES_URL,

@@ -5,11 +5,13 @@ import { trafficProgram } from "./src/traffic-program.ts";
 const { FLAGBIT_SQLITE, FLAGBIT_POSTGRES_URL, FLAGBIT_POSTGRES_DATA, FLAGBIT_POSTGRES_BIN } =
   process.env;
 
-// A database whose variable is not set is not there: before, during and after the move to Postgres.
+// A database whose variable is not set is not there: before, during and after the move to Postgres. One is needed.
 export default defineConfig({
   app: "flagbit",
   repository: { type: "filesystem", path: { env: "FLAGBIT_REPOSITORY" } },
-  ...(FLAGBIT_SQLITE && { sqlite: { name: "flagbit", path: FLAGBIT_SQLITE } }),
+  ...((FLAGBIT_SQLITE || !FLAGBIT_POSTGRES_URL) && {
+    sqlite: { name: "flagbit", path: { env: "FLAGBIT_SQLITE" } },
+  }),
   ...(FLAGBIT_POSTGRES_URL && {
     postgres: {
       url: FLAGBIT_POSTGRES_URL,

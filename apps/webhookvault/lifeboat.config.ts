@@ -9,11 +9,13 @@ const {
   WEBHOOKVAULT_POSTGRES_BIN,
 } = process.env;
 
-// A database whose variable is not set is not there: before, during and after the move to Postgres.
+// A database whose variable is not set is not there: before, during and after the move to Postgres. One is needed.
 export default defineConfig({
   app: "webhookvault",
   repository: { type: "filesystem", path: { env: "WEBHOOKVAULT_REPOSITORY" } },
-  ...(WEBHOOKVAULT_SQLITE && { sqlite: { name: "webhookvault", path: WEBHOOKVAULT_SQLITE } }),
+  ...((WEBHOOKVAULT_SQLITE || !WEBHOOKVAULT_POSTGRES_URL) && {
+    sqlite: { name: "webhookvault", path: { env: "WEBHOOKVAULT_SQLITE" } },
+  }),
   ...(WEBHOOKVAULT_POSTGRES_URL && {
     postgres: {
       url: WEBHOOKVAULT_POSTGRES_URL,

@@ -45,9 +45,11 @@ describe.each(products)("lifeboat-$name", (product) => {
     }
   });
 
-  test("names the variable that it lacks", async () => {
+  test("names the variables that it lacks", async () => {
     const list = await runCommand(product, ["list"], {});
     expect(list.exitCode).toBe(2);
     expect(list.stderr).toContain(`${prefix}_REPOSITORY is not set`);
+    expect(list.stderr).toContain(`${prefix}_SQLITE is not set`);
+    expect(list.stderr).toContain("what to do: set its variables, or name a configuration");
   });
 });

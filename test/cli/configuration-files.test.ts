@@ -31,6 +31,10 @@ describe("a configuration is read", () => {
       "other.json",
       `{ "app": "shop", "repository": { "type": "filesystem", "path": "repository" }, "sqlite": { "path": "a.db" } }`,
     ],
+    [
+      "marked.json",
+      `\uFEFF{ "app": "shop", "repository": { "type": "filesystem", "path": "repository" }, "sqlite": { "path": "a.db" } }`,
+    ],
   ])("from %s", async (name, text) => {
     await place.write(name, text);
     const { code, message } = await lookedFor(["list", "--config", name]);
@@ -63,6 +67,15 @@ describe("is refused with exit 2:", () => {
       `{ "app": "hunter2", `,
       "CONFIG_INVALID",
       "is not valid JSON",
+    ],
+    ["a file that is empty", "empty.json", "\n", "CONFIG_INVALID", "empty.json: is empty"],
+    ["a list", "list.json", "[]", "CONFIG_INVALID", "list.json: must be an object, not a list"],
+    [
+      "a storage that is not built yet, with the one that is",
+      "s3.json",
+      `{ "app": "a", "repository": { "type": "s3", "bucket": "b" }, "sqlite": { "path": "a.db" } }`,
+      "NOT_AVAILABLE",
+      '"s3" is not available in this version, "filesystem" is',
     ],
     [
       "a module that cannot be parsed",

@@ -205,6 +205,11 @@ describe("a product is moved to Postgres by the command", () => {
     expect(list.backups.map((one: { engine: string }) => one.engine)).toEqual(
       expect.arrayContaining(["sqlite", "postgres"]),
     );
+    for (const engine of ["sqlite", "postgres"]) {
+      const { lastBackup, windows } = await json("status", "--engine", engine);
+      const shown = [lastBackup, ...windows].map((one: { engine: string }) => one.engine);
+      expect(new Set(shown)).toEqual(new Set([engine]));
+    }
     const text = await place.run(["migrate", "status"]);
     expect(text.stdout).toMatch(/^phase +cut-over$/m);
     expect(text.stdout).toMatch(/^SQLite +REFUSES writes\nPostgres +takes writes$/m);

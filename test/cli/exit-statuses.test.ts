@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { Repository, RepositoryMemory } from "@lifeboat/core";
+import { Repository, RepositoryMemory, sealedJson } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BIN, errorOf, Place } from "./command.ts";
 
@@ -65,14 +66,24 @@ describe("exit status 1, failed or found something wrong:", () => {
       repository: { type: "filesystem", path: "repository" },
       sqlite: { path: "app.db" },
       drill: {
-        checks: [{ name: "has a thousand orders", sql: "select count(*) = 1000 from orders" }],
+        checks: [
+          { name: "has a thousand orders", sql: "select count(*) = 1000 from orders" },
+          { name: "says so as a text", sql: "select 'true'" },
+          { name: "has no row", sql: "select 1 where false" },
+          { name: "knows nothing", sql: "select null" },
+        ],
       },
     });
     const ran = await place.run(["drill", "--config", "wrong.json", "--json"]);
     expect(ran.status).toBe(1);
     const { ok, checks } = JSON.parse(ran.stdout);
     expect(ok).toBe(false);
-    expect(checks.at(-1)).toMatchObject({ name: "has a thousand orders", ok: false });
+    expect(checks.slice(-4)).toEqual([
+      { name: "has a thousand orders", ok: false, message: "answered 0 instead of true" },
+      { name: "says so as a text", ok: false, message: 'answered "true" instead of true' },
+      { name: "has no row", ok: false, message: "answered no row instead of true" },
+      { name: "knows nothing", ok: false, message: "answered null instead of true" },
+    ]);
   });
 
   test("a drill that cannot be recorded, whose result is said all the same, also with --quiet", async () => {
@@ -124,6 +135,47 @@ describe("exit status 1, failed or found something wrong:", () => {
     }
   });
 
+  test("a backup that a newer Lifeboat wrote, with a remedy that helps", async () => {
+    const file = place.at("repository/shop/sqlite/app/backups", backupId, "manifest.json");
+    const sound = await readFile(file);
+    const newer = { ...JSON.parse(sound.toString()), format: 2 };
+    await chmod(file, 0o600);
+    await writeFile(file, sealedJson(newer));
+    try {
+      const ran = await place.run(["restore", "--to", "newer", "--json"]);
+      expect(ran.status).toBe(1);
+      expect(errorOf(ran)).toMatchObject({
+        code: "FORMAT_TOO_NEW",
+        remedy: expect.stringMatching(/^use a newer Lifeboat, or /),
+      });
+    } finally {
+      await writeFile(file, sound);
+    }
+  });
+
+  test("a drill whose temporary directory is not there", async () => {
+    const ran = await place.run(["drill", "--json"], { TMPDIR: place.at("nowhere") });
+    expect(ran.status).toBe(1);
+    expect(errorOf(ran)).toMatchObject({
+      code: "SCRATCH_UNUSABLE",
+      message: expect.stringContaining(place.at("nowhere")),
+    });
+  });
+
+  test("a working directory that is gone is no defect of the command", async () => {
+    await mkdir(place.at("gone"));
+    const line = 'cd "$1" && rmdir "$1" && exec "$2" "$3" list --json';
+    const { stdout } = await execa(
+      "sh",
+      ["-c", line, "sh", place.at("gone"), process.execPath, BIN],
+      {
+        reject: false,
+        env: place.environment,
+      },
+    );
+    expect(JSON.parse(stdout).error.code).toBe("WORKING_DIRECTORY_GONE");
+  });
+
   test("a repository that is not there", async () => {
     const ran = await place.run(["list", "--repository", "nowhere", "--app", "shop", "--json"]);
     expect(ran.status).toBe(1);
@@ -164,8 +216,12 @@ describe("exit status 2, wrong usage, nothing touched:", () => {
     ["a missing value", ["restore", "--to"], "USAGE"],
     ["an unknown value", ["backup", "--type", "differential"], "USAGE"],
     ["too many words", ["list", "everything"], "USAGE"],
+    ["a directory that is empty text", ["restore", "--to", "", "--force"], "USAGE"],
+    ["a configuration that is empty text", ["list", "--config="], "USAGE"],
+    ["an empty word", ["wal", "push", ""], "USAGE"],
     ["an engine that nobody knows", ["list", "--engine", "oracle"], "USAGE"],
     ["an engine that is not configured", ["backup", "--engine", "postgres"], "USAGE"],
+    ["the role of an engine that has none", ["doctor", "--sql", "--engine", "sqlite"], "USAGE"],
     ["a size that is none", ["backup", "--max-rate", "fast"], "USAGE"],
     [
       "an instant without a zone",

@@ -23,6 +23,16 @@ test.each(VERBS.map((verb) => [verb.name, verb] as const))(
   },
 );
 
+test.each([
+  ["help", "Usage: lifeboat [options]"],
+  ["help restore", "Usage: lifeboat restore [options]"],
+])("%s is help as well", async (line, usage) => {
+  await using place = await Place.make();
+  const { status, stdout } = await place.run(line.split(" "));
+  expect(status).toBe(0);
+  expect(stdout).toContain(usage);
+});
+
 test("the version is the package's", async () => {
   await using place = await Place.make();
   const text = await readFile(new URL("../../packages/cli/package.json", import.meta.url), "utf8");

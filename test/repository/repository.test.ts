@@ -43,6 +43,16 @@ describe("making a repository", () => {
     });
   });
 
+  test("a damaged mark is told with what helps: another backup of the same repository would not", async () => {
+    await open("write");
+    await writeFile(join(folder, "repository/documint/lifeboat.json"), "");
+    await expect(open("read")).rejects.toMatchObject({
+      code: "MANIFEST_CORRUPT",
+      message: "documint/lifeboat.json is not whole JSON (0 bytes)",
+      remedy: expect.stringMatching(/^bring this object back .*RESTORE\.md/),
+    });
+  });
+
   test("a reader never makes one", async () => {
     await expect(open("read")).rejects.toMatchObject({ code: "REPOSITORY_MISSING" });
     expect(await readdir(folder)).toEqual([]);

@@ -3,7 +3,12 @@ import { zstdDecompressSync } from "node:zlib";
 import { allObjects, DatabaseFolder, type ManifestObject, type Storage } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { beforeEach, describe, expect, test } from "vitest";
-import { clearUnfinished, leftoversOf } from "../../packages/core/src/unfinished-backup.ts";
+import { removeUnfinishedExports } from "../../packages/core/src/exports.ts";
+import {
+  clearUnfinished,
+  findUnfinished,
+  leftoversOf,
+} from "../../packages/core/src/unfinished-backup.ts";
 
 const OLDER = "20261122T101500.123Z-full";
 const NEWER = "20261123T101500.123Z-full";
@@ -63,6 +68,21 @@ test("of several interrupted backups only the newest is gone on with, and only w
   expect(await paths()).toEqual([`${NEWER}/base.0001.tar.zst`]);
   await clearUnfinished(folder);
   expect(await paths()).toEqual([]);
+});
+
+test("a folder that bears no backup's name is somebody's own: no backup removes it, and none counts it as interrupted", async () => {
+  await storage.create(`${folder.path}/backups/handover/notes.txt`, Buffer.from("keep this"));
+  expect(await clearUnfinished(folder)).toBeUndefined();
+  expect(await findUnfinished(folder)).toBeUndefined();
+  expect(await paths()).toEqual(["handover/notes.txt"]);
+});
+
+test("the same holds for exports", async () => {
+  const notes = `${folder.path}/exports/handover/notes.txt`;
+  await storage.create(notes, Buffer.from("keep this"));
+  await storage.create(folder.exportPath("20261122T101500.123Z-export/dump.0001.tar.zst"), content);
+  await removeUnfinishedExports(folder);
+  expect((await Array.fromAsync(allObjects(storage, ""))).map(({ path }) => path)).toEqual([notes]);
 });
 
 describe("an object that is not what was stored is not kept:", () => {

@@ -1,8 +1,10 @@
 import { notAvailable } from "@lifeboat/core/errors";
 import { VERSION } from "@lifeboat/core/version";
 import type { Request, VerbRequest } from "./command-line-request.ts";
+import { GLOBAL_OPTIONS } from "./global-options.ts";
 import { optionFlag } from "./option-flag.ts";
 import { parsePlain } from "./parse-plain.ts";
+import { usage } from "./usage.ts";
 import type { Verb } from "./verb.ts";
 
 /**
@@ -22,7 +24,9 @@ export async function parseCommandLine(
   const request =
     parsePlain(words, verbs) ??
     (await import("./program.ts")).parseWithCommander(words, program, verbs);
-  if (request.kind === "verb") refuseNotBuilt(request);
+  if (request.kind === "text") return request;
+  refuseNotBuilt(request);
+  refuseEmpty(request);
   return request;
 }
 
@@ -35,4 +39,20 @@ function refuseNotBuilt({ verb, input }: VerbRequest) {
     if (notBuilt?.includes(String(value)))
       throw notAvailable(`${verb.name} ${long} ${String(value)}`);
   }
+}
+
+/** `--to "$DIRECTORY"` of a script that never set it would mean the working directory, and `--force` puts a copy over what lies there. */
+function refuseEmpty({ verb, input, global }: VerbRequest) {
+  const given: Readonly<Record<string, unknown>> = { ...global, ...input.options };
+  const empty = [
+    ...[...GLOBAL_OPTIONS, ...verb.options]
+      .filter(({ flags, mayBeEmpty }) => !mayBeEmpty && given[optionFlag(flags).name] === "")
+      .map(({ flags }) => flags),
+    ...(verb.arguments ?? []).filter((_, at) => input.arguments[at] === "").map(({ name }) => name),
+  ];
+  if (empty.length > 0)
+    throw usage(
+      `${empty.join(" and ")} is empty`,
+      "give it a value, or leave it out; a variable that a script did not set is empty too",
+    );
 }

@@ -18,10 +18,21 @@ export function failureDocument(thrown: unknown, verbose: boolean): FailureDocum
     const { code, message, remedy, details } = thrown;
     return { error: { code, message, remedy, details } };
   }
+  if (isWithoutWorkingDirectory(thrown))
+    return document(
+      "WORKING_DIRECTORY_GONE",
+      "the working directory was removed, and something is named from it",
+      "change to a directory that is there, or name all by absolute paths",
+    );
   const remedy = verbose
     ? "this is a defect of Lifeboat: report it with the stack"
     : "this is a defect of Lifeboat: run again with --verbose and report the stack";
   return document("INTERNAL", reasonOf(thrown), remedy);
+}
+
+/** Node's own error, wherever a relative path is first resolved. */
+function isWithoutWorkingDirectory(thrown: unknown): boolean {
+  return thrown instanceof Error && (thrown as NodeJS.ErrnoException).syscall === "uv_cwd";
 }
 
 /** Ends of a stopped run that say themselves what stays. */

@@ -34,7 +34,8 @@ export function parsePlain(
   };
 }
 
-function verbOf(words: readonly string[], verbs: readonly Verb[]): Verb | undefined {
+/** The verb that a command line names, right or wrong as the rest of it may be. */
+export function verbOf(words: readonly string[], verbs: readonly Verb[]): Verb | undefined {
   const all = [...GLOBAL_OPTIONS, ...verbs.flatMap(({ options }) => options)];
   const { positionals } = parseArgs({
     args: [...words],

@@ -3,6 +3,7 @@ import { VERSION } from "@lifeboat/core/version";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Request } from "./command-line-request.ts";
 import { GLOBAL_OPTIONS, type GlobalOptions } from "./global-options.ts";
+import { verbOf } from "./parse-plain.ts";
 import { usage } from "./usage.ts";
 import { NOT_BUILT, type NotBuiltVerb } from "./verb/not-built.ts";
 import type { Verb, VerbInput } from "./verb.ts";
@@ -31,8 +32,9 @@ export function parseWithCommander(
     command.parse(words, { from: "user" });
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
-    if (thrown.exitCode === 0) return { kind: "text", text };
-    throw usageOf(thrown, program);
+    // `help` and `help VERB` end with the status that the process has so far; help that was not asked for goes elsewhere.
+    if (thrown.exitCode === 0 || text !== "") return { kind: "text", text };
+    throw usageOf(thrown, [program, verbOf(words, verbs)?.name ?? groupOf(words)]);
   }
   if (!chosen) throw usage("no verb was given", `see ${program} --help`);
   return { kind: "verb", ...chosen, global: command.opts<GlobalOptions>() };
@@ -93,6 +95,10 @@ function placeOf(root: Command, name: string): Command {
   return group.command(second);
 }
 
+function groupOf(words: readonly string[]): string | undefined {
+  return words.find((word) => word in GROUPS);
+}
+
 const GROUPS: Readonly<Record<string, string>> = {
   wal: "The write-ahead log of Postgres: for archive_command and restore_command.",
   migrate: "Moves a product from SQLite to Postgres.",
@@ -127,12 +133,15 @@ function parsed(parse: (text: string) => unknown, text: string, option: Option):
   }
 }
 
-function usageOf(thrown: CommanderError, program: string): LifeboatError {
+function usageOf(
+  thrown: CommanderError,
+  [program, command]: readonly [program: string, command: string | undefined],
+): LifeboatError {
   const message =
     thrown.code === "commander.help"
       ? "no verb was given"
       : thrown.message.replace(/^error: /, "").replaceAll("\n", " ");
-  return usage(message, `see ${program} --help`);
+  return usage(message, `see ${command ? `${program} ${command}` : program} --help`);
 }
 
 function capital(text: string): string {

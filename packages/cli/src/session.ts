@@ -178,6 +178,6 @@ export class Session {
     if (app !== undefined)
       throw usage("--app needs --repository", "leave --app out: the configuration names the app");
     const { loadConfiguration } = await import("./config/load.ts");
-    return loadConfiguration({ file: config, builtIn: this.#builtIn, program: this.program });
+    return loadConfiguration({ file: config, builtIn: this.#builtIn });
   }
 }

@@ -11,6 +11,8 @@ export interface VerbOption {
   readonly required?: boolean;
   /** The only values there are. */
   readonly values?: readonly string[];
+  /** An empty text is a value too; of any other option it is a variable of a script that was not set. */
+  readonly mayBeEmpty?: true;
   /** Those of the contract that are not built: `true` for the whole option, or the values of it. */
   readonly notBuilt?: true | readonly string[];
 }

@@ -228,8 +228,7 @@ function assertReadable(problem: Problem | undefined): void {
   throw new LifeboatError({
     code: problem.code,
     message: problem.message,
-    remedy:
-      "bring this object back from a copy of the repository, or choose an older backup by --backup ID (lifeboat list)",
+    remedy: `${problem.code === "FORMAT_TOO_NEW" ? "use a newer Lifeboat" : "bring this object back from a copy of the repository"}, or choose an older backup by --backup ID (lifeboat list)`,
     details: { object: problem.object },
   });
 }

@@ -113,7 +113,9 @@ async function answerOf(
     const answer = rows[0]?.[0];
     if (answer === true || answer === 1 || answer === 1n)
       return { name, ok: true, message: "true" };
-    const said = rows.length === 0 ? "no row" : String(answer);
+    // Quoted, so that the text "true" is told from true.
+    const text = typeof answer === "string" ? JSON.stringify(answer) : String(answer);
+    const said = rows.length === 0 ? "no row" : text;
     return { name, ok: false, message: `answered ${said} instead of true` };
   } catch (thrown) {
     // A check that cannot be asked has failed: that is its answer, and the drill's record shows it.

@@ -1,7 +1,7 @@
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
-import { assertExportShape, type ExportManifest } from "./export-manifest.ts";
+import { assertExportShape, EXPORT_ID, type ExportManifest } from "./export-manifest.ts";
 import { allObjects, foldersBelow } from "./listing.ts";
 import { readDocument } from "./read-document.ts";
 import { documentProblem } from "./read-records.ts";
@@ -19,7 +19,7 @@ export async function exportsOf(
 ): Promise<{ manifests: ExportManifest[]; problems: Problem[] }> {
   const manifests: ExportManifest[] = [];
   const problems: Problem[] = [];
-  for (const id of await exportIds(folder)) {
+  for (const id of await foldersBelow(folder.storage, exportsPath(folder))) {
     const path = manifestPath(folder, id);
     try {
       const bytes = await readDocument(folder.storage, path);
@@ -31,9 +31,11 @@ export async function exportsOf(
   return { manifests, problems };
 }
 
-/** The ids that have a folder, with a manifest or without. */
-export function exportIds(folder: DatabaseFolder): Promise<string[]> {
-  return foldersBelow(folder.storage, `${folder.path}/exports/`);
+/** The ids that have a folder, with a manifest or without. A folder of another name is no export's. */
+export async function exportIds(folder: DatabaseFolder): Promise<string[]> {
+  return (await foldersBelow(folder.storage, exportsPath(folder))).filter((name) =>
+    EXPORT_ID.test(name),
+  );
 }
 
 /** Makes the export exist: nothing of it is written after this. */
@@ -91,6 +93,10 @@ export async function findExport(
         : "there is none yet: lifeboat export takes one; a dump in a file is named by its path",
     details: { id, known },
   });
+}
+
+function exportsPath({ path }: DatabaseFolder): string {
+  return `${path}/exports/`;
 }
 
 function manifestPath(folder: DatabaseFolder, id: string): string {

@@ -4,7 +4,8 @@ import { isCount, isInstant, isObjectEntry, isRecord, SAFE_NAME } from "./json-s
 import { openSealedJson, sealedJson } from "./sealed-json.ts";
 import type { Digest } from "./stream/digest.ts";
 
-const BACKUP_ID = /^\d{8}T\d{6}\.\d{3}Z-(full|incr)$/;
+/** The name of a backup and of its folder. */
+export const BACKUP_ID = /^\d{8}T\d{6}\.\d{3}Z-(full|incr)$/;
 
 /** One data object of a backup. */
 export interface ManifestObject {

@@ -162,7 +162,7 @@ async function readMark(storage: Storage, app: string): Promise<string | undefin
   const path = `${app}/lifeboat.json`;
   const bytes = await readDocument(storage, path);
   if (!bytes) return undefined;
-  const mark = openSealedJson(bytes, path);
+  const mark = openMark(bytes, path);
   if (mark.format !== 1)
     throw new LifeboatError({
       code: "FORMAT_TOO_NEW",
@@ -176,6 +176,23 @@ async function readMark(storage: Storage, app: string): Promise<string | undefin
       remedy: "it was moved: bring the right object back from a copy of the repository",
     });
   return String(mark.id);
+}
+
+/** Nothing in a repository is found without its mark: another backup, which would do for a damaged manifest, is no remedy. */
+function openMark(bytes: Uint8Array, path: string): Record<string, unknown> {
+  try {
+    return openSealedJson(bytes, path);
+  } catch (cause) {
+    if (!(cause instanceof LifeboatError)) throw cause;
+    throw new LifeboatError({
+      code: cause.code,
+      message: cause.message,
+      remedy:
+        "bring this object back from a copy of the repository; its backups are restored without it as RESTORE.md says, which lies in the repository",
+      details: cause.details,
+      cause,
+    });
+  }
 }
 
 async function makeRepository({ storage, app, memory, mode }: OpenRepository): Promise<string> {

@@ -1,6 +1,7 @@
 import { access, chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { LifeboatError, reasonOf } from "./errors.ts";
 import { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
 
 const PREFIX = "lifeboat-scratch-";
@@ -12,12 +13,22 @@ const KEPT = ".kept";
  * A directory for copies that nobody keeps, below the system's temporary directory. Its name carries
  * our process' mark, so what a killed run left is removed by the next one. It can be passed through
  * by other accounts (a server that we start runs as another one) but not looked into.
+ * @throws LifeboatError `SCRATCH_UNUSABLE` where nothing can be made there, such as when TMPDIR names no directory
  */
 export async function makeScratch(): Promise<string> {
-  await removeAbandoned();
-  const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${ownProcessMark()}-`));
-  await chmod(directory, 0o711);
-  return directory;
+  try {
+    await removeAbandoned();
+    const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${ownProcessMark()}-`));
+    await chmod(directory, 0o711);
+    return directory;
+  } catch (cause) {
+    throw new LifeboatError({
+      code: "SCRATCH_UNUSABLE",
+      message: `cannot make a scratch directory in ${tmpdir()}: ${reasonOf(cause)}`,
+      remedy: "set TMPDIR to a directory that this account can write",
+      cause,
+    });
+  }
 }
 
 /** From now on the directory is the engineer's: no later run takes it for what a killed one left. */

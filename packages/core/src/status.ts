@@ -34,6 +34,8 @@ const DAY_MS = 86_400_000;
 export async function status(request: {
   readonly repository: Repository;
   readonly engines: readonly Engine[];
+  /** Only this engine's. */
+  readonly engine?: EngineKind | undefined;
   readonly live: EngineKind | null;
   /** Where the watches of this machine leave word. */
   readonly notes?: WatchNotes;
@@ -42,7 +44,7 @@ export async function status(request: {
   const manifests: Manifest[] = [];
   const windows: RecoveryWindow[] = [];
   const alerts: Finding[] = [];
-  for (const folder of await repository.folders()) {
+  for (const folder of await repository.folders(request.engine)) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
     const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
@@ -55,7 +57,8 @@ export async function status(request: {
     null,
   );
   const drills = await repository.drills();
-  const lastDrill = drills.records.at(-1) ?? null;
+  const lastDrill =
+    drills.records.findLast((each) => each.engine === (request.engine ?? each.engine)) ?? null;
   const migrations = await repository.migrationRecords();
   alerts.push(...[...drills.problems, ...migrations.problems].map(damaged));
   const shipping = await shippingOf(request);

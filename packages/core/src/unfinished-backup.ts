@@ -2,7 +2,8 @@ import { sealedDigests } from "./checked-read.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import { allObjects, foldersBelow } from "./listing.ts";
 import { type LogNote, readLogNote } from "./log-note.ts";
-import type { Manifest, ManifestObject } from "./manifest.ts";
+
+import { BACKUP_ID, type Manifest, type ManifestObject } from "./manifest.ts";
 import { isObjectDamage } from "./object-damage.ts";
 
 /** What an interrupted backup stored and the next can go on with. */
@@ -37,7 +38,7 @@ export async function clearUnfinished(
 ): Promise<UnfinishedBackup | undefined> {
   const { storage } = folder;
   let newest: UnfinishedBackup | undefined;
-  for (const id of (await foldersBelow(storage, `${folder.path}/backups/`)).reverse()) {
+  for (const id of (await idsBelow(folder)).reverse()) {
     const place = `${folder.backupPath(id)}/`;
     if (await storage.stat(`${place}manifest.json`)) continue;
     const mayKeep = newest === undefined && id.endsWith("-full");
@@ -58,13 +59,18 @@ export async function findUnfinished(
 ): Promise<{ readonly id: string; readonly bytes: number } | undefined> {
   let newest: string | undefined;
   let bytes = 0;
-  for (const id of await foldersBelow(folder.storage, `${folder.path}/backups/`)) {
+  for (const id of await idsBelow(folder)) {
     const place = `${folder.backupPath(id)}/`;
     if (await folder.storage.stat(`${place}manifest.json`)) continue;
     for await (const stored of allObjects(folder.storage, place)) bytes += stored.bytes;
     newest = id;
   }
   return newest === undefined ? undefined : { id: newest, bytes };
+}
+
+/** A folder of another name is nothing that a backup left, but somebody's own. */
+async function idsBelow({ storage, path }: DatabaseFolder): Promise<string[]> {
+  return (await foldersBelow(storage, `${path}/backups/`)).filter((name) => BACKUP_ID.test(name));
 }
 
 /** The objects of an interrupted backup, for the one that goes on under its id. */

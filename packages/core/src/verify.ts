@@ -8,7 +8,7 @@ import { engineOf } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { ExportManifest } from "./export-manifest.ts";
 import { foldersBelow, holdsObjects } from "./listing.ts";
-import type { Manifest } from "./manifest.ts";
+import { BACKUP_ID, type Manifest } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { checkExportManifests, checkExports } from "./verify-exports.ts";
@@ -92,7 +92,7 @@ async function checkManifests(
     ...problems.map(({ object }) => object.split("/").at(-2)),
   ]);
   const all = await foldersBelow(repository.storage, `${folder.path}/backups/`);
-  const without = all.filter((id) => !known.has(id));
+  const without = all.filter((name) => BACKUP_ID.test(name) && !known.has(name));
   // A backup that is being taken has no manifest yet, and nothing is wrong with that.
   if (without.length > 0 && !(await repository.isLocked(lockName(folder))))
     for (const id of without)

@@ -8,13 +8,19 @@ export interface Fault {
   readonly message: string;
 }
 
+/** How messages name a configuration that is part of the command, and that nobody can correct where it runs. */
+export const BUILT_IN = "the built-in configuration";
+
 /** The error for a configuration: one line a fault, each naming its path in the file. */
 export function configurationInvalid(source: string, faults: readonly Fault[]): LifeboatError {
   return new LifeboatError({
     code: "CONFIG_INVALID",
     kind: "usage",
     message: faults.map((fault) => line(source, fault)).join("\n"),
-    remedy: `correct ${source} and run again; nothing was touched`,
+    remedy:
+      source === BUILT_IN
+        ? "set its variables, or name a configuration by --config FILE; nothing was touched"
+        : `correct ${source} and run again; nothing was touched`,
     details: { source, faults },
   });
 }
@@ -25,7 +31,7 @@ export function configurationNotAvailable(source: string, faults: readonly Fault
     code: "NOT_AVAILABLE",
     kind: "usage",
     message: faults.map((fault) => line(source, fault)).join("\n"),
-    remedy: `leave ${faults.map(({ path }) => path).join(", ")} out of ${source}; nothing was touched`,
+    remedy: `change or leave out ${faults.map(({ path }) => path).join(", ")} in ${source}; nothing was touched`,
     details: { source, keys: faults.map(({ path }) => path) },
   });
 }

@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 import type { Configuration, LifeboatConfig } from "../configuration.ts";
+import { BUILT_IN } from "./fault.ts";
 import { findConfigurationFile } from "./find-file.ts";
 import { readConfigurationFile } from "./read-file.ts";
 import { resolveConfiguration } from "./resolve.ts";
@@ -15,12 +16,11 @@ export type ConfigurationSource = LifeboatConfig | (() => LifeboatConfig | Promi
 export async function loadConfiguration(init: {
   readonly file?: string | undefined;
   readonly builtIn?: ConfigurationSource | undefined;
-  readonly program: string;
 }): Promise<Configuration> {
-  const { builtIn, program } = init;
+  const { builtIn } = init;
   if (init.file === undefined && builtIn !== undefined) {
     const value = typeof builtIn === "function" ? await builtIn() : builtIn;
-    return resolveConfiguration(value, { source: program, file: null, directory: process.cwd() });
+    return resolveConfiguration(value, { source: BUILT_IN, file: null, directory: process.cwd() });
   }
   const file = init.file === undefined ? findConfigurationFile(process.cwd()) : resolve(init.file);
   const value = await readConfigurationFile(file);

@@ -3,8 +3,10 @@ import type { Fault } from "./fault.ts";
 /** Keys of the contract that nothing reads yet. */
 const KEYS: readonly string[] = ["encryption", "retention"];
 
-/** Values of the contract that nothing does yet. */
-const VALUES: readonly (readonly [key: string, value: unknown])[] = [["repository.type", "s3"]];
+/** Values of the contract that nothing does yet, each with one to put in its place. */
+const VALUES: readonly (readonly [key: string, value: unknown, instead: string])[] = [
+  ["repository.type", "s3", "filesystem"],
+];
 
 /**
  * What a configuration asks for that this version does not do. All of it is refused: an
@@ -17,7 +19,10 @@ export function notBuiltKeys(configuration: unknown): Fault[] {
     message: "is not available in this version",
   }));
   const values = VALUES.filter(([key, value]) => valueAt(configuration, key) === value).map(
-    ([path, value]) => ({ path, message: `"${String(value)}" is not available in this version` }),
+    ([path, value, instead]) => ({
+      path,
+      message: `"${String(value)}" is not available in this version, "${instead}" is`,
+    }),
   );
   return [...keys, ...values];
 }

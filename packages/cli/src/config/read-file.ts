@@ -31,8 +31,10 @@ async function readText(file: string): Promise<string> {
 }
 
 function parseJson(text: string, file: string): unknown {
+  if (text.trim() === "") throw configurationInvalid(file, [{ path: "", message: "is empty" }]);
   try {
-    return JSON.parse(text);
+    // Editors on Windows begin a file with a byte order mark, which JSON.parse does not know.
+    return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch (thrown) {
     // The engine's message quotes the text around the fault, which may hold a secret.
     const at = /\(line \d+ column \d+\)/.exec(reasonOf(thrown))?.[0] ?? "";

@@ -116,6 +116,9 @@ export type CheckedChecks = v.InferOutput<typeof checks>;
 
 /** The faults in a configuration whose variables are resolved: every one, not only the first. */
 export function checkConfiguration(value: unknown): Checked<CheckedConfiguration> {
+  // To valibot a list is an object in which all members are missing.
+  if (Array.isArray(value))
+    return { faults: [{ path: "", message: "must be an object, not a list" }] };
   const result = checkWith(configuration, value);
   const database: Fault = {
     path: "sqlite",

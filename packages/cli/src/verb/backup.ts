@@ -32,7 +32,7 @@ export const backupVerb: Verb = {
       help: "bytes a second that are read at most, such as 20M; auto: half of what is to be had; adaptive: less when commits on the primary get slower",
       parse: parseRate,
     },
-    { flags: "--label <text>", help: "a note that list shows" },
+    { flags: "--label <text>", help: "a note that list shows", mayBeEmpty: true },
     { flags: "--check", help: "refuse a SQLite database that fails quick_check" },
   ],
   examples: [

@@ -27,6 +27,7 @@ export const doctorVerb: Verb = {
 };
 
 async function roleScript(session: Session) {
+  session.assertEngine(["postgres"], "doctor --sql");
   const configuration = await session.configuration();
   if (!configuration.postgres)
     throw usage("--sql: the configuration names no Postgres server", "name it: postgres.url");

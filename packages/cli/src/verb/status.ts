@@ -12,7 +12,9 @@ export const statusVerb: Verb = {
     const shown = session.isByRepository ? null : (await session.liveEngine()).kind;
     const { watchNotes } = await import("../watch-notes.ts");
     const engines = await session.engines();
-    const found = await status({ repository, engines, live: shown, notes: watchNotes() });
+    const { engine } = session.global;
+    const notes = watchNotes();
+    const found = await status({ repository, engines, engine, live: shown, notes });
     const { migrationAlerts } = await import("../migration-alerts.ts");
     const report = {
       ...found,
