@@ -142,9 +142,9 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
       (await cluster.query("select system_identifier::text from pg_control_system()"))[0]
         ?.system_identifier,
     );
-    const stored = async (damaged?: bigint, missing?: bigint) => {
+    const stored = async (damaged?: bigint, missing?: bigint, owner = database) => {
       const folder = new DatabaseFolder({
-        ...{ storage: memoryStorage(), app: "app", engine: "postgres", database },
+        ...{ storage: memoryStorage(), app: "app", engine: "postgres", database: owner },
         compression: { level: 1, logLevel: 1 },
       });
       for (let number = first; number < first + 4n; number++) {
@@ -171,6 +171,8 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
       code: "WAL_GAP",
       details: { segment: segmentName(1, first + 1n, SEGMENT) },
     });
+    const foreign = await stored(undefined, undefined, "7");
+    await expect(proveWal(foreign, needed, signal)).rejects.toMatchObject({ code: "WAL_FOREIGN" });
     // What lies behind the backup's end is none of its.
     const early = { ...needed, stop: start + BigInt(2 * SEGMENT) + 1000n };
     expect(await proveWal(await stored(first + 2n), early, signal)).toBeGreaterThan(0);
