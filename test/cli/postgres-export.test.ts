@@ -4,7 +4,12 @@ import { zstdDecompressSync } from "node:zlib";
 import { hasProgram, programPath } from "@lifeboat/postgres";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
+import {
+  availableMajors,
+  startCluster,
+  type TestCluster,
+  tablespaceFolder,
+} from "../support/postgres.ts";
 import { fillAssortment, type Picture, pictureOf } from "../support/postgres-assortment.ts";
 import { errorOf, Place } from "./command.ts";
 
@@ -193,6 +198,30 @@ describe("what cannot be loaded is refused before anything is touched:", () => {
     } finally {
       await bare.stop();
     }
+  });
+
+  test("a dump whose tablespaces the target server lacks is refused, or loaded without them", async () => {
+    const { query, superuserUrl } = cluster(oldest);
+    const folder = await tablespaceFolder(cluster(oldest), "fast");
+    await query(`create tablespace "Fast disk" location '${folder}'`);
+    await query("create database spaced");
+    await query('create table t(n int) tablespace "Fast disk"', "spaced");
+    const source = new URL(superuserUrl);
+    source.pathname = "/spaced";
+    expect(await run(["export", "--to", "spaced.tar.zst"], source.href)).toMatchObject({
+      status: 0,
+    });
+    await query("drop database spaced");
+    await query('drop tablespace "Fast disk"');
+    const target = await emptyDatabase(oldest);
+    const words = ["import", "--from", "spaced.tar.zst", "--into", target.href];
+    const refused = await run(words);
+    expect(refused.status).toBe(3);
+    expect(errorOf(refused)).toMatchObject({
+      code: "TABLESPACES_MISSING",
+      details: { tablespaces: ["Fast disk"] },
+    });
+    expect(await run([...words, "--no-tablespaces"])).toMatchObject({ status: 0 });
   });
 
   test.each([

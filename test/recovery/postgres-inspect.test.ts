@@ -102,6 +102,14 @@ test("archiving without a command is an error that does not stop a backup", asyn
   expect((await findingsOf(cluster)).get("archive-command-empty")?.severity).toBe("error");
   const kept = await repositoryBeside(cluster);
   await expect(kept.take()).resolves.toMatchObject({ engine: "postgres" });
+  // A receiver takes nothing from the archiver, which keeps all the same what it was given.
+  const archive = { mode: "receive" } as const;
+  const engine = postgresEngine({ connection: { url: cluster.superuserUrl }, archive });
+  const found = (await engine.inspect()).find(({ id }) => id === "archive-command-empty");
+  expect(found).toMatchObject({
+    severity: "error",
+    remedy: expect.stringContaining("archive_mode = off"),
+  });
 });
 
 test("a server that is not there is a finding and an alert, never thrown", async () => {

@@ -40,7 +40,11 @@ async function archiveBy(otherwise: string, patience = 20): Promise<void> {
   await cluster.query("select pg_reload_conf()");
 }
 
+/** What the watch said of itself, for whoever reads its log. */
+let log: string[] = [];
+
 async function startWatch(maxBacklog?: number): Promise<void> {
+  log = [];
   const controller = new AbortController();
   const done = watch({
     repository: kept.repository,
@@ -49,6 +53,7 @@ async function startWatch(maxBacklog?: number): Promise<void> {
       archive: { mode: "command", maxBacklog },
     }),
     notes: new WatchNotes(join(cluster.directory, "notes")),
+    log: (line) => log.push(line),
     signal: controller.signal,
   });
   done.catch(() => {});
@@ -168,7 +173,7 @@ test("an archiver that lags is helped by a pusher, which status shows, and which
   expect(await shipping()).toBeUndefined();
 });
 
-test("while the repository is away all waits, and nothing is written into its empty place", async () => {
+test("while the repository is away all waits, the log is told so, and nothing is written into its empty place", async () => {
   await startWatch();
   await archiveBy("exit 1");
   await rename(kept.path, `${kept.path}-away`);
@@ -179,6 +184,9 @@ test("while the repository is away all waits, and nothing is written into its em
   await rmdir(kept.path);
   await rename(`${kept.path}-away`, kept.path);
   await stored(last);
+  await expect.poll(() => log).toHaveLength(2);
+  expect(log[0]).toMatch(/^WAL of \d+: nothing is shipped since .* is gone; /);
+  expect(log[1]).toMatch(/^WAL of \d+: shipping again after .*; nothing is lost$/);
 });
 
 test("past archive.maxBacklog the database goes first: WAL is given up, said so, and a new base follows", async () => {
@@ -197,4 +205,7 @@ test("past archive.maxBacklog the database goes first: WAL is given up, said so,
   await expect.poll(alerts).not.toContain("wal-given-up");
   await stored(await segments(2));
   expect(await countAfter(cluster, kept)).toMatchObject({ count: 10 });
+  expect(log.join("\n")).toMatch(/: \w+ was given up, since more waited than archive.maxBacklog/);
+  await expect.poll(() => log.join("\n")).toMatch(/shipping again .*; there is a hole: \w+ to \w+/);
+  expect(log.join("\n")).not.toContain("nothing is lost");
 });

@@ -167,7 +167,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
   );
 
   test.runIf(thorough)(
-    "while the repository is away it waits, and goes on by itself when it is back",
+    "while the repository is away it waits, tells the log so once, and goes on by itself when it is back",
     async () => {
       const receiver = receive();
       await caughtUp(receiver);
@@ -181,6 +181,10 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await rename(`${kept.path}-away`, kept.path);
       await caughtUp(receiver);
       expect(await restored()).toMatchObject({ count: await rows() });
+      expect(receiver.log).toEqual([
+        expect.stringMatching(/^WAL of \d+: nothing is shipped since .* is gone; /),
+        expect.stringMatching(/^WAL of \d+: shipping again after .*; nothing is lost$/),
+      ]);
     },
   );
 
@@ -249,10 +253,12 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       }
       const controller = new AbortController();
       const before = (await kept.repository.backups(kept.folder)).manifests.length;
+      const log: string[] = [];
       const done = watch({
         repository: kept.repository,
         engine,
         notes: new WatchNotes(join(cluster.directory, "notes")),
+        log: (line) => log.push(line),
         signal: controller.signal,
       });
       const manifests = async () => (await kept.repository.backups(kept.folder)).manifests.length;
@@ -264,6 +270,8 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       controller.abort();
       await done;
       expect(await restored()).toMatchObject({ count: await rows() });
+      expect(log.join("\n")).toMatch(/^WAL of \d+: WAL is missing .*: take a new backup$/m);
+      expect(log.join("\n")).not.toContain("nothing is lost");
     },
   );
 

@@ -6,6 +6,7 @@ import type { ClusterRepository } from "./postgres-repository.ts";
 export interface Receiving {
   readonly notes: readonly string[];
   readonly holes: readonly string[];
+  readonly log: readonly string[];
   readonly durable: bigint;
   /** Resolves when it has ended. */
   stop(): Promise<void>;
@@ -17,12 +18,13 @@ export function startReceiving(
   silenceMs?: number,
 ): Receiving {
   const controller = new AbortController();
-  const state = { notes: [] as string[], holes: [] as string[], durable: 0n };
+  const state = { notes: [] as string[], holes: [] as string[], log: [] as string[], durable: 0n };
   const done = receiveWal({
     connection: { url: superuserUrl },
     folder,
     silenceMs,
     report: ({ note }) => void (note && state.notes.push(note)),
+    log: (line) => void state.log.push(line),
     onDurable: (position) => {
       state.durable = position;
     },

@@ -5,6 +5,7 @@ import {
   LifeboatError,
   type Manifest,
 } from "@lifeboat/core";
+import { findingsFor } from "./archive-findings.ts";
 import { parallelTransport } from "./basebackup/parallel.ts";
 import { type ServerConnection, withClient } from "./connection.ts";
 import { damageProof } from "./damage.ts";
@@ -41,11 +42,14 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     kind: "postgres",
     databases: async () =>
       withClient(live(), async (client) => [(await describeServer(client)).systemIdentifier]),
-    inspect: async () => inspectServer(live()),
+    inspect: async () => findingsFor(await inspectServer(live()), archive),
     refuseOptions: async (options) => refuseContradictions(options),
     canGoOnWith: async (object, options) =>
       chooseTransport(options) === parallelTransport && isPart(object),
-    snapshot: async (request) => takeSnapshot(live(), request),
+    async snapshot(request) {
+      const taken = await takeSnapshot(live(), request);
+      return { ...taken, findings: findingsFor(taken.findings, archive) };
+    },
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
     windows: (folder, backups) => recoveryWindows(folder, restorable(backups)),

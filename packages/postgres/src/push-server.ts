@@ -20,6 +20,8 @@ export interface PushServerInit {
   readonly dataDirectory: string;
   readonly maxBacklog: number | undefined;
   onStored(name: string): void;
+  /** The archiver was told that what it asked for is stored, or given up: it asks in order, so all before it is too. */
+  onAnswered?(): void;
   onFailure(reason: string): void;
 }
 
@@ -84,7 +86,10 @@ export class PushServer {
     this.#asked++;
     this.#askedAt = performance.now();
     const answer = await this.#serve(name).then(
-      () => "stored",
+      () => {
+        this.#init.onAnswered?.();
+        return "stored";
+      },
       (cause: unknown) => {
         this.#init.onFailure(`${printable(name)}: ${reasonOf(cause)}`);
         return "failed";

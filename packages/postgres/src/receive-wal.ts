@@ -1,5 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type DatabaseFolder, LifeboatError, type Report, reasonOf } from "@lifeboat/core";
+import {
+  type DatabaseFolder,
+  LifeboatError,
+  OutageLog,
+  type Report,
+  reasonOf,
+} from "@lifeboat/core";
 import pg from "pg";
 import { connectForReplication, hangUp, type ServerConnection, withClient } from "./connection.ts";
 import { serverFailure } from "./connection-failure.ts";
@@ -26,6 +32,8 @@ export interface ReceiveWal {
   /** How long the server may be silent, although it is asked, before the connection is given up; a minute when left out. */
   readonly silenceMs?: number | undefined;
   readonly report: Report;
+  /** A line for the log of whoever runs it: that nothing is shipped, that it is again, and what is lost. No progress. */
+  readonly log?: (line: string) => void;
   readonly signal: AbortSignal;
   /** Called with each position up to which all is durable in the repository. */
   onDurable?(position: Lsn): void;
@@ -53,10 +61,13 @@ const UNDEFINED_FILE = "58P01";
 
 /** What one connection leaves to the next. */
 interface Course {
+  readonly outage: OutageLog;
   /** It streamed once: what fails now is passing. */
   proven: boolean;
   pauseMs: number;
   overHole: boolean;
+  /** What was skipped and nothing was shipped behind yet. */
+  loss: string | undefined;
   /** It keeps a position whose WAL is gone. */
   slotIsUseless: boolean;
   from: Lsn | null;
@@ -76,7 +87,10 @@ interface Course {
 export async function receiveWal(request: ReceiveWal): Promise<ReceivedWal> {
   const { signal, report } = request;
   assertSlotName(request.slot ?? RECEIVE_SLOT);
+  const { log = () => {} } = request;
   const course: Course = {
+    outage: new OutageLog(subjectOf(request.folder), log),
+    loss: undefined,
     proven: false,
     pauseMs: FIRST_PAUSE_MS,
     overHole: false,
@@ -92,7 +106,10 @@ export async function receiveWal(request: ReceiveWal): Promise<ReceivedWal> {
       if (isFinal(thrown) || !course.proven) throw thrown;
       if (isRemoved(thrown) && course.overHole) course.slotIsUseless = true;
       else if (isRemoved(thrown)) skipHole(request, course, thrown);
-      report({ note: `${reasonOf(thrown)}; tries again in ${course.pauseMs / 1000} s` });
+      const reason = reasonOf(thrown);
+      const meanwhile = "the slot keeps what follows on the server, and it is tried again";
+      course.outage.failing({ reason, meanwhile });
+      report({ note: `${reason}; tries again in ${course.pauseMs / 1000} s` });
       await delay(course.pauseMs, undefined, { signal }).catch(() => {});
       course.pauseMs = Math.min(course.pauseMs * 2, LONGEST_PAUSE_MS);
     }
@@ -149,7 +166,7 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
     const onDurable = (position: Lsn) => {
       course.from ??= position;
       Object.assign(course, { upTo: position, timeline: start.timeline });
-      if (position > before) Object.assign(course, { pauseMs: FIRST_PAUSE_MS, overHole: false });
+      if (position > before) goesOn(course);
       report({ note: `durable up to ${formatLsn(position)}` });
       request.onDurable?.(position);
     };
@@ -163,6 +180,11 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
     await storeHistory(client, folder, next.timeline);
     start = await startOfTimeline({ folder, segmentBytes }, next.timeline, next.position);
   }
+}
+
+function goesOn(course: Course): void {
+  course.outage.working(course.loss);
+  Object.assign(course, { pauseMs: FIRST_PAUSE_MS, overHole: false, loss: undefined });
 }
 
 /** A slot that the server gave up keeps nothing, and cannot be streamed through any more. */
@@ -180,12 +202,23 @@ async function renewLostSlot(client: pg.Client, request: ReceiveWal, course: Cou
 }
 
 /** Goes on with what the server still has: behind a hole that only a new backup closes. */
-function skipHole({ report, onHole }: ReceiveWal, course: Course, thrown: unknown): void {
+function skipHole(
+  { report, log, folder, onHole }: ReceiveWal,
+  course: Course,
+  thrown: unknown,
+): void {
   course.overHole = true;
   course.holes += 1;
   const message = `WAL is missing between the archive's end and what the server still has (${reasonOf(thrown)}): take a new backup`;
+  course.loss = "what the server has no more";
   report({ note: message });
+  log?.(`${subjectOf(folder)}: ${message}`);
   onHole?.(message);
+}
+
+/** What each line in the log begins with. */
+export function subjectOf({ database }: DatabaseFolder): string {
+  return `WAL of ${database}`;
 }
 
 function assertOwnServer({ systemIdentifier }: ServerFacts, { database }: DatabaseFolder): void {

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { LifeboatError, reasonOf, type WatchRequest } from "@lifeboat/core";
+import { LifeboatError, OutageLog, reasonOf, type WatchRequest } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "./connection.ts";
-import { forgetGivenUp, readGivenUp } from "./given-up-wal.ts";
-import { assertThere } from "./guarded-folder.ts";
+import { GivenUpHole } from "./given-up-hole.ts";
 import { localDirectory } from "./local-directory.ts";
 import { PushServer } from "./push-server.ts";
-import { receiveWal } from "./receive-wal.ts";
+import { receiveWal, subjectOf } from "./receive-wal.ts";
 import { describeServer } from "./server-facts.ts";
 import { formatLsn } from "./wal/lsn.ts";
 
@@ -34,16 +33,18 @@ export async function watchServer(
 }
 
 async function receive(connection: ServerConnection, request: WatchRequest): Promise<void> {
-  const { folder, report, signal } = request;
+  const { folder, report, log, signal } = request;
   const note = noteNowAndThen(request);
   let backup: Promise<unknown> = Promise.resolve();
   await receiveWal({
-    ...{ connection, folder, report, signal },
+    ...{ connection, folder, report, log, signal },
     onDurable: (position) => note({ durable: formatLsn(position) }),
     onHole() {
       backup = backup
         .then(() => request.backup("full"))
-        .catch((cause: unknown) => report({ note: `the new base failed: ${reasonOf(cause)}` }));
+        .catch((cause: unknown) =>
+          log(`${subjectOf(folder)}: the new base behind the hole failed: ${reasonOf(cause)}`),
+        );
     },
   });
   await backup;
@@ -54,41 +55,37 @@ async function push(
   { maxBacklog }: ArchiveChoice,
   request: WatchRequest,
 ): Promise<void> {
-  const { folder, report, signal } = request;
+  const { folder, report, log, signal } = request;
   const server = await withClient(connection, describeServer);
   const dataDirectory = await localDirectory(server);
   if (dataDirectory === undefined) throw notHere();
   const note = noteNowAndThen(request);
+  const outage = new OutageLog(subjectOf(folder), log);
+  const hole = new GivenUpHole(dataDirectory, request, outage);
+  let isAnswered = false;
   const pushing = await PushServer.open({
     ...{ folder, dataDirectory, maxBacklog },
     onStored(name) {
       report({ note: `stored ${name}` });
       note({ stored: name });
     },
-    onFailure: (reason) => report({ note: reason }),
+    onAnswered() {
+      isAnswered = true;
+    },
+    onFailure(reason) {
+      isAnswered = false;
+      outage.failing({ reason, meanwhile: "the server keeps it in pg_wal, and asks again" });
+    },
   });
   try {
     while (!signal.aborted) {
-      await closeHole(dataDirectory, request);
+      // Before the note is looked for, which is written before the archiver is answered.
+      const isShipping = isAnswered;
+      if (!(await hole.close()) && isShipping) outage.working();
       await delay(GIVEN_UP_POLL_MS, undefined, { signal }).catch(() => {});
     }
   } finally {
     await pushing.close();
-  }
-}
-
-/** Once the repository takes objects again, a base behind what was given up. */
-async function closeHole(dataDirectory: string, request: WatchRequest): Promise<void> {
-  const given = await readGivenUp(dataDirectory);
-  if (!given) return;
-  try {
-    await assertThere(request.folder);
-    await request.backup("full");
-    // What was given up meanwhile lies behind the new base, or in it, and wants another.
-    const after = await readGivenUp(dataDirectory);
-    if (after?.last === given.last) await forgetGivenUp(dataDirectory);
-  } catch (cause) {
-    request.report({ note: `the new base failed: ${reasonOf(cause)}` });
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
 import { pack } from "tar-stream";
 import { expect, test } from "vitest";
 import { ArchiveProof } from "../src/basebackup/archive-proof.ts";
@@ -68,6 +69,20 @@ test.each([
       code: "BASE_BACKUP_INCOMPLETE",
       message: expect.stringContaining(fault),
     }),
+  );
+});
+
+test("an archive that ends in the midst of a member's padding fails the backup, though no byte of a file is lost", async () => {
+  const proof = new ArchiveProof();
+  const { content, ...base } = archive(BASE);
+  const bytes = Buffer.concat(await Array.fromAsync(content));
+  const lastName = bytes.lastIndexOf("base/1/1259");
+  const cut = bytes.subarray(0, lastName + 512 + 100);
+  const short = { ...base, content: Readable.from([cut]) };
+  for await (const _ of proof.watching(short).content);
+  const listed = manifestOf(LISTED.slice(0, 2));
+  expect(() => proof.assertHolds(listed)).toThrow(
+    expect.objectContaining({ message: expect.stringContaining("the archive base is cut short") }),
   );
 });
 

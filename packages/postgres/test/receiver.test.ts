@@ -43,6 +43,30 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
     return (await cluster.query("select from pg_replication_slots")).length;
   }
 
+  test("says nothing of what it has where commits wait for standbys: none is held by a backup, or let go by it", async () => {
+    await cluster.query("alter system set synchronous_standby_names = '*'");
+    await cluster.query("select pg_reload_conf()");
+    const connection = { url: cluster.superuserUrl, silenceMs: 8_000 };
+    const facts = () => withClient(connection, describeServer);
+    await vi.waitFor(async () => expect((await facts()).synchronousStandbys).toBe("*"), PATIENCE);
+    const receiver = await WalReceiver.start({
+      connection,
+      server: await facts(),
+      folder: kept.folder,
+    });
+    try {
+      const said = async () =>
+        (await cluster.query("select reply_time, flush_lsn from pg_stat_replication"))[0];
+      await vi.waitFor(async () => expect((await said())?.reply_time).toBeTruthy(), PATIENCE);
+      expect((await said())?.flush_lsn).toBeNull();
+    } finally {
+      await receiver.close();
+      await cluster.query("alter system reset synchronous_standby_names");
+      await cluster.query("select pg_reload_conf()");
+    }
+    await vi.waitFor(async () => expect((await facts()).synchronousStandbys).toBe(""), PATIENCE);
+  });
+
   test("brings every segment while much is written, and ends with its slot", async () => {
     const before = await position();
     const receiver = await start();

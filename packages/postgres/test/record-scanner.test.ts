@@ -1,15 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseFolder } from "@lifeboat/core";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import { memoryStorage } from "../../storage/src/memory.ts";
 import { runAs } from "../src/account.ts";
 import { hasProgram, programPath } from "../src/programs.ts";
+import { proveWal } from "../src/snapshot-wal.ts";
 import { lsnOf } from "../src/wal/lsn.ts";
 import type { WalMark } from "../src/wal/mark.ts";
 import { RecordScanner } from "../src/wal/record-scanner.ts";
-import { segmentAt, segmentName, segmentStart } from "../src/wal/segment-name.ts";
+import { logName, segmentAt, segmentName, segmentStart } from "../src/wal/segment-name.ts";
 
 const SEGMENT = 1 << 20;
 
@@ -132,6 +135,47 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     const now = Date.now() * 1000;
     for (const mark of marks)
       if ("micros" in mark) expect(Math.abs(now - mark.micros)).toBeLessThan(600_000_000);
+  });
+
+  test("a backup whose WAL has all its segments, each whole, and a page of another time in one, has no proof", async () => {
+    const database = String(
+      (await cluster.query("select system_identifier::text from pg_control_system()"))[0]
+        ?.system_identifier,
+    );
+    const stored = async (damaged?: bigint, missing?: bigint, owner = database) => {
+      const folder = new DatabaseFolder({
+        ...{ storage: memoryStorage(), app: "app", engine: "postgres", database: owner },
+        compression: { level: 1, logLevel: 1 },
+      });
+      for (let number = first; number < first + 4n; number++) {
+        const bytes = await readFile(segmentPath(number));
+        if (number === damaged) bytes.fill(0, SEGMENT / 2, SEGMENT / 2 + 8192);
+        if (number === missing) continue;
+        await folder.storeLog(logName(segmentName(1, number, SEGMENT)), async function* () {
+          yield bytes;
+        });
+      }
+      return folder;
+    };
+    const start = segmentStart(first, SEGMENT);
+    const needed = { timeline: 1, start, stop: start + BigInt(4 * SEGMENT), segmentBytes: SEGMENT };
+    const { signal } = new AbortController();
+    expect(await proveWal(await stored(), needed, signal)).toBeGreaterThan(0);
+    await expect(proveWal(await stored(first + 2n), needed, signal)).rejects.toMatchObject({
+      code: "WAL_GAP",
+      message: expect.stringContaining("does not hold together"),
+    });
+    await expect(
+      proveWal(await stored(undefined, first + 1n), needed, signal),
+    ).rejects.toMatchObject({
+      code: "WAL_GAP",
+      details: { segment: segmentName(1, first + 1n, SEGMENT) },
+    });
+    const foreign = await stored(undefined, undefined, "7");
+    await expect(proveWal(foreign, needed, signal)).rejects.toMatchObject({ code: "WAL_FOREIGN" });
+    // What lies behind the backup's end is none of its.
+    const early = { ...needed, stop: start + BigInt(2 * SEGMENT) + 1000n };
+    expect(await proveWal(await stored(first + 2n), early, signal)).toBeGreaterThan(0);
   });
 
   test("can be entered at any segment, also in the midst of a record", async () => {

@@ -6,8 +6,6 @@ import type { Session } from "../session.ts";
 
 /** Those whose remedy is to archive; the engine cannot know by which command. */
 const WANT_ARCHIVING: ReadonlySet<string> = new Set(["archive-mode-off", "archive-command-empty"]);
-/** What is nothing where the WAL is streamed. */
-const OF_ARCHIVING: ReadonlySet<string> = new Set([...WANT_ARCHIVING, "archive-timeout-off"]);
 
 /** What the engines find in their live databases, and how WAL would be shipped. */
 export async function examineEngines(session: Session): Promise<Finding[]> {
@@ -18,8 +16,7 @@ export async function examineEngines(session: Session): Promise<Finding[]> {
     if ((wanted ?? kind) === kind)
       findings.push(...(await engineOf(kind, configuration).inspect()));
   if (!configuration.postgres || wanted === "sqlite") return findings;
-  if (configuration.archive.mode === "receive")
-    return findings.filter(({ id }) => !OF_ARCHIVING.has(id));
+  if (configuration.archive.mode === "receive") return findings;
   const setting = await archiveCommandSetting(session);
   return [
     ...findings.map((finding) => withCommand(finding, setting)),

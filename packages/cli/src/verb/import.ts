@@ -17,6 +17,10 @@ export const importVerb: Verb = {
       parse: parseCount,
     },
     { flags: "--no-owner", help: "leave owners and rights behind: all belongs to who imports" },
+    {
+      flags: "--no-tablespaces",
+      help: "leave tablespaces behind: all goes into the database's own",
+    },
   ],
   examples: [
     [
@@ -42,6 +46,7 @@ export const importVerb: Verb = {
       ...{ origin, into, binDirectory },
       jobs: options.jobs as number | undefined,
       noOwner: options.owner === false,
+      noTablespaces: options.tablespaces === false,
       signal: session.signal,
       run: session.run,
     });

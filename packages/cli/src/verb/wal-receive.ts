@@ -1,5 +1,6 @@
 import type { ReceivedWal } from "@lifeboat/postgres";
 import { postgresConnection } from "../postgres-connection.ts";
+import { inOneLine } from "../printable.ts";
 import type { Stopped, Verb } from "../verb.ts";
 
 export const walReceiveVerb: Verb = {
@@ -33,6 +34,8 @@ export const walReceiveVerb: Verb = {
         run: async (report) => {
           received = await receiveWal({
             ...{ connection, folder, report, signal },
+            // Said under --quiet too: under a service manager it is all that anybody reads.
+            log: (line) => void process.stderr.write(`${inOneLine(line)}\n`),
             slot: options.slot as string | undefined,
             synchronous: options.synchronous === true,
           });

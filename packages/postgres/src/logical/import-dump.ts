@@ -12,6 +12,7 @@ import { type FailureReading, programFailure, runClientProgram } from "./client-
 import { restorePrograms } from "./dump-programs.ts";
 import { assertRoles } from "./dump-roles.ts";
 import { usualJobs } from "./dump-source.ts";
+import { assertTablespaces } from "./dump-tablespaces.ts";
 import { type DumpOrigin, type FetchedDump, fetchDump, nameOf } from "./fetch-dump.ts";
 import { countTables, holdings, type TargetDatabase, takeTarget } from "./target-database.ts";
 
@@ -24,6 +25,8 @@ export interface ImportDump {
   readonly jobs?: number | undefined;
   /** Leave owners and rights behind: all belongs to who imports. */
   readonly noOwner: boolean;
+  /** Leave tablespaces behind: all goes into the target database's own. */
+  readonly noTablespaces?: boolean;
   readonly signal: AbortSignal;
   readonly run?: StepRunner;
 }
@@ -41,8 +44,8 @@ export interface ImportReport {
 /**
  * Loads a logical dump into an empty database by pg_restore. Digests are checked before anything reaches the
  * server; of a load that failed it is said what it left there.
- * @throws LifeboatError `TARGET_NOT_EMPTY`, `SERVER_TOO_OLD`, `ROLES_MISSING` (kind `refused`),
- *   `IMPORT_FAILED`, and what {@link fetchDump} throws
+ * @throws LifeboatError `TARGET_NOT_EMPTY`, `SERVER_TOO_OLD`, `ROLES_MISSING`, `TABLESPACES_MISSING` (kind
+ *   `refused`), `IMPORT_FAILED`, and what {@link fetchDump} throws
  */
 export async function importDump(request: ImportDump): Promise<ImportReport> {
   const { origin, into, signal, run = runSteps } = request;
@@ -117,11 +120,12 @@ function assertTakes({ major, version }: TargetDatabase, dumpVersion: string): v
 }
 
 async function load(request: ImportDump, loading: Loading): Promise<void> {
-  const { noOwner, signal, binDirectory, jobs = usualJobs() } = request;
+  const { noOwner, noTablespaces, signal, binDirectory, jobs = usualJobs() } = request;
   const { client, target, dump, scratch, report } = loading;
   const majors = { dump: Number.parseInt(dump.facts.dumpVersion, 10), target: target.major };
   const programs = await restorePrograms(binDirectory, majors);
   if (!noOwner) await assertRoles(client, programs, dump.directory, signal);
+  if (!noTablespaces) await assertTablespaces(client, programs, dump.directory, signal);
   const args = [
     "--format=directory",
     // Several connections cannot share a transaction.
@@ -130,6 +134,7 @@ async function load(request: ImportDump, loading: Loading): Promise<void> {
     "--no-password",
     "--verbose",
     ...(noOwner ? ["--no-owner", "--no-privileges"] : []),
+    ...(noTablespaces ? ["--no-tablespaces"] : []),
     `--dbname=dbname='${target.database.replace(/['\\]/g, "\\$&")}' ${KEEP_ALIVE}`,
     dump.directory,
   ];
