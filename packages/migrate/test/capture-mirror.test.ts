@@ -12,7 +12,9 @@ const SCHEMAS: Readonly<Record<string, string>> = {
   "several unique indexes, one NOCASE":
     "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE UNIQUE, b INT, c INT, UNIQUE(b, c))",
   "a partial unique index": `CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c INT);
-     CREATE UNIQUE INDEX part ON t(a, b) WHERE c > 5`,
+     CREATE UNIQUE INDEX part ON t(b) WHERE c > 5`,
+  "a unique index of another collation than its column's": `CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c INT);
+     CREATE UNIQUE INDEX folded ON t(a COLLATE NOCASE)`,
   "a unique index on an expression": `CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c INT);
      CREATE UNIQUE INDEX part ON t(lower(a) || b)`,
   "a unique generated column":
