@@ -1,5 +1,6 @@
 import {
   abortMigration,
+  type LoadRequest,
   loadMigration,
   migrationStatus,
   planMigration,
@@ -127,6 +128,44 @@ describe("a load", () => {
     one.sqlite("UPDATE t SET v = 'b' WHERE id = 2");
     expect(await load()).toMatchObject({ rows: 2, findings: [{ id: "loaded-before" }] });
     await expect(load()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  });
+
+  it("begins anew where what such a run has committed is gone or lies in another schema, and ends none that is logged", async () => {
+    const load = (more: Partial<LoadRequest> = {}) =>
+      loadMigration({
+        ...{ sqlite: { path: one.path }, postgres: { url: one.url } },
+        ...{ signal: new AbortController().signal, ...more },
+      });
+    const away = { onEnd: () => Promise.reject(new Error("the repository is away")) };
+    await expect(load(away)).rejects.toThrow("the repository is away");
+    await one.query("DROP TABLE public.t");
+    expect(await load()).toMatchObject({ schema: "public", rows: 2, findings: [] });
+    await one.query("DROP TABLE public.t");
+    await expect(load(away)).rejects.toThrow("the repository is away");
+    expect(await load({ schema: "other" })).toMatchObject({ schema: "other", findings: [] });
+    const logged = { schema: "logged", live: true };
+    await expect(load({ ...away, ...logged })).rejects.toThrow("the repository is away");
+    await expect(load({ schema: "logged" })).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+    expect(await load(logged)).toMatchObject({ findings: [{ id: "loaded-before" }] });
+  });
+
+  it("leaves what another target's migration has made in SQLite alone, and names it", async () => {
+    const request = (url: string) => ({
+      ...{ sqlite: { path: one.path }, postgres: { url }, live: true },
+      signal: new AbortController().signal,
+    });
+    const { id } = await loadMigration(request(one.url));
+    const other = await migrationCase(cluster, "SELECT 1");
+    try {
+      await expect(loadMigration(request(other.url))).rejects.toMatchObject({
+        code: "CAPTURED_BY_ANOTHER",
+        kind: "refused",
+        details: { migration: id },
+      });
+    } finally {
+      await other.end();
+    }
+    expect(await migrationStatus(request(one.url))).toMatchObject({ captured: true, findings: [] });
   });
 
   it("keeps nothing when the SQLite database changed meanwhile, and says so", async () => {

@@ -4,8 +4,11 @@ import {
   type CutoverRequest,
   cutoverMigration,
   finishMigration,
+  keptForTheWayBack,
   loadMigration,
   migrationStatus,
+  planMigration,
+  readPostgresTables,
   rollbackMigration,
 } from "@lifeboat/migrate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -96,6 +99,25 @@ describe.concurrent("a verb that is stopped while Postgres answers nothing", () 
     await expect.poll(() => proxy.made).toBe(1);
     stop.abort(STOPPED);
     await ended;
+  });
+
+  it.each<[string, string, (it: Silenced) => Promise<unknown>]>([
+    ["plan tries its translation", "CREATE SCHEMA", (it) => planMigration(it.through)],
+    ["status reads the journal", "lifeboat.migrations", (it) => migrationStatus(it.through)],
+    [
+      "the live schema is read",
+      "FROM pg_class",
+      (it) => readPostgresTables(it.through.postgres, it.through.signal),
+    ],
+    [
+      "it is asked what is kept for the way back",
+      "lifeboat.changes",
+      (it) => keptForTheWayBack(it.through.postgres, it.through.signal),
+    ],
+  ])("as %s, ends with the reason of the stop", async (_, words, ask) => {
+    await using it = await silenced();
+    it.proxy.silenceAt(words, it.swallow);
+    await expect(ask(it)).rejects.toBe(STOPPED);
   });
 
   it.each([

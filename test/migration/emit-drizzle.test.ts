@@ -87,7 +87,11 @@ async function expectSame(plan: MigrationPlan): Promise<string> {
   expect(loaded.length).toBeGreaterThan(0);
   expect(await remade(module, plan.schema)).toEqual(withoutDeferring(loaded));
   const declared = await declaredSchemas({ postgres: async () => module });
-  const live = await readPostgresTables({ url: one.url }, plan.schema);
+  const live = await readPostgresTables(
+    { url: one.url },
+    new AbortController().signal,
+    plan.schema,
+  );
   expect(driftOf(declared.postgres ?? [], live)).toEqual([]);
   expect(declared.postgres).toHaveLength(plan.tables.length);
   return source;

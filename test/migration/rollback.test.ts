@@ -5,7 +5,13 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { StepRunner } from "@lifeboat/core";
-import { finishMigration, followReverse, rollbackMigration } from "@lifeboat/migrate";
+import {
+  cutoverMigration,
+  finishMigration,
+  followReverse,
+  loadMigration,
+  rollbackMigration,
+} from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -295,6 +301,13 @@ describe("finish", () => {
     one = await reverseCase(cluster, `${LEDGER} CREATE VIEW bodies AS SELECT body FROM ledger`);
     await one.cutOver();
     await rollbackMigration(request());
+    const empties = { remedy: expect.stringContaining("lifeboat migrate finish --drop-loaded") };
+    await expect(cutoverMigration(request())).rejects.toMatchObject({
+      ...{ code: "NOT_LOADED", ...empties },
+    });
+    await expect(loadMigration(request())).rejects.toMatchObject({
+      ...{ code: "TARGET_NOT_EMPTY", ...empties },
+    });
     await expect(
       finishMigration({
         ...{ ...request(), dropLoaded: true },

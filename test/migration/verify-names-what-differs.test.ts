@@ -16,6 +16,7 @@ describe("verify after a load", () => {
        CREATE TABLE kv(ns TEXT, k INT, v TEXT, PRIMARY KEY (ns, k)) WITHOUT ROWID;
        INSERT INTO kv SELECT 'ns' || (id % 3), id, name FROM t WHERE id < 100;
        CREATE TABLE loose(v TEXT); INSERT INTO loose VALUES ('a'), ('b'), ('b'), (NULL);
+       CREATE TABLE mixed(id INTEGER PRIMARY KEY, v); INSERT INTO mixed VALUES (1, 5), (2, 'x');
        CREATE TABLE long(id TEXT PRIMARY KEY, body TEXT);
        INSERT INTO long VALUES ('p', replace(hex(zeroblob(9000)), '00', 'xy')), ('q', 'short')`,
     );
@@ -166,6 +167,17 @@ describe("verify after a load", () => {
     one.sqlite("UPDATE t SET at = 5 WHERE id = 3");
     expect(await found()).toMatchObject([{ table: "t", column: "at", sample: ["3 (different)"] }]);
     one.sqlite("UPDATE t SET at = datetime(3000, 'unixepoch') WHERE id = 3");
+  });
+
+  it("names a number that has become the text which spells it, among texts", async () => {
+    one.sqlite("UPDATE mixed SET v = '5' WHERE id = 1");
+    expect((await one.verify()).findings).toMatchObject([
+      {
+        ...{ table: "mixed", column: "v", sample: ["1 (different)"] },
+        summary: "1 rows of mixed differ in v (SQLite 2, Postgres 2)",
+      },
+    ]);
+    one.sqlite("UPDATE mixed SET v = 5 WHERE id = 1");
   });
 
   it("names a table that came after the load", async () => {

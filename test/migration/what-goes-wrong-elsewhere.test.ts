@@ -59,6 +59,9 @@ describe("what a migration must not lose", () => {
         one.choices = { "t.secret": { type: "bytea", codec: "text-bytes" } };
         await one.loadFaithfully();
         expect((await one.verify()).ok).toBe(true);
+        one.choices = { "t.secret": { type: "text", codec: "tagged" } };
+        one.schema = "tagged";
+        await one.loadFaithfully();
       },
     );
   });
@@ -230,6 +233,30 @@ describe("what a migration must not lose", () => {
     );
   });
 
+  it("leaves out what could go over where a choice says so, and tells each", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, boss INT REFERENCES t(id), n INT CHECK (n > 0));
+       CREATE INDEX by_n ON t(n); INSERT INTO t VALUES (1, 1, 1)`,
+      async (one) => {
+        const skip = { constraint: "skip" } as const;
+        one.choices = { "t.by_n": skip, "t.boss": skip, "t.check 1": skip };
+        const { findings } = await one.loadFaithfully();
+        expect(findings.map(({ id, severity, column }) => [id, severity, column]).sort()).toEqual([
+          ["left-out", "warning", "boss"],
+          ["left-out", "warning", "by_n"],
+          ["left-out", "warning", "check 1"],
+        ]);
+        expect(
+          await one.query(
+            `SELECT conname FROM pg_constraint WHERE conrelid = 'public.t'::regclass AND contype <> 'p'
+             UNION ALL SELECT indexname FROM pg_indexes WHERE tablename = 't' AND indexname <> 't_pkey'`,
+          ),
+        ).toEqual([]);
+        expect(await one.verify()).toMatchObject({ ok: true });
+      },
+    );
+  });
+
   it("keeps partial, expression and descending indexes, and NULLs in a key", async () => {
     await using(
       `CREATE TABLE t(code TEXT PRIMARY KEY, state TEXT, at INT);
@@ -326,6 +353,9 @@ describe("what a migration must not lose", () => {
         const plan = await one.loadFaithfully();
         expect(plan.findings.every((found) => found.id === "renamed")).toBe(true);
         expect(plan.findings).toHaveLength(5);
+        expect(plan.findings.map(({ summary }) => summary)).toContainEqual(
+          expect.stringContaining(`column ${long}_x of ${long}_1 can't bear its name`),
+        );
         expect(
           await one.query(
             `SELECT "Mixed Case", "quo""te", "ünïcode", ctid_, "a.b" FROM public."Order"`,

@@ -12,6 +12,13 @@ interface Pair {
   halfOpen: boolean;
 }
 
+/** How one direction of a connection is passed on. */
+interface Passing {
+  hushed(): boolean;
+  readonly isClient: boolean;
+  passed(bytes: number): void;
+}
+
 /**
  * A TCP proxy before a server at 127.0.0.1 that goes wrong on purpose: it cuts connections in the midst, or holds
  * them open and passes nothing on, as a firewall does that has forgotten them, or passes all in small pieces, or slowly.
@@ -102,6 +109,17 @@ export class UnreliableProxy implements AsyncDisposable {
     this.#silent = false;
   }
 
+  /** Falls silent as a client says this, which its server does not hear any more. */
+  silenceAt(words: string, then: () => void): void {
+    this.#heard = (said) => {
+      if (!said.includes(words)) return;
+      this.#heard = () => {};
+      this.silence();
+      then();
+    };
+  }
+  #heard: (said: Buffer) => void = () => {};
+
   /** Passes everything on in pieces of so many bytes. */
   fragment(bytes: number): void {
     this.#piece = bytes;
@@ -140,24 +158,21 @@ export class UnreliableProxy implements AsyncDisposable {
         if (socket === server || !pair.halfOpen) this.#cut(pair, false);
       });
     }
-    this.#pass(client, server, hushed, () => {});
-    this.#pass(server, client, hushed, (bytes) => {
+    this.#pass(client, server, { hushed, isClient: true, passed: () => {} });
+    const passed = (bytes: number) => {
       pair.fromServer += bytes;
       this.#fromServers += bytes;
       if (pair.fromServer < this.#cutAfter) return;
       this.#cut(pair);
       this.#whenCut();
-    });
+    };
+    this.#pass(server, client, { hushed, isClient: false, passed });
   }
 
-  async #pass(
-    from: Socket,
-    to: Socket,
-    hushed: () => boolean,
-    passed: (bytes: number) => void,
-  ): Promise<void> {
+  async #pass(from: Socket, to: Socket, { hushed, isClient, passed }: Passing): Promise<void> {
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
+        if (isClient) this.#heard(chunk);
         for (let at = 0; at < chunk.length; at += this.#piece) {
           if (hushed()) break;
           const piece = chunk.subarray(at, at + this.#piece);

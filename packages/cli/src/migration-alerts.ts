@@ -16,7 +16,7 @@ export async function migrationAlerts(session: Session): Promise<Finding[]> {
   const { sqlite, postgres } = await session.configuration();
   const [source, another] = sqlite;
   if (!postgres || !source || another) return [];
-  if ((await session.live()) === "postgres") return waitingInPostgres(postgres);
+  if ((await session.live()) === "postgres") return waitingInPostgres(postgres, session.signal);
   const { leftInSqlite } = await import("@lifeboat/migrate");
   let left: LeftInSqlite | null;
   try {
@@ -34,10 +34,13 @@ function unreadable({ message, remedy }: LifeboatError): Finding {
   return { id: "sqlite-unreadable", severity: "error", summary: message, remedy };
 }
 
-async function waitingInPostgres({ url }: { readonly url: string }): Promise<Finding[]> {
+async function waitingInPostgres(
+  { url }: { readonly url: string },
+  signal: AbortSignal,
+): Promise<Finding[]> {
   const { keptForTheWayBack } = await import("@lifeboat/migrate");
   // One that can't be reached is an alert of its engine's own.
-  const bytes = await orUnknown(keptForTheWayBack({ url }));
+  const bytes = await orUnknown(keptForTheWayBack({ url }, signal));
   if (bytes === null || bytes < MANY_BYTES) return [];
   return [
     {

@@ -47,6 +47,9 @@ async function cuttableEntry(client: Client, schema: string | undefined): Promis
     code: "NOT_LOADED",
     there: "there is nothing to cut over",
     none: "nothing was loaded into this Postgres",
-    remedy: "run lifeboat migrate load; lifeboat migrate status says what comes next",
+    remedy:
+      entry?.phase === "rolled-back"
+        ? "lifeboat migrate finish --drop-loaded ends that move and empties Postgres; then run lifeboat migrate load again"
+        : "run lifeboat migrate load; lifeboat migrate status says what comes next",
   });
 }

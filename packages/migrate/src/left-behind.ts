@@ -4,7 +4,7 @@ import { type Refusal, refusalOf } from "./freeze.ts";
 import type { TargetAddress } from "./request.ts";
 import { sourceError } from "./source-error.ts";
 import { hasOwnObjects, LOG_TABLE } from "./sqlite/own-objects.ts";
-import { connectTarget } from "./target/connect.ts";
+import { askTarget } from "./target/ask-target.ts";
 
 /** What a migration keeps in a SQLite database. */
 export interface LeftInSqlite {
@@ -47,15 +47,15 @@ function readLeft(path: string): LeftInSqlite | null {
  * Bytes of the changes that Postgres keeps for the way back to SQLite; null where it keeps none.
  * @throws LifeboatError those of `connectTarget`
  */
-export async function keptForTheWayBack(address: TargetAddress): Promise<number | null> {
-  const client = await connectTarget(address);
-  try {
-    const { rows } = await client.query<{ bytes: string | null }>(
+export async function keptForTheWayBack(
+  address: TargetAddress,
+  signal: AbortSignal,
+): Promise<number | null> {
+  const { rows } = await askTarget(address, signal, (client) =>
+    client.query<{ bytes: string | null }>(
       "SELECT pg_total_relation_size(to_regclass('lifeboat.changes')) AS bytes",
-    );
-    const bytes = rows[0]?.bytes ?? null;
-    return bytes === null ? null : Number(bytes);
-  } finally {
-    await client.end();
-  }
+    ),
+  );
+  const bytes = rows[0]?.bytes ?? null;
+  return bytes === null ? null : Number(bytes);
 }

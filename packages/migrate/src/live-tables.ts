@@ -1,7 +1,7 @@
 import { type LiveTable, liveSqlite } from "./drift.ts";
 import type { TargetAddress } from "./request.ts";
 import { openSource } from "./source.ts";
-import { connectTarget } from "./target/connect.ts";
+import { askTarget } from "./target/ask-target.ts";
 
 /**
  * The tables of a live SQLite database, to be compared with what is declared.
@@ -40,21 +40,19 @@ const COLUMNS = `
  */
 export async function readPostgresTables(
   address: TargetAddress,
+  signal: AbortSignal,
   schema = "public",
 ): Promise<LiveTable[]> {
-  const client = await connectTarget(address);
-  try {
-    const { rows } = await client.query<LiveColumnRow>(COLUMNS, [schema]);
-    return [...Map.groupBy(rows, (row) => row.table)].map(([name, columns]) => ({
-      name,
-      columns: columns.map((each) => ({
-        name: each.column,
-        type: each.type,
-        notNull: each.not_null,
-        primaryKey: each.primary_key,
-      })),
-    }));
-  } finally {
-    await client.end();
-  }
+  const { rows } = await askTarget(address, signal, (client) =>
+    client.query<LiveColumnRow>(COLUMNS, [schema]),
+  );
+  return [...Map.groupBy(rows, (row) => row.table)].map(([name, columns]) => ({
+    name,
+    columns: columns.map((each) => ({
+      name: each.column,
+      type: each.type,
+      notNull: each.not_null,
+      primaryKey: each.primary_key,
+    })),
+  }));
 }

@@ -14,7 +14,7 @@ import { type Profiles, profileTables } from "./profile-tables.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { openSource, type Source } from "./source.ts";
 import { productSchemaDigest } from "./sqlite/schema-digest.ts";
-import { connectTarget } from "./target/connect.ts";
+import { askTarget } from "./target/ask-target.ts";
 import { serverError } from "./target/target-error.ts";
 import { tryOnServer } from "./target/try-on-server.ts";
 
@@ -63,7 +63,8 @@ export async function planSource(source: Source, request: PlanRequest): Promise<
           {
             title: "try the translation on the server",
             run: async () => {
-              if (plan && request.postgres) plan = await tried(plan, request.postgres);
+              if (plan && request.postgres)
+                plan = await tried(plan, request.postgres, request.signal);
             },
           },
         ]
@@ -152,13 +153,14 @@ function assemblePlan(
   };
 }
 
-async function tried(plan: MigrationPlan, address: TargetAddress): Promise<MigrationPlan> {
-  const client = await connectTarget(address);
+async function tried(
+  plan: MigrationPlan,
+  address: TargetAddress,
+  signal: AbortSignal,
+): Promise<MigrationPlan> {
   try {
-    return await tryOnServer(client, plan);
+    return await askTarget(address, signal, (client) => tryOnServer(client, plan));
   } catch (cause) {
     throw serverError(cause);
-  } finally {
-    await client.end();
   }
 }

@@ -13,7 +13,7 @@ import {
   targetRefuses,
   waitingInTarget,
 } from "./status/target-side.ts";
-import { connectTarget } from "./target/connect.ts";
+import { askTarget } from "./target/ask-target.ts";
 import {
   currentMigration,
   type JournalEntry,
@@ -58,15 +58,14 @@ export interface MigrationStatus {
  * @throws LifeboatError `POSTGRES_UNREACHABLE`
  */
 export async function migrationStatus(request: StatusRequest): Promise<MigrationStatus> {
-  const client = await connectTarget(request.postgres, request.signal);
   try {
-    const entry = await currentMigration(client);
-    const isOwn = entry !== null && (request.schema ?? entry.plan.schema) === entry.plan.schema;
-    return await statusOf(client, isOwn ? entry : null, request, isOwn ? null : entry);
+    return await askTarget(request.postgres, request.signal, async (client) => {
+      const entry = await currentMigration(client);
+      const isOwn = entry !== null && (request.schema ?? entry.plan.schema) === entry.plan.schema;
+      return statusOf(client, isOwn ? entry : null, request, isOwn ? null : entry);
+    });
   } catch (cause) {
     throw serverError(cause);
-  } finally {
-    await client.end();
   }
 }
 

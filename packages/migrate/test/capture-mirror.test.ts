@@ -12,13 +12,17 @@ const SCHEMAS: Readonly<Record<string, string>> = {
   "several unique indexes, one NOCASE":
     "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE UNIQUE, b INT, c INT, UNIQUE(b, c))",
   "a partial unique index": `CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c INT);
-     CREATE UNIQUE INDEX part ON t(a, b) WHERE c > 5`,
+     CREATE UNIQUE INDEX part ON t(b) WHERE c > 5`,
+  "a unique index of another collation than its column's": `CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c INT);
+     CREATE UNIQUE INDEX folded ON t(a COLLATE NOCASE)`,
   "a unique index on an expression": `CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c INT);
      CREATE UNIQUE INDEX part ON t(lower(a) || b)`,
   "a unique generated column":
     "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c INT, g TEXT AS (upper(a)) VIRTUAL UNIQUE)",
   "a key that is no rowid": "CREATE TABLE t(id INT, a TEXT PRIMARY KEY, b INT UNIQUE, c INT)",
   "a NOCASE key": "CREATE TABLE t(id INT, a TEXT COLLATE NOCASE PRIMARY KEY, b INT, c INT)",
+  "a NOCASE column whose key tells bytes apart":
+    "CREATE TABLE t(id INT, a TEXT COLLATE NOCASE, b INT, c INT, PRIMARY KEY(a COLLATE BINARY))",
   "a key WITHOUT ROWID":
     "CREATE TABLE t(id INT, a TEXT, b INT, c INT UNIQUE, PRIMARY KEY(a, b)) WITHOUT ROWID",
   "no key": "CREATE TABLE t(id INT, a TEXT UNIQUE, b INT, c INT, UNIQUE(b, c))",

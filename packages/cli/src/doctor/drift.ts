@@ -15,7 +15,7 @@ export async function examineDrift(session: Session): Promise<Finding[]> {
   const declared = await declaredSchemas(configuration.schema);
   const findings: Finding[] = [];
   for (const kind of kinds)
-    for (const drift of await driftsOf(kind, declared[kind] ?? [], configuration))
+    for (const drift of await driftsOf(kind, declared[kind] ?? [], configuration, session.signal))
       findings.push(findingOf(kind, drift));
   return findings;
 }
@@ -24,6 +24,7 @@ async function driftsOf(
   kind: EngineKind,
   declared: readonly DeclaredTable[],
   { sqlite, postgres, migrate, live }: Configuration,
+  signal: AbortSignal,
 ): Promise<Drift[]> {
   const { driftOf, readPostgresTables, readSqliteTables, sameSqliteType } = await import(
     "@lifeboat/migrate"
@@ -35,7 +36,7 @@ async function driftsOf(
         sqlite.flatMap(({ path }) => readSqliteTables(path)),
         sameSqliteType,
       );
-    const tables = await readPostgresTables({ url: postgres?.url ?? "" }, migrate.schema);
+    const tables = await readPostgresTables({ url: postgres?.url ?? "" }, signal, migrate.schema);
     // Before the move there is nothing in Postgres yet, and that is as it should be.
     return tables.length === 0 && live !== "postgres" ? [] : driftOf(declared, tables);
   } catch (thrown) {

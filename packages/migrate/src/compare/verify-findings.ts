@@ -63,7 +63,7 @@ function differs(compared: TableComparison): MigrationFinding {
     column: columns.size > 0 ? [...columns].join(",") : null,
     count: compared.differing,
     sample: compared.differences.map((one) => `${one.key} (${one.kind})`),
-    summary: `${compared.differing} rows of ${compared.name} differ (SQLite ${compared.rows}, Postgres ${compared.rowsInPostgres})`,
+    summary: `${compared.differing} rows of ${compared.name} differ${columns.size > 0 ? ` in ${[...columns].join(", ")}` : ""} (SQLite ${compared.rows}, Postgres ${compared.rowsInPostgres})`,
   });
 }
 

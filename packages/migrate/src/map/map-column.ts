@@ -157,7 +157,7 @@ function noteRenamed(
       severity: "warning",
       table,
       column,
-      summary: `${column === null ? "table" : "column"} ${column ?? table} can't bear its name in Postgres and becomes ${target}`,
+      summary: `${column === null ? `table ${table}` : `column ${column} of ${table}`} can't bear its name in Postgres and becomes ${target}`,
     }),
   );
 }

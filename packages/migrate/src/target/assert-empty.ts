@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
-import { newestEntry } from "./journal.ts";
+import { type JournalEntry, newestEntry } from "./journal.ts";
 
 /**
  * Refuses a schema that holds anything of its own. What extensions brought along does not count.
@@ -20,7 +20,6 @@ export async function assertEmptyTarget(client: Client, schema: string): Promise
   );
   if (rows.length === 0) return;
   const entry = await newestEntry(client);
-  const loaded = entry?.phase === "loaded" && entry.plan.schema === schema;
   const names = rows
     .slice(0, 5)
     .map((row) => row.name)
@@ -29,9 +28,15 @@ export async function assertEmptyTarget(client: Client, schema: string): Promise
     code: "TARGET_NOT_EMPTY",
     kind: "refused",
     message: `schema ${schema} of the target is not empty: it holds ${names}${rows.length > 5 ? ` and ${rows.length - 5} more` : ""}`,
-    remedy: loaded
-      ? `it was loaded at ${entry.finishedAt}: run \`lifeboat migrate verify\`, or \`lifeboat migrate abort --drop-loaded\` to load again`
-      : "load into an empty database, or set migrate.schema to a schema that is empty",
+    remedy: remedyOf(entry?.plan.schema === schema ? entry : null),
     details: { schema, objects: rows.length },
   });
+}
+
+function remedyOf(entry: JournalEntry | null): string {
+  if (entry?.phase === "loaded")
+    return `it was loaded at ${entry.finishedAt}: run \`lifeboat migrate verify\`, or \`lifeboat migrate abort --drop-loaded\` to load again`;
+  if (entry?.phase === "rolled-back")
+    return "the product was taken back from there to SQLite: run `lifeboat migrate finish --drop-loaded`, then load again";
+  return "load into an empty database, or set migrate.schema to a schema that is empty";
 }
