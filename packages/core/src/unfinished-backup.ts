@@ -2,7 +2,6 @@ import { sealedDigests } from "./checked-read.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import { allObjects, foldersBelow } from "./listing.ts";
 import { type LogNote, readLogNote } from "./log-note.ts";
-
 import { BACKUP_ID, type Manifest, type ManifestObject } from "./manifest.ts";
 import { isObjectDamage } from "./object-damage.ts";
 
