@@ -1,5 +1,8 @@
+import { once } from "node:events";
 import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import {
   awaitStreaming,
   bringUpStandby,
@@ -241,7 +244,11 @@ test("without a slot wal_keep_size has to suffice, and what is refused leaves no
   });
   await mkdir(place());
   await writeFile(join(place(), "mine"), "x");
-  await expect(made()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", kind: "refused" });
+  await expect(made()).rejects.toMatchObject({
+    code: "TARGET_NOT_EMPTY",
+    kind: "refused",
+    remedy: "name a directory that is missing or empty",
+  });
   expect(await readdir(place())).toEqual(["mine"]);
   expect(await slots()).toEqual([]);
   await expect(removeStandby(connection(), place())).rejects.toMatchObject({
@@ -274,6 +281,38 @@ test("one that is stopped half-way leaves neither slot nor files", async () => {
   await expect(attempt).rejects.toThrow("stopped");
   expect(await slots()).toEqual([]);
   expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
+});
+
+test("a slot that is there already is another standby's, though that is down: it is refused, and kept", async () => {
+  await primary.query(
+    "select pg_create_physical_replication_slot('lifeboat_standby_standby', true)",
+  );
+  const kept = await primary.query("select restart_lsn from pg_replication_slots");
+  await expect(made()).rejects.toMatchObject({
+    code: "SLOT_EXISTS",
+    kind: "refused",
+    remedy: expect.stringContaining("lifeboat slots --drop lifeboat_standby_standby"),
+  });
+  expect(await primary.query("select restart_lsn from pg_replication_slots")).toEqual(kept);
+  expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
+});
+
+test("the slot of a run that was killed is taken over by the next run to the same place, and by no other", async () => {
+  const run = fileURLToPath(new URL("../support/postgres-standby-run.ts", import.meta.url));
+  const killed = execa(process.execPath, [run, primary.superuserUrl, place()], {
+    ...{ reject: false, buffer: false },
+  });
+  await once(createInterface({ input: killed.stdout }), "line");
+  killed.kill("SIGKILL");
+  await killed;
+  const slot = "lifeboat_standby_standby";
+  expect(await slots()).toEqual([[slot, "inactive"]]);
+  const other = join(primary.directory, "other");
+  await expect(made({ to: other, slot })).rejects.toMatchObject({ code: "SLOT_EXISTS" });
+  await expect(made()).resolves.toMatchObject({ slot });
+  expect(await slots()).toEqual([[slot, "inactive"]]);
+  const left = (await readdir(primary.directory)).filter((name) => name.includes("standby"));
+  expect(left.toSorted()).toEqual([".standby.lifeboat-pgpass", "standby"]);
 });
 
 test("a wait that is stopped says that the standby and its slot stay", async () => {

@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { syncDirectory } from "@lifeboat/core";
 import type { Account } from "./account.ts";
@@ -11,16 +12,21 @@ export async function syncDirectories(directories: readonly string[]): Promise<v
     await Promise.all(directories.slice(first, first + AT_ONCE).map(syncDirectory));
 }
 
+const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants;
+/** Another account may write in that directory: a link that it put there is not followed, and no pipe waited for. */
+const IN_PLACE = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK;
+
 /**
  * Writes a file, in place of one that is there, and makes it durable. It belongs to the account;
  * its directory is left to the caller.
+ * @throws the system's error: ELOOP where a symbolic link bears the name
  */
 export async function writeDurably(
   path: string,
   content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   { account, mode }: { account: Account; mode: number },
 ): Promise<void> {
-  const file = await open(path, "w", mode);
+  const file = await open(path, IN_PLACE, mode);
   try {
     await file.writeFile(content);
     await file.chmod(mode);

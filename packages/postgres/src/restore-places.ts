@@ -24,7 +24,10 @@ export interface RestorePlaces {
  *   kind `usage`: `TABLESPACE_UNKNOWN`, `TABLESPACE_MAPPING_INVALID`
  */
 export async function restorePlaces(
-  request: Pick<RestoreRequest, "to" | "tablespaceMapping" | "tablespaceRoot" | "force">,
+  request: Pick<RestoreRequest, "to" | "tablespaceMapping" | "tablespaceRoot"> & {
+    /** Left out by whoever never replaces anything. */
+    readonly force?: boolean;
+  },
   details: Pick<PostgresDetails, "tablespaces">,
 ): Promise<RestorePlaces> {
   const dataDirectory = await settled(request.to);
@@ -148,18 +151,24 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function targetNotEmpty(path: string, force: boolean): LifeboatError {
+function targetNotEmpty(path: string, force: boolean | undefined): LifeboatError {
   return new LifeboatError({
     code: "TARGET_NOT_EMPTY",
     kind: "refused",
     message: force
       ? `${path} is not empty and holds no data directory of Postgres`
       : `${path} is not empty`,
-    remedy: force
-      ? "--force replaces a data directory and nothing else: empty it by hand, or name another"
-      : "name a directory that is missing or empty, or replace this data directory by --force",
+    remedy: remedyForFilled(force),
     details: { path },
   });
+}
+
+function remedyForFilled(force: boolean | undefined): string {
+  const another = "name a directory that is missing or empty";
+  if (force === undefined) return another;
+  return force
+    ? "--force replaces a data directory and nothing else: empty it by hand, or name another"
+    : `${another}, or replace this data directory by --force`;
 }
 
 export function tablespaceNotEmpty(

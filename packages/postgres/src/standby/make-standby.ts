@@ -23,6 +23,7 @@ import { storeSettings } from "../snapshot-settings.ts";
 import { isFaultOfTarget, targetFailure } from "../target-failure.ts";
 import { formatLsn } from "../wal/lsn.ts";
 import { passfileLine, primaryConninfo } from "./conninfo.ts";
+import { SlotReservation } from "./slot-reservation.ts";
 import { unpackFromPrimary } from "./standby-base.ts";
 import { configureStandby, passfileOf } from "./standby-files.ts";
 import { assertPortFree, portFor } from "./standby-port.ts";
@@ -62,7 +63,7 @@ export interface MadeStandby {
 /**
  * Makes a data directory that starts as a streaming standby. The slot is reserved first, so that no WAL
  * is lost; if anything fails afterwards it is dropped again, and nothing is left.
- * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `WAL_KEEP_TOO_SMALL`; what the
+ * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`; what the
  *   primary, the repository or the disk threw
  */
 export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
@@ -73,20 +74,24 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
     const work = { request, client, server, slot, account: await serverAccount(to, dirname(to)) };
     const places = await placesFor(request, server);
     if (request.port !== undefined) await assertPortFree(request.port);
+    const reservation = new SlotReservation(to, server.systemIdentifier, work.account);
     if (slot === null) await assertKeepsEnough(client, server, request.maxRate);
-    else await reserveSlot(client, slot);
+    else await reserveSlot(client, slot, reservation);
+    let made: Made;
     try {
-      const made = request.repository
+      made = request.repository
         ? await fromRepository(work, request.repository)
         : await fromPrimary(work, places);
-      const { host, port } = client;
-      return { path: to, slot, primary: nameOf({ host, port }), name: nameFor(work), ...made };
     } catch (cause) {
       await rm(passfileOf(to), { force: true });
       const failure = isFaultOfTarget(cause) ? targetFailure(to, cause) : cause;
-      if (slot === null || (await isDropped(connection, slot))) throw failure;
-      throw withSlotLeft(failure, slot);
+      if (slot !== null && !(await isDropped(connection, slot))) throw withSlotLeft(failure, slot);
+      await reservation.end();
+      throw failure;
     }
+    await reservation.end();
+    const { host, port } = client;
+    return { path: to, slot, primary: nameOf({ host, port }), name: nameFor(work), ...made };
   });
 }
 
@@ -103,7 +108,7 @@ interface Work {
 async function placesFor(request: MakeStandby, { tablespaces }: ServerFacts) {
   const { to, tablespaceMapping } = request;
   return restorePlaces(
-    { to, tablespaceMapping, tablespaceRoot: null, force: false },
+    { to, tablespaceMapping, tablespaceRoot: null },
     { tablespaces: tablespaces.map((each) => ({ ...each, object: "" })) },
   );
 }

@@ -2,8 +2,9 @@ import { basename } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
 import type { ServerFacts } from "../server-facts.ts";
-import { OWN_SLOT_PREFIX, readSlots } from "../slots.ts";
+import { OWN_SLOT_PREFIX, readSlots, type SlotState } from "../slots.ts";
 import { assertSlotName } from "../wal/receive-slot.ts";
+import type { SlotReservation } from "./slot-reservation.ts";
 
 /** The slot of a standby when none is named: after its directory, so that a second run finds it again. */
 export function standbySlotName(dataDirectory: string): string {
@@ -14,23 +15,36 @@ export function standbySlotName(dataDirectory: string): string {
 }
 
 /**
- * Reserves WAL on the primary from now on. A slot of this name that nobody uses is taken over from a run that
- * was killed.
- * @throws LifeboatError `SLOT_ACTIVE` (kind `refused`)
+ * Reserves WAL on the primary from now on. A slot of this name that is there already is another standby's, though it is
+ * down, and dropping it would cost that one its WAL; unless a run to this very place was killed after it had made it.
+ * @throws LifeboatError `SLOT_ACTIVE`, `SLOT_EXISTS` (kind `refused`)
  */
-export async function reserveSlot(client: pg.Client, name: string): Promise<void> {
+export async function reserveSlot(
+  client: pg.Client,
+  name: string,
+  reservation: SlotReservation,
+): Promise<void> {
   assertSlotName(name);
   const slot = (await readSlots(client)).find((each) => each.name === name);
-  if (slot?.active || slot?.type === "logical")
-    throw new LifeboatError({
-      code: "SLOT_ACTIVE",
-      kind: "refused",
-      message: `replication slot ${name} is in use${slot.owner === null ? "" : ` by ${slot.owner}`}`,
-      remedy: "it may be another standby's: name another slot by --slot",
-      details: { slot: name },
-    });
+  if (slot && (slot.active || !(await reservation.names(name)))) throw slotTaken(slot);
+  await reservation.note(name);
   if (slot) await client.query("select pg_drop_replication_slot($1)", [name]);
   await client.query("select pg_create_physical_replication_slot($1, true)", [name]);
+}
+
+function slotTaken({ name, active, owner }: SlotState): LifeboatError {
+  const by = owner === null ? "" : ` by ${owner}`;
+  return new LifeboatError({
+    code: active ? "SLOT_ACTIVE" : "SLOT_EXISTS",
+    kind: "refused",
+    message: active
+      ? `replication slot ${name} is in use${by}`
+      : `replication slot ${name} is there already, and keeps WAL for whoever made it`,
+    remedy: active
+      ? "it may be another standby's: name another slot by --slot"
+      : `it may be a standby's that is down: name another slot by --slot, or drop it if nothing needs it any more: lifeboat slots --drop ${name}`,
+    details: { slot: name },
+  });
 }
 
 const SIZES_QUERY = `
