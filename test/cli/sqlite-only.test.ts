@@ -110,3 +110,9 @@ test("doctor says of a watch that stopped what status says, and is an error, and
   expect(alert?.remedy).toContain("lifeboat watch");
   expect((await place.run(["doctor"])).status).toBe(1);
 });
+
+test("a backup needs no temporary directory where there is room beside the database", async () => {
+  const place = await shop();
+  const ran = await place.run(["backup", "--json"], { TMPDIR: place.at("nowhere") });
+  expect(ran).toMatchObject({ status: 0 });
+});

@@ -27,6 +27,7 @@ export { type BackupList, list } from "./list.ts";
 export * from "./listing.ts";
 export type { Lock } from "./lock.ts";
 export type { LogNote } from "./log-note.ts";
+export { makeDirectories } from "./make-directories.ts";
 export * from "./manifest.ts";
 export {
   type MigrationRecord,

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, LifeboatError, reasonOf } from "./errors.ts";
+import { makeDirectories } from "./make-directories.ts";
 import { syncDirectory } from "./sync-directory.ts";
 
 /** What is remembered of a repository that was seen. */
@@ -51,7 +52,7 @@ export class RepositoryMemory {
     if ((await this.recall(repository.storage, repository.app))?.id === repository.id) return;
     const growing = `${file}.${randomBytes(6).toString("hex")}`;
     try {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await makeDirectories(this.#directory, 0o700);
       await writeDurably(growing, `${JSON.stringify(repository)}\n`);
       await rename(growing, file);
       await syncDirectory(this.#directory);

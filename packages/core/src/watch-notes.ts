@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { WatchNote } from "./engine.ts";
 import { isSystemError, LifeboatError, reasonOf } from "./errors.ts";
+import { makeDirectories } from "./make-directories.ts";
 import { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
 
 /**
@@ -25,7 +26,7 @@ export class WatchNotes {
     const growing = `${file}.${randomBytes(6).toString("hex")}`;
     const note = { mark: ownProcessMark(), at: new Date().toISOString(), facts };
     try {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await makeDirectories(this.#directory, 0o700);
       await writeFile(growing, `${JSON.stringify(note)}\n`, { flag: "wx", mode: 0o600 });
       await rename(growing, file);
     } catch (cause) {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { ownProcessMark } from "@lifeboat/core";
+import { makeDirectories, ownProcessMark } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import { syncDirectories, writeDurably } from "./durable.ts";
 import { emptyOut, entriesOf, leftoverPrefix, MOVING, UNFINISHED } from "./leftovers.ts";
@@ -119,7 +119,7 @@ async function isMountPoint(place: string): Promise<boolean> {
 
 /** A folder, and those above it that are missing, for the account. */
 export async function makeParents(folder: string, account: Account): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+  const first = await makeDirectories(folder, 0o700);
   if (first === undefined || !account.foreign) return;
   // The server must be able to reach its data directory through the folders that we made.
   for (let made = folder; made.length >= first.length; made = dirname(made))

@@ -1,16 +1,12 @@
-import {
-  link,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  statfs,
-  writeFile,
-} from "node:fs/promises";
+import { link, open, readdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isSystemError, ownProcessMark, processOfMarkIsGone, syncDirectory } from "@lifeboat/core";
+import {
+  isSystemError,
+  makeDirectories,
+  ownProcessMark,
+  processOfMarkIsGone,
+  syncDirectory,
+} from "@lifeboat/core";
 import { parseWalFileName } from "./wal/segment-name.ts";
 
 /**
@@ -50,7 +46,7 @@ export class WalSpool {
 
   /** Becomes the one that fills it; false when another living process is. */
   async acquire(): Promise<boolean> {
-    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    await makeDirectories(this.directory, 0o700);
     const path = join(this.directory, OWNER);
     const mark = `${path}.${process.pid}`;
     for (let tries = 0; tries < 2; tries++) {

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rm, rmdir, stat } from "node:fs/promises";
+import { type FileHandle, open, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
   chosenBackup,
@@ -6,6 +6,7 @@ import {
   isSystemError,
   LifeboatError,
   type Manifest,
+  makeDirectories,
   type RestoredDatabase,
   type RestoreRequest,
 } from "@lifeboat/core";
@@ -40,7 +41,7 @@ export async function restoreDatabase(
     await assertPlaceIsFree(place, request.force);
     const parts = await whileMerging(request.folder, () => partsFor(request));
     await assertRoom(place, parts.fileBytes);
-    made = await mkdir(to, { recursive: true, mode: 0o700 });
+    made = await makeDirectories(to, 0o700);
     const findings = await buildAndName(request, {
       manifest,
       parts,

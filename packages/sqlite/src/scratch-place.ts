@@ -23,21 +23,24 @@ export async function scratchFor(
   const bytes = stat.size + (await walBytes(path));
   const needed = bytes + (spareBytes ?? Math.max(SPARE_BYTES, bytes * SPARE_SHARE));
   const beside = dirname(path);
-  await removeDeadScratches(tmpdir());
+  await ifUsable(() => removeDeadScratches(tmpdir()));
   for (const folder of [beside, tmpdir()]) {
     const { freeBytes, memory } = await roomAt(folder);
     if (freeBytes < needed || (memory && folder !== beside)) continue;
-    const scratch = await makeIfAllowed(folder);
+    const scratch = await ifUsable(() => Scratch.make(folder));
     if (scratch) return scratch;
   }
   return undefined;
 }
 
-async function makeIfAllowed(folder: string): Promise<Scratch | undefined> {
+/** What makes a folder none for a copy: there is another, and a way without. */
+const UNUSABLE = ["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR"];
+
+async function ifUsable<T>(use: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await Scratch.make(folder);
+    return await use();
   } catch (thrown) {
-    if (["EACCES", "EPERM", "EROFS"].some((code) => isSystemError(thrown, code))) return undefined;
+    if (UNUSABLE.some((code) => isSystemError(thrown, code))) return undefined;
     throw thrown;
   }
 }

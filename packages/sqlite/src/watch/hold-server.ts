@@ -1,7 +1,7 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { reasonOf } from "@lifeboat/core";
+import { makeDirectories, reasonOf } from "@lifeboat/core";
 import type { HeldFile } from "../held.ts";
 import { type HoldAnswer, type HoldAsk, LONGEST_WORD } from "./hold-words.ts";
 import type { IdleLog } from "./idle-log.ts";
@@ -50,7 +50,7 @@ export class HoldServer {
    */
   static async open(init: HoldServerInit): Promise<HoldServer | undefined> {
     if (Buffer.byteLength(init.path) > LONGEST_PATH) return undefined;
-    await mkdir(dirname(init.path), { recursive: true, mode: 0o700 });
+    await makeDirectories(dirname(init.path), 0o700);
     await rm(init.path, { force: true });
     const holder = new HoldServer(init);
     const listening = Promise.withResolvers<boolean>();
