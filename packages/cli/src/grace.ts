@@ -1,7 +1,7 @@
-/** One segment takes a fraction of a second; what takes longer after a stop signal hangs. */
+/** An answer, or a segment, takes a fraction of a second; what takes longer after a stop signal hangs. */
 const GRACE_MS = 2000;
 
-/** Lets short work end by itself after a stop signal, but not for ever. */
+/** Lets short work, of which a half leaves nothing, end by itself after a stop signal, but not for ever. */
 export async function withGrace<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const outOfTime = new Promise<never>((_, reject) => {

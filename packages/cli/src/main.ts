@@ -5,6 +5,7 @@ import type { ConfigurationSource } from "./config/load.ts";
 import { exitStatus } from "./exit-status.ts";
 import { failureDocument, failureText, stopDocument } from "./failure.ts";
 import type { GlobalOptions } from "./global-options.ts";
+import { withGrace } from "./grace.ts";
 import { printable } from "./printable.ts";
 import { stopSwitch } from "./stop-signal.ts";
 import type { Outcome, Verb } from "./verb.ts";
@@ -77,7 +78,8 @@ async function perform(
     signal: init.signal,
     run: collectingLess(verb.name, progressRunner(global)),
   });
-  return verb.run(input, session);
+  const running = verb.run(input, session);
+  return verb.onlyAsks ? withGrace(running, init.signal) : running;
 }
 
 async function show(outcome: Outcome, { json }: GlobalOptions): Promise<void> {

@@ -33,6 +33,8 @@ export interface Verb {
   readonly summary: string;
   readonly arguments?: readonly VerbArgument[];
   readonly options: readonly VerbOption[];
+  /** It changes nothing: after a stop signal it is not waited for long, whoever it is that does not answer it. */
+  readonly onlyAsks?: true;
   /** Options after the command's name, each with what it is for. */
   readonly examples: readonly (readonly [command: string, meaning: string])[];
   run(input: VerbInput, session: Session): Promise<Outcome>;

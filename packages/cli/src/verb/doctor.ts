@@ -6,6 +6,7 @@ import type { Verb } from "../verb.ts";
 export const doctorVerb: Verb = {
   name: "doctor",
   summary: "find what stands in the way of a good backup",
+  onlyAsks: true,
   options: [{ flags: "--sql", help: "print the script of a least-privilege role for Postgres" }],
   examples: [
     [

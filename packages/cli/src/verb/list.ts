@@ -3,6 +3,7 @@ import type { Verb } from "../verb.ts";
 export const listVerb: Verb = {
   name: "list",
   summary: "list the backups, and the spans in which every instant can be restored",
+  onlyAsks: true,
   options: [],
   examples: [
     ["list", "what the configuration's repository holds"],

@@ -4,6 +4,7 @@ import type { Verb } from "../verb.ts";
 export const migrateStatusVerb: Verb = {
   name: "migrate status",
   summary: "show where the migration stands, what waits, and what comes next",
+  onlyAsks: true,
   options: [],
   examples: [["migrate status", "changes nothing on either side"]],
   async run(_, session) {

@@ -7,6 +7,7 @@ export const runbookVerb: Verb = {
   name: "runbook",
   summary: "render the runbook of a cutover, a restore or a drill, from the steps that it runs",
   arguments: [{ name: "<operation>", help: "cutover, restore or drill" }],
+  onlyAsks: true,
   options: [
     {
       flags: "--format <format>",

@@ -3,6 +3,7 @@ import type { Verb } from "../verb.ts";
 export const statusVerb: Verb = {
   name: "status",
   summary: "show the last backup and drill, how the log is shipped, and what wants attention",
+  onlyAsks: true,
   options: [{ flags: "--check", help: "exit 1 when something wants attention" }],
   examples: [["status --check --quiet", "for a monitor"]],
   async run({ options }, session) {
