@@ -66,6 +66,19 @@ export async function outermostMajors(): Promise<number[]> {
   return [...new Set([...majors.slice(0, 1), ...majors.slice(-1)])];
 }
 
+/** Those that take incremental backups, and whose program to put them together is here: the embedded servers come without it. */
+export async function combinableMajors(): Promise<number[]> {
+  const found = await Promise.all(
+    (await availableMajors()).map((major) =>
+      findPrograms({ major, needs: ["pg_combinebackup", "pg_verifybackup"] }).then(
+        () => major,
+        () => 0,
+      ),
+    ),
+  );
+  return found.filter((major) => major >= 17);
+}
+
 /** Server programs of a major version that the account can run; `release` removes a copy made for it. */
 async function testPrograms(account: Account, major?: number) {
   const wanted = major ?? (await availableMajors())[0];

@@ -1,11 +1,10 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { availableMajors, ownedFolder, startCluster } from "../../../test/support/postgres.ts";
+import { combinableMajors, ownedFolder, startCluster } from "../../../test/support/postgres.ts";
 import { combineBackups, combineProgram } from "../src/combine.ts";
 import { Sites } from "../src/restore-sites.ts";
 
-/** Since 17 servers take incremental backups. */
-const major = (await availableMajors()).find((each) => each >= 17);
+const [major] = await combinableMajors();
 
 test.runIf(major)(
   "what pg_combinebackup refuses ends a restore in its own words, whatever it has left behind",
