@@ -40,6 +40,12 @@ describe("a sync that runs for days", () => {
        INSERT INTO ledger(body) SELECT 'row' FROM n`,
     );
   const rows = async () => (await one.query("SELECT 1 FROM ledger")).length;
+  const locks = async () =>
+    (
+      await one.query(
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+      )
+    ).length;
   const ask = (sql: string) => {
     const db = new Database(one.path);
     try {
@@ -108,7 +114,21 @@ describe("a sync that runs for days", () => {
       await one.query("UPDATE lifeboat.migrations SET phase = 'cutting-over'");
       await begin.call(this);
     });
-    expect(await sync()).toMatchObject({ rows: 0, batches: 0 });
+    const running = sync();
+    const phase = () => one.query("SELECT phase FROM lifeboat.migrations");
+    await expect.poll(phase).toEqual([{ phase: "cutting-over" }]);
+    await expect.poll(locks).toBe(0);
+    await one.query("UPDATE lifeboat.migrations SET phase = 'cut-over'");
+    expect(await running).toMatchObject({ rows: 0, batches: 0 });
+  });
+
+  it("ends at its signal while it stands by for a cutover", async () => {
+    const running = sync();
+    await expect.poll(locks).toBe(1);
+    await one.query("UPDATE lifeboat.migrations SET phase = 'cutting-over'");
+    await expect.poll(locks).toBe(0);
+    stop.abort();
+    await running;
   });
 
   it("ends at its signal though the server answers nothing any more", async () => {

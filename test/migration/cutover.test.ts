@@ -13,10 +13,15 @@ import {
 import { leastPrivilegeScript } from "@lifeboat/postgres";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { LIVE_SCHEMA, type LiveWriter, startLiveWriter } from "./cutover-case.ts";
 import { compareIndependently } from "./independent-comparison.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
+
+const undrilled = {
+  drill: async () => ({ ok: false, message: "no drill yet", remedy: "run lifeboat drill" }),
+};
 
 describe("a cutover", () => {
   let cluster: TestCluster;
@@ -132,12 +137,24 @@ describe("a cutover", () => {
     expect(await ledger()).toEqual(acknowledged(writer));
   });
 
+  it("gives a sync that it took over from its work back where it is refused", async () => {
+    await load();
+    const writer = await write();
+    const sync = syncMigration(request());
+    while ((await ledger()).length < 20) await new Promise((done) => setTimeout(done, 20));
+    await expect(cutover({ gates: undrilled })).rejects.toMatchObject({ code: "GATE_NOT_MET" });
+    const then = (await ledger()).length;
+    await expect.poll(async () => (await ledger()).length, PATIENCE).toBeGreaterThan(then + 20);
+    await cutover();
+    await sync;
+    await writer.refused;
+    expect(await ledger()).toEqual(acknowledged(writer));
+  });
+
   it("is refused while a gate is not met, and the product writes on", async () => {
     const writer = await write();
     await load();
-    const gates = {
-      drill: async () => ({ ok: false, message: "no drill yet", remedy: "run lifeboat drill" }),
-    };
+    const gates = undrilled;
     await expect(cutover({ gates })).rejects.toMatchObject({
       code: "GATE_NOT_MET",
       kind: "refused",

@@ -15,7 +15,10 @@ export const migrateSyncVerb: Verb = {
   ],
   examples: [
     ["migrate sync --until caught-up", "then verify, or cut over"],
-    ["migrate sync", "for as long as it takes; a cutover takes over from it"],
+    [
+      "migrate sync",
+      "for as long as it takes; it stands by while a cutover takes over, and ends once that is done",
+    ],
   ],
   async run({ options }, session) {
     const postgres = await migrationTarget(session);

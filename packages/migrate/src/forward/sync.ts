@@ -23,6 +23,8 @@ const PAUSE_MS = 50;
 const LOCK_TIMEOUT_MS = 2_000;
 /** Until the next try, so that SQLite is let go of in between. */
 const LOCKED_PAUSE_MS = 500;
+/** Between two looks at what has become of a cutover. */
+const STANDBY_PAUSE_MS = 250;
 /** With so few entries waiting the target counts as caught up: a cutover brings them in milliseconds. */
 const FEW_ENTRIES = 500;
 
@@ -49,8 +51,8 @@ export interface SyncReport {
 }
 
 /**
- * Follows SQLite's writes in the target, until stopped or caught up. Ends by itself when a cutover takes over. Where Postgres goes
- * away it connects again until it answers, unless it was to end when caught up.
+ * Follows SQLite's writes in the target, until stopped or caught up. Stands by while a cutover takes over: goes on where that is refused or
+ * given back, and ends by itself once the product has moved. Where Postgres goes away it connects again until it answers, unless it was to end when caught up.
  * @throws LifeboatError `NOT_LOADED`, `NOT_CAPTURED` (not-found), `SOURCE_CHANGED`, `SQLITE_REPLACED`, `VALUE_NOT_PLANNED`,
  * `NOT_APPLIED`, `LOCKED`, `POSTGRES_LOST`
  */
@@ -87,9 +89,11 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
           title: "follow SQLite's changes in Postgres",
           run: async (report) => {
             if (request.until !== undefined) return follow(link.client, report);
-            await outlastOutages(link, { signal: request.signal, report, outages }, (client) =>
-              follow(client, report),
-            );
+            const { signal } = request;
+            await outlastOutages(link, { signal, report, outages }, async (client) => {
+              do await follow(client, report);
+              while (await isGivenBack(client, entry, { signal, report }));
+            });
           },
         },
       ]);
@@ -153,6 +157,26 @@ async function lockedBy({ client, entry: { plan } }: Following): Promise<string>
   const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
   const holders = await holdersInWords({ client, relations, mode: "SHARE ROW EXCLUSIVE" });
   return `the tables are locked in Postgres${holders === "" ? "" : ` (${holders})`}`;
+}
+
+/**
+ * Lets go of the lock for a cutover that takes over, and waits for what comes of it.
+ * @returns whether the product is in SQLite still, and the migration is where it was
+ */
+async function isGivenBack(
+  client: Client,
+  { id }: JournalEntry,
+  { signal, report }: { readonly signal: AbortSignal; readonly report: Report },
+): Promise<boolean> {
+  if (signal.aborted) return false;
+  await client.query("SELECT pg_advisory_unlock_all()");
+  while (!signal.aborted) {
+    const phase = await phaseOf(client, id);
+    if (phase !== "cutting-over") return phase === "loaded";
+    report({ note: "a cutover has taken over; goes on if that is given back" });
+    await pause(STANDBY_PAUSE_MS, signal);
+  }
+  return false;
 }
 
 /**
