@@ -1,7 +1,7 @@
 import { type OutageLog, reasonOf, type WatchRequest } from "@lifeboat/core";
 import { forgetGivenUp, readGivenUp } from "./given-up-wal.ts";
 import { assertThere } from "./guarded-folder.ts";
-import { subjectOf } from "./receive-wal.ts";
+import { subjectOf } from "./outage-subject.ts";
 
 /** The hole that given-up WAL leaves in the archive, which a watch closes by a base behind it. */
 export class GivenUpHole {

@@ -10,6 +10,7 @@ import pg from "pg";
 import { connectForReplication, hangUp, type ServerConnection, withClient } from "./connection.ts";
 import { serverFailure } from "./connection-failure.ts";
 import { guardedFolder } from "./guarded-folder.ts";
+import { subjectOf } from "./outage-subject.ts";
 import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { OWN_SLOT_PREFIX, readSlots } from "./slots.ts";
 import { identifySystem } from "./wal/identify-system.ts";
@@ -214,11 +215,6 @@ function skipHole(
   report({ note: message });
   log?.(`${subjectOf(folder)}: ${message}`);
   onHole?.(message);
-}
-
-/** What each line in the log begins with. */
-export function subjectOf({ database }: DatabaseFolder): string {
-  return `WAL of ${database}`;
 }
 
 function assertOwnServer({ systemIdentifier }: ServerFacts, { database }: DatabaseFolder): void {

@@ -3,8 +3,9 @@ import { LifeboatError, OutageLog, reasonOf, type WatchRequest } from "@lifeboat
 import { type ServerConnection, withClient } from "./connection.ts";
 import { GivenUpHole } from "./given-up-hole.ts";
 import { localDirectory } from "./local-directory.ts";
+import { subjectOf } from "./outage-subject.ts";
 import { PushServer } from "./push-server.ts";
-import { receiveWal, subjectOf } from "./receive-wal.ts";
+import { receiveWal } from "./receive-wal.ts";
 import { describeServer } from "./server-facts.ts";
 import { formatLsn } from "./wal/lsn.ts";
 
