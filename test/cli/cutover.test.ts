@@ -206,7 +206,8 @@ describe("a product is moved to Postgres by the command", () => {
       expect.arrayContaining(["sqlite", "postgres"]),
     );
     for (const engine of ["sqlite", "postgres"]) {
-      const { lastBackup, windows } = await json("status", "--engine", engine);
+      const { lastBackup, lastDrill, windows } = await json("status", "--engine", engine);
+      expect(lastDrill?.engine ?? engine).toBe(engine);
       const shown = [lastBackup, ...windows].map((one: { engine: string }) => one.engine);
       expect(new Set(shown)).toEqual(new Set([engine]));
     }

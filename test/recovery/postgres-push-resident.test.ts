@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from 
 import { join } from "node:path";
 import { verify, WatchNotes, watch } from "@lifeboat/core";
 import { postgresEngine, runAs } from "@lifeboat/postgres";
+import { pushAhead } from "@lifeboat/postgres/archive";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PATIENCE } from "../support/patience.ts";
@@ -150,6 +151,16 @@ test("a watch leaves alone what another process has made in the place of its pip
   await watching?.stop();
   watching = undefined;
   expect(existsSync(join(directory, "request"))).toBe(true);
+});
+
+test("a pusher that is only getting ready is not replaced by the next one that was started meanwhile", async () => {
+  const directory = join(cluster.dataDirectory, RESIDENT);
+  await mkdir(directory);
+  await writeFile(join(directory, "maker"), `${process.ppid}\n`);
+  const { repository } = kept;
+  const signal = new AbortController().signal;
+  await pushAhead({ repository, dataDirectory: cluster.dataDirectory, idleMs: 0, signal });
+  expect(await readdir(directory)).toEqual(["maker"]);
 });
 
 test("an archiver that lags is helped by a pusher, which status shows, and which ends by itself", async () => {

@@ -23,9 +23,13 @@ done < "$here/answer"
 exit 1
 `;
 
-/** Takes the folder, and the script by its input. Pipes that a killed one left are read by nobody. */
+/**
+ * Takes the folder, our pid, and the script by its input. Pipes that a killed one left are read by nobody. Who makes it stands there before
+ * all else: of several that are started while the first one gets ready, each would else take the place of the one before.
+ */
 const MAKE = `umask 077
-rm -rf -- "$1" && mkdir -- "$1" && cat > "$1/push" && mkfifo -m 600 -- "$1/request" "$1/answer"`;
+rm -rf -- "$1" && mkdir -- "$1" && echo "$2" > "$1/maker" &&
+cat > "$1/push" && mkfifo -m 600 -- "$1/request" "$1/answer"`;
 
 /** Takes the folder and our pid. With it the archiver may ask. */
 const OPEN = `umask 077
@@ -46,7 +50,7 @@ export interface PushPipes {
  * @throws the system's words
  */
 export async function makePushPipes(directory: string, dataDirectory: string): Promise<PushPipes> {
-  await shellAsOwner(dataDirectory, MAKE, [directory], SCRIPT);
+  await shellAsOwner(dataDirectory, MAKE, [directory, String(process.pid)], SCRIPT);
   const { uid } = await ownerAccount(dataDirectory);
   const opened: number[] = [];
   try {
@@ -75,10 +79,10 @@ function openPipe(path: string, owner: number): number {
   throw new Error(`${path} is no longer the pipe that was made there`);
 }
 
-/** Whether a living process pushes for the archiver: a watch, or one that was started so. */
+/** Whether a living process pushes for the archiver, or is about to: a watch, or one that was started so. */
 export async function isPushing(dataDirectory: string): Promise<boolean> {
-  const text = await readFile(join(dataDirectory, PUSH_DIRECTORY, "pid"), "utf8").catch(() => "");
-  const pid = Number(text.trim());
+  const maker = join(dataDirectory, PUSH_DIRECTORY, "maker");
+  const pid = Number((await readFile(maker, "utf8").catch(() => "")).trim());
   if (!(Number.isSafeInteger(pid) && pid > 0)) return false;
   try {
     process.kill(pid, 0);
