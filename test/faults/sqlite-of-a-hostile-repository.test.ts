@@ -2,10 +2,13 @@ import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { encodeManifest, type Manifest } from "@lifeboat/core";
+import { type DatabaseFolder, encodeManifest, type Manifest } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
-import { lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
+import { bytesOfWal, type Mark, type SegmentNote } from "../../packages/sqlite/src/log-note.ts";
+import { type LogObject, lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
+import { mergeFrames } from "../../packages/sqlite/src/merge-frames.ts";
+import { mergePages } from "../../packages/sqlite/src/merge-pages.ts";
 import { walOfOneTransaction } from "../../packages/sqlite/src/wal/one-transaction.ts";
 import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
 import { isThere, makeLedger, testFolder } from "../support/sqlite.ts";
@@ -108,6 +111,74 @@ test.each([
     ]);
   },
 );
+
+/** An app's log of three segments, and the folder that it lies in. */
+async function shipped(app: SqliteApp) {
+  const { recorder } = await history(
+    app,
+    [1, 2, 3].map((v) => `UPDATE counter SET v = ${v}`),
+  );
+  const [objects] = [...(await lineagesOf(recorder.folder)).values()];
+  return { folder: recorder.folder, objects: objects as readonly LogObject[] };
+}
+
+/** Puts the same content under the same name, with a note that was changed, sealed as it should be. */
+async function renote(
+  folder: DatabaseFolder,
+  object: LogObject,
+  change: (note: SegmentNote) => Partial<SegmentNote>,
+): Promise<void> {
+  const note = await noteOf(folder, object);
+  const content = await all(folder.readLog(object.name, bytesOfWal(note)));
+  await folder.removeLog(object.name);
+  const once = async function* () {
+    yield content;
+  };
+  await folder.storeLog(object.name, once, () => ({ ...note, ...change(note) }));
+}
+
+const ELSEWHERE = "f".repeat(64);
+test.each([
+  ["is tied to another one than lies before it", 1, "before", "is not tied to segment 1"],
+  ["is the first, and tied to another one", 0, "before", "is the first of its lineage, and is not"],
+  ["lies before one that is tied to another", 1, "after", "is not tied to segment 2"],
+] as const)("a segment of the log that %s is refused", async (_, nth, side, said) => {
+  const app = await ledgerApp();
+  const { folder, objects } = await shipped(app);
+  await renote(folder, objects[nth] as LogObject, ({ chain }) => ({
+    chain: { ...chain, [side]: ELSEWHERE },
+  }));
+  await assertRefused(app, "LOG_OBJECT_INVALID", said);
+  expect((await app.verify(false)).problems.map(({ code }) => code)).toContain(
+    "LOG_OBJECT_INVALID",
+  );
+});
+
+test("a log with pages of another size than its backup has is refused", async () => {
+  const app = await ledgerApp();
+  const { folder, objects } = await shipped(app);
+  for (const object of objects) await renote(folder, object, () => ({ pageSize: 512 }));
+  await assertRefused(app, "LOG_OBJECT_INVALID", "has pages of 512 bytes, its backup has them of");
+});
+
+test("changed pages of another size than the backup has that they build on are refused", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  await app.backupIncrement();
+  await forge(app, "none", (content) => content, { pageSize: 512 });
+  await assertRefused(app, "MANIFEST_CORRUPT", "pages of another size");
+});
+
+test("a segment with fewer frames than its note names is merged into nothing", async () => {
+  const app = await ledgerApp();
+  const { folder, objects } = await shipped(app);
+  await renote(folder, objects[1] as LogObject, ({ marks }) => {
+    const [instant, frames, pages] = marks.at(-1) as Mark;
+    return { marks: [[instant, frames + 1, pages]] };
+  });
+  for (const merge of [mergeFrames, mergePages])
+    await expect(merge(folder, objects)).rejects.toMatchObject({ code: "LOG_OBJECT_INVALID" });
+});
 
 test("changed pages that end in another commit than their manifest names are refused", async () => {
   const app = await ledgerApp();

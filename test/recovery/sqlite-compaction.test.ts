@@ -6,6 +6,7 @@ import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { logPartFor } from "../../packages/sqlite/src/log.ts";
 import { lineagesOf } from "../../packages/sqlite/src/log-objects.ts";
+import { mergeFrames } from "../../packages/sqlite/src/merge-frames.ts";
 import { makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";
@@ -129,6 +130,46 @@ test("what is of a minute that may still grow stays, and what comes late is merg
   expect(await compact(start + 90_000)).toEqual({ merged: 1, removed: 2 });
   for (const at of [start, start + 1000, start + 2000, start + 50_000])
     expect(await counterAt(app, at)).toBe(at);
+});
+
+test("nothing is merged over a segment that is gone: the hole stays one, and what lies before it is restored", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const start = nextHour();
+  const instants = [0, 1, 2, 3, 4].map((second) => start + second * 1000);
+  await shipAt(app, recorder, instants);
+  const { folder, lineage } = recorder;
+  await folder.removeLog(recorder.names[2] as string);
+  await compactLog(folder, lineage, new CompactionState(), start + 2 * HOUR);
+  const spans = async () =>
+    ((await lineagesOf(folder)).get(lineage) ?? [])
+      .filter(({ kind }) => kind === "frames")
+      .map(({ first, last }) => [first, last]);
+  expect(await spans()).toEqual([
+    [1, 2],
+    [4, 5],
+  ]);
+  expect(await counterAt(app, start + 1000)).toBe(start + 1000);
+  await expect(app.restore(join(app.folder, "latest"))).rejects.toMatchObject({ code: "LOG_HOLE" });
+});
+
+test("of spans that overlap none goes that another one does not hold whole", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const start = nextHour();
+  const instants = [0, 1, 2, 3].map((second) => start + second * 1000);
+  await shipAt(app, recorder, instants);
+  const { folder, lineage } = recorder;
+  const objects = (await lineagesOf(folder)).get(lineage) ?? [];
+  for (const run of [objects.slice(0, 3), objects.slice(1)]) await mergeFrames(folder, run);
+  // Not over yet: nothing is merged.
+  await compactLog(folder, lineage, new CompactionState(), start + 5000);
+  const left = (await lineagesOf(folder)).get(lineage) ?? [];
+  expect(left.map(({ first, last }) => [first, last])).toEqual([
+    [1, 3],
+    [2, 4],
+  ]);
+  for (const at of instants) expect(await counterAt(app, at)).toBe(at);
 });
 
 test("a merge that is killed anywhere leaves a log that restores every instant, and the next call finishes it", async () => {

@@ -45,7 +45,7 @@ export class LogChain {
 }
 
 /**
- * Proves that an object follows the one that was applied before it: its first segment the other's last.
+ * Proves that an object follows the one of its lineage that was applied before it: its first segment the other's last.
  * @param before undefined for the first that is applied
  * @throws LifeboatError `LOG_OBJECT_INVALID`
  */
@@ -56,8 +56,6 @@ export function assertFollows(
 ): void {
   if (note.first === 1 && note.chain.before !== chainStart(note.lineage))
     throw wrongLogObject(object, "is the first of its lineage, and is not tied to it");
-  if (before && note.lineage !== before.lineage)
-    throw wrongLogObject(object, `belongs to another lineage than what lies before it`);
   if (before && note.first === before.last + 1 && note.chain.before !== before.chain.after)
     throw wrongLogObject(object, `is not tied to segment ${before.last}, which lies before it`);
 }
