@@ -10,6 +10,7 @@ import { type LogObject, lineagesOf, noteOf } from "../../packages/sqlite/src/lo
 import { mergeFrames } from "../../packages/sqlite/src/merge-frames.ts";
 import { mergePages } from "../../packages/sqlite/src/merge-pages.ts";
 import { walOfOneTransaction } from "../../packages/sqlite/src/wal/one-transaction.ts";
+import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
 import { isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";
@@ -152,6 +153,17 @@ test.each([
   expect((await app.verify(false)).problems.map(({ code }) => code)).toContain(
     "LOG_OBJECT_INVALID",
   );
+});
+
+test("where a backup's place lies in none of the log that goes on behind it, its own older state is not restored as the latest", async () => {
+  const app = await ledgerApp();
+  const { folder, objects } = await shipped(app);
+  const elsewhere = (place: LogPlace) => ({ ...place, salt1: place.salt1 ^ 1 });
+  for (const object of objects)
+    await renote(folder, object, ({ start, end }) => ({
+      ...{ start: elsewhere(start), end: elsewhere(end) },
+    }));
+  await assertRefused(app, "LOG_HOLE", "lies in none of the objects");
 });
 
 test("a log with pages of another size than its backup has is refused", async () => {
