@@ -2,7 +2,7 @@ import { LifeboatError, reasonOf, release } from "@lifeboat/core";
 import { type Extract, extract, type Header } from "tar-stream";
 import { isFaultOfTarget } from "./target-failure.ts";
 
-/** An entry of the archive: what it is, and its bytes, each piece good until the next is asked for. */
+/** An entry of the archive: what it is, and its bytes, each piece good until the next but one is asked for. */
 export type Entry = AsyncIterable<Uint8Array> & { readonly header: Header };
 
 /**
@@ -53,12 +53,14 @@ class FedChunks {
     }
   }
 
-  /** An entry's pieces are views of the chunks, in their order: at the first of one, those before it are read through. */
+  /**
+   * An entry's pieces are views of the chunks, in their order: at the first of one, those before it are read through. The
+   * last of them may still be being written.
+   */
   async *releasing(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of pieces) {
-      if (this.#chunks.some(({ buffer }) => buffer === piece.buffer))
-        while (this.#chunks[0] && this.#chunks[0].buffer !== piece.buffer)
-          release(this.#chunks.shift() as Uint8Array);
+      const at = this.#chunks.findIndex(({ buffer }) => buffer === piece.buffer);
+      for (const chunk of this.#chunks.splice(0, Math.max(0, at - 1))) release(chunk);
       yield piece;
     }
   }

@@ -13,6 +13,9 @@ import { type Entry, readArchive } from "./read-archive.ts";
 const NEW_FILE =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
 
+/** A cluster has a thousand such files, each longer under way than written. */
+const SMALL_BYTES = 256 << 10;
+
 /**
  * Unpacks the archives of a backup into one directory: regular files and directories, each once,
  * nothing outside, no link made or followed. What it makes belongs to the account and is closed to
@@ -79,15 +82,37 @@ export class Unpacker {
     if (this.#rules.passOver?.has(path)) return;
     await this.#makeParents(path, object);
     const mode = entry.header.mode & 0o040 ? 0o640 : 0o600;
-    const file = await open(join(this.#into, path), NEW_FILE, mode).catch((cause: unknown) => {
-      throw collision(cause, object, path);
-    });
-    batch.add(file, entry.header.size);
-    await write(file, entry);
+    const create = () =>
+      open(join(this.#into, path), NEW_FILE, mode).catch((cause: unknown) => {
+        throw collision(cause, object, path);
+      });
+    const { size = 0 } = entry.header;
+    if (size <= SMALL_BYTES) {
+      const content = await contentOf(entry);
+      await batch.begin(async () => {
+        const file = await create();
+        try {
+          await file.writeFile(content);
+          await this.#give(file, mode);
+          return file;
+        } catch (cause) {
+          await file.close();
+          throw cause;
+        }
+      }, size);
+    } else {
+      const file = await create();
+      batch.add(file, size);
+      await write(file, entry);
+      await this.#give(file, mode);
+    }
+    await batch.flushIfFull();
+  }
+
+  async #give(file: FileHandle, mode: number): Promise<void> {
     // Our umask may have taken the group's right away.
     if (mode === 0o640) await file.chmod(mode);
     if (this.#account.foreign) await file.chown(this.#account.uid, this.#account.gid);
-    if (batch.isFull) await batch.sync();
   }
 
   async #makeParents(path: string, object: string): Promise<void> {
@@ -121,11 +146,29 @@ export class Unpacker {
   }
 }
 
+/** In memory of its own: the archive's pieces are not good for so long. */
+async function contentOf(entry: Entry): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of entry) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
+}
+
+/** While one piece is written, the next one is unpacked, digested and cut out of the archive. */
 async function write(file: FileHandle, content: AsyncIterable<Uint8Array>): Promise<void> {
   const writeBack = new WriteBack(file);
-  for await (const piece of content) {
-    await file.writeFile(piece);
-    writeBack.wrote(piece.length);
+  let writing: Promise<void> = Promise.resolve();
+  try {
+    for await (const piece of content) {
+      await writing;
+      const { length } = piece;
+      writing = file.writeFile(piece).then(() => writeBack.wrote(length));
+      // It is awaited before the next one; until then a failure is not an unhandled one.
+      writing.catch(() => {});
+    }
+    await writing;
+  } finally {
+    // Nobody may write to a handle that is closed and perhaps another file's by then.
+    await writing.catch(() => {});
   }
   await writeBack.settle();
 }

@@ -149,7 +149,7 @@ class OpenFiles {
     this.#open.delete(member);
     if (!file) return;
     this.#batch.add(file.handle, file.bytes);
-    if (this.#batch.isFull) await this.#batch.sync();
+    await this.#batch.flushIfFull();
   }
 
   sync(): Promise<void> {

@@ -71,7 +71,7 @@ async function layEntry(entry: Entry, work: LayingWhole, batch: FileBatch): Prom
     const label = await plainLabel(entry, object);
     await layContent([label], await opening(path)(label.length), tally);
   } else await layContent(entry, await opening(path)(size), tally);
-  if (batch.isFull) await batch.sync();
+  await batch.flushIfFull();
 }
 
 /** The label of an incremental backup as one of a whole one, which it is part of here; so does pg_combinebackup. */
