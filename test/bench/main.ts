@@ -1,6 +1,7 @@
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { benchMigrate } from "./migrate.ts";
+import { Parts } from "./parts.ts";
 import { benchPostgres } from "./postgres.ts";
 import { treeOf } from "./processes.ts";
 import { benchSqlite } from "./sqlite.ts";
@@ -9,8 +10,8 @@ import { Workplace } from "./workplace.ts";
 
 /**
  * Measures one part of Lifeboat by its command, start-up included, in turn with the plain tools and its peers, and
- * prints a table in Markdown: `npm run bench -- sqlite|postgres|migrate [--runs N] [--small]`. Whatever else runs on the
- * machine spoils it. Only on Linux: CPU and memory are read from /proc.
+ * prints a table in Markdown: `npm run bench -- sqlite|postgres|migrate [--runs N] [--small] [--only PART,…]`. Whatever else
+ * runs on the machine spoils it. Only on Linux: CPU and memory are read from /proc.
  */
 const SUBJECTS = { sqlite: benchSqlite, postgres: benchPostgres, migrate: benchMigrate };
 
@@ -19,13 +20,14 @@ const { values, positionals } = parseArgs({
   options: {
     runs: { type: "string", default: "5" },
     small: { type: "boolean", default: false },
+    only: { type: "string" },
   },
 });
 const subject = positionals[0] as keyof typeof SUBJECTS;
 const runs = Number(values.runs);
 if (positionals.length !== 1 || !Object.hasOwn(SUBJECTS, subject) || !(runs >= 1)) {
   console.error(
-    `npm run bench -- ${Object.keys(SUBJECTS).join("|")} [--runs N] [--small]: N is at least 1`,
+    `npm run bench -- ${Object.keys(SUBJECTS).join("|")} [--runs N] [--small] [--only PART,…]: N is at least 1`,
   );
   process.exit(2);
 }
@@ -43,8 +45,10 @@ for (const [signal, status] of [
     process.exit(status);
   });
 const rows: Row[] = [];
+const parts = new Parts(values.only);
 try {
-  for await (const measured of SUBJECTS[subject]({ workplace, runs, small: values.small })) {
+  const request = { workplace, runs, parts, small: values.small };
+  for await (const measured of SUBJECTS[subject](request)) {
     rows.push(...measured);
     for (const { what, ours, ratio, met } of measured)
       console.error([what, ours, ratio, met].join("; "));
@@ -52,6 +56,7 @@ try {
 } finally {
   report();
 }
+parts.assertAllKnown();
 
 function tellToStop(pid: number): void {
   try {
@@ -65,10 +70,11 @@ function tellToStop(pid: number): void {
 /** What was measured until something failed is measured. */
 function report(): void {
   const small = values.small ? " --small" : "";
+  const only = values.only === undefined ? "" : ` --only ${values.only}`;
   const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
   console.log(
     [
-      `\`npm run bench -- ${subject} --runs ${runs}${small}\` on ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${memory}, Node ${process.versions.node}.`,
+      `\`npm run bench -- ${subject} --runs ${runs}${small}${only}\` on ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${memory}, Node ${process.versions.node}.`,
       "Median (least-most); a ratio is taken run by run, and its median is held against the target.",
       "",
       markdown(rows),

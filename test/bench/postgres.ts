@@ -11,18 +11,20 @@ import type { BenchRequest } from "./workplace.ts";
 
 /** Postgres: 1.5 GB of pgbench (small: 150 MB). */
 export async function* benchPostgres(request: BenchRequest): AsyncGenerator<Row[]> {
-  const { workplace } = request;
+  const { workplace, parts } = request;
   const scale = request.small ? 10 : 100;
-  const quiet = await benchCluster(workplace, { name: "streamed", scale, archiving: false });
-  yield await streamedRows(quiet, request);
-  await quiet.cluster.stop();
+  if (parts.wants("streamed")) {
+    const quiet = await benchCluster(workplace, { name: "streamed", scale, archiving: false });
+    yield await streamedRows(quiet, request);
+    await quiet.cluster.stop();
+  }
   const bench = await benchCluster(workplace, { name: "postgres", scale, archiving: true });
   const peer = await pgBackRest(workplace, bench);
   // One after the other: each wants the machine for itself.
-  yield await parallelRows(bench, peer, request);
-  yield await restoreRows(bench, peer, request);
-  yield await incrementalRows(request);
-  yield await pushRows(bench, peer, request);
-  yield await replayRows(bench, peer, request);
-  yield await loadRows(bench, request);
+  if (parts.wants("parallel")) yield await parallelRows(bench, peer, request);
+  if (parts.wants("restore")) yield await restoreRows(bench, peer, request);
+  if (parts.wants("incremental")) yield await incrementalRows(request);
+  if (parts.wants("push")) yield await pushRows(bench, peer, request);
+  if (parts.wants("replay")) yield await replayRows(bench, peer, request);
+  if (parts.wants("load")) yield await loadRows(bench, request);
 }

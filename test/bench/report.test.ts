@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { tryKill } from "../support/kill-tree.ts";
 import { inTurn, measure } from "./measure.ts";
 import { copySeconds } from "./migrate/pgloader.ts";
+import { Parts } from "./parts.ts";
 import { forgetPeaks, peakMbOf, treeOf } from "./processes.ts";
 import { quantile, spread } from "./spread.ts";
 import { comparedRow, markdown, missingRow, valueRow } from "./table.ts";
@@ -55,6 +56,17 @@ test("a quantile is a value that was measured", () => {
   const values = Array.from({ length: 100 }, (_, n) => 100 - n);
   expect([0.5, 0.95, 0.99, 1].map((share) => quantile(values, share))).toEqual([50, 95, 99, 100]);
   expect(spread([3, 1, 2])).toBe("2.00 (1.00-3.00)");
+});
+
+test("of two runs neither speaks for both", () => {
+  expect(spread([1, 2])).toBe("1.50 (1.00-2.00)");
+});
+
+test("a part that is wanted and not there is named, with those that are", () => {
+  const parts = new Parts("push,pull");
+  expect([parts.wants("push"), parts.wants("replay")]).toEqual([true, false]);
+  expect(() => parts.assertAllKnown()).toThrow("no part pull; there are push, replay");
+  expect(new Parts().wants("anything")).toBe(true);
 });
 
 test("pgloader's own COPY time is found in its summary, however long it took", () => {

@@ -14,7 +14,7 @@ import type { BenchRequest } from "./workplace.ts";
 
 /** SQLite: 100 MB and 1 GB (small: 10 MB and 100 MB), idle and at 1,000 commits a second. */
 export async function* benchSqlite(request: BenchRequest): AsyncGenerator<Row[]> {
-  const { workplace, small, runs } = request;
+  const { workplace, small, runs, parts } = request;
   const program = await fetchLitestream(workplace);
   const scale = small ? 10 : 1;
   for (const megabytes of [100 / scale, 1000 / scale]) {
@@ -33,12 +33,12 @@ export async function* benchSqlite(request: BenchRequest): AsyncGenerator<Row[]>
       litestream: program ? new Litestream(program, path, workplace) : undefined,
     };
     const large = megabytes * scale >= 1000;
-    yield await idleBackupRows(subject, request);
-    yield await otherWaysRows(subject, request);
-    yield await firstSnapshotRows(subject, request);
-    yield await baseRestoreRows(subject, request);
+    if (parts.wants("idle")) yield await idleBackupRows(subject, request);
+    if (parts.wants("ways")) yield await otherWaysRows(subject, request);
+    if (parts.wants("snapshot")) yield await firstSnapshotRows(subject, request);
+    if (parts.wants("restore")) yield await baseRestoreRows(subject, request);
     // A hundred backups of the small one; of the large one as many as there are runs.
-    yield await writerRows(subject, large || small ? runs : 100);
-    yield await shippingRows(subject, request);
+    if (parts.wants("writer")) yield await writerRows(subject, large || small ? runs : 100);
+    if (parts.wants("shipping")) yield await shippingRows(subject, request);
   }
 }

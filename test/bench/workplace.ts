@@ -3,11 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import type { Parts } from "./parts.ts";
 
 /** What a bench is asked for. */
 export interface BenchRequest {
   readonly workplace: Workplace;
   readonly runs: number;
+  readonly parts: Parts;
   /** A tenth of the data: only to see that the bench works. */
   readonly small: boolean;
 }
