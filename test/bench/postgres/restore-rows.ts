@@ -1,18 +1,24 @@
 import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
 import { inTurn, type Measured } from "../measure.ts";
 import { comparedRow, missingRow, type Row, valueRow } from "../table.ts";
 import type { BenchRequest } from "../workplace.ts";
 import type { BenchCluster } from "./bench-cluster.ts";
 import type { PgBackRest } from "./pgbackrest.ts";
 
-/** Restore into an empty directory, and over one of which a part has changed. */
+/**
+ * Restore into an empty directory, and over one of which a part has changed; of a backup that as many workers made as its
+ * peer's, in as many archives, and of one that came as one stream.
+ */
 export async function restoreRows(
   { command, folder }: BenchCluster,
   peer: PgBackRest | undefined,
   { runs }: BenchRequest,
 ): Promise<Row[]> {
-  await command.json("backup --wal stream");
+  if (peer) await execa("bash", ["-c", peer.backup]);
+  const streamed = await command.json<{ id: string }>("backup --wal stream --transport wire");
+  await command.json("backup --wal stream --transport parallel --jobs 2");
   const to = await folder("restored");
   const theirs = await folder("restored-by-pgbackrest");
   const restore = `${command.line} restore --quiet --to ${to}`;
@@ -20,10 +26,15 @@ export async function restoreRows(
     for (const name of await readdir(directory))
       await rm(join(directory, name), { recursive: true });
   };
-  const [full, unchecked, others] = await inTurn(
+  const [full, unchecked, ofOneStream, others] = await inTurn(
     [
       { name: "restore", command: restore, before: emptied(to) },
       { name: "restore --skip-check", command: `${restore} --skip-check`, before: emptied(to) },
+      {
+        name: "restore --skip-check of one stream",
+        command: `${restore} --skip-check --backup ${streamed.id}`,
+        before: emptied(to),
+      },
       {
         name: "pgbackrest restore",
         command: peer?.restore(theirs) ?? "true",
@@ -54,6 +65,13 @@ export async function restoreRows(
       comparedRow({
         what: "restore",
         ours: seconds(full),
+        peer: "pgBackRest, process-max 2",
+        theirs: seconds(others),
+        unit: "s",
+      }),
+      comparedRow({
+        what: "restore of a backup in one stream, without pg_verifybackup",
+        ours: seconds(ofOneStream),
         peer: "pgBackRest, process-max 2",
         theirs: seconds(others),
         unit: "s",
