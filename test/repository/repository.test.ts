@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Repository, RepositoryMemory } from "@lifeboat/core";
+import { Repository, RepositoryMemory, sealedJson } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -43,14 +43,29 @@ describe("making a repository", () => {
     });
   });
 
-  test("a damaged mark is told with what helps: another backup of the same repository would not", async () => {
+  test("a damaged mark keeps writers out, with what helps: another backup of the same repository would not", async () => {
     await open("write");
     await writeFile(join(folder, "repository/documint/lifeboat.json"), "");
-    await expect(open("read")).rejects.toMatchObject({
+    await expect(open("write")).rejects.toMatchObject({
       code: "MANIFEST_CORRUPT",
       message: "documint/lifeboat.json is not whole JSON (0 bytes)",
-      remedy: expect.stringMatching(/^bring this object back .*RESTORE\.md/),
+      remedy: expect.stringMatching(/^bring this object back .* restore go on as ever$/),
     });
+  });
+
+  test("readers do without a mark that is damaged, but not without one that says something else", async () => {
+    await open("write");
+    const mark = join(folder, "repository/documint/lifeboat.json");
+    const whole = await readFile(mark, "utf8");
+    await writeFile(mark, whole.slice(0, -9));
+    expect((await open("read")).markProblem).toMatchObject({
+      object: "documint/lifeboat.json",
+      code: "MANIFEST_CORRUPT",
+    });
+    await writeFile(mark, sealedJson({ ...JSON.parse(whole), format: 2 }));
+    await expect(open("read")).rejects.toMatchObject({ code: "FORMAT_TOO_NEW" });
+    await writeFile(mark, sealedJson({ ...JSON.parse(whole), app: "cronping" }));
+    await expect(open("read")).rejects.toMatchObject({ message: /belongs to the app cronping/ });
   });
 
   test("a reader never makes one", async () => {
@@ -147,7 +162,7 @@ describe("a lock", () => {
 
 async function holdElsewhere() {
   const source = `
-    import { Repository, RepositoryMemory } from ${JSON.stringify(import.meta.resolve("@lifeboat/core"))};
+    import { Repository, RepositoryMemory, sealedJson } from ${JSON.stringify(import.meta.resolve("@lifeboat/core"))};
     import { filesystemStorage } from ${JSON.stringify(import.meta.resolve("@lifeboat/storage"))};
     const repository = await Repository.open({
       storage: filesystemStorage({ path: ${JSON.stringify(join(folder, "repository"))} }),

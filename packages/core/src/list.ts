@@ -33,7 +33,7 @@ export async function list(request: {
   const backups: BackupSummary[] = [];
   const windows: RecoveryWindow[] = [];
   const exports: ExportSummary[] = [];
-  const problems: Problem[] = [];
+  const problems: Problem[] = repository.markProblem ? [repository.markProblem] : [];
   for (const folder of await repository.folders(request.engine)) {
     const found = await repository.backups(folder);
     backups.push(...found.manifests.map(summaryOf));

@@ -34,31 +34,41 @@ export interface OpenRepository {
 export class Repository {
   readonly storage: Storage;
   readonly app: string;
-  /** The repository's own id, from `lifeboat.json`. */
-  readonly id: string;
+  /** The repository's own id, from `lifeboat.json`; undefined where that is damaged. */
+  readonly id: string | undefined;
+  /**
+   * What is wrong with `lifeboat.json`. Whoever only reads does without it: every object carries its own digests, and on the
+   * night of a restore the mark is the least of what is needed.
+   */
+  readonly markProblem: Problem | undefined;
   readonly #compression: Compression;
 
-  private constructor(storage: Storage, app: string, id: string, compression: Compression) {
-    this.storage = storage;
-    this.app = app;
-    this.id = id;
-    this.#compression = compression;
+  private constructor(init: OpenRepository, mark: { id?: string; problem?: Problem }) {
+    this.storage = init.storage;
+    this.app = init.app;
+    this.id = mark.id;
+    this.markProblem = mark.problem;
+    this.#compression = init.compression ?? DEFAULT_COMPRESSION;
   }
 
   /**
-   * Opens it, or with mode `write` makes it in a place that is empty.
+   * Opens it, or with mode `write` makes it in a place that is empty. With mode `read` a damaged mark is a problem of the
+   * repository, and no reason to keep anybody from its backups.
    * @throws LifeboatError `REPOSITORY_MISSING` when there is none; `REPOSITORY_GONE` when there was
    *   one and is none any more (a vanished mount); `NOT_EMPTY` when something else lies there
    */
   static async open(init: OpenRepository): Promise<Repository> {
     const { storage, app, memory } = init;
     if (!SAFE_NAME.test(app)) throw badApp(app);
-    const compression = init.compression ?? DEFAULT_COMPRESSION;
-    const found = await readMark(storage, app);
-    const id = found ?? (await makeRepository(init));
-    // Only those who write can lose something by it, and a reader may have no home at all.
-    if (init.mode === "write") await memory.remember({ storage: storage.description, app, id });
-    return new Repository(storage, app, id, compression);
+    try {
+      const id = (await readMark(storage, app)) ?? (await makeRepository(init));
+      // Only those who write can lose something by it, and a reader may have no home at all.
+      if (init.mode === "write") await memory.remember({ storage: storage.description, app, id });
+      return new Repository(init, { id });
+    } catch (thrown) {
+      if (init.mode === "write" || !(thrown instanceof DamagedMark)) throw thrown;
+      return new Repository(init, { problem: documentProblem(thrown, markPath(app)) });
+    }
   }
 
   folder(engine: EngineKind, database: string): DatabaseFolder {
@@ -158,8 +168,15 @@ function decodeOwn(bytes: Uint8Array, path: string, folder: DatabaseFolder, id: 
   });
 }
 
+function markPath(app: string): string {
+  return `${app}/lifeboat.json`;
+}
+
+/** It is there and nobody can tell what it said. */
+class DamagedMark extends LifeboatError {}
+
 async function readMark(storage: Storage, app: string): Promise<string | undefined> {
-  const path = `${app}/lifeboat.json`;
+  const path = markPath(app);
   const bytes = await readDocument(storage, path);
   if (!bytes) return undefined;
   const mark = openMark(bytes, path);
@@ -178,17 +195,17 @@ async function readMark(storage: Storage, app: string): Promise<string | undefin
   return String(mark.id);
 }
 
-/** Nothing in a repository is found without its mark: another backup, which would do for a damaged manifest, is no remedy. */
+/** Nothing is written beside a damaged mark: another backup, which would do for a damaged manifest, is no remedy. */
 function openMark(bytes: Uint8Array, path: string): Record<string, unknown> {
   try {
     return openSealedJson(bytes, path);
   } catch (cause) {
     if (!(cause instanceof LifeboatError)) throw cause;
-    throw new LifeboatError({
+    throw new DamagedMark({
       code: cause.code,
       message: cause.message,
       remedy:
-        "bring this object back from a copy of the repository; its backups are restored without it as RESTORE.md says, which lies in the repository",
+        "bring this object back from a copy of the repository; until then nothing is written there, while list, verify and restore go on as ever",
       details: cause.details,
       cause,
     });
@@ -214,7 +231,7 @@ async function makeRepository({ storage, app, memory, mode }: OpenRepository): P
   const mark = { format: 1, id, app, engines: ENGINES, createdAt: new Date().toISOString() };
   try {
     await createOnce(storage, "RESTORE.md", RESTORE_GUIDE);
-    await storage.create(`${app}/lifeboat.json`, Buffer.from(sealedJson(mark)));
+    await storage.create(markPath(app), Buffer.from(sealedJson(mark)));
     return id;
   } catch (thrown) {
     // Two at once may make it; the loser uses what the winner made.
@@ -229,7 +246,7 @@ async function makeRepository({ storage, app, memory, mode }: OpenRepository): P
 async function appsIn(storage: Storage): Promise<string[]> {
   const apps: string[] = [];
   for (const name of await foldersBelow(storage, ""))
-    if (SAFE_NAME.test(name) && (await storage.stat(`${name}/lifeboat.json`))) apps.push(name);
+    if (SAFE_NAME.test(name) && (await storage.stat(markPath(name)))) apps.push(name);
   return apps;
 }
 

@@ -83,7 +83,7 @@ export interface RestoreReport extends RestoredReport {
  */
 export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   const reports: RestoredReport[] = [];
-  const findings: Finding[] = [];
+  const findings: Finding[] = findingsOfMark(order.repository);
   for (const choice of await chooseRestore(order)) {
     const { report, copy } = await restoreOne(order, choice);
     reports.push(report);
@@ -97,6 +97,19 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     databases: reports,
     findings,
   };
+}
+
+function findingsOfMark({ markProblem }: Repository): Finding[] {
+  if (!markProblem) return [];
+  return [
+    {
+      id: "manifest-damaged",
+      severity: "warning",
+      summary: `${markProblem.message}; the copy was restored without it`,
+      remedy:
+        "bring this object back from a copy of the repository: until then no backup is taken there",
+    },
+  ];
 }
 
 /** An instant past the last commit that the log holds is recovered to that commit: worth knowing. */

@@ -43,7 +43,7 @@ export async function status(request: {
   const { repository, engines, live } = request;
   const manifests: Manifest[] = [];
   const windows: RecoveryWindow[] = [];
-  const alerts: Finding[] = [];
+  const alerts: Finding[] = repository.markProblem ? [damaged(repository.markProblem)] : [];
   for (const folder of await repository.folders(request.engine)) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);

@@ -37,7 +37,7 @@ export async function verify(request: {
   readonly run?: StepRunner | undefined;
 }): Promise<VerifyReport> {
   const { repository, engines, deep, signal, run = runSteps } = request;
-  const tally: Tally = { objects: 0, bytes: 0, problems: [] };
+  const tally: Tally = { objects: 0, bytes: 0, problems: problemsOfMark(repository) };
   const manifests = new Map<DatabaseFolder, readonly Manifest[]>();
   const exported = new Map<DatabaseFolder, readonly ExportManifest[]>();
   const folders = await repository.folders(request.engine);
@@ -77,6 +77,10 @@ export async function verify(request: {
     ]),
   ]);
   return { ok: tally.problems.length === 0, ...tally };
+}
+
+function problemsOfMark({ markProblem }: Repository): Problem[] {
+  return markProblem ? [markProblem] : [];
 }
 
 async function checkManifests(

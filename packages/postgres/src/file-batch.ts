@@ -75,7 +75,7 @@ export class FileBatch {
 async function syncAndClose(files: readonly Promise<FileHandle>[]): Promise<void> {
   const made = await Promise.allSettled(files);
   try {
-    await Promise.all(made.map(async (each) => valueOf(each).sync()));
+    await Promise.all(made.map(async (each) => handleOf(each).sync()));
   } finally {
     await closeAll(made);
   }
@@ -85,7 +85,7 @@ async function closeAll(made: readonly PromiseSettledResult<FileHandle>[]): Prom
   await Promise.all(made.map(async (each) => each.status === "fulfilled" && each.value.close()));
 }
 
-function valueOf(made: PromiseSettledResult<FileHandle>): FileHandle {
+function handleOf(made: PromiseSettledResult<FileHandle>): FileHandle {
   if (made.status === "rejected") throw made.reason;
   return made.value;
 }

@@ -16,6 +16,7 @@ export async function examineRepository(session: Session): Promise<Finding[]> {
     return [notOpened(thrown, session.program)];
   }
   return [
+    ...examineMark(repository),
     ...(await examineWriting(storage, repository.app)),
     ...(await examineSpace(storage, repository)),
   ];
@@ -30,6 +31,19 @@ function notOpened(thrown: unknown, program: string): Finding {
     summary: thrown.message,
     remedy: `the first backup makes it: ${program} backup`,
   };
+}
+
+function examineMark({ markProblem }: Repository): Finding[] {
+  if (!markProblem) return [];
+  return [
+    {
+      id: "manifest-damaged",
+      severity: "error",
+      summary: markProblem.message,
+      remedy:
+        "bring this object back from a copy of the repository: until then no backup is taken there",
+    },
+  ];
 }
 
 async function examineWriting(storage: Storage, app: string): Promise<Finding[]> {
