@@ -22,9 +22,11 @@ beforeEach(() => {
 });
 
 const backup = { id: "20261122T101500.123Z-full" } as Manifest;
+/** A backup's content of such a length is digested by a thread of its own on its way back. */
+const LONG = 40_000_003;
 const sizes = [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 9_500_000];
 
-test.each(sizes)(
+test.each([...sizes, LONG])(
   "%i bytes come back as they were stored, and plain zstd reads them too",
   async (size) => {
     const content = mixed(size);
@@ -110,6 +112,25 @@ describe("damage is found before the last byte is handed on, and the object is n
       code: "CHECKSUM_MISMATCH",
     });
   });
+
+  test.each([2_500_000, LONG])(
+    "one whose %i bytes are whole, and not those that the manifest tells of",
+    async (size) => {
+      const object = await folder.storeObject(backup.id, "base.tar", "base", inPieces(mixed(size)));
+      const other = { ...object, content: { bytes: size, sha256: sha256(Buffer.from("other")) } };
+      let given = 0;
+      const reading = async () => {
+        for await (const chunk of folder.readObject(backup, other)) given += chunk.length;
+      };
+      await expect(reading()).rejects.toMatchObject({
+        code: "CHECKSUM_MISMATCH",
+        message: expect.stringContaining("unpacked"),
+        details: { object: folder.objectPath(backup, object) },
+      });
+      expect(given).toBeGreaterThan(0);
+      expect(given).toBeLessThan(size);
+    },
+  );
 
   test("an object swapped for another whole one", async () => {
     const one = await folder.storeObject(backup.id, "one", "base", inPieces(content));

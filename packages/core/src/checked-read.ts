@@ -1,7 +1,9 @@
+import { availableParallelism } from "node:os";
 import { LifeboatError, reasonOf } from "./errors.ts";
 import { checksumMismatch, readSeal, SEAL_BYTES } from "./seal.ts";
 import { decompress } from "./stream/decompress.ts";
 import { type Digest, DigestMeter } from "./stream/digest.ts";
+import { DigestAside } from "./stream/digest-aside.ts";
 
 /** The largest content a log object can have: PostgreSQL's largest WAL segment. */
 const LARGEST_LOG_OBJECT = 1 << 30;
@@ -92,12 +94,19 @@ export async function sealedDigests(
   return { content: seal.content, stored: meter.value() };
 }
 
+/** From here on a thread for the digest is worth its start. */
+const LONG_BYTES = 32 << 20;
+
+function meterFor(bytes: number): DigestMeter | DigestAside {
+  return bytes >= LONG_BYTES && availableParallelism() > 1 ? new DigestAside() : new DigestMeter();
+}
+
 async function* contentOf(
   stored: AsyncIterable<Uint8Array>,
   expected: Digest,
   object: string,
 ): AsyncGenerator<Uint8Array> {
-  const meter = new DigestMeter();
+  const meter = meterFor(expected.bytes);
   let held: Uint8Array | undefined;
   try {
     for await (const chunk of meter.through(decompress(stored))) {
