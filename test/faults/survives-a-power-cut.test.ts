@@ -85,6 +85,20 @@ test("a restored SQLite file is on disk before it has its name, and its name bef
   expect(fsyncs.directory).toContain(true);
 });
 
+test("a restored SQLite file that the disk does not take gets no name", async () => {
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  await app.backup();
+  const to = join(folder, "to");
+  {
+    using _ = await FsyncWatch.start(({ directory }) => {
+      if (!directory) throw Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO" });
+    });
+    await expect(app.restore(to)).rejects.toMatchObject({ code: "DATABASE_IO" });
+  }
+  expect(existsSync(to)).toBe(false);
+});
+
 test("pages that the disk lost while a long SQLite file was written end its restore, though the sync at its end succeeds", async () => {
   const app = new SqliteApp(folder, join(folder, "app.db"));
   makeLedger(app.path);

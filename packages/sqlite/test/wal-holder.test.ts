@@ -191,6 +191,16 @@ test("commits that are not to be found, look after look, end what is held", asyn
   expect(() => holder.pollToEnd()).toThrow("commits that cannot be read");
 });
 
+test("a database that has left WAL mode meanwhile is not held, and its app commits on", async () => {
+  const { path, app, commit } = await walApp();
+  const holder = holderOf(path);
+  holder.close();
+  app.pragma("journal_mode = DELETE");
+  const late = holderOf(path);
+  expect(() => late.takeHold()).toThrow("not in WAL mode any more");
+  commit();
+});
+
 describe("a watch that comes back goes on", () => {
   /** Reads up to here, lets go, and says where it was. */
   function readUpTo(path: string): LogPlace {

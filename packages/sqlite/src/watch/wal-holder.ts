@@ -71,6 +71,9 @@ export class WalHolder {
   takeHold(from?: { readonly place: LogPlace; readonly instant: number }): boolean {
     this.#relay.takeHold();
     try {
+      // Since it was looked at the app may have left WAL mode: to hold it would keep every commit out.
+      if (this.#relay.facts().journalMode !== "wal")
+        throw new Hole("the database is not in WAL mode any more");
       const header = this.wal.header();
       const goesOn = header !== undefined && from !== undefined && this.#goOn(header, from);
       return this.#relay.whileGated(() => {
