@@ -69,7 +69,6 @@ async function takePlace(place: Place, copy: string, force: boolean): Promise<vo
     await linkOrRename(copy, place);
   }
   await syncDirectory(place.directory);
-  await syncDirectory(dirname(place.directory));
 }
 
 /** A link never replaces a file that came into being since we looked; a rename would. */
