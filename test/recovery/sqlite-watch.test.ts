@@ -2,6 +2,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { DEFAULT_LIMITS } from "../../packages/sqlite/src/limits.ts";
+import { parseLogName } from "../../packages/sqlite/src/log-name.ts";
 import { lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
@@ -116,12 +117,19 @@ test("a watch that was stopped in order goes on with its lineage; one that misse
   };
   const first = await WatchProcess.start(app);
   insert();
+  await expect
+    .poll(async () => (await first.note())?.facts.lastSegment)
+    .toContain("0000000001-0000000001");
+  insert();
   await first.stop();
   insert();
   const second = await WatchProcess.start(app);
   const unbroken = insert();
   await second.stop();
+  const [[, segments = []] = []] = await segmentsOf(app);
   expect((await segmentsOf(app)).size).toBe(1);
+  // It went on behind the last of them, and stored none once more.
+  expect(segments.map((name) => parseLogName(name)?.first)).toEqual([1, 2, 3]);
   expect((await app.manifests()).manifests).toHaveLength(1);
   const end = Date.now();
 
