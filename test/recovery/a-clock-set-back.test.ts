@@ -1,7 +1,10 @@
 import { join } from "node:path";
 import { status } from "@lifeboat/core";
 import Database from "better-sqlite3";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
+import { newestLineageEnd } from "../../packages/sqlite/src/watch/resume.ts";
+import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
 import { makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";
@@ -78,6 +81,27 @@ test("a log that began after the clock was set back is not passed over for the o
   expect(await at(late.at)).toBe(late.dump);
   expect(await at(early.at)).toBe(early.dump);
   expect(await alertsOf(app)).toEqual(["clock-set-back"]);
+});
+
+test("a watch that comes back goes on from the last instant of its log, however far that is ahead", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  recorder.clock = () => Date.now() + HOUR;
+  const { states } = await history(app, ["UPDATE counter SET v = 1"], { recorder });
+  const last = states.at(-1)?.at;
+  const { folder, manifests } = await app.manifests();
+  const end = await newestLineageEnd(folder, manifests);
+  const instants: number[] = [];
+  const holder = new WalHolder({
+    ...{ path: app.path, pageSize: 4096, checkpointFreely: true, limits: WATCH_LIMITS },
+    found: (_, instant) => void instants.push(instant),
+    mayBeginAnew: () => true,
+  });
+  onTestFinished(() => holder.close());
+  expect(holder.takeHold(end)).toBe(true);
+  change(app, 2);
+  holder.poll();
+  expect(instants).toEqual([last]);
 });
 
 test("a backup that builds on one of a later instant says so, and is not passed over for it", async () => {
