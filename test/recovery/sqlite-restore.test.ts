@@ -128,6 +128,28 @@ test.each([
   expect(await readFile(join(to, name), "utf8")).toBe("mine");
 });
 
+test("a target without room for the database is refused before anything is made there", async () => {
+  const app = await backedUp();
+  const to = join(app.folder, "a/b");
+  const { statfs } = promises;
+  promises.statfs = (async (path: string) => ({
+    ...(await statfs(path)),
+    bavail: 100_000,
+    bsize: 1,
+  })) as typeof statfs;
+  syncBuiltinESMExports();
+  try {
+    await expect(app.restore(to)).rejects.toMatchObject({
+      code: "NO_SPACE",
+      message: expect.stringContaining(`${to} has 100000 bytes free`),
+    });
+  } finally {
+    promises.statfs = statfs;
+    syncBuiltinESMExports();
+  }
+  expect(await isThere(join(app.folder, "a"))).toBe(false);
+});
+
 test("a file that comes into being in the very moment in which the copy gets its name is not replaced", async () => {
   const app = await backedUp();
   const to = join(app.folder, "to");

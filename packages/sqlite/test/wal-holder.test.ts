@@ -132,13 +132,13 @@ test.runIf(has("python3") && process.platform === "linux")(
   "however often it was tried, writers wait for no more than eight times what may be left behind the gate",
   async () => {
     const { path, app } = await walApp();
-    const limits = { ...WATCH_LIMITS, residueBytes: 64 << 10, gateMs: 60_000 };
+    const limits = { ...WATCH_LIMITS, residueBytes: 64 << 10, gateMs: 2000 };
     const holder = holderOf(path, { limits });
     holder.takeHold();
     app.exec(`CREATE TABLE filling AS SELECT zeroblob(${2 << 20})`);
     const child = checkpointInFlight(path);
     expect(await heard({ child, kill: async () => {} }, "ready")).toBe(true);
-    for (let attempt = 0; attempt < 50; attempt++) expect(holder.copyBack()).toBeUndefined();
+    for (let attempt = 0; attempt < 36; attempt++) expect(holder.copyBack()).toBeUndefined();
     child.stdin.write("\n");
     expect(await heard({ child, kill: async () => {} }, "told")).toBe(true);
     expect(holder.copyBack()).toBeUndefined();
