@@ -97,6 +97,9 @@ test("the first segment is missing: nothing that follows is laid over the backup
   const { app, states, file, names } = await fiveSegments();
   await rm(file(names[0]));
   await expect(restoreAt(app, "to")).rejects.toMatchObject({ code: "LOG_HOLE" });
+  const { folder, manifests } = await app.manifests();
+  const base = manifests[0]?.consistentAt;
+  expect(await app.engine.windows(folder, manifests)).toMatchObject([{ from: base, to: base }]);
   await expect(restoreAt(app, "to", states[2]?.at)).rejects.toMatchObject({
     code: "TARGET_OUTSIDE_WINDOWS",
   });

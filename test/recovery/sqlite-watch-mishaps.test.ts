@@ -1,4 +1,4 @@
-import { copyFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   Repository,
@@ -54,6 +54,29 @@ test("a file that was put in the database's place begins a lineage of its own", 
   const { path } = await app.restore(join(app.folder, "latest"));
   expect(expectCleanPrefix(path)).toBe(900);
   expect(await sqlite3(path, "SELECT count(*) FROM after_it")).toBe("2");
+});
+
+test("a link that is turned to another file begins a lineage with that one", async () => {
+  const folder = await testFolder();
+  const [one, other, path] = ["one.db", "other.db", "app.db"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  makeLedger(one);
+  makeLedger(other, { rows: 900 });
+  await symlink(one, path);
+  const app = new SqliteApp(folder, path);
+  const watch = await WatchProcess.start(app);
+  const first = (await watch.note())?.facts.lineage;
+  // In one step, as a deployment does.
+  await symlink(other, `${path}.new`);
+  await rename(`${path}.new`, path);
+  await expect.poll(async () => (await watch.note())?.facts.lineage).not.toBe(first);
+  await watch.isShipping();
+  await watch.stop();
+  const restored = await app.restore(join(folder, "latest"));
+  expect(expectCleanPrefix(restored.path)).toBe(900);
 });
 
 test("a file that was moved away is waited for, while other databases are shipped on; what is put in its place begins a lineage", async () => {

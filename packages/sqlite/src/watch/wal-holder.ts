@@ -92,7 +92,8 @@ export class WalHolder {
    * @throws Hole when the WAL was begun anew although it was held, or the database is no longer the file that is held
    */
   poll(): void {
-    if (fileAt(this.#init.path) !== this.#identity)
+    const { path, configured = path } = this.#init;
+    if (fileAt(configured) !== this.#identity)
       throw new Hole("another file was put in the database's place, or it was removed");
     const now = Date.now();
     const { logged } = this.#relay.progress();

@@ -144,6 +144,7 @@ class DatabaseWatch {
       this.#mostWalBytes = mostWalBytes;
       return new Shipper({
         path,
+        configured: this.#database.path,
         pageSize,
         checkpointFreely,
         limits,
