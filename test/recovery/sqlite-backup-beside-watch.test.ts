@@ -139,6 +139,30 @@ test.each([
   expect(holds).toBe(1);
 });
 
+test("a file that is in another journal mode once it is held than it was looked at in is let go, and refused", async () => {
+  const app = await ledgerApp();
+  let released = 0;
+  app.shipping.set("app", {
+    lineage: null,
+    async hold({ signal, patienceMs }) {
+      const connections = await WalConnections.open(app.path, patienceMs, signal);
+      const options = { pageSize: 4096, checkpointFreely: true, patienceMs, signal };
+      const held = (await pin(connections, options)) as HeldFile;
+      return {
+        ...held,
+        facts: { ...held.facts, journalMode: "rollback" },
+        release() {
+          released += 1;
+          return held.release();
+        },
+      };
+    },
+  });
+  await expect(app.backup()).rejects.toMatchObject({ code: "DATABASE_CHANGED" });
+  expect(released).toBe(1);
+  expect((await app.manifests()).manifests).toEqual([]);
+});
+
 test("backups taken while watches are killed at any instant are clean, each of them", async () => {
   const app = await ledgerApp();
   const writer = await startWriter(app.path, { rate: 300 });
