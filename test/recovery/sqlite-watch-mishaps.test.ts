@@ -18,6 +18,7 @@ import { faultyStorage } from "../support/faulty-storage.ts";
 import {
   expectCleanPrefix,
   makeLedger,
+  type Process,
   startBystander,
   startWriter,
   testFolder,
@@ -356,6 +357,40 @@ test("a reader that stays keeps no lineage from beginning, and costs one backup"
   expect(expectCleanPrefix(await restoreByHand(app, join(app.folder, "by-hand")))).toBe(
     acknowledged,
   );
+});
+
+test("a backup whose place in the log is not known begins no lineage: another one is taken", async () => {
+  const app = await appOf();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const writing = Promise.withResolvers<Process>();
+  let asked = false;
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      if (path.includes("/locks/sqlite-app/") && !asked) {
+        asked = true;
+        // From here on nobody gets through the gate.
+        writing.resolve(await startBystander(app.path, "write"));
+      }
+      return storage.create(path, content);
+    },
+  });
+  const databases = [{ name: "app", path: app.path }];
+  const watch = await WatchInProcess.begin({ folder: app.folder, storage: faulty, databases });
+  const writer = await writing.promise;
+  const lineages = async () => (await app.manifests()).manifests.map(({ details }) => details.log);
+  await expect.poll(lineages).toEqual([null]);
+  await expect.poll(async () => (await watch.facts())?.backupFault).toContain("old reader");
+  await writer.kill();
+  await expect.poll(async () => (await watch.facts())?.state).toBe("shipping");
+  await expect
+    .poll(async () => (await lineages()).at(-1))
+    .toMatchObject({ lineage: (await watch.facts())?.lineage });
+  await sqlite3(app.path, "CREATE TABLE later(x)");
+  watch.stop();
+  await watch.ended;
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(await sqlite3(path, "SELECT count(*) FROM later")).toBe("0");
+  expect((await app.verify(false)).problems).toEqual([]);
 });
 
 test("status says of a watch that it lives, that it is gone, and that a log is not gone on with", async () => {
