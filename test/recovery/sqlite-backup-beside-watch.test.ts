@@ -182,6 +182,16 @@ test("backups taken while watches are killed at any instant are clean, each of t
   }
 });
 
+test("a watch that holds another file than the one that is to be copied holds it for nobody", async () => {
+  const app = await ledgerApp();
+  await WatchProcess.start(app);
+  const other = join(app.folder, "other.db");
+  makeLedger(other);
+  const found = await ShippedElsewhere.find(await socketOf(app), other);
+  expect(await found?.hold(patience)).toBeUndefined();
+  expect((await (await watchOf(app)).hold(patience))?.way).toBe("pin");
+});
+
 test("words that no backup says end the connection, and the watch goes on", async () => {
   const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
