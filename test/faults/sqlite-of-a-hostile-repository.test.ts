@@ -12,7 +12,7 @@ import { mergePages } from "../../packages/sqlite/src/merge-pages.ts";
 import { walOfOneTransaction } from "../../packages/sqlite/src/wal/one-transaction.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
-import { isThere, makeLedger, testFolder } from "../support/sqlite.ts";
+import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 
@@ -158,12 +158,17 @@ test.each([
 test("where a backup's place lies in none of the log that goes on behind it, its own older state is not restored as the latest", async () => {
   const app = await ledgerApp();
   const { folder, objects } = await shipped(app);
-  const elsewhere = (place: LogPlace) => ({ ...place, salt1: place.salt1 ^ 1 });
+  const elsewhere = (place: LogPlace) => ({ ...place, salt1: (place.salt1 ^ 1) >>> 0 });
   for (const object of objects)
     await renote(folder, object, ({ start, end }) => ({
       ...{ start: elsewhere(start), end: elsewhere(end) },
     }));
   await assertRefused(app, "LOG_HOLE", "lies in none of the objects");
+  // As the refusal says, the backup alone can be had.
+  const [backup] = (await app.manifests()).manifests;
+  const target = { kind: "backup", id: backup?.id ?? "" } as const;
+  const { path } = await app.restore(join(app.folder, "alone"), { target });
+  expect(expectCleanPrefix(path)).toBe(50);
 });
 
 test("a log with pages of another size than its backup has is refused", async () => {

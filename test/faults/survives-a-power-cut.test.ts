@@ -85,6 +85,40 @@ test("a restored SQLite file is on disk before it has its name, and its name bef
   expect(fsyncs.directory).toContain(true);
 });
 
+test("the directories that a restored SQLite file lies in are on disk before it counts, those that were made and one that was there", async () => {
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  await app.backup();
+  const there = join(folder, "there");
+  await mkdir(there);
+  const { directory } = await fsyncsFor(join(there, "app.db"), () => app.restore(there));
+  expect(directory).toContain(true);
+  const to = join(folder, "a/b/c");
+  const synced = new Set<number>();
+  {
+    using _ = await FsyncWatch.start(({ inode }) => {
+      if (existsSync(join(to, "app.db"))) synced.add(inode);
+    });
+    await app.restore(to);
+  }
+  for (const each of [to, join(to, ".."), join(to, "../.."), folder])
+    expect(synced).toContain((await stat(each)).ino);
+});
+
+test("a restored SQLite file that the disk does not take gets no name", async () => {
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  await app.backup();
+  const to = join(folder, "to");
+  {
+    using _ = await FsyncWatch.start(({ directory }) => {
+      if (!directory) throw Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO" });
+    });
+    await expect(app.restore(to)).rejects.toMatchObject({ code: "DATABASE_IO" });
+  }
+  expect(existsSync(to)).toBe(false);
+});
+
 test("pages that the disk lost while a long SQLite file was written end its restore, though the sync at its end succeeds", async () => {
   const app = new SqliteApp(folder, join(folder, "app.db"));
   makeLedger(app.path);

@@ -1,8 +1,12 @@
 import { stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { LifeboatError } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
+import type { HeldFile } from "../../packages/sqlite/src/held.ts";
+import { pin } from "../../packages/sqlite/src/pin.ts";
+import { WalConnections } from "../../packages/sqlite/src/wal-connections.ts";
 import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
@@ -101,6 +105,64 @@ test("a watch that was killed while it held makes the copy void, however alike t
   await expect(held.confirm()).rejects.toMatchObject({ code: "HOLD_LOST" });
 });
 
+test.each([
+  { limits: {}, how: "is made once more where it is not stored yet" },
+  { limits: { spareBytes: Number.MAX_SAFE_INTEGER }, how: "is void where it was stored already" },
+])("a copy of a file that was not held to its end $how", async ({ limits }) => {
+  const app = await ledgerApp(limits);
+  let holds = 0;
+  app.shipping.set("app", {
+    lineage: "20261122T101500.123Z-1f2e3d4c",
+    async hold({ signal, patienceMs }) {
+      holds += 1;
+      const connections = await WalConnections.open(app.path, patienceMs, signal);
+      const options = { pageSize: 4096, checkpointFreely: true, patienceMs, signal };
+      const held = (await pin(connections, options)) as HeldFile;
+      return {
+        ...held,
+        async confirm() {
+          throw new LifeboatError({ code: "HOLD_LOST", message: "m", remedy: "r" });
+        },
+      };
+    },
+  });
+  const taking = app.backup();
+  if ("spareBytes" in limits) {
+    await expect(taking).rejects.toMatchObject({ code: "HOLD_LOST" });
+    expect((await app.manifests()).manifests).toEqual([]);
+  } else {
+    await taking;
+    expect(await app.details()).toMatchObject({ way: "pin", log: null });
+    const { path } = await app.restore(join(app.folder, "to"));
+    expect(expectCleanPrefix(path)).toBe(300);
+  }
+  expect(holds).toBe(1);
+});
+
+test("a file that is in another journal mode once it is held than it was looked at in is let go, and refused", async () => {
+  const app = await ledgerApp();
+  let released = 0;
+  app.shipping.set("app", {
+    lineage: null,
+    async hold({ signal, patienceMs }) {
+      const connections = await WalConnections.open(app.path, patienceMs, signal);
+      const options = { pageSize: 4096, checkpointFreely: true, patienceMs, signal };
+      const held = (await pin(connections, options)) as HeldFile;
+      return {
+        ...held,
+        facts: { ...held.facts, journalMode: "rollback" },
+        release() {
+          released += 1;
+          return held.release();
+        },
+      };
+    },
+  });
+  await expect(app.backup()).rejects.toMatchObject({ code: "DATABASE_CHANGED" });
+  expect(released).toBe(1);
+  expect((await app.manifests()).manifests).toEqual([]);
+});
+
 test("backups taken while watches are killed at any instant are clean, each of them", async () => {
   const app = await ledgerApp();
   const writer = await startWriter(app.path, { rate: 300 });
@@ -118,6 +180,16 @@ test("backups taken while watches are killed at any instant are clean, each of t
     const copy = await app.restore(join(app.folder, id), { target: { kind: "backup", id } });
     expectCleanPrefix(copy.path);
   }
+});
+
+test("a watch that holds another file than the one that is to be copied holds it for nobody", async () => {
+  const app = await ledgerApp();
+  await WatchProcess.start(app);
+  const other = join(app.folder, "other.db");
+  makeLedger(other);
+  const found = await ShippedElsewhere.find(await socketOf(app), other);
+  expect(await found?.hold(patience)).toBeUndefined();
+  expect((await (await watchOf(app)).hold(patience))?.way).toBe("pin");
 });
 
 test("words that no backup says end the connection, and the watch goes on", async () => {

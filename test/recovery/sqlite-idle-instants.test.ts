@@ -1,11 +1,14 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
+import { faultyStorage } from "../support/faulty-storage.ts";
 import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { segmentsOf, WatchProcess } from "../support/sqlite-watch.ts";
+import { WatchInProcess } from "../support/watch-in-process.ts";
 
 async function ledgerApp(): Promise<{ app: SqliteApp; database: Database.Database }> {
   const folder = await testFolder();
@@ -87,6 +90,32 @@ test("after a watch ended in order it is known up to its end, and not beyond; af
   expect(expectCleanPrefix((await restoreAt(app, idleAgain)).path)).toBe(52);
   await second.stop("SIGKILL");
   await expect(restoreAt(app, idleAgain)).rejects.toMatchObject(outside);
+  database.close();
+});
+
+test("while a commit waits to be stored no instant behind it is known", async () => {
+  const { app, database } = await ledgerApp();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const { promise: answers, resolve: answer } = Promise.withResolvers<void>();
+  let hangs = false;
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      if (hangs && path.includes("/wal/")) await answers;
+      return storage.create(path, content);
+    },
+  });
+  const databases = [{ name: "app", path: app.path }];
+  const watch = await WatchInProcess.start({ folder: app.folder, storage: faulty, databases });
+  commit(database, 51);
+  await shipped(app, 1);
+  hangs = true;
+  commit(database, 52);
+  const behind = new Date();
+  await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBeGreaterThan(0);
+  await expect(restoreAt(app, behind)).rejects.toMatchObject(outside);
+  answer();
+  watch.stop();
+  await watch.ended;
   database.close();
 });
 

@@ -29,6 +29,13 @@ test("a rollback-journal database gets the advice to use WAL", async () => {
   ]);
 });
 
+test("what is advised can be pasted into a shell, whatever the file's name", async () => {
+  const path = join(await testFolder(), "it's a shop.db");
+  makeLedger(path, { journalMode: "delete" });
+  const [finding] = await sqliteEngine({ databases: [{ name: "app", path }] }).inspect();
+  expect(finding?.remedy).toContain(`sqlite3 '${path.replace("'", "'\\''")}' "PRAGMA`);
+});
+
 test("what a backup would refuse is an error here, and an alert in the status", async () => {
   const path = await ledger();
   await rm(path);

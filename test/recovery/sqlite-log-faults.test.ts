@@ -78,10 +78,28 @@ test("a hole: the newest state is refused with what is missing, windows end befo
   ]);
 });
 
+test("a segment that is gone once a restore was planned leaves no older state under the planned instant's name", async () => {
+  const { app, file, names } = await fiveSegments();
+  const { folder, manifests } = await app.manifests();
+  const plan = await app.engine.plan(folder, manifests, { kind: "latest" }, {});
+  await rm(file(names.at(-1) as string));
+  const to = join(app.folder, "to");
+  const { signal } = new AbortController();
+  const restoring = app.engine.restore({
+    ...{ folder, plan, to, signal, report: () => {}, force: false, fetchCommand: [] },
+    ...{ tablespaceMapping: new Map(), tablespaceRoot: null, skipCheck: true },
+  });
+  await expect(restoring).rejects.toMatchObject({ code: "LOG_CHANGED", kind: "failed" });
+  expect(await isThere(to)).toBe(false);
+});
+
 test("the first segment is missing: nothing that follows is laid over the backup", async () => {
   const { app, states, file, names } = await fiveSegments();
   await rm(file(names[0]));
   await expect(restoreAt(app, "to")).rejects.toMatchObject({ code: "LOG_HOLE" });
+  const { folder, manifests } = await app.manifests();
+  const base = manifests[0]?.consistentAt;
+  expect(await app.engine.windows(folder, manifests)).toMatchObject([{ from: base, to: base }]);
   await expect(restoreAt(app, "to", states[2]?.at)).rejects.toMatchObject({
     code: "TARGET_OUTSIDE_WINDOWS",
   });

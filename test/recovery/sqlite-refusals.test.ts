@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import promises, {
   chmod,
+  constants,
   copyFile,
   mkdir,
   open,
   readdir,
+  stat,
   symlink,
   truncate,
   writeFile,
@@ -111,12 +113,16 @@ test.each([{}, { spareBytes: Number.MAX_SAFE_INTEGER }])(
   },
 );
 
-test("a file that is shorter than its pages", async () => {
-  const app = await appAt();
-  makeLedger(app.path, { rows: 100, journalMode: "delete" });
-  await truncate(app.path, 20 * 4096);
-  await expect(app.backup()).rejects.toMatchObject({ code: "DATABASE_CORRUPT" });
-});
+test.each([{}, { spareBytes: Number.MAX_SAFE_INTEGER }])(
+  "a file that is shorter than its pages, copied or stored straight away (%o)",
+  async (limits) => {
+    const folder = await testFolder();
+    const app = new SqliteApp(folder, join(folder, "app.db"), limits);
+    makeLedger(app.path, { rows: 100, journalMode: "delete" });
+    await truncate(app.path, 20 * 4096);
+    await expectRefusal(app, "DATABASE_CORRUPT");
+  },
+);
 
 test("a -wal whose header has a wrong checksum or page size, which SQLite would read as empty", async () => {
   for (const [offset, bytes] of [
@@ -148,6 +154,45 @@ test("a hot journal whose super-journal is missing", async () => {
   await leaveHotJournal(app.path);
   await nameSuperJournal(`${app.path}-journal`, join(app.folder, "gone-mj1234"));
   await expectRefusal(app, "HOT_JOURNAL");
+});
+
+test("a journal that is finished, and a hot one whose record of a super-journal is damaged, are no reason to refuse", async () => {
+  const finished = await appAt();
+  makeLedger(finished.path, { journalMode: "delete" });
+  const gone = join(finished.folder, "gone-mj1234");
+  // As journal_mode PERSIST leaves it.
+  await writeFile(`${finished.path}-journal`, Buffer.alloc(512));
+  await nameSuperJournal(`${finished.path}-journal`, gone);
+  await finished.backup();
+  const app = await appAt();
+  await leaveHotJournal(app.path);
+  const journal = `${app.path}-journal`;
+  await nameSuperJournal(journal, gone);
+  await overwrite(journal, (await stat(journal)).size - 12, Buffer.from([9, 9, 9, 9]));
+  await app.backup();
+  expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(400);
+});
+
+test("a WAL-mode database on a file system that is read-only", async () => {
+  const app = await appAt();
+  makeLedger(app.path);
+  const { access } = promises;
+  promises.access = async (path, mode) => {
+    if (path === app.path && ((mode ?? 0) & constants.W_OK) !== 0)
+      throw Object.assign(new Error("EROFS: read-only file system"), { code: "EROFS" });
+    return access(path, mode);
+  };
+  syncBuiltinESMExports();
+  try {
+    await expect(app.backup()).rejects.toMatchObject({
+      code: "PERMISSION_DENIED",
+      message: expect.stringContaining("read-only"),
+      remedy: expect.stringContaining("mount it writable"),
+    });
+  } finally {
+    promises.access = access;
+    syncBuiltinESMExports();
+  }
 });
 
 test("a hot journal that this user may not roll back", async () => {

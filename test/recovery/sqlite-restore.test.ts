@@ -1,4 +1,4 @@
-import {
+import promises, {
   chmod,
   chown,
   mkdir,
@@ -9,11 +9,13 @@ import {
   symlink,
   writeFile,
 } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { backup } from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
+import { FsyncWatch } from "../support/fsync-watch.ts";
 import {
   expectCleanPrefix,
   isThere,
@@ -110,6 +112,66 @@ test.each(["-wal", "-journal", "-shm"])(
   },
 );
 
+test.each([
+  ["app.db", "TARGET_NOT_EMPTY"],
+  ["app.db-wal", "STALE_WAL"],
+])("%s that somebody puts there while the copy is made is left alone", async (name, code) => {
+  const app = await backedUp();
+  const to = join(app.folder, "to");
+  {
+    using _ = await FsyncWatch.start(async ({ directory }) => {
+      if (!directory) await writeFile(join(to, name), "mine");
+    });
+    await expect(app.restore(to)).rejects.toMatchObject({ code, kind: "refused" });
+  }
+  expect(await readdir(to)).toEqual([name]);
+  expect(await readFile(join(to, name), "utf8")).toBe("mine");
+});
+
+test("a target without room for the database is refused before anything is made there", async () => {
+  const app = await backedUp();
+  const to = join(app.folder, "a/b");
+  const { statfs } = promises;
+  promises.statfs = (async (path: string) => ({
+    ...(await statfs(path)),
+    bavail: 100_000,
+    bsize: 1,
+  })) as typeof statfs;
+  syncBuiltinESMExports();
+  try {
+    await expect(app.restore(to)).rejects.toMatchObject({
+      code: "NO_SPACE",
+      message: expect.stringContaining(`${to} has 100000 bytes free`),
+    });
+  } finally {
+    promises.statfs = statfs;
+    syncBuiltinESMExports();
+  }
+  expect(await isThere(join(app.folder, "a"))).toBe(false);
+});
+
+test("a file that comes into being in the very moment in which the copy gets its name is not replaced", async () => {
+  const app = await backedUp();
+  const to = join(app.folder, "to");
+  const file = join(to, "app.db");
+  const { link } = promises;
+  promises.link = async (from, name) => {
+    await writeFile(name, "mine");
+    return link(from, name);
+  };
+  syncBuiltinESMExports();
+  try {
+    await expect(app.restore(to)).rejects.toMatchObject({
+      code: "TARGET_NOT_EMPTY",
+      kind: "refused",
+    });
+  } finally {
+    promises.link = link;
+    syncBuiltinESMExports();
+  }
+  expect(await readFile(file, "utf8")).toBe("mine");
+});
+
 test("with force a database that nobody uses is replaced, and its log does not reach the copy", async () => {
   const app = await backedUp();
   const database = new Database(app.path);
@@ -140,8 +202,12 @@ test("a file where the directory should be is refused", async () => {
 });
 
 test("the file's own path in place of its directory is refused, whether the file is lost or there", async () => {
-  const app = await backedUp();
-  const meant = `name the directory that it lies in: --to ${app.folder}`;
+  const folder = join(await testFolder(), "my shop");
+  await mkdir(folder);
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  await app.backup();
+  const meant = `name the directory that it lies in: --to '${app.folder}'`;
   const refusal = { code: "TARGET_NOT_A_DIRECTORY", kind: "refused", remedy: meant };
   await expect(app.restore(app.path)).rejects.toMatchObject(refusal);
   await rm(app.path);

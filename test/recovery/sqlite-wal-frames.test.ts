@@ -48,6 +48,13 @@ function committedIn(wal: Buffer, pageSize = 4096): number {
   return scanner.committed.frames;
 }
 
+/** Valid frames, committed or not. */
+function scannedIn(wal: Buffer, pageSize: number): number {
+  const scanner = scannerOf(wal, pageSize);
+  scanner.scan(wal.subarray(WAL_HEADER_BYTES));
+  return scanner.frames;
+}
+
 test.each([512, 4096, 65536])(
   "frames of %i bytes are read in pieces as in one, and stamped as another WAL they are applied by sqlite3",
   async (pageSize) => {
@@ -157,6 +164,32 @@ test("whatever is flipped, cut, repeated, foreign or left out, no frame from the
     }),
     { numRuns: 300 },
   );
+});
+
+test("a frame of whose header one bit is another ends the WAL, as it does for SQLite: salts are under no checksum", async () => {
+  const { wal } = await record(512);
+  const frame = 512 + 24;
+  for (let bit = 0; bit < 24 * 8; bit++) {
+    const harmed = Buffer.from(wal);
+    const byte = WAL_HEADER_BYTES + 2 * frame + (bit >> 3);
+    harmed[byte] = (harmed[byte] as number) ^ (1 << (bit & 7));
+    expect(scannedIn(harmed, 512)).toBe(2);
+  }
+});
+
+test("a frame for page 0 ends the WAL, though its checksum is right, as it does for sqlite3", async () => {
+  const { base, wal, rows } = await record(512, 3);
+  const frame = 512 + 24;
+  const writer = new WalWriter(512);
+  const frames = Buffer.from(wal.subarray(WAL_HEADER_BYTES));
+  const last = frames.length - frame;
+  frames.writeUInt32BE(0, last);
+  writer.stamp(frames);
+  const written = Buffer.concat([writer.header, frames]);
+  expect(scannedIn(written, 512)).toBe(last / frame);
+  await writeFile(`${base}-wal`, written);
+  const { stdout } = await execa("sqlite3", [base, "SELECT count(*) FROM t"]);
+  expect(stdout).toBe(`${rows - 1}`);
 });
 
 test("frames of an older run that lie behind the newer ones are never taken", async () => {

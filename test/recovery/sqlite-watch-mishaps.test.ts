@@ -1,4 +1,4 @@
-import { copyFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   Repository,
@@ -18,6 +18,7 @@ import { faultyStorage } from "../support/faulty-storage.ts";
 import {
   expectCleanPrefix,
   makeLedger,
+  type Process,
   startBystander,
   startWriter,
   testFolder,
@@ -54,6 +55,29 @@ test("a file that was put in the database's place begins a lineage of its own", 
   const { path } = await app.restore(join(app.folder, "latest"));
   expect(expectCleanPrefix(path)).toBe(900);
   expect(await sqlite3(path, "SELECT count(*) FROM after_it")).toBe("2");
+});
+
+test("a link that is turned to another file begins a lineage with that one", async () => {
+  const folder = await testFolder();
+  const [one, other, path] = ["one.db", "other.db", "app.db"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  makeLedger(one);
+  makeLedger(other, { rows: 900 });
+  await symlink(one, path);
+  const app = new SqliteApp(folder, path);
+  const watch = await WatchProcess.start(app);
+  const first = (await watch.note())?.facts.lineage;
+  // In one step, as a deployment does.
+  await symlink(other, `${path}.new`);
+  await rename(`${path}.new`, path);
+  await expect.poll(async () => (await watch.note())?.facts.lineage).not.toBe(first);
+  await watch.isShipping();
+  await watch.stop();
+  const restored = await app.restore(join(folder, "latest"));
+  expect(expectCleanPrefix(restored.path)).toBe(900);
 });
 
 test("a file that was moved away is waited for, while other databases are shipped on; what is put in its place begins a lineage", async () => {
@@ -333,6 +357,40 @@ test("a reader that stays keeps no lineage from beginning, and costs one backup"
   expect(expectCleanPrefix(await restoreByHand(app, join(app.folder, "by-hand")))).toBe(
     acknowledged,
   );
+});
+
+test("a backup whose place in the log is not known begins no lineage: another one is taken", async () => {
+  const app = await appOf();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const writing = Promise.withResolvers<Process>();
+  let asked = false;
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      if (path.includes("/locks/sqlite-app/") && !asked) {
+        asked = true;
+        // From here on nobody gets through the gate.
+        writing.resolve(await startBystander(app.path, "write"));
+      }
+      return storage.create(path, content);
+    },
+  });
+  const databases = [{ name: "app", path: app.path }];
+  const watch = await WatchInProcess.begin({ folder: app.folder, storage: faulty, databases });
+  const writer = await writing.promise;
+  const lineages = async () => (await app.manifests()).manifests.map(({ details }) => details.log);
+  await expect.poll(lineages).toEqual([null]);
+  await expect.poll(async () => (await watch.facts())?.backupFault).toContain("old reader");
+  await writer.kill();
+  await expect.poll(async () => (await watch.facts())?.state).toBe("shipping");
+  await expect
+    .poll(async () => (await lineages()).at(-1))
+    .toMatchObject({ lineage: (await watch.facts())?.lineage });
+  await sqlite3(app.path, "CREATE TABLE later(x)");
+  watch.stop();
+  await watch.ended;
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(await sqlite3(path, "SELECT count(*) FROM later")).toBe("0");
+  expect((await app.verify(false)).problems).toEqual([]);
 });
 
 test("status says of a watch that it lives, that it is gone, and that a log is not gone on with", async () => {

@@ -1,9 +1,10 @@
-import { rename, writeFile } from "node:fs/promises";
+import { readdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { filesystemStorage } from "@lifeboat/storage";
 import { expect, test } from "vitest";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
+import { WatchProcess } from "../support/sqlite-watch.ts";
 import { WatchInProcess } from "../support/watch-in-process.ts";
 
 async function twoDatabases() {
@@ -53,4 +54,35 @@ test("where one of several databases cannot be shipped any more, the others ship
   expect(newest).toBeLessThanOrEqual(acknowledged + 1);
   expect((await watch.facts("orders"))?.unshippedBytes).toBe(0);
   await writer.stop();
+});
+
+test("a file that one watch ships is shipped by no second one, whatever repository and name it has there", async () => {
+  const folder = await testFolder();
+  const path = join(folder, "app.db");
+  const link = join(folder, "link.db");
+  makeLedger(path);
+  await symlink(path, link);
+  const init = (repository: string, name: string) => ({
+    folder,
+    storage: filesystemStorage({ path: join(folder, repository) }),
+    databases: [{ name, path: name === "app" ? path : link }],
+  });
+  const first = await WatchProcess.start(new SqliteApp(folder, path));
+  const second = await WatchInProcess.begin(init("second", "app"));
+  await expect(second.ended).rejects.toMatchObject({
+    code: "DATABASE_WATCHED",
+    kind: "locked",
+    message: expect.stringMatching(`process ${first.pid} ships .* into .*${folder}/repository`),
+  });
+  // A killed one is in nobody's way, and one that ended is gone.
+  await first.stop("SIGKILL");
+  const third = await WatchInProcess.start(init("second", "app"));
+  const byLink = await WatchInProcess.begin(init("third", "linked"));
+  await expect(byLink.ended).rejects.toMatchObject({ code: "DATABASE_WATCHED" });
+  third.stop();
+  await third.ended;
+  const last = await WatchInProcess.start(init("third", "linked"));
+  last.stop();
+  await last.ended;
+  expect((await readdir(last.state)).filter((name) => name.startsWith("watched-"))).toEqual([]);
 });

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { DEFAULT_LIMITS } from "../../packages/sqlite/src/limits.ts";
+import { parseLogName } from "../../packages/sqlite/src/log-name.ts";
 import { lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
@@ -99,7 +100,8 @@ test("an idle database costs the repository nothing, and the WAL of a busy one s
   const before = await watch.note();
   const segments = await segmentsOf(app);
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  expect((await watch.note())?.facts).toEqual(before?.facts);
+  // The note neither: not even its instant is another.
+  expect(await watch.note()).toEqual(before);
   expect(await segmentsOf(app)).toEqual(segments);
 });
 
@@ -116,13 +118,25 @@ test("a watch that was stopped in order goes on with its lineage; one that misse
   };
   const first = await WatchProcess.start(app);
   insert();
+  await expect
+    .poll(async () => (await first.note())?.facts.lastSegment)
+    .toContain("0000000001-0000000001");
+  insert();
   await first.stop();
   insert();
+  // Taken outside of the log; that it is the newest does not hide where the log ended.
+  await app.backup();
   const second = await WatchProcess.start(app);
   const unbroken = insert();
   await second.stop();
+  const [[, segments = []] = []] = await segmentsOf(app);
   expect((await segmentsOf(app)).size).toBe(1);
-  expect((await app.manifests()).manifests).toHaveLength(1);
+  expect(segments.length).toBeGreaterThan(2);
+  // It went on behind the last of them, and stored none once more.
+  expect(segments.map((name) => parseLogName(name)?.first)).toEqual(
+    segments.map((_, index) => index + 1),
+  );
+  expect((await app.manifests()).manifests).toHaveLength(2);
   const end = Date.now();
 
   insert();
@@ -137,7 +151,7 @@ test("a watch that was stopped in order goes on with its lineage; one that misse
   await third.stop();
   keeper.close();
   const { manifests } = await app.manifests();
-  expect(manifests.map(({ type }) => type)).toEqual(["full", "incremental"]);
+  expect(manifests.map(({ type }) => type)).toEqual(["full", "full", "incremental"]);
   expect((await segmentsOf(app)).size).toBe(2);
   expect(await restored(app, "latest")).toBe(last);
   const windows = await app.engine.windows((await app.manifests()).folder, manifests);

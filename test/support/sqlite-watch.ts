@@ -47,13 +47,15 @@ export class WatchProcess {
     return new WatchNotes(join(this.app.folder, "memory")).read(folder);
   }
 
-  /** Resolves once the watch that runs now has a backup that its lineage starts from. */
+  /** Resolves once the watch that runs now has a backup that its lineage starts from, and is done with it. */
   async isShipping(): Promise<void> {
     await expect
       .poll(async () => {
         const note = await this.note();
         if (!note?.alive || note.facts.state !== "shipping") return false;
         const { manifests } = await this.app.manifests();
+        const repository = await this.app.repository();
+        if (await repository.isLocked(`sqlite-${this.app.name}`)) return false;
         return manifests.some(({ details }) => lineageOf(details) === note.facts.lineage);
       })
       .toBe(true);

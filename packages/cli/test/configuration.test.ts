@@ -151,6 +151,17 @@ describe("of a configuration is refused, with its path,", () => {
       { ...rest, sqlite: [{ path: "/a/x.db" }, { path: "/b/x.sqlite" }] },
       "sqlite[1].path: gives a second database the name x",
     ],
+    [
+      "one file under two names",
+      {
+        ...rest,
+        sqlite: [
+          { name: "x", path: "/a/x.db" },
+          { name: "y", path: "/a/../a/x.db" },
+        ],
+      },
+      "sqlite[1].path: is the file of sqlite[0] too",
+    ],
     ["a null", { ...COMPLETE, postgres: null }, "postgres: must be an object, not null"],
     [
       "a level that is a text",

@@ -1,5 +1,6 @@
 import { backupChain } from "./backup-chain.ts";
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
+import { backupBehind } from "./clock-behind.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, Snapshot, SnapshotOptions } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
@@ -83,6 +84,8 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
             if (basis.type === "full") unfinished = left;
           }
           id = unfinished?.id ?? (await freeId(repository, folders, basis.type));
+          for (const folder of unfinished ? [] : folders)
+            findings.push(...(await backupBehind(folder, id)));
         },
       },
       ...folders.map(backUp),

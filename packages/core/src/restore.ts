@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
+import { latestAhead } from "./clock-behind.ts";
 import { stepsOf } from "./described-step.ts";
 import type {
   DeltaCounts,
@@ -88,6 +89,7 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     const { report, copy } = await restoreOne(order, choice);
     reports.push(report);
     findings.push(...copy.findings, ...endsBefore(order.target, choice));
+    if (order.target.kind === "latest") findings.push(...latestAhead(copy.willRecoverTo.time));
   }
   const [first] = reports as [RestoredReport];
   return {

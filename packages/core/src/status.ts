@@ -1,5 +1,6 @@
 import { lockName } from "./backup.ts";
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
+import { windowsAhead } from "./clock-behind.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { DrillRecord } from "./drill-record.ts";
 import type { Engine, EngineStatus, Problem } from "./engine.ts";
@@ -63,6 +64,7 @@ export async function status(request: {
   alerts.push(...[...drills.problems, ...migrations.problems].map(damaged));
   const shipping = await shippingOf(request);
   alerts.push(...backupAlerts(newest), ...drillAlerts(lastDrill), ...shipping.alerts);
+  alerts.push(...windowsAhead(windows));
   return {
     app: repository.app,
     live,

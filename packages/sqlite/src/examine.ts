@@ -187,10 +187,15 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
 }
 
 function denied(path: string, cause: unknown): LifeboatError {
+  const isReadOnly = isSystemError(cause, "EROFS");
   return refusal({
     code: "PERMISSION_DENIED",
-    message: `${path} cannot be used by this user: ${(cause as NodeJS.ErrnoException).code}`,
-    remedy: "run Lifeboat as the database's owner, who can read and write the file and its folder",
+    message: isReadOnly
+      ? `${path} lies on a file system that is read-only, and readers of a WAL-mode database lock by writing beside it`
+      : `${path} cannot be used by this user: ${(cause as NodeJS.ErrnoException).code}`,
+    remedy: isReadOnly
+      ? "mount it writable, or copy the file and its -wal elsewhere while nobody writes, and back that copy up"
+      : "run Lifeboat as the database's owner, who can read and write the file and its folder",
     path,
     cause,
   });

@@ -8,7 +8,8 @@ import Database from "better-sqlite3";
 export function databaseFailure(path: string, thrown: unknown): unknown {
   if (!(thrown instanceof Error) || thrown instanceof LifeboatError) return thrown;
   const { code: reason } = thrown as { code?: unknown };
-  const said = `${reason}: ${thrown.message}`;
+  const { message } = thrown;
+  const said = message.startsWith(`${reason}:`) ? message : `${reason}: ${message}`;
   const other = thrown instanceof Database.SqliteError ? OTHER_FAILURE : undefined;
   const known = FAILURES.find(([pattern]) => pattern.test(said)) ?? other;
   if (!known) return thrown;

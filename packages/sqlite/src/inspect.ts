@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { type Finding, LifeboatError } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { ConfiguredDatabase } from "./configured-database.ts";
 import { type Examined, examine } from "./examine.ts";
 import { mayBeRemote, roomAt } from "./file-system.ts";
@@ -57,7 +58,7 @@ function rollbackJournal({ path, header }: Examined): Finding | undefined {
     id: "sqlite-rollback-journal",
     severity: "warning",
     summary: `${path} is not in WAL mode: nobody can commit while it is copied`,
-    remedy: `switch it to WAL once, with the app stopped: sqlite3 ${path} "PRAGMA journal_mode=WAL"`,
+    remedy: `switch it to WAL once, with the app stopped: sqlite3 ${shellWord(path)} "PRAGMA journal_mode=WAL"`,
   };
 }
 

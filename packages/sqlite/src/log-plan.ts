@@ -8,6 +8,7 @@ import { detailsOf } from "./details.ts";
 import { coverOf, hasHoleAt } from "./log-cover.ts";
 import type { Mark, SegmentNote } from "./log-note.ts";
 import { type Lineages, type LogObject, lineagesOf, noteOf } from "./log-objects.ts";
+import { assertNewest } from "./log-order.ts";
 import { type Located, type LoggedBackup, locate, loggedBackup } from "./log-start.ts";
 import { endOfLog } from "./log-windows.ts";
 
@@ -28,7 +29,8 @@ type Reaches = (instant: number) => boolean;
 
 /**
  * What leads to the newest state that the repository holds; undefined where it holds no backup.
- * @throws LifeboatError `LOG_HOLE` when the log goes on behind a segment that is missing
+ * @throws LifeboatError `LOG_HOLE` when the log goes on behind a segment that is missing, `CLOCK_SET_BACK` when
+ *   what is newest cannot be told by time
  */
 export async function newestOfLog(
   folder: DatabaseFolder,
@@ -43,6 +45,7 @@ export async function newestOfLog(
     );
   const [newest] = byEnd;
   if (!newest) return undefined;
+  assertNewest(newest, byEnd);
   const reached = newest.end;
   assertNothingBeyond(folder, lineages, reached);
   for (const { manifest } of byEnd.filter(({ end }) => end === reached)) {

@@ -1,6 +1,7 @@
 import { link, lstat, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Finding, isSystemError, LifeboatError, syncDirectory } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { foldLog, isInUse } from "./in-use.ts";
 import { restoreInto } from "./live-restore.ts";
 
@@ -68,7 +69,6 @@ async function takePlace(place: Place, copy: string, force: boolean): Promise<vo
     await linkOrRename(copy, place);
   }
   await syncDirectory(place.directory);
-  await syncDirectory(dirname(place.directory));
 }
 
 /** A link never replaces a file that came into being since we looked; a rename would. */
@@ -106,7 +106,7 @@ async function assertDirectory({ directory, file }: Place): Promise<void> {
     directory,
     "is no directory, and the restored file keeps its name",
     basename(directory) === basename(file)
-      ? `name the directory that it lies in: --to ${dirname(directory)}`
+      ? `name the directory that it lies in: --to ${shellWord(dirname(directory))}`
       : "name a directory",
   );
 }

@@ -9,6 +9,7 @@ import {
   makeDirectories,
   type RestoredDatabase,
   type RestoreRequest,
+  syncDirectory,
 } from "@lifeboat/core";
 import { checkRestored } from "./check-restored.ts";
 import { compose } from "./compose.ts";
@@ -108,7 +109,10 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
     request.signal.throwIfAborted();
     const { force } = request;
     findings.push(...(await putInPlace(place, copy, { force, patienceMs: build.patienceMs })));
-    if (made !== undefined) await giveDirectory(place.directory, details);
+    if (made !== undefined) {
+      await giveDirectory(place.directory, details);
+      await syncMade(place.directory, made);
+    }
     return findings;
   } finally {
     await scratch.remove();
@@ -179,6 +183,13 @@ async function giveDirectory(directory: string, { owner }: SnapshotDetails): Pro
   } finally {
     await handle.close();
   }
+}
+
+/** A directory that was made is there after a power cut once the one that it lies in is on disk. */
+async function syncMade(directory: string, topmost: string): Promise<void> {
+  const parent = dirname(directory);
+  await syncDirectory(parent);
+  if (directory !== topmost) await syncMade(parent, topmost);
 }
 
 /** Takes back the directories that were made, up to `topmost`, unless somebody put something there. */

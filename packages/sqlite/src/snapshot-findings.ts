@@ -1,4 +1,5 @@
 import type { Finding } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { Way } from "./details.ts";
 
 /** What the engineer should know about a good backup. */
@@ -18,7 +19,7 @@ export function snapshotFindings(
       id: "sqlite-rollback-journal",
       severity: "warning",
       summary: `${path} is not in WAL mode: nobody could commit for ${Math.ceil(how.heldMilliseconds)} ms while it was copied`,
-      remedy: `switch it to WAL once, with the app stopped: sqlite3 ${path} "PRAGMA journal_mode=WAL"`,
+      remedy: `switch it to WAL once, with the app stopped: sqlite3 ${shellWord(path)} "PRAGMA journal_mode=WAL"`,
     });
   if (way === "backup-api")
     findings.push({

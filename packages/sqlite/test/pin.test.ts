@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
@@ -6,6 +6,7 @@ import { has } from "../../../test/support/outside-programs.ts";
 import { ownLocks, PINNED } from "../../../test/support/own-locks.ts";
 import { PATIENCE } from "../../../test/support/patience.ts";
 import {
+  heard,
   makeLedger,
   startBystander,
   startWriter,
@@ -93,6 +94,33 @@ test("a writer that keeps the gate shut keeps the pin out, and so does an old re
   commitOne(path);
   expect(await pin(connections, options)).toBeUndefined();
 });
+
+/** Holds the lock of a checkpoint, as an app's own does while it is under way. */
+const CHECKPOINT = `
+import fcntl, os, sys
+shm = os.open(sys.argv[1], os.O_RDWR)
+fcntl.lockf(shm, fcntl.LOCK_EX, 1, 121)
+print("ready", flush=True)
+sys.stdin.read()
+`;
+
+test.runIf(has("python3") && process.platform === "linux")(
+  "a checkpoint of somebody else that is under way keeps the pin out, since what it copied is not known",
+  async () => {
+    const { path, connections } = await connectedLedger();
+    commitOne(path);
+    const child = spawn("python3", ["-c", CHECKPOINT, `${path}-shm`], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    onTestFinished(() => {
+      child.kill("SIGKILL");
+    });
+    expect(await heard({ child, kill: async () => {} }, "ready")).toBe(true);
+    expect(await pin(connections, options)).toBeUndefined();
+    child.stdin.end();
+    expect((await pin(connections, surely))?.way).toBe("pin");
+  },
+);
 
 test("without leave to checkpoint freely nothing is checkpointed while the gate is not ours", async () => {
   const { path, connections } = await connectedLedger();

@@ -5,6 +5,7 @@ import Database from "better-sqlite3";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { has } from "../../../test/support/outside-programs.ts";
 import { heard, makeLedger, startBystander, testFolder } from "../../../test/support/sqlite.ts";
+import { formatWalHeader } from "../src/wal/header.ts";
 import type { LogPlace } from "../src/wal/place.ts";
 import type { HolderInit } from "../src/watch/holding.ts";
 import { WATCH_LIMITS } from "../src/watch/limits.ts";
@@ -75,13 +76,15 @@ test("an old reader is nothing to wait for behind the gate, and the WAL is held 
   expect(app.pragma("wal_checkpoint(TRUNCATE)", { simple: true })).toBe(1);
 });
 
-/** Holds the lock of a checkpoint, as an app's own does, until a writer has shut the gate; then a moment longer. */
+/** Holds the lock of a checkpoint, as an app's own does, until it is told and a writer has shut the gate; then a moment longer. */
 const CHECKPOINT_IN_FLIGHT = `
 import fcntl, os, sys, time
 CHECKPOINT, GATE = 121, 120
 shm = os.open(sys.argv[1], os.O_RDWR)
 fcntl.lockf(shm, fcntl.LOCK_EX, 1, CHECKPOINT)
 print("ready", flush=True)
+sys.stdin.readline()
+print("told", flush=True)
 def gate_is_shut():
     try:
         fcntl.lockf(shm, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, GATE)
@@ -96,6 +99,16 @@ fcntl.lockf(shm, fcntl.LOCK_UN, 1, CHECKPOINT)
 sys.stdin.read()
 `;
 
+function checkpointInFlight(path: string) {
+  const child = spawn("python3", ["-c", CHECKPOINT_IN_FLIGHT, `${path}${SHM}`], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  return child;
+}
+
 test.runIf(has("python3") && process.platform === "linux")(
   "a checkpoint of the app that is under way when the gate is shut is waited for",
   async () => {
@@ -104,17 +117,32 @@ test.runIf(has("python3") && process.platform === "linux")(
     const holder = holderOf(path, { limits: { ...WATCH_LIMITS, gateMs: 60_000 } });
     holder.takeHold();
     commit();
-    const child = spawn("python3", ["-c", CHECKPOINT_IN_FLIGHT, `${path}${SHM}`], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    onTestFinished(() => {
-      child.kill("SIGKILL");
-    });
+    const child = checkpointInFlight(path);
     expect(await heard({ child, kill: async () => {} }, "ready")).toBe(true);
     expect(app.pragma("wal_checkpoint(PASSIVE)", { simple: true })).toBe(1);
+    child.stdin.write("\n");
+    expect(await heard({ child, kill: async () => {} }, "told")).toBe(true);
     expect(holder.copyBack()).toBeDefined();
     const { log, checkpointed } = progressOf(app);
     expect(checkpointed).toBe(log);
+  },
+);
+
+test.runIf(has("python3") && process.platform === "linux")(
+  "however often it was tried, writers wait for no more than eight times what may be left behind the gate",
+  async () => {
+    const { path, app } = await walApp();
+    const limits = { ...WATCH_LIMITS, residueBytes: 64 << 10, gateMs: 2000 };
+    const holder = holderOf(path, { limits });
+    holder.takeHold();
+    app.exec(`CREATE TABLE filling AS SELECT zeroblob(${2 << 20})`);
+    const child = checkpointInFlight(path);
+    expect(await heard({ child, kill: async () => {} }, "ready")).toBe(true);
+    for (let attempt = 0; attempt < 36; attempt++) expect(holder.copyBack()).toBeUndefined();
+    child.stdin.write("\n");
+    expect(await heard({ child, kill: async () => {} }, "told")).toBe(true);
+    expect(holder.copyBack()).toBeUndefined();
+    expect(progressOf(app).checkpointed).toBe(0);
   },
 );
 
@@ -189,6 +217,73 @@ test("commits that are not to be found, look after look, end what is held", asyn
   holder.poll();
   expect(holder.allReadAt).toBeUndefined();
   expect(() => holder.pollToEnd()).toThrow("commits that cannot be read");
+});
+
+/** As whoever goes past SQLite's locks: the WAL has the header of another run from now on. */
+async function beginAnewByForce(path: string): Promise<void> {
+  const { bytes } = formatWalHeader({ pageSize: 4096, salts: [4711, 4712] });
+  const file = await open(`${path}-wal`, "r+");
+  await file.write(bytes, 0, bytes.length, 0);
+  await file.close();
+}
+
+test("a WAL that was begun anew although it was held is a hole, also where all of it had been copied back and more was written behind it", async () => {
+  const first = await walApp();
+  const holder = holderOf(first.path);
+  holder.takeHold();
+  first.commit();
+  holder.poll();
+  await beginAnewByForce(first.path);
+  expect(() => holder.poll()).toThrow("begun anew although it was held");
+
+  const { path, app } = await walApp();
+  const other = holderOf(path);
+  other.takeHold();
+  const before = progressOf(app).log;
+  // A reader on the newest commit keeps nothing from being copied back, and appends where it writes.
+  app.exec("BEGIN; SELECT * FROM counter");
+  expect(other.copyBack()).toBeDefined();
+  app.exec("UPDATE counter SET v = v + 1; COMMIT");
+  expect(progressOf(app).log).toBeGreaterThan(before);
+  other.poll();
+  await beginAnewByForce(path);
+  expect(() => other.poll()).toThrow("begun anew although it was held");
+});
+
+test("what lies in the WAL alone is neither copied back nor taken for held where it may be overwritten", async () => {
+  const { path, app, commit } = await walApp();
+  let liesThereAlone = false;
+  const init = {
+    found: () => {
+      liesThereAlone = true;
+    },
+    mayBeginAnew: () => !liesThereAlone,
+  };
+  const holder = holderOf(path, init);
+  holder.takeHold();
+  liesThereAlone = false;
+  commit();
+  // It is found on the way, as late as that.
+  expect(holder.copyBack()).toBeUndefined();
+  const before = progressOf(app).log;
+  commit();
+  expect(progressOf(app).log).toBeGreaterThan(before);
+  const { place } = holder.wal;
+  holder.close();
+  app.pragma("wal_checkpoint(PASSIVE)");
+  // The next writer begins this WAL anew.
+  liesThereAlone = false;
+  expect(holderOf(path, init).takeHold({ place, instant: 0 })).toBe(false);
+});
+
+test("a database that has left WAL mode meanwhile is not held, and its app commits on", async () => {
+  const { path, app, commit } = await walApp();
+  const holder = holderOf(path);
+  holder.close();
+  app.pragma("journal_mode = DELETE");
+  const late = holderOf(path);
+  expect(() => late.takeHold()).toThrow("not in WAL mode any more");
+  commit();
 });
 
 describe("a watch that comes back goes on", () => {

@@ -67,6 +67,7 @@ function sqliteOf(
   const databases = isList ? sqlite : sqlite ? [sqlite] : [];
   const faults: Fault[] = [];
   const seen = new Set<string>();
+  const files = new Map<string, number>();
   const named = databases.map(({ name, path }, index) => {
     const own = name ?? basename(path, extname(path));
     const at = `${isList ? `sqlite[${index}]` : "sqlite"}.${name === undefined ? "path" : "name"}`;
@@ -78,7 +79,16 @@ function sqliteOf(
     if (seen.has(own))
       faults.push({ path: at, message: `gives a second database the name ${own}` });
     seen.add(own);
-    return { name: own, path: resolve(place.directory, path) };
+    const file = resolve(place.directory, path);
+    const first = files.get(file);
+    // Two watches of one file would keep each other from emptying its WAL.
+    if (first !== undefined)
+      faults.push({
+        path: `sqlite[${index}].path`,
+        message: `is the file of sqlite[${first}] too`,
+      });
+    files.set(file, first ?? index);
+    return { name: own, path: file };
   });
   if (faults.length > 0) throw configurationInvalid(place.source, faults);
   return named;

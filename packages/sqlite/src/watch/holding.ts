@@ -10,7 +10,10 @@ export interface CopiedBack {
 }
 
 export interface HolderInit {
+  /** With all links followed. */
   readonly path: string;
+  /** As the app knows it; a link there may be turned to another file. */
+  readonly configured?: string;
   readonly pageSize: number;
   /** Whether a checkpoint may run while writers write; see `hasWalResetFix`. */
   readonly checkpointFreely: boolean;

@@ -71,6 +71,9 @@ export class WalHolder {
   takeHold(from?: { readonly place: LogPlace; readonly instant: number }): boolean {
     this.#relay.takeHold();
     try {
+      // Since it was looked at the app may have left WAL mode: to hold it would keep every commit out.
+      if (this.#relay.facts().journalMode !== "wal")
+        throw new Hole("the database is not in WAL mode any more");
       const header = this.wal.header();
       const goesOn = header !== undefined && from !== undefined && this.#goOn(header, from);
       return this.#relay.whileGated(() => {
@@ -89,7 +92,8 @@ export class WalHolder {
    * @throws Hole when the WAL was begun anew although it was held, or the database is no longer the file that is held
    */
   poll(): void {
-    if (fileAt(this.#init.path) !== this.#identity)
+    const { path, configured = path } = this.#init;
+    if (fileAt(configured) !== this.#identity)
       throw new Hole("another file was put in the database's place, or it was removed");
     const now = Date.now();
     const { logged } = this.#relay.progress();

@@ -6,6 +6,7 @@ import { databaseFailure } from "../failures.ts";
 import { roomAt } from "../file-system.ts";
 import { hasWalResetFix } from "../pin.ts";
 import { baseType } from "./base-type.ts";
+import { Claim } from "./claim.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { fileAt } from "./file-at.ts";
 import { holdSocket } from "./hold-elsewhere.ts";
@@ -102,6 +103,7 @@ class DatabaseWatch {
       return;
     }
     await this.#source.close();
+    await using _ = await Claim.take(examined.path, { ...this.#context, folder: this.#folder });
     const shipper = await this.#shipperOf(examined);
     let others: HoldServer | undefined;
     try {
@@ -142,6 +144,7 @@ class DatabaseWatch {
       this.#mostWalBytes = mostWalBytes;
       return new Shipper({
         path,
+        configured: this.#database.path,
         pageSize,
         checkpointFreely,
         limits,

@@ -1,0 +1,149 @@
+import { join } from "node:path";
+import { status } from "@lifeboat/core";
+import Database from "better-sqlite3";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
+import { newestLineageEnd } from "../../packages/sqlite/src/watch/resume.ts";
+import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
+import { makeLedger, testFolder } from "../support/sqlite.ts";
+import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
+import { Recorder } from "../support/sqlite-recorder.ts";
+import { SqliteApp } from "../support/sqlite-repository.ts";
+
+const HOUR = 3_600_000;
+
+afterEach(() => {
+  vi.useRealTimers();
+  closeHistories();
+});
+
+async function ledgerApp(): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  return app;
+}
+
+/** By a clock that is an hour ahead. */
+async function ahead<T>(work: () => Promise<T>): Promise<T> {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + HOUR });
+  try {
+    return await work();
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
+function count(path: string): unknown {
+  const database = new Database(path, { readonly: true });
+  try {
+    return database.prepare("SELECT v FROM counter").pluck().get();
+  } finally {
+    database.close();
+  }
+}
+
+function change(app: SqliteApp, v: number): void {
+  const database = new Database(app.path);
+  database.prepare("UPDATE counter SET v = ?").run(v);
+  database.close();
+}
+
+async function alertsOf(app: SqliteApp): Promise<string[]> {
+  const engines = [app.engine];
+  const { alerts } = await status({ repository: await app.repository(), engines, live: null });
+  return alerts.map(({ id }) => id).filter((id) => id === "clock-set-back");
+}
+
+test("a log that began after the clock was set back is not passed over for the older one, whose instants are later: each is had by name", async () => {
+  const app = await ledgerApp();
+  const old = await Recorder.begin(app);
+  old.clock = () => Date.now() + HOUR;
+  const before = await history(app, ["UPDATE counter SET v = 1"], { recorder: old });
+  const after = await history(app, ["UPDATE counter SET v = 2", "UPDATE counter SET v = 3"], {
+    recorder: await Recorder.begin(app, "incremental"),
+  });
+  const [early, late] = [before.states.at(-1), after.states.at(-1)] as [
+    (typeof before.states)[0],
+    (typeof before.states)[0],
+  ];
+  await expect(app.restore(join(app.folder, "latest"))).rejects.toMatchObject({
+    code: "CLOCK_SET_BACK",
+    kind: "failed",
+    remedy: expect.stringContaining(
+      `--at ${new Date(late.at).toISOString()} for the one that came`,
+    ),
+  });
+  const at = async (instant: number) => {
+    const target = { kind: "time", at: new Date(instant), exclusive: false } as const;
+    return dumpOf((await app.restore(join(app.folder, `at-${instant}`), { target })).path);
+  };
+  expect(await at(late.at)).toBe(late.dump);
+  expect(await at(early.at)).toBe(early.dump);
+  expect(await alertsOf(app)).toEqual(["clock-set-back"]);
+});
+
+test("a backup outside of a log that goes on behind it is no reason to doubt the log's end", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  await history(app, ["UPDATE counter SET v = 1"], { recorder });
+  app.shipping.clear();
+  expect((await app.backupIncrement()).type).toBe("incremental");
+  const { states } = await history(app, ["UPDATE counter SET v = 2"], { recorder });
+  expect(dumpOf((await app.restore(join(app.folder, "latest"))).path)).toBe(states.at(-1)?.dump);
+});
+
+test("a watch that comes back goes on from the last instant of its log, however far that is ahead", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  recorder.clock = () => Date.now() + HOUR;
+  const { states } = await history(app, ["UPDATE counter SET v = 1"], { recorder });
+  const last = states.at(-1)?.at;
+  const { folder, manifests } = await app.manifests();
+  const end = await newestLineageEnd(folder, manifests);
+  const instants: number[] = [];
+  const holder = new WalHolder({
+    ...{ path: app.path, pageSize: 4096, checkpointFreely: true, limits: WATCH_LIMITS },
+    found: (_, instant) => void instants.push(instant),
+    mayBeginAnew: () => true,
+  });
+  onTestFinished(() => holder.close());
+  expect(holder.takeHold(end)).toBe(true);
+  change(app, 2);
+  holder.poll();
+  expect(instants).toEqual([last]);
+});
+
+test("a backup that builds on one of a later instant says so, and is not passed over for it", async () => {
+  const app = await ledgerApp();
+  const { id: first } = await ahead(() => app.backup());
+  change(app, 99);
+  const { id, findings, type } = await app.backupIncrement();
+  expect(type).toBe("incremental");
+  expect(findings).toMatchObject([{ id: "clock-set-back", severity: "warning" }]);
+  expect(findings[0]?.summary).toContain(`${id}, bears an earlier instant than ${first}`);
+  await expect(app.restore(join(app.folder, "latest"))).rejects.toMatchObject({
+    code: "CLOCK_SET_BACK",
+    details: { newest: first, later: id },
+  });
+  const target = { kind: "backup", id } as const;
+  expect(count((await app.restore(join(app.folder, "named"), { target })).path)).toBe(99);
+});
+
+test("full backups tell no order but their instants: who takes or restores one is told, and once the clock has passed them all is as ever", async () => {
+  const app = await ledgerApp();
+  const { findings: none } = await ahead(() => app.backup());
+  expect(none).toEqual([]);
+  change(app, 99);
+  expect((await app.backup()).findings).toMatchObject([{ id: "clock-set-back" }]);
+  const latest = await app.restore(join(app.folder, "latest"));
+  expect(latest.findings).toMatchObject([{ id: "clock-set-back", severity: "warning" }]);
+  expect(count(latest.path)).toBe(50);
+  expect(await alertsOf(app)).toEqual(["clock-set-back"]);
+  change(app, 100);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * HOUR });
+  expect((await app.backup()).findings).toEqual([]);
+  const later = await app.restore(join(app.folder, "later"));
+  expect({ v: count(later.path), findings: later.findings }).toEqual({ v: 100, findings: [] });
+  expect(await alertsOf(app)).toEqual([]);
+});
