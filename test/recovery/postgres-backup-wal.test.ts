@@ -1,6 +1,10 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { verify } from "@lifeboat/core";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { countAfter } from "../support/postgres-copies.ts";
 import {
   archiveInto,
   type ClusterRepository,
@@ -49,6 +53,26 @@ describe("the WAL of a backup", () => {
     expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
     // The same segments by both ways are the same bytes.
     expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");
+  });
+
+  test("of a server that was promoted while nothing was archived has the timeline's history, and a copy recovers", async () => {
+    const cluster = await startCluster({ settings: { hot_standby: "on" } });
+    open.push(cluster);
+    const kept = await repositoryBeside(cluster);
+    await cluster.query("create table ledger(n int); insert into ledger values (1)");
+    await cluster.server.stop();
+    await writeFile(join(cluster.dataDirectory, "standby.signal"), "");
+    await cluster.restart();
+    await cluster.query("select pg_promote()");
+    await cluster.query("insert into ledger values (2)");
+    await kept.take();
+    const { signal } = new AbortController();
+    const about = { repository: kept.repository, engines: [kept.offline], deep: false, signal };
+    expect((await verify(about)).problems).toEqual([]);
+    expect(await countAfter(cluster, kept)).toMatchObject({ count: 2, timeline: 2 });
+    // Backups were taken without it once, and it may be lost: what lies on that timeline alone needs none.
+    await kept.folder.removeLog("00000002/00000002.history");
+    expect(await countAfter(cluster, kept)).toMatchObject({ count: 2, timeline: 2 });
   });
 
   test("asked for from an archive that is off is refused before anything is stored", async () => {
