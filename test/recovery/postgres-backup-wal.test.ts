@@ -75,6 +75,35 @@ describe("the WAL of a backup", () => {
     expect(await countAfter(cluster, kept)).toMatchObject({ count: 2, timeline: 2 });
   });
 
+  test("is all that verify asks for where nothing else is archived, and behind an archive a hole is one", async () => {
+    const { cluster, kept } = await archiving();
+    const { signal } = new AbortController();
+    const problems = async () => {
+      const about = { repository: kept.repository, engines: [kept.offline], deep: false, signal };
+      return (await verify(about)).problems.map(({ code }) => code);
+    };
+    const written = async (command: string) => {
+      await cluster.query(`alter system set archive_command = '${command}'`);
+      await cluster.query("select pg_reload_conf()");
+      for (let round = 0; round < 3; round++)
+        await cluster.query("select pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal()");
+    };
+    await kept.take({ wal: "stream" });
+    await written("true");
+    await kept.take({ wal: "stream" });
+    expect(await problems()).toEqual([]);
+    await archiveInto(cluster);
+    await cluster.query("select pg_logical_emit_message(false, 'test', 'x')");
+    const [row] = await cluster.query<{ name: string }>(
+      "select pg_walfile_name(pg_switch_wal()) as name",
+    );
+    await vi.waitFor(async () => {
+      const object = await kept.folder.statLog(`${row?.name.slice(0, 8)}/${row?.name}`);
+      expect(object).toBeDefined();
+    }, PATIENCE);
+    expect(new Set(await problems())).toEqual(new Set(["WAL_GAP"]));
+  });
+
   test("asked for from an archive that is off is refused before anything is stored", async () => {
     const cluster = await startCluster();
     open.push(cluster);

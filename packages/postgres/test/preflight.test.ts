@@ -105,8 +105,8 @@ describe("preflight finds", () => {
     }
   });
 
-  test("a clock that goes wrong", async () => {
-    const wrong = { ...server, clock: new Date(Date.now() - 60_000) };
+  test.each([-60_000, 60_000])("a clock that goes wrong by %i ms", async (by) => {
+    const wrong = { ...server, clock: new Date(Date.now() + by) };
     expect(await activity(wrong)).toEqual([expect.objectContaining({ id: "clock-differs" })]);
   });
 
@@ -158,7 +158,8 @@ describe("preflight finds", () => {
       configurationFindings({ ...server, ...facts }).map(({ id, severity }) => `${severity} ${id}`);
     expect(ids({ major: 14 })).toContain("error version-unsupported");
     expect(ids({ major: 19 })).toContain("warning version-untested");
-    expect(ids({})).not.toContainEqual(expect.stringContaining("version"));
+    for (const major of [15, 18])
+      expect(ids({ major })).not.toContainEqual(expect.stringContaining("version"));
     expect(ids({ checksums: false })).toContain("warning checksums-off");
     expect(ids({ inRecovery: true })).toContain("error server-is-standby");
     const slow = "warning archive-timeout-off";
