@@ -152,9 +152,14 @@ function spanOf({ manifest }: Base): Span {
 }
 
 /**
- * The newest segment that an archive brought. Between backups that streamed their own WAL, where nothing else is archived, it
- * is no hole that WAL is not there: no recovery was promised across it.
+ * Whether an archive brought what was stored then. What a backup streamed for itself tells of none: between two of those, and
+ * before an archive begins, it is no hole that WAL is not there, since no recovery was promised across it.
  */
+function isArchived(stored: Date, streamed: readonly Span[]): boolean {
+  const at = stored.getTime();
+  return !streamed.some(({ from, to }) => at >= from && at <= to);
+}
+
 function newestArchived(
   archive: LogArchive,
   timeline: number,
@@ -163,11 +168,8 @@ function newestArchived(
   const part = archive.parts.get(timeline);
   if (part) return part.number;
   let newest: bigint | undefined;
-  for (const [number, at] of archive.segments.get(timeline) ?? []) {
-    if (newest !== undefined && number < newest) continue;
-    const stored = at.getTime();
-    if (!streamed.some(({ from, to }) => stored >= from && stored <= to)) newest = number;
-  }
+  for (const [number, at] of archive.segments.get(timeline) ?? [])
+    if ((newest === undefined || number > newest) && isArchived(at, streamed)) newest = number;
   return newest;
 }
 
@@ -177,10 +179,16 @@ function* holes(
   { base, streamed }: { readonly base: Base; readonly streamed: readonly Span[] },
 ): Generator<string> {
   const newest = newestArchived(archive, path.timeline, streamed) ?? base.lastSegment;
+  let hasBegun = base.details.wal === "archive";
   let named = 0;
   for (let number = base.firstSegment; number <= newest || number <= base.lastSegment; number++) {
     const ref = path.segment(number);
-    if (storedAt(archive, ref)) continue;
+    const stored = storedAt(archive, ref);
+    if (stored) {
+      hasBegun ||= isArchived(stored, streamed);
+      continue;
+    }
+    if (number > base.lastSegment && !hasBegun) return;
     yield segmentName(ref.timeline, number, archive.segmentBytes);
     // One stray segment with a great number would make a hole of billions.
     if (++named === MOST_HOLES) return;
