@@ -12,11 +12,12 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Repository, RepositoryMemory } from "@lifeboat/core";
-import { fetchWal } from "@lifeboat/postgres/archive";
+import { LifeboatError, Repository, RepositoryMemory } from "@lifeboat/core";
+import { fetchWal, pushWal } from "@lifeboat/postgres/archive";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { WalSpool } from "../../packages/postgres/src/wal-spool.ts";
 import { FsyncWatch, loseWrittenPages } from "../support/fsync-watch.ts";
 import { startCluster, tablespaceFolder } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
@@ -146,12 +147,15 @@ test("every file of a restored cluster is on disk before the cluster has its nam
     const to = join(cluster.directory, "restored");
     const mapped = join(cluster.directory, "mapped");
     const durable = new Set<number>();
+    const named = new Set<number>();
+    const tablespaceMapping = new Map([[place, mapped]]);
     {
       using _ = await FsyncWatch.start(({ inode }) => {
-        if (!existsSync(to)) durable.add(inode);
+        (existsSync(to) ? named : durable).add(inode);
       });
-      await restoreBeside(cluster, kept, { to, tablespaceMapping: new Map([[place, mapped]]) });
+      await restoreBeside(cluster, kept, { to, tablespaceMapping });
     }
+    expect(named).toContain((await stat(cluster.directory)).ino);
     for (const root of [to, mapped]) {
       const entries = await readdir(root, { recursive: true, withFileTypes: true });
       const unsynced: string[] = [];
@@ -162,6 +166,18 @@ test("every file of a restored cluster is on disk before the cluster has its nam
       expect(entries.length).toBeGreaterThan(2);
       expect(unsynced).toEqual([]);
     }
+    // A delta restore has written into files that stand, and they are on disk before a server can start.
+    await appendFile(join(to, "base/1/1255"), Buffer.alloc(8192, 1));
+    const before = new Set<number>();
+    {
+      using _ = await FsyncWatch.start(({ inode }) => {
+        if (existsSync(join(to, "global/pg_control.lifeboat-delta"))) before.add(inode);
+      });
+      await restoreBeside(cluster, kept, { to, tablespaceMapping, delta: true });
+    }
+    // The last of its archive is the control file.
+    for (const name of ["base/1/1255", "base/1", "global/pg_control"])
+      expect(before, name).toContain((await stat(join(to, name))).ino);
   } finally {
     await cluster.stop();
   }
@@ -209,6 +225,31 @@ test("a fetched WAL file is on disk before the server sees it", async () => {
   const name = "00000002.history";
   const fsyncs = await fsyncsFor(destination, () => fetchWal({ repository, name, destination }));
   expect(fsyncs.file).toEqual([false]);
+});
+
+test("a prefetched segment is on disk before the server can take it", async () => {
+  const spool = new WalSpool(join(folder, "lifeboat.spool"));
+  await spool.acquire();
+  const name = "000000010000000000000003";
+  const fsyncs = await fsyncsFor(join(spool.directory, name), () => spool.put(name, once()));
+  expect(fsyncs.file).toEqual([false]);
+  expect(fsyncs.directory).toContain(true);
+});
+
+test("that WAL was given up is on disk before the server hears that it may remove it", async () => {
+  const control = Buffer.alloc(8);
+  control.writeBigUInt64LE(7n);
+  await mkdir(join(folder, "data/global"), { recursive: true });
+  await mkdir(join(folder, "data/pg_wal/archive_status"), { recursive: true });
+  await writeFile(join(folder, "data/global/pg_control"), control);
+  const path = join(folder, "data/pg_wal/00000002.history");
+  await writeFile(path, once());
+  await writeFile(join(folder, "data/pg_wal/archive_status/00000002.history.ready"), "");
+  const away = () => Promise.reject(new LifeboatError({ code: "GONE", message: "", remedy: "" }));
+  const note = join(folder, "data/pg_wal/lifeboat.given-up");
+  const fsyncs = await fsyncsFor(note, () => pushWal({ repository: away, path, maxBacklog: 1 }));
+  expect(fsyncs.file).toEqual([true]);
+  expect(fsyncs.directory).toContain(true);
 });
 
 async function* once(): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,10 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { verify } from "@lifeboat/core";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { countAfter } from "../support/postgres-copies.ts";
 import {
   archiveInto,
   type ClusterRepository,
@@ -49,6 +53,63 @@ describe("the WAL of a backup", () => {
     expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
     // The same segments by both ways are the same bytes.
     expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");
+  });
+
+  test("of a server that was promoted while nothing was archived has the timeline's history, and a copy recovers", async () => {
+    const cluster = await startCluster({ settings: { hot_standby: "on" } });
+    open.push(cluster);
+    const kept = await repositoryBeside(cluster);
+    await cluster.query("create table ledger(n int); insert into ledger values (1)");
+    await cluster.server.stop();
+    await writeFile(join(cluster.dataDirectory, "standby.signal"), "");
+    await cluster.restart();
+    await cluster.query("select pg_promote()");
+    await cluster.query("insert into ledger values (2)");
+    await kept.take();
+    const { signal } = new AbortController();
+    const about = { repository: kept.repository, engines: [kept.offline], deep: false, signal };
+    expect((await verify(about)).problems).toEqual([]);
+    expect(await countAfter(cluster, kept)).toMatchObject({ count: 2, timeline: 2 });
+    // Backups were taken without it once, and it may be lost: what lies on that timeline alone needs none.
+    await kept.folder.removeLog("00000002/00000002.history");
+    expect(await countAfter(cluster, kept)).toMatchObject({ count: 2, timeline: 2 });
+  });
+
+  test("is all that verify asks for where nothing is archived, or not yet; within an archive a hole is one", async () => {
+    const { cluster, kept } = await archiving();
+    const { signal } = new AbortController();
+    const problems = async () => {
+      const about = { repository: kept.repository, engines: [kept.offline], deep: false, signal };
+      return (await verify(about)).problems.map(({ code }) => code);
+    };
+    const written = async (command: string) => {
+      await cluster.query(`alter system set archive_command = '${command}'`);
+      await cluster.query("select pg_reload_conf()");
+      for (let round = 0; round < 3; round++)
+        await cluster.query("select pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal()");
+    };
+    await kept.take({ wal: "stream" });
+    await written("true");
+    await kept.take({ wal: "stream" });
+    expect(await problems()).toEqual([]);
+    // Nor is one what was written before the archive begins.
+    await archiveInto(cluster);
+    const archived: string[] = [];
+    for (let round = 0; round < 4; round++) {
+      await cluster.query("select pg_logical_emit_message(false, 'test', 'x')");
+      const [row] = await cluster.query<{ name: string }>(
+        "select pg_walfile_name(pg_switch_wal()) as name",
+      );
+      archived.push(`${row?.name.slice(0, 8)}/${row?.name}`);
+      // Behind the first of them.
+      if (round === 0) await kept.take({ wal: "stream" });
+    }
+    await expect
+      .poll(async () => kept.folder.statLog(archived.at(-1) as string), PATIENCE)
+      .toBeDefined();
+    expect(await problems()).toEqual([]);
+    await kept.folder.removeLog(archived[2] as string);
+    expect(await problems()).toEqual(["WAL_GAP"]);
   });
 
   test("asked for from an archive that is off is refused before anything is stored", async () => {

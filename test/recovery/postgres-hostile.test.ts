@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
@@ -55,8 +55,9 @@ describe.each(await outermostMajors())("a hostile backup of version %i", (major)
     files: Readonly<Record<string, string>>,
     details = {},
     listed = files,
+    lost: readonly string[] = [],
   ): Promise<void> {
-    const content = await withFiles(base, files);
+    const content = await withFiles(base, files, lost);
     const stored = zstdCompressSync(content);
     const list = await withFiles(manifestTar, {
       backup_manifest: listing(await fileOf(manifestTar, "backup_manifest"), listed),
@@ -160,6 +161,8 @@ jit_provider = '../../../../../../tmp/evil'
       store.file(join(store.folder.path, "wal", "00000001", `00000001${number}.zst`));
     const stray = wal("FFFFFFFF00000FFE");
     await mkdir(dirname(stray), { recursive: true });
+    // Not while the backup was taken: an archive brought them, and so all between is a hole.
+    for (const own of await readdir(dirname(stray))) await utimes(join(dirname(stray), own), 0, 0);
     await writeFile(stray, "");
     const { problems } = await verify({
       repository: store.repository,
@@ -202,6 +205,23 @@ jit_provider = '../../../../../../tmp/evil'
     expect((await readdir(cluster.directory)).filter((name) => /listed/.test(name))).toEqual([
       "listed",
     ]);
+  });
+
+  test("an archive without what makes it a base backup, or of another version, is refused before it gets a name", async () => {
+    for (const name of ["backup_label", "global/pg_control", "PG_VERSION"]) {
+      await forge({}, {}, {}, [name]);
+      await expect(restored("lacking", { skipCheck: true })).rejects.toMatchObject({
+        code: "BACKUP_INCOMPLETE",
+        message: expect.stringContaining(name),
+      });
+    }
+    for (const version of [major - 1, major + 1]) {
+      await forge({ PG_VERSION: `${version}\n` });
+      await expect(restored("lacking", { skipCheck: true })).rejects.toMatchObject({
+        code: "BACKUP_INCOMPLETE",
+      });
+    }
+    expect((await readdir(cluster.directory)).filter((name) => /lacking/.test(name))).toEqual([]);
   });
 
   test("a settings file with a strange path and no content leaves nothing, and nothing beside the copy", async () => {
@@ -249,7 +269,11 @@ function listing(manifest: string, files: Readonly<Record<string, string>>): str
 }
 
 /** The archive with files replaced, or added at its end. */
-async function withFiles(archive: Buffer, files: Readonly<Record<string, string>>) {
+async function withFiles(
+  archive: Buffer,
+  files: Readonly<Record<string, string>>,
+  lost: readonly string[] = [],
+) {
   const from = extract();
   const to = pack();
   const whole = buffer(to);
@@ -260,6 +284,7 @@ async function withFiles(archive: Buffer, files: Readonly<Record<string, string>
     const content = await buffer(entry);
     const changed = left.get(name);
     left.delete(name);
+    if (lost.includes(name)) continue;
     const { size: _, ...header } = entry.header;
     to.entry(header, changed === undefined ? content : Buffer.from(changed));
   }

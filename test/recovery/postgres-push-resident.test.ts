@@ -200,6 +200,25 @@ test("while the repository is away all waits, the log is told so, and nothing is
   expect(log[1]).toMatch(/^WAL of \d+: shipping again after .*; nothing is lost$/);
 });
 
+test("past archive.maxBacklog a timeline's history holds no segment up, and the new base brings it", async () => {
+  await cluster.query("alter system set archive_command = 'false'");
+  await kept.take();
+  await cluster.server.stop();
+  await writeFile(join(cluster.dataDirectory, "standby.signal"), "");
+  await cluster.restart({ hot_standby: "on" });
+  await cluster.query("select pg_promote()");
+  await startWatch(3 * SEGMENT);
+  await rename(kept.path, `${kept.path}-away`);
+  await archiveBy("exit 1");
+  await segments(8);
+  // The archiver asks for histories before all else, and for nothing behind one that fails.
+  await expect.poll(waiting).toBeLessThanOrEqual(3);
+  await rename(`${kept.path}-away`, kept.path);
+  const manifests = async () => (await kept.repository.backups(kept.folder)).manifests.length;
+  await expect.poll(manifests).toBe(2);
+  expect(await countAfter(cluster, kept)).toMatchObject({ count: 8, timeline: 2 });
+});
+
 test("past archive.maxBacklog the database goes first: WAL is given up, said so, and a new base follows", async () => {
   await startWatch(3 * SEGMENT);
   await archiveBy("exit 1");

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -36,4 +36,23 @@ test("a restore that is stopped while its copy replays says that the copy stays,
   const entries = await readdir(to);
   expect(entries).toContain("PG_VERSION");
   expect(entries).not.toContain("postmaster.pid");
+});
+
+test("a copy that cannot recover stays, and is said to", async () => {
+  const to = join(cluster.directory, "broken");
+  const failed = restoreBeside(cluster, kept, {
+    to,
+    replay: true,
+    run: async (steps) => {
+      for (const step of steps) {
+        if (step.title.startsWith("replay")) await rm(join(to, "global", "pg_control"));
+        await step.run(() => {});
+      }
+    },
+  });
+  await expect(failed).rejects.toMatchObject({
+    code: "RECOVERY_FAILED",
+    remedy: expect.stringContaining(`${to} is left as it is`),
+  });
+  expect(await readdir(to)).toContain("PG_VERSION");
 });

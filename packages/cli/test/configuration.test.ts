@@ -47,6 +47,15 @@ describe("a configuration", () => {
     });
   });
 
+  test("bounds what may wait for the archive only where the database goes first", () => {
+    const archiveOf = (archive: object) =>
+      resolveConfiguration({ ...COMPLETE, archive }, PLACE).archive;
+    const bounded = { mode: "command", maxBacklog: 2 ** 30 };
+    expect(archiveOf({ maxBacklog: "1G" })).toEqual(bounded);
+    expect(archiveOf({ maxBacklog: "1G", policy: "database" })).toEqual(bounded);
+    expect(archiveOf({ maxBacklog: "1G", policy: "chain" })).toEqual({ mode: "command" });
+  });
+
   test("has relative paths from its own folder", () => {
     const { repository, sqlite } = resolveConfiguration(
       {

@@ -169,7 +169,7 @@ async function restoreOne(
       const revived = await engine
         .revive({ folder, plan, restored: copy, report, signal })
         .catch((cause) => {
-          throw signal.aborted ? replayStopped(copy.path, cause) : cause;
+          throw signal.aborted ? replayStopped(copy.path, cause) : replayFailed(copy.path, cause);
         });
       // With no commit since its base, what the copy holds is the backup's own state.
       replayedTo = revived.recoveredTo ?? chosenBackup(plan).consistentAt;
@@ -224,6 +224,14 @@ function replayStopped(path: string, cause: unknown): LifeboatError {
     details: { path },
     cause,
   });
+}
+
+/** A drill's copy goes with it, and this one stays: only here is it known which it is. */
+function replayFailed(path: string, cause: unknown): unknown {
+  if (!(cause instanceof LifeboatError)) return cause;
+  const { code, kind, message, remedy, details } = cause;
+  const stays = `${remedy}; ${path} is left as it is, without a server`;
+  return new LifeboatError({ code, kind, message, remedy: stays, details, cause });
 }
 
 /** Seconds since a mark of `performance.now()`, to the millisecond. */

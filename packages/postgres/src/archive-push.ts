@@ -53,7 +53,7 @@ export async function pushWal(request: PushWal): Promise<void> {
     };
     if (directory === undefined) return await store();
     if (maxBacklog === undefined) await store();
-    else await orGiveUp(store, { directory, name: opened.name, bytes: opened.bytes, maxBacklog });
+    else await orGiveUp(store, { directory, name: opened.name, maxBacklog });
   } finally {
     await opened.handle.close();
   }
@@ -80,7 +80,7 @@ export async function pushInto(
     if (system !== folder.database) throw otherCluster(path, system, folder.database);
     const store = async () => storeWithHistory(folder, path, directory, opened);
     if (maxBacklog === undefined) return await store();
-    await orGiveUp(store, { directory, name, bytes: opened.bytes, maxBacklog });
+    await orGiveUp(store, { directory, name, maxBacklog });
   } finally {
     await opened.handle.close();
   }

@@ -31,8 +31,6 @@ interface Waiting {
   /** The data directory. */
   readonly directory: string;
   readonly name: string;
-  /** Of the file, which is a segment's unless it is a small one. */
-  readonly bytes: number;
   readonly maxBacklog: number;
 }
 
@@ -51,10 +49,19 @@ export async function orGiveUp(store: () => Promise<void>, waiting: Waiting): Pr
   }
 }
 
-/** Files that the server has marked as ready; each counted as large as this one. */
-async function backlogBytes({ directory, bytes }: Waiting): Promise<number> {
+/** Of the files that the server has marked as ready: segments, and among them a history or label of a few bytes. */
+async function backlogBytes({ directory }: Waiting): Promise<number> {
   const names = await readdir(join(directory, "pg_wal", "archive_status"));
-  return names.filter((name) => name.endsWith(".ready")).length * bytes;
+  const waiting = names.filter((name) => name.endsWith(".ready"));
+  const sizes = waiting.map((name) =>
+    sizeOf(join(directory, "pg_wal", name.slice(0, -".ready".length))),
+  );
+  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const found = await lstat(path).catch(() => undefined);
+  return found?.isFile() ? found.size : 0;
 }
 
 async function noteGivenUp({ directory, name }: Waiting): Promise<void> {

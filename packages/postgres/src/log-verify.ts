@@ -5,13 +5,7 @@ import {
   type Manifest,
   type Problem,
 } from "@lifeboat/core";
-import {
-  type LogArchive,
-  newestSegment,
-  readLogArchive,
-  storedAt,
-  TimelinePath,
-} from "./log-archive.ts";
+import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "./log-archive.ts";
 import { type Base, baseOf, timelinesOf } from "./log-chains.ts";
 import { checkedPart, checkedSegment } from "./wal/archived-segment.ts";
 import { formatLsn } from "./wal/lsn.ts";
@@ -119,12 +113,13 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
   const segmentBytes = bases.at(-1)?.details.walSegmentBytes;
   if (segmentBytes === undefined) return;
   const archive = await readLogArchive(check.folder, segmentBytes);
+  const streamed = bases.filter(({ details }) => details.wal === "stream").map(spanOf);
   const missing = new Set<string>();
   for (const timeline of timelinesOf(archive, bases)) {
     const path = new TimelinePath(archive, timeline);
     for (const base of bases)
       if (path.passes(base.details.timeline, base.stop))
-        for (const name of holes(archive, path, base)) missing.add(name);
+        for (const name of holes(archive, path, { base, streamed })) missing.add(name);
     if (timeline > 1 && !archive.histories.has(timeline)) missing.add(historyName(timeline));
   }
   for (const name of missing)
@@ -146,12 +141,54 @@ function readableBase({ folder, problems }: Check, manifest: Manifest): Base | u
   }
 }
 
-function* holes(archive: LogArchive, path: TimelinePath, base: Base): Generator<string> {
-  const newest = newestSegment(archive, path.timeline) ?? base.lastSegment;
+/** While a backup was taken, in milliseconds since 1970. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+function spanOf({ manifest }: Base): Span {
+  return { from: Date.parse(manifest.startedAt), to: Date.parse(manifest.finishedAt) };
+}
+
+/**
+ * Whether an archive brought what was stored then. What a backup streamed for itself tells of none: between two of those, and
+ * before an archive begins, it is no hole that WAL is not there, since no recovery was promised across it.
+ */
+function isArchived(stored: Date, streamed: readonly Span[]): boolean {
+  const at = stored.getTime();
+  return !streamed.some(({ from, to }) => at >= from && at <= to);
+}
+
+function newestArchived(
+  archive: LogArchive,
+  timeline: number,
+  streamed: readonly Span[],
+): bigint | undefined {
+  const part = archive.parts.get(timeline);
+  if (part) return part.number;
+  let newest: bigint | undefined;
+  for (const [number, at] of archive.segments.get(timeline) ?? [])
+    if ((newest === undefined || number > newest) && isArchived(at, streamed)) newest = number;
+  return newest;
+}
+
+function* holes(
+  archive: LogArchive,
+  path: TimelinePath,
+  { base, streamed }: { readonly base: Base; readonly streamed: readonly Span[] },
+): Generator<string> {
+  const newest = newestArchived(archive, path.timeline, streamed) ?? base.lastSegment;
+  let hasBegun = base.details.wal === "archive";
   let named = 0;
   for (let number = base.firstSegment; number <= newest || number <= base.lastSegment; number++) {
     const ref = path.segment(number);
-    if (storedAt(archive, ref)) continue;
+    const stored = storedAt(archive, ref);
+    if (stored) {
+      hasBegun ||= isArchived(stored, streamed);
+      continue;
+    }
+    if (number > base.lastSegment && !hasBegun) return;
     yield segmentName(ref.timeline, number, archive.segmentBytes);
     // One stray segment with a great number would make a hole of billions.
     if (++named === MOST_HOLES) return;

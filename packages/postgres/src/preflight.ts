@@ -1,7 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { type Finding, LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
-import { connectForReplication, end, type ServerConnection } from "./connection.ts";
+import { withBriefSender } from "./brief-sender.ts";
+import type { ServerConnection } from "./connection.ts";
 import { grantFindings } from "./least-privilege.ts";
 import { activityFindings } from "./preflight-activity.ts";
 import { configurationFindings } from "./preflight-configuration.ts";
@@ -9,10 +9,6 @@ import { hostFindings } from "./preflight-host.ts";
 import { liveFindings } from "./preflight-live.ts";
 import { outsideFindings } from "./preflight-outside.ts";
 import type { ServerFacts } from "./server-facts.ts";
-
-const SENDER_QUERY = "select from pg_stat_replication where pid = $1";
-const SENDER_END_MS = 5_000;
-const SENDER_POLL_MS = 5;
 
 /**
  * Finds what stands in the way of a good backup before a byte of it moves: what is configured, who
@@ -40,31 +36,13 @@ export async function preflight(
   return [...configured, ...trial, ...live];
 }
 
-/** What `pg` knows of its connection and its types do not name. */
-interface Backend {
-  readonly processID: number | null;
-}
-
 /** Only a connection that is made proves the right, the pg_hba.conf line and the free sender. */
 async function senderTrial(connection: ServerConnection, client: pg.Client): Promise<Finding[]> {
   try {
-    const sender = await connectForReplication(connection);
-    const { processID } = sender as pg.Client & Backend;
-    await end(sender);
-    await untilGone(client, processID);
+    await withBriefSender(connection, client, async () => {});
     return [];
   } catch (thrown) {
     return [findingOf(thrown)];
-  }
-}
-
-/** The trial's sender may be the last free one: the backup that follows must find it free again. */
-async function untilGone(client: pg.Client, pid: number | null): Promise<void> {
-  const patience = Date.now() + SENDER_END_MS;
-  while (Date.now() < patience) {
-    const { rows } = await client.query(SENDER_QUERY, [pid]);
-    if (rows.length === 0) return;
-    await delay(SENDER_POLL_MS);
   }
 }
 

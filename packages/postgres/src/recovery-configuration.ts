@@ -40,8 +40,9 @@ export function recoverySettings(
   const { target } = plan;
   // What ends with the backup itself needs no later timeline; one that branched off before its end
   // would even stop the server ("is not a child of this server's history").
-  const ownTimeline = target.kind === "backup" || target.kind === "immediate";
-  const wanted = plan.timeline ?? (ownTimeline ? timeline : "latest");
+  const isOwn = target.kind === "backup" || target.kind === "immediate";
+  // By its number the server would want the timeline's history, which nothing on it needs that begins on it.
+  const wanted = isOwn || plan.timeline === timeline ? "current" : (plan.timeline ?? "latest");
   return [
     { name: "restore_command", value: spooledRestoreCommand(fetchCommand) },
     ...targetSettings(target),

@@ -223,7 +223,7 @@ function recoveryFailed(server: Server, segments: SegmentServer, cause: unknown)
   return new LifeboatError({
     code: "RECOVERY_FAILED",
     message,
-    remedy: `the reason is in the server's words above; ${dataDirectory} is left as it is, without a server`,
+    remedy: "the reason is in the server's words above",
     details,
     cause,
   });

@@ -1,17 +1,21 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type DatabaseFolder, LifeboatError, type Report, reasonOf } from "@lifeboat/core";
-import type pg from "pg";
+import pg from "pg";
 import { readArchiver } from "./archiver.ts";
+import { withBriefSender } from "./brief-sender.ts";
+import type { ServerConnection } from "./connection.ts";
 import { readSegment } from "./wal/archived-segment.ts";
 import { formatLsn, type Lsn } from "./wal/lsn.ts";
 import { RecordScanner } from "./wal/record-scanner.ts";
 import {
+  historyName,
   logName,
   segmentAt,
   segmentBefore,
   segmentName,
   segmentStart,
 } from "./wal/segment-name.ts";
+import { storeHistory } from "./wal/timeline-file.ts";
 
 /** The WAL without which a base backup is worth nothing. */
 export interface NeededWal {
@@ -32,6 +36,30 @@ export function lastSegment(needed: NeededWal): bigint {
 const POLL_MS = 200;
 /** The archiver tries three times in three seconds, then only each minute: one such pause is borne. */
 const PATIENCE_MS = 100_000;
+
+const UNDEFINED_FILE = "58P01";
+/** The timeline that a primary writes: a checkpoint may still tell the one before. */
+const TIMELINE_QUERY = "select left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline";
+
+/**
+ * Stores the history of the timeline that the primary is on, where the repository has it not: the archiver hands it over only
+ * where archiving was on when the server came to that timeline, and no recovery begins on one whose history it cannot have.
+ */
+export async function assureHistory(
+  connection: ServerConnection,
+  client: pg.Client,
+  folder: DatabaseFolder,
+): Promise<void> {
+  const { rows } = await client.query<{ timeline: string }>(TIMELINE_QUERY);
+  const timeline = Number.parseInt(rows[0]?.timeline ?? "", 16);
+  if (timeline === 1 || (await folder.statLog(logName(historyName(timeline))))) return;
+  try {
+    await withBriefSender(connection, client, (sender) => storeHistory(sender, folder, timeline));
+  } catch (thrown) {
+    // One whose WAL was begun anew by pg_resetwal may have none itself.
+    if (!(thrown instanceof pg.DatabaseError) || thrown.code !== UNDEFINED_FILE) throw thrown;
+  }
+}
 
 export interface ArchiveWait {
   readonly folder: DatabaseFolder;

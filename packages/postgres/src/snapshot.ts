@@ -15,7 +15,13 @@ import { describeServer, type ServerFacts } from "./server-facts.ts";
 import { chooseTransport, chooseWalSource } from "./snapshot-choices.ts";
 import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
 import { storeSettings } from "./snapshot-settings.ts";
-import { awaitArchive, lastSegment, type NeededWal, proveWal } from "./snapshot-wal.ts";
+import {
+  assureHistory,
+  awaitArchive,
+  lastSegment,
+  type NeededWal,
+  proveWal,
+} from "./snapshot-wal.ts";
 import { type StoredBaseBackup, storeBaseBackup } from "./store-base-backup.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { WalReceiver } from "./wal/receiver.ts";
@@ -91,6 +97,7 @@ interface Taken extends Pick<StoredBaseBackup, "tablespaces" | "reused" | "findi
 async function takeWithWal(work: Work): Promise<Taken> {
   const { connection, server, wal, request } = work;
   const { folder, signal } = request;
+  await assureHistory(connection, work.client, folder);
   const receiver =
     wal === "stream" ? await WalReceiver.start({ connection, server, folder }) : undefined;
   try {

@@ -60,6 +60,12 @@ test.each([
     SPACE,
     "base/1/1259 has 3 bytes instead of 5",
   ],
+  [
+    "a file that came with more than it has",
+    { ...BASE, "base/1/empty": "rows" },
+    SPACE,
+    "base/1/empty has 4 bytes instead of 0",
+  ],
   ["a file of nobody", { ...BASE, "base/1/9999": "" }, SPACE, "base/1/9999 is not in the manifest"],
   ["a tablespace's file that did not come", BASE, {}, "pg_tblspc/16385/PG_15_1/5/16390 is missing"],
 ])("%s fails the backup by its name", async (_, base, space, fault) => {

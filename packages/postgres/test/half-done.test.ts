@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { FsyncWatch } from "../../../test/support/fsync-watch.ts";
 import { ownAccount } from "../src/account.ts";
 import { CONTROL_ASIDE, HalfDone } from "../src/delta/half-done.ts";
 
@@ -38,4 +39,26 @@ test("no server finds its pg_control until all is there", async () => {
   await expect(begin()).rejects.toMatchObject({ code: "DELTA_RUNNING", kind: "locked" });
   await work.complete();
   expect(await all()).toEqual(["global", "global/pg_control"]);
+});
+
+test("its mark is on the disk before its pg_control is away, and that before a file is changed; back it comes in turn", async () => {
+  const folders = new Map<number, string>();
+  for (const name of ["", "global"])
+    folders.set((await stat(join(directory, name))).ino, name === "" ? "directory" : name);
+  const heard: string[] = [];
+  using _ = await FsyncWatch.start(async ({ inode }) => {
+    const folder = folders.get(inode);
+    if (folder === undefined) return;
+    const names = await all();
+    const isMarked = names.some((name) => name.startsWith(".lifeboat-delta-"));
+    const starts = names.includes("global/pg_control");
+    heard.push(
+      `${folder}: ${isMarked ? "marked" : "unmarked"}, ${starts ? "starts" : "does not start"}`,
+    );
+  });
+  const begun = { account: ownAccount(), assertFree: async () => {} };
+  const work = await HalfDone.begin(directory, "7", begun);
+  expect(heard.splice(0)).toEqual(["directory: marked, starts", "global: marked, does not start"]);
+  await work.complete();
+  expect(heard).toEqual(["global: marked, starts", "directory: unmarked, starts"]);
 });

@@ -83,8 +83,13 @@ describe("the recovery of a copy", () => {
   test("of a backup alone stays on the timeline it was taken on", () => {
     expect(valuesOf({ target: { kind: "backup", id: "x" }, timeline: null })).toMatchObject({
       recovery_target: "immediate",
-      recovery_target_timeline: "3",
+      recovery_target_timeline: "current",
     });
+  });
+
+  test("along the timeline that the backup was taken on asks for no history of it", () => {
+    const plan = { target: { kind: "latest" }, timeline: 3 } as const;
+    expect(valuesOf(plan)).toMatchObject({ recovery_target_timeline: "current" });
   });
 
   test("a command with blanks, quotes and per cent signs reaches the shell as it is", () => {

@@ -7,6 +7,7 @@ import { effectiveValue, settingsIn } from "../effective-settings.ts";
 import { describeServer } from "../server-facts.ts";
 import { serverLines } from "../server-line.ts";
 import { readSlots } from "../slots.ts";
+import { readSmallFile } from "../small-file.ts";
 import { readSystemIdentifier } from "../system-identifier.ts";
 import { passfileOf } from "./standby-files.ts";
 import { isRunning } from "./start-standby.ts";
@@ -35,10 +36,13 @@ export async function removeStandby(
     return (await readSlots(client)).map(({ name }) => name);
   });
   if (slot !== null && known.includes(slot)) await dropSlot(connection, slot);
+  // Of the other versions' folders there a server may be alive that pg_upgrade has made beside this one.
+  const own = new RegExp(
+    `^PG_${String(await readSmallFile(join(path, "PG_VERSION"))).trim()}_\\d+$`,
+  );
   for (const tablespace of await tablespacesOf(path))
     for (const name of await readdir(tablespace).catch((): string[] => []))
-      if (/^PG_\d+_\d+$/.test(name))
-        await rm(join(tablespace, name), { recursive: true, force: true });
+      if (own.test(name)) await rm(join(tablespace, name), { recursive: true, force: true });
   await rm(path, { recursive: true, force: true });
   await rm(passfileOf(path), { force: true });
   return { path, slot };
