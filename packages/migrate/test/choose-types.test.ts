@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, it, onTestFinished } from "vitest";
 import type { DeclaredTable } from "../src/declared.ts";
-import type { Choices } from "../src/finding.ts";
+import type { Choice, Choices } from "../src/finding.ts";
 import { planMigration } from "../src/make-plan.ts";
 
 /** The type and codec of each column of the first table of a database. */
@@ -123,6 +123,32 @@ it("never makes json of a column that a key or an index compares", async () => {
       `CREATE TABLE t(a JSON UNIQUE, b JSON); INSERT INTO t VALUES ('{}', '{}'); CREATE INDEX i ON t(b)`,
     ),
   ).toEqual({ a: "text text", b: "text text" });
+});
+
+it.each<[string, Choice, string]>([
+  ["t", { type: "text" }, `"t"].type means nothing there: it takes table`],
+  ["t.a", { table: "skip" }, `"t.a"].table means nothing there: it takes codec, nullable, type`],
+  ["t.a", { generated: "plain" }, `"t.a"].generated means nothing there`],
+  ["t.id", { constraint: "skip" }, `"t.id"].constraint means nothing there`],
+  ["t.by_a", { nullable: true }, `"t.by_a"].nullable means nothing there: it takes constraint`],
+  ["t.by_b", { constraint: "skip" }, `"t.by_b"] names no table, column or finding`],
+])("refuses for %s the answer %j, which would be passed over", async (key, choice, message) => {
+  const sql =
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, twice INT AS (id * 2), b INT UNIQUE); CREATE INDEX by_a ON t(a)";
+  const fault = {
+    code: "CHOICE_UNKNOWN",
+    kind: "usage",
+    message: expect.stringContaining(message),
+  };
+  await expect(typesOf(sql, { choices: { [key]: choice } })).rejects.toMatchObject(fault);
+  // What a constraint or a NOT NULL once needed may stay, and what a column that is calculated takes.
+  const choices: Choices = {
+    "t.a": { nullable: true },
+    "t.b": { constraint: "skip" },
+    "t.by_a": { constraint: "skip" },
+    "t.twice": { generated: "plain", type: "bigint" },
+  };
+  expect(await typesOf(sql, { choices })).toMatchObject({ twice: "bigint integer" });
 });
 
 it("does what a choice says where that brings every value back, and refuses where not", async () => {

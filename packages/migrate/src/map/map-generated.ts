@@ -35,7 +35,7 @@ export function mapGenerated(
   plain: readonly PlannedColumn[],
   asPlain: () => PlannedColumn,
 ): PlannedColumn | null {
-  const { generated } = context.choice(table.name, column.name);
+  const { generated } = context.choice(table.name, column.name, "generated");
   if (generated === "skip") return null;
   if (generated === "plain") return { ...asPlain(), default: null };
   try {

@@ -34,7 +34,7 @@ export function mapIndexes(
   if (table.primaryKey.length > 0) mapPrimaryKey(context, table, columns, target, keys);
   noteCollations(context, table, columns);
   for (const index of table.indexes) {
-    context.choice(table.name, subjectOf(index));
+    context.choice(table.name, subjectOf(index), "constraint");
     // The answer for a UNIQUE column may be meant for its foreign key: only a problem of its own asks for it.
     if (index.origin === "c" && isLeftOut(context, table.name, index.name)) continue;
     if (isPlain(index) && index.origin !== "c") {
