@@ -16,7 +16,9 @@ import {
   expect,
   it,
   onTestFinished,
+  vi,
 } from "vitest";
+import { LiveSource } from "../../packages/migrate/src/live-source.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { LIVE_SCHEMA, startLiveWriter } from "./cutover-case.ts";
 import { compareIndependently } from "./independent-comparison.ts";
@@ -122,6 +124,19 @@ describe("a load while the product writes", () => {
     expect(names.map(({ name }) => name)).toEqual(expect.arrayContaining(planned));
     expect(await one.query("SELECT * FROM best")).toEqual([{ id: "7" }]);
     expect(await one.query("INSERT INTO rated(n) VALUES (2) RETURNING id")).toEqual([{ id: "71" }]);
+  });
+
+  it("keeps nothing in Postgres that SQLite could lose with the power", async () => {
+    const durable = vi.spyOn(LiveSource.prototype, "makeDurable");
+    onTestFinished(() => durable.mockRestore());
+    durable.mockImplementationOnce(() => {
+      throw new Error("the disk is gone");
+    });
+    await expect(loadMigration({ ...request(), live: true })).rejects.toThrow("the disk is gone");
+    expect(await one.query("SELECT 1 FROM pg_class WHERE relname = 'ledger'")).toEqual([]);
+    expect(await migrationStatus(request())).toMatchObject({ captured: false });
+    await loadMigration({ ...request(), live: true });
+    expect(durable).toHaveBeenCalledTimes(2);
   });
 
   it("goes by the plan that was reviewed, without reading every value again", async () => {
