@@ -98,6 +98,13 @@ describe("verify names what was changed after the load", () => {
       "DROP CONSTRAINT c_p_fkey, ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES public.p (id) ON DELETE CASCADE",
       "DROP CONSTRAINT c_p_fkey, ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES public.p (id)",
     ],
+    [
+      "constraint-differs",
+      "c",
+      "c_p_fkey",
+      "DROP CONSTRAINT c_p_fkey, ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES public.p (id) NOT VALID",
+      "VALIDATE CONSTRAINT c_p_fkey",
+    ],
   ])("%s: %s.%s after %s", async (id, table, column, change, back) => {
     const alter = (sql: string) => one.query(`ALTER TABLE public.${table} ${sql}`);
     await alter(change);
