@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -43,6 +43,8 @@ describe("a SQLite database is moved to Postgres", () => {
       findings: [],
     });
     expect(JSON.parse(await readFile(place.at("plan.json"), "utf8"))).toEqual(plan);
+    // It holds keys of rows.
+    expect((await stat(place.at("plan.json"))).mode & 0o777).toBe(0o600);
   });
 
   test("plan replaces an earlier plan and nothing else", async () => {
@@ -155,6 +157,12 @@ describe("migrate is refused", () => {
     expect(ran.stdout).toContain("2 in all, such as 1; 2");
     expect(ran.stdout).toContain('CREATE FUNCTION "public"."kept"() RETURNS trigger');
     expect(ran.stdout).toContain("1 error has to be answered in migrate.columns");
+    const emit = ["migrate", "plan", "--emit", "drizzle", "--config", "broken.json"];
+    const emitted = await place.run(emit);
+    expect([emitted.status, emitted.stdout.split("\n")[1]]).toEqual([
+      1,
+      "// NOT FINAL: 1 error of the plan to be answered first, and columns may change by that.",
+    ]);
   });
 
   test.each([

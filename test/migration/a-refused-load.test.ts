@@ -39,6 +39,34 @@ describe("a load", () => {
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
   });
 
+  it.each([
+    "VIEW mine AS SELECT 1 AS x",
+    "MATERIALIZED VIEW mine AS SELECT 1 AS x",
+    "SEQUENCE mine",
+    "TYPE mine AS (x int)",
+    "TYPE mine AS ENUM ('x')",
+    "DOMAIN mine AS int",
+    "TYPE mine AS RANGE (subtype = int)",
+  ])("refuses a schema that holds nothing but a %s", async (object) => {
+    await one.query(`CREATE SCHEMA shop; SET search_path = shop; CREATE ${object}`);
+    one.schema = "shop";
+    await expect(one.load()).rejects.toMatchObject({
+      ...{ code: "TARGET_NOT_EMPTY", kind: "refused" },
+      message: expect.stringContaining("it holds mine"),
+    });
+  });
+
+  it("goes beside what extensions have brought along", async () => {
+    const { pathname } = new URL(one.url);
+    const wanted = ["pg_stat_statements", "cube", "earthdistance"];
+    const found = await one.query<{ name: string }>(
+      `SELECT name FROM pg_available_extensions WHERE name IN ('${wanted.join("', '")}') ORDER BY name`,
+    );
+    for (const { name } of found)
+      await cluster.query(`CREATE EXTENSION ${name}`, pathname.slice(1));
+    expect(await one.load()).toMatchObject({ rows: 2 });
+  });
+
   it("and its plan say which right the role lacks, and keep nothing", async () => {
     await cluster.query("drop role if exists lifeboat_guest");
     await cluster.query("create role lifeboat_guest login password 'guest'");

@@ -12,6 +12,7 @@ import {
 } from "@lifeboat/migrate";
 import { leastPrivilegeScript } from "@lifeboat/postgres";
 import Database from "better-sqlite3";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -268,8 +269,9 @@ describe("a cutover", () => {
     }
   });
 
-  it("needs of its role only what the script of least rights gives", async () => {
+  it("needs of its role only what the script of least rights gives, and the product's own sees all of a load or nothing", async () => {
     const role = `mover_${process.pid}`;
+    const product = `product_${process.pid}`;
     const database = new URL(one.url).pathname.slice(1);
     const sql = leastPrivilegeScript({ role, database, migrateInto: "moved" });
     await cluster.query(sql, database);
@@ -278,14 +280,50 @@ describe("a cutover", () => {
     url.username = role;
     url.password = "x";
     const asMover = { ...request(), postgres: { url: url.href }, schema: "moved" };
-    await loadMigration({ ...asMover, live: true });
+    // Put in and uncommented, as the script says.
+    const rights =
+      sql.match(/(?<=^-- )(?:alter default privileges|grant usage on schema).*$/gm) ?? [];
+    await cluster.query(
+      `CREATE ROLE ${product} LOGIN PASSWORD 'x'; ${rights.join("\n").replaceAll("PRODUCT", product)}`,
+      database,
+    );
+    url.username = product;
+    const other = new pg.Client(url.href);
+    await other.connect();
+    const seen = new Map<string, boolean>();
+    const looking: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        await step.run(() => undefined);
+        const { rows } = await other.query(
+          "SELECT to_regclass('moved.ledger') IS NOT NULL AS seen",
+        );
+        seen.set(step.title, rows[0]?.seen);
+      }
+    };
+    await loadMigration({ ...asMover, live: true, run: looking });
+    expect([...seen].filter(([, isSeen]) => isSeen).map(([title]) => title)).toEqual([
+      "commit",
+      "forget in SQLite what Postgres holds",
+      "close the journal",
+    ]);
+    expect(seen.size).toBeGreaterThan(8);
+    expect((await other.query("SELECT seq FROM moved.ledger")).rowCount).toBe(20_000);
     one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'followed')");
     await syncMigration({ ...asMover, until: "caught-up" });
     await cutoverMigration(asMover);
     expect((await migrationStatus(asMover)).phase).toBe("cut-over");
+    await other.query(
+      `INSERT INTO moved.accounts(email) VALUES ('new@x'); UPDATE moved.ledger SET body = 'there' WHERE seq = 1;
+       DELETE FROM moved.notes WHERE ctid = (SELECT min(ctid) FROM moved.notes); SELECT nextval('moved.accounts_id_seq')`,
+    );
+    await other.end();
     await rollbackMigration(asMover);
+    const file = new Database(one.path);
+    expect(file.prepare("SELECT body FROM ledger WHERE seq = 1").pluck().get()).toBe("there");
+    file.close();
     await finishMigration(asMover);
-    await cluster.query(`DROP OWNED BY ${role} CASCADE`, database);
+    for (const made of [product, role])
+      await cluster.query(`DROP OWNED BY ${made} CASCADE`, database);
   });
 
   it("follows a VACUUM that gives rows without a key new rowids", async () => {

@@ -131,6 +131,9 @@ describe("the schema that plan emits for drizzle", () => {
        CREATE TABLE sql(k BIGINT, big INT, CHECK (k <> 7), FOREIGN KEY (k) REFERENCES "table"(id) ON DELETE SET NULL);
        CREATE TABLE "shop"("end
 of // line" INT, b BLOB); CREATE TABLE bytea(x TEXT COLLATE NOCASE UNIQUE);
+       CREATE TABLE acts(id INTEGER PRIMARY KEY, a INT REFERENCES "table"(id) ON DELETE RESTRICT ON UPDATE CASCADE,
+         b INT REFERENCES "table"(id) ON DELETE SET DEFAULT, c INT REFERENCES "table"(id) ON DELETE CASCADE, ends TEXT DEFAULT 'a\rb\u2028c');
+       CREATE VIEW "of \u2028 acts" AS SELECT id FROM acts;
        CREATE INDEX "by ""name""" ON "text"("a b" DESC, lower("table")) WHERE a_b > 1 AND "table" <> 'it''s, (here)';
        INSERT INTO sql VALUES (NULL, 9007199254740993); INSERT INTO shop VALUES (1, x'00')`,
     );
@@ -140,6 +143,7 @@ of // line" INT, b BLOB); CREATE TABLE bytea(x TEXT COLLATE NOCASE UNIQUE);
     const source = await expectSame(plan);
     expect(source).toContain('big: bigint("big", { mode: "bigint" })');
     expect(source).toContain('k: bigint("k", { mode: "number" })');
+    expect(source).toContain('// Views that the load makes too: "of \\u2028 acts".\n');
     expect(drizzleSource(await one.plan())).toBe(source);
   });
 
@@ -148,6 +152,7 @@ of // line" INT, b BLOB); CREATE TABLE bytea(x TEXT COLLATE NOCASE UNIQUE);
       cluster,
       `CREATE TABLE a(id INTEGER PRIMARY KEY, b INT REFERENCES b, next INT REFERENCES a);
        CREATE TABLE b(id INTEGER PRIMARY KEY, a INT REFERENCES a, at DATETIME, data BLOB, price NUMERIC, UNIQUE (a, at));
+       CREATE TABLE tree(id INTEGER PRIMARY KEY, above INT REFERENCES tree);
        INSERT INTO b VALUES (1, NULL, '2024-01-02 03:04:05', x'00', 1.5)`,
     );
     const file = write(drizzleSource(await one.plan()));

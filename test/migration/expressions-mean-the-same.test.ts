@@ -104,6 +104,9 @@ const { expression } = fc.letrec<{
       .map((parts) => `(${parts.join(" ")})`),
     tie("condition").map((one) => `(NOT ${one})`),
     fc
+      .tuple(tie("number"), fc.constantFrom("IS TRUE", "IS NOT TRUE", "IS FALSE", "IS NOT FALSE"))
+      .map(([a, test]) => `(${a} ${test})`),
+    fc
       .tuple(tie("text"), fc.constantFrom("IN", "NOT IN"), tie("text"))
       .map(([a, op, b]) => `(${a} ${op} (${b}, 'a', 'zz'))`),
     fc

@@ -16,7 +16,9 @@ import {
   expect,
   it,
   onTestFinished,
+  vi,
 } from "vitest";
+import { LiveSource } from "../../packages/migrate/src/live-source.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { LIVE_SCHEMA, startLiveWriter } from "./cutover-case.ts";
 import { compareIndependently } from "./independent-comparison.ts";
@@ -101,6 +103,40 @@ describe("a load while the product writes", () => {
     expect(await verifyMigration(request())).toMatchObject({ ok: true });
     const { verifiedAt } = await migrationStatus(request());
     expect(verifiedAt).toEqual(expect.any(String));
+  });
+
+  it("makes all that the plan says: keys, indexes, checks, foreign keys, sequences and views", async () => {
+    one.sqlite(
+      `CREATE TABLE rated(id INTEGER PRIMARY KEY AUTOINCREMENT, n INT CHECK (n > 0), account INT REFERENCES accounts(id));
+       INSERT INTO rated VALUES (70, 1, 1); DELETE FROM rated WHERE id = 70; INSERT INTO rated VALUES (7, 1, 1);
+       CREATE INDEX by_n ON rated(n); CREATE VIEW best AS SELECT id FROM rated ORDER BY n DESC LIMIT 1`,
+    );
+    const plan = await one.plan();
+    await loadMigration({ ...request(), live: true });
+    const names = await one.query<{ name: string }>(
+      `SELECT conname AS name FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+       UNION SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace`,
+    );
+    const planned = plan.ddl.filter(({ phase }) => phase !== "sequences").map(({ name }) => name);
+    expect(planned).toEqual(
+      expect.arrayContaining(["by_n", "best", "rated_check", "rated_account_fkey"]),
+    );
+    expect(names.map(({ name }) => name)).toEqual(expect.arrayContaining(planned));
+    expect(await one.query("SELECT * FROM best")).toEqual([{ id: "7" }]);
+    expect(await one.query("INSERT INTO rated(n) VALUES (2) RETURNING id")).toEqual([{ id: "71" }]);
+  });
+
+  it("keeps nothing in Postgres that SQLite could lose with the power", async () => {
+    const durable = vi.spyOn(LiveSource.prototype, "makeDurable");
+    onTestFinished(() => durable.mockRestore());
+    durable.mockImplementationOnce(() => {
+      throw new Error("the disk is gone");
+    });
+    await expect(loadMigration({ ...request(), live: true })).rejects.toThrow("the disk is gone");
+    expect(await one.query("SELECT 1 FROM pg_class WHERE relname = 'ledger'")).toEqual([]);
+    expect(await migrationStatus(request())).toMatchObject({ captured: false });
+    await loadMigration({ ...request(), live: true });
+    expect(durable).toHaveBeenCalledTimes(2);
   });
 
   it("goes by the plan that was reviewed, without reading every value again", async () => {

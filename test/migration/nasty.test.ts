@@ -27,25 +27,42 @@ describe.each(await outermostMajors())("a hostile SQLite database, into Postgres
   it("is refused with findings that name each column and constraint that can't be held", async () => {
     const plan = await one.plan();
     const errors = plan.findings.filter((found) => found.severity === "error");
-    expect(errors.map((found) => `${found.id} ${found.table}.${found.column}`).toSorted()).toEqual([
-      "check-violated conf.check 2",
-      "check-violated conf.v_ok",
-      "foreign-key-orphans c.pa,pb",
-      "foreign-key-orphans fk_case.u",
-      "foreign-key-orphans fk_nc.email",
-      "foreign-key-orphans tree.parent",
-      "foreign-key-without-parent fk_ghost.g",
-      "generated-not-translated gen.js",
-      "mixed-classes affinity.b",
-      "mixed-classes affinity.i",
-      "mixed-classes affinity.n",
-      "mixed-classes affinity.r",
-      "mixed-classes affinity.t",
-      "mixed-classes affinity.x",
-      "mixed-classes strict_t.a",
-      "text-with-nul badtext.t",
-      "unique-not-translated jobs.jobs_expr",
+    const told = (severity: string) =>
+      plan.findings
+        .filter((found) => found.severity === severity)
+        .map(
+          ({ id, table, column, count, sample }) =>
+            `${id} ${table}.${column}, ${count}: ${sample.join(" ")}`,
+        )
+        .toSorted();
+    expect(told("error")).toEqual([
+      "check-violated conf.check 2, 1: 3",
+      "check-violated conf.v_ok, 1: 3",
+      "foreign-key-orphans c.pa,pb, 1: 3",
+      "foreign-key-orphans fk_case.u, 1: 2",
+      "foreign-key-orphans fk_nc.email, 1: 1",
+      "foreign-key-orphans tree.parent, 1: 3",
+      "foreign-key-without-parent fk_ghost.g, 1: ",
+      "generated-not-translated gen.js, 3: ",
+      "mixed-classes affinity.b, 8: 3",
+      "mixed-classes affinity.i, 9: 4",
+      "mixed-classes affinity.n, 9: 8",
+      "mixed-classes affinity.r, 9: 6",
+      "mixed-classes affinity.t, 8: 5",
+      "mixed-classes affinity.x, 8: 4",
+      "mixed-classes strict_t.a, 3: 2",
+      "text-with-nul badtext.t, 6: 1 2 3 4 12",
+      "unique-not-translated jobs.jobs_expr, 1: ",
     ]);
+    expect(told("warning")).toEqual(
+      expect.arrayContaining([
+        "conflict-clause conf.null, 3: ",
+        "null-in-primary-key null_pk.code, 2: 2 3",
+        "numbers-in-text users.created_at, 2: 4 5",
+        "numbers-in-text users.is_admin, 5: 1 2 5 7 8",
+        "virtual-table geo.null, 4: geo_rowid geo_node geo_parent",
+      ]),
+    );
     expect(errors.every((found) => found.choices.length > 0 && found.summary !== "")).toBe(true);
     await expect(one.load()).rejects.toMatchObject({ code: "PLAN_HAS_ERRORS", kind: "failed" });
     const made = await one.query(

@@ -20,13 +20,10 @@ describe("limits of Postgres", () => {
   const planned = async (sql: string) => {
     one = await migrationCase(cluster, sql);
     const { findings } = await one.plan();
-    return findings.map(({ id, severity, table, column, sample }) => ({
-      id,
-      severity,
-      table,
-      column,
-      sample,
-    }));
+    return findings.map(({ id, severity, table, column, count, sample }) => {
+      expect(count).toBe(sample.length);
+      return { id, severity, table, column, sample };
+    });
   };
 
   it("tables of 900 columns, and of 500 with long texts, go over whole and compare equal", async () => {
@@ -75,6 +72,31 @@ describe("limits of Postgres", () => {
       "bigint",
       "bigint",
     ]);
+  });
+
+  it("what the server refuses is an error that its answer settles", async () => {
+    const names = many(33, (at) => `c${at}`);
+    one = await migrationCase(
+      cluster,
+      `CREATE TABLE wide(id INTEGER PRIMARY KEY, ${names}); CREATE UNIQUE INDEX all_of ON wide(${names}); CREATE INDEX most_of ON wide(${names});
+       CREATE TABLE once(${names}, UNIQUE (${names})); CREATE TABLE kinds(id INTEGER PRIMARY KEY);
+       CREATE TABLE links(id INTEGER PRIMARY KEY, a INT, kind INT AS (a + 1) STORED REFERENCES kinds(id) ON DELETE SET NULL);
+       INSERT INTO links(a) VALUES (NULL)`,
+    );
+    const refused = (await one.plan()).findings.map((found) => [
+      ...[found.severity, found.id, found.table, found.column],
+      ...found.choices,
+    ]);
+    expect(refused).toEqual([
+      ["error", "key-refused", "once", null, { table: "skip" }],
+      ["error", "index-refused", "wide", "all_of", { constraint: "skip" }],
+      ["warning", "index-refused", "wide", "most_of"],
+      ["error", "foreign-key-refused", "links", "kind", { constraint: "skip" }],
+    ]);
+    await one.answerAll();
+    const { tables } = await one.loadFaithfully();
+    expect(tables.map(({ name }) => name)).toEqual(["wide", "kinds", "links"]);
+    expect((await one.verify()).ok).toBe(true);
   });
 
   it("an expression too long for an index is found before anything is created", async () => {

@@ -16,7 +16,7 @@ describe("verify names what was changed after the load", () => {
        CREATE TABLE c(id INTEGER PRIMARY KEY, p INT REFERENCES p(id), k INT);
        INSERT INTO c VALUES (1, 1, 1);
        CREATE INDEX c_k ON c(k);
-       CREATE TABLE loose(v); CREATE TABLE scratch(v);
+       CREATE TABLE loose(v); CREATE TABLE scratch(v); CREATE TABLE made(id INTEGER PRIMARY KEY, k INT, twice INT AS (k * 2));
        CREATE VIEW ids AS SELECT id FROM c`,
     );
     one.choices = {
@@ -90,6 +90,7 @@ describe("verify names what was changed after the load", () => {
     ["column-differs", "p", "word", "ALTER word DROP NOT NULL", "ALTER word SET NOT NULL"],
     ["column-differs", "p", "word", "ALTER word TYPE varchar(9)", "ALTER word TYPE text"],
     ["column-differs", "c", "id", "ALTER id SET INCREMENT -1", "ALTER id SET INCREMENT 1"],
+    ["column-differs", "c", "id", "ALTER id SET MAXVALUE 9", "ALTER id SET NO MAXVALUE"],
     [
       "constraint-differs",
       "c",
@@ -97,11 +98,34 @@ describe("verify names what was changed after the load", () => {
       "DROP CONSTRAINT c_p_fkey, ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES public.p (id) ON DELETE CASCADE",
       "DROP CONSTRAINT c_p_fkey, ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES public.p (id)",
     ],
+    [
+      "constraint-differs",
+      "c",
+      "c_p_fkey",
+      "DROP CONSTRAINT c_p_fkey, ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES public.p (id) NOT VALID",
+      "VALIDATE CONSTRAINT c_p_fkey",
+    ],
   ])("%s: %s.%s after %s", async (id, table, column, change, back) => {
     const alter = (sql: string) => one.query(`ALTER TABLE public.${table} ${sql}`);
     await alter(change);
     expect(await faults()).toEqual([[id, table, column]]);
     await alter(back);
+    expect(await faults()).toEqual([]);
+  });
+
+  it("a foreign key that is kept from being looked at", async () => {
+    const alter = (what: string) =>
+      cluster.query(`ALTER TABLE c ${what} TRIGGER ALL`, new URL(one.url).pathname.slice(1));
+    await alter("DISABLE");
+    expect(await faults()).toEqual([["constraint-differs", "c", "c_p_fkey"]]);
+    await alter("ENABLE");
+    expect(await faults()).toEqual([]);
+  });
+
+  it("a view that shows something else", async () => {
+    await one.query("CREATE OR REPLACE VIEW public.ids AS SELECT id + 1 AS id FROM public.c");
+    expect(await faults()).toEqual([["view-differs", "ids", null]]);
+    await one.query("CREATE OR REPLACE VIEW public.ids AS SELECT c.id FROM public.c AS c");
     expect(await faults()).toEqual([]);
   });
 
@@ -116,6 +140,16 @@ describe("verify names what was changed after the load", () => {
     await one.query("DROP INDEX public.c_k");
     await one.query("CREATE INDEX c_k ON public.c(k)");
     await one.query("CREATE VIEW public.ids AS SELECT c.id FROM public.c AS c");
+  });
+
+  it("a column that is no longer calculated", async () => {
+    await one.query("ALTER TABLE public.made ALTER twice DROP EXPRESSION");
+    expect(await faults()).toEqual([["column-differs", "made", "twice"]]);
+    await one.query("ALTER TABLE public.made ALTER twice SET DEFAULT 0");
+    expect(await faults()).toEqual([["column-differs", "made", "twice"]]);
+    await one.query(
+      "ALTER TABLE public.made DROP twice, ADD twice bigint GENERATED ALWAYS AS ((k * 2::bigint)) STORED",
+    );
   });
 
   it("columns and tables that are gone, and compares the rest", async () => {

@@ -147,6 +147,29 @@ describe("verify after a load", () => {
     await large.end();
   });
 
+  it("names rows of a table whose keys are no UTF-8, and no other", async () => {
+    const files = await migrationCase(
+      cluster,
+      `CREATE TABLE files(path TEXT PRIMARY KEY, size INT); CREATE TABLE folded(path TEXT COLLATE NOCASE PRIMARY KEY, size INT);
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45000)
+       INSERT INTO files SELECT CAST(CAST('caf' AS BLOB) || unhex(printf('%02x%02x%02x', 128 + i / 16384, 128 + i / 128 % 128, 128 + i % 128)) AS TEXT), i FROM n;
+       INSERT INTO folded SELECT iif(size % 2, 'a', 'B') || path, size FROM files`,
+    );
+    const bytes = { type: "bytea", codec: "text-bytes" };
+    files.choices = { "files.path": bytes, "folded.path": { ...bytes, constraint: "skip" } };
+    await files.loadFaithfully();
+    expect(await files.verify()).toMatchObject({ ok: true, rows: 90_000 });
+    await files.query(
+      "UPDATE files SET size = 0 WHERE size = 20000; UPDATE folded SET size = 0 WHERE size = 7",
+    );
+    const { findings } = await files.verify();
+    expect(findings.map(({ table, count, column }) => [table, count, column])).toEqual([
+      ["files", 1, "size"],
+      ["folded", 1, "size"],
+    ]);
+    await files.end();
+  });
+
   it("counts rows that no key tells apart", async () => {
     await one.query(
       "DELETE FROM public.loose WHERE ctid = (SELECT max(ctid) FROM public.loose WHERE v = 'b')",

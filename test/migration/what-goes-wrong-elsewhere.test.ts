@@ -278,6 +278,50 @@ describe("what a migration must not lose", () => {
     );
   });
 
+  it("keeps an expression unique under the collation of its index", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, email TEXT, code TEXT COLLATE RTRIM);
+       INSERT INTO t VALUES (1, 'Bob@x.org', 'a'), (2, 'ann@x.org', 'b  ');
+       CREATE UNIQUE INDEX once ON t(trim(email) COLLATE NOCASE); CREATE UNIQUE INDEX coded ON t((code || '') COLLATE RTRIM);
+       CREATE UNIQUE INDEX bytes ON t(email || '')`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.tables[0]?.indexes.map(({ name }) => name)).toEqual(["once", "coded", "bytes"]);
+        for (const [row, index] of [
+          ["' bOB@x.org ', 'c'", "once"],
+          ["'dan@x.org', 'b'", "coded"],
+        ] as const) {
+          const insert = `INSERT INTO t(email, code) VALUES (${row})`;
+          expect(() => one.sqlite(insert)).toThrow(/UNIQUE/);
+          await expect(one.query(insert)).rejects.toThrow(index);
+        }
+      },
+    );
+  });
+
+  it("names what asks for the class of a number, which Postgres keeps of none", async () => {
+    await using(
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, price DECIMAL(10,2) CHECK (typeof(price) = 'integer'), n CHECK (typeof(n) <> 'text'));
+       INSERT INTO t VALUES (1, 5, 1), (2, 7, 2.5);
+       CREATE INDEX by_class ON t(typeof(n)); CREATE VIEW classes AS SELECT typeof(n) AS class FROM t;
+       CREATE VIEW doubled AS SELECT id, price * 2 AS twice, n FROM t WHERE price > 5.5`,
+      async (one) => {
+        const { findings } = await one.loadFaithfully();
+        expect(findings.map(({ severity, id, column }) => [severity, id, column])).toEqual([
+          ["warning", "index-not-translated", "by_class"],
+          ["warning", "check-not-translated", "check 1"],
+          ["warning", "check-not-translated", "check 2"],
+          ["warning", "view-not-translated", null],
+        ]);
+        await one.query("INSERT INTO t VALUES (3, 9, 4)");
+        expect(await one.query("SELECT twice FROM doubled ORDER BY id")).toEqual([
+          { twice: 14 },
+          { twice: 18 },
+        ]);
+      },
+    );
+  });
+
   it("leaves virtual and shadow tables and triggers out with a warning each, and statistics without", async () => {
     await using(
       `CREATE TABLE notes(id INTEGER PRIMARY KEY, body TEXT); INSERT INTO notes VALUES (1, 'first');
@@ -421,6 +465,10 @@ describe("what a migration must not lose", () => {
        CREATE VIEW sums AS SELECT user_id, count(*) AS n, sum(cents), max(note) FROM bills GROUP BY user_id HAVING count(*) > 1;
        CREATE VIEW dated AS SELECT * FROM users WHERE at IS NOT NULL;
        CREATE VIEW of_view AS SELECT n + 1 AS more FROM sums WHERE n IN (1, 2, 3);
+       CREATE VIEW dearest AS SELECT id, -cents AS cents, note AS kind, cents AS note FROM bills ORDER BY cents, bills.note LIMIT 1;
+       CREATE VIEW later AS SELECT id FROM bills ORDER BY id LIMIT -1 OFFSET 1;
+       CREATE VIEW whole AS SELECT id FROM bills ORDER BY id LIMIT 2 OFFSET -1;
+       CREATE VIEW stamped AS SELECT id, at AS email FROM users ORDER BY email LIMIT 1;
        CREATE VIEW years AS SELECT strftime('%Y', at) FROM users; CREATE VIEW folded AS SELECT email FROM users GROUP BY email;
        CREATE VIEW broken AS SELECT * FROM missing`,
       async (one) => {
@@ -429,6 +477,7 @@ describe("what a migration must not lose", () => {
           plan.findings.map((found) => `${found.severity} ${found.id} ${found.table}`),
         ).toEqual([
           "warning collation users",
+          "warning view-not-translated stamped",
           "warning view-not-translated years",
           "warning view-not-translated broken",
           "warning view-refused folded",
@@ -444,6 +493,11 @@ describe("what a migration must not lose", () => {
           { id: "3" },
         ]);
         expect(await one.query("SELECT * FROM public.of_view")).toEqual([{ more: "3" }]);
+        expect(await one.query("SELECT * FROM public.dearest")).toEqual([
+          { id: "2", cents: "-7", kind: null, note: "7" },
+        ]);
+        expect(await one.query("SELECT * FROM public.later")).toEqual([{ id: "2" }, { id: "3" }]);
+        expect(await one.query("SELECT * FROM public.whole")).toEqual([{ id: "1" }, { id: "2" }]);
         expect((await one.verify()).ok).toBe(true);
       },
     );

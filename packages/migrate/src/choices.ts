@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import { codecNames } from "./codec/registry.ts";
-import type { Choices } from "./finding.ts";
+import type { Choice, Choices } from "./finding.ts";
 
 /**
  * Before the database is read: a wrong name would come out only at the column that it was meant for.
@@ -15,18 +15,28 @@ export function assertCodecsKnown(choices: Choices): void {
       );
 }
 
-/** A choice for what is not there is a slip of the pen that would otherwise pass unseen. */
+/**
+ * A choice for what is not there, or of a part that means nothing there, is a slip of the pen that would otherwise pass unseen.
+ * @param known the keys under which an answer means something, each with the parts of it that do
+ * @throws LifeboatError `CHOICE_UNKNOWN` (usage)
+ */
 export function assertChoicesUsed(
   choices: Choices,
-  known: ReadonlySet<string>,
+  known: ReadonlyMap<string, ReadonlySet<keyof Choice>>,
   leftOut: readonly string[],
 ): void {
-  for (const key of Object.keys(choices))
-    if (!known.has(key) && !leftOut.some((table) => key.startsWith(`${table}.`)))
-      throw unknownChoice(
-        `migrate.columns[${JSON.stringify(key)}]`,
-        "names no table, column or finding of this database",
-      );
+  for (const [key, choice] of Object.entries(choices)) {
+    if (leftOut.some((table) => key.startsWith(`${table}.`))) continue;
+    const place = `migrate.columns[${JSON.stringify(key)}]`;
+    const parts = known.get(key);
+    if (!parts) throw unknownChoice(place, "names no table, column or finding of this database");
+    for (const part of Object.keys(choice) as (keyof Choice)[])
+      if (!parts.has(part))
+        throw unknownChoice(
+          `${place}.${part}`,
+          `means nothing there: it takes ${[...parts].toSorted().join(", ")}`,
+        );
+  }
 }
 
 function unknownChoice(path: string, fault: string): LifeboatError {

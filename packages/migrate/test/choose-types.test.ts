@@ -1,10 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, it, onTestFinished } from "vitest";
 import type { DeclaredTable } from "../src/declared.ts";
-import type { Choices } from "../src/finding.ts";
+import type { Choice, Choices } from "../src/finding.ts";
 import { planMigration } from "../src/make-plan.ts";
 
 /** The type and codec of each column of the first table of a database. */
@@ -123,6 +123,83 @@ it("never makes json of a column that a key or an index compares", async () => {
       `CREATE TABLE t(a JSON UNIQUE, b JSON); INSERT INTO t VALUES ('{}', '{}'); CREATE INDEX i ON t(b)`,
     ),
   ).toEqual({ a: "text text", b: "text text" });
+});
+
+it.each<[string, Choice, string]>([
+  ["t", { type: "text" }, `"t"].type means nothing there: it takes table`],
+  ["t.a", { table: "skip" }, `"t.a"].table means nothing there: it takes codec, nullable, type`],
+  ["t.a", { generated: "plain" }, `"t.a"].generated means nothing there`],
+  ["t.id", { constraint: "skip" }, `"t.id"].constraint means nothing there`],
+  ["t.by_a", { nullable: true }, `"t.by_a"].nullable means nothing there: it takes constraint`],
+  ["t.by_b", { constraint: "skip" }, `"t.by_b"] names no table, column or finding`],
+])("refuses for %s the answer %j, which would be passed over", async (key, choice, message) => {
+  const sql =
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, twice INT AS (id * 2), b INT UNIQUE); CREATE INDEX by_a ON t(a)";
+  const fault = {
+    code: "CHOICE_UNKNOWN",
+    kind: "usage",
+    message: expect.stringContaining(message),
+  };
+  await expect(typesOf(sql, { choices: { [key]: choice } })).rejects.toMatchObject(fault);
+  // What a constraint or a NOT NULL once needed may stay, and what a column that is calculated takes.
+  const choices: Choices = {
+    "t.a": { nullable: true },
+    "t.b": { constraint: "skip" },
+    "t.by_a": { constraint: "skip" },
+    "t.twice": { generated: "plain", type: "bigint" },
+  };
+  expect(await typesOf(sql, { choices })).toMatchObject({ twice: "bigint integer" });
+});
+
+it("sees each value of a large database that two threads read, and a table that can't be read spoils no other", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lifeboat-types-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, "app.db");
+  const db = new Database(path);
+  db.function("of_the_product", { deterministic: true }, (value) => value);
+  db.exec(
+    `CREATE TABLE unread(id INTEGER PRIMARY KEY, u TEXT, made AS (of_the_product(u)));
+     CREATE TABLE spoilt(id INTEGER PRIMARY KEY, u TEXT, ok BOOLEAN, n INT, low BOOLEAN, pad BLOB);
+     CREATE TABLE sound(id INTEGER PRIMARY KEY, u TEXT, ok BOOLEAN, n INT, low BOOLEAN, pad BLOB);
+     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90000)
+       INSERT INTO sound SELECT i, printf('0f8fad5b-d9cb-469f-a165-%012x', i), i % 2, i, i % 2, zeroblob(120) FROM n;
+     INSERT INTO spoilt SELECT * FROM sound; INSERT INTO unread(id, u) SELECT id, u FROM sound;
+     UPDATE spoilt SET u = upper(u) WHERE id = 30000; UPDATE spoilt SET ok = 2 WHERE id = 50000;
+     UPDATE spoilt SET n = 2.5 WHERE id = 70000; UPDATE spoilt SET low = -1 WHERE id = 90000`,
+  );
+  db.close();
+  expect((await stat(path)).size).toBeGreaterThan(32 * 1024 * 1024);
+  const plan = await planMigration({ sqlite: { path }, signal: new AbortController().signal });
+  expect(plan.findings.map(({ id, table }) => [id, table])).toEqual([
+    ["table-unreadable", "unread"],
+  ]);
+  const found = plan.tables.map(({ name, rows, columns }) => [
+    ...[name, rows],
+    ...columns.slice(1, 5).map(({ codec, stored }) => `${codec} ${JSON.stringify(stored)}`),
+  ]);
+  const [integers, texts] = ['{"integers":90000}', '{"texts":90000}'];
+  expect(found).toEqual([
+    ...[
+      [
+        "spoilt",
+        90_000,
+        `text ${texts}`,
+        `integer ${integers}`,
+        'number {"integers":89999,"reals":1}',
+        `integer ${integers}`,
+      ],
+    ],
+    ...[
+      [
+        "sound",
+        90_000,
+        `uuid ${texts}`,
+        `boolean ${integers}`,
+        `integer ${integers}`,
+        `boolean ${integers}`,
+      ],
+    ],
+  ]);
 });
 
 it("does what a choice says where that brings every value back, and refuses where not", async () => {

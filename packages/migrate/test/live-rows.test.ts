@@ -31,3 +31,25 @@ describe.each([
     expect(read.slice(0, 3)).toEqual([0, 4_000, 8_000]);
   });
 });
+
+it("a live table by keys that are no UTF-8 is walked to its end, and each row read once", async () => {
+  const one = await plannedCase(
+    `CREATE TABLE t(k TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID;
+     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120)
+     INSERT INTO t SELECT CAST(unhex(printf('%02x', 127 + i)) AS TEXT), zeroblob(100000) FROM n`,
+  );
+  onTestFinished(() => one.end());
+  defineFunctions(one.db);
+  const [table] = one.plan.tables;
+  if (!table) throw new Error("there is no plan for t");
+  const columns = table.columns.map((column) =>
+    column.source === "k" ? { ...column, type: "bytea", codec: "text-bytes" } : column,
+  );
+  const chosen = { ...table, columns };
+  const keys: string[] = [];
+  for (const chunk of liveRows(one.db, chosen, liveCopyForm(chosen))) {
+    keys.push(chunk.subarray(6, 7).toString("hex"));
+    if (keys.length > 200) break;
+  }
+  expect(keys).toEqual(Array.from({ length: 120 }, (_, at) => (128 + at).toString(16)));
+});

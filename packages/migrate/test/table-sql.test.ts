@@ -10,19 +10,25 @@ it("reads from CREATE TABLE what no PRAGMA tells, past comments, quotes and defa
     [c d] AS (a || ',' || b) STORED, e GENERATED ALWAYS AS (b * 2) VIRTUAL,
     f INT REFERENCES t(x) NOT DEFERRABLE INITIALLY DEFERRED /* immediate */,
     g INT REFERENCES t DEFERRABLE INITIALLY DEFERRED,
+    h INT REFERENCES t ON DELETE SET DEFAULT CHECK (h > 1) REFERENCES u DEFERRABLE INITIALLY DEFERRED,
+    i TEXT REFERENCES t ON UPDATE SET DEFAULT COLLATE nocase, j SET DEFAULT check_,
     CONSTRAINT "two words" CHECK (a IN ('x', 'y')) FOREIGN KEY (f, g) REFERENCES u(f, g), UNIQUE (a) ON CONFLICT REPLACE
   )`);
   expect(found.checks).toEqual([
     { name: null, sql: "length(a) > 0 AND a <> ')'" },
     { name: "positive", sql: "b > 0" },
+    { name: null, sql: "h > 1" },
     { name: "two words", sql: "a IN ('x', 'y')" },
   ]);
-  expect([...found.collations]).toEqual([["a", "NOCASE"]]);
+  expect([...found.collations]).toEqual([
+    ["a", "NOCASE"],
+    ["i", "NOCASE"],
+  ]);
   expect([...found.generated]).toEqual([
     ["c d", "a || ',' || b"],
     ["e", "b * 2"],
   ]);
-  expect(found.deferred).toEqual([false, true, false]);
+  expect(found.deferred).toEqual([false, true, false, true, false, false]);
   expect(found.conflictClauses).toBe(2);
   expect(found.autoincrement).toBe(true);
 });

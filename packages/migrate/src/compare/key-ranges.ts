@@ -37,7 +37,7 @@ async function nextBound(
 ): Promise<KeyBound | null> {
   const after = sqliteRange(terms, { from, to: null });
   const columns = [
-    ...terms.map((term) => term.sqlite),
+    ...terms.map((term) => term.raw),
     ...terms.map((term) => term.input),
     ...terms.map((term) => term.bound),
   ];

@@ -12,6 +12,9 @@ export interface KeyTerm {
   readonly column: string;
   readonly target: string;
   readonly sqlite: string;
+  /** SQLite: what is read of a row where a chunk ends, and how a parameter gives it back. */
+  readonly raw: string;
+  readonly mark: string;
   /** SQLite: the value as Postgres reads it in a parameter. */
   readonly input: string;
   readonly postgres: string;
@@ -76,13 +79,28 @@ function termOf(column: PlannedColumn, c: string): KeyTerm {
     const postgres = `(${codec.canonIn(p)}) COLLATE "C"`;
     const bound = `'V' || ${hexOf(codec.canon(c))}`;
     const boundIn = (parameter: string) => `'V' || ${hexOfText(parameter)}`;
-    return { ...alike, sqlite, input: codec.canon(c), postgres, type: "text", bound, boundIn };
+    const plain = { raw: sqlite, mark: "?", postgres, type: "text" };
+    return { ...alike, ...plain, sqlite, input: codec.canon(c), bound, boundIn };
   }
   const bound = { bound: alike.spelled, boundIn: (value: string) => spelledIn(column, value) };
   const input = `CAST(${codec.input(c)} AS TEXT)`;
-  if (type !== "text") return { ...alike, ...bound, sqlite: c, input, postgres: p, type };
+  if (codec.bytes && codec.classes.includes("text")) {
+    // JavaScript would make one text of all that are no UTF-8.
+    const bytes = { raw: `CAST(${c} AS BLOB)`, mark: "CAST(? AS TEXT)" };
+    return {
+      ...alike,
+      ...bound,
+      ...bytes,
+      sqlite: `${c} COLLATE BINARY`,
+      input,
+      postgres: p,
+      type,
+    };
+  }
+  const plain = { raw: c, mark: "?" };
+  if (type !== "text") return { ...alike, ...bound, ...plain, sqlite: c, input, postgres: p, type };
   const [sqlite, postgres] = [`${c} COLLATE BINARY`, `${p} COLLATE "C"`];
-  return { ...alike, ...bound, sqlite, input, postgres, type };
+  return { ...alike, ...bound, ...plain, sqlite, input, postgres, type };
 }
 
 /** Texts go by their bytes: JavaScript would make one of all that are no UTF-8. Numbers are ASCII as they are. */
@@ -153,7 +171,7 @@ export interface RangeSql {
 
 export function sqliteRange(terms: readonly KeyTerm[], range: KeyRange): RangeSql {
   const key = `(${terms.map((term) => term.sqlite).join(", ")})`;
-  const marks = `(${terms.map(() => "?").join(", ")})`;
+  const marks = `(${terms.map(({ mark }) => mark).join(", ")})`;
   const tests = [
     ...(range.from ? [`${key} > ${marks}`] : []),
     ...(range.to ? [`${key} <= ${marks}`] : []),

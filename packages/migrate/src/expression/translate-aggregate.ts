@@ -1,5 +1,5 @@
 import { type Expression, Untranslatable } from "./expression.ts";
-import { asNumber, asValue, type Translated, value } from "./translated.ts";
+import { asNumber, asValue, isDouble, isNumber, type Translated, value } from "./translated.ts";
 
 type Call = Extract<Expression, { kind: "call" }>;
 
@@ -27,8 +27,8 @@ export function translateAggregate(call: Call, of: (inner: Expression) => Transl
     case "sum": {
       const number = asNumber(one);
       // Postgres sums integers to a numeric; SQLite to an integer.
-      return number.type === "real"
-        ? value(`sum(${distinct}${number.sql})`, "real")
+      return isDouble(number.type)
+        ? value(`sum(${distinct}${number.sql})`, number.type)
         : value(`(sum(${distinct}${number.sql})::bigint)`, "integer");
     }
     case "total":
@@ -46,6 +46,6 @@ function double(one: Translated): string {
 
 function extreme(name: string, one: Translated): Translated {
   if (one.type === "text") return value(`${name}(${one.sql} COLLATE "C")`, "text");
-  if (one.type === "integer" || one.type === "real") return value(`${name}(${one.sql})`, one.type);
+  if (isNumber(one.type)) return value(`${name}(${one.sql})`, one.type);
   throw new Untranslatable(`${name} of a ${one.type}`);
 }

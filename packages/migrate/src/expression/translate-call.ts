@@ -46,7 +46,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   substring,
   typeof: ([one]) => {
     const known = present(one);
-    if (["boolean", "json", "opaque"].includes(known.type))
+    if (["boolean", "json", "number", "opaque"].includes(known.type))
       throw new Untranslatable("typeof of a column with a codec");
     return value(`(CASE WHEN ${known.sql} IS NULL THEN 'null' ELSE '${known.type}' END)`, "text");
   },

@@ -9,6 +9,7 @@ import {
   asValue,
   collated,
   commonType,
+  isDouble,
   type Translated,
   type ValueType,
   value,
@@ -32,7 +33,9 @@ export function translate(expression: Expression, scope: Scope): Translated {
     case "unary":
       return unary(expression.operator, of(expression.operand));
     case "binary":
-      return binary(expression.operator, of(expression.left), of(expression.right));
+      return isTruthTest(expression)
+        ? truthTest(expression, of(expression.left))
+        : binary(expression.operator, of(expression.left), of(expression.right));
     case "in":
       return inList(of(expression.operand), expression.list.map(of), expression.negated);
     case "between": {
@@ -82,8 +85,20 @@ function unary(operator: "-" | "+" | "~" | "NOT", operand: Translated): Translat
   if (operator === "NOT") return value(`(NOT ${asCondition(operand)})`, "boolean");
   if (operator === "+") return operand;
   const number = asNumber(operand);
-  if (operator === "~" && number.type === "real") throw new Untranslatable("~ of a real");
+  if (operator === "~" && isDouble(number.type)) throw new Untranslatable("~ of a real");
   return value(`(${operator} ${number.sql})`, number.type);
+}
+
+type Binary = Extract<Expression, { kind: "binary" }>;
+
+/** `x IS TRUE` asks for any number but zero, and `x = TRUE` for 1 (SQLite manual, "Boolean Expressions"). */
+function isTruthTest({ operator, right }: Binary): boolean {
+  return /^IS\b/.test(operator) && right.kind === "literal" && right.type === "boolean";
+}
+
+function truthTest({ operator, right }: Binary, left: Translated): Translated {
+  const wanted = right.kind === "literal" ? right.value : "true";
+  return value(`(${asCondition(left)} ${operator} ${wanted})`, "boolean");
 }
 
 const COMPARISONS: Readonly<Record<string, string>> = {
@@ -122,7 +137,7 @@ function collationOf(left: Translated, right: Translated): string {
 }
 
 function assertComparable(a: Translated, b: Translated): void {
-  const kind = (type: ValueType) => (type === "real" ? "integer" : type);
+  const kind = (type: ValueType) => (isDouble(type) ? "integer" : type);
   if (a.type === "json" || b.type === "json") throw new Untranslatable("a json value is compared");
   if (a.type !== "null" && b.type !== "null" && kind(a.type) !== kind(b.type))
     throw new Untranslatable(`a ${a.type} is compared with a ${b.type}`);
@@ -130,10 +145,15 @@ function assertComparable(a: Translated, b: Translated): void {
 
 function arithmetic(operator: string, left: Translated, right: Translated): Translated {
   const [a, b] = [asNumber(left), asNumber(right)];
-  const real = a.type === "real" || b.type === "real";
+  const isReal = isDouble(a.type) || isDouble(b.type);
   const operand = (one: Translated) =>
-    real && one.type === "integer" ? `${one.sql}::double precision` : one.sql;
-  return value(`(${operand(a)} ${operator} ${operand(b)})`, real ? "real" : "integer");
+    isReal && one.type === "integer" ? `${one.sql}::double precision` : one.sql;
+  return value(`(${operand(a)} ${operator} ${operand(b)})`, resultOf(a.type, b.type));
+}
+
+/** A real makes the result one; of integers alone, or what may be one, each row tells. */
+function resultOf(a: ValueType, b: ValueType): ValueType {
+  return (["real", "number"] as const).find((type) => type === a || type === b) ?? "integer";
 }
 
 function inList(operand: Translated, list: readonly Translated[], negated: boolean): Translated {
@@ -181,7 +201,7 @@ function cast(operand: Translated, type: string): Translated {
   if (/CHAR|CLOB|TEXT/.test(wanted)) return asText(operand);
   const number = asNumber(operand);
   if (wanted.includes("INT"))
-    return number.type === "real"
+    return isDouble(number.type)
       ? value(`(trunc(${number.sql})::bigint)`, "integer")
       : { ...number, type: "integer" };
   if (/REAL|FLOA|DOUB/.test(wanted)) return value(`(${number.sql}::double precision)`, "real");

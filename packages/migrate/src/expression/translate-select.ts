@@ -33,6 +33,8 @@ interface Bound {
 
 interface Output {
   readonly name: string;
+  /** The name that the query itself gives it. */
+  readonly alias: string | null;
   readonly sql: string;
   readonly translated: Translated | null;
   readonly expression: Expression | null;
@@ -68,7 +70,7 @@ export function translateSelect(
       : []),
     ...(select.having ? [`HAVING ${asCondition(of(select.having))}`] : []),
     ...(select.orderBy.length > 0
-      ? [`ORDER BY ${select.orderBy.map((one) => ordered(one, of)).join(", ")}`]
+      ? [`ORDER BY ${select.orderBy.map((one) => ordered(one, of, outputs)).join(", ")}`]
       : []),
     ...limitSql(select.limit, of),
   ];
@@ -105,7 +107,7 @@ function outputsOf(
   names: readonly string[],
 ): Output[] {
   const outputs = select.items.flatMap((item): Omit<Output, "name">[] => {
-    if (!item.all) return [outputOf(item.expression, bound, scope)];
+    if (!item.all) return [{ ...outputOf(item.expression, bound, scope), alias: item.alias }];
     return bound
       .filter((one) => item.qualifier === null || sameName(item.qualifier, one.item.alias))
       .flatMap(({ relation, prefix }) => relation.columns.map((column) => shown(column, prefix)));
@@ -117,7 +119,7 @@ function outputsOf(
 
 function shown(column: RelationColumn, prefix: string): Omit<Output, "name"> {
   const sql = `${prefix}${quoteName(column.target)}`;
-  return { sql, translated: column.inExpression?.(prefix) ?? null, expression: null };
+  return { sql, alias: null, translated: column.inExpression?.(prefix) ?? null, expression: null };
 }
 
 function outputOf(
@@ -132,7 +134,7 @@ function outputOf(
         return shown(column, prefix);
     }
   const translated = asValue(translate(expression, scope));
-  return { sql: translated.sql, translated, expression };
+  return { sql: translated.sql, alias: null, translated, expression };
 }
 
 /** What a view shows can be read by another view, as a column of the class that it was calculated as. */
@@ -179,13 +181,27 @@ function sortable(expression: Expression, of: (inner: Expression) => Translated)
 function ordered(
   { expression, descending }: Select["orderBy"][number],
   of: (inner: Expression) => Translated,
+  outputs: readonly Output[],
 ): string {
   if (expression.kind === "literal") throw new Untranslatable("a column is named by its position");
-  const translated = asValue(of(expression));
+  const translated = asValue(aliased(expression, outputs) ?? of(expression));
   const sql = collated(translated, translated.collation);
   return `${sql} ${descending ? "DESC NULLS LAST" : "ASC NULLS FIRST"}`;
 }
 
+/** A name alone is that of a result before that of a column (SQLite manual, "SELECT", section 5). */
+function aliased(expression: Expression, outputs: readonly Output[]): Translated | null {
+  if (expression.kind !== "column" || expression.qualifier !== null) return null;
+  const output = outputs.find(({ alias }) => alias !== null && sameName(alias, expression.name));
+  if (output?.translated === null)
+    throw new Untranslatable(`${output.name} is stored in another form and can't be sorted by`);
+  return output?.translated ?? null;
+}
+
+/** Below zero there is no limit, and no offset (SQLite manual, "SELECT", section 6). */
 function limitSql(limit: readonly Expression[], of: (inner: Expression) => Translated): string[] {
-  return limit.map((one, index) => `${index === 0 ? "LIMIT" : "OFFSET"} ${of(one).sql}`);
+  return limit.flatMap((one, index) => {
+    const isNegative = one.kind === "unary" && one.operator === "-";
+    return isNegative ? [] : [`${index === 0 ? "LIMIT" : "OFFSET"} ${of(one).sql}`];
+  });
 }

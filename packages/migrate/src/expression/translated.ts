@@ -1,9 +1,11 @@
 import { Untranslatable } from "./expression.ts";
 
-/** `opaque` is a value that Postgres stores in another form than SQLite: all that can be asked is whether it is NULL. */
+/**
+ * `number` is an integer or a real, as each row has it, and a double where it is calculated with. `opaque` is a value that Postgres stores in another form than SQLite: all that can be asked is whether it is NULL. */
 export type ValueType =
   | "integer"
   | "real"
+  | "number"
   | "text"
   | "blob"
   | "boolean"
@@ -28,7 +30,7 @@ export function value(sql: string, type: ValueType): Translated {
 export function asCondition(one: Translated): string {
   if (one.type === "boolean") return one.sql;
   if (one.type === "null") return "NULL::boolean";
-  if (one.type === "integer" || one.type === "real") return `(${one.sql} <> 0)`;
+  if (isNumber(one.type)) return `(${one.sql} <> 0)`;
   throw new Untranslatable("a text has no truth value that Postgres shares");
 }
 
@@ -43,8 +45,17 @@ export function asValue(one: Translated): Translated {
 
 export function asNumber(one: Translated): Translated {
   const number = asValue(one);
-  if (number.type === "integer" || number.type === "real" || number.type === "null") return number;
+  if (isNumber(number.type) || number.type === "null") return number;
   throw new Untranslatable("a text or BLOB is used as a number");
+}
+
+export function isNumber(type: ValueType): boolean {
+  return type === "integer" || isDouble(type);
+}
+
+/** Whether Postgres calculates with it as with a double. */
+export function isDouble(type: ValueType): boolean {
+  return type === "real" || type === "number";
 }
 
 export function asText(one: Translated): Translated {
@@ -67,6 +78,7 @@ export function collated(one: Translated, collation: string): string {
 /** The one class of several values; a value whose class depends on the row has no column type. */
 export function commonType(values: readonly Translated[]): ValueType {
   const types = new Set(values.map((one) => one.type).filter((type) => type !== "null"));
+  if (types.size === 2 && types.has("real") && types.has("number")) return "number";
   if (types.size > 1) throw new Untranslatable(`values of class ${[...types].join(" and ")} mixed`);
   return [...types][0] ?? "null";
 }

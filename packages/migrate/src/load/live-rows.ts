@@ -65,13 +65,13 @@ function* byKey(
 ): Generator<Buffer> {
   const name = quoteName(table.name);
   const keys = nameList(table.key);
-  const select = `SELECT CAST(${form.row} AS BLOB), ${keys} FROM ${name}`;
+  const read = table.key.map(quoteName).flatMap(keyParts).join(", ");
+  const select = `SELECT CAST(${form.row} AS BLOB), ${read} FROM ${name}`;
   const order = `ORDER BY ${keys} LIMIT ${rowsAtOnce(table)}`;
   const first = db.prepare<[], unknown[]>(`${select} ${order}`).raw();
+  const last = table.key.map(() => "iif(?, CAST(? AS TEXT), ?)").join(", ");
   const next = db
-    .prepare<unknown[], unknown[]>(
-      `${select} WHERE (${keys}) > (${table.key.map(() => "?").join(", ")}) ${order}`,
-    )
+    .prepare<unknown[], unknown[]>(`${select} WHERE (${keys}) > (${last}) ${order}`)
     .raw();
   window.await();
   let rows = first.all();
@@ -80,4 +80,10 @@ function* byKey(
     window.await();
     rows = next.all(...(rows.at(-1) ?? []).slice(1));
   }
+}
+
+/** A text goes by its bytes: JavaScript would make one of all that are no UTF-8, and the walk would not end. */
+function keyParts(c: string): readonly string[] {
+  const isText = `typeof(${c}) = 'text'`;
+  return [isText, `CAST(${c} AS BLOB)`, `iif(${isText}, NULL, ${c})`];
 }

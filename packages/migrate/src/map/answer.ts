@@ -13,7 +13,7 @@ export function answerFor(
     Partial<MigrationFinding> & { table: string; column: string },
   answers: readonly Wanted[],
 ): Wanted | null {
-  const { constraint } = context.choice(init.table, init.column);
+  const { constraint } = context.choice(init.table, init.column, "constraint");
   const answer = constraint !== undefined && answers.includes(constraint) ? constraint : null;
   context.add(
     finding({
@@ -31,7 +31,7 @@ export function answerFor(
  * that an answer stays valid when what it answered was set right meanwhile.
  */
 export function isLeftOut(context: MapContext, table: string, subject: string): boolean {
-  if (context.choice(table, subject).constraint !== "skip") return false;
+  if (context.choice(table, subject, "constraint").constraint !== "skip") return false;
   context.add(
     finding({
       id: "left-out",

@@ -43,7 +43,7 @@ function memberOf(context: MapContext, table: SqliteTable, column: SqliteColumn)
   return {
     table,
     column,
-    choice: context.choice(table.name, column.name),
+    choice: context.choice(table.name, column.name, "type", "codec", "nullable"),
     facts: {
       profile,
       affinity: column.affinity,

@@ -16,8 +16,8 @@ export class MapContext {
   readonly names: NameSpace;
   readonly findings: MigrationFinding[] = [];
   readonly #choices: Choices;
-  /** Every key under which an answer means something. */
-  readonly knownKeys = new Set<string>();
+  /** Every key under which an answer means something, with the parts of it that do. */
+  readonly knownKeys = new Map<string, Set<keyof Choice>>();
 
   constructor(init: {
     source: Source;
@@ -39,13 +39,17 @@ export class MapContext {
   get tables(): readonly SqliteTable[] {
     return this.source.schema.tables.filter(
       (table) =>
-        this.choice(table.name, null).table !== "skip" && this.profiles.has(foldName(table.name)),
+        this.choice(table.name, null, "table").table !== "skip" &&
+        this.profiles.has(foldName(table.name)),
     );
   }
 
-  choice(table: string, subject: string | null): Choice {
+  /** @param parts what is asked of it: any other part of an answer there is a slip */
+  choice(table: string, subject: string | null, ...parts: (keyof Choice)[]): Choice {
     const key = choiceKey(table, subject);
-    this.knownKeys.add(key);
+    const known = this.knownKeys.get(key) ?? new Set();
+    this.knownKeys.set(key, known);
+    for (const part of parts) known.add(part);
     return this.#choices[key] ?? {};
   }
 

@@ -138,7 +138,7 @@ function noteNumbersInText(
       table: table.name,
       column: column.name,
       count: profile.integers + profile.reals,
-      sample: context.sample(table, rarestClass(quoteName(column.name), profile)),
+      sample: context.sample(table, `typeof(${quoteName(column.name)}) IN ('integer', 'real')`),
       choices: [{ type: "text", codec: "tagged" }],
       summary: `${table.name}.${column.name} mixes ${classesOf(profile)}: it becomes text, and numbers keep their spelling`,
     }),
@@ -172,7 +172,7 @@ function isNullable(
   profile: ColumnProfile,
 ): boolean {
   if (!column.notNull) return true;
-  if (profile.nulls === 0 || context.choice(table.name, column.name).nullable)
+  if (profile.nulls === 0 || context.choice(table.name, column.name, "nullable").nullable)
     return profile.nulls > 0;
   context.add(
     finding({

@@ -1,7 +1,7 @@
 import { Untranslatable } from "../expression/expression.ts";
 import { parseExpression } from "../expression/parse-expression.ts";
 import { translate } from "../expression/translate-expression.ts";
-import { asValue, type ValueType } from "../expression/translated.ts";
+import { asValue, isDouble, type ValueType } from "../expression/translated.ts";
 import { finding } from "../finding.ts";
 import type { PlannedColumn } from "../plan.ts";
 import type { SqliteColumn, SqliteTable } from "../sqlite/schema.ts";
@@ -12,13 +12,15 @@ import { columnName } from "./names.ts";
 import { tableScope } from "./table-scope.ts";
 
 /** The mappings that a calculated value of a class may have, the plainer first. */
+const DOUBLE: readonly Mapping[] = [
+  { type: "double precision", codec: "real" },
+  { type: "double precision", codec: "number-real" },
+  { type: "bigint", codec: "integer" },
+];
 const WAYS: Readonly<Partial<Record<ValueType, readonly Mapping[]>>> = {
   integer: [{ type: "bigint", codec: "integer" }],
-  real: [
-    { type: "double precision", codec: "real" },
-    { type: "double precision", codec: "number-real" },
-    { type: "bigint", codec: "integer" },
-  ],
+  real: DOUBLE,
+  number: DOUBLE,
   text: [{ type: "text", codec: "text" }],
 };
 
@@ -33,7 +35,7 @@ export function mapGenerated(
   plain: readonly PlannedColumn[],
   asPlain: () => PlannedColumn,
 ): PlannedColumn | null {
-  const { generated } = context.choice(table.name, column.name);
+  const { generated } = context.choice(table.name, column.name, "generated");
   if (generated === "skip") return null;
   if (generated === "plain") return { ...asPlain(), default: null };
   try {
@@ -75,7 +77,7 @@ function calculated(
     nullable: !column.notNull,
     default: null,
     identity: false,
-    generated: way.type === "bigint" && type === "real" ? `(${sql})::bigint` : sql,
+    generated: way.type === "bigint" && isDouble(type) ? `(${sql})::bigint` : sql,
     escape: (profile?.escapeTexts ?? 0) > 0,
     ...(profile && isWide(profile) && { isWide: true as const }),
     ...found(column, profile),

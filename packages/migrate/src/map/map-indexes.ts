@@ -5,7 +5,12 @@ import { asCondition, asValue, collated } from "../expression/translated.ts";
 import { finding } from "../finding.ts";
 import type { PlannedColumn, PlannedConstraint, PlannedIndex } from "../plan.ts";
 import { nameList, quoteName } from "../quote.ts";
-import { type SqliteIndex, type SqliteTable, sameName } from "../sqlite/schema.ts";
+import {
+  type SqliteIndex,
+  type SqliteIndexColumn,
+  type SqliteTable,
+  sameName,
+} from "../sqlite/schema.ts";
 import { answerFor, isLeftOut } from "./answer.ts";
 import type { MapContext } from "./context.ts";
 import { type LongKeys, longEntries, longKeys, MAX_KEY_BYTES } from "./long-keys.ts";
@@ -29,7 +34,7 @@ export function mapIndexes(
   if (table.primaryKey.length > 0) mapPrimaryKey(context, table, columns, target, keys);
   noteCollations(context, table, columns);
   for (const index of table.indexes) {
-    context.choice(table.name, subjectOf(index));
+    context.choice(table.name, subjectOf(index), "constraint");
     // The answer for a UNIQUE column may be meant for its foreign key: only a problem of its own asks for it.
     if (index.origin === "c" && isLeftOut(context, table.name, index.name)) continue;
     if (isPlain(index) && index.origin !== "c") {
@@ -145,8 +150,7 @@ function addIndex(
 function definitionOf(index: SqliteIndex, columns: readonly PlannedColumn[], scope: Scope): string {
   const terms = index.columns.map((term) => {
     const direction = term.descending ? " DESC" : "";
-    if (term.column === null)
-      return `(${asValue(translate(parseExpression(term.expression ?? ""), scope)).sql})${direction}`;
+    if (term.column === null) return `(${expressionSql(term, scope)})${direction}`;
     const [name = ""] = targetsOf(columns, [term.column]);
     const found = scope(null, term.column);
     if (term.collation === "BINARY" || (found && !["text", "opaque"].includes(found.type)))
@@ -162,6 +166,12 @@ function definitionOf(index: SqliteIndex, columns: readonly PlannedColumn[], sco
       ? ""
       : ` WHERE ${asCondition(translate(parseExpression(index.where), scope))}`;
   return `(${terms.join(", ")})${where}`;
+}
+
+/** A text is compared under the collation of the index, whatever that of its columns. */
+function expressionSql({ expression, collation }: SqliteIndexColumn, scope: Scope): string {
+  const found = asValue(translate(parseExpression(expression ?? ""), scope));
+  return collation === "BINARY" ? found.sql : collated(found, collation);
 }
 
 interface Refused {

@@ -16,8 +16,8 @@ const CLASSES: Readonly<Record<string, ValueType>> = {
   bytes: "blob",
   boolean: "boolean",
   json: "json",
-  number: "real",
-  "number-real": "real",
+  number: "number",
+  "number-real": "number",
 };
 
 /**

@@ -19,9 +19,9 @@ const ROWID = /^(rowid|_rowid_|oid)$/i;
 /** The classes that a column of a codec takes as they are. */
 const TAKES: Readonly<Record<string, readonly ValueType[]>> = {
   integer: ["integer"],
-  real: ["real", "integer"],
-  number: ["real", "integer"],
-  "number-real": ["real", "integer"],
+  real: ["real", "number", "integer"],
+  number: ["real", "number", "integer"],
+  "number-real": ["real", "number", "integer"],
   text: ["text"],
   bytes: ["blob"],
 };

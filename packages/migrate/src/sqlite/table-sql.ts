@@ -76,7 +76,8 @@ function readClause(
     found.generated.set(column, between(sql, tokens, at + 1, close));
     return close;
   }
-  if (isWord(token, "DEFAULT") || isWord(token, "COLLATE")) return skipValue(tokens, at + 1);
+  if ((isWord(token, "DEFAULT") && !isAction(tokens, at)) || isWord(token, "COLLATE"))
+    return skipValue(tokens, at + 1);
   return at;
 }
 
@@ -84,6 +85,12 @@ function readClause(
 function markDeferred(tokens: readonly Token[], at: number, found: TableSql): void {
   if (isWord(tokens[at - 2], "DEFERRABLE") && !isWord(tokens[at - 3], "NOT"))
     found.deferred[found.deferred.length - 1] = true;
+}
+
+/** `ON DELETE SET DEFAULT` gives no value; any clause may come behind it. */
+function isAction(tokens: readonly Token[], at: number): boolean {
+  const event = tokens[at - 2];
+  return isWord(tokens[at - 1], "SET") && (isWord(event, "DELETE") || isWord(event, "UPDATE"));
 }
 
 /** A default's value may be a word that is a keyword elsewhere: it is passed over whole. */

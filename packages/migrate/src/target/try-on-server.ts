@@ -34,7 +34,7 @@ export async function tryOnServer(client: Client, plan: MigrationPlan): Promise<
       const verdict = verdictOf(plan, statement);
       if (!verdict || refused.has(statement.name)) continue;
       refused.add(statement.name);
-      findings.push(noteRefusal(statement, verdict, reason));
+      findings.push(noteRefusal(plan, statement, verdict, reason));
     }
   } finally {
     await client.query("ROLLBACK");
@@ -80,17 +80,32 @@ function verdictOf(plan: MigrationPlan, { phase, table, name }: DdlStatement) {
 }
 
 function noteRefusal(
+  plan: MigrationPlan,
   statement: DdlStatement,
   verdict: { id: string; severity: "error" | "warning" },
   reason: string,
 ): MigrationFinding {
+  const isItself = statement.name === statement.table;
   return finding({
     ...verdict,
+    ...answersTo(plan, statement, verdict),
     table: statement.table,
-    column: statement.name === statement.table ? null : statement.name,
-    choices: verdict.severity === "error" ? [{ table: "skip" }] : [],
-    summary: `Postgres refuses ${statement.name}: ${reason}`,
+    summary: `Postgres refuses ${statement.name}${isItself ? "" : ` of ${statement.table}`}: ${reason}`,
   });
+}
+
+/** What may be left out, under the name that a choice has for it: of a table without its key it is the whole table. */
+function answersTo(
+  plan: MigrationPlan,
+  { phase, table, name }: DdlStatement,
+  { severity }: { severity: "error" | "warning" },
+): Pick<MigrationFinding, "column" | "choices"> {
+  if (severity === "warning") return { column: name === table ? null : name, choices: [] };
+  const planned = plan.tables.find((one) => one.name === table);
+  const parts = phase === "indexes" ? planned?.indexes : planned?.constraints;
+  const part = phase === "keys" ? undefined : parts?.find((one) => one.name === name);
+  if (!part) return { column: null, choices: [{ table: "skip" }] };
+  return { column: part.subject, choices: [{ constraint: "skip" }] };
 }
 
 function withoutRefused(
