@@ -132,6 +132,32 @@ describe("a rollback under load from two processes", () => {
     await expect(one.query("TRUNCATE scratch")).rejects.toThrow("moved back to SQLite");
   });
 
+  it("gets there also where the product writes more during each look than is brought within a freeze", async () => {
+    one = await reverseCase(
+      cluster,
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, v INTEGER);
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) INSERT INTO t SELECT i, 0 FROM n`,
+    );
+    await one.cutOver();
+    const client = await one.client();
+    let acknowledged = 0;
+    const refused = (async () => {
+      for (;;) {
+        await client.query("UPDATE t SET v = v + 1");
+        acknowledged++;
+      }
+    })();
+    const told = expect(refused).rejects.toThrow("moved back to SQLite");
+    await rollbackMigration(request());
+    await told;
+    const db = new Database(one.path, { readonly: true });
+    expect(db.prepare("SELECT min(v), max(v) FROM t").raw().get()).toEqual([
+      acknowledged,
+      acknowledged,
+    ]);
+    db.close();
+  });
+
   it.each([
     "bring SQLite close",
     "refuse writes in Postgres",
@@ -182,6 +208,45 @@ it("a rollback that is killed at random instants is ended by running it again an
 });
 
 describe("a rollback that can't be done", () => {
+  it("gives a sync that it took over from its work back", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const sync = followReverse(request());
+    const long = await one.client();
+    await long.query("BEGIN; INSERT INTO ledger VALUES (7, 'long')");
+    await expect(rollbackMigration({ ...request(), budgetSeconds: 1 })).rejects.toMatchObject({
+      code: "WRITERS_BUSY",
+    });
+    await one.query("INSERT INTO ledger VALUES (8, 'since')");
+    const db = new Database(one.path, { readonly: true });
+    const brought = db.prepare("SELECT seq FROM ledger WHERE seq > 1").pluck();
+    await expect.poll(() => brought.all()).toEqual([8]);
+    await long.query("COMMIT");
+    await expect.poll(() => brought.all()).toEqual([7, 8]);
+    db.close();
+    await rollbackMigration(request());
+    expect(await sync).toMatchObject({ direction: "postgres-to-sqlite", rows: 2 });
+  });
+
+  it("leaves a sync that stands by to its signal", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const stop = new AbortController();
+    const notes: unknown[] = [];
+    const run: StepRunner = async (steps) => {
+      for (const step of steps) await step.run(({ note }) => notes.push(note));
+    };
+    const sync = followReverse({ ...request(), signal: stop.signal, run });
+    await one.query("INSERT INTO ledger VALUES (9, 'in Postgres')");
+    await expect.poll(() => notes).toContain("1 rows in 1 batches");
+    await one.query("UPDATE lifeboat.migrations SET phase = 'rolling-back'");
+    await expect
+      .poll(() => notes)
+      .toContain("a rollback has taken over; goes on if that is given back");
+    stop.abort();
+    expect(await sync).toMatchObject({ rows: 1 });
+  });
+
   it("gives the product back to Postgres when a value has no place in SQLite", async () => {
     one = await reverseCase(cluster, LEDGER);
     await one.cutOver();

@@ -1,5 +1,6 @@
 import { type Report, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
+import { comeClose } from "./come-close.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
@@ -182,11 +183,11 @@ class Rollback {
   }
 
   async #comeClose(report: Report, signal: AbortSignal): Promise<void> {
-    for (;;) {
+    await comeClose(SMALL_BATCH, async () => {
       const rows = await this.#follow(signal);
       report({ note: `${this.#tally.rows} rows` });
-      if (rows < SMALL_BATCH) return;
-    }
+      return rows;
+    });
   }
 
   async #freeze(signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@ import { assertPhase } from "../target/assert-phase.ts";
 import { currentMigration, type JournalEntry, phaseOf } from "../target/journal.ts";
 import { takeTargetLock, takeTargetLockWhile } from "../target/lock.ts";
 import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
+import { isGivenBack } from "../target/stand-by.ts";
 import { serverError } from "../target/target-error.ts";
 import { TargetLink } from "../target/target-link.ts";
 import { type FollowedTable, type FollowInput, followOnce } from "./follow-once.ts";
@@ -38,8 +39,8 @@ export interface FollowReport {
 
 /**
  * Brings Postgres' changes since the cutover back to the frozen SQLite file, until stopped or caught up, so that a
- * rollback loses nothing. Ends by itself when a rollback takes over. Where Postgres goes away it connects again until it
- * answers, unless it was to end when caught up.
+ * rollback loses nothing. Stands by while a rollback takes over: goes on where that is refused or given back, and ends by itself once the
+ * product is back in SQLite. Where Postgres goes away it connects again until it answers, unless it was to end when caught up.
  * @throws LifeboatError `NOT_CUT_OVER` (not-found), `NOT_FOLLOWABLE`, `SQLITE_REPLACED`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function followReverse(request: FollowRequest): Promise<FollowReport> {
@@ -68,9 +69,12 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
           title: "follow Postgres' changes in SQLite",
           run: async (report) => {
             if (request.until !== undefined) return follow(link.client, report);
-            await outlastOutages(link, { signal: request.signal, report, outages }, (client) =>
-              follow(client, report),
-            );
+            const { signal } = request;
+            const phases = { by: "rollback", during: "rolling-back", own: "cut-over" } as const;
+            await outlastOutages(link, { signal, report, outages }, async (client) => {
+              do await follow(client, report);
+              while (await isGivenBack(client, { ...phases, id: entry.id, signal, report }));
+            });
           },
         },
       ]);
