@@ -111,6 +111,31 @@ describe("a cutover", () => {
     expect(await keptColumns()).toEqual([]);
   });
 
+  it("refuses every kind of late write on the side that was left", async () => {
+    await load();
+    await cutover();
+    const moved = "lifeboat: moved to Postgres, writes refused";
+    for (const write of [
+      "INSERT INTO ledger(seq, body) VALUES (1, 'late')",
+      "UPDATE ledger SET body = 'late' WHERE seq = -1",
+      "DELETE FROM ledger WHERE seq = -1",
+      "INSERT OR REPLACE INTO pairs VALUES (1, 1, 'late')",
+      "UPDATE notes SET tag = NULL",
+    ])
+      expect(() => one.sqlite(write), write).toThrow(moved);
+    await rollbackMigration(request());
+    for (const write of [
+      "INSERT INTO ledger VALUES (1, 'late')",
+      "UPDATE ledger SET body = 'late' WHERE seq = -1",
+      "DELETE FROM ledger WHERE seq = -1",
+      "TRUNCATE notes",
+      "MERGE INTO pairs USING (SELECT 1 AS a) AS s ON pairs.a = s.a WHEN NOT MATCHED THEN INSERT VALUES (1, 1, 'late')",
+    ])
+      await expect(one.query(write), write).rejects.toThrow("moved back to SQLite");
+    expect(await differences()).toEqual([]);
+    one.sqlite("UPDATE ledger SET body = 'in SQLite again' WHERE seq = -1");
+  });
+
   it("is done once, however often it is run", async () => {
     await load();
     one.sqlite(
