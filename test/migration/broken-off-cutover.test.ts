@@ -95,6 +95,18 @@ describe("a cutover that is broken off", () => {
     expect(await ledger()).toEqual([1]);
   });
 
+  it("takes nothing for Postgres' own that came there from SQLite since, though it had begun to keep changes", async () => {
+    await cutOff();
+    one.sqlite("INSERT INTO notes VALUES ('in SQLite')");
+    await reachable(true);
+    await cutover();
+    expect((await migrationStatus(request())).waiting).toBe(0);
+    expect((await rollbackMigration(request())).rows).toBe(0);
+    const db = new Database(one.path, { readonly: true });
+    expect(db.prepare("SELECT count(*) FROM notes").pluck().get()).toBe(1);
+    db.close();
+  });
+
   it("lets go of SQLite's writers where Postgres does not take the last rows, and can be run again", async () => {
     const locker = new pg.Client(one.url);
     await locker.connect();

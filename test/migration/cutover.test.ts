@@ -12,6 +12,7 @@ import {
 } from "@lifeboat/migrate";
 import { leastPrivilegeScript } from "@lifeboat/postgres";
 import Database from "better-sqlite3";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -186,6 +187,7 @@ describe("a cutover", () => {
       message: "gate drill: no drill yet",
     });
     expect((await migrationStatus(request())).phase).toBe("loaded");
+    expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
     const { gates: found } = await cutover({ gates, skip: ["drill"] });
     expect(found.map(({ name, ok, skipped }) => [name, ok, skipped])).toEqual([
       ["lag", true, false],
@@ -194,6 +196,180 @@ describe("a cutover", () => {
     ]);
     await writer.refused;
     expect(await ledger()).toEqual(acknowledged(writer));
+  });
+
+  it("is refused where both sides were not found equal lately", async () => {
+    await load();
+    for (const [verifiedAt, message] of [
+      ["2020-01-01T00:00:00.000Z", "gate verified: both sides were found equal at 2020-01-01"],
+      [null, "gate verified: both sides were not found equal yet"],
+    ] as const) {
+      const noted = JSON.stringify({ verifiedAt });
+      await one.query(
+        `UPDATE lifeboat.migrations SET details = (details::jsonb || '${noted}'::jsonb)::json`,
+      );
+      await expect(cutover()).rejects.toMatchObject({
+        code: "GATE_NOT_MET",
+        message: expect.stringContaining(message),
+      });
+    }
+    await verifyMigration(request());
+    await cutover();
+  });
+
+  it("takes a backup of each side first, while the product writes, and does not go on without", async () => {
+    await load();
+    const steps: string[] = [];
+    const run: CutoverRequest["run"] = async (all) => {
+      for (const step of all) {
+        steps.push(step.title);
+        await step.run(() => {});
+      }
+    };
+    const taken: string[] = [];
+    const backup = async (engine: string) => {
+      one.sqlite(`INSERT INTO ledger(seq, body) VALUES (${taken.push(engine)}, 'meanwhile')`);
+      if (engine === "postgres" && taken.length === 2) throw new Error("the repository is full");
+      return `${engine}-${taken.length}`;
+    };
+    await expect(cutover({ backup, run })).rejects.toThrow("the repository is full");
+    expect([taken, steps.at(-1)]).toEqual([["sqlite", "postgres"], "back up Postgres"]);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (100, 'writes on')");
+    expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
+    const { backups } = await cutover({ backup });
+    expect(backups).toEqual(["sqlite-3", "postgres-4"]);
+    expect(await ledger()).toEqual([1, 2, 3, 4, 100]);
+  });
+
+  it("ends with its reason where it is stopped while the product is switched, which is ended too", async () => {
+    await load();
+    const stop = new AbortController();
+    const reason = new Error("stopped by SIGINT");
+    const onCutover = (signal: AbortSignal) =>
+      new Promise<void>((_, reject) => {
+        signal.addEventListener("abort", () => reject(new Error("the switch was ended")));
+        stop.abort(reason);
+      });
+    await expect(cutover({ onCutover, signal: stop.signal })).rejects.toBe(reason);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it')");
+    expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
+  });
+
+  it("leaves the journal as it was where another run holds the migration, and so does a rollback", async () => {
+    await load();
+    const another = new pg.Client(one.url);
+    await another.connect();
+    const hold = () => another.query("SELECT pg_advisory_lock(5497853339122026)");
+    const locked = { code: "LOCKED", kind: "locked" };
+    await hold();
+    await expect(cutover()).rejects.toMatchObject(locked);
+    expect((await migrationStatus(request())).phase).toBe("loaded");
+    await another.query("SELECT pg_advisory_unlock_all()");
+    await cutover();
+    await hold();
+    await expect(rollbackMigration(request())).rejects.toMatchObject(locked);
+    expect((await migrationStatus(request())).phase).toBe("cut-over");
+    await another.end();
+    await rollbackMigration(request());
+  });
+
+  it("is none of a file that does not log its writes", async () => {
+    await one.load();
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'nobody logs it')");
+    const refused = { code: "NOT_CAPTURED", kind: "not-found" };
+    await expect(cutover()).rejects.toMatchObject(refused);
+    await expect(syncMigration(request())).rejects.toMatchObject(refused);
+    expect((await migrationStatus(request())).phase).toBe("loaded");
+  });
+
+  it("tells how long writers were held, and how long they were refused until the switch had returned", async () => {
+    await load();
+    const locker = new pg.Client(one.url);
+    await locker.connect();
+    let waited = 0;
+    let frozenAt = 0;
+    let switchedAt = 0;
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "prepare Postgres for writes") frozenAt = performance.now();
+        if (step.title !== "freeze SQLite") {
+          await step.run(() => {});
+          continue;
+        }
+        one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'the last')");
+        await locker.query("BEGIN; LOCK TABLE ledger IN SHARE MODE");
+        const freezing = step.run(() => {});
+        const blocked = () => one.query("SELECT 1 FROM pg_locks WHERE NOT granted");
+        while ((await blocked()).length === 0);
+        const since = performance.now();
+        while ((await blocked()).length === 0 || performance.now() - since < 20);
+        waited = (performance.now() - since) / 1000;
+        await locker.query("COMMIT");
+        await freezing;
+      }
+    };
+    const onCutover = async () => {
+      await one.query("SELECT 1");
+      switchedAt = performance.now();
+    };
+    const { holdSeconds, switchSeconds, seconds } = await cutover({ run, onCutover });
+    await locker.end();
+    expect(holdSeconds).toBeGreaterThanOrEqual(waited);
+    expect(switchSeconds).toBeGreaterThanOrEqual((switchedAt - frozenAt) / 1000);
+    expect(holdSeconds + switchSeconds).toBeLessThan(seconds);
+  });
+
+  it("finds rows without parents that came as it froze, and goes back", async () => {
+    await cluster.query("GRANT SET ON PARAMETER session_replication_role TO lifeboat");
+    try {
+      await load();
+      const run: CutoverRequest["run"] = async (steps) => {
+        for (const step of steps) {
+          if (step.title === "freeze SQLite")
+            one.sqlite("INSERT INTO orders(id, account, at) VALUES (1, 4711, 'x')");
+          await step.run(() => {});
+        }
+      };
+      await expect(cutover({ run })).rejects.toMatchObject({ code: "FOREIGN_KEYS_BROKEN" });
+      expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
+      one.sqlite("DELETE FROM orders");
+      await cutover();
+    } finally {
+      await cluster.query("REVOKE SET ON PARAMETER session_replication_role FROM lifeboat");
+    }
+  });
+
+  it("gives no id out in Postgres that SQLite has given since the load", async () => {
+    await load();
+    one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");
+    await cutover();
+    expect(await one.query("INSERT INTO orders(account) VALUES (1) RETURNING id")).toEqual([
+      { id: "501" },
+    ]);
+  });
+
+  it("takes out of SQLite what logged its writes, and out of Postgres what told its rows apart", async () => {
+    await load();
+    expect(await keptColumns()).not.toEqual([]);
+    expect((await cutover()).findings).toEqual([]);
+    expect(await keptColumns()).toEqual([]);
+    const names = schemaOf(one.path).map((row) => (row as { name: string }).name);
+    expect(names.filter((name) => /^lifeboat_(capture|replace)/.test(name))).toEqual([]);
+  });
+
+  it("leaves a column that the product's transactions keep from being dropped to finish, and says so", async () => {
+    await load();
+    const reader = new pg.Client(one.url);
+    await reader.connect();
+    const onCutover = async () => void (await reader.query("BEGIN; SELECT * FROM notes"));
+    const { findings } = await cutover({ onCutover });
+    expect(findings).toMatchObject([{ id: "kept-rowid-left", severity: "warning" }]);
+    expect(await keptColumns()).not.toEqual([]);
+    await one.query("INSERT INTO notes VALUES ('in Postgres', NULL)");
+    await reader.end();
+    await finishMigration(request());
+    expect(await keptColumns()).toEqual([]);
+    expect(await differences()).toEqual([]);
   });
 
   it("gives the product back to SQLite where its switch fails, and can be run again", async () => {
@@ -357,6 +533,16 @@ describe("a cutover", () => {
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
     expect(await keptColumns()).toEqual([]);
     await expect(load()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  });
+
+  it("can be aborted after a sync that was killed, and the foreign keys that it had set aside are there", async () => {
+    await load();
+    await one.query(
+      `ALTER TABLE orders DROP CONSTRAINT orders_account_fkey;
+       UPDATE lifeboat.migrations SET details = (details::jsonb || '{"foreignKeysAside": true}')::json`,
+    );
+    await abortMigration(request());
+    expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
   });
 
   it("can be aborted with all that was loaded, and loaded anew", async () => {

@@ -303,6 +303,57 @@ describe("a rollback that can't be done", () => {
     one.sqlite("INSERT INTO ledger SELECT 23, body FROM ledger WHERE seq = 21");
   });
 
+  it("does not go back where the product's switch fails: that is told, and called by the next run", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const failing = rollbackMigration({
+      ...request(),
+      onRollback: () => Promise.reject(new Error("no worker answered")),
+    });
+    await expect(failing).rejects.toMatchObject({
+      code: "SWITCH_FAILED",
+      message: expect.stringContaining("no worker answered"),
+    });
+    one.sqlite("INSERT INTO ledger VALUES (31, 'in SQLite')");
+    await expect(one.query("INSERT INTO ledger VALUES (32, 'late')")).rejects.toThrow("moved back");
+    let switched = 0;
+    await rollbackMigration({ ...request(), onRollback: async () => void switched++ });
+    expect(switched).toBe(1);
+    one.sqlite("INSERT INTO ledger VALUES (33, 'and on')");
+  });
+
+  it("ends the product's switch where it is stopped meanwhile", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const stop = new AbortController();
+    const onRollback = (signal: AbortSignal) =>
+      new Promise<void>((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+        stop.abort(new Error("stopped by SIGINT"));
+      });
+    await expect(
+      rollbackMigration({ ...request(), signal: stop.signal, onRollback }),
+    ).rejects.toMatchObject({
+      code: "SWITCH_FAILED",
+      message: expect.stringContaining("stopped by SIGINT"),
+    });
+    one.sqlite("INSERT INTO ledger VALUES (34, 'in SQLite')");
+  });
+
+  it("gives the product back to Postgres where the budget is over before SQLite takes writes", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await expect(rollbackMigration({ ...request(), budgetSeconds: 0.001 })).rejects.toMatchObject({
+      code: "ROLLBACK_TOO_SLOW",
+    });
+    await one.query("INSERT INTO ledger VALUES (35, 'Postgres writes on')");
+    expect(() => one.sqlite("INSERT INTO ledger VALUES (36, 'late')")).toThrow(/moved to Postgres/);
+    expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
+      { phase: "cut-over" },
+    ]);
+    expect((await rollbackMigration(request())).rows).toBe(1);
+  });
+
   it("names the index that only the product's own code feeds", async () => {
     one = await reverseCase(
       cluster,
