@@ -250,7 +250,8 @@ describe("a cutover", () => {
         signal.addEventListener("abort", () => reject(new Error("the switch was ended")));
         stop.abort(reason);
       });
-    await expect(cutover({ onCutover, signal: stop.signal })).rejects.toBe(reason);
+    const stopped = cutover({ onCutover, signal: stop.signal, budgetSeconds: 3600 });
+    await expect(stopped).rejects.toBe(reason);
     one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it')");
     expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
   });
