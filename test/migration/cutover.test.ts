@@ -133,6 +133,9 @@ describe("a cutover", () => {
       "MERGE INTO pairs USING (SELECT 1 AS a) AS s ON pairs.a = s.a WHEN NOT MATCHED THEN INSERT VALUES (1, 1, 'late')",
     ])
       await expect(one.query(write), write).rejects.toThrow("moved back to SQLite");
+    const asReplica = "SET session_replication_role = replica; DELETE FROM ledger";
+    const database = new URL(one.url).pathname.slice(1);
+    await expect(cluster.query(asReplica, database)).rejects.toThrow("moved back to SQLite");
     expect(await differences()).toEqual([]);
     one.sqlite("UPDATE ledger SET body = 'in SQLite again' WHERE seq = -1");
   });
@@ -241,17 +244,23 @@ describe("a cutover", () => {
     expect(await ledger()).toEqual([1, 2, 3, 4, 100]);
   });
 
-  it("ends with its reason where it is stopped while the product is switched, which is ended too", async () => {
+  it("ends with its reason where it is stopped while a backup is taken, or the product switched, which are ended too", async () => {
     await load();
-    const stop = new AbortController();
-    const reason = new Error("stopped by SIGINT");
-    const onCutover = (signal: AbortSignal) =>
-      new Promise<void>((_, reject) => {
-        signal.addEventListener("abort", () => reject(new Error("the switch was ended")));
-        stop.abort(reason);
-      });
-    const stopped = cutover({ onCutover, signal: stop.signal, budgetSeconds: 3600 });
-    await expect(stopped).rejects.toBe(reason);
+    for (const hook of ["backup", "onCutover"]) {
+      const stop = new AbortController();
+      const reason = new Error("stopped by SIGINT");
+      const endless = (signal: AbortSignal) =>
+        new Promise<never>((_, reject) => {
+          signal.addEventListener("abort", () =>
+            reject(hook === "backup" ? (signal.reason as Error) : new Error("it was ended")),
+          );
+          stop.abort(reason);
+        });
+      const backup = (_: string, signal: AbortSignal) => endless(signal);
+      const hooks = hook === "backup" ? { backup } : { onCutover: endless };
+      const stopped = cutover({ ...hooks, signal: stop.signal, budgetSeconds: 3600 });
+      await expect(stopped).rejects.toBe(reason);
+    }
     one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it')");
     expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
   });
@@ -344,9 +353,17 @@ describe("a cutover", () => {
     await load();
     one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");
     await cutover();
-    expect(await one.query("INSERT INTO orders(account) VALUES (1) RETURNING id")).toEqual([
-      { id: "501" },
-    ]);
+    const next = () => one.query("INSERT INTO orders(account) VALUES (1) RETURNING id");
+    expect(await next()).toEqual([{ id: "501" }]);
+  });
+
+  it("gives no id out in Postgres that was there at the load", async () => {
+    one.sqlite("INSERT INTO orders(id, account, at) VALUES (400, 1, 'x')");
+    await load();
+    one.sqlite("DELETE FROM orders");
+    await cutover();
+    const next = () => one.query("INSERT INTO orders(account) VALUES (1) RETURNING id");
+    expect(await next()).toEqual([{ id: "401" }]);
   });
 
   it("takes out of SQLite what logged its writes, and out of Postgres what told its rows apart", async () => {
@@ -379,6 +396,8 @@ describe("a cutover", () => {
     await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
     const status = await migrationStatus(request());
     expect([status.phase, status.refused, status.captured]).toEqual(["loaded", false, true]);
+    const kept = "SELECT DISTINCT tgname FROM pg_trigger WHERE tgname LIKE 'lifeboat%'";
+    expect(await one.query(kept)).toEqual([{ tgname: "lifeboat_refuse" }]);
     one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it'); DELETE FROM notes");
     await cutover();
     expect(await differences()).toEqual([]);

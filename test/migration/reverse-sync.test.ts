@@ -1,4 +1,4 @@
-import { finishMigration, rollbackMigration } from "@lifeboat/migrate";
+import { finishMigration, followReverse, rollbackMigration } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -140,6 +140,32 @@ describe("what is written in Postgres after the cutover comes back to SQLite", (
     expect(rows("SELECT code, rowid FROM codes ORDER BY code")).toEqual(before);
     expect(rows("SELECT seq FROM sqlite_sequence WHERE name = 'users'")).toEqual([[5]]);
   });
+});
+
+it("a sync that goes on waits for whoever holds SQLite's lock, says so once, and goes on", async () => {
+  one = await reverseCase(cluster, SHOP);
+  await one.cutOver();
+  const stop = new AbortController();
+  const log: string[] = [];
+  const sync = followReverse({
+    sqlite: { path: one.path },
+    postgres: { url: one.url },
+    signal: stop.signal,
+    log: (line) => log.push(line),
+  });
+  const holder = new Database(one.path);
+  holder.exec("BEGIN IMMEDIATE");
+  await one.query("INSERT INTO codes VALUES ('meanwhile', NULL)");
+  await expect.poll(() => log).toHaveLength(1);
+  expect(log[0]).toMatch(
+    /^sync: nothing is brought over since .*: another process holds SQLite's lock/,
+  );
+  holder.exec("ROLLBACK");
+  holder.close();
+  await expect.poll(() => rows("SELECT 1 FROM codes WHERE code = 'meanwhile'")).toEqual([[1]]);
+  await expect.poll(() => log.at(-1)).toMatch(/^sync: at work again/);
+  stop.abort();
+  expect(await sync).toMatchObject({ rows: 1 });
 });
 
 describe("the product's own triggers in SQLite", () => {
