@@ -93,6 +93,8 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
             await outlastOutages(link, { signal, report, outages }, async (client) => {
               do await follow(client, report);
               while (await isGivenBack(client, { ...phases, id: entry.id, signal, report }));
+              // Whoever has moved the product has brought what waited as this one let go.
+              if (!signal.aborted) waiting = 0;
             });
           },
         },
