@@ -142,31 +142,40 @@ describe("what is written in Postgres after the cutover comes back to SQLite", (
   });
 });
 
-it("a sync that goes on waits for whoever holds SQLite's lock, says so once, and goes on", async () => {
-  one = await reverseCase(cluster, SHOP);
-  await one.cutOver();
-  const stop = new AbortController();
-  const log: string[] = [];
-  const sync = followReverse({
-    sqlite: { path: one.path },
-    postgres: { url: one.url },
-    signal: stop.signal,
-    log: (line) => log.push(line),
-  });
-  const holder = new Database(one.path);
-  holder.exec("BEGIN IMMEDIATE");
-  await one.query("INSERT INTO codes VALUES ('meanwhile', NULL)");
-  await expect.poll(() => log).toHaveLength(1);
-  expect(log[0]).toMatch(
-    /^sync: nothing is brought over since .*: another process holds SQLite's lock/,
-  );
-  holder.exec("ROLLBACK");
-  holder.close();
-  await expect.poll(() => rows("SELECT 1 FROM codes WHERE code = 'meanwhile'")).toEqual([[1]]);
-  await expect.poll(() => log.at(-1)).toMatch(/^sync: at work again/);
-  stop.abort();
-  expect(await sync).toMatchObject({ rows: 1 });
-});
+it.each([
+  ["a writer", "BEGIN IMMEDIATE"],
+  ["a reader, which keeps the batch from its commit,", "BEGIN; SELECT 1 FROM codes"],
+])(
+  "a sync that goes on waits for %s that holds SQLite's lock, says so once, and loses and repeats nothing",
+  async (_, lock) => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const stop = new AbortController();
+    const log: string[] = [];
+    const sync = followReverse({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: stop.signal,
+      log: (line) => log.push(line),
+    });
+    const holder = new Database(one.path);
+    holder.exec(lock);
+    await one.query(
+      "INSERT INTO codes VALUES ('meanwhile', NULL); INSERT INTO notes VALUES ('one')",
+    );
+    await expect.poll(() => log).toHaveLength(1);
+    expect(log[0]).toMatch(
+      /^sync: nothing is brought over since .*: another process holds SQLite's lock/,
+    );
+    holder.exec("ROLLBACK");
+    holder.close();
+    await expect.poll(() => log.at(-1)).toMatch(/^sync: at work again/);
+    await expect.poll(() => rows("SELECT 1 FROM codes WHERE code = 'meanwhile'")).toEqual([[1]]);
+    stop.abort();
+    expect(await sync).toMatchObject({ rows: 2 });
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+  },
+);
 
 describe("the product's own triggers in SQLite", () => {
   const FTS = `

@@ -404,6 +404,21 @@ describe("finish", () => {
     await expect(finishMigration(request())).rejects.toMatchObject({ code: "NOTHING_TO_FINISH" });
   });
 
+  it("brings over what was written until nobody may write, also while it was at work", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    const plan = await one.cutOver();
+    const run: StepRunner = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "remove the capture from Postgres")
+          await one.query("INSERT INTO ledger VALUES (9, 'the very last')");
+        await step.run(() => {});
+      }
+    };
+    await finishMigration({ ...request(), run });
+    const { compareIndependently } = await import("./independent-comparison.ts");
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+
   it("after a rollback removes every trace and leaves SQLite to the product", async () => {
     one = await reverseCase(cluster, LEDGER);
     await one.cutOver();
