@@ -311,6 +311,27 @@ describe("a table that somebody reads all the time", () => {
     ).toEqual([]);
   });
 
+  it("keeps no cutover from being given back, nor from being done then", async () => {
+    const client = new pg.Client(one.url);
+    await client.connect();
+    const failing = async () => {
+      await client.query("BEGIN; SELECT * FROM ledger");
+      await writePostgres(70);
+      throw new Error("half of the workers did not answer");
+    };
+    await expect(cutover({ onCutover: failing })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
+    expect((await migrationStatus(request())).phase).toBe("loaded");
+    writeSqlite();
+    await expect(writePostgres(72)).rejects.toThrow("moved back to SQLite");
+    await cutover({ onCutover: async () => void (await writePostgres(73)) });
+    expect((await migrationStatus(request())).targetRefused).toBe(false);
+    await client.end();
+    expect((await rollbackMigration(request())).rows).toBe(1);
+    expect(await ledger()).toEqual([70, 71, 73]);
+    await finishMigration(request());
+    expect(await one.query("SELECT 1 FROM pg_trigger WHERE tgname LIKE 'lifeboat%'")).toEqual([]);
+  });
+
   it("makes a finish wait for the moment that it is let go of", async () => {
     await cutover();
     await rollbackMigration(request());

@@ -354,6 +354,21 @@ describe("a rollback that can't be done", () => {
     expect((await rollbackMigration(request())).rows).toBe(1);
   });
 
+  it("gives the product back at once beside a reader that does not end", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const report = await one.client();
+    await report.query("BEGIN; SELECT * FROM ledger");
+    await expect(rollbackMigration({ ...request(), budgetSeconds: 0.001 })).rejects.toMatchObject({
+      code: "ROLLBACK_TOO_SLOW",
+    });
+    await one.query("INSERT INTO ledger VALUES (37, 'Postgres writes on')");
+    await rollbackMigration(request());
+    await expect(one.query("INSERT INTO ledger VALUES (38, 'late')")).rejects.toThrow("moved back");
+    await report.query("COMMIT");
+    expect(await finishMigration(request())).toMatchObject({ live: "sqlite", findings: [] });
+  });
+
   it("names the index that only the product's own code feeds", async () => {
     one = await reverseCase(
       cluster,

@@ -7,7 +7,7 @@ import { SyncTally } from "../forward/sync-tally.ts";
 import { removeCapture } from "../freeze.ts";
 import { dropKeptRowidsBeside, keptRowidLeft } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
-import { removeReverseCapture } from "../reverse/capture.ts";
+import { removeReverseCaptureBeside } from "../reverse/capture.ts";
 import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
 import { breakable, isBroken } from "../target/break-connection.ts";
 import { advance, type JournalEntry, note } from "../target/journal.ts";
@@ -181,7 +181,7 @@ export class CutoverRun {
 
   /** A way back that was killed once SQLite took writes again. */
   async #endWayBack(): Promise<void> {
-    await removeReverseCapture(this.#client, this.#entry.plan);
+    await removeReverseCaptureBeside(this.#client, this.#entry.plan);
     const noted = { switching: false, targetRefused: true };
     await this.#note(noted);
     this.#entry = { ...this.#entry, details: { ...this.#entry.details, ...noted } };

@@ -3,7 +3,7 @@ import type { Client } from "pg";
 import { bringForeignKeysBack } from "../forward/foreign-keys.ts";
 import { allowWrites, type Refusal, refusalOf } from "../freeze.ts";
 import type { LiveSource } from "../live-source.ts";
-import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
+import { installReverseCapture, removeReverseCaptureBeside } from "../reverse/capture.ts";
 import { countChanges, FROM_THE_START } from "../reverse/change-reader.ts";
 import { followOnce } from "../reverse/follow-once.ts";
 import { FrozenFile } from "../reverse/frozen-file.ts";
@@ -65,14 +65,12 @@ function isOthers(cause: unknown): boolean {
 }
 
 async function settle(client: Client, { id, plan }: JournalEntry, isBack: boolean): Promise<void> {
-  await client.query("BEGIN");
-  await removeReverseCapture(client, plan);
   await advance(client, id, "cutting-over", "loaded", {
     switching: false,
     switched: false,
     ...(isBack && { targetRefused: true }),
   });
-  await client.query("COMMIT");
+  await removeReverseCaptureBeside(client, plan);
 }
 
 /**
