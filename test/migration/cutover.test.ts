@@ -443,6 +443,20 @@ describe("a cutover", () => {
     expect((await migrationStatus(request())).phase).toBe("loaded");
   });
 
+  it("does not begin to switch the product once the budget is over", async () => {
+    await load();
+    let switched = 0;
+    const onCutover = async () => void switched++;
+    await expect(cutover({ onCutover, budgetSeconds: 0.001 })).rejects.toMatchObject({
+      code: "CUTOVER_TOO_SLOW",
+    });
+    expect(switched).toBe(0);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it')");
+    expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
+    await cutover({ onCutover });
+    expect([switched, await ledger()]).toEqual([1, [1]]);
+  });
+
   it("finds a value that was changed by hand in Postgres among the last rows, and goes back", async () => {
     await load();
     one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'right')");

@@ -490,6 +490,9 @@ describe("finish", () => {
         { phase: "rolled-back" },
       ]);
     };
+    await one.query("ALTER TABLE counters DISABLE TRIGGER lifeboat_refuse");
+    await refused("public.counters took writes");
+    await one.query("ALTER TABLE counters ENABLE ALWAYS TRIGGER lifeboat_refuse");
     await one.query("SET lifeboat.own_session = on; INSERT INTO ledger VALUES (13, 'behind us')");
     await refused("Postgres holds 1 changes that SQLite lacks");
     await one.query("DROP TABLE scratch; CREATE TABLE public.scratch(v text)");

@@ -25,6 +25,7 @@ import { movedAtOf } from "./target/moved-at.ts";
 import { standIn } from "./target/stand-in.ts";
 import { takenOver } from "./target/taken-over.ts";
 import { serverError } from "./target/target-error.ts";
+import { withinBudget } from "./target/within-budget.ts";
 
 /** How long the product may be without a database that takes its writes, unless said otherwise. */
 const DEFAULT_BUDGET_SECONDS = 10;
@@ -176,10 +177,7 @@ class Rollback {
   #signal(): AbortSignal {
     if (this.#frozenAt === 0) return this.#request.signal;
     const left = this.#budget() * 1000 - (performance.now() - this.#frozenAt);
-    return AbortSignal.any([
-      this.#request.signal,
-      AbortSignal.timeout(Math.max(0, Math.ceil(left))),
-    ]);
+    return withinBudget(this.#request.signal, left);
   }
 
   async #comeClose(report: Report, signal: AbortSignal): Promise<void> {

@@ -14,6 +14,7 @@ import { advance, type JournalEntry, note } from "../target/journal.ts";
 import { movedAtOf } from "../target/moved-at.ts";
 import type { StoodInFor } from "../target/stand-in.ts";
 import { isTakenOver, takenOver } from "../target/taken-over.ts";
+import { withinBudget } from "../target/within-budget.ts";
 import { backOut } from "./back-out.ts";
 import { bringUntilFew } from "./bring-until-few.ts";
 import { claimCutover } from "./claim-cutover.ts";
@@ -143,10 +144,7 @@ export class CutoverRun {
   #signal(): AbortSignal {
     if (this.#frozenAt === 0) return this.#request.signal;
     const left = this.#budget() * 1000 - (performance.now() - this.#frozenAt);
-    return AbortSignal.any([
-      this.#request.signal,
-      AbortSignal.timeout(Math.max(0, Math.ceil(left))),
-    ]);
+    return withinBudget(this.#request.signal, left);
   }
 
   async #claim(): Promise<void> {
