@@ -351,6 +351,24 @@ describe("a cutover", () => {
     }
   });
 
+  it("waits for no reader of Postgres to make the foreign keys again that it had set aside", async () => {
+    await load();
+    const report = new pg.Client(one.url);
+    await report.connect();
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "freeze SQLite") {
+          expect(await foreignKeys()).toEqual([]);
+          await report.query("BEGIN; SELECT * FROM orders");
+        }
+        await step.run(() => {});
+      }
+    };
+    await cutover({ run });
+    expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
+    await report.end();
+  });
+
   it("gives no id out in Postgres that SQLite has given since the load", async () => {
     await load();
     one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");
