@@ -35,5 +35,11 @@ describe.each(products)("lifeboat-$name", (product) => {
     expect(rehearsal.steps.map(({ ok }: { ok: boolean }) => ok)).not.toContain(false);
     const status = await runCommand(product, ["migrate", "status", "--json"], environment);
     expect(JSON.parse(status.stdout)).toMatchObject({ phase: "none", captured: false });
+    // What was written to the copy in Postgres came back; the product was not moved anywhere.
+    expect(rehearsal.rollback.rows).toBeGreaterThan(0);
+    const list = await runCommand(product, ["list", "--json"], environment);
+    const { live, backups } = JSON.parse(list.stdout);
+    expect(live).toBe("sqlite");
+    expect(backups).toHaveLength(1);
   });
 });

@@ -16,6 +16,16 @@ describe.each(products)("traffic of $name", (product) => {
     expect(failedChecks(product, path)).toEqual([]);
   });
 
+  test("goes on from what it finds when it is started again", async () => {
+    const path = await createProduct(product);
+    for (let starts = 0; starts < 2; starts++) {
+      const traffic = startTraffic(product, ["--database", path]);
+      await traffic.acknowledged(300);
+      expect(await traffic.end("SIGTERM")).toBe(0);
+    }
+    expect(failedChecks(product, path)).toEqual([]);
+  });
+
   test("acknowledges only what a kill -9 cannot take back", async () => {
     const path = await createProduct(product);
     const before = numbersIn(product, path);

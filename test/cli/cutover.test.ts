@@ -45,6 +45,15 @@ async function json(...words: string[]) {
   return JSON.parse(ran.stdout);
 }
 
+function watch(...words: string[]) {
+  const child = spawn(process.execPath, [BIN, "watch", "--quiet", ...words], {
+    cwd: place.path,
+    env: { ...process.env, ...place.environment },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  return { ended: once(child, "exit"), stop: () => child.kill("SIGTERM") };
+}
+
 interface Recorded {
   readonly user: string;
   readonly steps: readonly { readonly title: string; readonly ok: boolean }[];
@@ -218,12 +227,7 @@ describe("a product is moved to Postgres by the command", () => {
 
   test("watch keeps SQLite behind Postgres from then on", async () => {
     await configure({ onRollback: SWITCH_BACK }, { archive: { mode: "receive" } });
-    const child = spawn(process.execPath, [BIN, "watch", "--quiet"], {
-      cwd: place.path,
-      env: { ...process.env, ...place.environment },
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-    const ended = once(child, "exit");
+    const { ended, stop } = watch();
     try {
       await cluster.query("insert into orders values (70, 'while a watch runs')");
       const note = () => {
@@ -236,7 +240,7 @@ describe("a product is moved to Postgres by the command", () => {
       };
       await expect.poll(note).toBe("while a watch runs");
     } finally {
-      child.kill("SIGTERM");
+      stop();
     }
     expect((await ended)[0]).toBe(143);
   });
@@ -306,6 +310,47 @@ describe("a product is moved to Postgres by the command", () => {
       tables: [{ name: "orders", dropped: true }],
     });
     expect(await json("migrate", "status")).toMatchObject({ phase: "none", captured: false });
+    expect((await json("list")).live).toBe("sqlite");
     sqlite("insert into orders values (9, 'as ever')");
+  });
+
+  test("a cutover whose gates are all met needs none of them passed over", async () => {
+    await configure({}, { archive: { mode: "receive" } });
+    await json("backup", "--engine", "sqlite");
+    await json("drill");
+    await json("migrate", "load");
+    const refused = errorOf(await place.run(["migrate", "cutover", "--json"]));
+    expect(refused).toMatchObject({
+      code: "GATE_NOT_MET",
+      message: expect.stringMatching(/^gate archive: [^;]*$/),
+    });
+    const { ended, stop } = watch("--engine", "postgres");
+    try {
+      const met = async () => {
+        const { stdout } = await place.run(["migrate", "cutover", "--json"]);
+        return JSON.parse(stdout).gates;
+      };
+      await expect.poll(met).toEqual([
+        { name: "lag", ok: true, skipped: false, message: expect.anything(), remedy: "" },
+        { name: "verified", ok: true, skipped: false, message: expect.anything(), remedy: "" },
+        {
+          ...{ name: "archive", ok: true, skipped: false, remedy: "" },
+          message: expect.stringMatching(/^WAL is archived up to \w+$/),
+        },
+        {
+          ...{ name: "drill", ok: true, skipped: false, remedy: "" },
+          message: expect.stringMatching(/^the last drill passed /),
+        },
+        {
+          ...{ name: "disk", ok: true, skipped: false, remedy: "" },
+          message: expect.stringMatching(/ left; the database has /),
+        },
+      ]);
+    } finally {
+      stop();
+    }
+    expect((await ended)[0]).toBe(143);
+    await json("migrate", "finish");
+    expect((await json("list")).live).toBe("postgres");
   });
 });

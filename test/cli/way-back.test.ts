@@ -142,6 +142,7 @@ describe("the engine that is live is the one that the repository's records name"
     });
     expect(await json("migrate", "finish")).toMatchObject({ phase: "finish", live: "sqlite" });
     expect((await records()).filter((name) => name.endsWith("-finish.json"))).toHaveLength(1);
+    expect((await json("list")).live).toBe("sqlite");
     const again = await place.run(["migrate", "finish", "--json"]);
     expect(again.status).toBe(5);
     expect(errorOf(again).code).toBe("NOTHING_TO_FINISH");

@@ -7,6 +7,7 @@ import {
   loadMigration,
   migrationStatus,
   rollbackMigration,
+  syncMigration,
 } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import pg from "pg";
@@ -95,6 +96,18 @@ describe("a cutover that is broken off", () => {
     expect(await ledger()).toEqual([1]);
   });
 
+  it("takes nothing for Postgres' own that came there from SQLite since, though it had begun to keep changes", async () => {
+    await cutOff();
+    one.sqlite("INSERT INTO notes VALUES ('in SQLite')");
+    await reachable(true);
+    await cutover();
+    expect((await migrationStatus(request())).waiting).toBe(0);
+    expect((await rollbackMigration(request())).rows).toBe(0);
+    const db = new Database(one.path, { readonly: true });
+    expect(db.prepare("SELECT count(*) FROM notes").pluck().get()).toBe(1);
+    db.close();
+  });
+
   it("lets go of SQLite's writers where Postgres does not take the last rows, and can be run again", async () => {
     const locker = new pg.Client(one.url);
     await locker.connect();
@@ -145,6 +158,40 @@ describe("a cutover that is broken off", () => {
     expect(writeSqlite).toThrow("moved to Postgres, writes refused");
   });
 
+  it("is not switched where a table came to SQLite since the freeze, whose rows would be lost", async () => {
+    let switched = 0;
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "switch the product to Postgres")
+          one.sqlite("CREATE TABLE later(v); INSERT INTO later VALUES ('kept')");
+        await step.run(() => {});
+      }
+    };
+    const onCutover = async () => void switched++;
+    await expect(cutover({ run, onCutover })).rejects.toThrow();
+    expect(switched).toBe(0);
+    writeSqlite();
+    await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
+  });
+
+  it("finds what became of SQLite's schema since its refusals ended by themselves", async () => {
+    const killed = async () => {
+      one.sqlite("UPDATE lifeboat_state SET refused = 1, until = 1");
+      await one.query("UPDATE lifeboat.migrations SET phase = 'cutting-over'");
+    };
+    one.sqlite("INSERT INTO notes VALUES ('a'), ('b'), ('c')");
+    await syncMigration({ ...request(), until: "caught-up" });
+    await killed();
+    // The rows get other rowids, by which alone they are told apart.
+    one.sqlite("DELETE FROM notes WHERE body = 'a'; VACUUM; DELETE FROM notes WHERE body = 'b'");
+    await expect(cutover({ backup: () => Promise.reject(new Error("no")) })).rejects.toThrow("no");
+    expect(await one.query("SELECT body FROM notes")).toEqual([{ body: "c" }]);
+    await killed();
+    one.sqlite("CREATE TABLE later(v); INSERT INTO later VALUES ('kept')");
+    await expect(cutover()).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
+    writeSqlite();
+  });
+
   it("is not switched again once it was, since SQLite could not take over any more", async () => {
     await expect(cutover({ run: untilTheEnd })).rejects.toThrow("the runner ends here");
     const ended = new Date().toISOString();
@@ -168,6 +215,20 @@ describe("a cutover that is broken off", () => {
     const ended = new Date().toISOString();
     const { movedAt } = await rollbackMigration(request());
     expect(movedAt > moved.movedAt && movedAt < ended).toBe(true);
+  });
+
+  it("lets Postgres take writes where the way back was killed once SQLite took them again", async () => {
+    const onCutover = () => Promise.reject(new Error("no worker answered"));
+    await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
+    // Between SQLite's commit and that of the journal.
+    await one.query(
+      `UPDATE lifeboat.migrations SET phase = 'cutting-over',
+         details = (details::jsonb - 'targetRefused' || '{"switching": true}')::json`,
+    );
+    writeSqlite();
+    await cutover({ onCutover: async () => void (await writePostgres(50)) });
+    expect(await ledger()).toEqual([1, 50]);
+    expect(writeSqlite).toThrow("moved to Postgres, writes refused");
   });
 
   it("lets Postgres take writes where an earlier run had begun to take them from it", async () => {
@@ -250,6 +311,27 @@ describe("a table that somebody reads all the time", () => {
     ).toEqual([]);
   });
 
+  it("keeps no cutover from being given back, nor from being done then", async () => {
+    const client = new pg.Client(one.url);
+    await client.connect();
+    const failing = async () => {
+      await client.query("BEGIN; SELECT * FROM ledger");
+      await writePostgres(70);
+      throw new Error("half of the workers did not answer");
+    };
+    await expect(cutover({ onCutover: failing })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
+    expect((await migrationStatus(request())).phase).toBe("loaded");
+    writeSqlite();
+    await expect(writePostgres(72)).rejects.toThrow("moved back to SQLite");
+    await cutover({ onCutover: async () => void (await writePostgres(73)) });
+    expect((await migrationStatus(request())).targetRefused).toBe(false);
+    await client.end();
+    expect((await rollbackMigration(request())).rows).toBe(1);
+    expect(await ledger()).toEqual([70, 71, 73]);
+    await finishMigration(request());
+    expect(await one.query("SELECT 1 FROM pg_trigger WHERE tgname LIKE 'lifeboat%'")).toEqual([]);
+  });
+
   it("makes a finish wait for the moment that it is let go of", async () => {
     await cutover();
     await rollbackMigration(request());
@@ -264,6 +346,17 @@ describe("a table that somebody reads all the time", () => {
 });
 
 describe("two runs at once", () => {
+  it("while the product is switched no other verb comes between", async () => {
+    const locked = { code: "LOCKED", kind: "locked" };
+    const onCutover = () => expect(abortMigration(request())).rejects.toMatchObject(locked);
+    await cutover({ onCutover });
+    await writePostgres(60);
+    const onRollback = () => expect(finishMigration(request())).rejects.toMatchObject(locked);
+    await rollbackMigration({ ...request(), onRollback });
+    expect((await migrationStatus(request())).phase).toBe("rolled-back");
+    writeSqlite();
+  });
+
   it("of a cutover move the product once", async () => {
     let switched = 0;
     const onCutover = async () => {

@@ -112,6 +112,34 @@ describe("a cutover", () => {
     expect(await keptColumns()).toEqual([]);
   });
 
+  it("refuses every kind of late write on the side that was left", async () => {
+    await load();
+    await cutover();
+    const moved = "lifeboat: moved to Postgres, writes refused";
+    for (const write of [
+      "INSERT INTO ledger(seq, body) VALUES (1, 'late')",
+      "UPDATE ledger SET body = 'late' WHERE seq = -1",
+      "DELETE FROM ledger WHERE seq = -1",
+      "INSERT OR REPLACE INTO pairs VALUES (1, 1, 'late')",
+      "UPDATE notes SET tag = NULL",
+    ])
+      expect(() => one.sqlite(write), write).toThrow(moved);
+    await rollbackMigration(request());
+    for (const write of [
+      "INSERT INTO ledger VALUES (1, 'late')",
+      "UPDATE ledger SET body = 'late' WHERE seq = -1",
+      "DELETE FROM ledger WHERE seq = -1",
+      "TRUNCATE notes",
+      "MERGE INTO pairs USING (SELECT 1 AS a) AS s ON pairs.a = s.a WHEN NOT MATCHED THEN INSERT VALUES (1, 1, 'late')",
+    ])
+      await expect(one.query(write), write).rejects.toThrow("moved back to SQLite");
+    const asReplica = "SET session_replication_role = replica; DELETE FROM ledger";
+    const database = new URL(one.url).pathname.slice(1);
+    await expect(cluster.query(asReplica, database)).rejects.toThrow("moved back to SQLite");
+    expect(await differences()).toEqual([]);
+    one.sqlite("UPDATE ledger SET body = 'in SQLite again' WHERE seq = -1");
+  });
+
   it("is done once, however often it is run", async () => {
     await load();
     one.sqlite(
@@ -133,7 +161,9 @@ describe("a cutover", () => {
     const sync = syncMigration(request());
     while ((await ledger()).length < 20) await new Promise((done) => setTimeout(done, 20));
     await cutover();
-    expect((await sync).rows).toBeGreaterThan(0);
+    const { rows, waiting } = await sync;
+    expect(rows).toBeGreaterThan(0);
+    expect(waiting).toBe(0);
     await writer.refused;
     expect(await ledger()).toEqual(acknowledged(writer));
   });
@@ -162,6 +192,7 @@ describe("a cutover", () => {
       message: "gate drill: no drill yet",
     });
     expect((await migrationStatus(request())).phase).toBe("loaded");
+    expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
     const { gates: found } = await cutover({ gates, skip: ["drill"] });
     expect(found.map(({ name, ok, skipped }) => [name, ok, skipped])).toEqual([
       ["lag", true, false],
@@ -172,12 +203,221 @@ describe("a cutover", () => {
     expect(await ledger()).toEqual(acknowledged(writer));
   });
 
+  it("is refused where both sides were not found equal lately", async () => {
+    await load();
+    for (const [verifiedAt, message] of [
+      ["2020-01-01T00:00:00.000Z", "gate verified: both sides were found equal at 2020-01-01"],
+      [null, "gate verified: both sides were not found equal yet"],
+    ] as const) {
+      const noted = JSON.stringify({ verifiedAt });
+      await one.query(
+        `UPDATE lifeboat.migrations SET details = (details::jsonb || '${noted}'::jsonb)::json`,
+      );
+      await expect(cutover()).rejects.toMatchObject({
+        code: "GATE_NOT_MET",
+        message: expect.stringContaining(message),
+      });
+    }
+    await verifyMigration(request());
+    await cutover();
+  });
+
+  it("takes a backup of each side first, while the product writes, and does not go on without", async () => {
+    await load();
+    const steps: string[] = [];
+    const run: CutoverRequest["run"] = async (all) => {
+      for (const step of all) {
+        steps.push(step.title);
+        await step.run(() => {});
+      }
+    };
+    const taken: string[] = [];
+    const backup = async (engine: string) => {
+      one.sqlite(`INSERT INTO ledger(seq, body) VALUES (${taken.push(engine)}, 'meanwhile')`);
+      if (engine === "postgres" && taken.length === 2) throw new Error("the repository is full");
+      return `${engine}-${taken.length}`;
+    };
+    await expect(cutover({ backup, run })).rejects.toThrow("the repository is full");
+    expect([taken, steps.at(-1)]).toEqual([["sqlite", "postgres"], "back up Postgres"]);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (100, 'writes on')");
+    expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
+    const { backups } = await cutover({ backup });
+    expect(backups).toEqual(["sqlite-3", "postgres-4"]);
+    expect(await ledger()).toEqual([1, 2, 3, 4, 100]);
+  });
+
+  it("ends with its reason where it is stopped while a backup is taken, or the product switched, which are ended too", async () => {
+    await load();
+    for (const hook of ["backup", "onCutover"]) {
+      const stop = new AbortController();
+      const reason = new Error("stopped by SIGINT");
+      const endless = (signal: AbortSignal) =>
+        new Promise<never>((_, reject) => {
+          signal.addEventListener("abort", () =>
+            reject(hook === "backup" ? (signal.reason as Error) : new Error("it was ended")),
+          );
+          stop.abort(reason);
+        });
+      const backup = (_: string, signal: AbortSignal) => endless(signal);
+      const hooks = hook === "backup" ? { backup } : { onCutover: endless };
+      const stopped = cutover({ ...hooks, signal: stop.signal, budgetSeconds: 3600 });
+      await expect(stopped).rejects.toBe(reason);
+    }
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it')");
+    expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
+  });
+
+  it("leaves the journal as it was where another run holds the migration, and so does a rollback", async () => {
+    await load();
+    const another = new pg.Client(one.url);
+    await another.connect();
+    const hold = () => another.query("SELECT pg_advisory_lock(5497853339122026)");
+    const locked = { code: "LOCKED", kind: "locked" };
+    await hold();
+    await expect(cutover()).rejects.toMatchObject(locked);
+    expect((await migrationStatus(request())).phase).toBe("loaded");
+    await another.query("SELECT pg_advisory_unlock_all()");
+    await cutover();
+    await hold();
+    await expect(rollbackMigration(request())).rejects.toMatchObject(locked);
+    expect((await migrationStatus(request())).phase).toBe("cut-over");
+    await another.end();
+    await rollbackMigration(request());
+  });
+
+  it("is none of a file that does not log its writes", async () => {
+    await one.load();
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'nobody logs it')");
+    const refused = { code: "NOT_CAPTURED", kind: "not-found" };
+    await expect(cutover()).rejects.toMatchObject(refused);
+    await expect(syncMigration(request())).rejects.toMatchObject(refused);
+    expect((await migrationStatus(request())).phase).toBe("loaded");
+  });
+
+  it("tells how long writers were held, and how long they were refused until the switch had returned", async () => {
+    await load();
+    const locker = new pg.Client(one.url);
+    await locker.connect();
+    let waited = 0;
+    let frozenAt = 0;
+    let switchedAt = 0;
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "prepare Postgres for writes") frozenAt = performance.now();
+        if (step.title !== "freeze SQLite") {
+          await step.run(() => {});
+          continue;
+        }
+        one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'the last')");
+        await locker.query("BEGIN; LOCK TABLE ledger IN SHARE MODE");
+        const freezing = step.run(() => {});
+        const blocked = () => one.query("SELECT 1 FROM pg_locks WHERE NOT granted");
+        while ((await blocked()).length === 0);
+        const since = performance.now();
+        while ((await blocked()).length === 0 || performance.now() - since < 20);
+        waited = (performance.now() - since) / 1000;
+        await locker.query("COMMIT");
+        await freezing;
+      }
+    };
+    const onCutover = async () => {
+      await one.query("SELECT 1");
+      switchedAt = performance.now();
+    };
+    const { holdSeconds, switchSeconds, seconds } = await cutover({ run, onCutover });
+    await locker.end();
+    expect(holdSeconds).toBeGreaterThanOrEqual(waited);
+    expect(switchSeconds).toBeGreaterThanOrEqual((switchedAt - frozenAt) / 1000);
+    expect(holdSeconds + switchSeconds).toBeLessThan(seconds);
+  });
+
+  it("finds rows without parents that came as it froze, and goes back", async () => {
+    await cluster.query("GRANT SET ON PARAMETER session_replication_role TO lifeboat");
+    try {
+      await load();
+      const run: CutoverRequest["run"] = async (steps) => {
+        for (const step of steps) {
+          if (step.title === "freeze SQLite")
+            one.sqlite("INSERT INTO orders(id, account, at) VALUES (1, 4711, 'x')");
+          await step.run(() => {});
+        }
+      };
+      await expect(cutover({ run })).rejects.toMatchObject({ code: "FOREIGN_KEYS_BROKEN" });
+      expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
+      one.sqlite("DELETE FROM orders");
+      await cutover();
+    } finally {
+      await cluster.query("REVOKE SET ON PARAMETER session_replication_role FROM lifeboat");
+    }
+  });
+
+  it("waits for no reader of Postgres to make the foreign keys again that it had set aside", async () => {
+    await load();
+    const report = new pg.Client(one.url);
+    await report.connect();
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "freeze SQLite") {
+          expect(await foreignKeys()).toEqual([]);
+          await report.query("BEGIN; SELECT * FROM orders");
+        }
+        await step.run(() => {});
+      }
+    };
+    await cutover({ run });
+    expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
+    await report.end();
+  });
+
+  it("gives no id out in Postgres that SQLite has given since the load", async () => {
+    await load();
+    one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");
+    await cutover();
+    const next = () => one.query("INSERT INTO orders(account) VALUES (1) RETURNING id");
+    expect(await next()).toEqual([{ id: "501" }]);
+  });
+
+  it("gives no id out in Postgres that was there at the load", async () => {
+    one.sqlite("INSERT INTO orders(id, account, at) VALUES (5, 1, 'x'), (400, 1, 'x')");
+    await load();
+    one.sqlite("DELETE FROM orders WHERE id = 400");
+    await cutover();
+    const next = () => one.query("INSERT INTO orders(account) VALUES (1) RETURNING id");
+    expect(await next()).toEqual([{ id: "401" }]);
+  });
+
+  it("takes out of SQLite what logged its writes, and out of Postgres what told its rows apart", async () => {
+    await load();
+    expect(await keptColumns()).not.toEqual([]);
+    expect((await cutover()).findings).toEqual([]);
+    expect(await keptColumns()).toEqual([]);
+    const names = schemaOf(one.path).map((row) => (row as { name: string }).name);
+    expect(names.filter((name) => /^lifeboat_(capture|replace)/.test(name))).toEqual([]);
+  });
+
+  it("leaves a column that the product's transactions keep from being dropped to finish, and says so", async () => {
+    await load();
+    const reader = new pg.Client(one.url);
+    await reader.connect();
+    const onCutover = async () => void (await reader.query("BEGIN; SELECT * FROM notes"));
+    const { findings } = await cutover({ onCutover });
+    expect(findings).toMatchObject([{ id: "kept-rowid-left", severity: "warning" }]);
+    expect(await keptColumns()).not.toEqual([]);
+    await one.query("INSERT INTO notes VALUES ('in Postgres', NULL)");
+    await reader.end();
+    await finishMigration(request());
+    expect(await keptColumns()).toEqual([]);
+    expect(await differences()).toEqual([]);
+  });
+
   it("gives the product back to SQLite where its switch fails, and can be run again", async () => {
     await load();
     const onCutover = () => Promise.reject(new Error("the load balancer is away"));
     await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "SWITCH_FAILED" });
     const status = await migrationStatus(request());
     expect([status.phase, status.refused, status.captured]).toEqual(["loaded", false, true]);
+    const kept = "SELECT DISTINCT tgname FROM pg_trigger WHERE tgname LIKE 'lifeboat%'";
+    expect(await one.query(kept)).toEqual([{ tgname: "lifeboat_refuse" }]);
     one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it'); DELETE FROM notes");
     await cutover();
     expect(await differences()).toEqual([]);
@@ -219,6 +459,20 @@ describe("a cutover", () => {
     });
     one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it')");
     expect((await migrationStatus(request())).phase).toBe("loaded");
+  });
+
+  it("does not begin to switch the product once the budget is over", async () => {
+    await load();
+    let switched = 0;
+    const onCutover = async () => void switched++;
+    await expect(cutover({ onCutover, budgetSeconds: 0.001 })).rejects.toMatchObject({
+      code: "CUTOVER_TOO_SLOW",
+    });
+    expect(switched).toBe(0);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'after it')");
+    expect(await migrationStatus(request())).toMatchObject({ phase: "loaded", refused: false });
+    await cutover({ onCutover });
+    expect([switched, await ledger()]).toEqual([1, [1]]);
   });
 
   it("finds a value that was changed by hand in Postgres among the last rows, and goes back", async () => {
@@ -370,6 +624,16 @@ describe("a cutover", () => {
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
     expect(await keptColumns()).toEqual([]);
     await expect(load()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  });
+
+  it("can be aborted after a sync that was killed, and the foreign keys that it had set aside are there", async () => {
+    await load();
+    await one.query(
+      `ALTER TABLE orders DROP CONSTRAINT orders_account_fkey;
+       UPDATE lifeboat.migrations SET details = (details::jsonb || '{"foreignKeysAside": true}')::json`,
+    );
+    await abortMigration(request());
+    expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
   });
 
   it("can be aborted with all that was loaded, and loaded anew", async () => {

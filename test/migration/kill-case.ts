@@ -209,7 +209,7 @@ export class KillCase {
     if (here && !["cutting-over", "cut-over", "rolling-back", "finished"].includes(phase))
       wrong.push(`SQLite refuses writes, and the journal says ${phase}`);
     const there = await this.one.query(
-      "SELECT tgname FROM pg_trigger WHERE tgname = 'lifeboat_refuse' LIMIT 1",
+      "SELECT tgname FROM pg_trigger WHERE tgname = 'lifeboat_refuse' AND tgenabled <> 'D' LIMIT 1",
     );
     const mayRefuse =
       ["rolling-back", "rolled-back"].includes(phase) ||

@@ -1,4 +1,4 @@
-import { finishMigration, rollbackMigration } from "@lifeboat/migrate";
+import { finishMigration, followReverse, rollbackMigration } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
@@ -141,6 +141,41 @@ describe("what is written in Postgres after the cutover comes back to SQLite", (
     expect(rows("SELECT seq FROM sqlite_sequence WHERE name = 'users'")).toEqual([[5]]);
   });
 });
+
+it.each([
+  ["a writer", "BEGIN IMMEDIATE"],
+  ["a reader, which keeps the batch from its commit,", "BEGIN; SELECT 1 FROM codes"],
+])(
+  "a sync that goes on waits for %s that holds SQLite's lock, says so once, and loses and repeats nothing",
+  async (_, lock) => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const stop = new AbortController();
+    const log: string[] = [];
+    const sync = followReverse({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: stop.signal,
+      log: (line) => log.push(line),
+    });
+    const holder = new Database(one.path);
+    holder.exec(lock);
+    await one.query(
+      "INSERT INTO codes VALUES ('meanwhile', NULL); INSERT INTO notes VALUES ('one')",
+    );
+    await expect.poll(() => log).toHaveLength(1);
+    expect(log[0]).toMatch(
+      /^sync: nothing is brought over since .*: another process holds SQLite's lock/,
+    );
+    holder.exec("ROLLBACK");
+    holder.close();
+    await expect.poll(() => log.at(-1)).toMatch(/^sync: at work again/);
+    await expect.poll(() => rows("SELECT 1 FROM codes WHERE code = 'meanwhile'")).toEqual([[1]]);
+    stop.abort();
+    expect(await sync).toMatchObject({ rows: 2 });
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+  },
+);
 
 describe("the product's own triggers in SQLite", () => {
   const FTS = `

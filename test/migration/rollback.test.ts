@@ -132,6 +132,32 @@ describe("a rollback under load from two processes", () => {
     await expect(one.query("TRUNCATE scratch")).rejects.toThrow("moved back to SQLite");
   });
 
+  it("gets there also where the product writes more during each look than is brought within a freeze", async () => {
+    one = await reverseCase(
+      cluster,
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, v INTEGER);
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) INSERT INTO t SELECT i, 0 FROM n`,
+    );
+    await one.cutOver();
+    const client = await one.client();
+    let acknowledged = 0;
+    const refused = (async () => {
+      for (;;) {
+        await client.query("UPDATE t SET v = v + 1");
+        acknowledged++;
+      }
+    })();
+    const told = expect(refused).rejects.toThrow("moved back to SQLite");
+    await rollbackMigration(request());
+    await told;
+    const db = new Database(one.path, { readonly: true });
+    expect(db.prepare("SELECT min(v), max(v) FROM t").raw().get()).toEqual([
+      acknowledged,
+      acknowledged,
+    ]);
+    db.close();
+  });
+
   it.each([
     "bring SQLite close",
     "refuse writes in Postgres",
@@ -182,6 +208,45 @@ it("a rollback that is killed at random instants is ended by running it again an
 });
 
 describe("a rollback that can't be done", () => {
+  it("gives a sync that it took over from its work back", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const sync = followReverse(request());
+    const long = await one.client();
+    await long.query("BEGIN; INSERT INTO ledger VALUES (7, 'long')");
+    await expect(rollbackMigration({ ...request(), budgetSeconds: 1 })).rejects.toMatchObject({
+      code: "WRITERS_BUSY",
+    });
+    await one.query("INSERT INTO ledger VALUES (8, 'since')");
+    const db = new Database(one.path, { readonly: true });
+    const brought = db.prepare("SELECT seq FROM ledger WHERE seq > 1").pluck();
+    await expect.poll(() => brought.all()).toEqual([8]);
+    await long.query("COMMIT");
+    await expect.poll(() => brought.all()).toEqual([7, 8]);
+    db.close();
+    await rollbackMigration(request());
+    expect(await sync).toMatchObject({ direction: "postgres-to-sqlite", rows: 2 });
+  });
+
+  it("leaves a sync that stands by to its signal", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const stop = new AbortController();
+    const notes: unknown[] = [];
+    const run: StepRunner = async (steps) => {
+      for (const step of steps) await step.run(({ note }) => notes.push(note));
+    };
+    const sync = followReverse({ ...request(), signal: stop.signal, run });
+    await one.query("INSERT INTO ledger VALUES (9, 'in Postgres')");
+    await expect.poll(() => notes).toContain("1 rows in 1 batches");
+    await one.query("UPDATE lifeboat.migrations SET phase = 'rolling-back'");
+    await expect
+      .poll(() => notes)
+      .toContain("a rollback has taken over; goes on if that is given back");
+    stop.abort();
+    expect(await sync).toMatchObject({ rows: 1 });
+  });
+
   it("gives the product back to Postgres when a value has no place in SQLite", async () => {
     one = await reverseCase(cluster, LEDGER);
     await one.cutOver();
@@ -238,6 +303,72 @@ describe("a rollback that can't be done", () => {
     one.sqlite("INSERT INTO ledger SELECT 23, body FROM ledger WHERE seq = 21");
   });
 
+  it("does not go back where the product's switch fails: that is told, and called by the next run", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const failing = rollbackMigration({
+      ...request(),
+      onRollback: () => Promise.reject(new Error("no worker answered")),
+    });
+    await expect(failing).rejects.toMatchObject({
+      code: "SWITCH_FAILED",
+      message: expect.stringContaining("no worker answered"),
+    });
+    one.sqlite("INSERT INTO ledger VALUES (31, 'in SQLite')");
+    await expect(one.query("INSERT INTO ledger VALUES (32, 'late')")).rejects.toThrow("moved back");
+    let switched = 0;
+    await rollbackMigration({ ...request(), onRollback: async () => void switched++ });
+    expect(switched).toBe(1);
+    one.sqlite("INSERT INTO ledger VALUES (33, 'and on')");
+  });
+
+  it("ends the product's switch where it is stopped meanwhile", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const stop = new AbortController();
+    const onRollback = (signal: AbortSignal) =>
+      new Promise<void>((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+        stop.abort(new Error("stopped by SIGINT"));
+      });
+    await expect(
+      rollbackMigration({ ...request(), signal: stop.signal, onRollback }),
+    ).rejects.toMatchObject({
+      code: "SWITCH_FAILED",
+      message: expect.stringContaining("stopped by SIGINT"),
+    });
+    one.sqlite("INSERT INTO ledger VALUES (34, 'in SQLite')");
+  });
+
+  it("gives the product back to Postgres where the budget is over before SQLite takes writes", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    await expect(rollbackMigration({ ...request(), budgetSeconds: 0.001 })).rejects.toMatchObject({
+      code: "ROLLBACK_TOO_SLOW",
+    });
+    await one.query("INSERT INTO ledger VALUES (35, 'Postgres writes on')");
+    expect(() => one.sqlite("INSERT INTO ledger VALUES (36, 'late')")).toThrow(/moved to Postgres/);
+    expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
+      { phase: "cut-over" },
+    ]);
+    expect((await rollbackMigration(request())).rows).toBe(1);
+  });
+
+  it("gives the product back at once beside a reader that does not end", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const report = await one.client();
+    await report.query("BEGIN; SELECT * FROM ledger");
+    await expect(rollbackMigration({ ...request(), budgetSeconds: 0.001 })).rejects.toMatchObject({
+      code: "ROLLBACK_TOO_SLOW",
+    });
+    await one.query("INSERT INTO ledger VALUES (37, 'Postgres writes on')");
+    await rollbackMigration(request());
+    await expect(one.query("INSERT INTO ledger VALUES (38, 'late')")).rejects.toThrow("moved back");
+    await report.query("COMMIT");
+    expect(await finishMigration(request())).toMatchObject({ live: "sqlite", findings: [] });
+  });
+
   it("names the index that only the product's own code feeds", async () => {
     one = await reverseCase(
       cluster,
@@ -286,6 +417,21 @@ describe("finish", () => {
     expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
     await one.query("INSERT INTO ledger VALUES (10, 'Postgres writes on')");
     await expect(finishMigration(request())).rejects.toMatchObject({ code: "NOTHING_TO_FINISH" });
+  });
+
+  it("brings over what was written until nobody may write, also while it was at work", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    const plan = await one.cutOver();
+    const run: StepRunner = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "remove the capture from Postgres")
+          await one.query("INSERT INTO ledger VALUES (9, 'the very last')");
+        await step.run(() => {});
+      }
+    };
+    await finishMigration({ ...request(), run });
+    const { compareIndependently } = await import("./independent-comparison.ts");
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
   });
 
   it("after a rollback removes every trace and leaves SQLite to the product", async () => {
@@ -344,6 +490,9 @@ describe("finish", () => {
         { phase: "rolled-back" },
       ]);
     };
+    await one.query("ALTER TABLE counters DISABLE TRIGGER lifeboat_refuse");
+    await refused("public.counters took writes");
+    await one.query("ALTER TABLE counters ENABLE ALWAYS TRIGGER lifeboat_refuse");
     await one.query("SET lifeboat.own_session = on; INSERT INTO ledger VALUES (13, 'behind us')");
     await refused("Postgres holds 1 changes that SQLite lacks");
     await one.query("DROP TABLE scratch; CREATE TABLE public.scratch(v text)");

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 
 /**
  * Chance that can be repeated: the same seed gives the same numbers, so that a failing run can be
- * run again. Values that must never repeat between runs (uuids) do not come from the seed.
+ * run again. Values that must never repeat between runs (uuids, nanoids) do not come from the seed.
  */
 export class Random {
   #state: number;
@@ -69,6 +69,12 @@ export function uuid(): string {
     `${variant}${hex.slice(17, 20)}`,
     hex.slice(20),
   ].join("-");
+}
+
+/** An id as nanoid makes them, new in every run. */
+export function nanoid(): string {
+  const alphabet = "useandom-26T198340PX75pxJACKVERYMINDBUSHWOLF_GQZbfghjklqvwyzrict";
+  return [...randomBytes(21)].map((byte) => alphabet[byte % alphabet.length]).join("");
 }
 
 const WORDS: readonly string[] =

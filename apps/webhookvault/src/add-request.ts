@@ -1,13 +1,12 @@
-import { insert, insertNumbered, type Random, type Session, uuid } from "@lifeboat/traffic";
+import { insert, insertNumbered, nanoid, type Random, type Session, uuid } from "@lifeboat/traffic";
 
-/** Adds an endpoint and gives its id, made as nanoid makes them. */
+/** Adds an endpoint and gives its id. */
 export async function addEndpoint(
   session: Session,
   random: Random,
   userId: number,
 ): Promise<string> {
-  const alphabet = [..."useandom-26T198340PX75pxJACKVERYMINDBUSHWOLF_GQZbfghjklqvwyzrict"];
-  const id = Array.from({ length: 21 }, () => random.pick(alphabet)).join("");
+  const id = nanoid();
   await insert(session, "endpoints", {
     id,
     user_id: userId,

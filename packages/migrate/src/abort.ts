@@ -14,7 +14,7 @@ import { LiveSource } from "./live-source.ts";
 import { elsewhere, frozenForAnother, notAbortable } from "./not-abortable.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { removeReverseCapture } from "./reverse/capture.ts";
-import { allowTargetWrites } from "./reverse/refuse-target-writes.ts";
+import { removeRefusals } from "./reverse/refuse-target-writes.ts";
 import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
 import { endedOrTold } from "./target/ended-or-told.ts";
@@ -216,7 +216,7 @@ class Abort {
     if (!this.#isLoaded()) return;
     const client = this.#client;
     const { plan, details } = this.#entry as JournalEntry;
-    await allowTargetWrites(client, plan);
+    await removeRefusals(client, plan);
     // A cutover that was killed may have begun to keep Postgres' changes.
     await removeReverseCapture(client, plan);
     if (this.#request.dropLoaded) return dropLoaded(client, plan);

@@ -52,7 +52,7 @@ export async function assertUntouchedSince(
     `SELECT n.nspname || '.' || c.relname AS name
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name) AND NOT EXISTS
-       (SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '${REFUSAL_TRIGGER}')
+       (SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid AND tgname = '${REFUSAL_TRIGGER}' AND tgenabled <> 'D')
      ORDER BY name`,
     [tables.map(({ target }) => qualified(schema, target))],
   );

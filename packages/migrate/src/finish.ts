@@ -11,7 +11,7 @@ import { FROM_THE_START } from "./reverse/change-reader.ts";
 import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
-import { allowTargetWrites, writersOut } from "./reverse/refuse-target-writes.ts";
+import { removeRefusals, writersOut } from "./reverse/refuse-target-writes.ts";
 import { assertPhase } from "./target/assert-phase.ts";
 import { breakable, endConnection } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
@@ -240,7 +240,7 @@ class Finish {
       if (phase === "cut-over") await this.#follow();
       if (this.#dropLoaded) await this.#assertUntouched();
       await removeReverseCapture(client, this.#plan);
-      await allowTargetWrites(client, this.#plan);
+      await removeRefusals(client, this.#plan);
       if (this.#dropLoaded) await dropLoaded(client, this.#plan);
       else await this.#dropKeptColumns();
       await advance(client, id, phase, "finished", {

@@ -1,5 +1,6 @@
 import { type Report, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
+import { comeClose } from "./come-close.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
@@ -24,6 +25,7 @@ import { movedAtOf } from "./target/moved-at.ts";
 import { standIn } from "./target/stand-in.ts";
 import { takenOver } from "./target/taken-over.ts";
 import { serverError } from "./target/target-error.ts";
+import { withinBudget } from "./target/within-budget.ts";
 
 /** How long the product may be without a database that takes its writes, unless said otherwise. */
 const DEFAULT_BUDGET_SECONDS = 10;
@@ -175,18 +177,15 @@ class Rollback {
   #signal(): AbortSignal {
     if (this.#frozenAt === 0) return this.#request.signal;
     const left = this.#budget() * 1000 - (performance.now() - this.#frozenAt);
-    return AbortSignal.any([
-      this.#request.signal,
-      AbortSignal.timeout(Math.max(0, Math.ceil(left))),
-    ]);
+    return withinBudget(this.#request.signal, left);
   }
 
   async #comeClose(report: Report, signal: AbortSignal): Promise<void> {
-    for (;;) {
+    await comeClose(SMALL_BATCH, async () => {
       const rows = await this.#follow(signal);
       report({ note: `${this.#tally.rows} rows` });
-      if (rows < SMALL_BATCH) return;
-    }
+      return rows;
+    });
   }
 
   async #freeze(signal: AbortSignal): Promise<void> {

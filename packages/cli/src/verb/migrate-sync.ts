@@ -17,7 +17,7 @@ export const migrateSyncVerb: Verb = {
     ["migrate sync --until caught-up", "then verify, or cut over"],
     [
       "migrate sync",
-      "for as long as it takes; it stands by while a cutover takes over, and ends once that is done",
+      "for as long as it takes; it stands by while a cutover or a rollback takes over, and ends once that is done",
     ],
   ],
   async run({ options }, session) {

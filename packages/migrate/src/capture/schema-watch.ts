@@ -8,9 +8,6 @@ import { schemaDigest } from "../sqlite/schema-digest.ts";
  */
 export type SchemaSince = "same" | "renumbered" | "changed";
 
-/** Of no schema: SQLite counts from 0 up. */
-const NO_VERSION = -1;
-
 /** Notes the schema as it is now, in the caller's transaction, after the last object was made in it. */
 export function noteSchema(db: Database): void {
   const digest = schemaDigest(db);
@@ -18,15 +15,6 @@ export function noteSchema(db: Database): void {
     schemaVersion(db),
     digest,
   );
-}
-
-/**
- * Notes the schema as it is now, and that rowids no longer mean what they did: the next look brings tables without a key anew. In the
- * caller's transaction.
- */
-export function noteNewRowids(db: Database): void {
-  noteSchema(db);
-  db.exec(`UPDATE ${STATE_TABLE} SET schema_version = ${NO_VERSION}`);
 }
 
 /** Compares the schema with what was noted; cheap where nothing happened. Call it in the transaction that reads. */

@@ -7,13 +7,14 @@ import { SyncTally } from "../forward/sync-tally.ts";
 import { removeCapture } from "../freeze.ts";
 import { dropKeptRowidsBeside, keptRowidLeft } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
-import { removeReverseCapture } from "../reverse/capture.ts";
+import { removeReverseCaptureBeside } from "../reverse/capture.ts";
 import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
 import { breakable, isBroken } from "../target/break-connection.ts";
 import { advance, type JournalEntry, note } from "../target/journal.ts";
 import { movedAtOf } from "../target/moved-at.ts";
 import type { StoodInFor } from "../target/stand-in.ts";
 import { isTakenOver, takenOver } from "../target/taken-over.ts";
+import { withinBudget } from "../target/within-budget.ts";
 import { backOut } from "./back-out.ts";
 import { bringUntilFew } from "./bring-until-few.ts";
 import { claimCutover } from "./claim-cutover.ts";
@@ -143,10 +144,7 @@ export class CutoverRun {
   #signal(): AbortSignal {
     if (this.#frozenAt === 0) return this.#request.signal;
     const left = this.#budget() * 1000 - (performance.now() - this.#frozenAt);
-    return AbortSignal.any([
-      this.#request.signal,
-      AbortSignal.timeout(Math.max(0, Math.ceil(left))),
-    ]);
+    return withinBudget(this.#request.signal, left);
   }
 
   async #claim(): Promise<void> {
@@ -181,7 +179,7 @@ export class CutoverRun {
 
   /** A way back that was killed once SQLite took writes again. */
   async #endWayBack(): Promise<void> {
-    await removeReverseCapture(this.#client, this.#entry.plan);
+    await removeReverseCaptureBeside(this.#client, this.#entry.plan);
     const noted = { switching: false, targetRefused: true };
     await this.#note(noted);
     this.#entry = { ...this.#entry, details: { ...this.#entry.details, ...noted } };

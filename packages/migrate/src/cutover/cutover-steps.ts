@@ -38,7 +38,7 @@ export const CUTOVER_STEPS: readonly StepAbout[] = [
     purpose:
       "Moves the target's journal from `loaded` to `cutting-over`, which one run alone can do. A `migrate sync` that runs sees it and lets go; then the migration's lock is taken.",
     expected:
-      "The migration is claimed; a running `migrate sync` ends by itself with exit status 0.",
+      "The migration is claimed; a running `migrate sync` stands by, and ends by itself with exit status 0 once the product has moved.",
     onFailure:
       "Exit 5: nothing is loaded there yet; run `migrate load`. Exit 4: another run holds the migration; wait for it. Nothing was touched.",
   },

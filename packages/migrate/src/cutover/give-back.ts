@@ -1,10 +1,9 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
-import { noteNewRowids, noteSchema } from "../capture/schema-watch.ts";
 import { bringForeignKeysBack } from "../forward/foreign-keys.ts";
 import { allowWrites, type Refusal, refusalOf } from "../freeze.ts";
 import type { LiveSource } from "../live-source.ts";
-import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
+import { installReverseCapture, removeReverseCaptureBeside } from "../reverse/capture.ts";
 import { countChanges, FROM_THE_START } from "../reverse/change-reader.ts";
 import { followOnce } from "../reverse/follow-once.ts";
 import { FrozenFile } from "../reverse/frozen-file.ts";
@@ -66,14 +65,12 @@ function isOthers(cause: unknown): boolean {
 }
 
 async function settle(client: Client, { id, plan }: JournalEntry, isBack: boolean): Promise<void> {
-  await client.query("BEGIN");
-  await removeReverseCapture(client, plan);
   await advance(client, id, "cutting-over", "loaded", {
     switching: false,
     switched: false,
     ...(isBack && { targetRefused: true }),
   });
-  await client.query("COMMIT");
+  await removeReverseCaptureBeside(client, plan);
 }
 
 /**
@@ -116,19 +113,15 @@ async function bringBack(
 }
 
 /**
- * What following made in the file is ours, and no change of the product's schema. Rows without a key that it brought have
- * rowids here that Postgres does not know, so they would be brought there a second time.
+ * Nothing of the schema is noted here: what following made in the file is gone again, and what the product has changed in it since must
+ * be found by the next look. That takes following's own changes for a VACUUM and brings tables without a key anew, which they need: rows that it
+ * brought have rowids here that Postgres does not know.
  */
 function allowAgain(source: LiveSource, { until }: Refusal): void {
   source.write(() => {
     // Another run may have put its own in force meanwhile.
     if (refusalOf(source.db)?.until !== until) throw takenOver();
-    const hasFollowed =
-      source.db.prepare("SELECT 1 FROM sqlite_schema WHERE name = ?").get(FOLLOWED_TABLE) !==
-      undefined;
     source.db.exec(`DROP TABLE IF EXISTS ${FOLLOWED_TABLE}`);
     allowWrites(source.db);
-    if (hasFollowed) noteNewRowids(source.db);
-    else noteSchema(source.db);
   });
 }

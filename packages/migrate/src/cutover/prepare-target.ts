@@ -1,7 +1,7 @@
 import type { Client } from "pg";
 import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan } from "../plan.ts";
-import { installReverseCapture, removeReverseCapture } from "../reverse/capture.ts";
+import { beginReverseCapture } from "../reverse/capture.ts";
 import { setSequences } from "./set-sequences.ts";
 
 /** Lets Postgres give out ids from where SQLite has come to, and keep its changes from now on. */
@@ -12,8 +12,6 @@ export async function prepareTarget(
 ): Promise<void> {
   await client.query("BEGIN");
   await setSequences(client, source.db, plan);
-  // Anew where a run that was killed had come this far: the product was not there yet.
-  await removeReverseCapture(client, plan);
-  await installReverseCapture(client, plan);
+  await beginReverseCapture(client, plan);
   await client.query("COMMIT");
 }

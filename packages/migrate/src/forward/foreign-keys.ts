@@ -31,14 +31,21 @@ export async function enforceForeignKeys(client: Client): Promise<void> {
   );
 }
 
-/** Drops the foreign keys for as long as changes are applied. The caller notes it, in the same transaction. */
+/**
+ * Drops the foreign keys for as long as changes are applied. The caller notes it, in the same transaction. A table whose key is gone already is
+ * not touched: DROP CONSTRAINT would wait for its readers all the same, also with IF EXISTS.
+ */
 export async function setForeignKeysAside(client: Client, plan: MigrationPlan): Promise<void> {
-  for (const table of plan.tables)
-    for (const one of table.constraints)
-      if (one.kind === "foreign-key")
-        await client.query(
-          `ALTER TABLE ${qualified(plan.schema, table.target)} DROP CONSTRAINT IF EXISTS ${quoteName(one.name)}`,
-        );
+  for (const table of plan.tables) {
+    const relation = qualified(plan.schema, table.target);
+    const names = table.constraints.flatMap((one) => (one.kind === "foreign-key" ? one.name : []));
+    const { rows } = await client.query<{ name: string }>(
+      "SELECT conname AS name FROM pg_constraint WHERE conrelid = to_regclass($1) AND conname = ANY ($2)",
+      [relation, names],
+    );
+    for (const { name } of rows)
+      await client.query(`ALTER TABLE ${relation} DROP CONSTRAINT IF EXISTS ${quoteName(name)}`);
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { holdersInWords, isLockTaken } from "../target/hold-tables.ts";
 import { currentMigration, type JournalEntry, phaseOf } from "../target/journal.ts";
 import { takeTargetLock, takeTargetLockWhile } from "../target/lock.ts";
 import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
+import { isGivenBack } from "../target/stand-by.ts";
 import { isTakenOver } from "../target/taken-over.ts";
 import { serverError } from "../target/target-error.ts";
 import { TargetLink } from "../target/target-link.ts";
@@ -23,8 +24,6 @@ const PAUSE_MS = 50;
 const LOCK_TIMEOUT_MS = 2_000;
 /** Until the next try, so that SQLite is let go of in between. */
 const LOCKED_PAUSE_MS = 500;
-/** Between two looks at what has become of a cutover. */
-const STANDBY_PAUSE_MS = 250;
 /** With so few entries waiting the target counts as caught up: a cutover brings them in milliseconds. */
 const FEW_ENTRIES = 500;
 
@@ -90,9 +89,12 @@ export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
           run: async (report) => {
             if (request.until !== undefined) return follow(link.client, report);
             const { signal } = request;
+            const phases = { by: "cutover", during: "cutting-over", own: "loaded" } as const;
             await outlastOutages(link, { signal, report, outages }, async (client) => {
               do await follow(client, report);
-              while (await isGivenBack(client, entry, { signal, report }));
+              while (await isGivenBack(client, { ...phases, id: entry.id, signal, report }));
+              // Whoever has moved the product has brought what waited as this one let go.
+              if (!signal.aborted) waiting = 0;
             });
           },
         },
@@ -157,26 +159,6 @@ async function lockedBy({ client, entry: { plan } }: Following): Promise<string>
   const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
   const holders = await holdersInWords({ client, relations, mode: "SHARE ROW EXCLUSIVE" });
   return `the tables are locked in Postgres${holders === "" ? "" : ` (${holders})`}`;
-}
-
-/**
- * Lets go of the lock for a cutover that takes over, and waits for what comes of it.
- * @returns whether the product is in SQLite still, and the migration is where it was
- */
-async function isGivenBack(
-  client: Client,
-  { id }: JournalEntry,
-  { signal, report }: { readonly signal: AbortSignal; readonly report: Report },
-): Promise<boolean> {
-  if (signal.aborted) return false;
-  await client.query("SELECT pg_advisory_unlock_all()");
-  while (!signal.aborted) {
-    const phase = await phaseOf(client, id);
-    if (phase !== "cutting-over") return phase === "loaded";
-    report({ note: "a cutover has taken over; goes on if that is given back" });
-    await pause(STANDBY_PAUSE_MS, signal);
-  }
-  return false;
 }
 
 /**

@@ -1,8 +1,13 @@
+import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import { qualified } from "../ddl.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { quoteName } from "../quote.ts";
+import { holdingTables } from "../target/hold-tables.ts";
 import { captureFunction } from "./capture-function.ts";
+
+/** How long a capture that is not needed any more may wait to be taken away. */
+const PATIENCE_SECONDS = 3;
 
 /** One trigger an event, since transition tables of several can't be had in one. */
 const TRIGGERS: readonly (readonly [name: string, event: string, tables: string])[] = [
@@ -52,6 +57,17 @@ export async function installReverseCapture(client: Client, plan: MigrationPlan)
   }
 }
 
+/**
+ * The same where the product does not write there yet: what a cutover that was broken off, or given back beside a reader, has kept since came from
+ * SQLite.
+ */
+export async function beginReverseCapture(client: Client, plan: MigrationPlan): Promise<void> {
+  await installReverseCapture(client, plan);
+  await client.query(
+    "DELETE FROM lifeboat.changes; UPDATE lifeboat.followed SET batch = 0, at = NULL",
+  );
+}
+
 /** Takes the capture away again, and with it what was not followed. What is not there is no fault. */
 export async function removeReverseCapture(client: Client, plan: MigrationPlan): Promise<void> {
   for (const [position, table] of plan.tables.entries()) {
@@ -66,6 +82,26 @@ export async function removeReverseCapture(client: Client, plan: MigrationPlan):
     await client.query(`DROP FUNCTION IF EXISTS ${functionName(position)}()`);
   }
   await client.query("DROP TABLE IF EXISTS lifeboat.changes, lifeboat.followed");
+}
+
+/**
+ * The same beside readers, which it would wait for: where they leave it no moment it stays, keeps what nobody asks for, and the next cutover
+ * begins it anew.
+ */
+export async function removeReverseCaptureBeside(
+  client: Client,
+  plan: MigrationPlan,
+): Promise<void> {
+  const { signal } = new AbortController();
+  const beside = { client, relations: [], patienceSeconds: PATIENCE_SECONDS, signal };
+  try {
+    await holdingTables({ ...beside, mode: "ACCESS EXCLUSIVE" }, () =>
+      removeReverseCapture(client, plan),
+    );
+    await client.query("COMMIT");
+  } catch (cause) {
+    if (!(cause instanceof LifeboatError) || cause.code !== "TABLES_IN_USE") throw cause;
+  }
 }
 
 function functionName(position: number): string {

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Report, runSteps } from "@lifeboat/core";
+import { type OutageLog, type Report, runSteps } from "@lifeboat/core";
+import { SqliteError } from "better-sqlite3";
 import type { Client } from "pg";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
 import { assertPhase } from "../target/assert-phase.ts";
 import { currentMigration, type JournalEntry, phaseOf } from "../target/journal.ts";
 import { takeTargetLock, takeTargetLockWhile } from "../target/lock.ts";
 import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
+import { isGivenBack } from "../target/stand-by.ts";
 import { serverError } from "../target/target-error.ts";
 import { TargetLink } from "../target/target-link.ts";
 import { type FollowedTable, type FollowInput, followOnce } from "./follow-once.ts";
@@ -13,6 +15,8 @@ import { FrozenFile } from "./frozen-file.ts";
 
 /** Between two looks where the last one found nothing. */
 const PAUSE_MS = 200;
+/** For a sync that goes on somebody else's lock of SQLite is no end: it tries again, and hears of a stop in between. */
+const BUSY_MS = 1_000;
 /** Between two looks at Postgres' whole schema while nothing is written. */
 const SCHEMA_PAUSE_MS = 5_000;
 
@@ -38,8 +42,8 @@ export interface FollowReport {
 
 /**
  * Brings Postgres' changes since the cutover back to the frozen SQLite file, until stopped or caught up, so that a
- * rollback loses nothing. Ends by itself when a rollback takes over. Where Postgres goes away it connects again until it
- * answers, unless it was to end when caught up.
+ * rollback loses nothing. Stands by while a rollback takes over: goes on where that is refused or given back, and ends by itself once the
+ * product is back in SQLite. Where somebody holds SQLite's lock it tries again; where Postgres goes away it connects again until it answers, unless it was to end when caught up.
  * @throws LifeboatError `NOT_CUT_OVER` (not-found), `NOT_FOLLOWABLE`, `SQLITE_REPLACED`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function followReverse(request: FollowRequest): Promise<FollowReport> {
@@ -48,7 +52,8 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
   try {
     await takeTargetLock(link.client);
     const entry = await cutOverEntry(link.client, request.schema);
-    const file = FrozenFile.open(request.sqlite.path);
+    const isEndless = request.until === undefined;
+    const file = FrozenFile.open(request.sqlite.path, isEndless ? BUSY_MS : undefined);
     try {
       file.assertFrozenBy(entry.id);
       const found = new FollowTally();
@@ -57,7 +62,7 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
         const isCutOver = async () => (await phaseOf(client, entry.id)) === "cut-over";
         if (!(await takeTargetLockWhile(client, request.signal, isCutOver))) return;
         const input = { client, file, plan: entry.plan, signal: request.signal };
-        await followUntil(request, { ...input, isCutOver }, (tables) => {
+        await followUntil(request, { ...input, isCutOver, outages }, (tables) => {
           found.add(tables);
           report({ note: `${found.rows} rows in ${found.batches} batches` });
         });
@@ -67,10 +72,13 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
         {
           title: "follow Postgres' changes in SQLite",
           run: async (report) => {
-            if (request.until !== undefined) return follow(link.client, report);
-            await outlastOutages(link, { signal: request.signal, report, outages }, (client) =>
-              follow(client, report),
-            );
+            if (!isEndless) return follow(link.client, report);
+            const { signal } = request;
+            const phases = { by: "rollback", during: "rolling-back", own: "cut-over" } as const;
+            await outlastOutages(link, { signal, report, outages }, async (client) => {
+              do await follow(client, report);
+              while (await isGivenBack(client, { ...phases, id: entry.id, signal, report }));
+            });
           },
         },
       ]);
@@ -85,9 +93,14 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
   }
 }
 
+interface Following extends FollowInput {
+  readonly isCutOver: () => Promise<boolean>;
+  readonly outages: OutageLog;
+}
+
 async function followUntil(
   request: FollowRequest,
-  { isCutOver, ...input }: FollowInput & { readonly isCutOver: () => Promise<boolean> },
+  { isCutOver, outages, ...input }: Following,
   tell: (tables: readonly FollowedTable[]) => void,
 ): Promise<void> {
   let lookedAt = Number.NEGATIVE_INFINITY;
@@ -95,12 +108,17 @@ async function followUntil(
     // Changes are looked for often; whether Postgres' schema is still the one that SQLite has, less.
     const isDue = performance.now() - lookedAt > SCHEMA_PAUSE_MS;
     if (isDue) lookedAt = performance.now();
-    const tables = await orStopped(followOnce({ ...input, isIdleChecked: isDue }), request.signal);
+    const tables = await orBrokenOff(followOnce({ ...input, isIdleChecked: isDue }), request);
     if (tables === "stopped") return;
-    tell(tables);
+    if (tables === "busy")
+      outages.failing({ reason: "another process holds SQLite's lock", meanwhile: "trying again" });
+    else {
+      outages.working();
+      tell(tables);
+    }
     // A rollback that waits to take over says so in the journal.
     if (!(await isCutOver())) return;
-    if (tables.length > 0) continue;
+    if (tables !== "busy" && tables.length > 0) continue;
     if (request.until === "caught-up") return;
     await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
       // Stopped by hand: the loop's own question ends it.
@@ -108,17 +126,22 @@ async function followUntil(
   }
 }
 
-/** The batch that a stop broke off has changed nothing. */
-async function orStopped<Result>(
+/** The batch that a stop broke off, or that did not get SQLite's lock, has changed nothing. */
+async function orBrokenOff<Result>(
   batch: Promise<Result>,
-  signal: AbortSignal,
-): Promise<Result | "stopped"> {
+  { signal, until }: FollowRequest,
+): Promise<Result | "stopped" | "busy"> {
   try {
     return await batch;
   } catch (cause) {
     if (signal.aborted && cause === signal.reason) return "stopped";
+    if (until === undefined && isBusy(cause)) return "busy";
     throw cause;
   }
+}
+
+function isBusy(cause: unknown): boolean {
+  return cause instanceof SqliteError && cause.code.startsWith("SQLITE_BUSY");
 }
 
 async function cutOverEntry(client: Client, schema: string | undefined): Promise<JournalEntry> {

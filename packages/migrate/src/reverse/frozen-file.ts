@@ -31,8 +31,11 @@ export class FrozenFile {
     this.schema = readSchema(db);
   }
 
-  /** @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE` */
-  static open(path: string): FrozenFile {
+  /**
+   * @param busyMs how long others may hold its lock
+   * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE`
+   */
+  static open(path: string, busyMs = 10_000): FrozenFile {
     if (!existsSync(path))
       throw new LifeboatError({
         code: "SQLITE_NOT_FOUND",
@@ -43,7 +46,7 @@ export class FrozenFile {
       });
     let db: Connection | undefined;
     try {
-      db = new Database(path, { timeout: 10_000 });
+      db = new Database(path, { timeout: busyMs });
       db.defaultSafeIntegers(true);
       defineFunctions(db);
       // Postgres forgets a change once SQLite holds it, so a commit here must last.

@@ -51,8 +51,22 @@ export function writersOut({ plan, ...lock }: WriterLock): TableLock {
   return { ...lock, relations, mode: "SHARE ROW EXCLUSIVE" };
 }
 
-/** Lets the product write to Postgres again. What is not there is no fault. */
+/**
+ * Lets the product write to Postgres again. What refused stays there, out of force, until {@link removeRefusals}: taking it away would wait for
+ * every reader, and keep new ones out meanwhile, where DISABLE TRIGGER waits for writers alone, of which there are none (manual, "ALTER TABLE").
+ */
 export async function allowTargetWrites(client: Client, plan: MigrationPlan): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT name FROM unnest($1::text[]) AS name WHERE EXISTS
+       (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(name) AND tgname = '${REFUSAL_TRIGGER}' AND tgenabled <> 'D')`,
+    [plan.tables.map(({ target }) => qualified(plan.schema, target))],
+  );
+  const allowed = rows.map(({ name }) => `ALTER TABLE ${name} DISABLE TRIGGER ${REFUSAL_TRIGGER}`);
+  if (allowed.length > 0) await client.query(allowed.join("; "));
+}
+
+/** Takes away what refuses the product's writes, for a caller that holds the tables. What is not there is no fault. */
+export async function removeRefusals(client: Client, plan: MigrationPlan): Promise<void> {
   for (const table of plan.tables) {
     const relation = qualified(plan.schema, table.target);
     await client.query(`DROP TRIGGER IF EXISTS ${REFUSAL_TRIGGER} ON ${relation}`);
