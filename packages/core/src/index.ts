@@ -29,6 +29,7 @@ export type { Lock } from "./lock.ts";
 export type { LogNote } from "./log-note.ts";
 export { makeDirectories } from "./make-directories.ts";
 export * from "./manifest.ts";
+export { markFindings } from "./mark-findings.ts";
 export {
   type MigrationRecord,
   migrationRecordId,

@@ -205,7 +205,7 @@ function openMark(bytes: Uint8Array, path: string): Record<string, unknown> {
       code: cause.code,
       message: cause.message,
       remedy:
-        "bring this object back from a copy of the repository; until then nothing is written there, while list, verify and restore go on as ever",
+        "bring this object back from a copy of the repository; until then no backup and no log is taken there, while list, verify and restore go on as ever",
       details: cause.details,
       cause,
     });

@@ -14,6 +14,7 @@ import type {
 import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
+import { markFindings } from "./mark-findings.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { type RestoreStepId, restoreSteps } from "./restore-steps.ts";
@@ -84,7 +85,7 @@ export interface RestoreReport extends RestoredReport {
  */
 export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   const reports: RestoredReport[] = [];
-  const findings: Finding[] = findingsOfMark(order.repository);
+  const findings: Finding[] = markFindings(order.repository, "warning");
   for (const choice of await chooseRestore(order)) {
     const { report, copy } = await restoreOne(order, choice);
     reports.push(report);
@@ -99,19 +100,6 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     databases: reports,
     findings,
   };
-}
-
-function findingsOfMark({ markProblem }: Repository): Finding[] {
-  if (!markProblem) return [];
-  return [
-    {
-      id: "manifest-damaged",
-      severity: "warning",
-      summary: `${markProblem.message}; the copy was restored without it`,
-      remedy:
-        "bring this object back from a copy of the repository: until then no backup is taken there",
-    },
-  ];
 }
 
 /** An instant past the last commit that the log holds is recovered to that commit: worth knowing. */

@@ -8,6 +8,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
 import type { Manifest } from "./manifest.ts";
+import { markFindings } from "./mark-findings.ts";
 import type { Repository } from "./repository.ts";
 import { findUnfinished } from "./unfinished-backup.ts";
 import type { WatchNotes } from "./watch-notes.ts";
@@ -44,7 +45,7 @@ export async function status(request: {
   const { repository, engines, live } = request;
   const manifests: Manifest[] = [];
   const windows: RecoveryWindow[] = [];
-  const alerts: Finding[] = repository.markProblem ? [damaged(repository.markProblem)] : [];
+  const alerts: Finding[] = markFindings(repository);
   for (const folder of await repository.folders(request.engine)) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);

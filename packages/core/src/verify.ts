@@ -37,7 +37,11 @@ export async function verify(request: {
   readonly run?: StepRunner | undefined;
 }): Promise<VerifyReport> {
   const { repository, engines, deep, signal, run = runSteps } = request;
-  const tally: Tally = { objects: 0, bytes: 0, problems: problemsOfMark(repository) };
+  const tally: Tally = {
+    objects: 0,
+    bytes: 0,
+    problems: repository.markProblem ? [repository.markProblem] : [],
+  };
   const manifests = new Map<DatabaseFolder, readonly Manifest[]>();
   const exported = new Map<DatabaseFolder, readonly ExportManifest[]>();
   const folders = await repository.folders(request.engine);
@@ -77,10 +81,6 @@ export async function verify(request: {
     ]),
   ]);
   return { ok: tally.problems.length === 0, ...tally };
-}
-
-function problemsOfMark({ markProblem }: Repository): Problem[] {
-  return markProblem ? [markProblem] : [];
 }
 
 async function checkManifests(

@@ -1,47 +1,16 @@
 import { spawn } from "node:child_process";
-import { copyFile, open, readFile, rm, stat } from "node:fs/promises";
+import { copyFile, open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { has } from "../../../test/support/outside-programs.ts";
-import { heard, makeLedger, startBystander, testFolder } from "../../../test/support/sqlite.ts";
+import { heard, startBystander } from "../../../test/support/sqlite.ts";
 import { formatWalHeader } from "../src/wal/header.ts";
-import type { LogPlace } from "../src/wal/place.ts";
-import type { HolderInit } from "../src/watch/holding.ts";
 import { WATCH_LIMITS } from "../src/watch/limits.ts";
-import { WalHolder } from "../src/watch/wal-holder.ts";
+
+import { holderOf, progressOf, walApp } from "./wal-app.ts";
 
 const SHM = "-shm";
-
-/** A database with one commit in its WAL, and an app that has it open and never checkpoints. */
-async function walApp() {
-  const path = join(await testFolder(), "app.db");
-  makeLedger(path);
-  const app = new Database(path, { timeout: 100 });
-  onTestFinished(() => {
-    app.close();
-  });
-  app.pragma("wal_autocheckpoint = 0");
-  const commit = () => app.exec("UPDATE counter SET v = v + 1");
-  commit();
-  return { path, app, commit };
-}
-
-function holderOf(path: string, init: Partial<HolderInit> = {}): WalHolder {
-  const holder = new WalHolder({
-    ...{ path, pageSize: 4096, checkpointFreely: true, limits: WATCH_LIMITS },
-    found: () => {},
-    mayBeginAnew: () => true,
-    ...init,
-  });
-  onTestFinished(() => holder.close());
-  return holder;
-}
-
-function progressOf(app: Database.Database): { log: number; checkpointed: number } {
-  const [row] = app.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
-  return row ?? { log: -1, checkpointed: -1 };
-}
 
 test("what is too much to be copied back while writers wait is let through first, and is copied back all the same", async () => {
   const { path, app } = await walApp();
@@ -284,74 +253,4 @@ test("a database that has left WAL mode meanwhile is not held, and its app commi
   const late = holderOf(path);
   expect(() => late.takeHold()).toThrow("not in WAL mode any more");
   commit();
-});
-
-describe("a watch that comes back goes on", () => {
-  /** Reads up to here, lets go, and says where it was. */
-  function readUpTo(path: string): LogPlace {
-    const holder = holderOf(path);
-    holder.takeHold();
-    holder.poll();
-    const { place } = holder.wal;
-    holder.close();
-    return place;
-  }
-  const goesOn = (path: string, place: LogPlace) =>
-    holderOf(path).takeHold({ place, instant: Date.now() });
-
-  test("where the WAL only grew, or was only copied back", async () => {
-    const { path, app, commit } = await walApp();
-    const place = readUpTo(path);
-    expect(goesOn(path, place)).toBe(true);
-    commit();
-    expect(goesOn(path, place)).toBe(true);
-    app.pragma("wal_checkpoint(PASSIVE)");
-    expect(goesOn(path, place)).toBe(true);
-  });
-
-  test("not where the WAL was begun anew, however it was", async () => {
-    const { path, app, commit } = await walApp();
-    const place = readUpTo(path);
-    app.pragma("wal_checkpoint(RESTART)");
-    commit();
-    expect(goesOn(path, place)).toBe(false);
-  });
-
-  test("not where the app closed last, and its WAL is gone or another", async () => {
-    const { path, app, commit } = await walApp();
-    const place = readUpTo(path);
-    app.close();
-    expect(goesOn(path, place)).toBe(false);
-    const next = new Database(path);
-    next.exec("UPDATE counter SET v = v + 1");
-    expect(goesOn(path, place)).toBe(false);
-    next.close();
-    expect(commit).toThrow();
-  });
-
-  test("not where the frames up to there are others, under the same salts", async () => {
-    const { path, app } = await walApp();
-    const copy = join(path, "..", "copy.db");
-    await copyFile(path, copy);
-    await copyFile(`${path}-wal`, `${copy}-wal`);
-    const place = readUpTo(path);
-    // What lies there was committed beside the one that was read.
-    const other = new Database(copy);
-    other.pragma("wal_autocheckpoint = 0");
-    other.exec("UPDATE counter SET v = 99");
-    const frames = progressOf(other).log;
-    expect(goesOn(copy, { ...place, frames, checksum1: place.checksum1 })).toBe(false);
-    other.close();
-    app.close();
-    await rm(copy, { force: true });
-  });
-
-  test("not where the WAL is shorter than what was read of it", async () => {
-    const { path, app } = await walApp();
-    const place = readUpTo(path);
-    expect(goesOn(path, { ...place, frames: place.frames + 5 })).toBe(false);
-    const wal = await open(`${path}-wal`, "r");
-    await wal.close();
-    app.close();
-  });
 });

@@ -1,5 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { type Finding, LifeboatError, type Repository, type Storage } from "@lifeboat/core";
+import {
+  type Finding,
+  LifeboatError,
+  markFindings,
+  type Repository,
+  type Storage,
+} from "@lifeboat/core";
 import type { Session } from "../session.ts";
 import { duration, size } from "../show/units.ts";
 
@@ -16,7 +22,7 @@ export async function examineRepository(session: Session): Promise<Finding[]> {
     return [notOpened(thrown, session.program)];
   }
   return [
-    ...examineMark(repository),
+    ...markFindings(repository),
     ...(await examineWriting(storage, repository.app)),
     ...(await examineSpace(storage, repository)),
   ];
@@ -31,19 +37,6 @@ function notOpened(thrown: unknown, program: string): Finding {
     summary: thrown.message,
     remedy: `the first backup makes it: ${program} backup`,
   };
-}
-
-function examineMark({ markProblem }: Repository): Finding[] {
-  if (!markProblem) return [];
-  return [
-    {
-      id: "manifest-damaged",
-      severity: "error",
-      summary: markProblem.message,
-      remedy:
-        "bring this object back from a copy of the repository: until then no backup is taken there",
-    },
-  ];
 }
 
 async function examineWriting(storage: Storage, app: string): Promise<Finding[]> {
