@@ -50,6 +50,14 @@ test("what fails while the next batch is filled is told when that one is full, o
   expect(next.fd).toBe(-1);
 });
 
+test("what fails while the last batch is made durable is told at the end", async () => {
+  const directory = await scratch();
+  const batch = new FileBatch();
+  await batch.begin(() => open(join(directory, "missing", "file"), "wx"), 2 ** 30);
+  await batch.flushIfFull();
+  await expect(batch.sync()).rejects.toMatchObject({ code: "ENOENT" });
+});
+
 async function scratch(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "lifeboat-batch-"));
   onTestFinished(() => rm(directory, { recursive: true }));
