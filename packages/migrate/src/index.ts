@@ -11,7 +11,7 @@ export { type FinishReport, type FinishRequest, finishMigration } from "./finish
 export { type SyncReport, type SyncRequest, syncMigration } from "./forward/sync.ts";
 export { keptForTheWayBack, type LeftInSqlite, leftInSqlite } from "./left-behind.ts";
 export { readPostgresTables, readSqliteTables } from "./live-tables.ts";
-export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
+export { type LoadPace, type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";
 export { type MigrationStatus, migrationStatus, type StatusRequest } from "./migration-status.ts";
 export * from "./plan.ts";

@@ -22,11 +22,20 @@ export function showLoad(report: LoadReport, commandLine: string, isLive: boolea
       "took",
       `${duration(report.seconds)}, ${report.compared ? "both sides compared equal" : "NOT compared yet"}`,
     ],
+    ...rested(report),
     isLive
       ? ["next", `${commandLine} migrate sync follows; then migrate verify, migrate cutover`]
       : ["back it up with", `${commandLine} backup --engine postgres`],
   ]);
   return `${table(columns, rows)}\n${summary}`;
+}
+
+/** Too short to be asked about is not told. */
+function rested({ restedSeconds = 0 }: LoadReport): [string, string][] {
+  if (restedSeconds < 1) return [];
+  return [
+    ["rested", `${duration(restedSeconds)} of that for the product's writes; --pace full does not`],
+  ];
 }
 
 /** Whether both sides hold the same, a table a line. */

@@ -19,6 +19,8 @@ export interface WrittenSince {
 
 /** Both databases, as comparisons see them. */
 export interface Sides {
+  /** A look sees Postgres hold all that SQLite holds: whatever differs then is proved to. */
+  readonly isWhole: boolean;
   /** Takes the snapshots anew where they are not held for the whole comparison. */
   look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result>;
   /** Asks Postgres, outside a look, what it may not be able to read as a value; null where it isn't. */
@@ -34,6 +36,7 @@ const NOTHING_WRITTEN: WrittenSince = {
 /** Two snapshots that the caller holds, of databases that should be equal in whole. */
 export function heldSides(client: Client): Sides {
   return {
+    isWhole: true,
     look: (compare) => compare({ inSqlite: (read) => read(NOTHING_WRITTEN) }),
     async ask(question) {
       await client.query("SAVEPOINT lifeboat_asked");

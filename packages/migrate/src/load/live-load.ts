@@ -1,19 +1,26 @@
 import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
+import { logEnd } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
+import { isToldByRowid } from "../compare/logged-writes.ts";
 import { compareTable } from "../compare.ts";
-import { type Applied, ChangeApplier } from "../forward/apply-changes.ts";
+import { type Applied, type ApplyOptions, ChangeApplier } from "../forward/apply-changes.ts";
+import { preferIndexes, preferWhatIsCheap } from "../forward/plan-by-index.ts";
 import { refusedValue } from "../forward/refused-value.ts";
 import { removeTraces } from "../freeze.ts";
 import { addKeptRowids, followedTable, indexKeptRowids } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
-import type { PlannedTable } from "../plan.ts";
+import { ProductPace } from "../product-pace.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
 import { assertComparedEqual } from "./assert-compared-equal.ts";
+import { BroughtSides } from "./brought-sides.ts";
 import { copyLiveTable } from "./copy-table.ts";
-import { COMPARE, LoadRun, type LoadRunInit } from "./load-run.ts";
+import { COMPARE, type LoadReport, LoadRun, type LoadRunInit } from "./load-run.ts";
 import { RowReader } from "./row-reader.ts";
+
+/** `adaptive`: rests where the product would else lose more than a tenth of its writes. `full`: as fast as it can. */
+export type LoadPace = "adaptive" | "full";
 
 /** Fewer changed rows than this are brought within the look at one table. */
 const FEW_ROWS = 500;
@@ -26,11 +33,14 @@ const FEW_ROWS = 500;
 export class LiveLoad extends LoadRun {
   readonly #source: LiveSource;
   readonly #applier: ChangeApplier;
+  readonly #rests: boolean;
+  #pace: ProductPace | undefined;
   #isCommitting = false;
 
-  constructor(source: LiveSource, init: LoadRunInit) {
+  constructor(source: LiveSource, init: LoadRunInit & { readonly pace: LoadPace }) {
     super(init);
     this.#source = source;
+    this.#rests = init.pace === "adaptive";
     this.#applier = new ChangeApplier(source, init.client, init.plan, 0n);
   }
 
@@ -39,7 +49,7 @@ export class LiveLoad extends LoadRun {
       { title: "open the journal", run: () => this.begin() },
       {
         title: "log the product's writes",
-        run: async () => installCapture(this.#source.db, { plan: this.plan, migration: this.id }),
+        run: async () => this.#capture(),
       },
       { title: "create the tables", run: () => this.#createTables() },
       { title: "copy the rows", run: (report) => this.#copy(report) },
@@ -81,6 +91,17 @@ export class LiveLoad extends LoadRun {
     }
   }
 
+  override report(): LoadReport {
+    return { ...super.report(), restedSeconds: this.#pace?.restedSeconds ?? 0 };
+  }
+
+  /** From here on the log tells how fast the product writes. */
+  #capture(): void {
+    const { db } = this.#source;
+    installCapture(db, { plan: this.plan, migration: this.id });
+    if (this.#rests) this.#pace = new ProductPace(() => logEnd(db) ?? 0n);
+  }
+
   async #createTables(): Promise<void> {
     await this.ddl(["tables"]);
     await addKeptRowids(this.client, this.plan);
@@ -96,7 +117,13 @@ export class LiveLoad extends LoadRun {
     };
     await this.copyAll(report, async ({ table, ...input }) => {
       try {
-        return await copyLiveTable({ ...input, db, reader, table: followedTable(table) });
+        return await copyLiveTable({
+          ...input,
+          db,
+          reader,
+          table: followedTable(table),
+          pace: this.#pace,
+        });
       } catch (cause) {
         throw refusedValue(table, cause) ?? cause;
       }
@@ -126,29 +153,40 @@ export class LiveLoad extends LoadRun {
     await indexKeptRowids(this.client, this.plan);
   }
 
-  /** Each table is compared as of the snapshot to which the target was just brought. */
+  /** Each part of a table is compared as of the snapshot to which the target was just brought. */
   async #compare(report: Report): Promise<void> {
-    for (const table of this.plan.tables) {
+    const { client, signal } = this;
+    await preferIndexes(client);
+    const bring = () => this.#apply({ compare: true });
+    const sides = new BroughtSides({
+      source: this.#source,
+      client,
+      pace: this.#pace,
+      bring,
+      signal,
+    });
+    for (const table of this.plan.tables.map(followedTable)) {
       await this.#catchUp(report);
       report({ note: table.name });
-      await this.#source.snapshot(async () => {
-        await this.#apply();
-        await this.#compareOne(table, report);
-      });
+      const input = {
+        db: this.#source.db,
+        client,
+        schema: this.plan.schema,
+        table,
+        report,
+        signal,
+      };
+      const compared = isToldByRowid(table)
+        ? // A VACUUM between two looks would take rows past them.
+          await sides.look(() => compareTable(input))
+        : await compareTable({ ...input, sides });
+      assertComparedEqual(compared);
     }
+    await preferWhatIsCheap(client);
   }
 
-  async #compareOne(table: PlannedTable, report: Report): Promise<void> {
-    const { client, signal } = this;
-    const { db } = this.#source;
-    const compared = followedTable(table);
-    assertComparedEqual(
-      await compareTable({ db, client, schema: this.plan.schema, table: compared, report, signal }),
-    );
-  }
-
-  async #apply(): Promise<Applied | null> {
-    const applied = await this.#applier.apply({ compare: false }, this.signal);
+  async #apply(options: ApplyOptions = { compare: false }): Promise<Applied | null> {
+    const applied = await this.#applier.apply(options, this.signal);
     if (applied !== null) this.#applier.committed(applied);
     return applied;
   }
