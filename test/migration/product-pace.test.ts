@@ -76,7 +76,7 @@ describe("the pace of a long walk beside a product that writes", () => {
   it("ends its rest when it is told to stop", async () => {
     const stop = new AbortController();
     let writes = 0n;
-    const pace = { calmWork: 0, calmRest: 2 ** 31 - 1, work: 0, longestRest: 0, settling: 0 };
+    const pace = { calmWork: 0, calmRest: 2 ** 31 - 1, work: 0, settling: 0 };
     const resting = new ProductPace(() => writes++, { pace }).between(stop.signal);
     stop.abort(new Error("stopped"));
     await expect(resting).rejects.toThrow(/abort/i);

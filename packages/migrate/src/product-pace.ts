@@ -7,7 +7,6 @@ export interface Pace {
   readonly calmRest: number;
   /** Between two rests that it needs. */
   readonly work: number;
-  readonly longestRest: number;
   /** What was sent before a rest is still being written in its beginning. */
   readonly settling: number;
 }
@@ -23,22 +22,24 @@ const CLOCK: Clock = {
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
 };
 
-const USUAL: Pace = {
-  calmWork: 1_500,
-  calmRest: 150,
-  work: 200,
-  longestRest: 2_000,
-  settling: 50,
-};
+const USUAL: Pace = { calmWork: 1_500, calmRest: 150, work: 200, settling: 50 };
 
-/** What a product loses of its writes over the whole walk: a little less than the tenth that it may lose. */
-const SHARE_TO_LOSE = 0.07;
+/** What a product loses of its writes over the whole walk: half of the tenth that it may, since capture takes some as well. */
+const SHARE_TO_LOSE = 0.05;
 /** Less than this can't be told from what a product does anyway. */
 const WORTH_RESTING = 0.1;
 /** By so many standard deviations of a count must the two rates differ: chance alone brings that once in a thousand looks. */
 const DEVIATIONS = 3;
 /** What is left of the weight of earlier looks with each new one. */
 const FADING = 0.7;
+
+/** However much a product loses, the walk goes on for a thirteenth of the time. */
+const LONGEST_RESTS = 12;
+/**
+ * What a product writes during a rest is to be brought afterwards, which costs it writes too: for a second of work no more may
+ * come together than is brought in about another.
+ */
+const BROUGHT_A_SECOND = 40_000;
 
 /** Writes within some time. */
 interface Tally {
@@ -95,11 +96,12 @@ export class ProductPace {
       return;
     }
     await sleep(this.#pace.settling, signal);
-    this.#atWork = faded(this.#atWork, this.#tally());
+    const work = this.#tally();
+    this.#atWork = faded(this.#atWork, work);
     await sleep(this.#rest, signal);
     this.#atRest = faded(this.#atRest, this.#tally());
     this.#restedMs += now() - started;
-    this.#choose();
+    this.#choose(work.seconds * 1000);
   }
 
   #tally(): Tally {
@@ -113,17 +115,22 @@ export class ProductPace {
     return tally;
   }
 
-  #choose(): void {
-    const { calmWork, calmRest, work, longestRest, settling } = this.#pace;
+  /** @param stretchMs how long the last work took: a step of it may have been a long one */
+  #choose(stretchMs: number): void {
+    const { calmWork, calmRest, work } = this.#pace;
     const lost = lostShare(this.#atWork, this.#atRest);
     if (lost < WORTH_RESTING) {
       this.#work = calmWork;
       this.#rest = calmRest;
       return;
     }
-    const stretch = work + settling;
+    const rests = Math.min(
+      LONGEST_RESTS,
+      lost / SHARE_TO_LOSE - 1,
+      BROUGHT_A_SECOND / rate(this.#atRest),
+    );
     this.#work = work;
-    this.#rest = Math.min(longestRest, (stretch * lost) / SHARE_TO_LOSE - stretch);
+    this.#rest = rests * stretchMs;
   }
 }
 

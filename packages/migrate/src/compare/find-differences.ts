@@ -52,7 +52,7 @@ function provedOf(
 ): readonly UnlikeRow[] {
   if (unlike.length === 0) return [];
   const { table } = input;
-  const isProof = input.sides?.isWhole !== false || !isToldByRowid(table);
+  const isProof = input.sides === undefined || !isToldByRowid(table);
   const touched =
     isProof && written.isKnown(table)
       ? written.among(

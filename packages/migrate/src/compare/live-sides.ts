@@ -16,7 +16,6 @@ import { isUnreadable, type Moment, type Sides } from "./sides.ts";
  * checkpoints go through meanwhile.
  */
 export class LiveSides implements Sides {
-  readonly isWhole = false;
   readonly #db: Database;
   readonly #client: Client;
   readonly #plan: MigrationPlan;

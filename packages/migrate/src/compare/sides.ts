@@ -19,12 +19,16 @@ export interface WrittenSince {
 
 /** Both databases, as comparisons see them. */
 export interface Sides {
-  /** A look sees Postgres hold all that SQLite holds: whatever differs then is proved to. */
-  readonly isWhole: boolean;
   /** Takes the snapshots anew where they are not held for the whole comparison. */
   look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result>;
   /** Asks Postgres, outside a look, what it may not be able to read as a value; null where it isn't. */
   ask<Result>(question: () => Promise<Result>): Promise<Result | null>;
+}
+
+/** Those that a table is compared by in parts, each of a moment of its own. */
+export interface PartedSides extends Sides {
+  /** @param parts in how many looks the table is compared if nobody adds to it */
+  beginTable(parts: number): void;
 }
 
 const NOTHING_WRITTEN: WrittenSince = {
@@ -36,7 +40,6 @@ const NOTHING_WRITTEN: WrittenSince = {
 /** Two snapshots that the caller holds, of databases that should be equal in whole. */
 export function heldSides(client: Client): Sides {
   return {
-    isWhole: true,
     look: (compare) => compare({ inSqlite: (read) => read(NOTHING_WRITTEN) }),
     async ask(question) {
       await client.query("SAVEPOINT lifeboat_asked");

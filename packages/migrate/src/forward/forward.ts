@@ -19,7 +19,6 @@ import {
   passOverForeignKeys,
   setForeignKeysAside,
 } from "./foreign-keys.ts";
-import { preferIndexes, preferWhatIsCheap } from "./plan-by-index.ts";
 
 /** A table that is brought again as a whole costs more than this. */
 const RENUMBERED_PATIENCE_MS = 10_000;
@@ -66,7 +65,9 @@ export class Forward {
    */
   async begin(): Promise<void> {
     const client = this.#client;
-    await preferIndexes(client);
+    // Each key is looked up in its index, however little is known of the session's tables of keys; and what a plan is
+    // believed to cost must not have it compiled, which takes longer than all else.
+    await client.query("SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
     if (await passOverForeignKeys(client)) return;
     this.#aside = true;
     await this.#transaction(async () => {
@@ -78,8 +79,9 @@ export class Forward {
   /** Makes the foreign keys again where they were set aside, by an earlier run too. */
   async end(): Promise<void> {
     await enforceForeignKeys(this.#client);
-    await preferWhatIsCheap(this.#client);
-    await this.#client.query("SET lock_timeout = 0");
+    await this.#client.query(
+      "RESET jit; RESET enable_hashjoin; RESET enable_mergejoin; SET lock_timeout = 0",
+    );
     if (!this.#aside) return;
     await this.#transaction(async () => {
       // Whoever has taken over goes on without them, and makes them again.
