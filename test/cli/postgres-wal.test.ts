@@ -123,6 +123,12 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
       .poll(async () => (await status()).archive)
       .toMatchObject({ ok: true, lagBytes: 0 });
     const { findings } = JSON.parse((await run("backup", "--json")).stdout);
+    const second = await run("wal", "receive", "--slot", "shop_wal", "--json");
+    expect(second.status).toBe(4);
+    expect(errorOf(second)).toMatchObject({
+      code: "LOCKED",
+      message: expect.stringContaining("through slot shop_wal"),
+    });
     // Where a receiver ships the WAL, a backup has nothing to say of an archiver.
     expect(findings.map(({ id }: { id: string }) => id)).not.toContain("archive-timeout-off");
     await cluster.query("insert into ledger values (2)");
