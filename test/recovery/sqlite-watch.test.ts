@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { copyFile, rename, stat, utimes } from "node:fs/promises";
+import { copyFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { DEFAULT_LIMITS } from "../../packages/sqlite/src/limits.ts";
 import { parseLogName } from "../../packages/sqlite/src/log-name.ts";
@@ -210,9 +211,10 @@ test.each([
   [
     "was written to, whatever time it is given",
     async (path: string) => {
-      const { atime, mtime } = await stat(path);
+      // To the nanosecond.
+      await execa("touch", ["-r", path, `${path}.times`]);
       insertOne(path);
-      await utimes(path, atime, mtime);
+      await execa("touch", ["-r", `${path}.times`, path]);
     },
   ],
   [
