@@ -1,6 +1,6 @@
 import { LifeboatError, runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
-import { capturedFor } from "./capture/install-capture.ts";
+import { assertAllCapturable, capturedFor } from "./capture/install-capture.ts";
 import { LiveSource } from "./live-source.ts";
 import { CommittedLoad, CommittedQuietLoad, committedLoad } from "./load/committed-load.ts";
 import { LiveLoad, type LoadPace } from "./load/live-load.ts";
@@ -113,12 +113,10 @@ async function loadLive(context: LoadContext, committed: JournalEntry | null): P
     await removeLeftCapture(source, client);
     const plan = request.plan ? reviewed(request.plan, request) : await planOf(request);
     assertAnswered(plan);
-    const load = new LiveLoad(source, {
-      ...init(context),
-      id: newId(),
-      plan,
-      pace: request.pace ?? "adaptive",
-    });
+    // Before the journal knows of a load: what is refused leaves nothing.
+    assertAllCapturable(source.db, plan);
+    const { pace = "adaptive" } = request;
+    const load = new LiveLoad(source, { ...init(context), id: newId(), plan, pace });
     return await loadBy(load, context);
   } finally {
     source.close();

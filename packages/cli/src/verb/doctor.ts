@@ -39,7 +39,8 @@ async function roleScript(session: Session) {
     ...role,
     ...(sqlite.length > 0 && { migrateInto: migrate.schema ?? "public" }),
   });
-  return { document: { sql }, show: () => sql };
+  // What every doctor's document holds, since a script may read that first.
+  return { document: { ok: true, findings: [], sql }, show: () => sql };
 }
 
 async function examine(session: Session): Promise<Finding[]> {
