@@ -124,6 +124,43 @@ describe("a product is moved to Postgres by the command", () => {
     await configure({});
   });
 
+  test("a product's role that may not use what was loaded is a gate and an error for the doctor, who else asks for its name", async () => {
+    const told = async () => {
+      const { stdout } = await place.run(["doctor", "--json"]);
+      const { findings } = JSON.parse(stdout) as { findings: { id: string; severity: string }[] };
+      return findings.filter(({ id }) => id.startsWith("app-role"));
+    };
+    expect(await told()).toMatchObject([{ id: "app-role-unknown", severity: "info" }]);
+    await configure({ appRole: { env: "SHOP_ROLE" } });
+    expect(errorOf(await place.run(["migrate", "plan", "--json"])).message).toContain(
+      "migrate.appRole: the environment variable SHOP_ROLE is not set",
+    );
+    await configure({ appRole: "shop" });
+    expect(await told()).toMatchObject([{ id: "app-role-missing", severity: "error" }]);
+    await cluster.query("create role shop login");
+    const [found] = await told();
+    expect(found).toMatchObject({
+      id: "app-role-rights",
+      severity: "error",
+      summary: "role shop (migrate.appRole) lacks SELECT, INSERT, UPDATE, DELETE on orders",
+      remedy: expect.stringContaining(
+        'GRANT SELECT, INSERT, UPDATE, DELETE ON "public"."orders" TO "shop"',
+      ),
+    });
+    const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
+    expect(ran.status).toBe(3);
+    expect(errorOf(ran).message).toBe(`gate rights: ${(found as { summary?: string }).summary}`);
+    const { sql } = await json("doctor", "--sql");
+    expect(sql).toMatch(/^grant usage on schema "public" to "shop";$/m);
+    await cluster.query(
+      "grant all on orders to shop; grant usage on sequence orders_id_seq to shop",
+    );
+    expect(await told()).toEqual([]);
+    const { text } = await json("runbook", "cutover");
+    expect(text).toMatch(/^rights +met +…$/m);
+    expect(text).toContain("| the product's own role there | `shop` |");
+  });
+
   test("a switch that fails is told with what it said, which the repository does not keep, and SQLite goes on", async () => {
     await configure({ onCutover: "echo 'no such host: s3cret' >&2; exit 7" });
     const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
