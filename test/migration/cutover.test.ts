@@ -369,6 +369,33 @@ describe("a cutover", () => {
     await report.end();
   });
 
+  it("is refused, and so is a sync, where somebody's trigger would act on what they bring; a verification from before counts no more", async () => {
+    await load();
+    await one.query(
+      `CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.notes(body) VALUES (''again''); RETURN NULL; END';
+       CREATE TRIGGER again AFTER INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION again()`,
+    );
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'once')");
+    const message = expect.stringMatching(/^trigger again of ledger/);
+    const refused = { code: "TARGET_ACTS", kind: "refused", message };
+    const sync = syncMigration({ ...request(), until: "caught-up" });
+    await expect(sync).rejects.toMatchObject(refused);
+    await expect(cutover()).rejects.toMatchObject(refused);
+    expect(await ledger()).toEqual([]);
+    expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
+    await one.query("ALTER TABLE ledger DISABLE TRIGGER again");
+    await expect(cutover()).rejects.toThrow(/^gate verified: /);
+    expect(await verifyMigration(request())).toMatchObject({
+      ok: true,
+      findings: [{ id: "trigger-not-planned", severity: "warning" }],
+    });
+    const enabled = "ALTER TABLE ledger ENABLE TRIGGER again";
+    await cutover({ onCutover: async () => void (await one.query(enabled)) });
+    expect(await differences()).toEqual([]);
+    await one.query("INSERT INTO ledger(seq, body) VALUES (2, 'in Postgres')");
+    expect(await one.query("SELECT body FROM notes WHERE body = 'again'")).toHaveLength(1);
+  });
+
   it("gives no id out in Postgres that SQLite has given since the load", async () => {
     await load();
     one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");

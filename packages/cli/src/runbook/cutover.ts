@@ -186,6 +186,9 @@ function preconditions({ command: line }: RunbookFacts): Block[] {
       words(
         "No change of the product's schema from the load until the cutover: it would stop with a finding.",
       ),
+      words(
+        "Triggers that Postgres shall have are made after the switch, or disabled until it enables them: before it they would do once more what SQLite's have done.",
+      ),
     ]),
   ];
 }
