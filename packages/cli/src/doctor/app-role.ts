@@ -6,7 +6,7 @@ import type { Session } from "../session.ts";
 export async function examineAppRole(session: Session): Promise<Finding[]> {
   const { sqlite, postgres, migrate } = await session.configuration();
   if (!postgres || sqlite.length === 0 || session.global.engine === "sqlite") return [];
-  const hasMoved = (await session.live()) === "postgres";
+  const hasMoved = await livesInPostgres(session);
   const { appRole: role, schema = "public" } = migrate;
   if (role === undefined) return hasMoved ? [] : [unknown()];
   const { askAppRights } = await import("@lifeboat/migrate");
@@ -17,6 +17,16 @@ export async function examineAppRole(session: Session): Promise<Finding[]> {
   } catch (thrown) {
     // A server that can't be reached was named by its engine's own inspection.
     if (thrown instanceof LifeboatError) return [];
+    throw thrown;
+  }
+}
+
+async function livesInPostgres(session: Session): Promise<boolean> {
+  try {
+    return (await session.live()) === "postgres";
+  } catch (thrown) {
+    // A repository that can't be read is a finding already, and no reason to ask no further.
+    if (thrown instanceof LifeboatError) return false;
     throw thrown;
   }
 }
