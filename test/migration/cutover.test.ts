@@ -203,6 +203,31 @@ describe("a cutover", () => {
     expect(await ledger()).toEqual(acknowledged(writer));
   });
 
+  it("is refused while more changes wait than a product can wait for, which it first tries to bring", async () => {
+    await load();
+    const rows = (count: number) =>
+      one.sqlite(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+         INSERT INTO ledger(body) SELECT 'more' FROM n`,
+      );
+    // As a product that writes as fast as Postgres takes it.
+    const writing =
+      (count: number): NonNullable<CutoverRequest["run"]> =>
+      async (steps) => {
+        for (const step of steps)
+          await step.run(({ note }) => {
+            if (step.title === "check the gates" && /^\d+ rows$/.test(note ?? "")) rows(count);
+          });
+      };
+    rows(2001);
+    await expect(cutover({ run: writing(2001) })).rejects.toMatchObject({
+      code: "GATE_NOT_MET",
+      message: "gate lag: 2001 changes of SQLite wait",
+    });
+    await cutover();
+    expect(await differences()).toEqual([]);
+  });
+
   it("is refused where both sides were not found equal lately", async () => {
     await load();
     for (const [verifiedAt, message] of [
