@@ -235,6 +235,21 @@ describe("verify names what was changed after the load", () => {
     expect(await faults()).toEqual([]);
   });
 
+  it("a key that comes twice, since nothing forbids it any more, as a row more", async () => {
+    await one.query(
+      "ALTER TABLE public.c DROP CONSTRAINT c_pkey; INSERT INTO public.c VALUES (1, 1, 1)",
+    );
+    const found = await one.verify();
+    expect(found.findings.map(({ id, count, sample }) => [id, count, sample])).toEqual([
+      ["rows-differ", 1, ["1 (missing-in-sqlite)"]],
+      ["constraint-differs", 1, []],
+    ]);
+    await one.query(
+      "DELETE FROM public.c WHERE ctid = (SELECT max(ctid) FROM public.c); ALTER TABLE public.c ADD CONSTRAINT c_pkey PRIMARY KEY (id)",
+    );
+    expect(await faults()).toEqual([]);
+  });
+
   it("an index of the same name on another column, and a view that is gone", async () => {
     await one.query("DROP INDEX public.c_k");
     await one.query("CREATE INDEX c_k ON public.c(p)");
