@@ -84,6 +84,10 @@ describe("a cutover that is broken off", () => {
     await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "CUTOVER_HALF_DONE" });
     expect(writeSqlite).toThrow("moved to Postgres, writes refused");
     await reachable(true);
+    // An abort would let both sides take writes.
+    const refused = { code: "NOT_ABORTABLE", kind: "refused" };
+    await expect(abortMigration(request())).rejects.toMatchObject(refused);
+    expect(writeSqlite).toThrow("moved to Postgres, writes refused");
     await cutover();
     expect(await ledger()).toEqual([7]);
   });
