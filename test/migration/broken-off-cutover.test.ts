@@ -279,6 +279,11 @@ describe("an abort after a cutover that could not be given back", () => {
   it("takes away what Postgres had begun to keep for the way back", async () => {
     await cutOff();
     await reachable(true);
+    // Killed just before the point of no return: the journal says more than has happened.
+    await one.query(
+      `UPDATE lifeboat.migrations SET details = (details::jsonb || '{"switching": true}')::json`,
+    );
+    one.sqlite("UPDATE lifeboat_state SET refused = 1, until = 1");
     expect(await abortMigration(request())).toMatchObject({ findings: [] });
     expect(await one.query("SELECT 1 FROM pg_trigger WHERE tgname LIKE 'lifeboat%'")).toEqual([]);
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);
