@@ -80,9 +80,14 @@ function showOne(one: MigrationFinding): string {
     `${severity === "error" ? "ERROR" : severity}  ${inOneLine(summary.replaceAll(/\s*\n\s*/g, " "))} [${id}]`,
     ...howMany(one),
     ...choices.map((choice) => `answer: ${printable(choiceText(name, column, choice))}`),
-    ...(proposal === undefined ? [] : ["in Postgres it could be:", ...proposedLines(proposal)]),
+    ...(proposal === undefined ? [] : [proposalLabel(id), ...proposedLines(proposal)]),
   ];
   return `${lines.join("\n         ")}\n`;
+}
+
+/** Most stand for what does not go over; rights are to be given. */
+function proposalLabel(id: string): string {
+  return id.startsWith("app-role") ? "to be run in Postgres:" : "in Postgres it could be:";
 }
 
 /** One alone is what the summary tells already. */
