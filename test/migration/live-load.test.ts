@@ -4,6 +4,7 @@ import {
   loadMigration,
   type MigrationRequest,
   migrationStatus,
+  planMigration,
   sealPlan,
   syncMigration,
   verifyMigration,
@@ -213,6 +214,45 @@ describe("a load while the product writes", () => {
     expect(full).toBe(0);
     expect(adaptive).toBeGreaterThanOrEqual(0);
     expect((await one.load()).restedSeconds).toBeUndefined();
+  });
+
+  it("is planned in short reads, between which the product can begin its WAL anew", async () => {
+    const product = new Database(one.path);
+    onTestFinished(() => void product.close());
+    const resets: unknown[] = [];
+    await planMigration({
+      ...request(),
+      run: async (steps) => {
+        for (const step of steps)
+          await step.run(({ note = "" }) => {
+            if (!note.endsWith("rows read")) return;
+            product.exec(`INSERT INTO notes VALUES ('beside the profile', NULL)`);
+            resets.push(product.pragma("wal_checkpoint(TRUNCATE)"));
+          });
+      },
+    });
+    expect(resets.length).toBeGreaterThan(1);
+    expect(resets).toEqual(resets.map(() => [{ busy: 0, log: 0, checkpointed: 0 }]));
+  });
+
+  it("is refused by a plan beside which the schema was changed", async () => {
+    const product = new Database(one.path);
+    onTestFinished(() => void product.close());
+    let isChanged = false;
+    const plan = await planMigration({
+      ...request(),
+      run: async (steps) => {
+        for (const step of steps)
+          await step.run(({ note = "" }) => {
+            if (isChanged || !note.endsWith("rows read")) return;
+            isChanged = true;
+            product.exec("ALTER TABLE notes ADD COLUMN late TEXT");
+          });
+      },
+    });
+    await expect(
+      loadMigration({ ...request(), live: true, plan: sealPlan(plan, {}) }),
+    ).rejects.toMatchObject({ code: "SOURCE_CHANGED", kind: "refused" });
   });
 
   it("is refused by a plan of another schema of SQLite, which it names", async () => {

@@ -11,7 +11,7 @@ import { planSource } from "./make-plan.ts";
 import { type MigrationPlan, unansweredErrors } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { assertPlanIsWanted, type ReviewedPlan } from "./reviewed-plan.ts";
-import { openSource } from "./source.ts";
+import { openSource, openSourceInParts } from "./source.ts";
 import { sourceError } from "./source-error.ts";
 import { assertEmptyTarget } from "./target/assert-empty.ts";
 import { breakOnAbort } from "./target/break-connection.ts";
@@ -133,9 +133,9 @@ function init({ client, request, started }: LoadContext) {
   return { client, started, compares, onEnd, signal };
 }
 
-/** From one snapshot, which is let go of before the copy begins. */
+/** What is written since is held against the plan as it is copied or brought. */
 async function planOf(request: LoadRequest): Promise<MigrationPlan> {
-  const source = openSource(request.sqlite.path);
+  const source = openSourceInParts(request.sqlite.path);
   try {
     return await planSource(source, request);
   } finally {

@@ -14,8 +14,7 @@ import { type Profiles, profileTables } from "./profile-tables.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { rightsNow } from "./rights/app-rights.ts";
 import { rightsFindings } from "./rights/rights-in-words.ts";
-import { openSource, type Source } from "./source.ts";
-import { productSchemaDigest } from "./sqlite/schema-digest.ts";
+import { openSourceInParts, type PlanSource } from "./source.ts";
 import { askTarget } from "./target/ask-target.ts";
 import { serverError } from "./target/target-error.ts";
 import { tryOnServer } from "./target/try-on-server.ts";
@@ -32,7 +31,7 @@ export interface PlanRequest extends MigrationRequest {
  * `SCHEMA_RESERVED`
  */
 export async function planMigration(request: PlanRequest): Promise<MigrationPlan> {
-  const source = openSource(request.sqlite.path);
+  const source = openSourceInParts(request.sqlite.path);
   try {
     return await planSource(source, request);
   } finally {
@@ -40,8 +39,8 @@ export async function planMigration(request: PlanRequest): Promise<MigrationPlan
   }
 }
 
-/** The same for a source that is held open, so that what was planned is what is then loaded. */
-export async function planSource(source: Source, request: PlanRequest): Promise<MigrationPlan> {
+/** The same for a source that is open: one that is held, so that what was planned is what is then loaded, or one that is read in parts. */
+export async function planSource(source: PlanSource, request: PlanRequest): Promise<MigrationPlan> {
   assertSchemaName(request.schema ?? "public");
   assertCodecsKnown(request.choices ?? {});
   const run = request.run ?? runSteps;
@@ -87,7 +86,7 @@ function assertSchemaName(schema: string): void {
   });
 }
 
-function mapSource(source: Source, profiles: Profiles, request: PlanRequest): MigrationPlan {
+function mapSource(source: PlanSource, profiles: Profiles, request: PlanRequest): MigrationPlan {
   const choices = request.choices ?? {};
   const context = new MapContext({
     source,
@@ -108,7 +107,7 @@ function mapSource(source: Source, profiles: Profiles, request: PlanRequest): Mi
 }
 
 /** As where the product has moved its file, and something made an empty one in its place. */
-function noTables({ path }: Source): MigrationFinding {
+function noTables({ path }: PlanSource): MigrationFinding {
   return finding({
     id: "no-tables",
     severity: "warning",
@@ -118,12 +117,11 @@ function noTables({ path }: Source): MigrationFinding {
 }
 
 function assemblePlan(
-  source: Source,
+  source: PlanSource,
   context: MapContext,
   tables: readonly PlannedTable[],
   views: readonly PlannedView[],
 ): MigrationPlan {
-  const number = (pragma: string) => Number(source.db.pragma(pragma, { simple: true }));
   const sum = (of: (table: PlannedTable) => number) =>
     tables.reduce((total, table) => total + of(table), 0);
   return {
@@ -133,9 +131,9 @@ function assemblePlan(
     source: {
       file: basename(source.path),
       bytes: source.bytes,
-      userVersion: number("user_version"),
-      schemaVersion: number("schema_version"),
-      schemaDigest: productSchemaDigest(source.db),
+      userVersion: Number(source.db.pragma("user_version", { simple: true })),
+      schemaVersion: source.schemaVersion,
+      schemaDigest: source.schemaDigest,
     },
     schema: context.schema,
     tables,

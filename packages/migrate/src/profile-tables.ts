@@ -4,7 +4,7 @@ import { finding, type MigrationFinding } from "./finding.ts";
 import { profileTable, type TableProfile } from "./profile.ts";
 import { ProfileHelper } from "./profile-helper.ts";
 import type { MigrationRequest } from "./request.ts";
-import type { Source } from "./source.ts";
+import type { PlanSource } from "./source.ts";
 import { foldName } from "./sqlite/schema.ts";
 
 /** The profiles of all tables that go over and can be read, by folded name; and a finding for each that can't. */
@@ -18,7 +18,7 @@ const LARGE_BYTES = 32 * 1024 * 1024;
 
 /** Profiles every table that no choice leaves out. */
 export async function profileTables(
-  source: Source,
+  source: PlanSource,
   request: MigrationRequest,
   report: Report,
 ): Promise<Profiles> {

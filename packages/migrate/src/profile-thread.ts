@@ -1,3 +1,4 @@
+import { CheckpointWindow } from "./checkpoint-window.ts";
 import { type PartProfile, profileColumns } from "./profile-columns.ts";
 import type { OpenShapes, Part } from "./profile-part.ts";
 import { serveThread } from "./thread/serve-thread.ts";
@@ -9,14 +10,20 @@ export interface ProfileTask {
   readonly columns: readonly string[];
 }
 
-/** The thread of `ProfileHelper`. It holds a snapshot of its own, from the first part on. */
+/** The thread of `ProfileHelper`. Each part is read in a snapshot of its own: the other thread holds another one anyway. */
 serveThread<ProfileTask, PartProfile>((db) => {
-  db.exec("BEGIN");
+  const window = new CheckpointWindow(db);
   let table = "";
   let open: OpenShapes = new Map();
   return (task) => {
     if (task.table !== table) open = new Map();
     table = task.table;
-    return { value: profileColumns(db, task.part, task.columns, open) };
+    window.await();
+    db.exec("BEGIN");
+    try {
+      return { value: profileColumns(db, task.part, task.columns, open) };
+    } finally {
+      if (db.inTransaction) db.exec("COMMIT");
+    }
   };
 });

@@ -6,7 +6,7 @@ import type { ProfileHelper } from "./profile-helper.ts";
 import { MAX_PART_ROWS, type OpenShapes, type Part } from "./profile-part.ts";
 import { nameList, quoteName } from "./quote.ts";
 import { rowidRanges } from "./row-range.ts";
-import type { Source } from "./source.ts";
+import type { PlanSource } from "./source.ts";
 import type { SqliteTable } from "./sqlite/schema.ts";
 
 /** What is really stored in a table, whatever its columns were declared as. */
@@ -24,7 +24,7 @@ export interface TableProfile {
 const ROWS_A_TURN = 20_000;
 /** Who reads a table, and how it is followed. */
 export interface ProfileInput {
-  readonly source: Source;
+  readonly source: PlanSource;
   readonly table: SqliteTable;
   /** Reads along, where the database is large enough. */
   readonly helper: ProfileHelper | null;
@@ -58,7 +58,7 @@ async function readTable(input: ProfileInput): Promise<TableProfile> {
       helper.give({ table: table.name, part, columns: names });
       continue;
     }
-    const own = profileColumns(source.db, part, names, open);
+    const own = source.look(() => profileColumns(source.db, part, names, open));
     if (own.rows === 0) break;
     add(own);
     report({ note: `${table.name}: ${rows} rows read` });
@@ -80,7 +80,7 @@ function sizeOf(columns: readonly ColumnProfile[]): { bytes: number; maxRowBytes
   return { bytes, maxRowBytes };
 }
 
-function* partsOf(source: Source, table: SqliteTable): Generator<Part> {
+function* partsOf(source: PlanSource, table: SqliteTable): Generator<Part> {
   const name = quoteName(table.name);
   if (table.rowid !== null) {
     const rowid = quoteName(table.rowid);

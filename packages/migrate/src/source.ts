@@ -3,25 +3,36 @@ import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import Database, { type Database as Connection } from "better-sqlite3";
+import { CheckpointWindow } from "./checkpoint-window.ts";
 import { readSchema } from "./sqlite/read-schema.ts";
 import type { SqliteSchema } from "./sqlite/schema.ts";
+import { productSchemaDigest } from "./sqlite/schema-digest.ts";
+
+/** A SQLite database as it is read to plan by. */
+export interface PlanSource {
+  readonly db: Connection;
+  readonly schema: SqliteSchema;
+  /** Of that schema. */
+  readonly schemaDigest: string;
+  readonly schemaVersion: number;
+  readonly path: string;
+  readonly bytes: number;
+  /** Reads in one snapshot: of its own where none is held. */
+  look<Result>(read: () => Result): Result;
+  /** May be called twice. */
+  close(): void;
+}
 
 /**
  * A SQLite database held still: one read transaction from opening to {@link Source.release}. What
  * the profile saw is then what the copy reads. In WAL mode writers go on meanwhile; in a
  * rollback-journal database they wait.
  */
-export interface Source {
-  readonly db: Connection;
-  readonly schema: SqliteSchema;
-  readonly path: string;
-  readonly bytes: number;
+export interface Source extends PlanSource {
   /** Ends the read transaction; says whether another connection may have committed since it began. */
   release(): { readonly touched: boolean };
   /** Takes a new snapshot after a release, and gives the schema as it is now. */
   hold(): SqliteSchema;
-  /** May be called twice. */
-  close(): void;
 }
 
 /**
@@ -29,6 +40,19 @@ export interface Source {
  * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_ENCODING` (both usage), `SQLITE_UNREADABLE`
  */
 export function openSource(path: string): Source {
+  return opened(path, snapshotOf);
+}
+
+/**
+ * The same, for short reads of which each has a snapshot of its own, so that the product's checkpoints go through between
+ * them: a profile of many gigabytes takes minutes, and its WAL would grow for as long. The schema is that of one moment.
+ * @throws LifeboatError as {@link openSource}
+ */
+export function openSourceInParts(path: string): PlanSource {
+  return opened(path, inParts);
+}
+
+function opened<Made>(path: string, make: (db: Connection, path: string) => Made): Made {
   if (!existsSync(path))
     throw new LifeboatError({
       code: "SQLITE_NOT_FOUND",
@@ -41,7 +65,9 @@ export function openSource(path: string): Source {
   try {
     db = new Database(path, { readonly: true, timeout: 10_000 });
     assertUtf8(db, path);
-    return snapshotOf(db, path);
+    db.defaultSafeIntegers(true);
+    defineFunctions(db);
+    return make(db, path);
   } catch (cause) {
     db?.close();
     if (cause instanceof LifeboatError) throw cause;
@@ -69,9 +95,33 @@ function assertUtf8(db: Connection, path: string): void {
   });
 }
 
+function inParts(db: Connection, path: string): PlanSource {
+  const window = new CheckpointWindow(db);
+  const look = <Result>(read: () => Result): Result => {
+    window.await();
+    db.exec("BEGIN");
+    try {
+      return read();
+    } finally {
+      if (db.inTransaction) db.exec("COMMIT");
+    }
+  };
+  return { ...look(() => described(db, path)), look };
+}
+
+function described(db: Connection, path: string) {
+  return {
+    db,
+    path,
+    schema: readSchema(db),
+    schemaDigest: productSchemaDigest(db),
+    schemaVersion: Number(db.pragma("schema_version", { simple: true })),
+    bytes: statSync(path).size,
+    close: () => void db.close(),
+  };
+}
+
 function snapshotOf(db: Connection, path: string): Source {
-  db.defaultSafeIntegers(true);
-  defineFunctions(db);
   const version = () => db.pragma("data_version", { simple: true });
   let before: unknown;
   const hold = () => {
@@ -80,11 +130,10 @@ function snapshotOf(db: Connection, path: string): Source {
     before = version();
     return schema;
   };
+  hold();
   return {
-    db,
-    schema: hold(),
-    path,
-    bytes: statSync(path).size,
+    ...described(db, path),
+    look: (read) => read(),
     hold,
     release() {
       db.exec("COMMIT");
@@ -92,7 +141,6 @@ function snapshotOf(db: Connection, path: string): Source {
       // for a checkpoint.
       return { touched: version() !== before };
     },
-    close: () => db.close(),
   };
 }
 

@@ -3,13 +3,13 @@ import type { Choice, Choices, MigrationFinding } from "../finding.ts";
 import { choiceKey } from "../finding.ts";
 import type { TableProfile } from "../profile.ts";
 import { quoteName } from "../quote.ts";
-import type { Source } from "../source.ts";
+import type { PlanSource } from "../source.ts";
 import { foldName, type SqliteTable } from "../sqlite/schema.ts";
 import type { NameSpace } from "./names.ts";
 
 /** What the mapping steps share: the source, what was found in it, the answers, and the findings so far. */
 export class MapContext {
-  readonly source: Source;
+  readonly source: PlanSource;
   readonly profiles: ReadonlyMap<string, TableProfile>;
   readonly wishes: readonly DeclaredTable[] | undefined;
   readonly schema: string;
@@ -20,7 +20,7 @@ export class MapContext {
   readonly knownKeys = new Map<string, Set<keyof Choice>>();
 
   constructor(init: {
-    source: Source;
+    source: PlanSource;
     profiles: ReadonlyMap<string, TableProfile>;
     wishes: readonly DeclaredTable[] | undefined;
     choices: Choices;
