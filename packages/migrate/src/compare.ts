@@ -1,11 +1,11 @@
 import { compareByDigest } from "./compare/compare-by-digest.ts";
 import type { CompareInput } from "./compare/compare-input.ts";
-import { compareKeyed, partsOf } from "./compare/compare-keyed.ts";
+import { compareKeyed } from "./compare/compare-keyed.ts";
 import { type Difference, Differences } from "./compare/differences.ts";
 import { isToldByRowid } from "./compare/logged-writes.ts";
 import { RowsInFlight } from "./compare/rows-in-flight.ts";
 import type { Unsettled } from "./compare/settle.ts";
-import type { PartedSides, Sides } from "./compare/sides.ts";
+import type { Sides } from "./compare/sides.ts";
 import type { PlannedTable } from "./plan.ts";
 
 export interface TableComparison {
@@ -44,10 +44,9 @@ export function isComparedInParts(table: PlannedTable): boolean {
  * it, and is of no account here.
  */
 export async function compareTableInParts(
-  input: CompareInput & { readonly sides: PartedSides },
+  input: CompareInput & { readonly sides: Sides },
 ): Promise<TableComparison> {
   const differences = new Differences();
-  input.sides.beginTable(partsOf(input.table));
   await compareKeyed(input, differences);
   return comparison(input.table, differences);
 }

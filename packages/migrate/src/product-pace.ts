@@ -22,7 +22,7 @@ const CLOCK: Clock = {
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
 };
 
-const USUAL: Pace = { calmWork: 1_500, calmRest: 150, work: 200, settling: 50 };
+const USUAL: Pace = { calmWork: 750, calmRest: 100, work: 200, settling: 50 };
 
 /** What a product loses of its writes over the whole walk: half of the tenth that it may, since capture takes some as well. */
 const SHARE_TO_LOSE = 0.05;

@@ -1,46 +1,32 @@
 import type { Client } from "pg";
 import { CheckpointWindow } from "../checkpoint-window.ts";
 import { LoggedWrites } from "../compare/logged-writes.ts";
-import {
-  heldSides,
-  type Moment,
-  type PartedSides,
-  type Sides,
-  type WrittenSince,
-} from "../compare/sides.ts";
+import { heldSides, type Moment, type Sides, type WrittenSince } from "../compare/sides.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan } from "../plan.ts";
-import type { ProductPace } from "../product-pace.ts";
 
 export interface BroughtSidesInit {
   readonly source: LiveSource;
   /** In the load's own transaction. */
   readonly client: Client;
   readonly plan: MigrationPlan;
-  /** Absent: the product is not rested for. */
-  readonly pace: ProductPace | undefined;
   /** Brings the target to the snapshot of SQLite that is held. */
   readonly bring: () => Promise<unknown>;
   /** The last entry of the log that the target holds. */
   readonly watermark: () => bigint;
-  readonly signal: AbortSignal;
 }
-
-/** To get through a table ahead of what a product adds to it, the last parts are looked at without a rest. */
-const RESTS = 1.5;
 
 /**
  * Both databases while the load alone writes to Postgres. For each look the target is brought to a new snapshot of SQLite, so that
  * both are equal in whole; it ends with the look, and the product's checkpoints go through before the next one. What the log
  * names and was not brought is not told to differ: it is compared when it is.
  */
-export class BroughtSides implements PartedSides {
+export class BroughtSides implements Sides {
   readonly ask: Sides["ask"];
   readonly #init: BroughtSidesInit;
   readonly #window: CheckpointWindow;
   #broughtMs = 0;
   #lookedMs = 0;
-  #restsLeft = 0;
 
   constructor(init: BroughtSidesInit) {
     this.#init = init;
@@ -48,13 +34,8 @@ export class BroughtSides implements PartedSides {
     this.ask = heldSides(init.client).ask;
   }
 
-  beginTable(parts: number): void {
-    this.#restsLeft = Math.ceil(parts * RESTS);
-  }
-
   async look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result> {
-    const { source, pace, signal } = this.#init;
-    if (this.#restsLeft-- > 0) await pace?.between(signal);
+    const { source } = this.#init;
     this.#window.await();
     return await source.snapshot(async () => {
       await this.#bring();
@@ -66,7 +47,7 @@ export class BroughtSides implements PartedSides {
     });
   }
 
-  /** A product may write faster than Postgres takes: it is not run after, or the comparison would not end. */
+  /** A product may begin to write faster than Postgres takes: it is not run after, or the comparison would not end. */
   async #bring(): Promise<void> {
     if (this.#broughtMs > this.#lookedMs) return;
     const started = performance.now();

@@ -23,6 +23,8 @@ export type LoadPace = "adaptive" | "full";
 
 /** Fewer changed rows than this are brought within the look at one table. */
 const FEW_ROWS = 500;
+/** What is brought and compared in a small part of the time. */
+const FEW_WRITES_A_SECOND = 2_000;
 
 /**
  * Loads a database while the product writes to it. First it logs its writes, then it is copied in short reads, each of its own
@@ -33,14 +35,9 @@ export class LiveLoad extends LoadRun {
   readonly #source: LiveSource;
   readonly #applier: ChangeApplier;
   readonly #rests: boolean;
-  /**
-   * Tables whose comparison has begun. What is brought to them from then on is compared as it is brought, unless the product
-   * writes so fast that bringing alone takes all the time.
-   */
+  /** Tables whose comparison has begun: what is brought to them from then on is compared as it is brought. */
   readonly #compared = new Set<string>();
-  #isClose = true;
-  /** Rows written by table. */
-  readonly #brought = new Map<string, number>();
+  #capturedAt = 0;
   #pace: ProductPace | undefined;
   #isCommitting = false;
 
@@ -106,6 +103,7 @@ export class LiveLoad extends LoadRun {
   #capture(): void {
     const { db } = this.#source;
     installCapture(db, { plan: this.plan, migration: this.id });
+    this.#capturedAt = performance.now();
     if (this.#rests) this.#pace = new ProductPace(() => logEnd(db) ?? 0n);
   }
 
@@ -145,15 +143,12 @@ export class LiveLoad extends LoadRun {
     return brought;
   }
 
-  /**
-   * As long as each round is much shorter than the one before: a product may write faster than Postgres takes.
-   * @returns false for such a product
-   */
-  async #catchUp(report: Report): Promise<boolean> {
-    for (let last = Number.POSITIVE_INFINITY; ; ) {
+  /** As long as each round is much shorter than the one before: a product may write faster than Postgres takes. */
+  async #catchUp(report: Report): Promise<void> {
+    let last = Number.POSITIVE_INFINITY;
+    for (;;) {
       const brought = await this.#bringOnce(report);
-      this.#isClose = brought < FEW_ROWS;
-      if (brought < FEW_ROWS || brought > last / 2) return this.#isClose;
+      if (brought < FEW_ROWS || brought > last / 2) return;
       last = brought;
     }
   }
@@ -163,55 +158,50 @@ export class LiveLoad extends LoadRun {
     await indexKeptRowids(this.client, this.plan);
   }
 
-  /** What is written to a row after it was compared is compared as it is brought, here or by a sync. */
+  /**
+   * Beside a product that writes little the parts of a table are each compared in a snapshot of their own, and what is written to a
+   * row after it was compared is compared as it is brought. Else all that was brought between two parts would cost more than
+   * they: a table is compared in one snapshot then, and what is brought later is compared by a sync.
+   */
   async #compare(report: Report): Promise<void> {
     const { client, plan, signal } = this;
-    const sides = this.#sides();
-    for (const planned of plan.tables) {
-      const table = { ...followedTable(planned), rows: this.#mostRows(planned) };
-      const isClose = await this.#catchUp(report);
+    const sides = this.#writesASecond() > FEW_WRITES_A_SECOND ? null : this.#sides();
+    for (const table of plan.tables.map(followedTable)) {
+      await this.#catchUp(report);
       report({ note: table.name });
       const input = { db: this.#source.db, client, schema: plan.schema, table, report, signal };
-      // It is not to be hoped that the parts of a table are read faster than such a product adds to it.
-      if (isClose && isComparedInParts(table)) {
-        this.#compared.add(table.name);
-        assertComparedEqual(await compareTableInParts({ ...input, sides }));
-      } else
-        await this.#source.snapshot(async () => {
-          await this.#apply();
-          assertComparedEqual(await compareTable(input));
-          this.#compared.add(table.name);
-        });
+      if (sides !== null) this.#compared.add(table.name);
+      const compared =
+        sides !== null && isComparedInParts(table)
+          ? await compareTableInParts({ ...input, sides })
+          : await this.#source.snapshot(async () => {
+              await this.#apply();
+              return await compareTable(input);
+            });
+      assertComparedEqual(compared);
     }
-    if (this.#isClose) await this.#catchUp(report);
+    if (sides !== null) await this.#catchUp(report);
   }
 
-  /** Copied or brought; the plan may be of days ago. */
-  #mostRows({ name }: PlannedTable): number {
-    const copied = this.tables.find((table) => table.name === name)?.rows ?? 0;
-    return copied + (this.#brought.get(name) ?? 0);
+  /** Since its writes are logged. */
+  #writesASecond(): number {
+    return Number(logEnd(this.#source.db) ?? 0n) / ((performance.now() - this.#capturedAt) / 1000);
   }
 
   #sides(): BroughtSides {
-    const { client, plan, signal } = this;
     return new BroughtSides({
       source: this.#source,
-      client,
-      plan,
-      pace: this.#pace,
+      client: this.client,
+      plan: this.plan,
       bring: () => this.#apply(),
       watermark: () => this.#applier.watermark,
-      signal,
     });
   }
 
   async #apply(): Promise<Applied | null> {
-    const compare = ({ name }: PlannedTable) => this.#isClose && this.#compared.has(name);
+    const compare = ({ name }: PlannedTable) => this.#compared.has(name);
     const applied = await this.#applier.apply({ compare }, this.signal);
-    if (applied === null) return null;
-    this.#applier.committed(applied);
-    for (const { name, written } of applied.tables)
-      this.#brought.set(name, (this.#brought.get(name) ?? 0) + written);
+    if (applied !== null) this.#applier.committed(applied);
     return applied;
   }
 
