@@ -40,7 +40,7 @@ export {
 export { isObjectDamage } from "./object-damage.ts";
 export { ObjectRanges, RANGE_BYTES } from "./object-ranges.ts";
 export { type Outage, OutageLog } from "./outage-log.ts";
-export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
+export { ownProcessMark, processOfMarkIsGone, processOfMarkLives } from "./process-mark.ts";
 export * from "./progress.ts";
 export type { RangedRead } from "./ranged-read.ts";
 export { type OpenRepository, Repository } from "./repository.ts";

@@ -45,3 +45,8 @@ export async function newestLineageEnd(
     instant: last.instant,
   };
 }
+
+/** What lies before it, in words. */
+export function lastOf({ seat, instant }: LineageEnd): string {
+  return `segment ${seat.number - 1} of ${seat.lineage}, at ${new Date(instant).toISOString()}`;
+}

@@ -15,7 +15,7 @@ import { Hole } from "./hole.ts";
 import type { IdleLog } from "./idle-log.ts";
 import { notBegunAnew } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
-import { type LineageEnd, newestLineageEnd } from "./resume.ts";
+import { lastOf, newestLineageEnd } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
 import type { ShippingState } from "./shipping-state.ts";
@@ -103,6 +103,13 @@ class DatabaseWatch {
       return;
     }
     await this.#source.close();
+    await this.#shipFrom(examined);
+    // Whatever made the hole is given a moment to be over.
+    await waitFor(AFTER_HOLE_MS, signal);
+  }
+
+  /** Claims the file for no longer than it is open: once it is gone another one may have its number. */
+  async #shipFrom(examined: Examined): Promise<void> {
     await using _ = await Claim.take(examined.path, { ...this.#context, folder: this.#folder });
     const shipper = await this.#shipperOf(examined);
     let others: HoldServer | undefined;
@@ -119,8 +126,6 @@ class DatabaseWatch {
       shipper.close();
       await others?.close();
     }
-    // Whatever made the hole is given a moment to be over.
-    await waitFor(AFTER_HOLE_MS, signal);
   }
 
   close(): Promise<void> {
@@ -282,10 +287,6 @@ class DatabaseWatch {
       this.#request.report({ note: `cannot leave word for status: ${reasonOf(thrown)}` });
     }
   }
-}
-
-function lastOf({ seat, instant }: LineageEnd): string {
-  return `segment ${seat.number - 1} of ${seat.lineage}, at ${new Date(instant).toISOString()}`;
 }
 
 /** Another watch has written into our lineage: it is given up to it. */
