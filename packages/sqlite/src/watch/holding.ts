@@ -9,6 +9,18 @@ export interface CopiedBack {
   readonly gateMs: number;
 }
 
+/** Where reading of a WAL goes on, and the instant (ms since 1970) that was reached there. */
+export interface ReadFrom {
+  readonly place: LogPlace;
+  readonly instant: number;
+}
+
+/** A file that is held, as device and inode, and where it lay when it was opened. */
+export interface HeldAt {
+  readonly path: string;
+  readonly identity: string | undefined;
+}
+
 export interface HolderInit {
   /** With all links followed. */
   readonly path: string;

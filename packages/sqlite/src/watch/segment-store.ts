@@ -1,5 +1,6 @@
 import { type DatabaseFolder, LifeboatError, reasonOf } from "@lifeboat/core";
-import { formatLogName } from "../log-name.ts";
+import { chainStart } from "../log-chain.ts";
+import { formatLogName, newLineage } from "../log-name.ts";
 import type { PendingSegment, SegmentSeat } from "./pending-segment.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -93,4 +94,10 @@ export class SegmentStore {
       await waitFor(wait, signal);
     }
   }
+}
+
+/** Of the first segment of a lineage that begins now. */
+export function newSeat(): SegmentSeat {
+  const lineage = newLineage(new Date());
+  return { lineage, number: 1, before: chainStart(lineage) };
 }

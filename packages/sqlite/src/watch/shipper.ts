@@ -3,8 +3,6 @@ import { compactLog } from "../compact.ts";
 import { CompactionState } from "../compaction-state.ts";
 import { pause } from "../driver.ts";
 import type { HeldFile } from "../held.ts";
-import { chainStart } from "../log-chain.ts";
-import { newLineage } from "../log-name.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { Beside } from "./beside.ts";
 import { FrameMemory } from "./frame-memory.ts";
@@ -14,9 +12,10 @@ import type { IdleLog } from "./idle-log.ts";
 import { leftBehind } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
-import { PendingSegment, type SegmentSeat } from "./pending-segment.ts";
+import { besideItsOldWal } from "./old-wal.ts";
+import { PendingSegment } from "./pending-segment.ts";
 import type { LineageEnd } from "./resume.ts";
-import { SegmentStore } from "./segment-store.ts";
+import { newSeat, SegmentStore } from "./segment-store.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import type { ShippingState } from "./shipping-state.ts";
 import { waitFor } from "./wait-for.ts";
@@ -141,8 +140,9 @@ export class Shipper implements ShippedDatabase {
     } catch (thrown) {
       // First of all the app has its WAL back.
       this.#holder.close();
-      if (thrown instanceof Hole) await this.#shipRest(storing, true).catch(() => {});
-      throw thrown;
+      if (!(thrown instanceof Hole)) throw thrown;
+      await this.#shipRest(storing, true).catch(() => {});
+      throw besideItsOldWal(thrown, this.#init.path, this.#holder.oldWal);
     } finally {
       this.#ended.abort();
     }
@@ -291,9 +291,4 @@ export class Shipper implements ShippedDatabase {
     const { wal } = this.#holder;
     return new PendingSegment({ wal, memory: this.#memory, pageSize: this.#init.pageSize, start });
   }
-}
-
-function newSeat(): SegmentSeat {
-  const lineage = newLineage(new Date());
-  return { lineage, number: 1, before: chainStart(lineage) };
 }

@@ -1,12 +1,12 @@
 import { isBusy } from "../driver.ts";
 import type { HeldFile } from "../held.ts";
 import type { WalHeader } from "../wal/header.ts";
-import type { LogPlace } from "../wal/place.ts";
 import { fileAt } from "./file-at.ts";
 import { GateTimes } from "./gate-times.ts";
-import type { CopiedBack, HolderInit } from "./holding.ts";
+import type { CopiedBack, HeldAt, HolderInit, ReadFrom } from "./holding.ts";
 import { Hole } from "./hole.ts";
 import { LiveWal } from "./live-wal.ts";
+import { type OldWal, takeAwayOldWal } from "./old-wal.ts";
 import { ReadingToEnd, unreadable } from "./reading-to-end.ts";
 import { Relay } from "./relay.ts";
 import { waitHere } from "./wait-for.ts";
@@ -26,6 +26,7 @@ const MOST_RESIDUES = 8;
 export class WalHolder {
   readonly wal: LiveWal;
   readonly gates: GateTimes = new GateTimes();
+  oldWal: OldWal = "none";
   readonly #init: HolderInit;
   readonly #relay: Relay;
   /** The WAL is copied back and read to its end: the next writer begins it anew, once. */
@@ -36,8 +37,8 @@ export class WalHolder {
   #closed = false;
   readonly #reading = new ReadingToEnd();
   readonly #checkpoints: ForeignCheckpoints;
-  /** Of the file that our connections have open. */
-  readonly #identity: string | undefined;
+  /** Where the file lay that our connections have open. */
+  readonly #held: HeldAt;
 
   /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
   constructor(init: HolderInit) {
@@ -46,7 +47,7 @@ export class WalHolder {
     this.#checkpoints = new ForeignCheckpoints(init.path);
     this.#residueBytes = init.limits.residueBytes;
     // Asked before they are opened: a file that is replaced meanwhile is then noticed at the first look.
-    this.#identity = fileAt(init.path);
+    this.#held = { path: init.path, identity: fileAt(init.path) };
     this.#relay = new Relay(init.path);
   }
 
@@ -68,7 +69,7 @@ export class WalHolder {
    *   the same
    * @throws SqliteError busy when a writer was at work for longer than one try takes; nothing is held then
    */
-  takeHold(from?: { readonly place: LogPlace; readonly instant: number }): boolean {
+  takeHold(from?: ReadFrom): boolean {
     this.#relay.takeHold();
     try {
       // Since it was looked at the app may have left WAL mode: to hold it would keep every commit out.
@@ -93,7 +94,7 @@ export class WalHolder {
    */
   poll(): void {
     const { path, configured = path } = this.#init;
-    if (fileAt(configured) !== this.#identity)
+    if (fileAt(configured) !== this.#held.identity)
       throw new Hole("another file was put in the database's place, or it was removed");
     const now = Date.now();
     const { logged } = this.#relay.progress();
@@ -198,13 +199,13 @@ export class WalHolder {
 
   /** Lets go. May be called twice. */
   close(): void {
+    if (!this.#closed) this.oldWal = takeAwayOldWal(this.#held, this.#relay, this.wal);
     this.#closed = true;
     this.#relay.close();
     this.wal.close();
   }
 
-  #goOn(header: WalHeader, from: { readonly place: LogPlace; readonly instant: number }): boolean {
-    const { place, instant } = from;
+  #goOn(header: WalHeader, { place, instant }: ReadFrom): boolean {
     if (!this.wal.holds(header, place)) return false;
     const { frames, checksum1, checksum2 } = place;
     this.wal.begin(header, { frames, checksum: [checksum1, checksum2], pages: 0 });
