@@ -51,7 +51,7 @@ async function threeSegments() {
     await log.storeLog(name, pieces, () => ({ ...noted }));
   };
   const compact = () => compactLog(log, lineage, new CompactionState(), start + 2 * HOUR);
-  return { log, names, objects, replace, compact };
+  return { app, log, names, objects, replace, compact };
 }
 
 const untied = (note: SegmentNote) => ({
@@ -68,15 +68,16 @@ test.each([
     { bytes: (content: Buffer) => content.subarray(0, content.length - FRAME_BYTES) },
   ],
 ])(
-  "an object that %s is neither merged nor skipped over, and all stay as they are",
+  "an object that %s is neither merged nor skipped over nor restored, and all stay as they are",
   async (_, index, change) => {
-    const { log, names, objects, replace, compact } = await threeSegments();
+    const { app, log, names, objects, replace, compact } = await threeSegments();
     const name = names[index] as string;
     await replace(name, change);
     const wrong = { code: "LOG_OBJECT_INVALID", message: expect.stringContaining(name) };
     await expect(compact()).rejects.toMatchObject(wrong);
     const all = await objects();
     await expect(mergePages(log, all)).rejects.toMatchObject(wrong);
+    await expect(app.restore(join(app.folder, "to"))).rejects.toMatchObject(wrong);
     expect((await objects()).map((object) => object.name)).toEqual(names);
   },
 );
