@@ -63,6 +63,17 @@ test.each([
   ["is not tied to the one before it", 1, { note: untied }],
   ["is the first and not tied to its lineage", 0, { note: untied }],
   [
+    "has pages of another size",
+    1,
+    {
+      note: (note: SegmentNote) => ({ ...note, pageSize: 1024 }),
+      bytes: (content: Buffer) => {
+        content.writeUInt32BE(1024, 8);
+        return content;
+      },
+    },
+  ],
+  [
     "has fewer commits than its note says",
     1,
     { bytes: (content: Buffer) => content.subarray(0, content.length - FRAME_BYTES) },
