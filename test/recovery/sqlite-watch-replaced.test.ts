@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { link, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, link, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { WatchNotes } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
@@ -65,6 +65,18 @@ test.each([
     await watch.stop();
   },
 );
+
+test("the WAL of a file that is gone, as one on its way to another disk, is left for whoever takes it along", async () => {
+  const app = await appOf();
+  const watch = await WatchProcess.start(app);
+  await sqlite3(app.path, "CREATE TABLE last(x); INSERT INTO last VALUES (1)");
+  const elsewhere = join(app.folder, "elsewhere.db");
+  await copyFile(app.path, elsewhere);
+  await rm(app.path);
+  await expect.poll(async () => (await watch.note())?.facts.state).toBe("waiting");
+  await rename(`${app.path}-wal`, `${elsewhere}-wal`);
+  expect(await sqlite3(elsewhere, "PRAGMA integrity_check; SELECT x FROM last")).toBe("ok\n1");
+});
 
 test("a WAL that somebody has open beside a file that was put in the database's place stays, and the hole says what to do", async () => {
   const app = await appOf();

@@ -1,4 +1,5 @@
-import { rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { isBusy } from "../driver.ts";
 import { locksOn } from "../lock-list.ts";
 import { fileAt } from "./file-at.ts";
@@ -7,6 +8,9 @@ import { Hole } from "./hole.ts";
 import type { LiveWal } from "./live-wal.ts";
 import type { Relay } from "./relay.ts";
 
+/** Of this process, each a link to what it has open (proc(5)). */
+const DESCRIPTORS = "/proc/self/fd";
+
 /** What became of the WAL of a file in whose place another one was put. */
 export type OldWal = "none" | "removed" | "left";
 
@@ -14,10 +18,14 @@ export type OldWal = "none" | "removed" | "left";
  * Takes away the WAL that a file which was replaced, or moved away, has left. SQLite knows a WAL by its name alone and lays it over whatever
  * file is there (sqlite.org/howtocorrupt.html, 1.4). Without us whoever closed the old file last would have copied the WAL back and
  * removed it; since we kept the file open, that is for us to do, before somebody opens the new one.
+ *
+ * Where no file is there and ours has no name any more it stays: that file may be on its way to another disk, and its WAL to be next.
  * @returns `left` where somebody has it open already, or may have, or where it cannot be copied back: then nothing was touched
  */
 export function takeAwayOldWal({ path, identity }: HeldAt, relay: Relay, wal: LiveWal): OldWal {
-  if (fileAt(path) === identity || !wal.isInPlace) return "none";
+  const found = fileAt(path);
+  if (found === identity || !wal.isInPlace) return "none";
+  if (found === undefined && !hasName(identity)) return "none";
   try {
     return relay.whileGated(() => {
       relay.letGo();
@@ -31,6 +39,16 @@ export function takeAwayOldWal({ path, identity }: HeldAt, relay: Relay, wal: Li
     if (isBusy(thrown)) return "left";
     throw thrown;
   }
+}
+
+/** Whether an open file of ours lies somewhere still. To ask opens nothing: closing it again would drop our locks. */
+function hasName(identity: string | undefined): boolean {
+  if (!existsSync(DESCRIPTORS)) return false;
+  return readdirSync(DESCRIPTORS).some((descriptor) => {
+    const open = join(DESCRIPTORS, descriptor);
+    if (fileAt(open) !== identity) return false;
+    return (statSync(open, { throwIfNoEntry: false })?.nlink ?? 0) > 0;
+  });
 }
 
 /** Every connection to a WAL locks its index; ours among them, or it would be another index, or a system that lists no locks. */
