@@ -254,3 +254,21 @@ test("a database that has left WAL mode meanwhile is not held, and its app commi
   expect(() => late.takeHold()).toThrow("not in WAL mode any more");
   commit();
 });
+
+test("a file is held until it is released, or until the holder lets go of it", async () => {
+  const { path } = await walApp();
+  const holder = holderOf(path);
+  holder.takeHold();
+  const hold = () => {
+    const copied = holder.copyBack();
+    if (!copied) throw new Error("not copied back");
+    return holder.heldFile(copied, () => {});
+  };
+  const first = hold();
+  expect(first.isHeld?.()).toBe(true);
+  first.release();
+  expect(first.isHeld?.()).toBe(false);
+  const second = hold();
+  holder.close();
+  expect(second.isHeld?.()).toBe(false);
+});
