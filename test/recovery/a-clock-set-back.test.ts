@@ -85,7 +85,7 @@ test("a log that began after the clock was set back is not passed over for the o
   expect(await alertsOf(app)).toEqual(["clock-set-back"]);
 });
 
-test("a backup outside of a log that goes on behind it is no reason to doubt the log's end", async () => {
+test("a backup outside of a log that goes on behind it is no reason to doubt the log's end, and lies within its window", async () => {
   const app = await ledgerApp();
   const recorder = await Recorder.begin(app);
   await history(app, ["UPDATE counter SET v = 1"], { recorder });
@@ -93,6 +93,10 @@ test("a backup outside of a log that goes on behind it is no reason to doubt the
   expect((await app.backupIncrement()).type).toBe("incremental");
   const { states } = await history(app, ["UPDATE counter SET v = 2"], { recorder });
   expect(dumpOf((await app.restore(join(app.folder, "latest"))).path)).toBe(states.at(-1)?.dump);
+  const { folder, manifests } = await app.manifests();
+  expect(await app.engine.windows(folder, manifests)).toMatchObject([
+    { from: manifests[0]?.consistentAt, to: new Date(states.at(-1)?.at as number).toISOString() },
+  ]);
 });
 
 test("a watch that comes back goes on from the last instant of its log, however far that is ahead", async () => {
