@@ -136,6 +136,30 @@ test("a watch that has let go of the file, and only stores the rest yet, makes t
   await watch.ended.catch(() => {});
 });
 
+test("a backup that holds the file while the WAL grows past what the disk can spare holds it no longer", async () => {
+  const app = await ledgerApp();
+  const watch = await WatchInProcess.start({
+    ...{ folder: app.folder, databases: [{ name: "app", path: app.path }] },
+    storage: filesystemStorage({ path: join(app.folder, "repository") }),
+    limits: { walBytes: 200_000, checkpointBytes: 4096 },
+  });
+  const held = await (await watchOf(app)).hold(patience);
+  await held?.confirm?.();
+  const database = new Database(app.path);
+  database.exec("UPDATE ledger SET payload = randomblob(2000)");
+  database.close();
+  const answer = () =>
+    held?.confirm?.().then(
+      () => "held",
+      ({ code }: LifeboatError) => code,
+    );
+  await expect.poll(answer).toBe("HOLD_LOST");
+  // The watch goes on, and copies the WAL back.
+  await expect.poll(async () => (await watch.facts())?.backlogBytes).toBe(0);
+  watch.stop();
+  await watch.ended;
+});
+
 test.each([
   { limits: {}, how: "is made once more where it is not stored yet" },
   { limits: { spareBytes: Number.MAX_SAFE_INTEGER }, how: "is void where it was stored already" },
