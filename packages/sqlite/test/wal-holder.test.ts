@@ -185,6 +185,8 @@ test("commits that are not to be found, look after look, end what is held", asyn
   await file.close();
   holder.poll();
   expect(holder.allReadAt).toBeUndefined();
+  // Copied back, they would be overwritten, and nobody had read them.
+  expect(() => holder.copyBack()).toThrow("commits that cannot be read");
   expect(() => holder.pollToEnd()).toThrow("commits that cannot be read");
 });
 
@@ -271,4 +273,18 @@ test("a file is held until it is released, or until the holder lets go of it", a
   const second = hold();
   holder.close();
   expect(second.isHeld?.()).toBe(false);
+});
+
+test("what waits to be copied back is counted anew where the WAL was begun anew", async () => {
+  const { path, commit } = await walApp();
+  const holder = holderOf(path);
+  holder.takeHold();
+  for (let n = 0; n < 3; n++) commit();
+  holder.poll();
+  expect(holder.copyBack()).toBeDefined();
+  expect(holder.backlogBytes).toBe(0);
+  commit();
+  holder.poll();
+  expect(holder.wal.committed.frames).toBe(1);
+  expect(holder.backlogBytes).toBe(holder.wal.committedBytes);
 });
