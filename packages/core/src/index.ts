@@ -25,7 +25,7 @@ export * from "./finding.ts";
 export { SAFE_NAME } from "./json-shape.ts";
 export { type BackupList, list } from "./list.ts";
 export * from "./listing.ts";
-export type { Lock } from "./lock.ts";
+export { type Lock, letGoOf } from "./lock.ts";
 export type { LogNote } from "./log-note.ts";
 export { makeDirectories } from "./make-directories.ts";
 export * from "./manifest.ts";

@@ -4,7 +4,15 @@ import { basename, dirname, join } from "node:path";
 import { makeDirectories, ownProcessMark } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import { syncDirectories, writeDurably } from "./durable.ts";
-import { emptyOut, entriesOf, leftoverPrefix, MOVING, UNFINISHED } from "./leftovers.ts";
+import {
+  assertNobodyElseBuilds,
+  emptyOut,
+  entriesOf,
+  filledMeanwhile,
+  leftoverPrefix,
+  MOVING,
+  UNFINISHED,
+} from "./leftovers.ts";
 
 /**
  * One directory that is built beside its place and put there when all is done: a data directory,
@@ -17,29 +25,53 @@ export class BuildSite {
   /** Where it is built. */
   readonly path: string;
   readonly #existed: boolean;
+  /** What lies in its place then was to be replaced; else whatever came there meanwhile is somebody's. */
+  readonly #replaces: boolean;
   /** A mount point cannot be renamed over: there it is built inside, and its entries are moved up. */
   readonly #inside: boolean;
   #inPlace = false;
   /** What was in its place, when it is replaced. */
   #aside: string | undefined;
 
-  private constructor(init: { place: string; path: string; existed: boolean; inside: boolean }) {
+  private constructor(init: {
+    place: string;
+    path: string;
+    existed: boolean;
+    inside: boolean;
+    replaces: boolean;
+  }) {
+    this.#replaces = init.replaces;
     this.place = init.place;
     this.path = init.path;
     this.#existed = init.existed;
     this.#inside = init.inside;
   }
 
-  /** Makes the building folder, after clearing what dead runs left for this place. */
-  static async open(place: string, account: Account): Promise<BuildSite> {
+  /**
+   * Makes the building folder, after clearing what dead runs left for this place.
+   * @param replaces what lies in its place may be replaced
+   * @throws LifeboatError `LOCKED` (kind `locked`) while another run builds for the same place
+   */
+  static async open(
+    place: string,
+    account: Account,
+    { replaces = false }: { readonly replaces?: boolean } = {},
+  ): Promise<BuildSite> {
     await makeParents(dirname(place), account);
     const existed = (await entriesOf(place)) !== undefined;
     const inside = existed && (await isMountPoint(place));
     const name = `${leftoverPrefix(place)}${ownProcessMark()}-${randomBytes(6).toString("hex")}`;
     const path = join(inside ? place : dirname(place), name);
     await mkdir(path, { mode: 0o700 });
-    if (account.foreign) await chown(path, account.uid, account.gid);
-    return new BuildSite({ place, path, existed, inside });
+    try {
+      // Looked for once ours is there: of two at once at least one finds the other.
+      await assertNobodyElseBuilds(place);
+      if (account.foreign) await chown(path, account.uid, account.gid);
+    } catch (cause) {
+      await rm(path, { recursive: true, force: true });
+      throw cause;
+    }
+    return new BuildSite({ place, path, existed, inside, replaces });
   }
 
   /** Marks it as part of a restore that is not done, in case we are killed before it is. */
@@ -50,11 +82,18 @@ export class BuildSite {
 
   /** Gives it its name. Everything in it must be durable before. What it replaces is kept aside. */
   async putInPlace(): Promise<void> {
-    if (((await entriesOf(this.place)) ?? []).length > 0) await this.#moveAside();
-    this.#inPlace = true;
-    if (this.#inside) await this.#moveUp();
-    // Takes the place of an empty directory as well, but never of one that is filled.
-    else await rename(this.path, this.place);
+    if (((await entriesOf(this.place)) ?? []).length > 0) {
+      if (!this.#replaces) throw filledMeanwhile(this.place);
+      await this.#moveAside();
+    }
+    if (this.#inside) {
+      this.#inPlace = true;
+      await this.#moveUp();
+    } else {
+      // Takes the place of an empty directory as well, but never of one that is filled: that is not ours to clear, either.
+      await rename(this.path, this.place);
+      this.#inPlace = true;
+    }
     await syncDirectories([this.place, dirname(this.place)]);
   }
 

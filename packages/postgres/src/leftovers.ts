@@ -1,6 +1,12 @@
 import { lstat, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isSystemError, LifeboatError, processOfMarkIsGone } from "@lifeboat/core";
+import {
+  isSystemError,
+  LifeboatError,
+  ownProcessMark,
+  processOfMarkIsGone,
+  processOfMarkLives,
+} from "@lifeboat/core";
 
 /** Lies in a tablespace that was put in its place until the whole restore is done; names the run. */
 export const UNFINISHED = ".lifeboat-restore";
@@ -54,8 +60,33 @@ export function leftoverPrefix(place: string): string {
 }
 
 function isDeadRun(name: string, prefix: string): boolean {
-  const mark = /^(.+)-[0-9a-f]{12}$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "");
-  return mark?.[1] !== undefined && processOfMarkIsGone(mark[1]);
+  const mark = markIn(name, prefix);
+  return mark !== undefined && processOfMarkIsGone(mark);
+}
+
+/** Of the run that made a folder; undefined of any other folder. */
+function markIn(name: string, prefix: string): string | undefined {
+  return /^(.+)-[0-9a-f]{12}$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "")?.[1];
+}
+
+/**
+ * Two runs to one place would both find it empty, and the later one would take the earlier one's, in which a server may run by
+ * then, for what it is to replace.
+ * @throws LifeboatError `LOCKED` while another process of this machine builds for the place
+ */
+export async function assertNobodyElseBuilds(place: string): Promise<void> {
+  for (const folder of [dirname(place), place])
+    for (const name of await readdir(folder).catch((): string[] => [])) {
+      const mark = markIn(name, leftoverPrefix(place));
+      if (mark === undefined || mark === ownProcessMark() || !processOfMarkLives(mark)) continue;
+      throw new LifeboatError({
+        code: "LOCKED",
+        kind: "locked",
+        message: `another run (pid ${mark.split("-")[1]}) builds ${place} already`,
+        remedy: "wait until it has ended, or name another directory",
+        details: { path: place, beside: join(folder, name) },
+      });
+    }
 }
 
 /** What a killed run left may be at any stage: a folder or link that is missing leads to nothing of its own. */
@@ -76,6 +107,17 @@ async function readMark(place: string): Promise<string | undefined> {
 export async function emptyOut(place: string, keep: readonly string[] = []): Promise<void> {
   for (const name of await readdir(place))
     if (!keep.includes(name)) await rm(join(place, name), { recursive: true, force: true });
+}
+
+/** What lies in a place that may not be replaced. */
+export function filledMeanwhile(place: string): LifeboatError {
+  return new LifeboatError({
+    code: "TARGET_NOT_EMPTY",
+    kind: "refused",
+    message: `${place} was empty, and somebody put something there meanwhile`,
+    remedy: "look at what it is; then name a directory that is missing or empty",
+    details: { path: place },
+  });
 }
 
 function notDirectory(place: string): LifeboatError {

@@ -1,6 +1,7 @@
 import { readFile, readlink, realpath } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { isSystemError, LifeboatError, type RestoreRequest } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { PostgresDetails, TablespaceDetail } from "./details.ts";
 import { clearLeftovers, entriesOf } from "./leftovers.ts";
 import { serverLines } from "./server-line.ts";
@@ -179,7 +180,7 @@ export function tablespaceNotEmpty(
     code: "TABLESPACE_NOT_EMPTY",
     kind: "refused",
     message: `tablespace ${oid} belongs in ${place}, which is not empty`,
-    remedy: `give it another place: --tablespace-mapping ${location}=NEW`,
+    remedy: `give it another place: --tablespace-mapping ${shellWord(location)}=NEW`,
     details: { oid, location, path: place },
   });
 }
@@ -199,7 +200,7 @@ function badMapping(tablespace: TablespaceDetail, place: string, why: string): L
     code: "TABLESPACE_MAPPING_INVALID",
     kind: "usage",
     message: `tablespace ${tablespace.oid} cannot be restored to ${place}: it ${why}`,
-    remedy: `choose another place: --tablespace-mapping ${tablespace.location}=NEW`,
+    remedy: `choose another place: --tablespace-mapping ${shellWord(tablespace.location)}=NEW`,
     details: { oid: tablespace.oid, path: place },
   });
 }

@@ -26,12 +26,14 @@ export class Sites {
     account: Account,
     { forGood = true }: { readonly forGood?: boolean } = {},
   ): Promise<Sites> {
-    const data = await BuildSite.open(places.dataDirectory, account);
+    const open = (place: string) =>
+      BuildSite.open(place, account, { replaces: places.replaced.includes(place) });
+    const data = await open(places.dataDirectory);
     const tablespaces: TablespaceSite[] = [];
     const sites = new Sites(data, tablespaces);
     try {
       for (const { tablespace, place } of places.tablespaces) {
-        const site = await BuildSite.open(place, account);
+        const site = await open(place);
         tablespaces.push({ tablespace, site });
         if (forGood) await site.markUnfinished(basename(data.path), account);
       }

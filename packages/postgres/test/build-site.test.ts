@@ -1,5 +1,6 @@
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownedFolder } from "../../../test/support/postgres.ts";
@@ -24,8 +25,8 @@ async function fill(directory: string, version: string): Promise<void> {
   await mkdir(join(directory, "base"));
 }
 
-async function built(version: string): Promise<BuildSite> {
-  const site = await BuildSite.open(place, account);
+async function built(version: string, replaces = true): Promise<BuildSite> {
+  const site = await BuildSite.open(place, account, { replaces });
   await fill(site.path, version);
   return site;
 }
@@ -67,6 +68,44 @@ function keepsItsPromises(): void {
     expect(await version()).toBe("third");
     expect(await readdir(place)).toEqual(["PG_VERSION", "base"]);
   });
+
+  test("leaves alone what somebody put in its place meanwhile, also when it is discarded then", async () => {
+    const late = await built("late", false);
+    const first = await built("first");
+    await first.putInPlace();
+    await first.settle();
+    await expect(late.putInPlace()).rejects.toMatchObject({
+      code: "TARGET_NOT_EMPTY",
+      kind: "refused",
+    });
+    await late.discard();
+    expect(await version()).toBe("first");
+  });
+
+  test.runIf(process.platform === "linux")(
+    "is refused while another process builds for the same place",
+    async () => {
+      const site = await built("15");
+      const other = site.path.replace(`-${process.pid}-`, `-${process.ppid}-`);
+      await rename(
+        site.path,
+        other.replace(/-\d+-([0-9a-f]{12})$/, `-${startOf(process.ppid)}-$1`),
+      );
+      const folders = () => readdir(dirname(site.path));
+      const before = await folders();
+      await expect(BuildSite.open(place, account)).rejects.toMatchObject({
+        code: "LOCKED",
+        kind: "locked",
+        message: expect.stringContaining(`pid ${process.ppid}`),
+      });
+      expect(await folders()).toEqual(before);
+    },
+  );
+}
+
+/** In clock ticks since boot. */
+function startOf(pid: number): string | undefined {
+  return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[19];
 }
 
 describe("a directory built beside its place", () => {

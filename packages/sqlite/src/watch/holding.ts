@@ -1,4 +1,5 @@
 import type { LogPlace } from "../wal/place.ts";
+import type { FileAtRest } from "./file-at-rest.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
 
@@ -9,10 +10,13 @@ export interface CopiedBack {
   readonly gateMs: number;
 }
 
-/** Where reading of a WAL goes on, and the instant (ms since 1970) that was reached there. */
+/** Where reading goes on. */
 export interface ReadFrom {
   readonly place: LogPlace;
+  /** That was reached there, in ms since 1970. */
   readonly instant: number;
+  /** How the file lay when all up to there was copied back. */
+  readonly rest?: FileAtRest | undefined;
 }
 
 /** A file that is held, as device and inode, and where it lay when it was opened. */

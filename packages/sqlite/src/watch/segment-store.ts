@@ -1,6 +1,5 @@
 import { type DatabaseFolder, LifeboatError, reasonOf } from "@lifeboat/core";
-import { chainStart } from "../log-chain.ts";
-import { formatLogName, newLineage } from "../log-name.ts";
+import { formatLogName } from "../log-name.ts";
 import type { PendingSegment, SegmentSeat } from "./pending-segment.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -94,10 +93,4 @@ export class SegmentStore {
       await waitFor(wait, signal);
     }
   }
-}
-
-/** Of the first segment of a lineage that begins now. */
-export function newSeat(): SegmentSeat {
-  const lineage = newLineage(new Date());
-  return { lineage, number: 1, before: chainStart(lineage) };
 }

@@ -5,6 +5,7 @@ import { pause } from "../driver.ts";
 import type { HeldFile } from "../held.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { Beside } from "./beside.ts";
+import type { FileAtRest } from "./file-at-rest.ts";
 import { FrameMemory } from "./frame-memory.ts";
 import type { HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
@@ -13,9 +14,9 @@ import { leftBehind } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
 import { besideItsOldWal } from "./old-wal.ts";
-import { PendingSegment } from "./pending-segment.ts";
+import { newSeat, PendingSegment } from "./pending-segment.ts";
 import type { LineageEnd } from "./resume.ts";
-import { newSeat, SegmentStore } from "./segment-store.ts";
+import { SegmentStore } from "./segment-store.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import type { ShippingState } from "./shipping-state.ts";
 import { waitFor } from "./wait-for.ts";
@@ -57,6 +58,7 @@ export class Shipper implements ShippedDatabase {
   #compaction = new CompactionState();
   #compactionFault: string | null = null;
   #retryMs = FIRST_RETRY_MS;
+  #rest: FileAtRest | undefined;
 
   /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
   constructor(init: ShipperInit) {
@@ -100,7 +102,7 @@ export class Shipper implements ShippedDatabase {
     const isAllStored = this.#unstored().every(({ isEmpty }) => isEmpty);
     if (!this.#begun || allReadAt === undefined || !isAllStored) return null;
     const until = new Date(allReadAt).toISOString();
-    return { lineage: this.lineage, number: this.#store.stored, until };
+    return { lineage: this.lineage, number: this.#store.stored, until, rest: this.#rest };
   }
 
   /**
@@ -137,6 +139,8 @@ export class Shipper implements ShippedDatabase {
     try {
       await this.#shipWith(storing, AbortSignal.any([signal, this.#ended.signal]));
       this.#holder.pollToEnd();
+      await this.#shipRest(storing);
+      this.#rest = this.#holds === 0 ? this.#holder.settle() : undefined;
       await this.#shipRest(storing);
     } catch (thrown) {
       // First of all the app has its WAL back.
