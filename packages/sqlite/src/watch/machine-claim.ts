@@ -29,7 +29,9 @@ export class MachineClaim {
     const name = `\0lifeboat-watch-${file}`;
     const server = createServer((socket) => {
       socket.on("error", () => {});
-      socket.end(ownProcessMark());
+      socket.write(ownProcessMark());
+      // Without waiting for the other end: whoever keeps his open, or is stopped, would keep us from ending.
+      socket.destroySoon();
     });
     try {
       server.listen(name);
