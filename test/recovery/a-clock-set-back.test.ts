@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { status } from "@lifeboat/core";
+import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
@@ -9,6 +10,7 @@ import { makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
+import { WatchInProcess } from "../support/watch-in-process.ts";
 
 const HOUR = 3_600_000;
 
@@ -83,7 +85,7 @@ test("a log that began after the clock was set back is not passed over for the o
   expect(await alertsOf(app)).toEqual(["clock-set-back"]);
 });
 
-test("a backup outside of a log that goes on behind it is no reason to doubt the log's end", async () => {
+test("a backup outside of a log that goes on behind it is no reason to doubt the log's end, and lies within its window", async () => {
   const app = await ledgerApp();
   const recorder = await Recorder.begin(app);
   await history(app, ["UPDATE counter SET v = 1"], { recorder });
@@ -91,6 +93,10 @@ test("a backup outside of a log that goes on behind it is no reason to doubt the
   expect((await app.backupIncrement()).type).toBe("incremental");
   const { states } = await history(app, ["UPDATE counter SET v = 2"], { recorder });
   expect(dumpOf((await app.restore(join(app.folder, "latest"))).path)).toBe(states.at(-1)?.dump);
+  const { folder, manifests } = await app.manifests();
+  expect(await app.engine.windows(folder, manifests)).toMatchObject([
+    { from: manifests[0]?.consistentAt, to: new Date(states.at(-1)?.at as number).toISOString() },
+  ]);
 });
 
 test("a watch that comes back goes on from the last instant of its log, however far that is ahead", async () => {
@@ -146,4 +152,30 @@ test("full backups tell no order but their instants: who takes or restores one i
   const later = await app.restore(join(app.folder, "later"));
   expect({ v: count(later.path), findings: later.findings }).toEqual({ v: 100, findings: [] });
   expect(await alertsOf(app)).toEqual([]);
+});
+
+test("a watch under which the clock is set back stores a segment each second as before, and copies the WAL back", async () => {
+  const app = await ledgerApp();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const watch = await WatchInProcess.start({
+    ...{ folder: app.folder, storage, databases: [{ name: "app", path: app.path }] },
+    limits: { checkpointBytes: 4096 },
+  });
+  const clock = vi.spyOn(Date, "now");
+  onTestFinished(() => clock.mockRestore());
+  const setBy = (milliseconds: number) =>
+    clock.mockImplementation(() => new Date().getTime() + milliseconds);
+  setBy(HOUR);
+  change(app, 7000);
+  await expect.poll(async () => (await watch.facts())?.lastSegment).toMatch(/0000000001\./);
+  setBy(0);
+  const checkpoints = async () => (await watch.facts())?.gates.count ?? 0;
+  const before = await checkpoints();
+  change(app, 7001);
+  await expect.poll(async () => (await watch.facts())?.lastSegment).toMatch(/0000000002\./);
+  await expect.poll(checkpoints).toBeGreaterThan(before);
+  const { path } = await app.restore(join(app.folder, "latest"));
+  expect(count(path)).toBe(7001);
+  watch.stop();
+  await watch.ended;
 });

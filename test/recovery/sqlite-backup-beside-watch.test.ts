@@ -1,17 +1,21 @@
-import { stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { rename, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
+import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import type { HeldFile } from "../../packages/sqlite/src/held.ts";
 import { pin } from "../../packages/sqlite/src/pin.ts";
 import { WalConnections } from "../../packages/sqlite/src/wal-connections.ts";
 import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
+import { faultyStorage } from "../support/faulty-storage.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { lineageOf, WatchProcess } from "../support/sqlite-watch.ts";
+import { WatchInProcess } from "../support/watch-in-process.ts";
 
 const patience = { patienceMs: PATIENCE.timeout, signal: new AbortController().signal };
 
@@ -103,6 +107,57 @@ test("a watch that was killed while it held makes the copy void, however alike t
   await held.confirm();
   await watch.stop("SIGKILL");
   await expect(held.confirm()).rejects.toMatchObject({ code: "HOLD_LOST" });
+});
+
+test("a watch that has let go of the file, and only stores the rest yet, makes the copy void", async () => {
+  const app = await ledgerApp();
+  const other = join(app.folder, "other.db");
+  makeLedger(other);
+  const inner = filesystemStorage({ path: join(app.folder, "repository") });
+  const { promise: hanging, resolve: goOn } = Promise.withResolvers<void>();
+  const storage = faultyStorage(inner, {
+    async create(path, content) {
+      if (path.includes("/wal/")) await hanging;
+      return inner.create(path, content);
+    },
+  });
+  const databases = [{ name: "app", path: app.path }];
+  const watch = await WatchInProcess.start({ folder: app.folder, storage, databases });
+  const database = new Database(app.path);
+  database.exec("UPDATE counter SET v = v");
+  database.close();
+  const held = await (await watchOf(app)).hold(patience);
+  await held?.confirm?.();
+  await rename(other, app.path);
+  await expect.poll(() => existsSync(`${app.path}-wal`)).toBe(false);
+  await expect(held?.confirm?.()).rejects.toMatchObject({ code: "HOLD_LOST" });
+  goOn();
+  watch.stop();
+  await watch.ended.catch(() => {});
+});
+
+test("a backup that holds the file while the WAL grows past what the disk can spare holds it no longer", async () => {
+  const app = await ledgerApp();
+  const watch = await WatchInProcess.start({
+    ...{ folder: app.folder, databases: [{ name: "app", path: app.path }] },
+    storage: filesystemStorage({ path: join(app.folder, "repository") }),
+    limits: { walBytes: 200_000, checkpointBytes: 4096 },
+  });
+  const held = await (await watchOf(app)).hold(patience);
+  await held?.confirm?.();
+  const database = new Database(app.path);
+  database.exec("UPDATE ledger SET payload = randomblob(2000)");
+  database.close();
+  const answer = () =>
+    held?.confirm?.().then(
+      () => "held",
+      ({ code }: LifeboatError) => code,
+    );
+  await expect.poll(answer).toBe("HOLD_LOST");
+  // The watch goes on, and copies the WAL back.
+  await expect.poll(async () => (await watch.facts())?.backlogBytes).toBe(0);
+  watch.stop();
+  await watch.ended;
 });
 
 test.each([

@@ -6,6 +6,7 @@ import promises, {
   mkdir,
   open,
   readdir,
+  readFile,
   stat,
   symlink,
   truncate,
@@ -16,6 +17,8 @@ import { join } from "node:path";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
+import { examine } from "../../packages/sqlite/src/examine.ts";
+import { RawReader } from "../../packages/sqlite/src/raw-reader.ts";
 import {
   expectCleanPrefix,
   heard,
@@ -133,6 +136,34 @@ test("a -wal whose header has a wrong checksum or page size, which SQLite would 
     const app = await withUncheckpointedWal();
     await overwrite(`${app.path}-wal`, offset, Buffer.from(bytes));
     await expectRefusal(app, "WAL_HEADER_INVALID");
+  }
+});
+
+test("a -wal whose header is being written when it is looked at is looked at again", async () => {
+  const app = await withUncheckpointedWal();
+  const wal = `${app.path}-wal`;
+  const header = (await readFile(wal)).subarray(24, 28);
+  await overwrite(wal, 24, Buffer.from([1, 2, 3, 4]));
+  class LookedAt extends RawReader {
+    override async peek(...asked: Parameters<RawReader["peek"]>): Promise<Buffer | undefined> {
+      const found = await super.peek(...asked);
+      if (asked[0] === wal) await overwrite(wal, 24, header);
+      return found;
+    }
+  }
+  await using reader = new AsyncDisposableStack();
+  const looking = reader.adopt(new LookedAt(), (each) => each.close());
+  expect(await examine(looking, app.path)).toMatchObject({ header: { wal: true } });
+});
+
+test("a -wal without a frame, whatever its header, has nothing to lose and is no reason to refuse", async () => {
+  for (const bytes of [0, 10, 32]) {
+    const app = await appAt();
+    makeLedger(app.path, { rows: 10 });
+    await writeFile(`${app.path}-wal`, Buffer.alloc(bytes));
+    await app.backup();
+    const { path } = await app.restore(join(app.folder, "to"));
+    expect(expectCleanPrefix(path)).toBe(10);
   }
 });
 

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { Storage } from "@lifeboat/core";
-import { filesystemStorage } from "@lifeboat/storage";
+import { filesystemStorage, memoryStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
+import { countedStorage } from "../../packages/sqlite/src/watch/counted-storage.ts";
 import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
 import { expectCleanPrefix, makeLedger, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
@@ -89,4 +90,14 @@ test("a segment costs the storage two requests and no listing, idle time costs i
   watch.stop();
   await watch.ended;
   expect(expectCleanPrefix((await app.restore(join(folder, "to"))).path)).toBe(seq);
+});
+
+test("each request is counted as what it was", async () => {
+  const { storage, counts } = countedStorage(memoryStorage());
+  await storage.create("a", Buffer.from("x"));
+  for (let n = 0; n < 2; n++) await Array.fromAsync(storage.read("a"));
+  for (let n = 0; n < 3; n++) await storage.stat("a");
+  for (let n = 0; n < 4; n++) await storage.list({ prefix: "" });
+  for (let n = 0; n < 5; n++) await storage.remove("a");
+  expect(counts).toEqual({ create: 1, read: 2, stat: 3, list: 4, remove: 5 });
 });

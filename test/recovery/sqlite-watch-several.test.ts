@@ -86,3 +86,25 @@ test("a file that one watch ships is shipped by no second one, whatever reposito
   await last.ended;
   expect((await readdir(last.state)).filter((name) => name.startsWith("watched-"))).toEqual([]);
 });
+
+test("a watch that knows nothing of the first one's state directory, as another account's, is refused as well; a killed one is in nobody's way", async () => {
+  const folder = await testFolder();
+  const path = join(folder, "app.db");
+  makeLedger(path);
+  const elsewhere = {
+    folder: join(folder, "of-another-account"),
+    storage: filesystemStorage({ path: join(folder, "second") }),
+    databases: [{ name: "app", path }],
+  };
+  const first = await WatchProcess.start(new SqliteApp(folder, path));
+  const second = await WatchInProcess.begin(elsewhere);
+  await expect(second.ended).rejects.toMatchObject({
+    code: "DATABASE_WATCHED",
+    kind: "locked",
+    message: expect.stringContaining(`process ${first.pid} ships the log of ${path} already`),
+  });
+  await first.stop("SIGKILL");
+  const third = await WatchInProcess.start(elsewhere);
+  third.stop();
+  await third.ended;
+});

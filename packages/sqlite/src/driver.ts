@@ -70,13 +70,13 @@ export async function patiently<T>(
   signal: AbortSignal,
   attempt: () => T,
 ): Promise<T> {
-  const until = Date.now() + patienceMs;
+  const until = performance.now() + patienceMs;
   for (;;) {
     signal.throwIfAborted();
     try {
       return attempt();
     } catch (thrown) {
-      if (!isBusy(thrown) || Date.now() >= until) throw thrown;
+      if (!isBusy(thrown) || performance.now() >= until) throw thrown;
     }
     await pause();
   }

@@ -16,10 +16,10 @@ export async function restoreInto(
   copy: string,
   patienceMs: number,
 ): Promise<Finding[]> {
-  const until = Date.now() + patienceMs;
+  const until = performance.now() + patienceMs;
   assertSamePageSize(database, copy);
   while (!(await writeInto(database, copy, until))) {
-    if (Date.now() >= until)
+    if (performance.now() >= until)
       throw databaseInUse(database, "others keep a lock on it, and did not let the copy in");
     await pause();
   }
@@ -40,7 +40,7 @@ async function writeInto(database: string, copy: string, until: number): Promise
   try {
     await source.backup(database, {
       progress() {
-        if (Date.now() >= until) throw databaseInUse(database, "others keep a lock on it");
+        if (performance.now() >= until) throw databaseInUse(database, "others keep a lock on it");
         return ALL_PAGES;
       },
     });

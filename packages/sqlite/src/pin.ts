@@ -35,7 +35,7 @@ export async function pin(
   options: PinOptions,
 ): Promise<HeldFile | undefined> {
   const { signal, checkpointFreely } = options;
-  const until = Date.now() + options.patienceMs;
+  const until = performance.now() + options.patienceMs;
   let residue = checkpointFreely ? RESIDUE_BYTES : MOST_RESIDUE_BYTES;
   let longestGate = 0;
   do {
@@ -58,7 +58,7 @@ export async function pin(
       return heldBy(connections, { consistentAt: pinnedAt, place, gateMs: longestGate });
     residue = Math.min(residue + RESIDUE_BYTES, MOST_RESIDUE_BYTES);
     await pause();
-  } while (Date.now() < until);
+  } while (performance.now() < until);
   return undefined;
 }
 

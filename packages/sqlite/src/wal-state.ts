@@ -1,6 +1,5 @@
-import { readFile, stat } from "node:fs/promises";
 import { endianness } from "node:os";
-import { isSystemError } from "@lifeboat/core";
+import { locksOn } from "./lock-list.ts";
 import type { RawReader } from "./raw-reader.ts";
 
 /** How a WAL stands, read from its index without a connection. */
@@ -26,27 +25,12 @@ export async function walStateOf(reader: RawReader, path: string): Promise<WalSt
   const at = (offset: number) =>
     endianness() === "LE" ? index.readUInt32LE(offset) : index.readUInt32BE(offset);
   const behindPages = Math.max(0, at(LAST_FRAME) - at(CHECKPOINTED));
-  return { behindPages, readers: await readersOf(`${path}-shm`) };
+  return { behindPages, readers: readersOf(`${path}-shm`) };
 }
 
-async function readersOf(index: string): Promise<number[]> {
-  const readers = new Set<number>();
-  for (const line of (await locks()).split("\n")) {
-    // "12: POSIX  ADVISORY  READ 4711 fe:01:123456 124 124"
-    const [, , , , pid, file, first, last] = line.trim().split(/\s+/);
-    const inode = file?.split(":").at(-1);
-    if (inode !== String((await stat(index)).ino)) continue;
-    if (Number(last) >= FIRST_READ_LOCK && Number(first) <= LAST_READ_LOCK)
-      readers.add(Number(pid));
-  }
-  return [...readers];
-}
-
-async function locks(): Promise<string> {
-  try {
-    return await readFile("/proc/locks", "utf8");
-  } catch (thrown) {
-    if (isSystemError(thrown, "ENOENT") || isSystemError(thrown, "EACCES")) return "";
-    throw thrown;
-  }
+function readersOf(index: string): number[] {
+  const readers = locksOn(index).filter(
+    ({ first, last }) => last >= FIRST_READ_LOCK && first <= LAST_READ_LOCK,
+  );
+  return [...new Set(readers.map(({ pid }) => pid))];
 }

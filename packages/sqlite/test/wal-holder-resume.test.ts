@@ -1,8 +1,12 @@
-import { copyFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { copyFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import type { LogPlace } from "../src/wal/place.ts";
+import type { ReadFrom } from "../src/watch/holding.ts";
+import { Hole } from "../src/watch/hole.ts";
+import type { WalHolder } from "../src/watch/wal-holder.ts";
 import { holderOf, progressOf, walApp } from "./wal-app.ts";
 
 describe("a watch that comes back goes on", () => {
@@ -67,5 +71,85 @@ describe("a watch that comes back goes on", () => {
     const { path } = await walApp();
     const place = readUpTo(path);
     expect(goesOn(path, { ...place, frames: place.frames + 5 })).toBe(false);
+  });
+});
+
+describe("a watch that was stopped in order goes on", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** A database that is held and brought to rest, and where reading would go on. */
+  async function settled() {
+    const { path, app } = await walApp();
+    const other = join(path, "..", "other.db");
+    app.exec(`VACUUM INTO '${other}'`);
+    const fresh = new Database(other);
+    fresh.pragma("journal_mode = wal");
+    fresh.close();
+    const holder = holderOf(path);
+    holder.takeHold();
+    const rest = holder.settle();
+    expect(rest).toBeDefined();
+    const from: ReadFrom = { place: holder.wal.place, instant: Date.now(), rest };
+    return { path, app, other, holder, from };
+  }
+  /** Whoever closes last removes the WAL. */
+  function closeBoth(app: Database.Database, holder: WalHolder, path: string): void {
+    app.close();
+    holder.close();
+    expect(existsSync(`${path}-wal`)).toBe(false);
+  }
+
+  test("by the file, unless the clock was set back since: by it nothing tells when the file was written to", async () => {
+    const { path, app, holder, from } = await settled();
+    closeBoth(app, holder, path);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 3_600_000 });
+    expect(holderOf(path).takeHold(from)).toBe(false);
+    vi.useRealTimers();
+    expect(holderOf(path).takeHold(from)).toBe(true);
+  });
+
+  test("not where the file was replaced since, nor where it was and is back", async () => {
+    const { path, app, other, holder, from } = await settled();
+    closeBoth(app, holder, path);
+    await rename(path, `${path}.old`);
+    await rename(other, path);
+    const beside = holderOf(path);
+    expect(beside.takeHold(from)).toBe(false);
+    beside.close();
+    await rename(`${path}.old`, path);
+    expect(holderOf(path).takeHold(from)).toBe(false);
+  });
+
+  test("not where it was replaced after all was copied back and before the file was let go, which takes the old WAL away", async () => {
+    const { path, app, other, holder, from } = await settled();
+    app.close();
+    expect(existsSync(`${path}-wal`)).toBe(true);
+    await rename(other, path);
+    expect(() => holder.settle()).toThrow(Hole);
+    holder.close();
+    expect(holder.oldWal).toBe("removed");
+    expect(existsSync(`${path}-wal`)).toBe(false);
+    expect(holderOf(path).takeHold(from)).toBe(false);
+  });
+
+  test("not where it was replaced beside its WAL, which SQLite lays over the new file", async () => {
+    const { path, other, holder, from } = await settled();
+    holder.close();
+    await rename(other, path);
+    expect(existsSync(`${path}-wal`)).toBe(true);
+    expect(holderOf(path).takeHold(from)).toBe(false);
+  });
+
+  test("not where it was moved away and its WAL copied back there, though it is back by then", async () => {
+    const { path, app, holder, from } = await settled();
+    app.exec("UPDATE counter SET v = v + 1");
+    app.close();
+    await rename(path, `${path}.old`);
+    holder.close();
+    expect(holder.oldWal).toBe("removed");
+    await rename(`${path}.old`, path);
+    expect(holderOf(path).takeHold(from)).toBe(false);
   });
 });

@@ -185,6 +185,8 @@ test("commits that are not to be found, look after look, end what is held", asyn
   await file.close();
   holder.poll();
   expect(holder.allReadAt).toBeUndefined();
+  // Copied back, they would be overwritten, and nobody had read them.
+  expect(() => holder.copyBack()).toThrow("commits that cannot be read");
   expect(() => holder.pollToEnd()).toThrow("commits that cannot be read");
 });
 
@@ -253,4 +255,36 @@ test("a database that has left WAL mode meanwhile is not held, and its app commi
   const late = holderOf(path);
   expect(() => late.takeHold()).toThrow("not in WAL mode any more");
   commit();
+});
+
+test("a file is held until it is released, or until the holder lets go of it", async () => {
+  const { path } = await walApp();
+  const holder = holderOf(path);
+  holder.takeHold();
+  const hold = () => {
+    const copied = holder.copyBack();
+    if (!copied) throw new Error("not copied back");
+    return holder.heldFile(copied, () => {});
+  };
+  const first = hold();
+  expect(first.isHeld?.()).toBe(true);
+  first.release();
+  expect(first.isHeld?.()).toBe(false);
+  const second = hold();
+  holder.close();
+  expect(second.isHeld?.()).toBe(false);
+});
+
+test("what waits to be copied back is counted anew where the WAL was begun anew", async () => {
+  const { path, commit } = await walApp();
+  const holder = holderOf(path);
+  holder.takeHold();
+  for (let n = 0; n < 3; n++) commit();
+  holder.poll();
+  expect(holder.copyBack()).toBeDefined();
+  expect(holder.backlogBytes).toBe(0);
+  commit();
+  holder.poll();
+  expect(holder.wal.committed.frames).toBe(1);
+  expect(holder.backlogBytes).toBe(holder.wal.committedBytes);
 });

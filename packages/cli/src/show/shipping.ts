@@ -37,8 +37,8 @@ function isShipped(found: unknown): found is Shipped {
 
 function walOf({ walBytes, fallbacks, holeCount }: Shipped): string {
   const words = [size(walBytes)];
-  if (fallbacks > 0) words.push(`${fallbacks} backups by the backup API`);
-  if (holeCount > 0) words.push(`${holeCount} holes since the watch began`);
+  if (fallbacks > 0) words.push(`backups by the backup API: ${fallbacks}`);
+  if (holeCount > 0) words.push(`holes since the watch began: ${holeCount}`);
   return words.join(", ");
 }
 

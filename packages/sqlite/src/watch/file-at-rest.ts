@@ -35,6 +35,12 @@ export function isAtRest(path: string, before: FileAtRest): boolean {
   return now !== undefined && MEMBERS.every((member) => now[member] === before[member]);
 }
 
+/** Whether it is that file still, whatever was written to it. The device is not asked: after a reboot it may bear another number. */
+export function isThatFile(path: string, before: FileAtRest): boolean {
+  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return now !== undefined && String(now.ino) === before.ino;
+}
+
 export function isFileAtRest(value: unknown): value is FileAtRest {
   if (typeof value !== "object" || value === null) return false;
   const found = value as Record<string, unknown>;

@@ -1,4 +1,4 @@
-import { isAtRest } from "./file-at-rest.ts";
+import { isAtRest, isThatFile } from "./file-at-rest.ts";
 import type { ReadFrom } from "./holding.ts";
 import { isOfRun, type LiveWal } from "./live-wal.ts";
 
@@ -10,6 +10,8 @@ export type GoingOn = "place" | "rest";
 
 /** Looks which of them does, and lets the WAL be read from there; undefined when none. Before the gate: it has to be proved again behind it. */
 export function goOn(wal: LiveWal, path: string, { place, rest }: ReadFrom): GoingOn | undefined {
+  // SQLite lays a WAL over whatever file is there: beside another one than it was read with its places prove nothing.
+  if (rest && !isThatFile(path, rest)) return undefined;
   const header = wal.header();
   if (header && wal.holds(header, place)) {
     const { frames, checksum1, checksum2 } = place;

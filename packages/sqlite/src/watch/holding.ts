@@ -19,6 +19,12 @@ export interface ReadFrom {
   readonly rest?: FileAtRest | undefined;
 }
 
+/** A file that is held, as device and inode, and where it lay when it was opened. */
+export interface HeldAt {
+  readonly path: string;
+  readonly identity: string | undefined;
+}
+
 export interface HolderInit {
   /** With all links followed. */
   readonly path: string;

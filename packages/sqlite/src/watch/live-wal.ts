@@ -82,6 +82,11 @@ export class LiveWal {
     return this.committed.frames * (FRAME_HEADER_BYTES + this.#pageSize);
   }
 
+  /** Whether the file that was read last lies there still. */
+  get isInPlace(): boolean {
+    return this.#file !== undefined && inodeOf(this.#path) === this.#inode;
+  }
+
   /** The file's size; 0 where there is none. */
   get fileBytes(): number {
     return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;

@@ -37,6 +37,7 @@ export class PendingSegment {
   readonly #start: LogPlace;
   #end: LogPlace;
   #frames = 0;
+  #begunAt: number | undefined;
   #bytesInMemory = 0;
 
   /** @param start where the segment before it, or the backup, ended */
@@ -71,9 +72,12 @@ export class PendingSegment {
     return this.#frames * this.#frameBytes;
   }
 
-  /** When its first commit was found, in ms since 1970. */
-  get begunAt(): number | undefined {
-    return this.#marks[0]?.[0];
+  /**
+   * How long ago its first commit was found, in ms, whatever became of the clock since: its instants go on from the latest one, so that by a
+   * clock that was set back nothing would be due for as long.
+   */
+  get ageMs(): number | undefined {
+    return this.#begunAt === undefined ? undefined : performance.now() - this.#begunAt;
   }
 
   /** Of its last commit, in ms since 1970; @throws Error of an empty one */
@@ -101,6 +105,7 @@ export class PendingSegment {
       this.#bytesInMemory += bytes;
     } else this.#pieces.push({ kind: "file", begin: from.frames, end: to.frames });
     this.#frames += count;
+    this.#begunAt ??= performance.now();
     this.#end = this.#wal.placeOf(to);
     this.#marks.push([instant, this.#frames, to.pages]);
   }

@@ -64,7 +64,7 @@ export async function withRest(
   return isHere ? { ...end, rest: idle.rest } : end;
 }
 
-/** In words. */
+/** What lies before it, in words. */
 export function lastOf({ seat, instant }: LineageEnd): string {
   return `segment ${seat.number - 1} of ${seat.lineage}, at ${new Date(instant).toISOString()}`;
 }

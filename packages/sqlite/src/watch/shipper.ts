@@ -13,6 +13,7 @@ import type { IdleLog } from "./idle-log.ts";
 import { leftBehind } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
+import { besideItsOldWal } from "./old-wal.ts";
 import { newSeat, PendingSegment } from "./pending-segment.ts";
 import type { LineageEnd } from "./resume.ts";
 import { SegmentStore } from "./segment-store.ts";
@@ -63,7 +64,7 @@ export class Shipper implements ShippedDatabase {
   constructor(init: ShipperInit) {
     this.#init = init;
     this.#memory = new FrameMemory(init.pageSize);
-    this.#compactAt = Date.now() + init.limits.compactMs;
+    this.#compactAt = performance.now() + init.limits.compactMs;
     this.#holder = new WalHolder({
       ...init,
       found: (frames, instant) => this.#gather(frames, instant),
@@ -80,12 +81,13 @@ export class Shipper implements ShippedDatabase {
   get state(): ShippingState {
     const { fault } = this.#store;
     const unstored = this.#unstored();
+    const age = unstored[0]?.ageMs;
     return {
       lineage: this.lineage,
       begun: this.#begun,
       lastSegment: this.#lastSegment,
       unshippedBytes: unstored.reduce((sum, { bytes }) => sum + bytes, 0),
-      unshippedSince: unstored[0]?.begunAt ?? null,
+      unshippedSince: age === undefined ? null : Math.round(Date.now() - age),
       backlogBytes: this.#holder.backlogBytes,
       walBytes: this.#holder.wal.fileBytes,
       gates: this.#holder.gates.summary(),
@@ -143,8 +145,9 @@ export class Shipper implements ShippedDatabase {
     } catch (thrown) {
       // First of all the app has its WAL back.
       this.#holder.close();
-      if (thrown instanceof Hole) await this.#shipRest(storing, true).catch(() => {});
-      throw thrown;
+      if (!(thrown instanceof Hole)) throw thrown;
+      await this.#shipRest(storing, true).catch(() => {});
+      throw besideItsOldWal(thrown, this.#init.path, this.#holder.oldWal);
     } finally {
       this.#ended.abort();
     }
@@ -156,7 +159,8 @@ export class Shipper implements ShippedDatabase {
       this.#holder.poll();
       storing.throwIfFailed();
       if (!storing.busy && this.#isDue()) storing.begin(this.#storeOldest(signal));
-      if (!compacting.busy && Date.now() >= this.#compactAt) compacting.begin(this.#compact());
+      if (!compacting.busy && performance.now() >= this.#compactAt)
+        compacting.begin(this.#compact());
       this.#keepWalSmall();
       if (this.#holds === 0) this.#holder.makeWay();
       await waitFor(this.#init.limits.pollMs, signal);
@@ -167,7 +171,7 @@ export class Shipper implements ShippedDatabase {
     readonly patienceMs: number;
     readonly signal: AbortSignal;
   }): Promise<HeldFile | undefined> {
-    const until = Date.now() + options.patienceMs;
+    const until = performance.now() + options.patienceMs;
     do {
       options.signal.throwIfAborted();
       // One at a time: to copy back once more moves the reader by which the first one holds.
@@ -180,7 +184,7 @@ export class Shipper implements ShippedDatabase {
         });
       }
       await pause();
-    } while (Date.now() < until);
+    } while (performance.now() < until);
     // A copy by the backup API comes next, and its place lies in what is kept from here on.
     if (!this.#begun) {
       this.#holder.poll();
@@ -222,9 +226,8 @@ export class Shipper implements ShippedDatabase {
 
   #isDue(): boolean {
     if (this.#closed.length > 0) return true;
-    const { begunAt } = this.#pending;
-    if (begunAt === undefined) return false;
-    return this.#pending.needsWal || Date.now() - begunAt >= this.#init.limits.segmentMs;
+    const { needsWal, ageMs } = this.#pending;
+    return ageMs !== undefined && (needsWal || ageMs >= this.#init.limits.segmentMs);
   }
 
   #oldest(): PendingSegment {
@@ -242,7 +245,7 @@ export class Shipper implements ShippedDatabase {
 
   /** What it cannot do now, a later call does; until then there are more objects than there need be. */
   async #compact(): Promise<void> {
-    this.#compactAt = Date.now() + this.#init.limits.compactMs;
+    this.#compactAt = performance.now() + this.#init.limits.compactMs;
     try {
       if (this.#begun)
         await compactLog(this.#init.folder.unhurried(), this.lineage, this.#compaction);
@@ -275,11 +278,11 @@ export class Shipper implements ShippedDatabase {
   #keepWalSmall(): void {
     const { limits, mostWalBytes } = this.#init;
     if (this.#holds === 0 && this.#holder.backlogBytes >= limits.checkpointBytes) {
-      if (Date.now() >= this.#copyBackAt) {
+      if (performance.now() >= this.#copyBackAt) {
         this.#retryMs = this.#holder.copyBack()
           ? FIRST_RETRY_MS
           : Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
-        this.#copyBackAt = Date.now() + this.#retryMs;
+        this.#copyBackAt = performance.now() + this.#retryMs;
       }
     }
     const bytes = this.#holder.wal.committedBytes;

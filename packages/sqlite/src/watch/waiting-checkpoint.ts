@@ -1,5 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
-import { isSystemError } from "@lifeboat/core";
+import { locksOn } from "../lock-list.ts";
 import type { ScanPoint } from "../wal/frame-scanner.ts";
 
 /** Bytes of the `-shm` file that SQLite locks (sqlite.org/walformat.html, 2.3.1). */
@@ -42,26 +41,11 @@ export class ForeignCheckpoints {
  * kernel's list of locks; where there is none (other systems than Linux), nothing is told.
  */
 function checkpointIsWaiting(path: string): boolean {
-  const inode = statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino;
-  if (inode === undefined) return false;
-  const holders = { [WRITE_LOCK]: new Set<string>(), [CHECKPOINT_LOCK]: new Set<string>() };
-  for (const line of locks().split("\n")) {
-    // "12: POSIX  ADVISORY  WRITE 4711 fe:01:123456 120 120"; "->" is one that waits.
-    const [, kind, , mode, pid = "", file, first, last] = line.trim().split(/\s+/);
-    if (kind !== "POSIX" || mode !== "WRITE" || file?.split(":").at(-1) !== String(inode)) continue;
-    for (const byte of [WRITE_LOCK, CHECKPOINT_LOCK] as const)
-      if (Number(first) <= byte && byte <= Number(last)) holders[byte]?.add(pid);
-  }
-  return [...(holders[WRITE_LOCK] ?? [])].some(
-    (pid) => pid !== String(process.pid) && holders[CHECKPOINT_LOCK]?.has(pid),
+  const writers = locksOn(`${path}-shm`).filter(
+    ({ mode, pid }) => mode === "WRITE" && pid !== process.pid,
   );
-}
-
-function locks(): string {
-  try {
-    return readFileSync("/proc/locks", "utf8");
-  } catch (thrown) {
-    if (isSystemError(thrown, "ENOENT") || isSystemError(thrown, "EACCES")) return "";
-    throw thrown;
-  }
+  const holders = (byte: number) =>
+    writers.filter(({ first, last }) => first <= byte && byte <= last).map(({ pid }) => pid);
+  const checkpointers = holders(CHECKPOINT_LOCK);
+  return holders(WRITE_LOCK).some((pid) => checkpointers.includes(pid));
 }

@@ -5,9 +5,10 @@ import { type FileAtRest, isAtRest } from "./file-at-rest.ts";
 import { GateTimes } from "./gate-times.ts";
 import { goOn } from "./go-on.ts";
 import { heldAfter } from "./held-after.ts";
-import type { CopiedBack, HolderInit, ReadFrom } from "./holding.ts";
+import type { CopiedBack, HeldAt, HolderInit, ReadFrom } from "./holding.ts";
 import { Hole } from "./hole.ts";
 import { LiveWal } from "./live-wal.ts";
+import { type OldWal, takeAwayOldWal } from "./old-wal.ts";
 import { ReadingToEnd, unreadable } from "./reading-to-end.ts";
 import { Relay } from "./relay.ts";
 import { Residue } from "./residue.ts";
@@ -27,6 +28,7 @@ const LAST_LOOKS = 100;
 export class WalHolder {
   readonly wal: LiveWal;
   readonly gates: GateTimes = new GateTimes();
+  oldWal: OldWal = "none";
   readonly #init: HolderInit;
   readonly #relay: Relay;
   /** The WAL is copied back and read to its end: the next writer begins it anew, once. */
@@ -37,8 +39,8 @@ export class WalHolder {
   #closed = false;
   readonly #reading = new ReadingToEnd();
   readonly #checkpoints: ForeignCheckpoints;
-  /** Of the file that our connections have open. */
-  readonly #identity: string | undefined;
+  /** Where the file lay that our connections have open. */
+  readonly #held: HeldAt;
 
   /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
   constructor(init: HolderInit) {
@@ -47,7 +49,7 @@ export class WalHolder {
     this.#checkpoints = new ForeignCheckpoints(init.path);
     this.#residue = new Residue(init.limits.residueBytes, init.checkpointFreely);
     // Asked before they are opened: a file that is replaced meanwhile is then noticed at the first look.
-    this.#identity = fileAt(init.path);
+    this.#held = { path: init.path, identity: fileAt(init.path) };
     this.#relay = new Relay(init.path);
   }
 
@@ -101,7 +103,7 @@ export class WalHolder {
    */
   poll(): void {
     const { path, configured = path } = this.#init;
-    if (fileAt(configured) !== this.#identity)
+    if (fileAt(configured) !== this.#held.identity)
       throw new Hole("another file was put in the database's place, or it was removed");
     const now = Date.now();
     const { logged } = this.#relay.progress();
@@ -214,6 +216,7 @@ export class WalHolder {
 
   /** Lets go. May be called twice. */
   close(): void {
+    if (!this.#closed) this.oldWal = takeAwayOldWal(this.#held, this.#relay, this.wal);
     this.#closed = true;
     this.#relay.close();
     this.wal.close();

@@ -103,6 +103,13 @@ class DatabaseWatch {
       return;
     }
     await this.#source.close();
+    await this.#shipFrom(examined);
+    // Whatever made the hole is given a moment to be over.
+    await waitFor(AFTER_HOLE_MS, signal);
+  }
+
+  /** Claims the file for no longer than it is open: once it is gone another one may have its number. */
+  async #shipFrom(examined: Examined): Promise<void> {
     await using _ = await Claim.take(examined.path, { ...this.#context, folder: this.#folder });
     const shipper = await this.#shipperOf(examined);
     let others: HoldServer | undefined;
@@ -119,8 +126,6 @@ class DatabaseWatch {
       shipper.close();
       await others?.close();
     }
-    // Whatever made the hole is given a moment to be over.
-    await waitFor(AFTER_HOLE_MS, signal);
   }
 
   close(): Promise<void> {
