@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { makeDirectories, ownProcessMark } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import { syncDirectories, writeDurably } from "./durable.ts";
-import { emptyOut, entriesOf, leftoverPrefix, MOVING, UNFINISHED } from "./leftovers.ts";
+import { emptyOut, entriesOf, leftoverPrefix, MOVING, othersIn, UNFINISHED } from "./leftovers.ts";
 
 /**
  * One directory that is built beside its place and put there when all is done: a data directory,
@@ -19,19 +19,33 @@ export class BuildSite {
   readonly #existed: boolean;
   /** A mount point cannot be renamed over: there it is built inside, and its entries are moved up. */
   readonly #inside: boolean;
+  /** Of a tablespace: what of its place is the cluster's, and may be replaced. */
+  readonly #own: RegExp | undefined;
+  /** Its entries were moved, one by one, and not itself. */
+  #byEntries = false;
   #inPlace = false;
   /** What was in its place, when it is replaced. */
   #aside: string | undefined;
 
-  private constructor(init: { place: string; path: string; existed: boolean; inside: boolean }) {
+  private constructor(init: {
+    place: string;
+    path: string;
+    existed: boolean;
+    inside: boolean;
+    own: RegExp | undefined;
+  }) {
+    this.#own = init.own;
     this.place = init.place;
     this.path = init.path;
     this.#existed = init.existed;
     this.#inside = init.inside;
   }
 
-  /** Makes the building folder, after clearing what dead runs left for this place. */
-  static async open(place: string, account: Account): Promise<BuildSite> {
+  /**
+   * Makes the building folder.
+   * @param own of a tablespace: its version's folder; what else lies in its place is left alone
+   */
+  static async open(place: string, account: Account, own?: RegExp): Promise<BuildSite> {
     await makeParents(dirname(place), account);
     const existed = (await entriesOf(place)) !== undefined;
     const inside = existed && (await isMountPoint(place));
@@ -39,7 +53,7 @@ export class BuildSite {
     const path = join(inside ? place : dirname(place), name);
     await mkdir(path, { mode: 0o700 });
     if (account.foreign) await chown(path, account.uid, account.gid);
-    return new BuildSite({ place, path, existed, inside });
+    return new BuildSite({ place, path, existed, inside, own });
   }
 
   /** Marks it as part of a restore that is not done, in case we are killed before it is. */
@@ -50,9 +64,13 @@ export class BuildSite {
 
   /** Gives it its name. Everything in it must be durable before. What it replaces is kept aside. */
   async putInPlace(): Promise<void> {
-    if (((await entriesOf(this.place)) ?? []).length > 0) await this.#moveAside();
+    const entries = (await entriesOf(this.place)) ?? [];
+    const others = entries.length > 0 ? await othersIn(this.place, this.#own) : [];
+    // Another version's server may be alive on what lies beside: that keeps its path at any time.
+    this.#byEntries = this.#inside || entries.some((name) => others.includes(name));
+    if (entries.some((name) => !others.includes(name))) await this.#moveAside();
     this.#inPlace = true;
-    if (this.#inside) await this.#moveUp();
+    if (this.#byEntries) await this.#moveUp();
     // Takes the place of an empty directory as well, but never of one that is filled.
     else await rename(this.path, this.place);
     await syncDirectories([this.place, dirname(this.place)]);
@@ -72,15 +90,14 @@ export class BuildSite {
     await rm(this.path, { recursive: true, force: true });
     if (this.#inPlace) await this.#clear();
     if (this.#aside === undefined) return;
-    if (!this.#inside) return rename(this.#aside, this.place);
+    if (!this.#byEntries) return rename(this.#aside, this.place);
     await moveEntries(this.#aside, this.place, []);
     await rm(this.#aside, { recursive: true });
   }
 
   async #clear(): Promise<void> {
-    const keep = this.#inside && this.#aside !== undefined ? [basename(this.#aside)] : [];
-    if (this.#existed && (this.#inside || this.#aside === undefined))
-      await emptyOut(this.place, keep);
+    if (this.#byEntries || (this.#existed && this.#aside === undefined))
+      await emptyOut(this.place, await othersIn(this.place, this.#own));
     else await rm(this.place, { recursive: true, force: true });
   }
 
@@ -88,9 +105,9 @@ export class BuildSite {
   async #moveAside(): Promise<void> {
     const name = `${this.#asidePrefix()}${randomBytes(6).toString("hex")}`;
     this.#aside = join(this.#inside ? this.place : dirname(this.place), name);
-    if (!this.#inside) return rename(this.place, this.#aside);
+    if (!this.#byEntries) return rename(this.place, this.#aside);
     await mkdir(this.#aside, { mode: 0o700 });
-    await moveEntries(this.place, this.#aside, [name, basename(this.path)]);
+    await moveEntries(this.place, this.#aside, await othersIn(this.place, this.#own));
   }
 
   async #moveUp(): Promise<void> {

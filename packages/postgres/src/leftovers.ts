@@ -1,6 +1,8 @@
 import { lstat, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isSystemError, LifeboatError, processOfMarkIsGone } from "@lifeboat/core";
+import { readSmallFile } from "./small-file.ts";
+import { versionFolder } from "./version-folder.ts";
 
 /** Lies in a tablespace that was put in its place until the whole restore is done; names the run. */
 export const UNFINISHED = ".lifeboat-restore";
@@ -31,21 +33,33 @@ async function isLink(place: string): Promise<boolean> {
 /**
  * Removes what runs to this place left that were killed: their building folders, and tablespaces
  * that they had put in place already, which a mark in them tells.
+ * @param own of a tablespace: what of its place is the cluster's; all of it when left out
  */
-export async function clearLeftovers(place: string): Promise<void> {
+export async function clearLeftovers(place: string, own?: RegExp): Promise<void> {
   for (const folder of [dirname(place), place])
     for (const name of await readdir(folder).catch((): string[] => [])) {
       if (!isDeadRun(name, leftoverPrefix(place))) continue;
       const leftover = join(folder, name);
       for (const tablespace of await linksIn(join(leftover, "pg_tblspc")))
-        if ((await readMark(tablespace)) === name) await emptyOut(tablespace);
-      if ((await entriesOf(leftover))?.includes(MOVING)) await emptyOut(place, await keptIn(place));
+        if ((await readMark(tablespace)) === name)
+          await emptyOut(tablespace, await othersIn(tablespace, await ownFolder(leftover)));
+      if ((await entriesOf(leftover))?.includes(MOVING))
+        await emptyOut(place, await othersIn(place, own));
       await rm(leftover, { recursive: true, force: true });
     }
 }
 
-async function keptIn(place: string): Promise<string[]> {
-  return (await readdir(place)).filter((name) => name.startsWith(leftoverPrefix(place)));
+/** What lies in a place and is not of the copy in it: what restores build there, and in a tablespace all but its version's folder. */
+export async function othersIn(place: string, own?: RegExp): Promise<string[]> {
+  const isOurs = (name: string) => own === undefined || name === UNFINISHED || own.test(name);
+  const prefix = leftoverPrefix(place);
+  return (await readdir(place)).filter((name) => name.startsWith(prefix) || !isOurs(name));
+}
+
+/** As the data directory says that a killed run has built, which is whole by then; one that says nothing has none. */
+async function ownFolder(leftover: string): Promise<RegExp> {
+  const version = await readSmallFile(join(leftover, "PG_VERSION")).catch(() => "");
+  return versionFolder(String(version).trim());
 }
 
 /** How the names of all folders begin that restores to a place make beside it. */

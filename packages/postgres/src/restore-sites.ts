@@ -3,6 +3,7 @@ import type { Account } from "./account.ts";
 import { BuildSite } from "./build-site.ts";
 import type { TablespaceDetail } from "./details.ts";
 import type { RestorePlaces } from "./restore-places.ts";
+import { versionFolder } from "./version-folder.ts";
 
 /** A tablespace and where it is built. */
 export interface TablespaceSite {
@@ -31,7 +32,7 @@ export class Sites {
     const sites = new Sites(data, tablespaces);
     try {
       for (const { tablespace, place } of places.tablespaces) {
-        const site = await BuildSite.open(place, account);
+        const site = await BuildSite.open(place, account, versionFolder(places.major));
         tablespaces.push({ tablespace, site });
         if (forGood) await site.markUnfinished(basename(data.path), account);
       }

@@ -78,7 +78,9 @@ async function freePlaces(
   request: RestoreRequest,
   details: PostgresDetails,
 ): Promise<RestorePlaces> {
-  const places = await restorePlaces(request, details);
+  const { serverVersion, tablespaces } = details;
+  const major = Math.trunc(serverVersion / 10_000);
+  const places = await restorePlaces(request, { major, tablespaces });
   await assertRoom(roomWanted(request.plan.backups, places));
   return places;
 }

@@ -1,5 +1,5 @@
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownedFolder } from "../../../test/support/postgres.ts";
@@ -69,8 +69,72 @@ function keepsItsPromises(): void {
   });
 }
 
+/** Of the tablespace's location, and of what a server of another version has open there. */
+async function otherVersions(): Promise<[string, number]> {
+  const folder = join(place, "PG_17_1");
+  return [await readFile(join(folder, "rows"), "utf8"), (await stat(folder)).ino];
+}
+
+function sharesATablespace(): void {
+  const own = /^PG_15_\d+(\/|$)/;
+  const rows = () => readFile(join(place, "PG_15_1", "rows"), "utf8");
+
+  async function tablespace(content: string): Promise<BuildSite> {
+    const site = await BuildSite.open(place, account, own);
+    await site.markUnfinished("run", account);
+    await mkdir(join(site.path, "PG_15_1"));
+    await writeFile(join(site.path, "PG_15_1", "rows"), content);
+    return site;
+  }
+
+  test("is a tablespace that replaces its own version's folder there, and leaves another's as it is", async () => {
+    await mkdir(join(place, "PG_17_1"), { recursive: true });
+    await writeFile(join(place, "PG_17_1", "rows"), "of 17");
+    const others = await otherVersions();
+    const first = await tablespace("first");
+    await first.putInPlace();
+    await first.settle();
+    const second = await tablespace("second");
+    await second.putInPlace();
+    expect(await rows()).toBe("second");
+    expect(await otherVersions()).toEqual(others);
+    await second.discard();
+    expect(await rows()).toBe("first");
+    expect(await otherVersions()).toEqual(others);
+    const third = await tablespace("third");
+    await third.putInPlace();
+    await third.settle();
+    expect(await rows()).toBe("third");
+    expect(await otherVersions()).toEqual(others);
+    expect((await readdir(place)).toSorted()).toEqual(["PG_15_1", "PG_17_1"]);
+    const fourth = await tablespace("fourth");
+    await rm(join(place, "PG_15_1"), { recursive: true });
+    await fourth.putInPlace();
+    await fourth.discard();
+    expect(await readdir(place)).toEqual(["PG_17_1"]);
+  });
+
+  test("is a tablespace of which a killed run moved a part, and leaves another version's folder as it is", async () => {
+    await mkdir(join(place, "PG_17_1"), { recursive: true });
+    await writeFile(join(place, "PG_17_1", "rows"), "of 17");
+    const others = await otherVersions();
+    const site = await BuildSite.open(place, account, own);
+    const building = dirname(site.path);
+    await site.discard();
+    const dead = join(building, await deadRun());
+    await mkdir(dead);
+    await writeFile(join(dead, MOVING), "");
+    await mkdir(join(place, "PG_15_1"));
+    await clearLeftovers(place, own);
+    expect(await readdir(place)).toEqual(["PG_17_1"]);
+    expect(await otherVersions()).toEqual(others);
+    await expect(readdir(dead)).rejects.toThrow("ENOENT");
+  });
+}
+
 describe("a directory built beside its place", () => {
   keepsItsPromises();
+  sharesATablespace();
 
   test("leaves a missing place missing when it is discarded after all", async () => {
     const site = await built("15");
@@ -91,16 +155,18 @@ describe("a directory built beside its place", () => {
     const dead = await deadRun();
     await mkdir(join(folder, dead, "pg_tblspc"), { recursive: true });
     const marks = { mine: dead, others: "another run", finished: undefined };
+    await writeFile(join(folder, dead, "PG_VERSION"), "15\n");
     for (const [name, mark] of Object.entries(marks)) {
-      await mkdir(join(folder, name));
-      await writeFile(join(folder, name, "rows"), "x");
+      await mkdir(join(folder, name, "PG_15_1"), { recursive: true });
+      await mkdir(join(folder, name, "PG_17_1"));
       if (mark) await writeFile(join(folder, name, ".lifeboat-restore"), mark);
       await symlink(join(folder, name), join(folder, dead, "pg_tblspc", name));
     }
     await clearLeftovers(place);
-    expect(await readdir(join(folder, "mine"))).toEqual([]);
-    expect(await readdir(join(folder, "others"))).toContain("rows");
-    expect(await readdir(join(folder, "finished"))).toEqual(["rows"]);
+    // The other version's is no part of what the run had put there.
+    expect(await readdir(join(folder, "mine"))).toEqual(["PG_17_1"]);
+    expect(await readdir(join(folder, "others"))).toContain("PG_15_1");
+    expect((await readdir(join(folder, "finished"))).toSorted()).toEqual(["PG_15_1", "PG_17_1"]);
     expect(await readdir(folder)).not.toContain(dead);
   });
 });
@@ -119,6 +185,7 @@ if (mountable)
     });
 
     keepsItsPromises();
+    sharesATablespace();
 
     test("is cleared when the run was killed while it moved its entries up", async () => {
       const dead = join(place, await deadRun());

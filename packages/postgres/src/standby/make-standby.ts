@@ -105,11 +105,11 @@ interface Work {
   readonly account: Account;
 }
 
-async function placesFor(request: MakeStandby, { tablespaces }: ServerFacts) {
+async function placesFor(request: MakeStandby, { major, tablespaces }: ServerFacts) {
   const { to, tablespaceMapping } = request;
   return restorePlaces(
     { to, tablespaceMapping, tablespaceRoot: null },
-    { tablespaces: tablespaces.map((each) => ({ ...each, object: "" })) },
+    { major, tablespaces: tablespaces.map((each) => ({ ...each, object: "" })) },
   );
 }
 
