@@ -7,7 +7,7 @@ import {
 } from "@lifeboat/core";
 import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "./log-archive.ts";
 import { type Base, baseOf, timelinesOf } from "./log-chains.ts";
-import { checkedPart, checkedSegment } from "./wal/archived-segment.ts";
+import { checkedPart, checkedSegment, type SegmentRef } from "./wal/archived-segment.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { readSmallLog } from "./wal/read-small-log.ts";
 import { RecordScanner } from "./wal/record-scanner.ts";
@@ -114,20 +114,32 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
   if (segmentBytes === undefined) return;
   const archive = await readLogArchive(check.folder, segmentBytes);
   const streamed = bases.filter(({ details }) => details.wal === "stream").map(spanOf);
-  const missing = new Set<string>();
+  const missing = new Map<string, SegmentRef | undefined>();
   for (const timeline of timelinesOf(archive, bases)) {
     const path = new TimelinePath(archive, timeline);
     for (const base of bases)
       if (path.passes(base.details.timeline, base.stop))
-        for (const name of holes(archive, path, { base, streamed })) missing.add(name);
-    if (timeline > 1 && !archive.histories.has(timeline)) missing.add(historyName(timeline));
+        for (const ref of holes(archive, path, { base, streamed }))
+          missing.set(segmentName(ref.timeline, ref.number, segmentBytes), ref);
+    if (timeline > 1 && !archive.histories.has(timeline))
+      missing.set(historyName(timeline), undefined);
   }
-  for (const name of missing)
+  let before: SegmentRef | undefined;
+  for (const [name, ref] of missing) {
+    const object = check.folder.logPath(logName(name));
     check.problems.push({
-      object: check.folder.logPath(logName(name)),
+      object,
       code: "WAL_GAP",
-      message: `${check.folder.logPath(logName(name))} is missing: no recovery gets past it`,
+      message: `${object} is missing: no recovery gets past it`,
+      ...(isNext(ref, before) && { continues: true }),
     });
+    before = ref;
+  }
+}
+
+function isNext(ref: SegmentRef | undefined, before: SegmentRef | undefined): boolean {
+  if (!ref || !before) return false;
+  return ref.timeline === before.timeline && ref.number === before.number + 1n;
 }
 
 function readableBase({ folder, problems }: Check, manifest: Manifest): Base | undefined {
@@ -177,7 +189,7 @@ function* holes(
   archive: LogArchive,
   path: TimelinePath,
   { base, streamed }: { readonly base: Base; readonly streamed: readonly Span[] },
-): Generator<string> {
+): Generator<SegmentRef> {
   const newest = newestArchived(archive, path.timeline, streamed) ?? base.lastSegment;
   let hasBegun = base.details.wal === "archive";
   let named = 0;
@@ -189,7 +201,7 @@ function* holes(
       continue;
     }
     if (number > base.lastSegment && !hasBegun) return;
-    yield segmentName(ref.timeline, number, archive.segmentBytes);
+    yield ref;
     // One stray segment with a great number would make a hole of billions.
     if (++named === MOST_HOLES) return;
   }
