@@ -9,6 +9,7 @@ import {
   listSlots,
   type MadeStandby,
   makeStandby,
+  postgresEngine,
   programPath,
   removeStandby,
   runAs,
@@ -17,6 +18,9 @@ import {
 import { execa } from "execa";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { withClient } from "../../packages/postgres/src/connection.ts";
+import { localDirectory } from "../../packages/postgres/src/local-directory.ts";
+import { describeServer } from "../../packages/postgres/src/server-facts.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
@@ -136,6 +140,22 @@ test("a standby is made from the primary, started, streams what is written, and 
     expect.stringMatching(/^streaming: \d+ bytes(, \d+\.\d s)? behind$/),
   );
   expect(await slots()).toEqual([["lifeboat_standby_standby", "active"]]);
+  // Neither is it taken for another one that should stream, nor for the receiver of an archive.
+  const other = { ...it, name: "another" };
+  const waiting = { connection: connection(), standby: other, report: () => {}, signal };
+  await expect(awaitStreaming({ ...waiting, patienceMs: 300 })).rejects.toMatchObject({
+    code: "STANDBY_NOT_STREAMING",
+    message: expect.stringContaining("is not among the primary's pg_stat_replication"),
+  });
+  // Nor is its directory on this host the primary's, should that be called so on another.
+  const facts = await withClient(connection(), describeServer);
+  expect(await localDirectory(facts)).toBe(primary.dataDirectory);
+  expect(await localDirectory({ ...facts, dataDirectory: it.path })).toBeUndefined();
+  const received = { connection: connection(), archive: { mode: "receive" } } as const;
+  expect(await postgresEngine(received).status(null, null)).toMatchObject({
+    archive: { ok: false },
+    alerts: [{ id: "receiver-stopped" }],
+  });
   await primary.query("insert into ledger values (2001)");
   await expect
     .poll(async () => (await onStandby<{ max: number }>("select max(n) from ledger"))[0]?.max)
