@@ -169,6 +169,17 @@ test("a standby is made from the primary, started, streams what is written, and 
   });
   await stopStandby(it.path);
   await expect.poll(async () => (await slots())[0]?.[1]).toBe("inactive");
+  // One of another cluster is not removed, nor is a slot dropped on a server that is not its primary.
+  const control = join(it.path, "global", "pg_control");
+  const own = await readFile(control);
+  await writeFile(control, Buffer.concat([Buffer.alloc(8, 7), own.subarray(8)]));
+  await expect(removeStandby(connection(), it.path)).rejects.toMatchObject({
+    code: "NOT_A_STANDBY",
+    kind: "refused",
+    remedy: expect.stringContaining("its own primary"),
+  });
+  expect(await slots()).toEqual([["lifeboat_standby_standby", "inactive"]]);
+  await writeFile(control, own);
   // As pg_upgrade leaves the tablespaces of the server that it has made beside this one.
   const upgraded = "PG_99_202611271";
   await mkdir(join(mapped, upgraded));
