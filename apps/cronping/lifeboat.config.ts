@@ -2,8 +2,13 @@ import { defineConfig } from "lifeboat";
 import { schema } from "./src/schema.ts";
 import { trafficProgram } from "./src/traffic-program.ts";
 
-const { CRONPING_SQLITE, CRONPING_POSTGRES_URL, CRONPING_POSTGRES_DATA, CRONPING_POSTGRES_BIN } =
-  process.env;
+const {
+  CRONPING_SQLITE,
+  CRONPING_POSTGRES_URL,
+  CRONPING_POSTGRES_DATA,
+  CRONPING_POSTGRES_BIN,
+  CRONPING_POSTGRES_ROLE,
+} = process.env;
 
 // A database whose variable is not set is not there: before, during and after the move to Postgres. One is needed.
 export default defineConfig({
@@ -23,5 +28,8 @@ export default defineConfig({
   traffic: { program: trafficProgram },
   schema,
   // Notifications of channels that are gone: kept, and the key holds for every row from now on.
-  migrate: { columns: { "notifications.channel_id": { constraint: "not-valid" } } },
+  migrate: {
+    ...(CRONPING_POSTGRES_ROLE && { appRole: CRONPING_POSTGRES_ROLE }),
+    columns: { "notifications.channel_id": { constraint: "not-valid" } },
+  },
 });

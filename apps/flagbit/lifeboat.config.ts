@@ -2,8 +2,13 @@ import { defineConfig } from "lifeboat";
 import { schema } from "./src/schema.ts";
 import { trafficProgram } from "./src/traffic-program.ts";
 
-const { FLAGBIT_SQLITE, FLAGBIT_POSTGRES_URL, FLAGBIT_POSTGRES_DATA, FLAGBIT_POSTGRES_BIN } =
-  process.env;
+const {
+  FLAGBIT_SQLITE,
+  FLAGBIT_POSTGRES_URL,
+  FLAGBIT_POSTGRES_DATA,
+  FLAGBIT_POSTGRES_BIN,
+  FLAGBIT_POSTGRES_ROLE,
+} = process.env;
 
 // A database whose variable is not set is not there: before, during and after the move to Postgres. One is needed.
 export default defineConfig({
@@ -22,4 +27,5 @@ export default defineConfig({
   drill: { checks: () => import("./src/checks.ts") },
   traffic: { program: trafficProgram },
   schema,
+  migrate: { ...(FLAGBIT_POSTGRES_ROLE && { appRole: FLAGBIT_POSTGRES_ROLE }) },
 });

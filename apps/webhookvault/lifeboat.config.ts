@@ -7,6 +7,7 @@ const {
   WEBHOOKVAULT_POSTGRES_URL,
   WEBHOOKVAULT_POSTGRES_DATA,
   WEBHOOKVAULT_POSTGRES_BIN,
+  WEBHOOKVAULT_POSTGRES_ROLE,
 } = process.env;
 
 // A database whose variable is not set is not there: before, during and after the move to Postgres. One is needed.
@@ -27,5 +28,8 @@ export default defineConfig({
   traffic: { program: trafficProgram },
   schema,
   // Users answer with any bytes, NUL and broken UTF-8 among them, which a Postgres text refuses.
-  migrate: { columns: { "endpoints.response_body": { type: "bytea", codec: "text-bytes" } } },
+  migrate: {
+    ...(WEBHOOKVAULT_POSTGRES_ROLE && { appRole: WEBHOOKVAULT_POSTGRES_ROLE }),
+    columns: { "endpoints.response_body": { type: "bytea", codec: "text-bytes" } },
+  },
 });

@@ -31,6 +31,14 @@ beforeAll(async () => {
 
 afterAll(() => place[Symbol.asyncDispose]());
 
+test("status has the members of an archive where no log is shipped, too", async () => {
+  const { archive } = JSON.parse((await place.run(["status", "--json"])).stdout);
+  const unknown = { lagSeconds: null, lagBytes: null, lastSegment: null, oldestUnarchived: null };
+  expect(archive).toEqual({ ok: false, ...unknown });
+  // Who never shipped a log is not told of a failure.
+  expect((await place.run(["status"])).stdout).not.toContain("FAILING");
+});
+
 describe("exit status 0, done:", () => {
   test.each([
     ["list", ["list", ...REPOSITORY]],

@@ -33,6 +33,16 @@ test.each([
   expect(stdout).toContain(usage);
 });
 
+test.each([
+  [["--version", "--json"], /^\d+\.\d+\.\d+\n$/],
+  [["--json", "restore", "--help"], /^Usage: lifeboat restore/],
+])("%j is one JSON document, too", async (words, text) => {
+  await using place = await Place.make();
+  const { status, stdout } = await place.run([...words]);
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toEqual({ text: expect.stringMatching(text) });
+});
+
 test("the version is the package's", async () => {
   await using place = await Place.make();
   const text = await readFile(new URL("../../packages/cli/package.json", import.meta.url), "utf8");

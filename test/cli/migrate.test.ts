@@ -100,13 +100,15 @@ describe("a SQLite database is moved to Postgres", () => {
     expect((await place.run(["migrate", "verify"])).status).toBe(5);
   });
 
-  test("load by a plan that was changed, is none or goes with --offline is wrong usage", async () => {
+  test("load by a plan that was changed, is none or goes with --offline is wrong usage, as is a pace there is not", async () => {
     await place.write("changed.json", { format: 1, phase: "plan", digest: "0" });
     for (const [words, code] of [
       [["--plan", "changed.json"], "PLAN_CHANGED"],
       [["--plan", "lifeboat.config.json"], "PLAN_UNREADABLE"],
       [["--plan", "nowhere.json"], "PLAN_UNREADABLE"],
       [["--plan", "plan.json", "--offline"], "USAGE"],
+      [["--pace", "full", "--offline"], "USAGE"],
+      [["--pace", "slow"], "USAGE"],
     ] as const) {
       const ran = await place.run(["migrate", "load", ...words, "--json"]);
       expect(ran.status).toBe(2);
@@ -115,11 +117,20 @@ describe("a SQLite database is moved to Postgres", () => {
   });
 
   test("load copies the rows, and verify finds both sides equal", async () => {
-    const loaded = await place.run(["migrate", "load", "--plan", "plan.json", "--json"]);
+    const loaded = await place.run([
+      "migrate",
+      "load",
+      "--plan",
+      "plan.json",
+      "--pace",
+      "full",
+      "--json",
+    ]);
     expect(loaded.status).toBe(0);
     expect(JSON.parse(loaded.stdout)).toMatchObject({
       phase: "load",
       tables: [{ name: "orders", rows: 2 }],
+      restedSeconds: 0,
     });
     const verified = await place.run(["migrate", "verify", "--json"]);
     expect(verified.status).toBe(0);

@@ -52,3 +52,39 @@ test.runIf(process.platform === "linux")(
     expect(said).toContain("could not be written");
   },
 );
+
+/** Runs the command in a process that gets SIGTERM at a moment of `preparation`'s choosing. */
+async function runStopped(preparation: string, words: readonly string[]) {
+  const wrapper = await place.write(
+    "stopped.cjs",
+    `${preparation}; require(${JSON.stringify(BIN)});`,
+  );
+  const child = spawn(process.execPath, [wrapper, ...words], {
+    cwd: place.path,
+    env: { ...process.env, ...place.environment },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let stdout = "";
+  child.stdout.on("data", (bytes) => {
+    stdout += bytes;
+  });
+  const [status, signal] = await once(child, "close");
+  return { status, signal, stdout };
+}
+
+test("a signal while the command is still loaded ends it with a status and one document", async () => {
+  // The first file that is asked for is the bundle.
+  const early = `const fs = require("fs"), { statSync } = fs;
+    fs.statSync = (...of) => { fs.statSync = statSync; process.kill(process.pid, "SIGTERM"); return statSync(...of); }`;
+  const ran = await runStopped(early, ["list", "--json"]);
+  expect(ran).toMatchObject({ status: 143, signal: null });
+  expect(JSON.parse(ran.stdout).error.code).toBe("STOPPED");
+});
+
+test("a signal after the result was printed changes nothing any more", async () => {
+  const late = `const { exit } = process;
+    process.exit = (status) => { process.kill(process.pid, "SIGTERM"); setImmediate(exit, status); }`;
+  const ran = await runStopped(late, ["list", "--json"]);
+  expect(ran).toMatchObject({ status: 0, signal: null });
+  expect(JSON.parse(ran.stdout)).toHaveProperty("backups");
+});

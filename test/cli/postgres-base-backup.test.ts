@@ -59,6 +59,8 @@ test("doctor --sql prints the script of the configured role, for psql", async ()
   expect(ran.stdout).toContain('alter role "lifeboat" login replication;');
   expect(ran.stdout).toContain("in database app");
   expect(ran.stdout).not.toContain(new URL(cluster.url).password);
+  const { ok, findings, sql } = JSON.parse((await run(["doctor", "--sql", "--json"])).stdout);
+  expect({ ok, findings, sql }).toEqual({ ok: true, findings: [], sql: ran.stdout });
 });
 
 test("doctor --sql with a superuser's URL prints the script of a role of Lifeboat's own", async () => {

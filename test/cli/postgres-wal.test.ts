@@ -123,6 +123,12 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
       .poll(async () => (await status()).archive)
       .toMatchObject({ ok: true, lagBytes: 0 });
     const { findings } = JSON.parse((await run("backup", "--json")).stdout);
+    const second = await run("wal", "receive", "--slot", "shop_wal", "--json");
+    expect(second.status).toBe(4);
+    expect(errorOf(second)).toMatchObject({
+      code: "LOCKED",
+      message: expect.stringContaining("through slot shop_wal"),
+    });
     // Where a receiver ships the WAL, a backup has nothing to say of an archiver.
     expect(findings.map(({ id }: { id: string }) => id)).not.toContain("archive-timeout-off");
     await cluster.query("insert into ledger values (2)");
@@ -178,7 +184,7 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
   });
 
   test("a standby that does not start is said with the slot that it leaves, and how to drop it", async () => {
-    const to = join(cluster.directory, "broken");
+    const to = join(cluster.directory, "broken one");
     // Read by the standby alone: the primary would have to be started again.
     await cluster.query("alter system set shared_preload_libraries = 'no_such_library'");
     try {
@@ -188,10 +194,10 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
       expect(code).toBe("STANDBY_ENDED");
       expect(message).toContain("no_such_library");
       expect(message).toContain(`${to} stays`);
-      expect(message).toContain("replication slot lifeboat_standby_broken");
-      expect(remedy).toContain(`lifeboat standby --remove ${to}`);
-      expect(remedy).toContain("lifeboat slots --drop lifeboat_standby_broken");
-      expect(details).toMatchObject({ path: to, slot: "lifeboat_standby_broken" });
+      expect(message).toContain("replication slot lifeboat_standby_broken_one");
+      expect(remedy).toContain(`lifeboat standby --remove '${to}'`);
+      expect(remedy).toContain("lifeboat slots --drop lifeboat_standby_broken_one");
+      expect(details).toMatchObject({ path: to, slot: "lifeboat_standby_broken_one" });
       expect(await run("standby", "--remove", to)).toMatchObject({ status: 0 });
       expect(JSON.parse((await run("slots", "--json")).stdout)).toEqual({ slots: [] });
     } finally {

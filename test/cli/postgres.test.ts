@@ -212,6 +212,16 @@ describe("wal fetch, as restore_command runs it,", () => {
     expect(await readdir(cluster.directory)).toContain("fetched");
   });
 
+  test("says what it laid down to a script that asks for JSON", async () => {
+    const [name, destination] = [
+      "000000010000000000000001",
+      join(cluster.directory, "fetched-too"),
+    ];
+    const ran = await asServer(["wal", "fetch", name, destination, ...atRepository(), "--json"]);
+    expect(ran.status).toBe(0);
+    expect(JSON.parse(ran.stdout)).toEqual({ name, destination });
+  });
+
   test("ends with 1 only when the archive has no such segment", async () => {
     const ran = await asServer(["wal", "fetch", absent, "x", ...atRepository(), "--json"]);
     expect(ran.status).toBe(1);

@@ -1,8 +1,9 @@
 import { loadMigration } from "@lifeboat/migrate";
+import Database from "better-sqlite3";
 import pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
-import { migrationCase } from "./migration-case.ts";
+import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -25,28 +26,55 @@ const MEDDLING = `
   create event trigger meddling on ddl_command_end when tag in ('CREATE TABLE')
     execute function public.meddle_everywhere()`;
 
-test("is found by the load's own comparison, with the key of the row, and nothing is kept", async () => {
-  const one = await migrationCase(
-    cluster,
-    "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
-  );
+async function meddledCase(sql: string): Promise<MigrationCase> {
+  const one = await migrationCase(cluster, sql);
+  onTestFinished(() => one.end());
   const address = new URL(cluster.superuserUrl);
   address.pathname = new URL(one.url).pathname;
   const superuser = new pg.Client(address.href);
   await superuser.connect();
   await superuser.query(MEDDLING);
   await superuser.end();
-  await expect(
-    loadMigration({
-      sqlite: { path: one.path },
-      postgres: { url: one.url },
-      schema: "target",
-      signal: new AbortController().signal,
-    }),
-  ).rejects.toMatchObject({
-    code: "LOAD_DIFFERS",
-    message: expect.stringMatching(/table t differs .* in 1 rows \(.*2.*\)/),
+  return one;
+}
+
+function request({ path, url }: MigrationCase) {
+  const { signal } = new AbortController();
+  return { sqlite: { path }, postgres: { url }, schema: "target", signal };
+}
+
+describe("a server that changes rows is found by the load's own comparison", () => {
+  it("with the key of the row, and nothing is kept", async () => {
+    const one = await meddledCase(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    );
+    await expect(loadMigration(request(one))).rejects.toMatchObject({
+      code: "LOAD_DIFFERS",
+      message: expect.stringMatching(/table t differs .* in 1 rows \(.*2.*\)/),
+    });
+    expect(await one.query("select 1 from pg_namespace where nspname = 'target'")).toEqual([]);
   });
-  expect(await one.query("select 1 from pg_namespace where nspname = 'target'")).toEqual([]);
-  await one.end();
+
+  it("in rows too that the product writes into a part of a table that was compared before", async () => {
+    const one = await meddledCase(
+      `PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT);
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+         INSERT INTO t SELECT i, 'row ' || i FROM n WHERE i <> 2`,
+    );
+    const product = new Database(one.path);
+    onTestFinished(() => void product.close());
+    const loading = loadMigration({
+      ...request(one),
+      live: true,
+      run: async (steps) => {
+        for (const step of steps)
+          await step.run(({ note = "" }) => {
+            if (note.endsWith("rows compared"))
+              product.exec("INSERT OR IGNORE INTO t VALUES (2, 'late')");
+          });
+      },
+    });
+    await expect(loading).rejects.toMatchObject({ code: "NOT_APPLIED" });
+    expect(await one.query("select 1 from pg_namespace where nspname = 'target'")).toEqual([]);
+  });
 });

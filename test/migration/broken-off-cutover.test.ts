@@ -84,6 +84,10 @@ describe("a cutover that is broken off", () => {
     await expect(cutover({ onCutover })).rejects.toMatchObject({ code: "CUTOVER_HALF_DONE" });
     expect(writeSqlite).toThrow("moved to Postgres, writes refused");
     await reachable(true);
+    // An abort would let both sides take writes.
+    const refused = { code: "NOT_ABORTABLE", kind: "refused" };
+    await expect(abortMigration(request())).rejects.toMatchObject(refused);
+    expect(writeSqlite).toThrow("moved to Postgres, writes refused");
     await cutover();
     expect(await ledger()).toEqual([7]);
   });
@@ -275,6 +279,11 @@ describe("an abort after a cutover that could not be given back", () => {
   it("takes away what Postgres had begun to keep for the way back", async () => {
     await cutOff();
     await reachable(true);
+    // Killed just before the point of no return: the journal says more than has happened.
+    await one.query(
+      `UPDATE lifeboat.migrations SET details = (details::jsonb || '{"switching": true}')::json`,
+    );
+    one.sqlite("UPDATE lifeboat_state SET refused = 1, until = 1");
     expect(await abortMigration(request())).toMatchObject({ findings: [] });
     expect(await one.query("SELECT 1 FROM pg_trigger WHERE tgname LIKE 'lifeboat%'")).toEqual([]);
     expect(await one.query("SELECT 1 FROM pg_namespace WHERE nspname = 'lifeboat'")).toEqual([]);

@@ -203,6 +203,31 @@ describe("a cutover", () => {
     expect(await ledger()).toEqual(acknowledged(writer));
   });
 
+  it("is refused while more changes wait than a product can wait for, which it first tries to bring", async () => {
+    await load();
+    const rows = (count: number) =>
+      one.sqlite(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+         INSERT INTO ledger(body) SELECT 'more' FROM n`,
+      );
+    // As a product that writes as fast as Postgres takes it.
+    const writing =
+      (count: number): NonNullable<CutoverRequest["run"]> =>
+      async (steps) => {
+        for (const step of steps)
+          await step.run(({ note }) => {
+            if (step.title === "check the gates" && /^\d+ rows$/.test(note ?? "")) rows(count);
+          });
+      };
+    rows(2001);
+    await expect(cutover({ run: writing(2001) })).rejects.toMatchObject({
+      code: "GATE_NOT_MET",
+      message: "gate lag: 2001 changes of SQLite wait",
+    });
+    await cutover();
+    expect(await differences()).toEqual([]);
+  });
+
   it("is refused where both sides were not found equal lately", async () => {
     await load();
     for (const [verifiedAt, message] of [
@@ -367,6 +392,33 @@ describe("a cutover", () => {
     await cutover({ run });
     expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
     await report.end();
+  });
+
+  it("is refused, and so is a sync, where somebody's trigger would act on what they bring; a verification from before counts no more", async () => {
+    await load();
+    await one.query(
+      `CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.notes(body) VALUES (''again''); RETURN NULL; END';
+       CREATE TRIGGER again AFTER INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION again()`,
+    );
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'once')");
+    const message = expect.stringMatching(/^trigger again of ledger/);
+    const refused = { code: "TARGET_ACTS", kind: "refused", message };
+    const sync = syncMigration({ ...request(), until: "caught-up" });
+    await expect(sync).rejects.toMatchObject(refused);
+    await expect(cutover()).rejects.toMatchObject(refused);
+    expect(await ledger()).toEqual([]);
+    expect(await foreignKeys()).toEqual([{ conname: "orders_account_fkey", convalidated: true }]);
+    await one.query("ALTER TABLE ledger DISABLE TRIGGER again");
+    await expect(cutover()).rejects.toThrow(/^gate verified: /);
+    expect(await verifyMigration(request())).toMatchObject({
+      ok: true,
+      findings: [{ id: "trigger-not-planned", severity: "warning" }],
+    });
+    const enabled = "ALTER TABLE ledger ENABLE TRIGGER again";
+    await cutover({ onCutover: async () => void (await one.query(enabled)) });
+    expect(await differences()).toEqual([]);
+    await one.query("INSERT INTO ledger(seq, body) VALUES (2, 'in Postgres')");
+    expect(await one.query("SELECT body FROM notes WHERE body = 'again'")).toHaveLength(1);
   });
 
   it("gives no id out in Postgres that SQLite has given since the load", async () => {

@@ -1,4 +1,6 @@
 import {
+  abortMigration,
+  type LoadReport,
   loadMigration,
   type MigrationRequest,
   migrationStatus,
@@ -171,6 +173,46 @@ describe("a load while the product writes", () => {
     one.sqlite("VACUUM");
     await loadMigration(by);
     expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+
+  it("compares a long table in parts, between which the product can begin its WAL anew", async () => {
+    const plan = await one.plan();
+    const product = new Database(one.path);
+    onTestFinished(() => void product.close());
+    const resets: unknown[] = [];
+    const writing: MigrationRequest["run"] = async (steps) => {
+      for (const step of steps)
+        await step.run(({ note = "" }) => {
+          if (!/^ledger: .* rows compared$/.test(note)) return;
+          const n = resets.length;
+          // Some in the parts that were compared, some in those that come; keys go from one to the other.
+          product.exec(
+            `UPDATE ledger SET body = 'written beside ${n}' WHERE seq % 997 = 0;
+             DELETE FROM ledger WHERE seq % 991 = ${n}; UPDATE ledger SET seq = -seq WHERE seq = ${n + 3};
+             INSERT INTO ledger VALUES (${5_000_000 + n}, 'at the end'), (${-5_000_000 - n}, 'before all')`,
+          );
+          resets.push(product.pragma("wal_checkpoint(TRUNCATE)"));
+        });
+    };
+    await loadMigration({ ...request(), live: true, run: writing });
+    expect(resets.length).toBeGreaterThan(1);
+    expect(resets).toEqual(resets.map(() => [{ busy: 0, log: 0, checkpointed: 0 }]));
+    await syncMigration({ ...request(), until: "caught-up" });
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+
+  it("stands still for a product that it slows down, and says for how long, unless it is to go as fast as it can", async () => {
+    const loads: LoadReport[] = [];
+    for (const pace of ["full", "adaptive"] as const) {
+      const writer = await startLiveWriter(one);
+      loads.push(await loadMigration({ ...request(), live: true, pace }));
+      await writer.stop();
+      await abortMigration({ ...request(), dropLoaded: true });
+    }
+    const [full, adaptive] = loads.map(({ restedSeconds }) => restedSeconds);
+    expect(full).toBe(0);
+    expect(adaptive).toBeGreaterThanOrEqual(0);
+    expect((await one.load()).restedSeconds).toBeUndefined();
   });
 
   it("is refused by a plan of another schema of SQLite, which it names", async () => {

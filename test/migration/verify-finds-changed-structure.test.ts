@@ -122,10 +122,131 @@ describe("verify names what was changed after the load", () => {
     expect(await faults()).toEqual([]);
   });
 
+  const TOUCH = `CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN UPDATE public.p SET word = word; RETURN NULL; END'`;
+  const TRIGGER =
+    "CREATE TRIGGER touching AFTER INSERT ON public.c EXECUTE FUNCTION public.touch()";
+  // What a sync, whose role may not pass over it, would set off is an error; what only refuses, or does nothing yet, a warning.
+  it.each<[severity: string, id: string, column: string | null, change: string, back: string]>([
+    ["error", "trigger-not-planned", "touching", TRIGGER, "DROP TRIGGER touching ON public.c"],
+    [
+      "error",
+      "trigger-not-planned",
+      "touching",
+      `${TRIGGER}; ALTER TABLE public.c ENABLE ALWAYS TRIGGER touching`,
+      "DROP TRIGGER touching ON public.c",
+    ],
+    [
+      "error",
+      "trigger-not-planned",
+      "touching",
+      `${TRIGGER}; ALTER TABLE public.c ENABLE REPLICA TRIGGER touching`,
+      "DROP TRIGGER touching ON public.c",
+    ],
+    [
+      "warning",
+      "trigger-not-planned",
+      "touching",
+      `${TRIGGER}; ALTER TABLE public.c DISABLE TRIGGER touching`,
+      "DROP TRIGGER touching ON public.c",
+    ],
+    [
+      "error",
+      "rule-not-planned",
+      "doubling",
+      "CREATE RULE doubling AS ON INSERT TO public.c DO ALSO INSERT INTO public.loose VALUES (1)",
+      "DROP RULE doubling ON public.c",
+    ],
+    [
+      "error",
+      "constraint-not-planned",
+      "cascading",
+      "ALTER TABLE public.c ADD CONSTRAINT cascading FOREIGN KEY (k) REFERENCES public.made ON DELETE CASCADE NOT VALID",
+      "ALTER TABLE public.c DROP CONSTRAINT cascading",
+    ],
+    [
+      "error",
+      "constraint-not-planned",
+      "nulling",
+      "ALTER TABLE public.c ADD CONSTRAINT nulling FOREIGN KEY (k) REFERENCES public.made ON UPDATE SET NULL NOT VALID",
+      "ALTER TABLE public.c DROP CONSTRAINT nulling",
+    ],
+    ...[
+      "FOREIGN KEY (k) REFERENCES public.made NOT VALID",
+      "CHECK (k > 0)",
+      "UNIQUE (k)",
+      "EXCLUDE (k WITH =)",
+    ].map((definition): [string, string, string, string, string] => [
+      "warning",
+      "constraint-not-planned",
+      "added",
+      `ALTER TABLE public.c ADD CONSTRAINT added ${definition}`,
+      "ALTER TABLE public.c DROP CONSTRAINT added",
+    ]),
+    [
+      "warning",
+      "index-not-planned",
+      "added",
+      "CREATE UNIQUE INDEX added ON public.c (k) WHERE k > 0",
+      "DROP INDEX public.added",
+    ],
+    [
+      "warning",
+      "row-security-not-planned",
+      null,
+      "ALTER TABLE public.c ENABLE ROW LEVEL SECURITY",
+      "ALTER TABLE public.c DISABLE ROW LEVEL SECURITY",
+    ],
+  ])("%s %s: %s came after the load, by %s", async (severity, id, column, change, back) => {
+    await one.query(`${TOUCH}; ${change}`);
+    const { ok, findings, verifiedAt } = await one.verify();
+    expect(findings).toMatchObject([{ id, severity, table: "c", column }]);
+    expect([ok, verifiedAt === null]).toEqual([severity === "warning", severity === "error"]);
+    await one.query(`${back}; DROP FUNCTION public.touch()`);
+    expect((await one.verify()).findings).toEqual([]);
+  });
+
+  it("a trigger that a sync passes over, since its role may, as a warning; one that fires always as an error", async () => {
+    await cluster.query("GRANT SET ON PARAMETER session_replication_role TO lifeboat");
+    await one.query(`${TOUCH}; ${TRIGGER}`);
+    const severities = async () => (await one.verify()).findings.map(({ severity }) => severity);
+    expect(await severities()).toEqual(["warning"]);
+    await one.query("ALTER TABLE public.c ENABLE ALWAYS TRIGGER touching");
+    expect(await severities()).toEqual(["error"]);
+    await one.query("DROP FUNCTION public.touch() CASCADE");
+    await cluster.query("REVOKE SET ON PARAMETER session_replication_role FROM lifeboat");
+  });
+
+  it("nothing of an index that is not unique, nor of a product's other tables", async () => {
+    await one.query(
+      `CREATE INDEX c_more ON public.c (p, k); CREATE TABLE public.other (v int UNIQUE); ${TOUCH};
+       CREATE TRIGGER touching AFTER INSERT ON public.other EXECUTE FUNCTION public.touch()`,
+    );
+    expect((await one.verify()).findings).toEqual([]);
+    await one.query(
+      "DROP INDEX public.c_more; DROP TABLE public.other; DROP FUNCTION public.touch()",
+    );
+  });
+
   it("a view that shows something else", async () => {
     await one.query("CREATE OR REPLACE VIEW public.ids AS SELECT id + 1 AS id FROM public.c");
     expect(await faults()).toEqual([["view-differs", "ids", null]]);
     await one.query("CREATE OR REPLACE VIEW public.ids AS SELECT c.id FROM public.c AS c");
+    expect(await faults()).toEqual([]);
+  });
+
+  it("a key that comes twice, since nothing forbids it any more, as a row more", async () => {
+    await one.query(
+      "ALTER TABLE public.c DROP CONSTRAINT c_pkey; INSERT INTO public.c VALUES (1, 1, 1)",
+    );
+    const found = await one.verify();
+    expect(found.findings.map(({ id, count, sample }) => [id, count, sample])).toEqual([
+      ["rows-differ", 1, ["1 (missing-in-sqlite)"]],
+      ["constraint-differs", 1, []],
+    ]);
+    await one.query(
+      "DELETE FROM public.c WHERE ctid = (SELECT max(ctid) FROM public.c); ALTER TABLE public.c ADD CONSTRAINT c_pkey PRIMARY KEY (id)",
+    );
     expect(await faults()).toEqual([]);
   });
 

@@ -69,6 +69,46 @@ describe("verify while the product writes and a sync follows", () => {
     });
   });
 
+  it("tells what would end the way back or the following, of which the rows say nothing", async () => {
+    one = await liveCase(cluster, `${NUMBERED} CREATE TABLE loose(v)`);
+    await one.keepRowids();
+    const found = async () => {
+      const { findings } = await one.verifyLive();
+      return findings.map(({ id, severity, table, column }) => [id, severity, table, column]);
+    };
+    await one.query(
+      `CREATE TABLE public.came(v int); ALTER TABLE public.t ADD more text, ADD twice bigint GENERATED ALWAYS AS (v * 2) STORED`,
+    );
+    expect(await found()).toEqual([
+      ["table-not-in-sqlite", "warning", "came", null],
+      ["column-not-in-sqlite", "warning", "t", "more"],
+    ]);
+    await one.query("DROP TABLE public.came; ALTER TABLE public.t DROP more, DROP twice");
+    one.product.exec("CREATE INDEX t_v ON t(v)");
+    expect(await found()).toEqual([["source-changed", "warning", null, null]]);
+    one.product.exec("DROP TRIGGER lifeboat_capture_1_delete");
+    const table = one.migrated.tables[1]?.name;
+    expect(await found()).toEqual([["capture-missing", "error", table, null]]);
+  });
+
+  it("tells which table takes the product's writes although they are refused since a switch that failed", async () => {
+    one = await liveCase(cluster, `${NUMBERED} CREATE TABLE loose(v)`);
+    await one.query(
+      `UPDATE lifeboat.migrations SET details = (details::jsonb || '{"targetRefused": true}')::json;
+       CREATE FUNCTION lifeboat.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+       CREATE TRIGGER lifeboat_refuse BEFORE INSERT ON public.t EXECUTE FUNCTION lifeboat.refuse();
+       CREATE TRIGGER lifeboat_refuse BEFORE INSERT ON public.loose EXECUTE FUNCTION lifeboat.refuse();
+       ALTER TABLE public.t ENABLE ALWAYS TRIGGER lifeboat_refuse; ALTER TABLE public.loose DISABLE TRIGGER lifeboat_refuse`,
+    );
+    const report = await one.verifyLive();
+    expect(report.ok).toBe(false);
+    expect(told(report)).toMatchObject([
+      { id: "refusal-missing", severity: "error", table: "loose" },
+    ]);
+    await one.query("ALTER TABLE public.loose ENABLE ALWAYS TRIGGER lifeboat_refuse");
+    expect((await one.verifyLive()).findings).toEqual([]);
+  });
+
   it("names a row that was changed by hand on either side", async () => {
     one = await liveCase(cluster, NUMBERED);
     await one.query("UPDATE public.t SET v = -1 WHERE id = 17; DELETE FROM public.t WHERE id = 18");

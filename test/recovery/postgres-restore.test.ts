@@ -73,7 +73,11 @@ describe.each(majors)("a restored cluster of version %i", (major) => {
 
   test("starts by itself, recovers to the last commit and opens, on a timeline of its own", async () => {
     const report = await restoreBeside(cluster, store, into("latest"));
-    expect(report).toMatchObject({ path: join(cluster.directory, "latest"), recoveredTo: null });
+    expect(report).toMatchObject({
+      path: join(cluster.directory, "latest"),
+      willRecoverTo: { lsn: expect.stringMatching(/^0\/[0-9A-F]+$/) },
+      recoveredTo: null,
+    });
     const server = await startAsItIs(cluster, report.path);
     try {
       await server.accepting("postgres");

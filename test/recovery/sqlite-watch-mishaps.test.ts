@@ -331,7 +331,7 @@ test("a lineage begins with the pages that changed, until all that was laid over
   await sqlite3(app.path, "UPDATE ledger SET payload = randomblob(4000)");
   await begin();
   expect(await types()).toEqual(["full", "incremental", "incremental"]);
-  await sqlite3(app.path, "UPDATE counter SET v = 100");
+  await sqlite3(app.path, "UPDATE counter SET v = 101");
   await begin();
   expect(await types()).toEqual(["full", "incremental", "incremental", "full"]);
 });

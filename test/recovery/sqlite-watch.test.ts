@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
+import { copyFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { expect, test } from "vitest";
+import { execa } from "execa";
+import { expect, onTestFinished, test } from "vitest";
 import { DEFAULT_LIMITS } from "../../packages/sqlite/src/limits.ts";
 import { parseLogName } from "../../packages/sqlite/src/log-name.ts";
 import { lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
@@ -123,9 +126,9 @@ test("a watch that was stopped in order goes on with its lineage; one that misse
     .toContain("0000000001-0000000001");
   insert();
   await first.stop();
-  insert();
   // Taken outside of the log; that it is the newest does not hide where the log ended.
   await app.backup();
+  insert();
   const second = await WatchProcess.start(app);
   const unbroken = insert();
   await second.stop();
@@ -160,4 +163,88 @@ test("a watch that was stopped in order goes on with its lineage; one that misse
     code: "TARGET_OUTSIDE_WINDOWS",
   });
   expect(await restored(app, "before", new Date(windows[0]?.to as string))).toBe(unbroken);
+});
+
+/** One more row, by a connection of its own, the last of which removes the WAL. */
+function insertOne(path: string): number {
+  const database = new Database(path);
+  try {
+    const next = Number(database.prepare("SELECT v FROM counter").pluck().get()) + 1;
+    database.exec(
+      `BEGIN; INSERT INTO ledger VALUES (${next}, randomblob(100)); UPDATE counter SET v = ${next}; COMMIT`,
+    );
+    return next;
+  } finally {
+    database.close();
+  }
+}
+
+test("a watch that was stopped in order goes on although the WAL was removed since, and with what was committed before it came back", async () => {
+  const app = await appOf();
+  const first = await WatchProcess.start(app);
+  insertOne(app.path);
+  await first.stop();
+  expect(existsSync(`${app.path}-wal`)).toBe(false);
+  const second = await WatchProcess.start(app);
+  insertOne(app.path);
+  await second.stop();
+  const keeper = new Database(app.path);
+  keeper.prepare("SELECT v FROM counter").get();
+  insertOne(app.path);
+  const third = await WatchProcess.start(app);
+  expect((await third.note())?.facts.holes).toEqual([]);
+  await third.stop();
+  // Nothing is committed when this one closes.
+  keeper.close();
+  const fourth = await WatchProcess.start(app);
+  const last = insertOne(app.path);
+  await fourth.stop();
+  const { folder, manifests } = await app.manifests();
+  expect(manifests).toHaveLength(1);
+  expect(await app.engine.windows(folder, manifests)).toHaveLength(1);
+  expect(await restored(app, "latest")).toBe(last);
+  expect(expectCleanPrefix(await restoreByHand(app, join(app.folder, "by-hand")))).toBe(last);
+  expect((await app.verify(true)).problems).toEqual([]);
+});
+
+test.each([
+  [
+    "was written to, whatever time it is given",
+    async (path: string) => {
+      // To the nanosecond.
+      await execa("touch", ["-r", path, `${path}.times`]);
+      insertOne(path);
+      await execa("touch", ["-r", `${path}.times`, path]);
+    },
+  ],
+  [
+    "was put there anew",
+    async (path: string) => {
+      await copyFile(path, `${path}.copy`);
+      await rename(`${path}.copy`, path);
+    },
+  ],
+  [
+    "has a WAL of which a part is copied back",
+    async (path: string) => {
+      const keeper = new Database(path);
+      onTestFinished(() => void keeper.close());
+      keeper.prepare("SELECT v FROM counter").get();
+      insertOne(path);
+      keeper.pragma("wal_checkpoint(PASSIVE)");
+      insertOne(path);
+    },
+  ],
+])("a watch that comes back to a file that %s begins another lineage", async (_, change) => {
+  const app = await appOf();
+  const first = await WatchProcess.start(app);
+  insertOne(app.path);
+  await first.stop();
+  await change(app.path);
+  const second = await WatchProcess.start(app);
+  expect((await second.note())?.facts.holes).toHaveLength(1);
+  const last = insertOne(app.path);
+  await second.stop();
+  expect(await segmentsOf(app)).toHaveProperty("size", 2);
+  expect(await restored(app, "latest")).toBe(last);
 });

@@ -17,6 +17,11 @@ var STOP_RECOVERY = 126;
 /* What was to be printed did not get to where it was sent, such as a file on a full disk. */
 var outputLost = false;
 
+/* The work is done; what it printed may still have to be taken. */
+var isLeaving = false;
+
+var STOPPED = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+
 /**
  * Checks Node's version, then runs a command from its bundle, or from its sources where they are
  * newer. The module that is loaded exports `run(argv)`, which resolves to the exit status. This file is
@@ -33,6 +38,7 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
     return;
   }
   beginFrugally();
+  Object.keys(STOPPED).forEach(catchSignal);
   process.on("uncaughtException", crash);
   process.stdout.on("error", notTaken);
   process.stderr.on("error", readerLeft);
@@ -134,8 +140,27 @@ function modifiedAt(file) {
   }
 }
 
+/**
+ * Node alone would end at a signal without a word, and with no exit status: while the command is loaded, and once its work is
+ * done. What runs in between is stopped by its own listener (stop-signal.ts), which hears of those while it was loaded, too.
+ */
+function catchSignal(signal) {
+  process.on(signal, function () {
+    if (!isLeaving) return;
+    /* Nobody may ever read what the pipe holds: then this is how it ends. */
+    if (process.stdout.writableLength > 0) process.exit(stoppedStatus(signal));
+  });
+}
+
+/* An archiver ends with a command that ends above 125. */
+function stoppedStatus(signal) {
+  var wal = process.argv.indexOf("wal");
+  return wal > 1 && process.argv[wal + 1] === "push" ? 1 : STOPPED[signal];
+}
+
 /** Ends the process once everything printed has been taken: a pipe may still be full. */
 function leave(status) {
+  isLeaving = true;
   process.stdout.write("", function (failure) {
     if (failure) notTaken(failure);
     process.stderr.write("", function () {

@@ -9,5 +9,11 @@ export interface VerbRequest {
   readonly global: GlobalOptions;
 }
 
-/** What a command line asks for: a verb, or a text to print (help, version). */
-export type Request = VerbRequest | { readonly kind: "text"; readonly text: string };
+/** A text to print: help, or the version. */
+export interface TextRequest {
+  readonly kind: "text";
+  readonly text: string;
+}
+
+/** What a command line asks for. */
+export type Request = VerbRequest | TextRequest;

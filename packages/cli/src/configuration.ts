@@ -65,6 +65,8 @@ export interface LifeboatConfig {
     readonly schema?: Text;
     /** Answers to what `migrate plan` found, by `table`, `table.column` or `table.constraint`. */
     readonly columns?: Readonly<Record<string, Choice>>;
+    /** The role of Postgres that the product connects as, or one that its roles belong to: looked at before it moves. */
+    readonly appRole?: Text;
     /** How long the product may be without a database that takes its writes, such as `10s`; seconds as a number. */
     readonly budget?: Text | number;
     /** The product's own switch to Postgres: after its success the product writes there. */
@@ -120,6 +122,7 @@ export interface Configuration {
   readonly migrate: {
     readonly schema?: string;
     readonly columns?: Choices;
+    readonly appRole?: string;
     readonly budgetSeconds?: number;
     readonly onCutover?: Hook;
     readonly onRollback?: Hook;

@@ -1,6 +1,6 @@
 import { realpathSync } from "node:fs";
 import { parseCommandLine } from "./command-line.ts";
-import type { VerbRequest } from "./command-line-request.ts";
+import type { TextRequest, VerbRequest } from "./command-line-request.ts";
 import type { ConfigurationSource } from "./config/load.ts";
 import { exitStatus } from "./exit-status.ts";
 import { failureDocument, failureText, stopDocument } from "./failure.ts";
@@ -37,7 +37,8 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
   let told: Outcome["stopped"];
   try {
     const request = await parseCommandLine(words, init.program, VERBS);
-    if (request.kind === "text") return print(request.text);
+    if (request.kind === "text")
+      return print(words.includes("--json") ? json(request) : request.text);
     verb = request.verb;
     const ownCommand = [process.execPath, realpathSync(argv[1] ?? "")];
     const outcome = await perform(request, { ...init, ownCommand, signal: stop.signal });
@@ -86,6 +87,11 @@ async function show(outcome: Outcome, { json }: GlobalOptions): Promise<void> {
   if (outcome.document === null) return;
   if (json) print(`${JSON.stringify(outcome.document, null, 2)}\n`);
   else print(printable(await outcome.show()));
+}
+
+/** A script that asks for JSON reads nothing else, not even help. */
+function json({ text }: TextRequest): string {
+  return `${JSON.stringify({ text }, null, 2)}\n`;
 }
 
 function print(text: string): 0 {

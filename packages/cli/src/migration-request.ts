@@ -36,6 +36,7 @@ export async function configuredMigration(session: Session): Promise<MigrationRe
     ...(hasSchema && { declared: await declaredSchemas(schema) }),
     ...(migrate.columns && { choices: migrate.columns }),
     ...(migrate.schema && { schema: migrate.schema }),
+    ...(migrate.appRole && { appRole: migrate.appRole }),
     run: session.run,
     signal: session.signal,
   };

@@ -22,7 +22,7 @@ export interface RehearsalPlace {
 
 /**
  * Does something on copies of both databases, while the product's own traffic runs, and takes everything away in the end,
- * also when it fails or is stopped. The live databases are only asked for their version and never written.
+ * also when it fails or is stopped. The live databases are only asked for what they are and never written.
  * @throws LifeboatError kind `usage` without both databases; what restoring, starting or the work throws; `TRAFFIC_FAILED`
  */
 export async function rehearse<Result>(

@@ -17,7 +17,7 @@ export interface Stopped {
 export interface Outcome {
   /** 1 when a check found something wrong; 0 when left out. */
   readonly status?: 0 | 1;
-  /** Printed with --json; null prints nothing, as for `wal push`. */
+  /** Printed with --json; null prints nothing, of what runs until it is stopped or was started by ourselves. */
   readonly document: unknown;
   /** Of a run that is meant to be stopped by a signal: what it had done by then. */
   readonly stopped?: Stopped;

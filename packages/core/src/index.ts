@@ -25,7 +25,7 @@ export * from "./finding.ts";
 export { SAFE_NAME } from "./json-shape.ts";
 export { type BackupList, list } from "./list.ts";
 export * from "./listing.ts";
-export type { Lock } from "./lock.ts";
+export { type Lock, letGoOf } from "./lock.ts";
 export type { LogNote } from "./log-note.ts";
 export { makeDirectories } from "./make-directories.ts";
 export * from "./manifest.ts";
@@ -40,7 +40,7 @@ export {
 export { isObjectDamage } from "./object-damage.ts";
 export { ObjectRanges, RANGE_BYTES } from "./object-ranges.ts";
 export { type Outage, OutageLog } from "./outage-log.ts";
-export { ownProcessMark, processOfMarkIsGone } from "./process-mark.ts";
+export { ownProcessMark, processOfMarkIsGone, processOfMarkLives } from "./process-mark.ts";
 export * from "./progress.ts";
 export type { RangedRead } from "./ranged-read.ts";
 export { type OpenRepository, Repository } from "./repository.ts";

@@ -39,6 +39,25 @@ export interface Lock {
   release(): Promise<void>;
 }
 
+/** A storage that hangs is given so long when a watch was told to stop. */
+const RELEASE_MS = 200;
+
+/**
+ * The lock of a watch holds for as long as its process lives: that an entry of it stays harms nobody, and must neither
+ * hide why the watch ended nor keep it from ending.
+ */
+export async function letGoOf(locks: readonly Lock[], signal: AbortSignal): Promise<void> {
+  const released = Promise.allSettled(locks.map((lock) => lock.release()));
+  if (!signal.aborted) {
+    await released;
+    return;
+  }
+  const { promise: patience, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, RELEASE_MS);
+  await Promise.race([released, patience]);
+  clearTimeout(timer);
+}
+
 /**
  * Takes a lock in a repository, on any storage with conditional create and a consistent listing:
  * each run writes an entry of its own, then looks for others. Of two at once at least one sees the

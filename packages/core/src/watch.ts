@@ -2,7 +2,7 @@ import { backup } from "./backup.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
-import type { Lock } from "./lock.ts";
+import { type Lock, letGoOf } from "./lock.ts";
 import type { BackupType, Manifest } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
@@ -52,7 +52,7 @@ export async function watch(order: WatchOrder): Promise<WatchReport> {
       },
     ]);
   } finally {
-    await letGo(locks, order.signal);
+    await letGoOf(locks, order.signal);
   }
   return {
     app: repository.app,
@@ -61,25 +61,6 @@ export async function watch(order: WatchOrder): Promise<WatchReport> {
     startedAt,
     finishedAt: new Date().toISOString(),
   };
-}
-
-/** A storage that hangs is given so long when a watch was told to stop. */
-const RELEASE_MS = 200;
-
-/**
- * The lock of a watch holds for as long as its process lives: that an entry of it stays harms nobody, and must neither
- * hide why the watch ended nor keep it from ending.
- */
-async function letGo(locks: readonly Lock[], signal: AbortSignal): Promise<void> {
-  const released = Promise.allSettled(locks.map((lock) => lock.release()));
-  if (!signal.aborted) {
-    await released;
-    return;
-  }
-  const { promise: patience, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, RELEASE_MS);
-  await Promise.race([released, patience]);
-  clearTimeout(timer);
 }
 
 /** The lock under which one database's log is shipped. */

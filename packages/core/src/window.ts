@@ -42,13 +42,24 @@ export function outsideEveryWindow(at: Date, windows: readonly RecoveryWindow[])
   return new LifeboatError({
     code: "TARGET_OUTSIDE_WINDOWS",
     kind: "not-found",
-    message: `${at.toISOString()} lies in no recovery window`,
+    message: `${at.toISOString()} lies in no recovery window${reachOf(windows)}`,
     remedy:
       spans.length === 0
         ? "there is no backup yet: take one with lifeboat backup"
         : `choose an instant in ${spans.join(", ")}${nearest}, or a backup by --backup ID (lifeboat list); without a target the newest state is restored`,
     details: { at: at.toISOString(), windows },
   });
+}
+
+/** The oldest and the newest instant that can be restored, in brackets; nothing where there are none. */
+export function reachOf(windows: readonly RecoveryWindow[]): string {
+  const from = windows.map((window) => window.from).sort()[0];
+  const to = windows
+    .map((window) => window.to)
+    .sort()
+    .at(-1);
+  if (from === undefined || to === undefined) return "";
+  return from === to ? ` (there is ${from} alone)` : ` (they reach from ${from} to ${to})`;
 }
 
 /** Milliseconds from an instant to the nearer end of a window that does not hold it. */

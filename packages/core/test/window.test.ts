@@ -45,7 +45,8 @@ test("an instant outside of hundreds of windows is refused with the nearest ones
       to: instant,
     } as const;
   });
-  const { remedy } = outsideEveryWindow(new Date("2026-11-22T02:00:10.000Z"), windows);
+  const { message, remedy } = outsideEveryWindow(new Date("2026-11-22T02:00:10.000Z"), windows);
+  expect(message).toContain(`(they reach from ${windows[0]?.from} to ${windows.at(-1)?.to})`);
   expect(remedy).toContain(
     "2026-11-22T01:59:00.000Z, 2026-11-22T02:00:00.000Z, 2026-11-22T02:01:00.000Z (the nearest ones)",
   );

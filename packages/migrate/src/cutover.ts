@@ -15,7 +15,7 @@ import { serverError } from "./target/target-error.ts";
  * delta, then are refused loudly until the product's own switch has returned. Before that switch any failure, and the
  * budget, gives the product back to SQLite with nothing lost; a kill leaves what the next run ends, and one that is
  * done already changes nothing. See decision 33.
- * @throws LifeboatError `NOT_LOADED`, `NOT_CAPTURED` (not-found), `GATE_NOT_MET` (refused), `FOREIGN_KEYS_BROKEN`, `SQLITE_BUSY`,
+ * @throws LifeboatError `NOT_LOADED`, `NOT_CAPTURED` (not-found), `GATE_NOT_MET`, `TARGET_ACTS` (refused), `FOREIGN_KEYS_BROKEN`, `SQLITE_BUSY`,
  * `HELD_TOO_LONG`, `NOT_APPLIED`, `CUTOVER_TOO_SLOW`, `SWITCH_FAILED`, `LOCKED`, `POSTGRES_LOST`, `CUTOVER_HALF_DONE`, `CUTOVER_UNFINISHED`
  */
 export async function cutoverMigration(request: CutoverRequest): Promise<CutoverReport> {

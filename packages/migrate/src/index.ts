@@ -1,7 +1,7 @@
 export { type AbortReport, type AbortRequest, abortMigration } from "./abort.ts";
 export type { CutoverReport, CutoverRequest } from "./cutover/cutover-request.ts";
 export { CUTOVER_STEPS, type CutoverStepId, type StepAbout } from "./cutover/cutover-steps.ts";
-export { GATES, type Gate, type GateFinding, type GateName } from "./cutover/gates.ts";
+export { ASKED_GATES, GATES, type Gate, type GateFinding, type GateName } from "./cutover/gates.ts";
 export { cutoverMigration } from "./cutover.ts";
 export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
@@ -11,7 +11,7 @@ export { type FinishReport, type FinishRequest, finishMigration } from "./finish
 export { type SyncReport, type SyncRequest, syncMigration } from "./forward/sync.ts";
 export { keptForTheWayBack, type LeftInSqlite, leftInSqlite } from "./left-behind.ts";
 export { readPostgresTables, readSqliteTables } from "./live-tables.ts";
-export { type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
+export { type LoadPace, type LoadReport, type LoadRequest, loadMigration } from "./load.ts";
 export { type PlanRequest, planMigration } from "./make-plan.ts";
 export { type MigrationStatus, migrationStatus, type StatusRequest } from "./migration-status.ts";
 export * from "./plan.ts";
@@ -21,5 +21,7 @@ export { installReverseCapture, removeReverseCapture } from "./reverse/capture.t
 export { type FollowReport, type FollowRequest, followReverse } from "./reverse/follow.ts";
 export type { FollowedTable } from "./reverse/follow-once.ts";
 export { type ReviewedPlan, readReviewedPlan, sealPlan } from "./reviewed-plan.ts";
+export { type AppRights, type AppRole, askAppRights } from "./rights/app-rights.ts";
+export { type RightsInWords, rightsGate, rightsInWords } from "./rights/rights-in-words.ts";
 export { type RollbackReport, type RollbackRequest, rollbackMigration } from "./rollback.ts";
 export { type VerifyReport, type VerifyRequest, verifyMigration } from "./verify.ts";

@@ -1,9 +1,9 @@
 import { LifeboatError, runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
-import { capturedFor } from "./capture/install-capture.ts";
+import { assertAllCapturable, capturedFor } from "./capture/install-capture.ts";
 import { LiveSource } from "./live-source.ts";
 import { CommittedLoad, CommittedQuietLoad, committedLoad } from "./load/committed-load.ts";
-import { LiveLoad } from "./load/live-load.ts";
+import { LiveLoad, type LoadPace } from "./load/live-load.ts";
 import type { LoadReport, LoadRun } from "./load/load-run.ts";
 import { QuietLoad } from "./load/quiet-load.ts";
 import { removeLeftCapture } from "./load/start-capture.ts";
@@ -21,6 +21,7 @@ import type { JournalEntry } from "./target/journal.ts";
 import { takeTargetLock } from "./target/lock.ts";
 import { serverError } from "./target/target-error.ts";
 
+export type { LoadPace } from "./load/live-load.ts";
 export type { LoadedTable, LoadReport } from "./load/load-run.ts";
 
 export interface LoadRequest extends MigrationRequest {
@@ -35,6 +36,8 @@ export interface LoadRequest extends MigrationRequest {
    * verified until `verifyMigration` has found both sides equal. True when left out.
    */
   readonly compare?: boolean;
+  /** Only of a live load: whether it rests where the product would else lose writes; `adaptive` when left out. */
+  readonly pace?: LoadPace;
   /** Only of a live load: the plan to load by, as it was reviewed, in place of one that is made of the values as they are now. */
   readonly plan?: ReviewedPlan;
   /**
@@ -110,7 +113,10 @@ async function loadLive(context: LoadContext, committed: JournalEntry | null): P
     await removeLeftCapture(source, client);
     const plan = request.plan ? reviewed(request.plan, request) : await planOf(request);
     assertAnswered(plan);
-    const load = new LiveLoad(source, { ...init(context), id: newId(), plan });
+    // Before the journal knows of a load: what is refused leaves nothing.
+    assertAllCapturable(source.db, plan);
+    const { pace = "adaptive" } = request;
+    const load = new LiveLoad(source, { ...init(context), id: newId(), plan, pace });
     return await loadBy(load, context);
   } finally {
     source.close();

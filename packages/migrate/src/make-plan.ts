@@ -12,6 +12,8 @@ import { mapTables } from "./map.ts";
 import type { MigrationPlan, PlannedTable, PlannedView } from "./plan.ts";
 import { type Profiles, profileTables } from "./profile-tables.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { rightsNow } from "./rights/app-rights.ts";
+import { rightsFindings } from "./rights/rights-in-words.ts";
 import { openSource, type Source } from "./source.ts";
 import { productSchemaDigest } from "./sqlite/schema-digest.ts";
 import { askTarget } from "./target/ask-target.ts";
@@ -63,8 +65,7 @@ export async function planSource(source: Source, request: PlanRequest): Promise<
           {
             title: "try the translation on the server",
             run: async () => {
-              if (plan && request.postgres)
-                plan = await tried(plan, request.postgres, request.signal);
+              if (plan && request.postgres) plan = await tried(plan, request.postgres, request);
             },
           },
         ]
@@ -156,10 +157,16 @@ function assemblePlan(
 async function tried(
   plan: MigrationPlan,
   address: TargetAddress,
-  signal: AbortSignal,
+  { appRole, signal }: PlanRequest,
 ): Promise<MigrationPlan> {
   try {
-    return await askTarget(address, signal, (client) => tryOnServer(client, plan));
+    return await askTarget(address, signal, async (client) => {
+      const accepted = await tryOnServer(client, plan);
+      if (appRole === undefined) return accepted;
+      const whose = { role: appRole, schema: plan.schema };
+      const rights = rightsFindings(await rightsNow(client, whose));
+      return { ...accepted, findings: [...accepted.findings, ...rights] };
+    });
   } catch (cause) {
     throw serverError(cause);
   }

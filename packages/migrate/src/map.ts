@@ -10,6 +10,7 @@ import { mapGenerated } from "./map/map-generated.ts";
 import { mapIndexes } from "./map/map-indexes.ts";
 import { fittingName } from "./map/names.ts";
 import { noteLeftBehind } from "./map/note-left-behind.ts";
+import { noteNotCapturable } from "./map/note-not-capturable.ts";
 import { noteRowWidth } from "./map/note-row-width.ts";
 import type { PlannedColumn, PlannedIndex, PlannedTable } from "./plan.ts";
 import { type SqliteTable, sameName } from "./sqlite/schema.ts";
@@ -28,6 +29,7 @@ export function mapTables(context: MapContext): PlannedTable[] {
   for (const one of drafts)
     one.constraints.push(...mapChecks(context, one.table, one.columns, one.target));
   noteLeftBehind(context, drafts);
+  noteNotCapturable(context);
   return drafts.map((one) => planned(context, one));
 }
 

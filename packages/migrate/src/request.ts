@@ -11,6 +11,8 @@ export interface MigrationRequest {
   readonly choices?: Choices;
   /** The schema that the tables go to; `public` when left out. */
   readonly schema?: string;
+  /** The product's own role in Postgres, or one that its roles belong to: it is looked at whether it may use what is loaded. */
+  readonly appRole?: string;
   /** Runs the steps one after the other; the command line hands in one that shows them. */
   readonly run?: StepRunner;
   readonly signal: AbortSignal;

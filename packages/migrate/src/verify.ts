@@ -2,9 +2,11 @@ import { LifeboatError, type Report, reasonOf, runSteps, type Step } from "@life
 import { SqliteError } from "better-sqlite3";
 import type { Client } from "pg";
 import { capturedFor } from "./capture/install-capture.ts";
+import { addedObjects } from "./compare/added-objects.ts";
 import { BrokenReferences } from "./compare/broken-references.ts";
 import { compareCatalog } from "./compare/compare-catalog.ts";
 import { changedDefinitions, missingColumns } from "./compare/compare-structure.ts";
+import { sourceGoesOn, targetGoesOn } from "./compare/going-on.ts";
 import { LiveSides } from "./compare/live-sides.ts";
 import { loadedEntry, movedOn } from "./compare/loaded-entry.ts";
 import { type Catalog, readCatalog } from "./compare/read-catalog.ts";
@@ -212,10 +214,18 @@ class Verification {
       compareCatalog(this.#client, plan.schema, this.#withSequence(inPlace(table)));
     for (const table of plan.tables) this.#findings.push(...(await sides.look(compare(table))));
     if (this.#now) this.#findings.push(...changedDefinitions(plan, then, this.#now));
+    this.#findings.push(...(await sides.look(() => addedObjects(this.#client, plan))));
+    if (this.#live) this.#findings.push(...(await this.#goingOn(this.#live)));
     for (const one of this.#references) {
       report({ note: "rows without a parent" });
       await one.settle();
     }
+  }
+
+  /** What does not concern the rows as they are, but ends the migration, or its way back, later. */
+  async #goingOn(live: LiveSides): Promise<MigrationFinding[]> {
+    const target = await live.look(() => targetGoesOn(this.#client, this.#entry));
+    return [...sourceGoesOn(this.#source.db, this.#entry.plan), ...target];
   }
 
   async #lookForParents(table: PlannedTable, report: Report): Promise<void> {

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import Database from "better-sqlite3";
 import { afterEach, describe, expect, it } from "vitest";
 import { forgetChanges, waitingChanges } from "../src/capture/change-log.ts";
-import { installCapture } from "../src/capture/install-capture.ts";
+import { assertAllCapturable, installCapture } from "../src/capture/install-capture.ts";
 import { schemaSince } from "../src/capture/schema-watch.ts";
 import {
   allowWrites,
@@ -85,6 +85,14 @@ describe("capture", () => {
   it("is refused, and nothing made, for a unique expression whose conflicts can't be told before", async () => {
     one = await plannedCase(
       "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX x ON t(a > 5)",
+    );
+    // Said by the plan already, and again before anything is begun.
+    expect(one.plan.findings).toContainEqual(
+      expect.objectContaining({ id: "not-capturable", table: "t", column: "x" }),
+    );
+    const { db, plan } = one;
+    expect(() => assertAllCapturable(db, plan)).toThrow(
+      expect.objectContaining({ code: "NOT_CAPTURABLE" }),
     );
     const before = schemaOf(one.db);
     expect(() => installCapture(one.db, { plan: one.plan, migration: "one" })).toThrow(

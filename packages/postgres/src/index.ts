@@ -39,3 +39,4 @@ export {
   type StartStandby,
   startStandby,
 } from "./standby/start-standby.ts";
+export { assertSlotName } from "./wal/receive-slot.ts";

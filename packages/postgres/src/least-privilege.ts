@@ -33,6 +33,8 @@ export interface RoleScript {
   readonly insteadOf?: string;
   /** The schema that a product is migrated into; left out where none is. */
   readonly migrateInto?: string;
+  /** The product's own role, which must be there; a placeholder behind dashes where it is not known. */
+  readonly appRole?: string;
 }
 
 /** The role and database of a connection URL, as the script needs them. */
@@ -93,7 +95,8 @@ ${migrateInto === undefined ? "" : migrationGrants(script, migrateInto)}
 const PARAMETER_SINCE = 15;
 
 /** What `migrate` takes of a target: its tables are the role's own, and the product is given what it uses. */
-function migrationGrants({ role, database, major = 15 }: RoleScript, schema: string): string {
+function migrationGrants(script: RoleScript, schema: string): string {
+  const { role, database, major = 15 } = script;
   const name = quoted(role);
   return `
 -- lifeboat migrate: makes the product's tables in schema ${schema}, and its own in schema lifeboat.
@@ -101,11 +104,22 @@ grant connect, create, temporary on database ${quoted(database)} to ${name};
 create schema if not exists ${quoted(schema)};
 grant usage, create on schema ${quoted(schema)} to ${name};
 ${major >= PARAMETER_SINCE ? `-- Foreign keys stay in place while SQLite is followed; without it they are dropped, and made again at the end.\ngrant set on parameter session_replication_role to ${name};\n` : ""}
--- What the product's own role needs from the cutover on. Put its name in, and take the dashes away:
--- alter default privileges for role ${name} in schema ${quoted(schema)} grant select, insert, update, delete on tables to PRODUCT;
--- alter default privileges for role ${name} in schema ${quoted(schema)} grant usage, select on sequences to PRODUCT;
--- grant usage on schema ${quoted(schema)} to PRODUCT;
-`;
+${appGrants(script, schema)}`;
+}
+
+function appGrants({ role, appRole }: RoleScript, schema: string): string {
+  // Its own tables it may use anyhow.
+  if (appRole === role) return "";
+  const product = appRole === undefined ? "PRODUCT" : quoted(appRole);
+  const defaults = `alter default privileges for role ${quoted(role)} in schema ${quoted(schema)} grant`;
+  const lines = [
+    `${defaults} select, insert, update, delete on tables to ${product};`,
+    `${defaults} usage, select on sequences to ${product};`,
+    `grant usage on schema ${quoted(schema)} to ${product};`,
+  ];
+  if (appRole !== undefined)
+    return `-- What the product's own role (migrate.appRole), which must be there, needs of tables that are loaded from now on.\n${lines.join("\n")}\n`;
+  return `-- What the product's own role needs from the cutover on. Put its name in (better: in migrate.appRole), and take the dashes away:\n${lines.map((line) => `-- ${line}\n`).join("")}`;
 }
 
 /** Which rights the role lacks: for `--transport parallel`, and for a backup from a standby. Others show themselves. */

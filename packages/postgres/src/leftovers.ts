@@ -1,13 +1,19 @@
 import { lstat, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isSystemError, LifeboatError, processOfMarkIsGone } from "@lifeboat/core";
+import {
+  isSystemError,
+  LifeboatError,
+  ownProcessMark,
+  processOfMarkIsGone,
+  processOfMarkLives,
+} from "@lifeboat/core";
 import { readSmallFile } from "./small-file.ts";
 import { versionFolder } from "./version-folder.ts";
 
 /** Lies in a tablespace that was put in its place until the whole restore is done; names the run. */
 export const UNFINISHED = ".lifeboat-restore";
 
-/** Lies in a building folder inside its place, on a mount point, while its entries are moved up. */
+/** Lies in a building folder while its entries are moved up, one by one, and names them; a NUL ends a name. */
 export const MOVING = ".lifeboat-moving";
 
 /** The entries of a directory, without what dead or running restores to it build; undefined if it is missing. */
@@ -33,9 +39,8 @@ async function isLink(place: string): Promise<boolean> {
 /**
  * Removes what runs to this place left that were killed: their building folders, and tablespaces
  * that they had put in place already, which a mark in them tells.
- * @param own of a tablespace: what of its place is the cluster's; all of it when left out
  */
-export async function clearLeftovers(place: string, own?: RegExp): Promise<void> {
+export async function clearLeftovers(place: string): Promise<void> {
   for (const folder of [dirname(place), place])
     for (const name of await readdir(folder).catch((): string[] => [])) {
       if (!isDeadRun(name, leftoverPrefix(place))) continue;
@@ -43,10 +48,22 @@ export async function clearLeftovers(place: string, own?: RegExp): Promise<void>
       for (const tablespace of await linksIn(join(leftover, "pg_tblspc")))
         if ((await readMark(tablespace)) === name)
           await emptyOut(tablespace, await othersIn(tablespace, await ownFolder(leftover)));
-      if ((await entriesOf(leftover))?.includes(MOVING))
-        await emptyOut(place, await othersIn(place, own));
+      await clearMoved(leftover, place);
       await rm(leftover, { recursive: true, force: true });
     }
+}
+
+/**
+ * Removes what was moved up out of a building folder that was not moved to its end, and nothing else: a killed run's
+ * version need not be ours, and what lies beside may be a living server's.
+ */
+export async function clearMoved(building: string, place: string): Promise<void> {
+  const left = await readdir(building).catch((): string[] => []);
+  if (!left.includes(MOVING)) return;
+  const names = String(await readSmallFile(join(building, MOVING))).split("\0");
+  for (const name of await readdir(place))
+    if (names.includes(name) && !left.includes(name))
+      await rm(join(place, name), { recursive: true, force: true });
 }
 
 /** What lies in a place and is not of the copy in it: what restores build there, and in a tablespace all but its version's folder. */
@@ -68,8 +85,33 @@ export function leftoverPrefix(place: string): string {
 }
 
 function isDeadRun(name: string, prefix: string): boolean {
-  const mark = /^(.+)-[0-9a-f]{12}$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "");
-  return mark?.[1] !== undefined && processOfMarkIsGone(mark[1]);
+  const mark = markIn(name, prefix);
+  return mark !== undefined && processOfMarkIsGone(mark);
+}
+
+/** Of the run that made a folder; undefined of any other folder. */
+function markIn(name: string, prefix: string): string | undefined {
+  return /^(.+)-[0-9a-f]{12}$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "")?.[1];
+}
+
+/**
+ * Two runs to one place would both find it empty, and the later one would take the earlier one's, in which a server may run by
+ * then, for what it is to replace.
+ * @throws LifeboatError `LOCKED` while another process of this machine builds for the place
+ */
+export async function assertNobodyElseBuilds(place: string): Promise<void> {
+  for (const folder of [dirname(place), place])
+    for (const name of await readdir(folder).catch((): string[] => [])) {
+      const mark = markIn(name, leftoverPrefix(place));
+      if (mark === undefined || mark === ownProcessMark() || !processOfMarkLives(mark)) continue;
+      throw new LifeboatError({
+        code: "LOCKED",
+        kind: "locked",
+        message: `another run (pid ${mark.split("-")[1]}) builds ${place} already`,
+        remedy: "wait until it has ended, or name another directory",
+        details: { path: place, beside: join(folder, name) },
+      });
+    }
 }
 
 /** What a killed run left may be at any stage: a folder or link that is missing leads to nothing of its own. */
@@ -90,6 +132,17 @@ async function readMark(place: string): Promise<string | undefined> {
 export async function emptyOut(place: string, keep: readonly string[] = []): Promise<void> {
   for (const name of await readdir(place))
     if (!keep.includes(name)) await rm(join(place, name), { recursive: true, force: true });
+}
+
+/** What lies in a place that may not be replaced. */
+export function filledMeanwhile(place: string): LifeboatError {
+  return new LifeboatError({
+    code: "TARGET_NOT_EMPTY",
+    kind: "refused",
+    message: `${place} was empty, and somebody put something there meanwhile`,
+    remedy: "look at what it is; then name a directory that is missing or empty",
+    details: { path: place },
+  });
 }
 
 function notDirectory(place: string): LifeboatError {

@@ -2,7 +2,7 @@ import { LifeboatError, type RecoveryPlan, type RecoveryTarget } from "@lifeboat
 import { type Chain, type Log, planOf } from "./log-chains.ts";
 import { livingWindow } from "./log-living.ts";
 import { type FoundMark, findMarks, type MarkSearch } from "./log-marks.ts";
-import { boundsOf } from "./log-plan-refusals.ts";
+import { boundsOf, reachOf } from "./log-plan-refusals.ts";
 import { instantOf, type LogWindow } from "./log-windows.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import type { WalMark } from "./wal/mark.ts";
@@ -104,7 +104,7 @@ function notFound(
   return new LifeboatError({
     code: "TARGET_OUTSIDE_WINDOWS",
     kind: "not-found",
-    message: `${what} in no recovery window`,
+    message: `${what} in no recovery window${reachOf(windows)}`,
     remedy: `${boundsOf(windows)}${known}`,
     details,
   });

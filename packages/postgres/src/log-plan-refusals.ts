@@ -60,10 +60,23 @@ export function outsideEveryPosition(lsn: Lsn, windows: readonly LogWindow[]): L
   return new LifeboatError({
     code: "TARGET_OUTSIDE_WINDOWS",
     kind: "not-found",
-    message: `${formatLsn(lsn)} lies in no recovery window`,
+    message: `${formatLsn(lsn)} lies in no recovery window${reachOf(windows)}`,
     remedy: boundsOf(windows),
     details: { lsn: formatLsn(lsn), spans: windows.map(spanOf) },
   });
+}
+
+/** The outermost bounds, in brackets; nothing where there are none. */
+export function reachOf(windows: readonly LogWindow[]): string {
+  const starts = windows.map(({ chains: [{ base }] }) => base.stop);
+  const ends = windows.map(({ end }) => end.lastRecord);
+  if (starts.length === 0) return "";
+  const [from, to] = [starts.reduce(least), ends.reduce((a, b) => (a > b ? a : b))];
+  return ` (they reach from ${formatLsn(from)} to ${formatLsn(to)})`;
+}
+
+function least(a: Lsn, b: Lsn): Lsn {
+  return a < b ? a : b;
 }
 
 /** So many are read at a glance; `list` shows all. */

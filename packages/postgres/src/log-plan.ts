@@ -10,6 +10,7 @@ import {
   planOf,
   readLog,
 } from "./log-chains.ts";
+import { readLogEnd } from "./log-end.ts";
 import { livingOf, livingWindow } from "./log-living.ts";
 import { planRestorePoint, planXid } from "./log-plan-mark.ts";
 import {
@@ -112,7 +113,9 @@ async function planLatest(
   if (!isWhole(reached) || hasHole(log, reached))
     throw gapAfter(log, reached, reached.base, await logWindows(log));
   const time = instantOf(last, reached.base.manifest.consistentAt);
-  return planOf(reached, target, { time, lsn: null });
+  const { path, base, runEnd } = reached;
+  const end = await readLogEnd(log.archive, path, base.firstSegment, runEnd);
+  return planOf(reached, target, { time, lsn: end ? formatLsn(end.lastRecord) : null });
 }
 
 /** The newest backup of each timeline, or of the one asked for; its chain whole or not. */

@@ -1,11 +1,12 @@
 import { readFile, readlink, realpath } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { isSystemError, LifeboatError, type RestoreRequest } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { TablespaceDetail } from "./details.ts";
 import { clearLeftovers, entriesOf } from "./leftovers.ts";
 import { serverLines } from "./server-line.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
-import { isOtherVersions, versionFolder } from "./version-folder.ts";
+import { isInTheWay, versionFolder } from "./version-folder.ts";
 
 /** Where the parts of a cluster go, all of them proved to be free. */
 export interface RestorePlaces {
@@ -14,6 +15,8 @@ export interface RestorePlaces {
     readonly tablespace: TablespaceDetail;
     readonly place: string;
   }[];
+  /** Directories with content of the cluster's own that `force` allows to replace. */
+  readonly replaced: readonly string[];
   /** The server's: of a tablespace's place only this version's folder is the cluster's. */
   readonly major: number;
 }
@@ -36,16 +39,19 @@ export async function restorePlaces(
   const tablespaces = await mappedPlaces(cluster.tablespaces, request, dataDirectory);
   await assertNotRunning(dataDirectory);
   const own = request.force ? await tablespacesOf(dataDirectory) : new Set<string>();
+  const replaced: string[] = [];
   if (await isFilled(dataDirectory)) {
     if (!request.force || !(await isDataDirectory(dataDirectory)))
       throw targetNotEmpty(dataDirectory, request.force);
+    replaced.push(dataDirectory);
   }
   for (const { tablespace, place } of tablespaces) {
+    if (!(await isFilled(place, versionFolder(major)))) continue;
     // Only those of the very cluster that is replaced: another one may be running on them.
-    if ((await isFilled(place, versionFolder(major))) && !own.has(place))
-      throw tablespaceNotEmpty(tablespace, place);
+    if (!own.has(place)) throw tablespaceNotEmpty(tablespace, place);
+    replaced.push(place);
   }
-  return { dataDirectory, tablespaces, major };
+  return { dataDirectory, tablespaces, replaced, major };
 }
 
 /** Through links that the engineer set (`main` → a larger disk): what is built takes the place of what they lead to. */
@@ -91,9 +97,8 @@ function overlap(a: string, b: string): boolean {
  */
 export async function isFilled(place: string, own?: RegExp): Promise<boolean> {
   try {
-    await clearLeftovers(place, own);
-    const entries = (await entriesOf(place)) ?? [];
-    return entries.some((name) => own === undefined || !isOtherVersions(name, own));
+    await clearLeftovers(place);
+    return ((await entriesOf(place)) ?? []).some((name) => isInTheWay(name, own));
   } catch (cause) {
     throw isFaultOfTarget(cause) ? targetFailure(place, cause) : cause;
   }
@@ -183,7 +188,7 @@ export function tablespaceNotEmpty(
     code: "TABLESPACE_NOT_EMPTY",
     kind: "refused",
     message: `tablespace ${oid} belongs in ${place}, which is not empty`,
-    remedy: `give it another place: --tablespace-mapping ${location}=NEW`,
+    remedy: `give it another place: --tablespace-mapping ${shellWord(location)}=NEW`,
     details: { oid, location, path: place },
   });
 }
@@ -203,7 +208,7 @@ function badMapping(tablespace: TablespaceDetail, place: string, why: string): L
     code: "TABLESPACE_MAPPING_INVALID",
     kind: "usage",
     message: `tablespace ${tablespace.oid} cannot be restored to ${place}: it ${why}`,
-    remedy: `choose another place: --tablespace-mapping ${tablespace.location}=NEW`,
+    remedy: `choose another place: --tablespace-mapping ${shellWord(tablespace.location)}=NEW`,
     details: { oid: tablespace.oid, path: place },
   });
 }

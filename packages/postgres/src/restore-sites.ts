@@ -27,12 +27,14 @@ export class Sites {
     account: Account,
     { forGood = true }: { readonly forGood?: boolean } = {},
   ): Promise<Sites> {
-    const data = await BuildSite.open(places.dataDirectory, account);
+    const open = (place: string, own?: RegExp) =>
+      BuildSite.open(place, account, { replaces: places.replaced.includes(place), own });
+    const data = await open(places.dataDirectory);
     const tablespaces: TablespaceSite[] = [];
     const sites = new Sites(data, tablespaces);
     try {
       for (const { tablespace, place } of places.tablespaces) {
-        const site = await BuildSite.open(place, account, versionFolder(places.major));
+        const site = await open(place, versionFolder(places.major));
         tablespaces.push({ tablespace, site });
         if (forGood) await site.markUnfinished(basename(data.path), account);
       }

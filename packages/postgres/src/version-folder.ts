@@ -10,7 +10,10 @@ export function versionFolder(major: number | string): RegExp {
   return new RegExp(`^PG_${major}_\\d+(/|$)`);
 }
 
-/** Whether an entry of a tablespace's place is the folder of another version than this one. */
-export function isOtherVersions(name: string, own: RegExp): boolean {
-  return ANY_VERSION.test(name) && !own.test(name);
+/**
+ * Whether an entry keeps a copy out of a place. Of a tablespace all do but the folders of other versions.
+ * @param own of a tablespace: its version's folder; left out where a place is the copy's alone
+ */
+export function isInTheWay(name: string, own?: RegExp): boolean {
+  return own === undefined || own.test(name) || !ANY_VERSION.test(name);
 }

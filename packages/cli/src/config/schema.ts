@@ -97,6 +97,7 @@ const configuration = v.strictObject({
     v.strictObject({
       schema: v.optional(text),
       columns: v.optional(v.record(v.string(), choice)),
+      appRole: v.optional(text),
       budget: v.optional(either((value) => typeof value === "number", positive, seconds)),
       onCutover: v.optional(hook),
       onRollback: v.optional(hook),

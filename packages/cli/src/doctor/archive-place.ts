@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Finding } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { Session } from "../session.ts";
 
 /**
@@ -25,7 +26,7 @@ export async function examineArchivePlace(session: Session): Promise<Finding[]> 
       id: "repository-closed",
       severity: "warning",
       summary: `Postgres' account "${account.name}" may not write into ${folder}: its archive_command stores WAL only while a watch runs`,
-      remedy: `keep ${session.program} watch --engine postgres running as root; or give that account the repository, for which root writes then: chown -R ${account.name} ${dirname(folder)}`,
+      remedy: `keep ${session.program} watch --engine postgres running as root; or give that account the repository, for which root writes then: chown -R ${account.name} ${shellWord(dirname(folder))}`,
     },
   ];
 }

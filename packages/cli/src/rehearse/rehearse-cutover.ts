@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { type RecordedStep, runSteps, type StepRunner } from "@lifeboat/core";
-import type { CutoverReport, RollbackReport } from "@lifeboat/migrate";
+import type { CutoverReport, CutoverRequest, GateName, RollbackReport } from "@lifeboat/migrate";
 import { engineOf } from "../config/engine.ts";
 import { storageOf } from "../config/storage.ts";
 import type { Configuration } from "../configuration.ts";
-import { migrationRequest } from "../migration-request.ts";
+import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import { type RehearsalPlace, rehearse } from "../rehearse.ts";
 import type { Session } from "../session.ts";
 
@@ -26,20 +26,29 @@ export interface Rehearsal {
   readonly seconds: number;
 }
 
+/** What a rehearsal is given by its caller. */
+export interface RehearsalRun {
+  readonly run: StepRunner;
+  /** Where the runner notes how each step went. */
+  readonly steps: readonly RecordedStep[];
+  /** Gates that need not be met. */
+  readonly skip: readonly GateName[];
+}
+
 /**
  * Runs a whole migration on copies of both databases under the product's own traffic, cutover and rollback included, and
  * leaves nothing behind. The gates that ask the real repository are not asked, and the product's own switch is not run: its
- * traffic is switched in its place.
+ * traffic is switched in its place. Of the real server it is only asked what the product's role may do there, which no copy can tell.
  * @throws whatever the real run would; the copies are gone then, too
  */
 export async function rehearseCutover(
   session: Session,
-  run: StepRunner,
-  steps: readonly RecordedStep[],
+  { run, steps, skip }: RehearsalRun,
 ): Promise<Rehearsal> {
   const started = performance.now();
+  const gates = await rightsThere(session);
   return rehearse(session, async (place, signal) => {
-    const migration = await migrationRequest(session);
+    const { appRole: _, ...migration } = await migrationRequest(session);
     const configuration = copiesOf(await session.configuration(), place);
     const request = {
       ...migration,
@@ -61,7 +70,7 @@ export async function rehearseCutover(
     });
     // It is waited for in the end, and may fail before.
     following.catch(() => undefined);
-    await using _ = {
+    await using _following = {
       async [Symbol.asyncDispose]() {
         stop.abort();
         await following;
@@ -73,6 +82,8 @@ export async function rehearseCutover(
     const moved = await migrate.cutoverMigration({
       ...request,
       ...budget,
+      gates,
+      skip,
       backup: backupOfCopy(configuration),
       onCutover: async (limit) => traffic?.switchTo({ url: place.postgresUrl }, limit),
     });
@@ -100,6 +111,20 @@ export async function rehearseCutover(
       seconds: (performance.now() - started) / 1000,
     };
   });
+}
+
+/** Asked before the copies are made, told with the gates: the copy's server has none of the real one's roles. */
+async function rightsThere(session: Session): Promise<NonNullable<CutoverRequest["gates"]>> {
+  const { migrate } = await session.configuration();
+  if (migrate.appRole === undefined) return {};
+  const { askAppRights, rightsGate } = await import("@lifeboat/migrate");
+  const { appRole: role, schema = "public" } = migrate;
+  const rights = await askAppRights(
+    await migrationTarget(session),
+    { role, schema },
+    session.signal,
+  );
+  return { rights: async () => rightsGate(rights) };
 }
 
 /** The configuration as it would be with the copies in place of the product, and a repository that goes with them. */

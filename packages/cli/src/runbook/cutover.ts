@@ -113,8 +113,12 @@ export function cutoverRunbook(facts: RunbookFacts, places: CutoverPlaces): Runb
   };
 }
 
+const UNKNOWN_ROLE = words(
+  "not known (`migrate.appRole` is not set): see for yourselves that it may use the tables, which belong to the role that loaded them",
+);
+
 function installation(facts: RunbookFacts, { sqlite, postgres }: CutoverPlaces): Block {
-  const { schema = "public", ...migrate } = facts.configuration?.migrate ?? {};
+  const { schema = "public", appRole, ...migrate } = facts.configuration?.migrate ?? {};
   const bytes = facts.fileBytes.get(sqlite.path);
   const { budget, hook } = productSwitch(migrate);
   const cutover = lastCutover(facts);
@@ -122,6 +126,7 @@ function installation(facts: RunbookFacts, { sqlite, postgres }: CutoverPlaces):
     ["app", [code(facts.app)]],
     ["from", [code(sqlite.path), bytes === undefined ? " (not there now)" : ` (${size(bytes)})`]],
     ["to", [code(withoutSecrets(postgres.url)), ", schema ", code(schema)]],
+    ["the product's own role there", appRole === undefined ? UNKNOWN_ROLE : [code(appRole)]],
     ["last load", [loadInWords(facts)]],
     ["the product's own switch", hook],
     ["writes may be refused for at most", [budget]],
@@ -180,6 +185,9 @@ function preconditions({ command: line }: RunbookFacts): Block[] {
       words("A quiet hour, the people who decide within call, and this page printed."),
       words(
         "No change of the product's schema from the load until the cutover: it would stop with a finding.",
+      ),
+      words(
+        "Triggers that Postgres shall have are made after the switch, or disabled until it enables them: before it they would do once more what SQLite's have done.",
       ),
     ]),
   ];

@@ -1,12 +1,14 @@
 import type { MigrationRecord } from "@lifeboat/core";
-import { type CutoverReport, GATES } from "@lifeboat/migrate";
+import { ASKED_GATES, type CutoverReport, GATES, type GateName } from "@lifeboat/migrate";
 import { showCutover } from "../show/cutover.ts";
 import { duration } from "../show/units.ts";
 import { showRollback } from "../show/way-back.ts";
 import type { RunbookFacts } from "./facts.ts";
 
 /** What `migrate cutover` prints, by the function that prints it: as the last one did, with no figure that was not measured. */
-export function expectedCutover({ migrations }: RunbookFacts, line: string): string {
+export function expectedCutover(facts: RunbookFacts, line: string): string {
+  const { migrations, configuration } = facts;
+  const names = [...GATES, ...(configuration?.migrate.appRole ? ASKED_GATES : [])];
   const record = migrations.findLast(({ verb, ok }) => verb === "cutover" && ok);
   const { rows, gates, backups, holdSeconds, movedAt, switchSeconds } = record?.details ?? {};
   const shape = showCutover(
@@ -15,7 +17,7 @@ export function expectedCutover({ migrations }: RunbookFacts, line: string): str
       id: record?.migration ?? "",
       tables: [],
       findings: [],
-      gates: Array.isArray(gates) ? gates : GATES.map(metGate),
+      gates: Array.isArray(gates) ? gates : names.map(metGate),
       backups: Array.isArray(backups) ? backups : ["…"],
       rows: number(rows),
       holdSeconds: number(holdSeconds),
@@ -49,7 +51,7 @@ export function expectedRollback({ migrations }: RunbookFacts, line: string): st
   return orUnmeasured(record, shape);
 }
 
-function metGate(name: (typeof GATES)[number]): CutoverReport["gates"][number] {
+function metGate(name: GateName): CutoverReport["gates"][number] {
   return { name, ok: true, skipped: false, message: "…", remedy: "" };
 }
 

@@ -22,11 +22,20 @@ export function showLoad(report: LoadReport, commandLine: string, isLive: boolea
       "took",
       `${duration(report.seconds)}, ${report.compared ? "both sides compared equal" : "NOT compared yet"}`,
     ],
+    ...rested(report),
     isLive
       ? ["next", `${commandLine} migrate sync follows; then migrate verify, migrate cutover`]
       : ["back it up with", `${commandLine} backup --engine postgres`],
   ]);
   return `${table(columns, rows)}\n${summary}`;
+}
+
+/** Too short to be asked about is not told. */
+function rested({ restedSeconds = 0 }: LoadReport): [string, string][] {
+  if (restedSeconds < 1) return [];
+  return [
+    ["rested", `${duration(restedSeconds)} of that for the product's writes; --pace full does not`],
+  ];
 }
 
 /** Whether both sides hold the same, a table a line. */
@@ -71,9 +80,14 @@ function showOne(one: MigrationFinding): string {
     `${severity === "error" ? "ERROR" : severity}  ${inOneLine(summary.replaceAll(/\s*\n\s*/g, " "))} [${id}]`,
     ...howMany(one),
     ...choices.map((choice) => `answer: ${printable(choiceText(name, column, choice))}`),
-    ...(proposal === undefined ? [] : ["in Postgres it could be:", ...proposedLines(proposal)]),
+    ...(proposal === undefined ? [] : [proposalLabel(id), ...proposedLines(proposal)]),
   ];
   return `${lines.join("\n         ")}\n`;
+}
+
+/** Most stand for what does not go over; rights are to be given. */
+function proposalLabel(id: string): string {
+  return id.startsWith("app-role") ? "to be run in Postgres:" : "in Postgres it could be:";
 }
 
 /** One alone is what the summary tells already. */

@@ -38,25 +38,33 @@ async function roleScript(session: Session) {
   const sql = leastPrivilegeScript({
     ...role,
     ...(sqlite.length > 0 && { migrateInto: migrate.schema ?? "public" }),
+    ...(migrate.appRole && { appRole: migrate.appRole }),
   });
-  return { document: { sql }, show: () => sql };
+  // What every doctor's document holds, since a script may read that first.
+  return { document: { ok: true, findings: [], sql }, show: () => sql };
 }
 
 async function examine(session: Session): Promise<Finding[]> {
   const { examineRepository } = await import("../doctor/repository.ts");
   const findings = await examineRepository(session);
   if (session.isByRepository) return findings;
-  const [{ examineEngines }, { examineArchivePlace }, { examineShipping }, { examineDrift }] =
-    await Promise.all([
-      import("../doctor/engines.ts"),
-      import("../doctor/archive-place.ts"),
-      import("../doctor/shipping.ts"),
-      import("../doctor/drift.ts"),
-    ]);
+  const [
+    { examineEngines },
+    { examineArchivePlace },
+    { examineShipping },
+    { examineDrift },
+    { examineAppRole },
+  ] = await Promise.all([
+    import("../doctor/engines.ts"),
+    import("../doctor/archive-place.ts"),
+    import("../doctor/shipping.ts"),
+    import("../doctor/drift.ts"),
+    import("../doctor/app-role.ts"),
+  ]);
   findings.push(...(await examineEngines(session)));
   findings.push(...(await examineArchivePlace(session)));
   const known = new Set(findings.map(({ id, summary }) => `${id} ${summary}`));
   const shipping = await examineShipping(session);
   findings.push(...shipping.filter(({ id, summary }) => !known.has(`${id} ${summary}`)));
-  return [...findings, ...(await examineDrift(session))];
+  return [...findings, ...(await examineDrift(session)), ...(await examineAppRole(session))];
 }

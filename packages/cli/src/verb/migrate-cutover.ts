@@ -1,4 +1,4 @@
-import type { CutoverReport } from "@lifeboat/migrate";
+import type { CutoverReport, GateName } from "@lifeboat/migrate";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import type { Rehearsal } from "../rehearse/rehearse-cutover.ts";
 import type { Session } from "../session.ts";
@@ -6,7 +6,7 @@ import { usage } from "../usage.ts";
 import type { Outcome, Verb } from "../verb.ts";
 
 /** As migrate names them; written here too, since the help must not load it. */
-const GATES = ["lag", "verified", "archive", "drill", "disk", "backup"];
+const GATES = ["lag", "verified", "archive", "drill", "disk", "rights", "backup"];
 
 function parseGate(text: string): string {
   if (GATES.includes(text)) return text;
@@ -30,7 +30,8 @@ export const migrateCutoverVerb: Verb = {
     ["migrate cutover --skip drill", "whoever decides may pass a gate"],
   ],
   async run({ options }, session) {
-    if (options.rehearse === true) return rehearsed(session);
+    const skip = (options.skip ?? []) as readonly GateName[];
+    if (options.rehearse === true) return rehearsed(session, skip);
     const postgres = await migrationTarget(session);
     const migration = await migrationRequest(session);
     const { app, migrate } = await session.configuration();
@@ -47,7 +48,7 @@ export const migrateCutoverVerb: Verb = {
           ...migration,
           postgres,
           run,
-          skip: (options.skip ?? []) as never,
+          skip,
           gates: cutoverGates(session),
           backup: backupOf(session),
           ...(budgetSeconds === undefined ? {} : { budgetSeconds }),
@@ -69,7 +70,7 @@ export const migrateCutoverVerb: Verb = {
   },
 };
 
-async function rehearsed(session: Session): Promise<Outcome> {
+async function rehearsed(session: Session, skip: readonly GateName[]): Promise<Outcome> {
   // What the configuration lacks is said before the repository is opened for the record.
   await migrationTarget(session);
   await migrationRequest(session);
@@ -78,7 +79,7 @@ async function rehearsed(session: Session): Promise<Outcome> {
   const report = await recordMigration<Rehearsal>(
     session,
     "rehearse",
-    ({ run, steps }) => rehearseCutover(session, run, steps),
+    ({ run, steps }) => rehearseCutover(session, { run, steps, skip }),
     ({ id, holdSeconds, switchSeconds, rollback, commits }) => ({
       id,
       live: null,

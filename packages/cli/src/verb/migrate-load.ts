@@ -1,8 +1,10 @@
-import type { LoadReport, ReviewedPlan } from "@lifeboat/migrate";
+import type { LoadPace, LoadReport, ReviewedPlan } from "@lifeboat/migrate";
 import { giveWay } from "../give-way.ts";
 import { migrationRequest, migrationTarget } from "../migration-request.ts";
 import { usage } from "../usage.ts";
 import type { Verb } from "../verb.ts";
+
+const PACES: readonly LoadPace[] = ["adaptive", "full"];
 
 export const migrateLoadVerb: Verb = {
   name: "migrate load",
@@ -15,6 +17,11 @@ export const migrateLoadVerb: Verb = {
     {
       flags: "--plan <file>",
       help: "load by this plan, as migrate plan --out wrote it and somebody reviewed it, without reading every value again",
+    },
+    {
+      flags: "--pace <pace>",
+      values: PACES,
+      help: "adaptive (when left out): rests where the product would else lose more than a tenth of its writes; full: as fast as it can",
     },
     {
       flags: "--skip-compare",
@@ -30,6 +37,7 @@ export const migrateLoadVerb: Verb = {
     const request = await migrationRequest(session);
     const live = options.offline !== true;
     const plan = await planOf(options.plan, live);
+    const pace = paceOf(options.pace, live);
     const { loadMigration } = await import("@lifeboat/migrate");
     const compare = options.skipCompare !== true;
     giveWay();
@@ -38,7 +46,16 @@ export const migrateLoadVerb: Verb = {
       session,
       "load",
       ({ run, record }) =>
-        loadMigration({ ...request, postgres, live, compare, run, onEnd: record, ...plan }),
+        loadMigration({
+          ...request,
+          postgres,
+          live,
+          compare,
+          run,
+          onEnd: record,
+          ...plan,
+          ...pace,
+        }),
       ({ id, rows, bytes }) => ({ id, live: null, details: { isLive: live, rows, bytes } }),
     );
     return {
@@ -48,6 +65,16 @@ export const migrateLoadVerb: Verb = {
     };
   },
 };
+
+function paceOf(pace: unknown, live: boolean): { pace?: LoadPace } {
+  if (pace === undefined) return {};
+  if (!live)
+    throw usage(
+      "--pace does not go with --offline, beside which nobody writes",
+      "leave one of them out",
+    );
+  return { pace: pace as LoadPace };
+}
 
 async function planOf(file: unknown, live: boolean): Promise<{ plan?: ReviewedPlan }> {
   if (typeof file !== "string") return {};

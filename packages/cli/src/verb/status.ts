@@ -1,4 +1,14 @@
+import type { Status } from "@lifeboat/core";
 import type { Verb } from "../verb.ts";
+
+/** Scripts read the same members whether or not a log is shipped; what is committed since the last backup is nowhere else. */
+const NOTHING_SHIPPED: NonNullable<Status["archive"]> = {
+  ok: false,
+  lagSeconds: null,
+  lagBytes: null,
+  lastSegment: null,
+  oldestUnarchived: null,
+};
 
 export const statusVerb: Verb = {
   name: "status",
@@ -24,7 +34,7 @@ export const statusVerb: Verb = {
     };
     return {
       status: options.check === true && report.alerts.length > 0 ? 1 : 0,
-      document: report,
+      document: { ...report, archive: report.archive ?? NOTHING_SHIPPED },
       show: async () => (await import("../show/status.ts")).showStatus(report, session.commandLine),
     };
   },

@@ -35,6 +35,6 @@ export const walFetchVerb: Verb = {
       await fetchWal({ repository, name, destination, prefetchCommand });
     };
     await withGrace(fetching(), session.signal);
-    return { document: null, show: () => "" };
+    return { document: { name, destination }, show: () => "" };
   },
 };

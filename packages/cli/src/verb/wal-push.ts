@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { withGrace } from "../grace.ts";
 import { parseSize } from "../option-values.ts";
 import type { Verb } from "../verb.ts";
@@ -40,6 +40,6 @@ export const walPushVerb: Verb = {
     );
     const aheadCommand = [...session.ownCommand, "wal", "push", ...place, ...bound, "--ahead"];
     await withGrace(pushWal({ repository, path, maxBacklog, aheadCommand }), signal);
-    return { document: null, show: () => "" };
+    return { document: { name: basename(path) }, show: () => "" };
   },
 };

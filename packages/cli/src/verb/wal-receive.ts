@@ -23,25 +23,39 @@ export const walReceiveVerb: Verb = {
   async run({ options }, session) {
     const connection = await postgresConnection(session, "wal receive");
     const repository = await session.openRepository("write");
-    const { postgresEngine, receiveWal } = await import("@lifeboat/postgres");
+    const { assertSlotName, postgresEngine, RECEIVE_SLOT, receiveWal } = await import(
+      "@lifeboat/postgres"
+    );
+    const slot = (options.slot as string | undefined) ?? RECEIVE_SLOT;
+    assertSlotName(slot);
     const [database = ""] = await postgresEngine({ connection }).databases();
     const folder = repository.folder("postgres", database);
     const { signal } = session;
+    // A second one could only wait for the slot of the first, and would say every few seconds that nothing is shipped.
+    const { letGoOf } = await import("@lifeboat/core");
+    const lock = await repository.lock(
+      `receive-postgres-${database}-${slot}`,
+      `wal receive of ${database} through slot ${slot}`,
+      { quiet: true },
+    );
     let received: ReceivedWal | undefined;
-    await session.run([
-      {
-        title: `receive the WAL of ${database}`,
-        run: async (report) => {
-          received = await receiveWal({
-            ...{ connection, folder, report, signal },
-            // Said under --quiet too: under a service manager it is all that anybody reads.
-            log: (line) => void process.stderr.write(`${inOneLine(line)}\n`),
-            slot: options.slot as string | undefined,
-            synchronous: options.synchronous === true,
-          });
+    try {
+      await session.run([
+        {
+          title: `receive the WAL of ${database}`,
+          run: async (report) => {
+            received = await receiveWal({
+              ...{ connection, folder, report, signal, slot },
+              // Said under --quiet too: under a service manager it is all that anybody reads.
+              log: (line) => void process.stderr.write(`${inOneLine(line)}\n`),
+              synchronous: options.synchronous === true,
+            });
+          },
         },
-      },
-    ]);
+      ]);
+    } finally {
+      await letGoOf([lock], signal);
+    }
     return { document: null, show: () => "", ...(received && { stopped: stoppedAt(received) }) };
   },
 };

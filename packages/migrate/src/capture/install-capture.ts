@@ -7,6 +7,7 @@ import { tableNamed } from "../sqlite/schema.ts";
 import { productSchemaDigest } from "../sqlite/schema-digest.ts";
 import { captureTriggers } from "./capture-triggers.ts";
 import type { CapturedTable } from "./captured-table.ts";
+import { assertCapturable } from "./replaced-rows.ts";
 import { logColumns, widestIdentity } from "./row-identity.ts";
 import { noteSchema, schemaVersion } from "./schema-watch.ts";
 
@@ -46,6 +47,15 @@ export function installCapture(db: Database, { plan, migration }: CaptureOf): vo
 function isPlannedSchema(db: Database, { source }: MigrationPlan): boolean {
   if (source.schemaDigest !== undefined) return productSchemaDigest(db) === source.schemaDigest;
   return schemaVersion(db) === BigInt(source.schemaVersion);
+}
+
+/** @throws LifeboatError `NOT_CAPTURABLE`, for a table of the plan */
+export function assertAllCapturable(db: Database, { tables }: MigrationPlan): void {
+  const schema = readSchema(db);
+  for (const { name } of tables) {
+    const source = tableNamed(schema, name);
+    if (source) assertCapturable(source);
+  }
 }
 
 /** The migration whose capture is in the database, or null. */

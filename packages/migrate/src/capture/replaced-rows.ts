@@ -67,30 +67,51 @@ function expressionOf(term: SqliteIndexColumn): string {
 /** The same expression, of the row that is about to be written. */
 function ofNewRow(source: SqliteTable, index: SqliteIndex, term: SqliteIndexColumn): string {
   const sql = expressionOf(term);
-  assertNotComparing(source, index, tokensOf(sql));
+  const comparing = comparingIn(term);
+  if (comparing !== undefined) throw notCapturable(source, index, comparing);
   const columns = source.columns.map(({ name }) => `new.${quoteName(name)} AS ${quoteName(name)}`);
   if (source.rowid !== null && source.rowidAlias === null)
     columns.push(`new.${source.rowid} AS ${source.rowid}`);
   return `SELECT ${sql} FROM (SELECT ${columns.join(", ")})`;
 }
 
-function assertNotComparing(
+/** Unique indexes by which it can't be told before a write which rows a REPLACE would remove, each with the word that is why. */
+export function untellableIndexes(
   source: SqliteTable,
-  index: SqliteIndex,
-  tokens: readonly Token[],
-): void {
-  const comparing = tokens.find(
-    ({ kind, text }) =>
-      (kind === "sign" && COMPARING_SIGNS.includes(text)) ||
-      (kind === "word" && COMPARING_WORDS.test(text)),
+): readonly { readonly index: SqliteIndex; readonly word: string }[] {
+  return source.indexes
+    .filter((index) => index.unique && !isRowidAlone(source, index))
+    .flatMap((index) => {
+      const word = index.columns.map(comparingIn).find((found) => found !== undefined);
+      return word === undefined ? [] : [{ index, word }];
+    });
+}
+
+function comparingIn(term: SqliteIndexColumn): string | undefined {
+  if (term.column !== null) return undefined;
+  return tokensOf(expressionOf(term)).find(isComparing)?.text;
+}
+
+function isComparing({ kind, text }: Token): boolean {
+  return (
+    (kind === "sign" && COMPARING_SIGNS.includes(text)) ||
+    (kind === "word" && COMPARING_WORDS.test(text))
   );
-  if (!comparing) return;
-  throw new LifeboatError({
+}
+
+function notCapturable(source: SqliteTable, index: SqliteIndex, word: string): LifeboatError {
+  return new LifeboatError({
     code: "NOT_CAPTURABLE",
     kind: "refused",
-    message: `the unique index ${index.name} of ${source.name} holds an expression with ${comparing.text}, and which rows a REPLACE would remove by it can't be told before`,
+    message: `the unique index ${index.name} of ${source.name} holds an expression with ${word}, and which rows a REPLACE would remove by it can't be told before`,
     remedy:
-      "make a generated column of the expression and the index on that, or load while nothing writes",
+      "make a generated column of the expression and the index on that, or load while nothing writes: lifeboat migrate load --offline",
     details: { table: source.name, index: index.name },
   });
+}
+
+/** @throws LifeboatError `NOT_CAPTURABLE` for the first index of {@link untellableIndexes} */
+export function assertCapturable(source: SqliteTable): void {
+  const [first] = untellableIndexes(source);
+  if (first) throw notCapturable(source, first.index, first.word);
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { qualified } from "../ddl.ts";
+import type { PlannedTable } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
 import type { Differences } from "./differences.ts";
@@ -16,6 +17,11 @@ const MAX_UNINDEXED_CHUNK_ROWS = 100_000;
 const CHUNK_BYTES = 32 * 1024 * 1024;
 /** Rows that may be longer are digested one by one, so that no chunk is ever held as a whole. */
 const LONG_ROW_BYTES = 4096;
+
+/** In how many parts a table is compared whose key Postgres can walk, as many rows as it had when it was planned. */
+export function partsOf(table: PlannedTable): number {
+  return Math.ceil(table.rows / indexedChunkRows(table)) + 1;
+}
 
 export interface KeyedOptions {
   /** Whether Postgres can walk the key in SQLite's order by its index. */
@@ -51,17 +57,18 @@ export async function compareKeyed(
 }
 
 function keyedOf(input: CompareInput, isIndexed: boolean): Keyed {
-  const { maxRowBytes } = input.table;
-  const fitting = Math.floor(CHUNK_BYTES / Math.min(LONG_ROW_BYTES, maxRowBytes + 1));
   return {
     ...input,
     terms: keyTerms(input.table),
     canon: rowCanon(input.table),
-    chunkRows: isIndexed
-      ? Math.max(1, Math.min(MAX_CHUNK_ROWS, fitting))
-      : MAX_UNINDEXED_CHUNK_ROWS,
-    byRow: !isIndexed || maxRowBytes > LONG_ROW_BYTES,
+    chunkRows: isIndexed ? indexedChunkRows(input.table) : MAX_UNINDEXED_CHUNK_ROWS,
+    byRow: !isIndexed || input.table.maxRowBytes > LONG_ROW_BYTES,
   };
+}
+
+function indexedChunkRows({ maxRowBytes }: PlannedTable): number {
+  const fitting = Math.floor(CHUNK_BYTES / Math.min(LONG_ROW_BYTES, maxRowBytes + 1));
+  return Math.max(1, Math.min(MAX_CHUNK_ROWS, fitting));
 }
 
 async function* chunksOf(

@@ -25,6 +25,12 @@ export interface Sides {
   ask<Result>(question: () => Promise<Result>): Promise<Result | null>;
 }
 
+/** Those that a table is compared by in parts, each of a moment of its own. */
+export interface PartedSides extends Sides {
+  /** @param parts in how many looks the table is compared if nobody adds to it */
+  beginTable(parts: number): void;
+}
+
 const NOTHING_WRITTEN: WrittenSince = {
   isKnown: () => true,
   count: () => 0,

@@ -12,7 +12,7 @@ export interface CutoverRequest extends MigrationRequest {
   readonly skip?: readonly GateName[];
   /** The gates that the caller looks at; one that is left out counts as met by nobody's looking, and is not shown. */
   readonly gates?: Partial<
-    Record<"archive" | "drill" | "disk" | "backup", () => Promise<GateFinding>>
+    Record<"archive" | "drill" | "disk" | "rights" | "backup", () => Promise<GateFinding>>
   >;
   /** Takes a backup of one side; left out where the caller has taken them. */
   readonly backup?: (engine: EngineKind, signal: AbortSignal) => Promise<string>;

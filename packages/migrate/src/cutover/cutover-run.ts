@@ -9,6 +9,7 @@ import { dropKeptRowidsBeside, keptRowidLeft } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
 import { removeReverseCaptureBeside } from "../reverse/capture.ts";
 import { allowTargetWrites } from "../reverse/refuse-target-writes.ts";
+import { rightsLook } from "../rights/rights-look.ts";
 import { breakable, isBroken } from "../target/break-connection.ts";
 import { advance, type JournalEntry, note } from "../target/journal.ts";
 import { movedAtOf } from "../target/moved-at.ts";
@@ -190,8 +191,9 @@ export class CutoverRun {
     await this.#bringUntilFew(report, signal);
     const { verifiedAt } = this.#entry.details;
     const own = { waiting: this.#forward.waiting, verifiedAt };
+    const rights = rightsLook(this.#client, this.#request.appRole, this.#entry.plan);
     this.#gates.push(
-      ...(await lookAtGates(ownGates(own, this.#request.gates), {
+      ...(await lookAtGates(ownGates(own, { ...rights, ...this.#request.gates }), {
         ...this.#request,
         signal,
         report,

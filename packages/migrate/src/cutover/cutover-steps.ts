@@ -47,8 +47,9 @@ export const CUTOVER_STEPS: readonly StepAbout[] = [
     title: "check the gates",
     phase: "before",
     purpose:
-      "Looks at what must be true before the product moves: `lag` (few changes wait), `verified` (both sides were found equal lately), `archive` (WAL reaches the repository), `drill` (a restore was proved lately), `disk` (there is room), `backup` (both databases can be backed up, and the repository written to). Each is shown with what was found.",
-    expected: "Five gates, each met; of `backup` only what is in the way.",
+      "Looks at what must be true before the product moves: `lag` (few changes wait), `verified` (both sides were found equal lately), `archive` (WAL reaches the repository), `drill` (a restore was proved lately), `disk` (there is room), `rights` (the product's own role, `migrate.appRole`, may use what was loaded), `backup` (both databases can be backed up, and the repository written to). Each is shown with what was found.",
+    expected:
+      "Five gates, each met, and `rights` where `migrate.appRole` is set; of `backup` only what is in the way.",
     onFailure: `Exit 3: a gate is not met, and the message says which and what to do. Only who decides may pass it, by \`--skip GATE\`. ${STAYS}`,
   },
   {

@@ -2,9 +2,11 @@ import { LifeboatError, type Report } from "@lifeboat/core";
 
 /** What must be true before a product moves. */
 export const GATES = ["lag", "verified", "archive", "drill", "disk"] as const;
+/** Looked at only where the configuration says for whom. */
+export const ASKED_GATES = ["rights"] as const;
 /** Shown only where they are not met: where they are, the steps that follow show it. */
 export const QUIET_GATES = ["backup"] as const;
-export type GateName = (typeof GATES | typeof QUIET_GATES)[number];
+export type GateName = (typeof GATES | typeof ASKED_GATES | typeof QUIET_GATES)[number];
 
 /** A gate as it was found. */
 export interface Gate {
@@ -77,7 +79,7 @@ export async function lookAtGates(
   { skip = [], report, signal }: GateLook,
 ): Promise<Gate[]> {
   const gates: Gate[] = [];
-  for (const name of [...GATES, ...QUIET_GATES]) {
+  for (const name of [...GATES, ...ASKED_GATES, ...QUIET_GATES]) {
     const look = looks[name];
     if (!look) continue;
     const found = await orAborted(look(), signal);

@@ -2,6 +2,7 @@ import type { Client } from "pg";
 import { logEnd, waitingChanges } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { noteSchema, schemaSince, schemaVersion } from "../capture/schema-watch.ts";
+import { addedObjects } from "../compare/added-objects.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { abandon } from "../target/abandon.ts";
@@ -19,6 +20,7 @@ import {
   passOverForeignKeys,
   setForeignKeysAside,
 } from "./foreign-keys.ts";
+import { targetActs } from "./target-acts.ts";
 
 /** A table that is brought again as a whole costs more than this. */
 const RENUMBERED_PATIENCE_MS = 10_000;
@@ -62,18 +64,30 @@ export class Forward {
   /**
    * Prepares the session, once: changes go in in an order of their own, which foreign keys would not bear. Where the role may
    * not pass over them they are dropped until {@link Forward.end}, and the journal says so.
+   * @throws LifeboatError `TARGET_ACTS`
    */
   async begin(): Promise<void> {
     const client = this.#client;
     // Each key is looked up in its index, however little is known of the session's tables of keys; and what a plan is
     // believed to cost must not have it compiled, which takes longer than all else.
     await client.query("SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
-    if (await passOverForeignKeys(client)) return;
+    const isPassedOver = await passOverForeignKeys(client);
+    await this.#assertNothingActs();
+    if (isPassedOver) return;
     this.#aside = true;
     await this.#transaction(async () => {
       await setForeignKeysAside(client, this.#plan);
       await this.#note({ foreignKeysAside: true });
     });
+  }
+
+  /** An earlier verification says nothing of what has acted since, on what was brought meanwhile. */
+  async #assertNothingActs(): Promise<void> {
+    const added = await addedObjects(this.#client, this.#plan);
+    const acting = added.filter(({ severity }) => severity === "error");
+    if (acting.length === 0) return;
+    await this.#note({ verifiedAt: null });
+    throw targetActs(acting);
   }
 
   /** Makes the foreign keys again where they were set aside, by an earlier run too. */

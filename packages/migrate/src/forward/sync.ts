@@ -53,7 +53,7 @@ export interface SyncReport {
  * Follows SQLite's writes in the target, until stopped or caught up. Stands by while a cutover takes over: goes on where that is refused or
  * given back, and ends by itself once the product has moved. Where Postgres goes away it connects again until it answers, unless it was to end when caught up.
  * @throws LifeboatError `NOT_LOADED`, `NOT_CAPTURED` (not-found), `SOURCE_CHANGED`, `SQLITE_REPLACED`, `VALUE_NOT_PLANNED`,
- * `NOT_APPLIED`, `LOCKED`, `POSTGRES_LOST`
+ * `NOT_APPLIED`, `TARGET_ACTS`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function syncMigration(request: SyncRequest): Promise<SyncReport> {
   const started = performance.now();

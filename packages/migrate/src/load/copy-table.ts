@@ -3,6 +3,7 @@ import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
 import { qualified } from "../ddl.ts";
 import type { PlannedTable } from "../plan.ts";
+import type { ProductPace } from "../product-pace.ts";
 import { nameList, quoteName } from "../quote.ts";
 import { rowidRanges, rowsAtOnce } from "../row-range.ts";
 import { isLockTaken } from "../target/hold-tables.ts";
@@ -28,6 +29,8 @@ export interface CopyInput {
 export interface LiveCopyInput extends CopyInput {
   /** Gives the thread that reads large tables. */
   readonly reader: () => RowReader;
+  /** Absent: the product is not rested for. */
+  readonly pace: ProductPace | undefined;
 }
 
 /** Below this a thread is not worth its start. */
@@ -47,14 +50,22 @@ export async function copyTable(input: CopyInput): Promise<number> {
 
 /** The same in short reads, while the product writes; of a large table by a thread of its own, unless its rows are very long. */
 export async function copyLiveTable(input: LiveCopyInput): Promise<number> {
-  const { db, reader, table } = input;
+  const { db, reader, table, pace, signal } = input;
   const form = liveCopyForm(table);
   const isLarge = table.bytes > LARGE_BYTES && table.maxRowBytes <= LONG_ROW_BYTES;
-  return sendRows(
-    input,
-    form,
-    isLarge ? reader().rows(table) : framed(form, liveRows(db, table, form)),
-  );
+  const rows = isLarge ? reader().rows(table) : framed(form, liveRows(db, table, form));
+  return sendRows(input, form, pace ? rested(rows, pace, signal) : rows);
+}
+
+async function* rested(
+  chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
+  pace: ProductPace,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    await pace.between(signal);
+    yield chunk;
+  }
 }
 
 async function sendRows(

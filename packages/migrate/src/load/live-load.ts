@@ -1,19 +1,25 @@
 import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
+import { logEnd } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
-import { compareTable } from "../compare.ts";
+import { compareTable, compareTableInParts, isComparedInParts } from "../compare.ts";
 import { type Applied, ChangeApplier } from "../forward/apply-changes.ts";
 import { refusedValue } from "../forward/refused-value.ts";
 import { removeTraces } from "../freeze.ts";
 import { addKeptRowids, followedTable, indexKeptRowids } from "../kept-rowid.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { PlannedTable } from "../plan.ts";
+import { ProductPace } from "../product-pace.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
 import { assertComparedEqual } from "./assert-compared-equal.ts";
+import { BroughtSides } from "./brought-sides.ts";
 import { copyLiveTable } from "./copy-table.ts";
-import { COMPARE, LoadRun, type LoadRunInit } from "./load-run.ts";
+import { COMPARE, type LoadReport, LoadRun, type LoadRunInit } from "./load-run.ts";
 import { RowReader } from "./row-reader.ts";
+
+/** `adaptive`: rests where the product would else lose more than a tenth of its writes. `full`: as fast as it can. */
+export type LoadPace = "adaptive" | "full";
 
 /** Fewer changed rows than this are brought within the look at one table. */
 const FEW_ROWS = 500;
@@ -26,11 +32,22 @@ const FEW_ROWS = 500;
 export class LiveLoad extends LoadRun {
   readonly #source: LiveSource;
   readonly #applier: ChangeApplier;
+  readonly #rests: boolean;
+  /**
+   * Tables whose comparison has begun. What is brought to them from then on is compared as it is brought, unless the product
+   * writes so fast that bringing alone takes all the time.
+   */
+  readonly #compared = new Set<string>();
+  #isClose = true;
+  /** Rows written by table. */
+  readonly #brought = new Map<string, number>();
+  #pace: ProductPace | undefined;
   #isCommitting = false;
 
-  constructor(source: LiveSource, init: LoadRunInit) {
+  constructor(source: LiveSource, init: LoadRunInit & { readonly pace: LoadPace }) {
     super(init);
     this.#source = source;
+    this.#rests = init.pace === "adaptive";
     this.#applier = new ChangeApplier(source, init.client, init.plan, 0n);
   }
 
@@ -39,7 +56,7 @@ export class LiveLoad extends LoadRun {
       { title: "open the journal", run: () => this.begin() },
       {
         title: "log the product's writes",
-        run: async () => installCapture(this.#source.db, { plan: this.plan, migration: this.id }),
+        run: async () => this.#capture(),
       },
       { title: "create the tables", run: () => this.#createTables() },
       { title: "copy the rows", run: (report) => this.#copy(report) },
@@ -81,6 +98,17 @@ export class LiveLoad extends LoadRun {
     }
   }
 
+  override report(): LoadReport {
+    return { ...super.report(), restedSeconds: this.#pace?.restedSeconds ?? 0 };
+  }
+
+  /** From here on the log tells how fast the product writes. */
+  #capture(): void {
+    const { db } = this.#source;
+    installCapture(db, { plan: this.plan, migration: this.id });
+    if (this.#rests) this.#pace = new ProductPace(() => logEnd(db) ?? 0n);
+  }
+
   async #createTables(): Promise<void> {
     await this.ddl(["tables"]);
     await addKeptRowids(this.client, this.plan);
@@ -96,7 +124,13 @@ export class LiveLoad extends LoadRun {
     };
     await this.copyAll(report, async ({ table, ...input }) => {
       try {
-        return await copyLiveTable({ ...input, db, reader, table: followedTable(table) });
+        return await copyLiveTable({
+          ...input,
+          db,
+          reader,
+          table: followedTable(table),
+          pace: this.#pace,
+        });
       } catch (cause) {
         throw refusedValue(table, cause) ?? cause;
       }
@@ -111,12 +145,15 @@ export class LiveLoad extends LoadRun {
     return brought;
   }
 
-  /** As long as each round is much shorter than the one before: a product may write faster than Postgres takes. */
-  async #catchUp(report: Report): Promise<void> {
-    let last = Number.POSITIVE_INFINITY;
-    for (;;) {
+  /**
+   * As long as each round is much shorter than the one before: a product may write faster than Postgres takes.
+   * @returns false for such a product
+   */
+  async #catchUp(report: Report): Promise<boolean> {
+    for (let last = Number.POSITIVE_INFINITY; ; ) {
       const brought = await this.#bringOnce(report);
-      if (brought < FEW_ROWS || brought > last / 2) return;
+      this.#isClose = brought < FEW_ROWS;
+      if (brought < FEW_ROWS || brought > last / 2) return this.#isClose;
       last = brought;
     }
   }
@@ -126,30 +163,55 @@ export class LiveLoad extends LoadRun {
     await indexKeptRowids(this.client, this.plan);
   }
 
-  /** Each table is compared as of the snapshot to which the target was just brought. */
+  /** What is written to a row after it was compared is compared as it is brought, here or by a sync. */
   async #compare(report: Report): Promise<void> {
-    for (const table of this.plan.tables) {
-      await this.#catchUp(report);
+    const { client, plan, signal } = this;
+    const sides = this.#sides();
+    for (const planned of plan.tables) {
+      const table = { ...followedTable(planned), rows: this.#mostRows(planned) };
+      const isClose = await this.#catchUp(report);
       report({ note: table.name });
-      await this.#source.snapshot(async () => {
-        await this.#apply();
-        await this.#compareOne(table, report);
-      });
+      const input = { db: this.#source.db, client, schema: plan.schema, table, report, signal };
+      // It is not to be hoped that the parts of a table are read faster than such a product adds to it.
+      if (isClose && isComparedInParts(table)) {
+        this.#compared.add(table.name);
+        assertComparedEqual(await compareTableInParts({ ...input, sides }));
+      } else
+        await this.#source.snapshot(async () => {
+          await this.#apply();
+          assertComparedEqual(await compareTable(input));
+          this.#compared.add(table.name);
+        });
     }
+    if (this.#isClose) await this.#catchUp(report);
   }
 
-  async #compareOne(table: PlannedTable, report: Report): Promise<void> {
-    const { client, signal } = this;
-    const { db } = this.#source;
-    const compared = followedTable(table);
-    assertComparedEqual(
-      await compareTable({ db, client, schema: this.plan.schema, table: compared, report, signal }),
-    );
+  /** Copied or brought; the plan may be of days ago. */
+  #mostRows({ name }: PlannedTable): number {
+    const copied = this.tables.find((table) => table.name === name)?.rows ?? 0;
+    return copied + (this.#brought.get(name) ?? 0);
+  }
+
+  #sides(): BroughtSides {
+    const { client, plan, signal } = this;
+    return new BroughtSides({
+      source: this.#source,
+      client,
+      plan,
+      pace: this.#pace,
+      bring: () => this.#apply(),
+      watermark: () => this.#applier.watermark,
+      signal,
+    });
   }
 
   async #apply(): Promise<Applied | null> {
-    const applied = await this.#applier.apply({ compare: false }, this.signal);
-    if (applied !== null) this.#applier.committed(applied);
+    const compare = ({ name }: PlannedTable) => this.#isClose && this.#compared.has(name);
+    const applied = await this.#applier.apply({ compare }, this.signal);
+    if (applied === null) return null;
+    this.#applier.committed(applied);
+    for (const { name, written } of applied.tables)
+      this.#brought.set(name, (this.#brought.get(name) ?? 0) + written);
     return applied;
   }
 

@@ -32,6 +32,8 @@ export interface LoadReport {
   readonly seconds: number;
   /** Whether both sides were found equal before the commit. */
   readonly compared: boolean;
+  /** Of these seconds, those in which it stood still so that the product kept its pace; only of a live load. */
+  readonly restedSeconds?: number;
 }
 
 export interface LoadRunInit {

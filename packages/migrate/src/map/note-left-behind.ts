@@ -50,8 +50,8 @@ function whatFor(proposal: ReturnType<typeof proposeTrigger>): string {
   if (proposal.sql === "")
     return ": it only feeds an index that keeps itself up to date in Postgres";
   return proposal.isWhole
-    ? "; a translation is proposed"
-    : "; a translation is proposed, in which some is left to write";
+    ? "; a translation is proposed, for the time after the cutover"
+    : "; a translation is proposed, for the time after the cutover, in which some is left to write";
 }
 
 function noteVirtualTable(

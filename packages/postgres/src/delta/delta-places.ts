@@ -2,6 +2,7 @@ import { lstat, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { LifeboatError, type RestoreRequest } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import type { PostgresDetails } from "../details.ts";
 import {
   assertNotRunning,
@@ -65,7 +66,7 @@ async function assertOwned(path: string): Promise<void> {
         : `${path} belongs to another account (${uid})`,
     remedy:
       own === 0
-        ? `give it to the server's account: chown -R postgres ${path}`
+        ? `give it to the server's account: chown -R postgres ${shellWord(path)}`
         : "run it as that account, or restore to another directory",
     details: { path, uid },
   });

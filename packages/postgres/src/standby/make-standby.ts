@@ -16,6 +16,7 @@ import { dropSlot } from "../drop-slot.ts";
 import { syncDirectories, writeDurably } from "../durable.ts";
 import { postgresEngine } from "../engine.ts";
 import { laySettings } from "../lay-settings.ts";
+import { assertNobodyElseBuilds } from "../leftovers.ts";
 import { restorePlaces } from "../restore-places.ts";
 import { Sites } from "../restore-sites.ts";
 import { describeServer, type ServerFacts } from "../server-facts.ts";
@@ -73,6 +74,8 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
     const server = await describeServer(client);
     const work = { request, client, server, slot, account: await serverAccount(to, dirname(to)) };
     const places = await placesFor(request, server);
+    // Before a slot is reserved: that of the other run would be taken for a killed one's.
+    await assertNobodyElseBuilds(places.dataDirectory);
     if (request.port !== undefined) await assertPortFree(request.port);
     const reservation = new SlotReservation(to, server.systemIdentifier, work.account);
     if (slot === null) await assertKeepsEnough(client, server, request.maxRate);

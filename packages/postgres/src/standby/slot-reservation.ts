@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isSystemError } from "@lifeboat/core";
+import { isSystemError, ownProcessMark, processOfMarkLives } from "@lifeboat/core";
 import type { Account } from "../account.ts";
 import { syncDirectories, writeDurably } from "../durable.ts";
 import { readSmallFile } from "../small-file.ts";
@@ -21,10 +21,12 @@ export class SlotReservation {
     this.#account = account;
   }
 
-  /** Whether a run to this place was about to reserve this slot, and did not end. */
+  /** Whether a run to this place was about to reserve this slot, and was killed before it ended. */
   async names(slot: string): Promise<boolean> {
     try {
-      return (await readSmallFile(this.#path)).toString() === this.#text(slot);
+      const [system, name, mark] = (await readSmallFile(this.#path)).toString().trim().split(" ");
+      if (system !== this.#systemIdentifier || name !== slot) return false;
+      return mark === undefined || !processOfMarkLives(mark);
     } catch (thrown) {
       if (isSystemError(thrown, "ENOENT")) return false;
       throw thrown;
@@ -43,6 +45,6 @@ export class SlotReservation {
   }
 
   #text(slot: string): string {
-    return `${this.#systemIdentifier} ${slot}\n`;
+    return `${this.#systemIdentifier} ${slot} ${ownProcessMark()}\n`;
   }
 }

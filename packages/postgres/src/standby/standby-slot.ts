@@ -29,10 +29,24 @@ export async function reserveSlot(
   if (slot && (slot.active || !(await reservation.names(name)))) throw slotTaken(slot);
   await reservation.note(name);
   if (slot) await client.query("select pg_drop_replication_slot($1)", [name]);
-  await client.query("select pg_create_physical_replication_slot($1, true)", [name]);
+  try {
+    await client.query("select pg_create_physical_replication_slot($1, true)", [name]);
+  } catch (cause) {
+    if (!(cause instanceof Error && "code" in cause && cause.code === DUPLICATE_OBJECT))
+      throw cause;
+    // Another run made it in the same moment. Its note was overwritten by ours: none is better than one that names it as left behind.
+    await reservation.end();
+    throw slotTaken({ name, active: false, owner: null });
+  }
 }
 
-function slotTaken({ name, active, owner }: SlotState): LifeboatError {
+const DUPLICATE_OBJECT = "42710";
+
+function slotTaken({
+  name,
+  active,
+  owner,
+}: Pick<SlotState, "name" | "active" | "owner">): LifeboatError {
   const by = owner === null ? "" : ` by ${owner}`;
   return new LifeboatError({
     code: active ? "SLOT_ACTIVE" : "SLOT_EXISTS",

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { isSystemError, LifeboatError, type Report } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { execa } from "execa";
 import type pg from "pg";
 import { runAs, serverAccount } from "../account.ts";
@@ -61,7 +62,7 @@ async function leftBehind(
     code: failure.code,
     kind: failure.kind,
     message: `${failure.message}; its directory ${path} stays${stays}`,
-    remedy: `${failure.remedy}; or give it up: ${stop}lifeboat standby --remove ${path}${slotAlone}`,
+    remedy: `${failure.remedy}; or give it up: ${stop}lifeboat standby --remove ${shellWord(path)}${slotAlone}`,
     details: { ...failure.details, path, slot },
     cause,
   });
@@ -215,7 +216,7 @@ function lostWal({ path, slot }: MadeStandby, segment: string | undefined): Life
   return new LifeboatError({
     code: "STANDBY_LOST_WAL",
     message: `the standby in ${path} needs WAL segment ${segment ?? "that its slot has lost"}, which the primary has removed, and no archive brings it: it answers reads, and stays as old as it is`,
-    remedy: `archive that segment if it is anywhere (the standby asks again), else make the standby anew${slot === null ? ", with a slot" : ""}: lifeboat standby --remove ${path}`,
+    remedy: `archive that segment if it is anywhere (the standby asks again), else make the standby anew${slot === null ? ", with a slot" : ""}: lifeboat standby --remove ${shellWord(path)}`,
     details: { path, segment: segment ?? null },
   });
 }

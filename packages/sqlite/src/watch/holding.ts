@@ -1,4 +1,5 @@
 import type { LogPlace } from "../wal/place.ts";
+import type { FileAtRest } from "./file-at-rest.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
 
@@ -7,6 +8,15 @@ export interface CopiedBack {
   readonly at: Date;
   readonly place: LogPlace;
   readonly gateMs: number;
+}
+
+/** Where reading goes on. */
+export interface ReadFrom {
+  readonly place: LogPlace;
+  /** That was reached there, in ms since 1970. */
+  readonly instant: number;
+  /** How the file lay when all up to there was copied back. */
+  readonly rest?: FileAtRest | undefined;
 }
 
 export interface HolderInit {

@@ -1,4 +1,5 @@
 import { isLineage } from "../log-name.ts";
+import { type FileAtRest, isFileAtRest } from "./file-at-rest.ts";
 
 /**
  * What only the watch knows of a database that is idle: nothing was committed behind the last segment up to an instant,
@@ -10,12 +11,15 @@ export interface IdleLog {
   readonly number: number;
   /** ISO 8601 UTC. */
   readonly until: string;
+  /** Of a watch that has ended: how it left the file, with all of this copied back. */
+  readonly rest?: FileAtRest | undefined;
 }
 
 export function isIdleLog(value: unknown): value is IdleLog {
   if (typeof value !== "object" || value === null) return false;
-  const { lineage, number, until } = value as Partial<IdleLog>;
+  const { lineage, number, until, rest } = value as Partial<IdleLog>;
   return (
+    (rest === undefined || isFileAtRest(rest)) &&
     typeof lineage === "string" &&
     isLineage(lineage) &&
     Number.isSafeInteger(number) &&

@@ -92,7 +92,7 @@ export class LiveWal {
    * over all of it.
    */
   holds(header: WalHeader, place: LogPlace): boolean {
-    if (header.salts[0] !== place.salt1 || header.salts[1] !== place.salt2) return false;
+    if (!isOfRun(header, place)) return false;
     if (place.frames === 0) return isChecksum(header.checksum, place);
     const frame = Buffer.alloc(FRAME_HEADER_BYTES);
     const at = WAL_HEADER_BYTES + (place.frames - 1) * (FRAME_HEADER_BYTES + this.#pageSize);
@@ -196,6 +196,11 @@ export class LiveWal {
     }
     return filled;
   }
+}
+
+/** Whether a place was reached in the run with this header. */
+export function isOfRun({ salts }: WalHeader, { salt1, salt2 }: LogPlace): boolean {
+  return salts[0] === salt1 && salts[1] === salt2;
 }
 
 const NOTHING: ScanPoint = { frames: 0, checksum: [0, 0], pages: 0 };

@@ -1,4 +1,5 @@
-import { LogChain } from "../log-chain.ts";
+import { chainStart, LogChain } from "../log-chain.ts";
+import { newLineage } from "../log-name.ts";
 import type { Mark, SegmentNote } from "../log-note.ts";
 import { FRAME_HEADER_BYTES } from "../wal/frame.ts";
 import type { LogPlace } from "../wal/place.ts";
@@ -18,6 +19,12 @@ export interface SegmentSeat {
   readonly number: number;
   /** The chain's digest up to it. */
   readonly before: string;
+}
+
+/** The first of a lineage of its own. */
+export function newSeat(): SegmentSeat {
+  const lineage = newLineage(new Date());
+  return { lineage, number: 1, before: chainStart(lineage) };
 }
 
 /** The committed frames that will be the next segment of a lineage. */

@@ -3,6 +3,7 @@ import { beginRead, type Connection, connect } from "../driver.ts";
 import { type DatabaseFacts, factsOf } from "../held.ts";
 import type { WalProgress } from "../wal-connections.ts";
 import { Hole } from "./hole.ts";
+import { waitHere } from "./wait-for.ts";
 
 /**
  * The connections by which a watch holds a WAL, from {@link takeHold} on. At every moment one of two readers is there, so that
@@ -95,6 +96,21 @@ export class Relay {
   /** PASSIVE waits for nobody and keeps nobody waiting. */
   checkpoint(): WalProgress {
     return this.#progress("PASSIVE");
+  }
+
+  /**
+   * Behind the gate: copies all back. One of the app's own checkpoints may be under way; no further one can begin with more.
+   * @param patienceMs how long that one is waited for
+   * @returns false when it could not be completed: an old reader is nothing to wait for where writers wait
+   */
+  copyAllBack(patienceMs: number): boolean {
+    const until = performance.now() + patienceMs;
+    for (;;) {
+      const { busy, logged, checkpointed } = this.checkpoint();
+      if (!busy && logged === checkpointed) return true;
+      if (!busy || performance.now() > until) return false;
+      waitHere(1);
+    }
   }
 
   /** How far the WAL is copied back, without doing anything. */

@@ -1,8 +1,10 @@
-import type { DatabaseFolder, Manifest } from "@lifeboat/core";
+import { type DatabaseFolder, type Manifest, WatchNotes } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
 import { chainStart } from "../log-chain.ts";
 import { lineagesOf, noteOf } from "../log-objects.ts";
 import type { LogPlace } from "../wal/place.ts";
+import type { FileAtRest } from "./file-at-rest.ts";
+import { isIdleLog } from "./idle-log.ts";
 import type { SegmentSeat } from "./pending-segment.ts";
 
 /** Where the newest lineage ended: what comes next belongs there, if the WAL still holds that place. */
@@ -11,6 +13,8 @@ export interface LineageEnd {
   readonly place: LogPlace;
   /** Of its last commit, in ms since 1970; instants go on from there. */
   readonly instant: number;
+  /** How a watch of this host left the file when it ended here, in order. */
+  readonly rest?: FileAtRest | undefined;
 }
 
 /**
@@ -44,4 +48,23 @@ export async function newestLineageEnd(
     place: end,
     instant: last.instant,
   };
+}
+
+/** The same with what the last watch of this account noted when it ended, if it ended there. */
+export async function withRest(
+  end: LineageEnd,
+  folder: DatabaseFolder,
+  directory: string | undefined,
+): Promise<LineageEnd> {
+  if (directory === undefined) return end;
+  const note = await new WatchNotes(directory).read(folder);
+  const { idle } = (note?.facts ?? {}) as { idle?: unknown };
+  if (!isIdleLog(idle)) return end;
+  const isHere = idle.lineage === end.seat.lineage && idle.number === end.seat.number - 1;
+  return isHere ? { ...end, rest: idle.rest } : end;
+}
+
+/** In words. */
+export function lastOf({ seat, instant }: LineageEnd): string {
+  return `segment ${seat.number - 1} of ${seat.lineage}, at ${new Date(instant).toISOString()}`;
 }

@@ -3,10 +3,9 @@ import { compactLog } from "../compact.ts";
 import { CompactionState } from "../compaction-state.ts";
 import { pause } from "../driver.ts";
 import type { HeldFile } from "../held.ts";
-import { chainStart } from "../log-chain.ts";
-import { newLineage } from "../log-name.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { Beside } from "./beside.ts";
+import type { FileAtRest } from "./file-at-rest.ts";
 import { FrameMemory } from "./frame-memory.ts";
 import type { HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
@@ -14,7 +13,7 @@ import type { IdleLog } from "./idle-log.ts";
 import { leftBehind } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
-import { PendingSegment, type SegmentSeat } from "./pending-segment.ts";
+import { newSeat, PendingSegment } from "./pending-segment.ts";
 import type { LineageEnd } from "./resume.ts";
 import { SegmentStore } from "./segment-store.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
@@ -58,6 +57,7 @@ export class Shipper implements ShippedDatabase {
   #compaction = new CompactionState();
   #compactionFault: string | null = null;
   #retryMs = FIRST_RETRY_MS;
+  #rest: FileAtRest | undefined;
 
   /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
   constructor(init: ShipperInit) {
@@ -100,7 +100,7 @@ export class Shipper implements ShippedDatabase {
     const isAllStored = this.#unstored().every(({ isEmpty }) => isEmpty);
     if (!this.#begun || allReadAt === undefined || !isAllStored) return null;
     const until = new Date(allReadAt).toISOString();
-    return { lineage: this.lineage, number: this.#store.stored, until };
+    return { lineage: this.lineage, number: this.#store.stored, until, rest: this.#rest };
   }
 
   /**
@@ -137,6 +137,8 @@ export class Shipper implements ShippedDatabase {
     try {
       await this.#shipWith(storing, AbortSignal.any([signal, this.#ended.signal]));
       this.#holder.pollToEnd();
+      await this.#shipRest(storing);
+      this.#rest = this.#holds === 0 ? this.#holder.settle() : undefined;
       await this.#shipRest(storing);
     } catch (thrown) {
       // First of all the app has its WAL back.
@@ -291,9 +293,4 @@ export class Shipper implements ShippedDatabase {
     const { wal } = this.#holder;
     return new PendingSegment({ wal, memory: this.#memory, pageSize: this.#init.pageSize, start });
   }
-}
-
-function newSeat(): SegmentSeat {
-  const lineage = newLineage(new Date());
-  return { lineage, number: 1, before: chainStart(lineage) };
 }

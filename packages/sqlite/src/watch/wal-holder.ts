@@ -1,14 +1,17 @@
 import { isBusy } from "../driver.ts";
 import type { HeldFile } from "../held.ts";
-import type { WalHeader } from "../wal/header.ts";
-import type { LogPlace } from "../wal/place.ts";
 import { fileAt } from "./file-at.ts";
+import { type FileAtRest, isAtRest } from "./file-at-rest.ts";
 import { GateTimes } from "./gate-times.ts";
-import type { CopiedBack, HolderInit } from "./holding.ts";
+import { goOn } from "./go-on.ts";
+import { heldAfter } from "./held-after.ts";
+import type { CopiedBack, HolderInit, ReadFrom } from "./holding.ts";
 import { Hole } from "./hole.ts";
 import { LiveWal } from "./live-wal.ts";
 import { ReadingToEnd, unreadable } from "./reading-to-end.ts";
 import { Relay } from "./relay.ts";
+import { Residue } from "./residue.ts";
+import { settle } from "./settle.ts";
 import { waitHere } from "./wait-for.ts";
 import { ForeignCheckpoints } from "./waiting-checkpoint.ts";
 
@@ -16,8 +19,6 @@ import { ForeignCheckpoints } from "./waiting-checkpoint.ts";
 const ROUNDS = 3;
 /** A writer that is just changing the WAL's index is done after fewer, unless it is stopped. */
 const LAST_LOOKS = 100;
-/** What may be left behind the gate grows with each try that met more, up to so many times the limit. */
-const MOST_RESIDUES = 8;
 
 /**
  * Holds the WAL of a live database so that no frame is overwritten before it was read, and copies it
@@ -32,7 +33,7 @@ export class WalHolder {
   #mayRestart = false;
   #copiedBytes = 0;
   #lastInstant = 0;
-  #residueBytes: number;
+  readonly #residue: Residue;
   #closed = false;
   readonly #reading = new ReadingToEnd();
   readonly #checkpoints: ForeignCheckpoints;
@@ -44,7 +45,7 @@ export class WalHolder {
     this.#init = init;
     this.wal = new LiveWal(init.path, init.pageSize);
     this.#checkpoints = new ForeignCheckpoints(init.path);
-    this.#residueBytes = init.limits.residueBytes;
+    this.#residue = new Residue(init.limits.residueBytes, init.checkpointFreely);
     // Asked before they are opened: a file that is replaced meanwhile is then noticed at the first look.
     this.#identity = fileAt(init.path);
     this.#relay = new Relay(init.path);
@@ -63,21 +64,28 @@ export class WalHolder {
   /**
    * Takes hold of the WAL and reads it from a place on: the bulk while writers write, the rest behind the gate, so
    * that what is read and what is held are the same.
-   * @param from where reading goes on, and the instant that was reached there; left out: at the WAL's start
+   * @param from where reading goes on, the instant that was reached there, and how the file lay then if that is known; left
+   *   out: at the WAL's start
    * @returns false when the WAL does not prove that all since that place is still to be read; it is held all
    *   the same
    * @throws SqliteError busy when a writer was at work for longer than one try takes; nothing is held then
    */
-  takeHold(from?: { readonly place: LogPlace; readonly instant: number }): boolean {
+  takeHold(from?: ReadFrom): boolean {
     this.#relay.takeHold();
     try {
       // Since it was looked at the app may have left WAL mode: to hold it would keep every commit out.
       if (this.#relay.facts().journalMode !== "wal")
         throw new Hole("the database is not in WAL mode any more");
-      const header = this.wal.header();
-      const goesOn = header !== undefined && from !== undefined && this.#goOn(header, from);
+      const by = from && goOn(this.wal, this.#init.path, from);
+      if (by) {
+        this.#lastInstant = from.instant;
+        this.poll();
+      }
       return this.#relay.whileGated(() => {
-        const proven = this.#takeHoldOfRest(goesOn) && (goesOn || from === undefined);
+        const proven =
+          by === "rest"
+            ? this.#takeHoldSince(from?.rest)
+            : this.#takeHoldOfRest(by !== undefined) && (by !== undefined || from === undefined);
         // All that is copied back may be overwritten from now on: what is to be shipped of it is in memory, or lost.
         return proven && (!this.#mayRestart || this.#init.mayBeginAnew());
       });
@@ -178,22 +186,30 @@ export class WalHolder {
     this.#mayRestart ||= allIsRead;
   }
 
-  /** The file as it stands after {@link copyBack}: held for as long as that is not called again. */
-  heldFile({ at, place, gateMs }: CopiedBack, release: () => void): HeldFile {
-    let held = true;
-    return {
-      way: "pin",
-      isHeld: () => held && !this.#closed,
-      gateMs,
-      consistentAt: at,
-      place,
-      facts: this.#relay.facts(),
-      release() {
-        if (held) release();
-        held = false;
-        return gateMs;
+  /**
+   * Copies all back, once all that was read is stored, and looks how the file lies then.
+   * @returns undefined where it is not at rest: a writer at work, an old reader
+   * @throws Hole as {@link poll}
+   */
+  settle(): FileAtRest | undefined {
+    return settle(this.#init.path, {
+      copyBack: () => this.copyBack() !== undefined,
+      whileGated: (inside) => this.#relay.whileGated(inside),
+      isCopiedBack: () => {
+        this.poll();
+        const { logged, checkpointed } = this.#relay.progress();
+        return logged === checkpointed && this.wal.committed.frames === logged;
       },
-    };
+    });
+  }
+
+  /** The file as it stands after {@link copyBack}: held for as long as that is not called again. */
+  heldFile(copied: CopiedBack, release: () => void): HeldFile {
+    return heldAfter(copied, {
+      facts: this.#relay.facts(),
+      isOpen: () => !this.#closed,
+      release,
+    });
   }
 
   /** Lets go. May be called twice. */
@@ -203,14 +219,16 @@ export class WalHolder {
     this.wal.close();
   }
 
-  #goOn(header: WalHeader, from: { readonly place: LogPlace; readonly instant: number }): boolean {
-    const { place, instant } = from;
-    if (!this.wal.holds(header, place)) return false;
-    const { frames, checksum1, checksum2 } = place;
-    this.wal.begin(header, { frames, checksum: [checksum1, checksum2], pages: 0 });
-    this.#lastInstant = instant;
+  /** Behind the gate, as {@link #takeHoldOfRest}. */
+  #takeHoldSince(rest: FileAtRest | undefined): boolean {
+    this.#relay.letGo();
+    this.#relay.takeHold();
     this.poll();
-    return true;
+    const { logged, checkpointed } = this.#relay.progress();
+    this.#mayRestart = logged === checkpointed;
+    // Asked last: who copied anything of this WAL back has written to the file by now.
+    if (this.wal.committed.frames !== logged || !rest) return false;
+    return isAtRest(this.#init.path, rest);
   }
 
   /**
@@ -234,8 +252,8 @@ export class WalHolder {
   #copyRest(): Omit<CopiedBack, "gateMs"> | undefined {
     const { logged } = this.#relay.progress();
     if (logged < 0) return undefined;
-    if (this.#restBytes() > this.#residueBytes) {
-      this.#allowMoreRest();
+    if (this.#residue.isExceededBy(this.#restBytes())) {
+      this.#residue.allowMore();
       return undefined;
     }
     this.poll();
@@ -243,10 +261,10 @@ export class WalHolder {
     if (!this.#init.mayBeginAnew()) return undefined;
     this.#relay.letGo();
     try {
-      if (!this.#isCopied()) return undefined;
+      if (!this.#relay.copyAllBack(this.#init.limits.gateMs)) return undefined;
       this.#mayRestart = true;
       this.#copiedBytes = this.wal.committedBytes;
-      this.#residueBytes = this.#init.limits.residueBytes;
+      this.#residue.reset();
       return { at: new Date(), place: this.wal.place };
     } finally {
       this.#relay.takeHoldAgain();
@@ -268,31 +286,7 @@ export class WalHolder {
       this.#relay.pass(() => this.poll());
       if (this.#init.checkpointFreely) this.#relay.checkpoint();
       this.poll();
-      if (!this.#init.checkpointFreely || this.#restBytes() <= this.#residueBytes) return;
-    }
-  }
-
-  /**
-   * A disk that is slow for its writers leaves more after each round. Where nothing may be copied back before the
-   * gate, only the app's own checkpoints make it less, and there may be none.
-   */
-  #allowMoreRest(): void {
-    const { checkpointFreely, limits } = this.#init;
-    const more = this.#residueBytes + limits.residueBytes;
-    this.#residueBytes = checkpointFreely
-      ? Math.min(more, MOST_RESIDUES * limits.residueBytes)
-      : this.#residueBytes * 2;
-  }
-
-  /** One of the app's own checkpoints may be under way; behind the gate no further one can begin with more. */
-  #isCopied(): boolean {
-    const until = performance.now() + this.#init.limits.gateMs;
-    for (;;) {
-      const { busy, logged, checkpointed } = this.#relay.checkpoint();
-      if (!busy && logged === checkpointed) return true;
-      // An old reader is nothing to wait for where writers wait.
-      if (!busy || performance.now() > until) return false;
-      waitHere(1);
+      if (!this.#init.checkpointFreely || !this.#residue.isExceededBy(this.#restBytes())) return;
     }
   }
 }

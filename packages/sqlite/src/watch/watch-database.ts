@@ -15,7 +15,7 @@ import { Hole } from "./hole.ts";
 import type { IdleLog } from "./idle-log.ts";
 import { notBegunAnew } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
-import { type LineageEnd, newestLineageEnd } from "./resume.ts";
+import { lastOf, newestLineageEnd, withRest } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
 import type { ShippingState } from "./shipping-state.ts";
@@ -156,9 +156,10 @@ class DatabaseWatch {
 
   async #takeHold(shipper: Shipper): Promise<void> {
     const { signal } = this.#request;
-    const end = this.#mayGoOn
+    const known = this.#mayGoOn
       ? await newestLineageEnd(this.#folder, await this.#request.backups())
       : undefined;
+    const end = known && (await withRest(known, this.#folder, this.#context.directory));
     const resumed = await patiently(LOCK_PATIENCE_MS, signal, () => shipper.takeHold(end));
     if (end && !resumed)
       this.#holed(`the WAL does not prove that nothing was lost since ${lastOf(end)}`);
@@ -282,10 +283,6 @@ class DatabaseWatch {
       this.#request.report({ note: `cannot leave word for status: ${reasonOf(thrown)}` });
     }
   }
-}
-
-function lastOf({ seat, instant }: LineageEnd): string {
-  return `segment ${seat.number - 1} of ${seat.lineage}, at ${new Date(instant).toISOString()}`;
 }
 
 /** Another watch has written into our lineage: it is given up to it. */
