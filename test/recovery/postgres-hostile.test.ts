@@ -176,9 +176,12 @@ jit_provider = '../../../../../../tmp/evil'
     // What is missing one behind the other is one line.
     const gaps = problems.filter(({ code }) => code === "WAL_GAP");
     const shown = showProblems(problems).match(/^ERROR .*/gm) ?? [];
-    expect(shown).toHaveLength(problems.length - gaps.length + 1);
-    const range = `${gaps[0]?.object} to ${gaps.at(-1)?.object}: ${gaps.length}`;
+    expect(shown).toHaveLength(problems.length - gaps.length + 2);
+    const range = `${gaps[0]?.object} to ${gaps.at(-2)?.object}: ${gaps.length - 1}`;
     expect(shown).toContain(`ERROR  ${range}`);
+    // It did not look further, and says so.
+    expect(gaps).toHaveLength(1001);
+    expect(gaps.at(-1)?.message).toContain("what more is missing behind it was not looked for");
     await rm(stray);
   });
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -199,7 +199,18 @@ test("made from the newest backup it catches up by archive and slot", async () =
   await primary.query("select pg_switch_wal()");
   const { manifests } = await kept.repository.backups(kept.folder);
   const fetchCommand = [...(await walCommand(primary)), "fetch"];
-  const it = await made({ repository: { folder: kept.folder, backups: manifests }, fetchCommand });
+  const repository = { folder: kept.folder, backups: manifests };
+  // Not even its password finds a place: nothing stays that would come up as a database of its own, nor a slot.
+  const passfile = join(primary.directory, ".standby.lifeboat-pgpass");
+  await mkdir(passfile);
+  const url = primary.superuserUrl.replace("@", ":secret@");
+  await expect(made({ repository, fetchCommand, connection: { url } })).rejects.toThrow();
+  expect((await readdir(primary.directory)).filter((name) => /standby/.test(name))).toEqual([
+    ".standby.lifeboat-pgpass",
+  ]);
+  expect(await slots()).toEqual([]);
+  await rmdir(passfile);
+  const it = await made({ repository, fetchCommand });
   expect(await readdir(it.path)).toContain("standby.signal");
   expect(await readdir(it.path)).not.toContain("recovery.signal");
   await primary.query("insert into ledger values (3002)");

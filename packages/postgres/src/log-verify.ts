@@ -15,8 +15,14 @@ import { historyName, logName, parseWalFileName, segmentName } from "./wal/segme
 import { listParts, parsePartName } from "./wal/segment-part.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
 
-/** Of the segments missing behind one backup so many are named. */
+/** Of the segments missing behind one backup so many are named, and one more that says that there the list ends. */
 const MOST_HOLES = 1000;
+
+/** A segment that is missing. */
+interface Hole extends SegmentRef {
+  /** No more were looked for behind it. */
+  readonly endsList: boolean;
+}
 
 interface Check {
   readonly folder: DatabaseFolder;
@@ -114,26 +120,31 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
   if (segmentBytes === undefined) return;
   const archive = await readLogArchive(check.folder, segmentBytes);
   const streamed = bases.filter(({ details }) => details.wal === "stream").map(spanOf);
-  const missing = new Map<string, SegmentRef | undefined>();
+  const missing = new Map<string, Hole | undefined>();
   for (const timeline of timelinesOf(archive, bases)) {
     const path = new TimelinePath(archive, timeline);
     for (const base of bases)
       if (path.passes(base.details.timeline, base.stop))
-        for (const ref of holes(archive, path, { base, streamed }))
-          missing.set(segmentName(ref.timeline, ref.number, segmentBytes), ref);
+        for (const hole of holes(archive, path, { base, streamed })) {
+          const name = segmentName(hole.timeline, hole.number, segmentBytes);
+          // Where one backup's list ends, another's may go on.
+          if (!hole.endsList || !missing.has(name)) missing.set(name, hole);
+        }
     if (timeline > 1 && !archive.histories.has(timeline))
       missing.set(historyName(timeline), undefined);
   }
   let before: SegmentRef | undefined;
-  for (const [name, ref] of missing) {
+  for (const [name, hole] of missing) {
     const object = check.folder.logPath(logName(name));
     check.problems.push({
       object,
       code: "WAL_GAP",
-      message: `${object} is missing: no recovery gets past it`,
-      ...(isNext(ref, before) && { continues: true }),
+      message: hole?.endsList
+        ? `${object} is missing, and so are ${MOST_HOLES} before it: what more is missing behind it was not looked for`
+        : `${object} is missing: no recovery gets past it`,
+      ...(!hole?.endsList && isNext(hole, before) && { continues: true }),
     });
-    before = ref;
+    before = hole;
   }
 }
 
@@ -189,7 +200,7 @@ function* holes(
   archive: LogArchive,
   path: TimelinePath,
   { base, streamed }: { readonly base: Base; readonly streamed: readonly Span[] },
-): Generator<SegmentRef> {
+): Generator<Hole> {
   const newest = newestArchived(archive, path.timeline, streamed) ?? base.lastSegment;
   let hasBegun = base.details.wal === "archive";
   let named = 0;
@@ -201,9 +212,10 @@ function* holes(
       continue;
     }
     if (number > base.lastSegment && !hasBegun) return;
-    yield ref;
     // One stray segment with a great number would make a hole of billions.
-    if (++named === MOST_HOLES) return;
+    const endsList = named++ === MOST_HOLES;
+    yield { ...ref, endsList };
+    if (endsList) return;
   }
 }
 
