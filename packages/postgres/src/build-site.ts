@@ -149,7 +149,6 @@ export class BuildSite {
     await writeFile(join(this.path, MOVING), names, { mode: 0o600, flush: true });
     await syncDirectories([this.path]);
     await moveEntries(this.path, this.place, [MOVING]);
-    this.#inPlace = true;
     await rm(this.path, { recursive: true });
   }
 

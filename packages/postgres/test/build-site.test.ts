@@ -188,6 +188,18 @@ function sharesATablespace(): void {
     expect(await readdir(place)).toEqual(["PG_17_1"]);
   });
 
+  test("is a tablespace that gives back what it replaced also beside another version's folder that came meanwhile", async () => {
+    const first = await tablespace("first");
+    await first.putInPlace();
+    await first.settle();
+    const second = await tablespace("second");
+    await second.putInPlace();
+    await mkdir(join(place, "PG_17_1"));
+    await second.discard();
+    expect(await rows()).toBe("first");
+    expect((await readdir(place)).toSorted()).toEqual(["PG_15_1", "PG_17_1"]);
+  });
+
   test("is a tablespace whose move up ends half-way, and what kept it out stays", async () => {
     await mkdir(join(place, "PG_17_1"), { recursive: true });
     const site = await tablespace("rows", false);
@@ -228,6 +240,17 @@ describe("a directory built beside its place", () => {
     await site.putInPlace();
     await site.discard();
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("does not take the place of what came there meanwhile when nothing was to be replaced", async () => {
+    const places = { dataDirectory: place, tablespaces: [], replaced: [], major: 15 };
+    const sites = await Sites.open(places, account);
+    await fill(sites.data.path, "15");
+    await mkdir(place);
+    await writeFile(join(place, "mine"), "x");
+    await expect(sites.putInPlace()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+    await sites.discard();
+    expect(await readdir(place)).toEqual(["mine"]);
   });
 
   test.runIf(process.platform === "linux")(
