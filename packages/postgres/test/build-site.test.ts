@@ -235,6 +235,14 @@ describe("a directory built beside its place", () => {
   keepsItsPromises();
   sharesATablespace();
 
+  test("leaves an empty place empty, and there, when it is discarded after all", async () => {
+    await mkdir(place);
+    const site = await built("15", false);
+    await site.putInPlace();
+    await site.discard();
+    expect(await readdir(place)).toEqual([]);
+  });
+
   test("leaves a missing place missing when it is discarded after all", async () => {
     const site = await built("15");
     await site.putInPlace();
