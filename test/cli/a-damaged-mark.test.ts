@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { showDrill } from "../../packages/cli/src/show/drill.ts";
 import { errorOf, Place } from "./command.ts";
 
 /** `lifeboat.json` is what everybody reads first, and the least of what a restore needs. */
@@ -57,7 +58,9 @@ test("list, status, doctor, verify and a drill go on, and each tells of it", asy
     problems: [problem],
   });
   expect(await run(["verify"], 1)).toMatchObject({ ok: false, problems: [problem] });
-  expect((await run(["drill"], 0)).ok).toBe(true);
+  const drilled = await run(["drill"], 0);
+  expect(drilled).toMatchObject({ ok: true, findings: [{ id: "manifest-damaged" }] });
+  expect(showDrill(drilled)).toContain(SAID);
   const told = { severity: "error", summary: expect.stringContaining(SAID) };
   expect((await run(["status", "--check"], 1)).alerts).toContainEqual(
     expect.objectContaining(told),

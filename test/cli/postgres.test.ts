@@ -1,9 +1,10 @@
-import { chmod, readdir, rename } from "node:fs/promises";
+import { chmod, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { startOnFreePort } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { type StagedCommand, stageCommand } from "lifeboat";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { showDrill } from "../../packages/cli/src/show/drill.ts";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
 import { errorOf, Place, type Ran } from "./command.ts";
 import { bundle } from "./make-bundle.ts";
@@ -165,12 +166,18 @@ describe("a Postgres cluster, by the command line", () => {
   });
 
   test("is drilled at that instant, with the configuration's checks in the product's database", async () => {
-    const ran = await place.run(["drill", "--at", beforeMistake, "--json"], {
+    const ran = await place.run(["drill", "--at", beforeMistake, "--keep", "--json"], {
       SHOP_URL: cluster.superuserUrl,
     });
-    const { ok, checks } = JSON.parse(ran.stdout);
+    const report = JSON.parse(ran.stdout);
+    const { ok, checks, kept, serverLog } = report;
     expect(checks).toContainEqual({ name: "has orders", ok: true, message: "true" });
     expect(ok).toBe(true);
+    expect(await readFile(serverLog, "utf8")).toContain("redo");
+    expect(showDrill(report)).toMatch(
+      new RegExp(`^copy left in +${kept}\nits server's log +${serverLog}$`, "m"),
+    );
+    await rm(kept, { recursive: true });
   });
 
   test("needs neither its server nor its configuration to be listed", async () => {

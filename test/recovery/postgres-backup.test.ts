@@ -144,6 +144,32 @@ describe.each(await outermostMajors())("a backup of a server of version %i", (ma
     }
   });
 
+  test("whose WAL stream is cut ends with that, and not after the whole copy", async () => {
+    const before = (await kept.repository.backups(kept.folder)).manifests.length;
+    for (const transport of [...(await transports()), "parallel"] as const) {
+      // The copy would take a minute.
+      const order = { transport, wal: "stream", maxRate: 500_000 } as const;
+      const began = performance.now();
+      const failure = kept.take(order).catch((cause: unknown) => cause);
+      await vi.waitFor(async () => {
+        const cut = await cluster.query(
+          `select pg_terminate_backend(active_pid) from pg_replication_slots
+           where temporary and restart_lsn is not null and exists (
+             select from pg_stat_progress_basebackup where phase like 'streaming%'
+             union all select from pg_stat_activity where state = 'idle' and query ~ 'backup_start|block_size')`,
+        );
+        expect(cut).toHaveLength(1);
+      }, PATIENCE);
+      expect(await failure, transport).toMatchObject({
+        code: "WAL_STREAM_FAILED",
+        message: expect.stringContaining("the WAL stream beside the backup failed"),
+      });
+      expect(performance.now() - began, transport).toBeLessThan(30_000);
+      await serverIsFree();
+    }
+    expect((await kept.repository.backups(kept.folder)).manifests).toHaveLength(before);
+  });
+
   test("without a free WAL sender is refused before anything is stored, with the setting and the way out", async () => {
     const before = (await kept.repository.backups(kept.folder)).manifests.length;
     await cluster.restart({ max_wal_senders: "1" });

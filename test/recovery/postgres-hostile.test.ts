@@ -17,6 +17,7 @@ import {
 import { hasProgram } from "@lifeboat/postgres";
 import { extract, pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { showProblems } from "../../packages/cli/src/show/problems.ts";
 import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
@@ -172,6 +173,15 @@ jit_provider = '../../../../../../tmp/evil'
     });
     expect(problems.length).toBeGreaterThan(1);
     expect(problems.length).toBeLessThan(2000);
+    // What is missing one behind the other is one line.
+    const gaps = problems.filter(({ code }) => code === "WAL_GAP");
+    const shown = showProblems(problems).match(/^ERROR .*/gm) ?? [];
+    expect(shown).toHaveLength(problems.length - gaps.length + 2);
+    const range = `${gaps[0]?.object} to ${gaps.at(-2)?.object}: ${gaps.length - 1}`;
+    expect(shown).toContain(`ERROR  ${range}`);
+    // It did not look further, and says so.
+    expect(gaps).toHaveLength(1001);
+    expect(gaps.at(-1)?.message).toContain("what more is missing behind it was not looked for");
     await rm(stray);
   });
 

@@ -97,8 +97,17 @@ describe("a restore of a cluster", () => {
       kind: "refused",
     });
     await server.stop();
+    // pg_upgrade has made another version's folder in the same location.
+    const [own = ""] = await readdir(place("again-fast"));
+    await writeFile(join(place("again-fast"), own, "from-before"), "x");
+    await mkdir(join(place("again-fast"), "PG_99_203001011"));
+    await writeFile(join(place("again-fast"), "PG_99_203001011", "rows"), "precious");
     const second = await restoreBeside(cluster, store, replacing);
     expect(await readdir(second.path)).not.toContain("from-before");
+    expect(await readdir(join(place("again-fast"), own))).not.toContain("from-before");
+    expect((await readdir(place("again-fast"))).toSorted()).toEqual([own, "PG_99_203001011"]);
+    const rows = join(place("again-fast"), "PG_99_203001011", "rows");
+    expect(await readFile(rows, "utf8")).toBe("precious");
     expect(await entriesWith("lifeboat-")).toEqual([]);
   });
 

@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { RecoveryPlan, RestoredDatabase, RevivedDatabase } from "@lifeboat/core";
+import {
+  drill,
+  type LifeboatError,
+  type RecoveryPlan,
+  type RestoredDatabase,
+  type RevivedDatabase,
+} from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -84,7 +90,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     store.offline.revive({ folder: store.folder, plan, restored, report, signal: stop });
 
   /** What must hold of a copy that no server runs on and that was never opened. */
-  async function expectUnopened({ path }: RestoredDatabase): Promise<void> {
+  async function expectUnopened({ path }: Pick<RestoredDatabase, "path">): Promise<void> {
     const entries = await readdir(path);
     expect(entries).toContain("recovery.signal");
     expect(entries).not.toContain("postmaster.pid");
@@ -164,6 +170,33 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     const revived = await revive(restored);
     expect(await revived.query("select max(n) from ledger")).toEqual([[5]]);
     await revived.close();
+  });
+
+  test("of a drill that was told to keep it stays when it does not recover, with all that its server said", async () => {
+    const object = join(wal(), segments.at(2) ?? "");
+    const whole = await flip(object);
+    const failure = await drill({
+      repository: store.repository,
+      engines: [store.offline],
+      target: { kind: "latest" },
+      checks: () => [],
+      keep: true,
+      signal,
+    }).catch((cause: LifeboatError) => cause);
+    await writeFile(object, whole);
+    const { details, remedy } = failure as LifeboatError;
+    const { kept, serverLog } = details as { kept: string; serverLog: string };
+    try {
+      expect(failure).toMatchObject({ code: "CHECKSUM_MISMATCH" });
+      expect(remedy).toContain(kept);
+      expect(remedy).toContain(serverLog);
+      expect(await readFile(serverLog, "utf8")).toMatch(/^FATAL: .*could not restore file/m);
+      await expectUnopened({ path: join(serverLog, "../copy") });
+      // Nor does the next drill take it for what a killed one left.
+      expect(await readdir(kept)).toContain(".kept");
+    } finally {
+      await rm(kept, { recursive: true });
+    }
   });
 
   test("with a segment missing between others is not opened short", async () => {

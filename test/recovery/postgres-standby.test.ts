@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,7 @@ import {
   listSlots,
   type MadeStandby,
   makeStandby,
+  postgresEngine,
   programPath,
   removeStandby,
   runAs,
@@ -17,6 +18,9 @@ import {
 import { execa } from "execa";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { withClient } from "../../packages/postgres/src/connection.ts";
+import { localDirectory } from "../../packages/postgres/src/local-directory.ts";
+import { describeServer } from "../../packages/postgres/src/server-facts.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
@@ -136,6 +140,22 @@ test("a standby is made from the primary, started, streams what is written, and 
     expect.stringMatching(/^streaming: \d+ bytes(, \d+\.\d s)? behind$/),
   );
   expect(await slots()).toEqual([["lifeboat_standby_standby", "active"]]);
+  // Neither is it taken for another one that should stream, nor for the receiver of an archive.
+  const other = { ...it, name: "another" };
+  const waiting = { connection: connection(), standby: other, report: () => {}, signal };
+  await expect(awaitStreaming({ ...waiting, patienceMs: 300 })).rejects.toMatchObject({
+    code: "STANDBY_NOT_STREAMING",
+    message: expect.stringContaining("is not among the primary's pg_stat_replication"),
+  });
+  // Nor is its directory on this host the primary's, should that be called so on another.
+  const facts = await withClient(connection(), describeServer);
+  expect(await localDirectory(facts)).toBe(primary.dataDirectory);
+  expect(await localDirectory({ ...facts, dataDirectory: it.path })).toBeUndefined();
+  const received = { connection: connection(), archive: { mode: "receive" } } as const;
+  expect(await postgresEngine(received).status(null, null)).toMatchObject({
+    archive: { ok: false },
+    alerts: [{ id: "receiver-stopped" }],
+  });
   await primary.query("insert into ledger values (2001)");
   await expect
     .poll(async () => (await onStandby<{ max: number }>("select max(n) from ledger"))[0]?.max)
@@ -149,6 +169,17 @@ test("a standby is made from the primary, started, streams what is written, and 
   });
   await stopStandby(it.path);
   await expect.poll(async () => (await slots())[0]?.[1]).toBe("inactive");
+  // One of another cluster is not removed, nor is a slot dropped on a server that is not its primary.
+  const control = join(it.path, "global", "pg_control");
+  const own = await readFile(control);
+  await writeFile(control, Buffer.concat([Buffer.alloc(8, 7), own.subarray(8)]));
+  await expect(removeStandby(connection(), it.path)).rejects.toMatchObject({
+    code: "NOT_A_STANDBY",
+    kind: "refused",
+    remedy: expect.stringContaining("its own primary"),
+  });
+  expect(await slots()).toEqual([["lifeboat_standby_standby", "inactive"]]);
+  await writeFile(control, own);
   // As pg_upgrade leaves the tablespaces of the server that it has made beside this one.
   const upgraded = "PG_99_202611271";
   await mkdir(join(mapped, upgraded));
@@ -168,7 +199,19 @@ test("made from the newest backup it catches up by archive and slot", async () =
   await primary.query("select pg_switch_wal()");
   const { manifests } = await kept.repository.backups(kept.folder);
   const fetchCommand = [...(await walCommand(primary)), "fetch"];
-  const it = await made({ repository: { folder: kept.folder, backups: manifests }, fetchCommand });
+  const repository = { folder: kept.folder, backups: manifests };
+  // Not even its password finds a place: nothing stays that would come up as a database of its own, nor a slot.
+  const passfile = join(primary.directory, ".standby.lifeboat-pgpass");
+  await mkdir(passfile);
+  await expect(made({ repository, fetchCommand })).rejects.toMatchObject({
+    code: expect.stringMatching(/^TARGET_/),
+  });
+  expect((await readdir(primary.directory)).filter((name) => /standby/.test(name))).toEqual([
+    ".standby.lifeboat-pgpass",
+  ]);
+  expect(await slots()).toEqual([]);
+  await rmdir(passfile);
+  const it = await made({ repository, fetchCommand });
   expect(await readdir(it.path)).toContain("standby.signal");
   expect(await readdir(it.path)).not.toContain("recovery.signal");
   await primary.query("insert into ledger values (3002)");

@@ -36,6 +36,19 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
     expect(await history.entriesAt(xid(55, true))).toBe(54);
   });
 
+  test("the id of a savepoint, which rows bear, is its transaction's", async () => {
+    // The fourth behind the first restore point.
+    expect(await history.entriesAt(xid(44))).toBe(44);
+    const { lsn } = (await planned(xid(44))).willRecoverTo as { lsn: string };
+    const outer = {
+      kind: "xid",
+      xid: String(Number(entry(44).xid) - 1),
+      exclusive: false,
+    } as const;
+    expect((await planned(outer)).willRecoverTo.lsn).toBe(lsn);
+    if (thorough) expect(await history.entriesAt(xid(44, true))).toBe(43);
+  });
+
   test.runIf(thorough)(
     "the place that a plan names for a transaction gives the same, inclusive and exclusive",
     async () => {

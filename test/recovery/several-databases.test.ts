@@ -168,7 +168,7 @@ test("a drill whose copy does not come back is recorded as failed", async () => 
   ]);
 });
 
-test("a copy that a drill was told to keep outlives the next drill, and one that failed is not kept", async () => {
+test("a copy that a drill was told to keep outlives the next drill, and one that was not restored is not kept", async () => {
   const taken = await takeBoth({ orders: "orders.db" });
   const drilling = { repository, engines, checks: () => [], signal };
   const { kept } = await drill({ ...drilling, target: { kind: "latest" }, keep: true });

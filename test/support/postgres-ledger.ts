@@ -13,9 +13,12 @@ const never = new AbortController().signal;
 export interface LedgerEntry {
   readonly n: number;
   readonly micros: number;
-  /** The transaction that committed it. */
+  /** The transaction that committed it, or its savepoint's. */
   readonly xid: string;
 }
+
+/** Which of seven commits one after the other, from 0 on, inserts its entry in a savepoint. */
+const IN_SAVEPOINT = 3;
 
 /**
  * A cluster with a history: backups and commits in turn, archived by the server's own archiver. The
@@ -117,11 +120,11 @@ export class LedgerHistory {
   async #commits(count: number): Promise<void> {
     for (let i = 0; i < count; i++) {
       const filler = i % 5 === 0 ? 1_900 : 1;
-      await this.#client.query(
-        `insert into ledger select coalesce(max(n), 0) + 1,
+      const insert = `insert into ledger select coalesce(max(n), 0) + 1,
            (select string_agg(md5((i * random())::text), '') from generate_series(1, ${filler}) i)
-         from ledger`,
-      );
+         from ledger`;
+      const inSavepoint = `begin; savepoint s; ${insert}; release s; commit`;
+      await this.#client.query(i % 7 === IN_SAVEPOINT ? inSavepoint : insert);
     }
     const { rows } = await this.#client.query<{ n: number; micros: string; xid: string }>(
       `select n, (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1000000)::int8::text as micros,

@@ -28,26 +28,42 @@ export class DrillRun {
   readonly seconds = { fetch: 0, restore: 0, replay: 0, checks: 0 };
   readonly answers: DrillAnswer[] = [];
   readonly #scratch: string;
+  readonly #keep: boolean;
   readonly #checks: readonly DrillCheck[];
   readonly #signal: AbortSignal;
   #restored: RestoredDatabase | undefined;
   #revived: RevivedDatabase | undefined;
 
-  /** @param scratch a directory of its own, which the caller removes */
   constructor(
     choice: ChosenRestore,
-    scratch: string,
-    checks: readonly DrillCheck[],
-    signal: AbortSignal,
+    init: {
+      /** A directory of its own, which the caller removes. */
+      readonly scratch: string;
+      /** Somebody will look at the copy: what its server says is written beside it. */
+      readonly keep: boolean;
+      readonly checks: readonly DrillCheck[];
+      readonly signal: AbortSignal;
+    },
   ) {
     this.choice = choice;
-    this.#scratch = scratch;
-    this.#checks = checks;
-    this.#signal = signal;
+    this.#scratch = init.scratch;
+    this.#keep = init.keep;
+    this.#checks = init.checks;
+    this.#signal = init.signal;
   }
 
   get recoveredTo(): string | null {
     return this.#revived?.recoveredTo ?? this.#restored?.recoveredTo ?? null;
+  }
+
+  /** Whether there is a copy to look at: a restore that fails leaves none. */
+  get isRestored(): boolean {
+    return this.#restored !== undefined;
+  }
+
+  /** Of a copy that is kept. */
+  get serverLog(): string {
+    return join(this.#scratch, "server.log");
   }
 
   steps(): Step[] {
@@ -88,7 +104,9 @@ export class DrillRun {
     const { engine, folder, plan } = this.choice;
     const started = performance.now();
     const restored = this.#restored as RestoredDatabase;
-    this.#revived = await engine.revive({ folder, plan, restored, report, signal: this.#signal });
+    const serverLog = this.#keep ? this.serverLog : undefined;
+    const signal = this.#signal;
+    this.#revived = await engine.revive({ folder, plan, restored, serverLog, report, signal });
     this.seconds.replay = secondsSince(started);
   }
 

@@ -1,13 +1,14 @@
-import { mkdir, rm } from "node:fs/promises";
+import { access, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
-
 import { type DrilledDatabase, type DrillRecord, drillId } from "./drill-record.ts";
 import { type DrillCheck, DrillRun } from "./drill-run.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError, reasonOf } from "./errors.ts";
+import type { Finding } from "./finding.ts";
+import { markFindings } from "./mark-findings.ts";
 import { runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { secondsSince } from "./restore.ts";
@@ -24,15 +25,23 @@ export interface DrillRequest {
   readonly database?: string | undefined;
   readonly target: RecoveryTarget;
   readonly checks: (engine: EngineKind) => readonly DrillCheck[];
-  /** Leave the restored copies, stopped, and say in the report where. */
+  /** Leave the restored copies, stopped, and say in the report, or in the failure, where. */
   readonly keep: boolean;
   readonly signal: AbortSignal;
   readonly run?: StepRunner | undefined;
 }
 
-export interface DrillReport extends DrillRecord {
+/** What is left of a drill that was told to keep it. */
+interface Kept {
   /** Where the copies were left. */
   readonly kept: string | null;
+  /** All that was said by the server that was started on the copy, where there was one. */
+  readonly serverLog: string | null;
+}
+
+export interface DrillReport extends DrillRecord, Kept {
+  /** What is wrong with the repository, and kept no copy from coming back. */
+  readonly findings: readonly Finding[];
   /** Why the result is not in the repository; null when it is. */
   readonly notRecorded: string | null;
 }
@@ -43,7 +52,8 @@ export interface DrillReport extends DrillRecord {
  * drill that finds something wrong returns `ok: false`.
  *
  * @throws LifeboatError when a copy could not be restored or brought to life; that is recorded as a
- *   failed drill, too
+ *   failed drill, too. A copy that was to be kept is left all the same, if there is one, and named in the
+ *   remedy and by `kept` and `serverLog` in the details
  */
 export async function drill(request: DrillRequest): Promise<DrillReport> {
   const { repository, keep, signal, run = runSteps } = request;
@@ -53,29 +63,52 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
   const scratch = await makeScratch();
   const runs: DrillRun[] = [];
   const record = () => recordOf(runs, startedAt, secondsSince(started));
-  let kept: string | null = null;
+  let left = NOTHING_KEPT;
   try {
     for (const choice of choices) {
       const own = await ownFolder(scratch, choice);
-      const drillRun = new DrillRun(choice, own, checksOf(request, choices, choice), signal);
+      const drillRun = new DrillRun(choice, {
+        scratch: own,
+        keep,
+        checks: checksOf(request, choices, choice),
+        signal,
+      });
       runs.push(drillRun);
       await run(drillRun.steps());
       await drillRun.close();
     }
-    if (keep) {
-      await keepScratch(scratch);
-      kept = scratch;
-    }
+    if (keep) left = await keepCopies(scratch, runs);
   } catch (cause) {
     // Stopped by hand is no verdict; anything else is the very thing that drills are for.
     if (signal.aborted) throw cause;
-    throw withRecord(cause, await recorded(repository, failed(record(), cause)));
+    const notRecorded = await recorded(repository, failed(record(), cause));
+    // A copy that does not come up is the one to look at.
+    if (keep && runs.some(({ isRestored }) => isRestored))
+      left = await keepCopies(scratch, runs).catch(() => NOTHING_KEPT);
+    throw withKept(withRecord(cause, notRecorded), left);
   } finally {
     for (const each of runs) await each.close();
-    if (kept === null) await rm(scratch, { recursive: true, force: true });
+    if (left.kept === null) await rm(scratch, { recursive: true, force: true });
   }
   const done = record();
-  return { ...done, kept, notRecorded: await recorded(repository, done) };
+  const findings = markFindings(repository, "warning");
+  return { ...done, ...left, notRecorded: await recorded(repository, done), findings };
+}
+
+const NOTHING_KEPT: Kept = { kept: null, serverLog: null };
+
+async function keepCopies(scratch: string, runs: readonly DrillRun[]): Promise<Kept> {
+  await keepScratch(scratch);
+  for (const { serverLog } of runs)
+    if (await isThere(serverLog)) return { kept: scratch, serverLog };
+  return { kept: scratch, serverLog: null };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
@@ -149,6 +182,19 @@ function withRecord(cause: unknown, notRecorded: string | null): unknown {
   const { code, kind, message, remedy, details } = cause;
   const both = `${message}; this failed drill was not recorded (${notRecorded})`;
   return new LifeboatError({ code, kind, message: both, remedy, details, cause });
+}
+
+/** Whoever asked for the copy hears where it is also when it did not come up. */
+function withKept(cause: unknown, left: Kept): unknown {
+  const { kept, serverLog } = left;
+  if (kept === null) return cause;
+  const log = serverLog === null ? "" : `, all that its server said is in ${serverLog}`;
+  const where = `the copy is left in ${kept}${log}`;
+  if (!(cause instanceof LifeboatError))
+    return new Error(`${reasonOf(cause)}; ${where}`, { cause });
+  const { code, kind, message, remedy, details } = cause;
+  const both = { remedy: `${remedy}; ${where}`, details: { ...details, ...left } };
+  return new LifeboatError({ code, kind, message, ...both, cause });
 }
 
 function drilled({ choice, recoveredTo }: DrillRun): DrilledDatabase {

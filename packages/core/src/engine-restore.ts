@@ -85,6 +85,8 @@ export interface ReviveRequest {
   readonly folder: DatabaseFolder;
   readonly plan: RecoveryPlan;
   readonly restored: RestoredDatabase;
+  /** Where all that is said by a server that is started is written as well; an engine without one writes nothing. */
+  readonly serverLog?: string | undefined;
   readonly report: Report;
   readonly signal: AbortSignal;
 }

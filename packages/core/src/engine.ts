@@ -110,6 +110,8 @@ export interface Problem {
   readonly object: string;
   readonly code: string;
   readonly message: string;
+  /** It is the same with this object as with that of the problem before, right behind which it belongs. */
+  readonly continues?: true;
 }
 
 export interface LogCheck {

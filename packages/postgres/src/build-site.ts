@@ -1,18 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { chown, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chown, mkdir, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { makeDirectories, ownProcessMark } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import { syncDirectories, writeDurably } from "./durable.ts";
 import {
   assertNobodyElseBuilds,
+  clearMoved,
   emptyOut,
   entriesOf,
   filledMeanwhile,
   leftoverPrefix,
   MOVING,
+  othersIn,
   UNFINISHED,
 } from "./leftovers.ts";
+import { isInTheWay } from "./version-folder.ts";
 
 /**
  * One directory that is built beside its place and put there when all is done: a data directory,
@@ -29,6 +32,10 @@ export class BuildSite {
   readonly #replaces: boolean;
   /** A mount point cannot be renamed over: there it is built inside, and its entries are moved up. */
   readonly #inside: boolean;
+  /** Of a tablespace: what of its place is the cluster's, and may be replaced. */
+  readonly #own: RegExp | undefined;
+  /** Its entries were moved, one by one, and not itself. */
+  #byEntries = false;
   #inPlace = false;
   /** What was in its place, when it is replaced. */
   #aside: string | undefined;
@@ -39,8 +46,10 @@ export class BuildSite {
     existed: boolean;
     inside: boolean;
     replaces: boolean;
+    own: RegExp | undefined;
   }) {
     this.#replaces = init.replaces;
+    this.#own = init.own;
     this.place = init.place;
     this.path = init.path;
     this.#existed = init.existed;
@@ -50,12 +59,16 @@ export class BuildSite {
   /**
    * Makes the building folder, after clearing what dead runs left for this place.
    * @param replaces what lies in its place may be replaced
+   * @param own of a tablespace: its version's folder; what else lies in its place is left alone
    * @throws LifeboatError `LOCKED` (kind `locked`) while another run builds for the same place
    */
   static async open(
     place: string,
     account: Account,
-    { replaces = false }: { readonly replaces?: boolean } = {},
+    {
+      replaces = false,
+      own,
+    }: { readonly replaces?: boolean; readonly own?: RegExp | undefined } = {},
   ): Promise<BuildSite> {
     await makeParents(dirname(place), account);
     const existed = (await entriesOf(place)) !== undefined;
@@ -71,7 +84,7 @@ export class BuildSite {
       await rm(path, { recursive: true, force: true });
       throw cause;
     }
-    return new BuildSite({ place, path, existed, inside, replaces });
+    return new BuildSite({ place, path, existed, inside, replaces, own });
   }
 
   /** Marks it as part of a restore that is not done, in case we are killed before it is. */
@@ -82,18 +95,17 @@ export class BuildSite {
 
   /** Gives it its name. Everything in it must be durable before. What it replaces is kept aside. */
   async putInPlace(): Promise<void> {
-    if (((await entriesOf(this.place)) ?? []).length > 0) {
-      if (!this.#replaces) throw filledMeanwhile(this.place);
-      await this.#moveAside();
-    }
-    if (this.#inside) {
-      this.#inPlace = true;
-      await this.#moveUp();
-    } else {
-      // Takes the place of an empty directory as well, but never of one that is filled: that is not ours to clear, either.
-      await rename(this.path, this.place);
-      this.#inPlace = true;
-    }
+    const entries = (await entriesOf(this.place)) ?? [];
+    if (!this.#replaces && entries.some((name) => isInTheWay(name, this.#own)))
+      throw filledMeanwhile(this.place);
+    const others = entries.length > 0 ? await othersIn(this.place, this.#own) : [];
+    // Another version's server may be alive on what lies beside: that keeps its path at any time.
+    this.#byEntries = this.#inside || entries.some((name) => others.includes(name));
+    if (entries.some((name) => !others.includes(name))) await this.#moveAside();
+    if (this.#byEntries) await this.#moveUp();
+    // Takes the place of an empty directory as well, but never of one that is filled: that is not ours to clear, either.
+    else await rename(this.path, this.place);
+    this.#inPlace = true;
     await syncDirectories([this.place, dirname(this.place)]);
   }
 
@@ -106,34 +118,35 @@ export class BuildSite {
         await rm(join(folder, name), { recursive: true, force: true });
   }
 
-  /** Leaves the place as it was before. */
+  /** Leaves the place as it was before, but for what another version's run has put there meanwhile. */
   async discard(): Promise<void> {
+    await clearMoved(this.path, this.place);
     await rm(this.path, { recursive: true, force: true });
-    if (this.#inPlace) await this.#clear();
-    if (this.#aside === undefined) return;
-    if (!this.#inside) return rename(this.#aside, this.place);
-    await moveEntries(this.#aside, this.place, []);
-    await rm(this.#aside, { recursive: true });
+    if (this.#inPlace) await emptyOut(this.place, await othersIn(this.place, this.#own));
+    if (this.#aside !== undefined) await this.#giveBack(this.#aside);
+    // Fails where something has come there, which is not ours to remove.
+    else if (this.#inPlace && !this.#existed) await rmdir(this.place).catch(() => {});
   }
 
-  async #clear(): Promise<void> {
-    const keep = this.#inside && this.#aside !== undefined ? [basename(this.#aside)] : [];
-    if (this.#existed && (this.#inside || this.#aside === undefined))
-      await emptyOut(this.place, keep);
-    else await rm(this.place, { recursive: true, force: true });
+  async #giveBack(aside: string): Promise<void> {
+    const stands = await entriesOf(this.place);
+    if (!this.#byEntries && !stands?.length) return rename(aside, this.place);
+    await moveEntries(aside, this.place, []);
+    await rm(aside, { recursive: true });
   }
 
   /** Not yet removed: killed here, the old state is still on the disk, under a name that says so. */
   async #moveAside(): Promise<void> {
     const name = `${this.#asidePrefix()}${randomBytes(6).toString("hex")}`;
     this.#aside = join(this.#inside ? this.place : dirname(this.place), name);
-    if (!this.#inside) return rename(this.place, this.#aside);
+    if (!this.#byEntries) return rename(this.place, this.#aside);
     await mkdir(this.#aside, { mode: 0o700 });
-    await moveEntries(this.place, this.#aside, [name, basename(this.path)]);
+    await moveEntries(this.place, this.#aside, await othersIn(this.place, this.#own));
   }
 
   async #moveUp(): Promise<void> {
-    await writeFile(join(this.path, MOVING), "", { mode: 0o600 });
+    const names = (await readdir(this.path)).join("\0");
+    await writeFile(join(this.path, MOVING), names, { mode: 0o600, flush: true });
     await syncDirectories([this.path]);
     await moveEntries(this.path, this.place, [MOVING]);
     await rm(this.path, { recursive: true });

@@ -7,11 +7,13 @@ import {
   processOfMarkIsGone,
   processOfMarkLives,
 } from "@lifeboat/core";
+import { readSmallFile } from "./small-file.ts";
+import { versionFolder } from "./version-folder.ts";
 
 /** Lies in a tablespace that was put in its place until the whole restore is done; names the run. */
 export const UNFINISHED = ".lifeboat-restore";
 
-/** Lies in a building folder inside its place, on a mount point, while its entries are moved up. */
+/** Lies in a building folder while its entries are moved up, one by one, and names them; a NUL ends a name. */
 export const MOVING = ".lifeboat-moving";
 
 /** The entries of a directory, without what dead or running restores to it build; undefined if it is missing. */
@@ -44,14 +46,37 @@ export async function clearLeftovers(place: string): Promise<void> {
       if (!isDeadRun(name, leftoverPrefix(place))) continue;
       const leftover = join(folder, name);
       for (const tablespace of await linksIn(join(leftover, "pg_tblspc")))
-        if ((await readMark(tablespace)) === name) await emptyOut(tablespace);
-      if ((await entriesOf(leftover))?.includes(MOVING)) await emptyOut(place, await keptIn(place));
+        if ((await readMark(tablespace)) === name)
+          await emptyOut(tablespace, await othersIn(tablespace, await ownFolder(leftover)));
+      await clearMoved(leftover, place);
       await rm(leftover, { recursive: true, force: true });
     }
 }
 
-async function keptIn(place: string): Promise<string[]> {
-  return (await readdir(place)).filter((name) => name.startsWith(leftoverPrefix(place)));
+/**
+ * Removes what was moved up out of a building folder that was not moved to its end, and nothing else: a killed run's
+ * version need not be ours, and what lies beside may be a living server's.
+ */
+export async function clearMoved(building: string, place: string): Promise<void> {
+  const left = await readdir(building).catch((): string[] => []);
+  if (!left.includes(MOVING)) return;
+  const names = String(await readSmallFile(join(building, MOVING))).split("\0");
+  for (const name of await readdir(place))
+    if (names.includes(name) && !left.includes(name))
+      await rm(join(place, name), { recursive: true, force: true });
+}
+
+/** What lies in a place and is not of the copy in it: what restores build there, and in a tablespace all but its version's folder. */
+export async function othersIn(place: string, own?: RegExp): Promise<string[]> {
+  const isOurs = (name: string) => own === undefined || name === UNFINISHED || own.test(name);
+  const prefix = leftoverPrefix(place);
+  return (await readdir(place)).filter((name) => name.startsWith(prefix) || !isOurs(name));
+}
+
+/** As the data directory says that a killed run has built, which is whole by then; one that says nothing has none. */
+async function ownFolder(leftover: string): Promise<RegExp> {
+  const version = await readSmallFile(join(leftover, "PG_VERSION")).catch(() => "");
+  return versionFolder(String(version).trim());
 }
 
 /** How the names of all folders begin that restores to a place make beside it. */

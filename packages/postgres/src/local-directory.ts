@@ -2,18 +2,19 @@ import { stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { isSystemError } from "@lifeboat/core";
 import { serverAccount } from "./account.ts";
+import { fitsState, readControlFile } from "./control-file.ts";
 import type { ServerFacts } from "./server-facts.ts";
-import { readSystemIdentifier } from "./system-identifier.ts";
 
 /**
- * The server's data directory, if it lies on this host and we may read it. The system identifier
- * proves that it is the server's: another host may have a directory of the same name.
+ * The server's data directory, if it lies on this host and we may read it. Another host may have a directory of the
+ * same name: of another cluster, which its system identifier tells; or of a standby of this server, where its state does.
  */
 export async function localDirectory(server: ServerFacts): Promise<string | undefined> {
   if (server.dataDirectory === null) return undefined;
   try {
-    const found = await readSystemIdentifier(server.dataDirectory);
-    return found === server.systemIdentifier ? server.dataDirectory : undefined;
+    const found = await readControlFile(server.dataDirectory);
+    const isIts = found.systemIdentifier === server.systemIdentifier && fitsState(found, server);
+    return isIts ? server.dataDirectory : undefined;
   } catch (thrown) {
     for (const code of ["ENOENT", "EACCES", "ENOTDIR"])
       if (isSystemError(thrown, code)) return undefined;

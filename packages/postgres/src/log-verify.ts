@@ -7,7 +7,7 @@ import {
 } from "@lifeboat/core";
 import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "./log-archive.ts";
 import { type Base, baseOf, timelinesOf } from "./log-chains.ts";
-import { checkedPart, checkedSegment } from "./wal/archived-segment.ts";
+import { checkedPart, checkedSegment, type SegmentRef } from "./wal/archived-segment.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { readSmallLog } from "./wal/read-small-log.ts";
 import { RecordScanner } from "./wal/record-scanner.ts";
@@ -15,8 +15,14 @@ import { historyName, logName, parseWalFileName, segmentName } from "./wal/segme
 import { listParts, parsePartName } from "./wal/segment-part.ts";
 import { parseTimelineHistory } from "./wal/timeline-history.ts";
 
-/** Of the segments missing behind one backup so many are named. */
+/** Of the segments missing behind one backup so many are named, and one more that says that there the list ends. */
 const MOST_HOLES = 1000;
+
+/** A segment that is missing. */
+interface Hole extends SegmentRef {
+  /** No more were looked for behind it. */
+  readonly endsList: boolean;
+}
 
 interface Check {
   readonly folder: DatabaseFolder;
@@ -114,20 +120,37 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
   if (segmentBytes === undefined) return;
   const archive = await readLogArchive(check.folder, segmentBytes);
   const streamed = bases.filter(({ details }) => details.wal === "stream").map(spanOf);
-  const missing = new Set<string>();
+  const missing = new Map<string, Hole | undefined>();
   for (const timeline of timelinesOf(archive, bases)) {
     const path = new TimelinePath(archive, timeline);
     for (const base of bases)
       if (path.passes(base.details.timeline, base.stop))
-        for (const name of holes(archive, path, { base, streamed })) missing.add(name);
-    if (timeline > 1 && !archive.histories.has(timeline)) missing.add(historyName(timeline));
+        for (const hole of holes(archive, path, { base, streamed })) {
+          const name = segmentName(hole.timeline, hole.number, segmentBytes);
+          // Where one backup's list ends, another's may go on.
+          if (!hole.endsList || !missing.has(name)) missing.set(name, hole);
+        }
+    if (timeline > 1 && !archive.histories.has(timeline))
+      missing.set(historyName(timeline), undefined);
   }
-  for (const name of missing)
+  let before: SegmentRef | undefined;
+  for (const [name, hole] of missing) {
+    const object = check.folder.logPath(logName(name));
     check.problems.push({
-      object: check.folder.logPath(logName(name)),
+      object,
       code: "WAL_GAP",
-      message: `${check.folder.logPath(logName(name))} is missing: no recovery gets past it`,
+      message: hole?.endsList
+        ? `${object} is missing, and so are ${MOST_HOLES} before it: what more is missing behind it was not looked for`
+        : `${object} is missing: no recovery gets past it`,
+      ...(!hole?.endsList && isNext(hole, before) && { continues: true }),
     });
+    before = hole;
+  }
+}
+
+function isNext(ref: SegmentRef | undefined, before: SegmentRef | undefined): boolean {
+  if (!ref || !before) return false;
+  return ref.timeline === before.timeline && ref.number === before.number + 1n;
 }
 
 function readableBase({ folder, problems }: Check, manifest: Manifest): Base | undefined {
@@ -177,7 +200,7 @@ function* holes(
   archive: LogArchive,
   path: TimelinePath,
   { base, streamed }: { readonly base: Base; readonly streamed: readonly Span[] },
-): Generator<string> {
+): Generator<Hole> {
   const newest = newestArchived(archive, path.timeline, streamed) ?? base.lastSegment;
   let hasBegun = base.details.wal === "archive";
   let named = 0;
@@ -189,9 +212,10 @@ function* holes(
       continue;
     }
     if (number > base.lastSegment && !hasBegun) return;
-    yield segmentName(ref.timeline, number, archive.segmentBytes);
     // One stray segment with a great number would make a hole of billions.
-    if (++named === MOST_HOLES) return;
+    const endsList = named++ === MOST_HOLES;
+    yield { ...ref, endsList };
+    if (endsList) return;
   }
 }
 

@@ -44,13 +44,13 @@ export async function receiverStatus(
   };
 }
 
-/** Our receivers bear the name of their slot. */
+/** Our receivers bear the name of their slot. So do the standbys that we make, which replay what they are sent. */
 async function isStreaming(client: pg.Client): Promise<boolean> {
   const slots = await readSlots(client);
   if (slots.some(({ name, active }) => name === RECEIVE_SLOT && active)) return true;
   const { rows } = await client.query(
     `select from pg_stat_replication s join pg_replication_slots r on r.active_pid = s.pid
-     where s.application_name = r.slot_name`,
+     where s.application_name = r.slot_name and s.replay_lsn is null`,
   );
   return rows.length > 0;
 }

@@ -2,10 +2,11 @@ import { readFile, readlink, realpath } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { isSystemError, LifeboatError, type RestoreRequest } from "@lifeboat/core";
 import { shellWord } from "@lifeboat/core/shell-word";
-import type { PostgresDetails, TablespaceDetail } from "./details.ts";
+import type { TablespaceDetail } from "./details.ts";
 import { clearLeftovers, entriesOf } from "./leftovers.ts";
 import { serverLines } from "./server-line.ts";
 import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
+import { isInTheWay, versionFolder } from "./version-folder.ts";
 
 /** Where the parts of a cluster go, all of them proved to be free. */
 export interface RestorePlaces {
@@ -14,8 +15,10 @@ export interface RestorePlaces {
     readonly tablespace: TablespaceDetail;
     readonly place: string;
   }[];
-  /** Directories with content that `force` allows to replace. */
+  /** Directories with content of the cluster's own that `force` allows to replace. */
   readonly replaced: readonly string[];
+  /** The server's: of a tablespace's place only this version's folder is the cluster's. */
+  readonly major: number;
 }
 
 /**
@@ -29,10 +32,11 @@ export async function restorePlaces(
     /** Left out by whoever never replaces anything. */
     readonly force?: boolean;
   },
-  details: Pick<PostgresDetails, "tablespaces">,
+  cluster: { readonly major: number; readonly tablespaces: readonly TablespaceDetail[] },
 ): Promise<RestorePlaces> {
+  const { major } = cluster;
   const dataDirectory = await settled(request.to);
-  const tablespaces = await mappedPlaces(details.tablespaces, request, dataDirectory);
+  const tablespaces = await mappedPlaces(cluster.tablespaces, request, dataDirectory);
   await assertNotRunning(dataDirectory);
   const own = request.force ? await tablespacesOf(dataDirectory) : new Set<string>();
   const replaced: string[] = [];
@@ -42,12 +46,12 @@ export async function restorePlaces(
     replaced.push(dataDirectory);
   }
   for (const { tablespace, place } of tablespaces) {
-    if (!(await isFilled(place))) continue;
+    if (!(await isFilled(place, versionFolder(major)))) continue;
     // Only those of the very cluster that is replaced: another one may be running on them.
     if (!own.has(place)) throw tablespaceNotEmpty(tablespace, place);
     replaced.push(place);
   }
-  return { dataDirectory, tablespaces, replaced };
+  return { dataDirectory, tablespaces, replaced, major };
 }
 
 /** Through links that the engineer set (`main` → a larger disk): what is built takes the place of what they lead to. */
@@ -87,10 +91,14 @@ function overlap(a: string, b: string): boolean {
   return `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
 }
 
-export async function isFilled(place: string): Promise<boolean> {
+/**
+ * Whether something lies in a place, but for what killed runs left: that is cleared.
+ * @param own of a tablespace: its version's folder, beside which those of others may lie
+ */
+export async function isFilled(place: string, own?: RegExp): Promise<boolean> {
   try {
     await clearLeftovers(place);
-    return ((await entriesOf(place)) ?? []).length > 0;
+    return ((await entriesOf(place)) ?? []).some((name) => isInTheWay(name, own));
   } catch (cause) {
     throw isFaultOfTarget(cause) ? targetFailure(place, cause) : cause;
   }

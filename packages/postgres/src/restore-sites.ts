@@ -3,6 +3,7 @@ import type { Account } from "./account.ts";
 import { BuildSite } from "./build-site.ts";
 import type { TablespaceDetail } from "./details.ts";
 import type { RestorePlaces } from "./restore-places.ts";
+import { versionFolder } from "./version-folder.ts";
 
 /** A tablespace and where it is built. */
 export interface TablespaceSite {
@@ -26,14 +27,14 @@ export class Sites {
     account: Account,
     { forGood = true }: { readonly forGood?: boolean } = {},
   ): Promise<Sites> {
-    const open = (place: string) =>
-      BuildSite.open(place, account, { replaces: places.replaced.includes(place) });
+    const open = (place: string, own?: RegExp) =>
+      BuildSite.open(place, account, { replaces: places.replaced.includes(place), own });
     const data = await open(places.dataDirectory);
     const tablespaces: TablespaceSite[] = [];
     const sites = new Sites(data, tablespaces);
     try {
       for (const { tablespace, place } of places.tablespaces) {
-        const site = await open(place);
+        const site = await open(place, versionFolder(places.major));
         tablespaces.push({ tablespace, site });
         if (forGood) await site.markUnfinished(basename(data.path), account);
       }

@@ -24,6 +24,12 @@ import { assertRoom, combinedRoom, roomWanted } from "./target-room.ts";
 import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backup.ts";
 import { verifyCopy } from "./verify-copy.ts";
 
+/** What makes the copy what its caller wants, where it is built: if it fails, nothing is left of the copy. */
+export type Finish = (
+  directory: string,
+  owned: { readonly account: Account; readonly mode: number },
+) => Promise<void>;
+
 /**
  * Restores a base backup as a data directory that recovers to the plan's target when it is started.
  * Needs no program of Postgres, but for incremental backups: pg_combinebackup puts them together.
@@ -36,7 +42,10 @@ import { verifyCopy } from "./verify-copy.ts";
  */
 export async function restorePostgres(
   request: RestoreRequest,
-  { binDirectory }: { readonly binDirectory?: string | undefined } = {},
+  {
+    binDirectory,
+    finish,
+  }: { readonly binDirectory?: string | undefined; readonly finish?: Finish } = {},
 ): Promise<RestoredDatabase> {
   if (request.delta) return restoreDelta(request, { binDirectory });
   const { backups } = request.plan;
@@ -58,7 +67,8 @@ export async function restorePostgres(
   try {
     sites = await Sites.open(places, account);
     const own = { manifest, details, places, account, sites, programs, binDirectory };
-    const built = await build(request, own);
+    const { mode, ...built } = await build(request, own);
+    await finish?.(sites.data.path, { account, mode });
     await sites.putInPlace();
     return {
       path: places.dataDirectory,
@@ -78,7 +88,9 @@ async function freePlaces(
   request: RestoreRequest,
   details: PostgresDetails,
 ): Promise<RestorePlaces> {
-  const places = await restorePlaces(request, details);
+  const { serverVersion, tablespaces } = details;
+  const major = Math.trunc(serverVersion / 10_000);
+  const places = await restorePlaces(request, { major, tablespaces });
   await assertRoom(roomWanted(request.plan.backups, places));
   return places;
 }
@@ -119,7 +131,7 @@ async function build(request: RestoreRequest, building: Building) {
   await linkTablespaces(directory, places.tablespaces, { account, mode });
   const copy = { manifest, details, account, mode, through, directory, binDirectory };
   const findings = await completeCopy(request, { ...copy, dataDirectory: places.dataDirectory });
-  return { findings, verified };
+  return { findings, verified, mode };
 }
 
 /** The data directory and the tablespaces of the backup, as they will lie, in the folders where they are built. */

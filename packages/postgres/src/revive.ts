@@ -114,7 +114,7 @@ async function tryToRecover(request: ReviveRequest, attempt: Attempt) {
   let segments: SegmentServer | undefined;
   try {
     segments = await openSegments(request, attempt.account, scratch);
-    server = await startPrivately(dataDirectory, attempt, scratch, segments);
+    server = await startPrivately(request, attempt, scratch, segments);
     server.log.onLine((line) => {
       const replayed = REPLAYED.exec(line)?.[1];
       if (replayed) request.report({ note: `replayed up to ${replayed}` });
@@ -151,7 +151,7 @@ async function openSegments(
 }
 
 async function startPrivately(
-  dataDirectory: string,
+  { restored: { path: dataDirectory }, serverLog: logFile }: ReviveRequest,
   { programs, account, preload }: Attempt,
   scratch: Scratch,
   segments: SegmentServer,
@@ -163,7 +163,7 @@ async function startPrivately(
   const { major } = programs;
   const restoreCommand = segments.command;
   const settings = privateSettings({ major, restoreCommand, hbaFile, identFile, preload });
-  return Server.start({ programs, account, dataDirectory, settings, scratch });
+  return Server.start({ programs, account, dataDirectory, settings, logFile, scratch });
 }
 
 /** As the server itself reads it from all of the copy's files; none when it cannot read them, which its start will tell. */

@@ -1,3 +1,5 @@
+import { appendFileSync } from "node:fs";
+
 /** Lines kept for an error message; a server in recovery writes one a second, one that fails a few dozen. */
 const KEPT = 500;
 
@@ -24,6 +26,18 @@ export class ServerLog {
 
   onLine(listener: (line: string) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /**
+   * Writes each line to a file as well, behind what stands there. Where that fails, such as on a full disk, the
+   * lines are lost there only: no server is given up for it.
+   */
+  copyTo(file: string): void {
+    this.onLine((line) => {
+      try {
+        appendFileSync(file, `${line}\n`, { mode: 0o600 });
+      } catch {}
+    });
   }
 
   /** The last lines, oldest first. */

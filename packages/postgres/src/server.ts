@@ -16,6 +16,8 @@ export interface ServerInit {
   readonly settings?: Readonly<Record<string, string>>;
   /** Listen on 127.0.0.1 at this port as well; only the private socket when left out. */
   readonly port?: number;
+  /** All that it says is written there as well, behind what stands there. */
+  readonly logFile?: string | undefined;
   /** Holds the socket, and is removed when the server has stopped. Made when left out. */
   readonly scratch?: Scratch;
 }
@@ -48,6 +50,7 @@ export class Server {
     this.port = init.port ?? SOCKET_PORT;
     this.#scratch = scratch;
     this.#sessionOptions = sessionOptions(init.programs.major);
+    if (init.logFile !== undefined) this.log.copyTo(init.logFile);
     this.#process = spawnServer(init, scratch.path, this.port);
     if (this.#process.pid !== undefined) scratch.watchdog.guard(this.#process.pid);
     this.ended = this.#follow();

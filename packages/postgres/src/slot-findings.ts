@@ -26,17 +26,19 @@ const RATE_QUERY = `
 const INSUFFICIENT_PRIVILEGE = "42501";
 
 /**
- * Slots that nobody uses or that lost their WAL, each with how long the disk lasts at the present
+ * Slots that nobody uses, that are about to lose their WAL or have lost it, each with how long the disk lasts at the present
  * rate, and the setting that would bound what they can hold back.
  */
 export async function slotFindings(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
   const slots = (await readSlots(client)).filter(({ temporary }) => !temporary);
   if (slots.length === 0) return [];
   const unused = slots.filter(({ active, verdict }) => !active && verdict !== "lost");
+  const losing = slots.filter(({ verdict }) => verdict === "losing");
   const lost = slots.filter(({ verdict }) => verdict === "lost");
   const seconds = unused.length > 0 ? await secondsToFull(client, server) : undefined;
   return [
     ...unused.map((slot) => inactive(slot, seconds)),
+    ...losing.map(losingSlot),
     ...lost.map(lostSlot),
     ...(await unboundedSlots(client)),
   ];
@@ -71,6 +73,16 @@ function inactive(slot: SlotState, seconds: number | null | undefined): Finding 
     severity: "warning",
     summary: `replication slot ${name}${whose} is used by nobody${since} and holds back ${megabytes(retainedBytes)} of WAL (${walStatus ?? "nothing reserved"})${fills}`,
     remedy: `if nothing will come back for it: lifeboat slots --drop ${name}, or select pg_drop_replication_slot('${name}')`,
+  };
+}
+
+/** Also of one that somebody reads, too slowly: until the next checkpoint there is something to be done. */
+function losingSlot({ name, retainedBytes }: SlotState): Finding {
+  return {
+    id: "slot-losing",
+    severity: "warning",
+    summary: `replication slot ${name} is ${megabytes(retainedBytes)} behind, more than max_slot_wal_keep_size allows: the next checkpoint removes WAL that it needs`,
+    remedy: `let it keep more, if there is room, until its reader has caught up: alter system set max_slot_wal_keep_size = '${2 * Math.ceil(retainedBytes / (1 << 20))}MB'; select pg_reload_conf()`,
   };
 }
 

@@ -62,7 +62,7 @@ export async function serverStatus(
 }
 
 async function liveAlerts(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
-  const worrying = ["archive-failing", "slot-inactive", "slot-lost"];
+  const worrying = ["archive-failing", "slot-inactive", "slot-losing", "slot-lost"];
   return (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
 }
 

@@ -14,6 +14,7 @@ import type { Through } from "./restore-progress.ts";
 import { readSmallFile } from "./small-file.ts";
 import { tablespaceLink } from "./tablespace-links.ts";
 import { Unpacker } from "./unpack.ts";
+import { versionFolder } from "./version-folder.ts";
 
 /** Of a server that ran, or of a standby: a copy must not start with them. */
 const STALE = new Set(["postmaster.pid", "postmaster.opts", "standby.signal", "recovery.signal"]);
@@ -80,7 +81,7 @@ export async function unpackTablespace(
   tablespace: TablespaceDetail,
   directory: string,
 ): Promise<void> {
-  const layer = layering(backup)({ into: directory, only: versionFolder(backup.details) });
+  const layer = layering(backup)({ into: directory, only: ownFolder(backup.details) });
   await inParallel(objectsOf(tablespace), backup, async (name, signal) => {
     const object = backup.manifest.objects.find(({ object }) => object === name);
     if (!object)
@@ -95,12 +96,9 @@ function objectsOf({ object, parts = [] }: TablespaceDetail): string[] {
   return [object, ...parts];
 }
 
-/**
- * The one folder that a server makes in a tablespace, `PG_15_202209061`. A tablespace lies where its
- * backup says; under any other name an archive could lay files there that another program reads.
- */
-function versionFolder({ serverVersion }: PostgresDetails): RegExp {
-  return new RegExp(`^PG_${Math.trunc(serverVersion / 10_000)}_\\d+(/|$)`);
+/** Under any other name an archive could lay files into a tablespace that another program reads. */
+function ownFolder({ serverVersion }: PostgresDetails): RegExp {
+  return versionFolder(Math.trunc(serverVersion / 10_000));
 }
 
 async function readThrough(

@@ -14,7 +14,7 @@ test.runIf(major)(
       const { account, dataDirectory, programs } = cluster;
       const dataPlace = join(await ownedFolder(account), "whole");
       const output = await Sites.open(
-        { dataDirectory: dataPlace, tablespaces: [], replaced: [] },
+        { dataDirectory: dataPlace, tablespaces: [], replaced: [], major: 18 },
         account,
       );
       // A data directory that is no backup.

@@ -92,6 +92,8 @@ describe("preflight finds", () => {
         "declare c cursor for select md5(i::text) m from generate_series(1, 50000) i order by m",
       );
       await session.query("fetch 1 from c");
+      // One that has just begun is nobody's fault.
+      expect((await activity()).map(({ id }) => id)).toEqual(["temporary-files"]);
       const [spilled, idle, ...more] = await activity(server, 0);
       expect(more).toEqual([]);
       expect(spilled).toMatchObject({ id: "temporary-files", severity: "info" });
@@ -170,6 +172,11 @@ describe("preflight finds", () => {
     expect(ids({ archiving: true, archiveTimeout: 0 })).toContain(slow);
     expect(ids({ archiving: true, archiveTimeout: 60 })).not.toContain(slow);
     expect(ids({ archiving: false, archiveTimeout: 0 })).not.toContain(slow);
+    const nobody = { archiving: true, archiveCommand: "", archiveLibrary: "" };
+    expect(ids(nobody)).toContain("error archive-command-empty");
+    expect(ids({ ...nobody, archiveLibrary: "basic_archive" })).not.toContain(
+      "error archive-command-empty",
+    );
   });
 
   test("that a repository may be too small for the cluster", async () => {

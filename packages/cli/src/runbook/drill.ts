@@ -118,9 +118,12 @@ export function drillRunbook(facts: RunbookFacts, checks: readonly string[]): Ru
   };
 }
 
+/** What a drill reports beside its record, where nothing is out of the ordinary. */
+const NO_MORE = { kept: null, serverLog: null, notRecorded: null, findings: [] };
+
 /** As `drill` prints it, with no figure that was not measured. */
 function shapeOf(record: DrillRecord | undefined, { app, engine }: RunbookFacts): string {
-  if (record) return showDrill({ ...record, kept: null, notRecorded: null });
+  if (record) return showDrill({ ...record, ...NO_MORE });
   const nothing = { fetch: 0, restore: 0, replay: 0, checks: 0, total: 0 };
   const checks = [{ name: "NAME OF A CHECK", ok: true, message: "ok" }];
   const names = { id: "ID", backup: "BACKUP", recoveredTo: "INSTANT", database: app };
@@ -132,8 +135,7 @@ function shapeOf(record: DrillRecord | undefined, { app, engine }: RunbookFacts)
     ...names,
     ...times,
     checks,
-    kept: null,
-    notRecorded: null,
+    ...NO_MORE,
   });
   return shape.replaceAll(duration(0), "…");
 }

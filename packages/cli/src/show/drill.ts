@@ -1,4 +1,5 @@
 import type { DrillReport } from "@lifeboat/core";
+import { alsoFindings } from "./findings.ts";
 import { facts } from "./table.ts";
 import { duration } from "./units.ts";
 
@@ -14,6 +15,7 @@ export function showDrill(report: DrillReport): string {
     ...recoveries(report),
     ["recovery took", `${duration(seconds.total)}: ${partsOf(report)}`],
     ...(report.kept === null ? [] : [["copy left in", report.kept] as const]),
+    ...(report.serverLog === null ? [] : [["its server's log", report.serverLog] as const]),
     ...(report.notRecorded === null
       ? []
       : [["NOT RECORDED", `${report.notRecorded}: status will not know of this drill`] as const]),
@@ -23,7 +25,7 @@ export function showDrill(report: DrillReport): string {
       ? `  ok      ${name}${SAYS_NO_MORE.has(message) ? "" : `: ${message}`}\n`
       : `  FAILED  ${name}: ${message}\n`,
   );
-  return `${summary}\n${lines.join("")}`;
+  return `${summary}\n${lines.join("")}${alsoFindings(report.findings)}`;
 }
 
 function recoveries({ recoveredTo, databases }: DrillReport): (readonly [string, string])[] {

@@ -13,6 +13,7 @@ import {
   tablespaceNotEmpty,
   tablespacesOf,
 } from "../restore-places.ts";
+import { versionFolder } from "../version-folder.ts";
 import { systemOf } from "./half-done.ts";
 
 /** What a data directory never lacks, also one that is half-done. */
@@ -26,7 +27,7 @@ const ESSENTIAL = { PG_VERSION: "file", base: "directory", global: "directory" }
  */
 export async function deltaPlaces(
   request: Pick<RestoreRequest, "to" | "tablespaceMapping" | "tablespaceRoot">,
-  details: Pick<PostgresDetails, "tablespaces" | "systemIdentifier">,
+  details: Pick<PostgresDetails, "tablespaces" | "systemIdentifier" | "serverVersion">,
 ): Promise<Pick<RestorePlaces, "dataDirectory" | "tablespaces">> {
   const dataDirectory = await settled(request.to);
   const tablespaces = await mappedPlaces(details.tablespaces, request, dataDirectory);
@@ -37,8 +38,10 @@ export async function deltaPlaces(
     throw otherCluster(dataDirectory, found, details.systemIdentifier);
   await assertOwned(dataDirectory);
   const own = await tablespacesOf(dataDirectory);
+  const folder = versionFolder(Math.trunc(details.serverVersion / 10_000));
   for (const { tablespace, place } of tablespaces)
-    if (!own.has(place) && (await isFilled(place))) throw tablespaceNotEmpty(tablespace, place);
+    if (!own.has(place) && (await isFilled(place, folder)))
+      throw tablespaceNotEmpty(tablespace, place);
   return { dataDirectory, tablespaces };
 }
 

@@ -17,6 +17,7 @@ import { syncDirectories, writeDurably } from "../durable.ts";
 import { postgresEngine } from "../engine.ts";
 import { laySettings } from "../lay-settings.ts";
 import { assertNobodyElseBuilds } from "../leftovers.ts";
+import { restorePostgres } from "../restore.ts";
 import { restorePlaces } from "../restore-places.ts";
 import { Sites } from "../restore-sites.ts";
 import { describeServer, type ServerFacts } from "../server-facts.ts";
@@ -86,7 +87,8 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
         ? await fromRepository(work, request.repository)
         : await fromPrimary(work, places);
     } catch (cause) {
-      await rm(passfileOf(to), { force: true });
+      // Whatever else fails, the slot is not left to fill the primary's disk.
+      await rm(passfileOf(to), { force: true }).catch(() => {});
       const failure = isFaultOfTarget(cause) ? targetFailure(to, cause) : cause;
       if (slot !== null && !(await isDropped(connection, slot))) throw withSlotLeft(failure, slot);
       await reservation.end();
@@ -108,11 +110,11 @@ interface Work {
   readonly account: Account;
 }
 
-async function placesFor(request: MakeStandby, { tablespaces }: ServerFacts) {
+async function placesFor(request: MakeStandby, { major, tablespaces }: ServerFacts) {
   const { to, tablespaceMapping } = request;
   return restorePlaces(
     { to, tablespaceMapping, tablespaceRoot: null },
-    { tablespaces: tablespaces.map((each) => ({ ...each, object: "" })) },
+    { major, tablespaces: tablespaces.map((each) => ({ ...each, object: "" })) },
   );
 }
 
@@ -146,12 +148,21 @@ async function fromRepository(
   if (folder.database !== work.server.systemIdentifier) throw noBase(folder);
   const engine = postgresEngine({ connection: work.request.connection });
   const plan = await engine.plan(folder, backups, { kind: "immediate" }, {});
-  const restored = await engine.restore({
-    ...{ folder, plan, to, tablespaceMapping, fetchCommand, report, signal },
-    tablespaceRoot: null,
-    force: false,
-  });
-  const { port, findings } = await configure(work, to, 0o600);
+  let configured: Awaited<ReturnType<typeof configure>> | undefined;
+  const restored = await restorePostgres(
+    {
+      ...{ folder, plan, to, tablespaceMapping, fetchCommand, report, signal },
+      tablespaceRoot: null,
+      force: false,
+    },
+    {
+      // Before it has its place: what lies there then is a standby, and never a copy that opens as a database of its own.
+      finish: async (directory, { account, mode }) => {
+        configured = await configure({ ...work, account }, directory, mode);
+      },
+    },
+  );
+  const { port, findings } = configured as NonNullable<typeof configured>;
   const { startLsn } = postgresDetails(plan.backups.at(-1) as Manifest);
   return { startLsn, port, findings: [...restored.findings.filter(ofStandby), ...findings] };
 }

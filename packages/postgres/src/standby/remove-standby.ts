@@ -9,6 +9,7 @@ import { serverLines } from "../server-line.ts";
 import { readSlots } from "../slots.ts";
 import { readSmallFile } from "../small-file.ts";
 import { readSystemIdentifier } from "../system-identifier.ts";
+import { versionFolder } from "../version-folder.ts";
 import { passfileOf } from "./standby-files.ts";
 import { isRunning } from "./start-standby.ts";
 
@@ -36,10 +37,7 @@ export async function removeStandby(
     return (await readSlots(client)).map(({ name }) => name);
   });
   if (slot !== null && known.includes(slot)) await dropSlot(connection, slot);
-  // Of the other versions' folders there a server may be alive that pg_upgrade has made beside this one.
-  const own = new RegExp(
-    `^PG_${String(await readSmallFile(join(path, "PG_VERSION"))).trim()}_\\d+$`,
-  );
+  const own = versionFolder(String(await readSmallFile(join(path, "PG_VERSION"))).trim());
   for (const tablespace of await tablespacesOf(path))
     for (const name of await readdir(tablespace).catch((): string[] => []))
       if (own.test(name)) await rm(join(tablespace, name), { recursive: true, force: true });

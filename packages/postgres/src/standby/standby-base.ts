@@ -11,6 +11,7 @@ import type { ServerFacts } from "../server-facts.ts";
 import { linkTablespaces, tablespaceLink } from "../tablespace-links.ts";
 import { isFaultOfTarget, targetFailure } from "../target-failure.ts";
 import { Unpacker } from "../unpack.ts";
+import { versionFolder } from "../version-folder.ts";
 
 /** Of the primary as it runs, or as it once recovered: a standby must not start with them. */
 const STALE = new Set(["postmaster.pid", "postmaster.opts", "standby.signal", "recovery.signal"]);
@@ -92,7 +93,7 @@ async function unpackOne(
   if (!tablespace) return data.add(ownedChunks(content), "the primary's base backup");
   const site = sites.tablespaces.find((each) => each.tablespace.oid === tablespace.oid)?.site;
   if (!site) throw new Error(`tablespace ${tablespace.oid} was made while the backup began`);
-  const only = new RegExp(`^PG_${server.major}_\\d+(/|$)`);
+  const only = versionFolder(server.major);
   const unpacker = new Unpacker({ into: site.path, account, only });
   await unpacker.add(ownedChunks(content), `the primary's tablespace ${tablespace.location}`);
   await unpacker.finish();
