@@ -89,6 +89,24 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     expect(report.problems).toEqual([]);
   });
 
+  test("what the server was told is durable is told to whoever runs the receiver, too", async () => {
+    const confirmed = async () => {
+      const [slot] = await cluster.query<{ lsn: string }>(
+        "select restart_lsn::text as lsn from pg_replication_slots where slot_name = 'lifeboat_receive'",
+      );
+      return parseLsn(slot?.lsn as string) as bigint;
+    };
+    const receiver = receive();
+    await commit(7001);
+    await caughtUp(receiver);
+    // The rest of the segment comes at once, and is stored between two looks at what there is.
+    await cluster.query("select pg_switch_wal()");
+    const end = ((await position()) / 0x100000n) * 0x100000n;
+    await expect.poll(confirmed).toBeGreaterThanOrEqual(end);
+    await receiver.stop();
+    expect(receiver.durable).toBe(await confirmed());
+  });
+
   test.runIf(thorough)(
     "a part is replayed by hand as RESTORE.md says, by zstd and truncate alone",
     async () => {

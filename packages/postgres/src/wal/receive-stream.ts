@@ -49,7 +49,14 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
     ...{ folder, timeline, segmentBytes, start: position, shipped },
     onFailure: (reason) => over.abort(reason),
   });
-  request.onDurable(segments.durable);
+  let told = segments.durable;
+  request.onDurable(told);
+  // Whole segments are stored beside this: what became durable since is told, whoever stored it.
+  const tell = () => {
+    if (segments.durable <= told) return;
+    told = segments.durable;
+    request.onDurable(told);
+  };
   const came = new Arrival();
   const keep = throttledTake(client, segments);
   const take = (bytes: Buffer) => {
@@ -64,12 +71,14 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
   const silenceMs = request.silenceMs ?? SILENCE_MS;
   while (!stop.aborted) {
     await ship(request, segments, query);
+    tell();
     if (query.silentMs > silenceMs)
       throw new Error(`the server has said nothing for ${Math.round(query.silentMs / 1000)} s`);
     const pause = delay(SHIP_INTERVAL_MS, undefined, { signal: stop });
     await Promise.race(request.synchronous ? [pause, came.next()] : [pause]).catch(() => {});
   }
   await ship(request, segments, query);
+  tell();
   if (!signal.aborted) return ended;
   query.stop();
   await Promise.race([ended.catch(() => {}), delay(STOP_MS)]);
@@ -77,16 +86,14 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
 }
 
 async function ship(
-  { onDurable, kept, silenceMs }: StreamRequest,
+  { kept, silenceMs }: StreamRequest,
   segments: SegmentStore,
   query: ReceiveQuery,
 ): Promise<void> {
-  const before = segments.durable;
   await segments.shipPart();
   // An earlier position would put the slot back, to WAL that the server may have removed already.
   const ask = query.silentMs > (silenceMs ?? SILENCE_MS) / ASK_PART;
   query.sendStatus(segments.durable >= kept ? segments.durable : 0n, ask);
-  if (segments.durable > before) onDurable(segments.durable);
 }
 
 /** Wakes whoever waits for more. What came while nobody waited wakes the next at once. */
