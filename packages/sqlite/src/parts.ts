@@ -9,7 +9,7 @@ import type { Composition, Layer } from "./compose.ts";
 import { detailsOf } from "./details.ts";
 import { commitsOf } from "./expected-commits.ts";
 import { assertFollows } from "./log-chain.ts";
-import { bytesOfWal, type SegmentNote } from "./log-note.ts";
+import { bytesOfWal, type SegmentNote, wrongLogObject } from "./log-note.ts";
 import { noteOf } from "./log-objects.ts";
 import type { LogPart } from "./log-plan.ts";
 
@@ -36,7 +36,7 @@ export async function partsOf(
   const { pageSize } = detailsOf(full);
   assertBaseSize(full, base);
   const changes = incremental.map((manifest) => changesOf(folder, manifest, pageSize));
-  const logged = await logLayers(folder, log);
+  const logged = await logLayers(folder, log, pageSize);
   const layers = [...changes, ...logged];
   const { pageCount } = log;
   return {
@@ -66,6 +66,7 @@ function changesOf(folder: DatabaseFolder, manifest: Manifest, pageSize: number)
 async function logLayers(
   folder: DatabaseFolder,
   { objects, frames }: LogPart,
+  pageSize: number,
 ): Promise<SizedLayer[]> {
   const layers: SizedLayer[] = [];
   const notes = await notesOfAll(folder, objects);
@@ -81,6 +82,11 @@ async function logLayers(
     const commits = commitsOf(note, cut ? frames : undefined);
     layers.push({ layer: { object: path, content, commits, cut }, bytes });
   }
+  if (before && before.pageSize !== pageSize)
+    throw wrongLogObject(
+      folder.logPath(objects.at(-1)?.name ?? ""),
+      `has pages of ${before.pageSize} bytes, its backup has them of ${pageSize}`,
+    );
   return layers;
 }
 
