@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { makeDirectories, ownProcessMark } from "@lifeboat/core";
 import type { Account } from "./account.ts";
 import { syncDirectories, writeDurably } from "./durable.ts";
