@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, test } from "vitest";
+import { ledgerApp } from "../support/ledger-app.ts";
 import {
   expectCleanPrefix,
-  makeLedger,
   startBystander,
   startCliWriter,
   startWriter,
@@ -12,13 +12,6 @@ import {
 } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { restoreByHand, segmentsOf, WatchProcess } from "../support/sqlite-watch.ts";
-
-async function appOf(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const path = join(folder, "app.db");
-  makeLedger(path, shape);
-  return new SqliteApp(folder, path);
-}
 
 /** Another program, an older SQLite than ours, which opens the database and closes it last each time. */
 async function sqlite3(path: string, ...statements: string[]): Promise<string> {
@@ -71,7 +64,7 @@ test.each([0, 1, 2])(
 );
 
 test("other processes that checkpoint all the time, read for long and roll back what they spilled lose nothing", async () => {
-  const app = await appOf({ rows: 500 });
+  const app = await ledgerApp({ rows: 500 });
   const writer = await startWriter(app.path, { rate: 300, autocheckpoint: 20 });
   const watch = await WatchProcess.start(app);
   const reader = await startBystander(app.path, "read");
@@ -94,7 +87,7 @@ test("other processes that checkpoint all the time, read for long and roll back 
 });
 
 test("an app's own checkpoint of any kind is not kept waiting for its whole patience, and costs no lineage", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
   for (const kind of ["FULL", "RESTART", "TRUNCATE"]) {
     await sqlite3(app.path, `INSERT INTO ledger SELECT max(seq) + 1, 'x' FROM ledger`);
@@ -109,7 +102,7 @@ test("an app's own checkpoint of any kind is not kept waiting for its whole pati
 });
 
 test("a transaction larger than what is kept in memory is one segment, and the watch stays small", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
   await sqlite3(
     app.path,
@@ -125,7 +118,7 @@ test("a transaction larger than what is kept in memory is one segment, and the w
 });
 
 test("a writer with an older SQLite is followed as one with ours", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const writer = await startCliWriter(app.path);
   const watch = await WatchProcess.start(app);
   await writer.commits(200);
@@ -137,7 +130,7 @@ test("a writer with an older SQLite is followed as one with ours", async () => {
 });
 
 test("a backup that another process takes meanwhile is right, and so is one taken of a lineage by its own watch", async () => {
-  const app = await appOf({ rows: 500 });
+  const app = await ledgerApp({ rows: 500 });
   const writer = await startWriter(app.path, { rate: 200 });
   const watch = await WatchProcess.start(app);
   const before = await writer.acknowledged();

@@ -10,37 +10,17 @@ import {
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
-import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
 import { faultyStorage } from "../support/faulty-storage.ts";
-import {
-  expectCleanPrefix,
-  makeLedger,
-  type Process,
-  startBystander,
-  startWriter,
-  testFolder,
-} from "../support/sqlite.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
+import { ledgerApp, sqlite3 } from "../support/ledger-app.ts";
+import { expectCleanPrefix, type Process, startBystander, startWriter } from "../support/sqlite.ts";
 import { restoreByHand, WatchProcess } from "../support/sqlite-watch.ts";
 import { WatchInProcess } from "../support/watch-in-process.ts";
 
-async function appOf(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const path = join(folder, "app.db");
-  makeLedger(path, shape);
-  return new SqliteApp(folder, path);
-}
-
-async function sqlite3(path: string, statement: string): Promise<string> {
-  const { stdout } = await execa("sqlite3", ["-cmd", ".timeout 20000", path, statement]);
-  return stdout;
-}
-
 test("what was committed over a transaction that was rolled back is read before the WAL may begin anew", async () => {
-  const app = await appOf({ rows: 400 });
+  const app = await ledgerApp({ rows: 400 });
   const writer = new Database(app.path);
   writer.pragma("wal_autocheckpoint = 0");
   writer.pragma("cache_size = 5");
@@ -77,7 +57,7 @@ test("what was committed over a transaction that was rolled back is read before 
 });
 
 test("a repository that takes nothing costs the app no more of its disk than the cap; then a new lineage begins", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const storage = filesystemStorage({ path: join(app.folder, "repository") });
   let hangs = false;
   const { promise: hanging, resolve: goOn } = Promise.withResolvers<void>();
@@ -132,7 +112,7 @@ test("a repository that takes nothing costs the app no more of its disk than the
 });
 
 test("a watch that is told to stop while the repository hangs says what it left behind, and the next one ships it", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const storage = filesystemStorage({ path: join(app.folder, "repository") });
   const { promise: answers, resolve: answer } = Promise.withResolvers<void>();
   let hangs = false;
@@ -169,7 +149,7 @@ test("a watch that is told to stop while the repository hangs says what it left 
 });
 
 test("a watch that is told to stop while the backup of its lineage hangs ends all the same", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const storage = filesystemStorage({ path: join(app.folder, "repository") });
   const never = new Promise<never>(() => {});
   let hung = false;
@@ -198,7 +178,7 @@ test("a watch that is told to stop while the backup of its lineage hangs ends al
 });
 
 test("a watch that is told to stop between a hole and the backup that follows it says that this was not taken", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const storage = filesystemStorage({ path: join(app.folder, "repository") });
   let isFull = false;
   const faulty = faultyStorage(storage, {
@@ -223,7 +203,7 @@ test("a watch that is told to stop between a hole and the backup that follows it
 });
 
 test("a lineage begins with the pages that changed, until all that was laid over the full backup weighs as much", async () => {
-  const app = await appOf({ rows: 100 });
+  const app = await ledgerApp({ rows: 100 });
   const types = async () => (await app.manifests()).manifests.map(({ type }) => type);
   const begin = async () => (await WatchProcess.start(app)).stop();
   await app.backup();
@@ -239,7 +219,7 @@ test("a lineage begins with the pages that changed, until all that was laid over
 });
 
 test("a reader that stays keeps no lineage from beginning, and costs one backup", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const writer = await startWriter(app.path, { rate: 200 });
   const reader = await startBystander(app.path, "read");
   await writer.commits(20);
@@ -262,7 +242,7 @@ test("a reader that stays keeps no lineage from beginning, and costs one backup"
 });
 
 test("a backup whose place in the log is not known begins no lineage: another one is taken", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const storage = filesystemStorage({ path: join(app.folder, "repository") });
   const writing = Promise.withResolvers<Process>();
   let asked = false;
@@ -296,7 +276,7 @@ test("a backup whose place in the log is not known begins no lineage: another on
 });
 
 test("status says of a watch that it lives, that it is gone, and that a log is not gone on with", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
   await sqlite3(app.path, "UPDATE counter SET v = v + 1");
   await expect

@@ -3,27 +3,15 @@ import { copyFile, link, rename, rm, symlink, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { WatchNotes } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
-import { execa } from "execa";
 import { expect, test } from "vitest";
+import { ledgerApp, sqlite3 } from "../support/ledger-app.ts";
 import { expectCleanPrefix, makeLedger, startBystander, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { WatchProcess } from "../support/sqlite-watch.ts";
 import { WatchInProcess } from "../support/watch-in-process.ts";
 
-async function appOf(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const path = join(folder, "app.db");
-  makeLedger(path, shape);
-  return new SqliteApp(folder, path);
-}
-
-async function sqlite3(path: string, statement: string): Promise<string> {
-  const { stdout } = await execa("sqlite3", ["-cmd", ".timeout 20000", path, statement]);
-  return stdout;
-}
-
 test("a file that was put in the database's place begins a lineage of its own", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const other = join(app.folder, "other.db");
   makeLedger(other, { rows: 900 });
   const watch = await WatchProcess.start(app);
@@ -46,7 +34,7 @@ test.each([
 ])(
   "a product that is stopped finds a file whole that was %s: the WAL that the watch kept is copied back and taken away",
   async (_, movesFirst) => {
-    const app = await appOf();
+    const app = await ledgerApp();
     const [other, old] = ["other.db", "old.db"].map((name) => join(app.folder, name)) as [
       string,
       string,
@@ -67,7 +55,7 @@ test.each([
 );
 
 test("the WAL of a file that is gone, as one on its way to another disk, is left for whoever takes it along", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
   await sqlite3(app.path, "CREATE TABLE last(x); INSERT INTO last VALUES (1)");
   const elsewhere = join(app.folder, "elsewhere.db");
@@ -79,7 +67,7 @@ test("the WAL of a file that is gone, as one on its way to another disk, is left
 });
 
 test("a WAL that somebody has open beside a file that was put in the database's place stays, and the hole says what to do", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const other = join(app.folder, "other.db");
   makeLedger(other, { rows: 900 });
   const watch = await WatchProcess.start(app);
@@ -114,7 +102,7 @@ test("a link that is turned to another file begins a lineage with that one", asy
 });
 
 test("a file that was moved away is waited for, while other databases are shipped on; what is put in its place begins a lineage", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const beside = join(app.folder, "beside.db");
   const other = join(app.folder, "other.db");
   makeLedger(beside);

@@ -8,16 +8,10 @@ import { DEFAULT_LIMITS } from "../../packages/sqlite/src/limits.ts";
 import { parseLogName } from "../../packages/sqlite/src/log-name.ts";
 import { lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
-import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
+import { ledgerApp } from "../support/ledger-app.ts";
+import { expectCleanPrefix, startWriter } from "../support/sqlite.ts";
+import type { SqliteApp } from "../support/sqlite-repository.ts";
 import { restoreByHand, segmentsOf, WatchProcess } from "../support/sqlite-watch.ts";
-
-async function appOf(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const path = join(folder, "app.db");
-  makeLedger(path, shape);
-  return new SqliteApp(folder, path);
-}
 
 async function restored(app: SqliteApp, to: string, at?: Date): Promise<number> {
   const target = at
@@ -30,7 +24,7 @@ async function restored(app: SqliteApp, to: string, at?: Date): Promise<number> 
 test.each([512, 4096, 65536])(
   "with pages of %i bytes: all that was acknowledged is in the repository when a watch has ended, for us and for sqlite3 alone",
   async (pageSize) => {
-    const app = await appOf({ pageSize });
+    const app = await ledgerApp({ pageSize });
     // What a commit of large pages writes is more than a busy machine can pack within the two seconds of a stop.
     const rate = pageSize > 4096 ? 60 : 300;
     const writer = await startWriter(app.path, { rate });
@@ -48,7 +42,7 @@ test.each([512, 4096, 65536])(
 );
 
 test("any instant among 1500 commits a second gives what had been acknowledged by then, to one poll, and nothing from after it", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const writer = await startWriter(app.path, { rate: 1500, autocheckpoint: 20 });
   const watch = await WatchProcess.start(app);
   await writer.commits(4500);
@@ -89,7 +83,7 @@ test("the pace is what is promised: a look each 50 ms, a segment a second, an en
 });
 
 test("an idle database costs the repository nothing, and the WAL of a busy one stays small", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const writer = await startWriter(app.path, { rate: 400 });
   const watch = await WatchProcess.start(app);
   await writer.commits(1500);
@@ -109,7 +103,7 @@ test("an idle database costs the repository nothing, and the WAL of a busy one s
 });
 
 test("a watch that was stopped in order goes on with its lineage; one that missed a checkpoint begins another, and no restore crosses the hole", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const keeper = new Database(app.path);
   keeper.pragma("wal_autocheckpoint = 0");
   const insert = () => {
@@ -180,7 +174,7 @@ function insertOne(path: string): number {
 }
 
 test("a watch that was stopped in order goes on although the WAL was removed since, and with what was committed before it came back", async () => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const first = await WatchProcess.start(app);
   insertOne(app.path);
   await first.stop();
@@ -236,7 +230,7 @@ test.each([
     },
   ],
 ])("a watch that comes back to a file that %s begins another lineage", async (_, change) => {
-  const app = await appOf();
+  const app = await ledgerApp();
   const first = await WatchProcess.start(app);
   insertOne(app.path);
   await first.stop();

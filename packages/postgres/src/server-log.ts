@@ -1,4 +1,5 @@
 import { appendFileSync } from "node:fs";
+import { reasonOf } from "@lifeboat/core";
 
 /** Lines kept for an error message; a server in recovery writes one a second, one that fails a few dozen. */
 const KEPT = 500;
@@ -29,14 +30,19 @@ export class ServerLog {
   }
 
   /**
-   * Writes each line to a file as well, behind what stands there. Where that fails, such as on a full disk, the
-   * lines are lost there only: no server is given up for it.
+   * Writes each line to a file as well, behind what stands there. Where that fails, such as on a full disk, the file ends there, and
+   * the lines say so: no server is given up for it.
    */
   copyTo(file: string): void {
+    let isWhole = true;
     this.onLine((line) => {
+      if (!isWhole) return;
       try {
         appendFileSync(file, `${line}\n`, { mode: 0o600 });
-      } catch {}
+      } catch (cause) {
+        isWhole = false;
+        this.#lines.push(`${file} ends before this: ${reasonOf(cause)}`);
+      }
     });
   }
 

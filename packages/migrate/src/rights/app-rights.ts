@@ -37,7 +37,7 @@ export async function askAppRights(
   }
 }
 
-/** Of the tables of a migration where they are there; else of those that this session would load. */
+/** Of the tables of a migration where they are there; else of those that this connection would load. */
 export async function rightsNow(
   client: Client,
   { role, schema = "public" }: AppRole,

@@ -14,7 +14,7 @@ interface DefaultRow {
 }
 
 /**
- * What the product's role may do with tables that this session would make: as its own, as one that inherits from whoever loads, as one that may read and
+ * What the product's role may do with tables that this connection would make: as its own, as one that inherits from whoever loads, as one that may read and
  * write everything, or by ALTER DEFAULT PRIVILEGES. Nothing is made to find that out.
  */
 export async function rightsOfALoad(asked: AskedRole, schema: string): Promise<Lack> {
