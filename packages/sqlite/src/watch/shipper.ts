@@ -179,7 +179,8 @@ export class Shipper implements ShippedDatabase {
       if (copied) {
         this.#holds += 1;
         if (!this.#begun) this.#beginAt(copied.place);
-        return this.#holder.heldFile(copied, () => {
+        // A run of the WAL that nothing was committed in may vanish, and no segment would know of it.
+        return this.#holder.heldFile({ ...copied, place: this.#pending.end }, () => {
           this.#holds -= 1;
         });
       }
