@@ -275,7 +275,7 @@ test("a backup whose place in the log is not known begins no lineage: another on
   expect((await app.verify(false)).problems).toEqual([]);
 });
 
-test("status says of a watch that it lives, that it is gone, and that a log is not gone on with", async () => {
+test("status says of a watch that it lives, that it is stopped, that it is gone, and that a log is not gone on with", async () => {
   const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
   await sqlite3(app.path, "UPDATE counter SET v = v + 1");
@@ -297,6 +297,11 @@ test("status says of a watch that it lives, that it is gone, and that a log is n
   const late = await status({ alive: true, at: living?.at as string, facts });
   expect(late.alerts).toEqual(["log-late"]);
   expect(late.archive?.lagSeconds).toBeGreaterThanOrEqual(90);
+  process.kill(watch.pid, "SIGSTOP");
+  expect(await status(living)).toMatchObject({
+    archive: { ok: false, lagSeconds: null, lagBytes: null, lastSegment },
+    alerts: ["watch-silent"],
+  });
   await watch.stop("SIGKILL");
   expect(await status(await watch.note())).toMatchObject({
     archive: { ok: false, lagSeconds: null, lastSegment },
