@@ -261,3 +261,16 @@ test.each([
   await forge(app, "none", (content) => content, { [member]: value });
   await assertRefused(app, "MANIFEST_CORRUPT", `"details.${member}"`);
 });
+
+test("a manifest with wrong details keeps no other backup from being restored by its name, nor the rest from being checked", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  await forge(app, "database", (content) => content, { fileName: "../app.db" });
+  const { folder, objects } = await shipped(app);
+  const { id } = await app.backup();
+  const restored = await app.restore(join(app.folder, "to"), { target: { kind: "backup", id } });
+  expect(restored.backup).toBe(id);
+  await folder.removeLog(objects[1]?.name as string);
+  const { problems } = await app.verify(false);
+  expect(problems.map(({ code }) => code).sort()).toEqual(["LOG_HOLE", "MANIFEST_CORRUPT"]);
+});

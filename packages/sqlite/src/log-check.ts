@@ -177,8 +177,9 @@ async function startProblems(
   lineages: Lineages,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
+  const led = new Set(backups.map(lineageBehind));
   for (const lineage of lineages.keys())
-    if (!backups.some((manifest) => detailsOf(manifest).log?.lineage === lineage))
+    if (!led.has(lineage))
       problems.push({
         object: `${folder.path}/wal/${lineage}`,
         code: "LOG_WITHOUT_BACKUP",
@@ -198,6 +199,16 @@ async function startProblems(
     });
   }
   return problems;
+}
+
+/** What is wrong with the details of a backup is told by itself, and keeps nothing else from being told. */
+function lineageBehind(manifest: Manifest): string | undefined {
+  try {
+    return detailsOf(manifest).log?.lineage;
+  } catch (thrown) {
+    if (isObjectDamage(thrown, "MANIFEST_CORRUPT")) return undefined;
+    throw thrown;
+  }
 }
 
 async function gathering(
