@@ -75,7 +75,7 @@ test("a backup beside a WAL that was begun for a transaction which was rolled ba
   const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
   const database = new Database(app.path);
-  database.exec("UPDATE counter SET v = v");
+  database.exec("UPDATE ledger SET payload = 'y' WHERE seq = 1");
   database.pragma("wal_checkpoint(TRUNCATE)");
   database.pragma("cache_size = 5");
   database.exec("BEGIN; UPDATE ledger SET payload = randomblob(2000); ROLLBACK");
