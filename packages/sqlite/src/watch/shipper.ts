@@ -239,6 +239,7 @@ export class Shipper implements ShippedDatabase {
     const store = this.#store;
     try {
       const name = await store.store(segment, signal);
+      if (store !== this.#store) return;
       this.#lastSegment = name;
       this.#compaction.shipped(name);
     } catch (thrown) {
