@@ -119,7 +119,8 @@ test("a file that was moved away is waited for, while other databases are shippe
   for (const end of ["-wal", "-shm"]) await rm(`${app.path}${end}`, { force: true });
   await expect.poll(async () => (await watch.facts())?.state).toBe("waiting");
   const note = await new WatchNotes(watch.state).read(watch.repository.folder("sqlite", "app"));
-  const { alerts } = await app.engine.status(null, note);
+  const { archive, alerts } = await app.engine.status(null, note);
+  expect(archive).toMatchObject({ ok: false, lagSeconds: null });
   expect(alerts).toContainEqual(
     expect.objectContaining({
       id: "watch-waiting",

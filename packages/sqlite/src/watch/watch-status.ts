@@ -29,12 +29,13 @@ export async function watchStatus(
   // An idle one leaves no word, so that by its note alone one that is stopped looks idle for ever.
   const silent = note.alive && folder && directory && (await isSilent(folder, directory));
   const answers = note.alive && !silent;
+  const waits = String(facts.state) === "waiting";
   const ok = answers && facts.state === "shipping" && fault === null;
   return {
     archive: {
       ok,
-      // Of one that has ended, or is stopped, it is not known what was committed since.
-      lagSeconds: answers ? secondsSince(unshippedSince) : null,
+      // Of one that has ended, is stopped or waits it is not known what was committed since.
+      lagSeconds: answers && !waits ? secondsSince(unshippedSince) : null,
       lagBytes: answers ? (facts.unshippedBytes ?? null) : null,
       lastSegment: facts.lastSegment ?? null,
       oldestUnarchived: unshippedSince,
