@@ -11,6 +11,7 @@ import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
+import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
 import { faultyStorage } from "../support/faulty-storage.ts";
@@ -149,6 +150,12 @@ test.each([
     await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBeGreaterThan(0);
     // One that is being tried, and fails, belongs to what is left.
     if (!silently) await expect.poll(async () => (await watch.facts())?.fault).not.toBeNull();
+    // Nor does it say by then that nothing was committed since.
+    const socket = holdSocket(watch.state, watch.repository.folder("sqlite", "app"));
+    const asked = await ShippedElsewhere.find(socket, app.path);
+    expect(asked).toBeDefined();
+    expect(await asked?.idle()).toBeUndefined();
+    asked?.close();
     watch.stop();
     await expect(watch.ended).rejects.toMatchObject({ code: "LOG_LEFT_BEHIND" });
     answer();
