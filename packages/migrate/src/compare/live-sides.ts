@@ -2,10 +2,11 @@ import { LifeboatError } from "@lifeboat/core";
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
 import type { MigrationPlan } from "../plan.ts";
+import { ShortReads } from "../short-reads.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
 import { movedOn } from "./loaded-entry.ts";
-import { ShortReads } from "./short-reads.ts";
+import { LoggedWrites } from "./logged-writes.ts";
 import { isUnreadable, type Moment, type Sides } from "./sides.ts";
 
 /**
@@ -19,13 +20,15 @@ export class LiveSides implements Sides {
   readonly keepsRowids = false;
   readonly #client: Client;
   readonly #migration: string;
+  readonly #written: (watermark: bigint) => LoggedWrites;
   readonly #reads: ShortReads;
   #watermark = 0n;
 
   constructor(db: Database, client: Client, { id, plan }: { id: string; plan: MigrationPlan }) {
     this.#client = client;
     this.#migration = id;
-    this.#reads = new ShortReads(db, plan);
+    this.#written = (watermark) => new LoggedWrites(db, plan, watermark);
+    this.#reads = new ShortReads(db);
   }
 
   /** The watermark of the last look. */
@@ -49,7 +52,9 @@ export class LiveSides implements Sides {
       // The first statement takes the snapshot: rows and watermark are of one state.
       const watermark = await this.newestWatermark();
       this.#watermark = watermark;
-      const result = await compare({ inSqlite: (read) => this.#reads.read(watermark, read) });
+      const result = await compare({
+        inSqlite: (read) => this.#reads.read(() => read(this.#written(watermark))),
+      });
       await this.#client.query("COMMIT");
       return result;
     } catch (cause) {

@@ -1,9 +1,10 @@
 import type { Client } from "pg";
-import { ShortReads } from "../compare/short-reads.ts";
-import { heldSides, type Moment, type Sides } from "../compare/sides.ts";
+import { LoggedWrites } from "../compare/logged-writes.ts";
+import { heldSides, type Moment, type Sides, type WrittenSince } from "../compare/sides.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import type { ProductPace } from "../product-pace.ts";
+import { ShortReads } from "../short-reads.ts";
 
 export interface LoadSidesInit {
   readonly source: LiveSource;
@@ -29,18 +30,23 @@ export class LoadSides implements Sides {
 
   constructor(init: LoadSidesInit) {
     this.#init = init;
-    this.#reads = new ShortReads(init.source.db, init.plan);
+    this.#reads = new ShortReads(init.source.db);
     this.ask = heldSides(init.client).ask;
   }
 
   async look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result> {
-    const { watermark, pace, signal } = this.#init;
+    const { pace, signal } = this.#init;
     await pace?.between(signal);
-    return await compare({ inSqlite: (read) => this.#reads.read(watermark(), read) });
+    return await compare({ inSqlite: (read) => this.#read(read) });
   }
 
   /** Whether the log still tells all that was written to a table; not where VACUUM gave its rows other rowids. */
   isKnown(table: PlannedTable): boolean {
-    return this.#reads.read(this.#init.watermark(), (written) => written.isKnown(table));
+    return this.#read((written) => written.isKnown(table));
+  }
+
+  #read<Result>(read: (written: WrittenSince) => Result): Result {
+    const { source, plan, watermark } = this.#init;
+    return this.#reads.read(() => read(new LoggedWrites(source.db, plan, watermark())));
   }
 }
