@@ -9,7 +9,7 @@ import {
   isComparedInParts,
   type TableComparison,
 } from "../compare.ts";
-import { type Applied, ChangeApplier } from "../forward/apply-changes.ts";
+import { type Applied, ChangeApplier, FAR_BEHIND } from "../forward/apply-changes.ts";
 import { refusedValue } from "../forward/refused-value.ts";
 import { removeTraces } from "../freeze.ts";
 import { addKeptRowids, followedTable, indexKeptRowids } from "../kept-rowid.ts";
@@ -29,8 +29,6 @@ export type LoadPace = "adaptive" | "full";
 
 /** Fewer changed rows than this are brought within the look at one table. */
 const FEW_ROWS = 500;
-/** More than this a sync brings in shorter reads, and what was written before it was compared it compares as well. */
-const FAR_BEHIND = 50_000n;
 
 /**
  * Loads a database while the product writes to it. First it logs its writes, then it is copied in short reads, each of its own
@@ -190,6 +188,7 @@ export class LiveLoad extends LoadRun {
       const isTold = inParts !== null && sides.isKnown(table);
       assertComparedEqual(isTold ? inParts : await this.#compareAtOnce(input));
     }
+    // More than that a sync brings, in shorter reads, and compares it as well.
     if (this.#applier.waiting <= FAR_BEHIND) await this.#catchUp(report);
   }
 
