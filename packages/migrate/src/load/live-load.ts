@@ -149,7 +149,7 @@ export class LiveLoad extends LoadRun {
   async #bringOnce(report: Report): Promise<number> {
     const applied = await this.#source.snapshot(() => this.#apply());
     const brought = applied === null ? 0 : rowsOf(applied);
-    report({ note: `${brought} rows` });
+    report({ note: `${brought} rows brought` });
     return brought;
   }
 
