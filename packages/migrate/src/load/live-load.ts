@@ -3,12 +3,7 @@ import { logEnd } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
 import type { CompareInput } from "../compare/compare-input.ts";
-import {
-  compareTable,
-  compareTableInParts,
-  isComparedInParts,
-  type TableComparison,
-} from "../compare.ts";
+import { compareTable, compareUnwritten, type TableComparison } from "../compare.ts";
 import { type Applied, ChangeApplier, FAR_BEHIND } from "../forward/apply-changes.ts";
 import { refusedValue } from "../forward/refused-value.ts";
 import { removeTraces } from "../freeze.ts";
@@ -169,8 +164,9 @@ export class LiveLoad extends LoadRun {
   }
 
   /**
-   * Part by part where a table's rows bear it, each in a snapshot of its own, and without the rows that were written since Postgres was
-   * brought up to SQLite: those are compared as they are brought. Else in one snapshot, to which Postgres is brought first.
+   * Part by part, each in a snapshot of its own, and without the rows that were written since Postgres was brought up to SQLite: those
+   * are compared as they are brought. A table whose rows have new rowids since is compared once more, in one snapshot to which
+   * Postgres is brought first.
    */
   async #compare(report: Report): Promise<void> {
     const { client, plan, signal } = this;
@@ -182,11 +178,8 @@ export class LiveLoad extends LoadRun {
       report({ note: table.name });
       const input = { db, client, schema: plan.schema, table, report, signal };
       this.#compared.add(table.name);
-      const inParts = isComparedInParts(table)
-        ? await compareTableInParts({ ...input, sides })
-        : null;
-      const isTold = inParts !== null && sides.isKnown(table);
-      assertComparedEqual(isTold ? inParts : await this.#compareAtOnce(input));
+      const compared = await compareUnwritten({ ...input, sides });
+      assertComparedEqual(sides.isKnown(table) ? compared : await this.#compareAtOnce(input));
     }
     // More than that a sync brings, in shorter reads, and compares it as well.
     if (this.#applier.waiting <= FAR_BEHIND) await this.#catchUp(report);
