@@ -185,6 +185,29 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
   );
 
   test.runIf(thorough)(
+    "a backup that streamed WAL for itself while nobody received leaves no hole: what the slot kept comes first",
+    async () => {
+      const receiver = receive();
+      await caughtUp(receiver);
+      await receiver.stop();
+      for (const n of [51, 52, 53]) {
+        await commit(n);
+        await cluster.query("select pg_switch_wal()");
+      }
+      await kept.take({ wal: "stream" });
+      const next = receive();
+      await caughtUp(next);
+      const { windows } = await list({
+        repository: kept.repository,
+        engines: [kept.offline],
+        live: null,
+      });
+      expect(windows).toHaveLength(1);
+      expect(next.holes).toEqual([]);
+    },
+  );
+
+  test.runIf(thorough)(
     "while the repository is away it waits, tells the log so once, and goes on by itself when it is back",
     async () => {
       const receiver = receive();

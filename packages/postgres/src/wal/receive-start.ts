@@ -1,5 +1,5 @@
 import type { DatabaseFolder } from "@lifeboat/core";
-import { newestWhole, readLogArchive, TimelinePath } from "../log-archive.ts";
+import { type LogArchive, newestWhole, readLogArchive, TimelinePath } from "../log-archive.ts";
 import type { Lsn } from "./lsn.ts";
 import { segmentAt, segmentName, segmentStart } from "./segment-name.ts";
 import { listParts } from "./segment-part.ts";
@@ -27,7 +27,8 @@ export interface StartRequest {
 /**
  * Behind the last whole segment that the repository has along the server's timeline; where it has
  * none, at what the slot keeps. Always at the beginning of a segment, which is streamed anew: so a
- * receiver needs no memory of its own.
+ * receiver needs no memory of its own. But a backup that streamed WAL for itself while nobody received has stored segments
+ * of a later time: what the slot keeps before them is still to come, or would be a hole for ever.
  */
 export async function receiveStart(request: StartRequest): Promise<ReceiveStart> {
   const { folder, segmentBytes, timeline, kept } = request;
@@ -44,8 +45,14 @@ export async function receiveStart(request: StartRequest): Promise<ReceiveStart>
     number = lastOnPath(path, each, newest) + 1n;
     break;
   }
+  for (let each = keptSegment; each < number; each++) if (!isWhole(archive, path, each)) number = each;
   if (request.overHole && number < keptSegment) number = keptSegment;
   return startAt({ folder, segmentBytes }, path.segment(number).timeline, number);
+}
+
+function isWhole({ segments }: LogArchive, path: TimelinePath, segment: bigint): boolean {
+  const { timeline, number } = path.segment(segment);
+  return segments.get(timeline)?.has(number) === true;
 }
 
 /** At the segment of a position, on a timeline that the server has just entered. */
