@@ -4,7 +4,7 @@ import { list, verify, WatchNotes, watch } from "@lifeboat/core";
 import { dropSlot, listSlots, postgresEngine, receiveWal, Server } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
+import { formatLsn, parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
 import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type Counted, countAfter, restoreBeside } from "../support/postgres-copies.ts";
 import { type Receiving, startReceiving } from "../support/postgres-receiving.ts";
@@ -66,7 +66,14 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     await expect.poll(parts).toHaveLength(1);
     const before = await parts();
     await commit(2);
+    const lsn = formatLsn(await position());
     await caughtUp(receiver);
+    // What the server called its position then: no record begins there until more is written.
+    const { manifests } = await kept.repository.backups(kept.folder);
+    const target = { kind: "lsn", lsn, exclusive: false } as const;
+    expect((await kept.offline.plan(kept.folder, manifests, target, {})).willRecoverTo.lsn).toBe(
+      lsn,
+    );
     await expect.poll(parts).toHaveLength(1);
     expect(await parts()).not.toEqual(before);
     expect(await restored()).toMatchObject({ count: await rows() });

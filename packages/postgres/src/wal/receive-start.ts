@@ -45,7 +45,8 @@ export async function receiveStart(request: StartRequest): Promise<ReceiveStart>
     number = lastOnPath(path, each, newest) + 1n;
     break;
   }
-  for (let each = keptSegment; each < number; each++) if (!isWhole(archive, path, each)) number = each;
+  for (let each = keptSegment; each < number; each++)
+    if (!isWhole(archive, path, each)) number = each;
   if (request.overHole && number < keptSegment) number = keptSegment;
   return startAt({ folder, segmentBytes }, path.segment(number).timeline, number);
 }
