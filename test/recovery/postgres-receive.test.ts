@@ -210,6 +210,13 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         await cluster.query("select pg_switch_wal()");
       }
       await kept.take({ wal: "stream" });
+      const engine = postgresEngine({
+        connection: { url: cluster.superuserUrl },
+        archive: { mode: "receive" },
+      });
+      // What the backup stored lies behind the three that are still to come.
+      const { archive } = await engine.status(kept.folder, null);
+      expect(archive?.lagBytes).toBeGreaterThan(2 * 0x100000);
       const next = receive();
       await caughtUp(next);
       const { windows } = await list({
