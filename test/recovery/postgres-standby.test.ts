@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { mkdirSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -24,6 +25,7 @@ import { describeServer } from "../../packages/postgres/src/server-facts.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
+import { rottenTable } from "../support/rotten-table.ts";
 
 const signal = new AbortController().signal;
 
@@ -34,7 +36,7 @@ let socket: string;
 beforeEach(async () => {
   primary = await startCluster({
     settings: { archive_mode: "on" },
-    initdb: ["--wal-segsize=1"],
+    initdb: ["--wal-segsize=1", "--data-checksums"],
   });
   socket = await tablespaceFolder(primary, "socket");
   // Read by the standby alone: the primary's command line says otherwise.
@@ -325,8 +327,32 @@ test("one that is stopped half-way leaves neither slot nor files", async () => {
     report: ({ bytes }) => void ((bytes ?? 0) > 100_000 && stop.abort(new Error("stopped"))),
   });
   await expect(attempt).rejects.toThrow("stopped");
+  await nothingIsLeft();
+});
+
+test("none is made of a primary with a damaged page, and which it is is told", async () => {
+  const path = await rottenTable(primary);
+  await expect(made()).rejects.toMatchObject({
+    code: "PAGE_CORRUPT",
+    message: expect.stringContaining(`${path}, block 1`),
+  });
+  await nothingIsLeft();
+});
+
+async function nothingIsLeft(): Promise<void> {
   expect(await slots()).toEqual([]);
   expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
+}
+
+test("one whose place is taken meanwhile leaves neither slot nor password, and what lies there", async () => {
+  const attempt = made({ report: ({ bytes }) => void (bytes && takePlace()) });
+  const takePlace = () => mkdirSync(join(place(), "somebody's"), { recursive: true });
+  await expect(attempt).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  expect(await slots()).toEqual([]);
+  expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([
+    "standby",
+  ]);
+  expect(await readdir(place())).toEqual(["somebody's"]);
 });
 
 test("a slot that is there already is another standby's, though that is down: it is refused, and kept", async () => {
