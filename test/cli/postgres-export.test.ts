@@ -193,6 +193,12 @@ describe("what cannot be loaded is refused before anything is touched:", () => {
       const target = new URL(bare.superuserUrl);
       target.pathname = `/${encodeURIComponent("it's \\ odd")}`;
       const words = ["import", "--from", ids.get(oldest) as string, "--into", target.href];
+      const other = new pg.Client({ connectionString: target.href });
+      await other.connect();
+      await other.query("select pg_advisory_lock(hashtext('lifeboat import'))");
+      const locked = await run(words).finally(() => other.end());
+      expect(locked.status).toBe(4);
+      expect(errorOf(locked).code).toBe("LOCKED");
       const ran = await run(words);
       expect(ran.status).toBe(3);
       expect(errorOf(ran)).toMatchObject({

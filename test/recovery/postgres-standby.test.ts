@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -196,6 +196,7 @@ test("a standby is made from the primary, started, streams what is written, and 
 test("made from the newest backup it catches up by archive and slot", async () => {
   const kept = await repositoryBeside(primary);
   await archiveInto(primary);
+  await primary.query("alter system set archive_mode = on");
   await kept.take();
   await primary.query("insert into ledger values (3001)");
   await primary.query("select pg_switch_wal()");
@@ -214,6 +215,8 @@ test("made from the newest backup it catches up by archive and slot", async () =
   expect(await slots()).toEqual([]);
   await rmdir(passfile);
   const it = await made({ repository, fetchCommand });
+  // What is said of a copy that opens by itself is not true of it.
+  expect(it.findings.map(({ id }) => id)).not.toContain("copy-archives");
   expect(await readdir(it.path)).toContain("standby.signal");
   expect(await readdir(it.path)).not.toContain("recovery.signal");
   await primary.query("insert into ledger values (3002)");
@@ -360,12 +363,16 @@ test("a slot that is there already is another standby's, though that is down: it
     "select pg_create_physical_replication_slot('lifeboat_standby_standby', true)",
   );
   const kept = await primary.query("select restart_lsn from pg_replication_slots");
+  // Of a killed run to this place that was to be another cluster's standby.
+  const note = join(primary.directory, ".standby.lifeboat-slot");
+  await writeFile(note, "1234567890123456789 lifeboat_standby_standby\n");
   await expect(made()).rejects.toMatchObject({
     code: "SLOT_EXISTS",
     kind: "refused",
     remedy: expect.stringContaining("lifeboat slots --drop lifeboat_standby_standby"),
   });
   expect(await primary.query("select restart_lsn from pg_replication_slots")).toEqual(kept);
+  await rm(note);
   expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
 });
 
