@@ -1,8 +1,8 @@
 import type { DatabaseFolder } from "@lifeboat/core";
 import { type LogArchive, newestWhole, readLogArchive, TimelinePath } from "../log-archive.ts";
 import type { Lsn } from "./lsn.ts";
-import { segmentAt, segmentName, segmentStart } from "./segment-name.ts";
-import { listParts } from "./segment-part.ts";
+import { logName, segmentAt, segmentName, segmentStart } from "./segment-name.ts";
+import { listParts, type SegmentPart } from "./segment-part.ts";
 
 /** Where a stream begins. */
 export interface ReceiveStart {
@@ -79,9 +79,9 @@ async function startAt(
 ): Promise<ReceiveStart> {
   const position = segmentStart(number, segmentBytes);
   const name = segmentName(timeline, number, segmentBytes);
-  const parts = (await listParts(folder, name.slice(0, 8))).filter(
-    ({ segment }) => segment <= name,
-  );
+  const parts: SegmentPart[] = [];
+  for (const part of await listParts(folder, name.slice(0, 8)))
+    if (await isNeedless(folder, part, name)) parts.push(part);
   const own = parts.findLast(({ segment }) => segment === name);
   return {
     timeline,
@@ -91,4 +91,14 @@ async function startAt(
       parts: parts.map((part) => part.name),
     },
   };
+}
+
+/** Once what is received from here on is stored. A part before a hole is all that there will ever be of its segment. */
+async function isNeedless(
+  folder: DatabaseFolder,
+  { segment }: SegmentPart,
+  first: string,
+): Promise<boolean> {
+  if (segment >= first) return segment === first;
+  return (await folder.statLog(logName(segment))) !== undefined;
 }
