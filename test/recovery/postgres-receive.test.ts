@@ -293,6 +293,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await kept.take();
       await commit(10);
       await caughtUp(behind);
+      expect(await behind.stop()).toMatchObject({ holes: 1, slot: "lifeboat_receive" });
       expect(await restored()).toMatchObject({ count: await rows() });
     },
   );
