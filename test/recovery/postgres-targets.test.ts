@@ -2,6 +2,9 @@ import { readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Log, readLog } from "../../packages/postgres/src/log-chains.ts";
+import { livingWindow } from "../../packages/postgres/src/log-living.ts";
+import { logWindows } from "../../packages/postgres/src/log-windows.ts";
 import { formatLsn, lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import {
   parseWalFileName,
@@ -94,6 +97,19 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
       expect(await upTo(true)).toBe(47);
     },
   );
+
+  test("the last instant of all is told by its place, since no server stops at it by its time", async () => {
+    const { manifests } = await kept.repository.backups(kept.folder);
+    const log = (await readLog(kept.folder, manifests)) as Log;
+    const last = (await livingWindow(log, await logWindows(log)))?.last as number;
+    const kindAt = async (micros: number, exclusive: boolean) => {
+      const at = { at: new Date(Math.floor(micros / 1000)), micros: micros % 1000 };
+      return (await planned({ kind: "time", ...at, exclusive })).target.kind;
+    };
+    expect(await kindAt(last, false)).toBe("lsn");
+    expect(await kindAt(last, true)).toBe("time");
+    expect(await kindAt(last - 1, false)).toBe("time");
+  });
 
   test("a named restore point is recovered to; of several with one name the newest", async () => {
     const [first, , newest] = history.points as [number, number, number];
