@@ -56,6 +56,11 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     (await Array.fromAsync(kept.folder.listLog()))
       .map(({ name }) => name)
       .filter((name) => name.endsWith(".part"));
+  const status = () =>
+    postgresEngine({
+      connection: { url: cluster.superuserUrl },
+      archive: { mode: "receive" },
+    }).status(kept.folder, null);
   const restored = (): Promise<Counted> => countAfter(cluster, kept);
 
   test("a commit can be restored as soon as it is shipped, long before its segment is whole", async () => {
@@ -196,6 +201,8 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       expect(await listSlots({ url: cluster.superuserUrl })).toMatchObject([
         { name: "lifeboat_receive", owner: "lifeboat", active: false },
       ]);
+      await commit(50);
+      expect((await status()).archive?.lagBytes).toBeGreaterThan(0);
     },
   );
 
@@ -210,13 +217,8 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         await cluster.query("select pg_switch_wal()");
       }
       await kept.take({ wal: "stream" });
-      const engine = postgresEngine({
-        connection: { url: cluster.superuserUrl },
-        archive: { mode: "receive" },
-      });
       // What the backup stored lies behind the three that are still to come.
-      const { archive } = await engine.status(kept.folder, null);
-      expect(archive?.lagBytes).toBeGreaterThan(2 * 0x100000);
+      expect((await status()).archive?.lagBytes).toBeGreaterThan(2 * 0x100000);
       const next = receive();
       await caughtUp(next);
       const { windows } = await list({
