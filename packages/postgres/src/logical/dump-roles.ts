@@ -9,10 +9,8 @@ import { programPath, type ServerPrograms } from "../programs.ts";
 const RIGHTS = /^\d+; \d+ \d+ (?:DEFAULT )?ACL /;
 
 /** What such an entry says of one role: it gets or loses a right, or gave it. PUBLIC, which is none, stands in capitals. */
-const ROLE_OF_RIGHT = new RegExp(
-  String.raw`(?:^SET SESSION AUTHORIZATION|^(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) .* (?:TO|FROM)) ` +
-    String.raw`(?:"((?:[^"]|"")+)"|([a-z_][\w$]*))(?: WITH GRANT OPTION)?;$`,
-);
+const ROLE_OF_RIGHT =
+  /(?:^SET SESSION AUTHORIZATION|^(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) .* (?:TO|FROM)) (?:"((?:[^"]|"")+)"|([a-z_][\w$]*))(?: WITH GRANT OPTION)?;$/;
 
 interface DumpPlace {
   readonly directory: string;
