@@ -67,11 +67,17 @@ beforeAll(async () => {
     clusters.set(major, made);
     if (await hasProgram(made.programs, "pg_dump")) {
       await fillAssortment(made);
+      await made.query('create role "may ""read""; TO x"');
+      await made.query('grant select on sales.orders to "may ""read""; TO x" with grant option');
+      await made.query("grant select on sales.orders to public");
       whole.set(major, await pictureOf(made.superuserUrl));
       const ran = await run(["export"], made.superuserUrl);
       expect(ran).toMatchObject({ status: 0 });
       ids.set(major, JSON.parse(ran.stdout).id);
-    } else await made.query('create role "odd owner"');
+    } else {
+      await made.query('create role "odd owner"');
+      await made.query('create role "may ""read""; TO x"');
+    }
   }
 });
 
@@ -187,12 +193,22 @@ describe("what cannot be loaded is refused before anything is touched:", () => {
       const target = new URL(bare.superuserUrl);
       target.pathname = `/${encodeURIComponent("it's \\ odd")}`;
       const words = ["import", "--from", ids.get(oldest) as string, "--into", target.href];
+      const other = new pg.Client({ connectionString: target.href });
+      await other.connect();
+      await other.query("select pg_advisory_lock(hashtext('lifeboat import'))");
+      const locked = await run(words).finally(() => other.end());
+      expect(locked.status).toBe(4);
+      expect(errorOf(locked).code).toBe("LOCKED");
       const ran = await run(words);
       expect(ran.status).toBe(3);
       expect(errorOf(ran)).toMatchObject({
         code: "ROLES_MISSING",
         message: expect.stringContaining("owner"),
       });
+      await bare.query('create role "odd owner"');
+      const rights = await run(words);
+      expect(rights.status).toBe(3);
+      expect(errorOf(rights).message).toMatch(/does not know: may "read"; TO x$/);
       expect(await run([...words, "--no-owner", "--jobs", "1"])).toMatchObject({ status: 0 });
       expect((await pictureOf(target.href)).tables).toEqual(whole.get(oldest)?.tables);
     } finally {

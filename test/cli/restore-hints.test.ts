@@ -74,6 +74,35 @@ describe("what restore says of the copy of a cluster", () => {
   });
 });
 
+test("doctor's archive_command is read back as it is meant from SQL and from postgresql.conf, whatever the path", async () => {
+  await place.write("odd.json", {
+    app: "shop",
+    repository: { type: "filesystem", path: "o'dd \\ place" },
+    postgres: { url: cluster.superuserUrl },
+  });
+  const ran = await place.run(["doctor", "--json", "--config", "odd.json"]);
+  const findings: { id: string; remedy: string }[] = JSON.parse(ran.stdout).findings;
+  const remedyOf = (wanted: string) => findings.find(({ id }) => id === wanted)?.remedy ?? "";
+  const commandIn = async (file: string) => {
+    const [row] = await cluster.query<{ setting: string | null }>(
+      `select setting from pg_file_settings
+       where name = 'archive_command' and error is null and sourcefile like '%/${file}'`,
+    );
+    return row?.setting;
+  };
+  await appendFile(
+    `${cluster.dataDirectory}/postgresql.conf`,
+    `\n${remedyOf("archive-command")}\n`,
+  );
+  const [, sql] = /alter system set (archive_command = .*); then/.exec(
+    remedyOf("archive-mode-off"),
+  ) ?? [""];
+  await cluster.query(`alter system set ${sql}`);
+  const command = await commandIn("postgresql.conf");
+  expect(command).toContain(`'${place.at("o'\\''dd \\ place")}'`);
+  expect(await commandIn("postgresql.auto.conf")).toBe(command);
+});
+
 test("doctor puts the archive_command of this installation into the remedy for missing archiving", async () => {
   const ran = await place.run(["doctor", "--json"], { SHOP_URL: cluster.superuserUrl });
   const off = JSON.parse(ran.stdout).findings.find(

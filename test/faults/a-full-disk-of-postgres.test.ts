@@ -168,6 +168,25 @@ describe.runIf(await canMount())("a disk that is full", () => {
     expect(await readdir(to)).toContain("recovery.signal");
   });
 
+  test("of the target ends a replay by its name and leaves the copy; with room it works", async () => {
+    const small = await mounted(256);
+    const to = join(small.path, "copy");
+    const run = async ([copy, replay]: readonly { run(report: Report): Promise<void> }[]) => {
+      await copy?.run(() => {});
+      // Less than a segment: the server itself still starts.
+      small.fill(MIB - 1);
+      await replay?.run(() => {});
+    };
+    await expect(restoreBeside(cluster, kept, { to, replay: true, run })).rejects.toMatchObject({
+      code: "TARGET_FULL",
+      message: expect.stringContaining(`the recovery of ${to} was stopped`),
+      remedy: expect.stringContaining(`${to} is left as it is`),
+    });
+    small.makeRoom();
+    const again = await restoreBeside(cluster, kept, { to, replay: true, force: true });
+    expect(again.recoveredTo).not.toBeNull();
+  });
+
   test("of a standby's place ends it by its name, with neither files nor slot left", async () => {
     const small = await mounted(256);
     const { path } = small;

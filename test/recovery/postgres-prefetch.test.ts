@@ -83,25 +83,38 @@ test("a copy that recovers by itself takes most segments from the spool, recover
   await expect.poll(() => readdir(join(path, "pg_wal"))).not.toContain("lifeboat.spool");
 });
 
-test("what lies damaged in the archive is never taken for the end, by way of the spool neither", async () => {
-  const names = (await Array.fromAsync(kept.folder.listLog())).map(({ name }) => name);
-  const victim = names.at(-3) as string;
-  const file = kept.file(kept.folder.logPath(victim));
-  // The proof before a restore would find it: the damage comes after that.
-  const path = await copyInto("damaged");
-  const whole = await readFile(file);
-  const hurt = Buffer.from(whole);
-  hurt.writeUInt8(hurt.readUInt8(hurt.length >> 1) ^ 1, hurt.length >> 1);
-  await rename(file, `${file}.kept`);
-  await writeFile(file, hurt);
-  try {
-    expect(await recovered(path)).toBe("stopped");
-    expect(await readdir(spoolOf(path)).catch(() => [])).not.toContain(victim.slice(9));
-  } finally {
-    await rename(`${file}.kept`, file);
-  }
-  expect(await recovered(path)).toBe(30_000);
-});
+test.each<[string, (whole: Buffer, other: Buffer) => Buffer]>([
+  [
+    "damaged",
+    (whole) => {
+      const hurt = Buffer.from(whole);
+      hurt.writeUInt8(hurt.readUInt8(hurt.length >> 1) ^ 1, hurt.length >> 1);
+      return hurt;
+    },
+  ],
+  ["in another's place", (_, other) => other],
+])(
+  "what lies %s in the archive is never taken for the end, by way of the spool neither",
+  async (how, change) => {
+    const names = (await Array.fromAsync(kept.folder.listLog())).map(({ name }) => name);
+    const victim = names.at(-3) as string;
+    const fileOf = (name: string) => kept.file(kept.folder.logPath(name));
+    const file = fileOf(victim);
+    // The proof before a restore would find it: the damage comes after that.
+    const path = await copyInto(how.replaceAll(/\W/g, "-"));
+    const other = await readFile(fileOf(names.at(-5) as string));
+    const hurt = change(await readFile(file), other);
+    await rename(file, `${file}.kept`);
+    await writeFile(file, hurt);
+    try {
+      expect(await recovered(path)).toBe("stopped");
+      expect(await readdir(spoolOf(path)).catch(() => [])).not.toContain(victim.slice(9));
+    } finally {
+      await rename(`${file}.kept`, file);
+    }
+    expect(await recovered(path)).toBe(30_000);
+  },
+);
 
 test("a repository that goes away in the midst stops the recovery, which goes on when it is back", async () => {
   const path = await copyInto("away");

@@ -4,7 +4,7 @@ import { list, verify, WatchNotes, watch } from "@lifeboat/core";
 import { dropSlot, listSlots, postgresEngine, receiveWal, Server } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
+import { formatLsn, parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
 import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type Counted, countAfter, restoreBeside } from "../support/postgres-copies.ts";
 import { type Receiving, startReceiving } from "../support/postgres-receiving.ts";
@@ -56,6 +56,11 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     (await Array.fromAsync(kept.folder.listLog()))
       .map(({ name }) => name)
       .filter((name) => name.endsWith(".part"));
+  const status = () =>
+    postgresEngine({
+      connection: { url: cluster.superuserUrl },
+      archive: { mode: "receive" },
+    }).status(kept.folder, null);
   const restored = (): Promise<Counted> => countAfter(cluster, kept);
 
   test("a commit can be restored as soon as it is shipped, long before its segment is whole", async () => {
@@ -66,7 +71,14 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     await expect.poll(parts).toHaveLength(1);
     const before = await parts();
     await commit(2);
+    const lsn = formatLsn(await position());
     await caughtUp(receiver);
+    // What the server called its position then: no record begins there until more is written.
+    const { manifests } = await kept.repository.backups(kept.folder);
+    const target = { kind: "lsn", lsn, exclusive: false } as const;
+    expect((await kept.offline.plan(kept.folder, manifests, target, {})).willRecoverTo.lsn).toBe(
+      lsn,
+    );
     await expect.poll(parts).toHaveLength(1);
     expect(await parts()).not.toEqual(before);
     expect(await restored()).toMatchObject({ count: await rows() });
@@ -175,12 +187,47 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await caughtUp(receiver);
       await commit(5);
       const end = await position();
+      const sent = async () => {
+        const [row] = await cluster.query<{ lsn: string }>(
+          "select sent_lsn as lsn from pg_stat_replication where application_name = 'lifeboat_receive'",
+        );
+        return parseLsn(row?.lsn ?? "0/0") as bigint;
+      };
+      await expect.poll(sent).toBeGreaterThanOrEqual(end);
+      // What was sent before that answer was taken before this one.
+      await position();
       await receiver.stop();
+      expect(receiver.durable).toBeGreaterThanOrEqual(end);
       expect(await listSlots({ url: cluster.superuserUrl })).toMatchObject([
         { name: "lifeboat_receive", owner: "lifeboat", active: false },
       ]);
+      await commit(50);
+      expect((await status()).archive?.lagBytes).toBeGreaterThan(0);
+    },
+  );
+
+  test.runIf(thorough)(
+    "a backup that streamed WAL for itself while nobody received leaves no hole: what the slot kept comes first",
+    async () => {
+      const receiver = receive();
+      await caughtUp(receiver);
+      await receiver.stop();
+      for (const n of [51, 52, 53]) {
+        await commit(n);
+        await cluster.query("select pg_switch_wal()");
+      }
+      await kept.take({ wal: "stream" });
+      // What the backup stored lies behind the three that are still to come.
+      expect((await status()).archive?.lagBytes).toBeGreaterThan(2 * 0x100000);
       const next = receive();
-      await expect.poll(() => next.durable).toBeGreaterThanOrEqual(end);
+      await caughtUp(next);
+      const { windows } = await list({
+        repository: kept.repository,
+        engines: [kept.offline],
+        live: null,
+      });
+      expect(windows).toHaveLength(1);
+      expect(next.holes).toEqual([]);
     },
   );
 
@@ -221,8 +268,9 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     await caughtUp(onward);
     await onward.stop();
     expect(await restored()).toMatchObject({ count: await rows(), timeline: 2 });
-    // Another start on the new timeline finds its place, too.
+    // Another start on the new timeline finds its place, too, and brings its history where that is not there.
     await commit(8);
+    await kept.folder.removeLog("00000002/00000002.history");
     const third = receive();
     await caughtUp(third);
     expect(await restored()).toMatchObject({ count: await rows(), timeline: 2 });
@@ -248,6 +296,7 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await kept.take();
       await commit(10);
       await caughtUp(behind);
+      expect(await behind.stop()).toMatchObject({ holes: 1, slot: "lifeboat_receive" });
       expect(await restored()).toMatchObject({ count: await rows() });
     },
   );

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -24,6 +25,7 @@ import { describeServer } from "../../packages/postgres/src/server-facts.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
+import { rottenTable } from "../support/rotten-table.ts";
 
 const signal = new AbortController().signal;
 
@@ -34,7 +36,7 @@ let socket: string;
 beforeEach(async () => {
   primary = await startCluster({
     settings: { archive_mode: "on" },
-    initdb: ["--wal-segsize=1"],
+    initdb: ["--wal-segsize=1", "--data-checksums"],
   });
   socket = await tablespaceFolder(primary, "socket");
   // Read by the standby alone: the primary's command line says otherwise.
@@ -194,6 +196,7 @@ test("a standby is made from the primary, started, streams what is written, and 
 test("made from the newest backup it catches up by archive and slot", async () => {
   const kept = await repositoryBeside(primary);
   await archiveInto(primary);
+  await primary.query("alter system set archive_mode = on");
   await kept.take();
   await primary.query("insert into ledger values (3001)");
   await primary.query("select pg_switch_wal()");
@@ -212,6 +215,8 @@ test("made from the newest backup it catches up by archive and slot", async () =
   expect(await slots()).toEqual([]);
   await rmdir(passfile);
   const it = await made({ repository, fetchCommand });
+  // What is said of a copy that opens by itself is not true of it.
+  expect(it.findings.map(({ id }) => id)).not.toContain("copy-archives");
   expect(await readdir(it.path)).toContain("standby.signal");
   expect(await readdir(it.path)).not.toContain("recovery.signal");
   await primary.query("insert into ledger values (3002)");
@@ -325,8 +330,32 @@ test("one that is stopped half-way leaves neither slot nor files", async () => {
     report: ({ bytes }) => void ((bytes ?? 0) > 100_000 && stop.abort(new Error("stopped"))),
   });
   await expect(attempt).rejects.toThrow("stopped");
+  await nothingIsLeft();
+});
+
+test("none is made of a primary with a damaged page, and which it is is told", async () => {
+  const path = await rottenTable(primary);
+  await expect(made()).rejects.toMatchObject({
+    code: "PAGE_CORRUPT",
+    message: expect.stringContaining(`${path}, block 1`),
+  });
+  await nothingIsLeft();
+});
+
+async function nothingIsLeft(): Promise<void> {
   expect(await slots()).toEqual([]);
   expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
+}
+
+test("one whose place is taken meanwhile leaves neither slot nor password, and what lies there", async () => {
+  const attempt = made({ report: ({ bytes }) => void (bytes && takePlace()) });
+  const takePlace = () => mkdirSync(join(place(), "somebody's"), { recursive: true });
+  await expect(attempt).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+  expect(await slots()).toEqual([]);
+  expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([
+    "standby",
+  ]);
+  expect(await readdir(place())).toEqual(["somebody's"]);
 });
 
 test("a slot that is there already is another standby's, though that is down: it is refused, and kept", async () => {
@@ -334,12 +363,16 @@ test("a slot that is there already is another standby's, though that is down: it
     "select pg_create_physical_replication_slot('lifeboat_standby_standby', true)",
   );
   const kept = await primary.query("select restart_lsn from pg_replication_slots");
+  // Of a killed run to this place that was to be another cluster's standby.
+  const note = join(primary.directory, ".standby.lifeboat-slot");
+  await writeFile(note, "1234567890123456789 lifeboat_standby_standby\n");
   await expect(made()).rejects.toMatchObject({
     code: "SLOT_EXISTS",
     kind: "refused",
     remedy: expect.stringContaining("lifeboat slots --drop lifeboat_standby_standby"),
   });
   expect(await primary.query("select restart_lsn from pg_replication_slots")).toEqual(kept);
+  await rm(note);
   expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
 });
 

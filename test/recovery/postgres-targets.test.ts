@@ -2,13 +2,23 @@ import { readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
+import { type Log, readLog } from "../../packages/postgres/src/log-chains.ts";
+import { livingWindow } from "../../packages/postgres/src/log-living.ts";
+import { logWindows } from "../../packages/postgres/src/log-windows.ts";
+import { formatLsn, lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
+import {
+  parseWalFileName,
+  segmentNumber,
+  segmentStart,
+  type WalFile,
+} from "../../packages/postgres/src/wal/segment-name.ts";
 import { availableMajors } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
-import { type LedgerEntry, LedgerHistory } from "../support/postgres-ledger.ts";
+import { type LedgerEntry, LedgerHistory, SAVEPOINTS_BEFORE } from "../support/postgres-ledger.ts";
 import type { ClusterRepository } from "../support/postgres-repository.ts";
 
 const majors = await availableMajors();
+const SEGMENT = 1 << 20;
 
 /** One history serves all tests of a version: rounds of 30 commits, a backup, 10, a restore point, 20. */
 describe.each(majors)("recovery targets of a server of version %i", (major) => {
@@ -42,7 +52,7 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
     const { lsn } = (await planned(xid(44))).willRecoverTo as { lsn: string };
     const outer = {
       kind: "xid",
-      xid: String(Number(entry(44).xid) - 1),
+      xid: String(Number(entry(44).xid) - SAVEPOINTS_BEFORE - 1),
       exclusive: false,
     } as const;
     expect((await planned(outer)).willRecoverTo.lsn).toBe(lsn);
@@ -58,17 +68,48 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
     },
   );
 
+  test("the position at which the archive ends is its whole content, and one behind it lies outside", async () => {
+    const [archiver] = await history.cluster.query<{ last: string }>(
+      "select last_archived_wal as last from pg_stat_archiver",
+    );
+    const last = parseWalFileName(archiver?.last ?? "") as Extract<WalFile, { high: number }>;
+    const end = segmentStart((segmentNumber(last, SEGMENT) as bigint) + 1n, SEGMENT);
+    const at = (lsn: bigint, exclusive: boolean) =>
+      ({ kind: "lsn", lsn: formatLsn(lsn), exclusive }) as const;
+    expect((await planned(at(end, false))).willRecoverTo.lsn).toBe(formatLsn(end));
+    if (thorough) {
+      expect(await history.entriesAt(at(end, false))).toBe(history.ledger.length);
+      expect(await history.entriesAt(at(end, true))).toBe(history.ledger.length);
+    }
+    await expect(planned(at(end + 1n, false))).rejects.toMatchObject({
+      code: "TARGET_OUTSIDE_WINDOWS",
+      message: expect.stringContaining(` to ${formatLsn(end)})`),
+    });
+  });
+
   test.runIf(thorough)(
-    "an instant gives the commits up to it, and with exclusive those before it",
+    "the very instant of a commit, to the microsecond, gives the commits up to it, and with exclusive those before it",
     async () => {
-      const at = new Date(Math.ceil(entry(48).micros / 1000));
-      const before = history.ledger.filter(({ micros }) => micros < at.getTime() * 1000);
-      expect(await history.entriesAt({ kind: "time", at, exclusive: false })).toBe(
-        history.upTo(at),
-      );
-      expect(await history.entriesAt({ kind: "time", at, exclusive: true })).toBe(before.length);
+      const { micros } = entry(48);
+      const at = { at: new Date(Math.floor(micros / 1000)), micros: micros % 1000 };
+      const upTo = (exclusive: boolean) => history.entriesAt({ kind: "time", ...at, exclusive });
+      expect(await upTo(false)).toBe(48);
+      expect(await upTo(true)).toBe(47);
     },
   );
+
+  test("the last instant of all is told by its place, since no server stops at it by its time", async () => {
+    const { manifests } = await kept.repository.backups(kept.folder);
+    const log = (await readLog(kept.folder, manifests)) as Log;
+    const last = (await livingWindow(log, await logWindows(log)))?.last as number;
+    const kindAt = async (micros: number, exclusive: boolean) => {
+      const at = { at: new Date(Math.floor(micros / 1000)), micros: micros % 1000 };
+      return (await planned({ kind: "time", ...at, exclusive })).target.kind;
+    };
+    expect(await kindAt(last, false)).toBe("lsn");
+    expect(await kindAt(last, true)).toBe("time");
+    expect(await kindAt(last - 1, false)).toBe("time");
+  });
 
   test("a named restore point is recovered to; of several with one name the newest", async () => {
     const [first, , newest] = history.points as [number, number, number];

@@ -1,8 +1,9 @@
 import { rename } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { backup, list, verify } from "@lifeboat/core";
+import { backup, list, type RecoveryTarget, verify } from "@lifeboat/core";
 import { postgresEngine, Server } from "@lifeboat/postgres";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { formatLsn, lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
@@ -140,6 +141,19 @@ describe("an archive with two timelines", () => {
       );
       expect(plan.timeline).toBe(timeline);
     }
+  });
+
+  test("a position that both have behind the fork is the one that lives, unless the other is asked for", async () => {
+    const { manifests } = await kept.repository.backups(kept.folder);
+    const planned = (target: RecoveryTarget, wish: { timeline?: number }) =>
+      kept.offline.plan(kept.folder, manifests, target, wish);
+    // The older one ends in the first segment behind the fork.
+    const { willRecoverTo } = await planned({ kind: "latest" }, { timeline: 1 });
+    const last = lsnOf(willRecoverTo.lsn as string);
+    const lsn = formatLsn(last - (last % 0x100000n) + 0x100n);
+    const target = { kind: "lsn", lsn, exclusive: false } as const;
+    expect((await planned(target, {})).timeline).toBe(2);
+    expect((await planned(target, { timeline: 1 })).timeline).toBe(1);
   });
 
   test("without the new timeline's history its segments reach nothing, and verify names it", async () => {

@@ -19,6 +19,11 @@ export interface LedgerEntry {
 
 /** Which of seven commits one after the other, from 0 on, inserts its entry in a savepoint. */
 const IN_SAVEPOINT = 3;
+/** Savepoints of its transaction before that one: more than the first page of its commit record lists. */
+export const SAVEPOINTS_BEFORE = 2_500;
+/** As subtransactions of a block that catches what goes wrong in it, each with an id. */
+const SAVEPOINTS = `do $$ begin for i in 1..${SAVEPOINTS_BEFORE} loop
+  begin perform pg_logical_emit_message(true, 's', ''); exception when others then raise; end; end loop; end $$`;
 
 /**
  * A cluster with a history: backups and commits in turn, archived by the server's own archiver. The
@@ -114,16 +119,17 @@ export class LedgerHistory {
     await this.#client.query("select pg_create_restore_point('before the change')");
     await this.#client.query(`select pg_create_restore_point('round ${this.backups.length}')`);
     this.points.push(this.ledger.length);
-    await this.#commits(20);
+    await this.#commits(20, SAVEPOINTS);
   }
 
-  async #commits(count: number): Promise<void> {
+  /** @param first what the first transaction with a savepoint does before it */
+  async #commits(count: number, first = ""): Promise<void> {
     for (let i = 0; i < count; i++) {
       const filler = i % 5 === 0 ? 1_900 : 1;
       const insert = `insert into ledger select coalesce(max(n), 0) + 1,
            (select string_agg(md5((i * random())::text), '') from generate_series(1, ${filler}) i)
          from ledger`;
-      const inSavepoint = `begin; savepoint s; ${insert}; release s; commit`;
+      const inSavepoint = `begin; ${i === IN_SAVEPOINT ? first : ""}; savepoint s; ${insert}; release s; commit`;
       await this.#client.query(i % 7 === IN_SAVEPOINT ? inSavepoint : insert);
     }
     const { rows } = await this.#client.query<{ n: number; micros: string; xid: string }>(

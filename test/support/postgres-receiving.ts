@@ -1,4 +1,4 @@
-import { receiveWal } from "@lifeboat/postgres";
+import { type ReceivedWal, receiveWal } from "@lifeboat/postgres";
 import type { TestCluster } from "./postgres.ts";
 import type { ClusterRepository } from "./postgres-repository.ts";
 
@@ -9,7 +9,7 @@ export interface Receiving {
   readonly log: readonly string[];
   readonly durable: bigint;
   /** Resolves when it has ended. */
-  stop(): Promise<void>;
+  stop(): Promise<ReceivedWal>;
 }
 
 export function startReceiving(
@@ -34,7 +34,7 @@ export function startReceiving(
   done.catch(() => {});
   const stop = async () => {
     controller.abort();
-    await done;
+    return done;
   };
   return Object.assign(state, { stop });
 }

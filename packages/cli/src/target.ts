@@ -1,11 +1,11 @@
-import { parseInstant, type RecoveryTarget } from "@lifeboat/core/window";
+import { microsecondsOf, parseInstant, type RecoveryTarget } from "@lifeboat/core/window";
 import { usage } from "./usage.ts";
 import type { VerbOption } from "./verb-option.ts";
 
 export const AT_OPTION: VerbOption = {
   flags: "--at <time>",
   help: "up to this instant: 2026-11-22T10:15:00Z, or with an offset such as +01:00",
-  parse: parseInstant,
+  parse: (text) => ({ at: parseInstant(text), micros: microsecondsOf(text) }),
 };
 
 export const DATABASE_OPTION: VerbOption = {
@@ -54,7 +54,8 @@ function targetsNamed(
   exclusive: boolean,
 ): [flag: string, target: RecoveryTarget][] {
   const named: [string, RecoveryTarget][] = [];
-  if (at instanceof Date) named.push(["--at", { kind: "time", at, exclusive }]);
+  if (at !== undefined)
+    named.push(["--at", { kind: "time", ...(at as { at: Date; micros: number }), exclusive }]);
   if (typeof backup === "string") named.push(["--backup", { kind: "backup", id: backup }]);
   if (typeof lsn === "string") named.push(["--lsn", { kind: "lsn", lsn, exclusive }]);
   if (typeof xid === "string") named.push(["--xid", { kind: "xid", xid, exclusive }]);

@@ -5,7 +5,13 @@ import { LifeboatError } from "./errors.ts";
 export type RecoveryTarget =
   | { readonly kind: "latest" }
   | { readonly kind: "backup"; readonly id: string }
-  | { readonly kind: "time"; readonly at: Date; readonly exclusive: boolean }
+  | {
+      readonly kind: "time";
+      readonly at: Date;
+      /** Microseconds past `at`, up to 999, which a `Date` cannot hold and Postgres' commits have. None when left out. */
+      readonly micros?: number;
+      readonly exclusive: boolean;
+    }
   | { readonly kind: "lsn"; readonly lsn: string; readonly exclusive: boolean }
   | { readonly kind: "xid"; readonly xid: string; readonly exclusive: boolean }
   | { readonly kind: "restore-point"; readonly name: string }
@@ -85,6 +91,12 @@ export function parseInstant(text: string): Date {
     remedy:
       "write it as 2026-11-22T10:15:00.123Z or with an offset such as +01:00; a zone is needed",
   });
+}
+
+/** The microseconds of an instant behind its millisecond: 0 to 999, and what is finer is cut off. */
+export function microsecondsOf(text: string): number {
+  const [, fraction = ""] = /[.,]\d{3}(\d{1,3})/.exec(text) ?? [];
+  return Number(fraction.padEnd(3, "0"));
 }
 
 function normalized(text: string): string {

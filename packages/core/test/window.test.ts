@@ -1,4 +1,4 @@
-import { outsideEveryWindow, parseInstant } from "@lifeboat/core";
+import { microsecondsOf, outsideEveryWindow, parseInstant } from "@lifeboat/core";
 import { expect, test } from "vitest";
 
 test("an instant is read with a zone, in every usual spelling of one", () => {
@@ -14,6 +14,17 @@ test("an instant is read with a zone, in every usual spelling of one", () => {
     ["2024-02-29T00:30:00+01:00", "2024-02-28T23:30:00.000Z"],
   ] as const)
     expect(parseInstant(text).toISOString(), text).toBe(utc);
+});
+
+test("what a commit's instant has behind its millisecond is read too, and what is finer cut off", () => {
+  for (const [text, micros] of [
+    ["2026-11-22 10:15:00.123456+00", 456],
+    ["2026-11-22 10:15:00.1234+00", 400],
+    ["2026-11-22T10:15:00,123056789Z", 56],
+    ["2026-11-22T10:15:00.123Z", 0],
+    ["2026-11-22T10:15:00+05:30", 0],
+  ] as const)
+    expect(microsecondsOf(text), text).toBe(micros);
 });
 
 test("an instant without a zone, or that is none, is refused as wrong usage", () => {

@@ -10,6 +10,8 @@ export interface LogEnd {
   readonly segment: bigint;
   /** Where the last whole record begins. */
   readonly lastRecord: Lsn;
+  /** Where it ends: the server's own position, when no more had been written. */
+  readonly position: Lsn;
   /** The latest instant that any record of the last segments tells, in microseconds since 1970. */
   readonly evidence: number | undefined;
 }
@@ -27,21 +29,22 @@ export async function readLogEnd(
   last: bigint,
 ): Promise<LogEnd | undefined> {
   let segment = last;
-  let lastRecord: Lsn | undefined;
+  let found: Pick<LogEnd, "lastRecord" | "position"> | undefined;
   let marks: WalMark[] = [];
   for (let number = last; number >= first && !isToldBy(marks, number, archive); number--) {
     const scan = await scan1(archive, path, number, segment);
     if (!scan) {
       segment = number - 1n;
-      lastRecord = undefined;
+      found = undefined;
       marks = [];
       continue;
     }
-    lastRecord ??= scan.lastRecord;
+    const { lastRecord, lastEnd } = scan;
+    if (lastRecord !== undefined && lastEnd !== undefined)
+      found ??= { lastRecord, position: lastEnd };
     marks = [...scan.marks, ...marks];
   }
-  if (lastRecord === undefined) return undefined;
-  return { segment, lastRecord, evidence: latest(marks, () => true) };
+  return found && { segment, ...found, evidence: latest(marks, () => true) };
 }
 
 /**

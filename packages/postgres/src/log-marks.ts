@@ -1,5 +1,5 @@
 import type { LifeboatError } from "@lifeboat/core";
-import { isSegmentDamage } from "./log-archive.ts";
+import { isSegmentDamage, type TimelinePath } from "./log-archive.ts";
 import type { Log } from "./log-chains.ts";
 import type { LogWindow } from "./log-windows.ts";
 import { readSegment } from "./wal/archived-segment.ts";
@@ -51,8 +51,7 @@ async function* marksBackwards(
   // Behind the window's end lies what could not be read: no target, but maybe the one that is looked for.
   for (let number = chain.runEnd; number >= first; number--) {
     try {
-      const onward = number < end.segment ? chain : undefined;
-      const marks = await marksOf(log, chain.path.segment(number), onward);
+      const marks = await marksOf(log, chain.path, { number, last: end.segment });
       if (number <= end.segment) yield marks;
     } catch (thrown) {
       if (!isSegmentDamage(thrown)) throw thrown;
@@ -61,27 +60,27 @@ async function* marksBackwards(
   }
 }
 
-/** The marks of the records that begin in one segment; of the next one only what the last of them takes. */
+/**
+ * The marks of the records that begin in one segment; of those behind it only what the last of them takes. The end of a transaction
+ * with very many savepoints may go through several.
+ */
 async function marksOf(
   { archive }: Log,
-  ref: { readonly timeline: number; readonly number: bigint },
-  onward: LogWindow["chains"][number] | undefined,
+  path: TimelinePath,
+  { number, last }: { readonly number: bigint; readonly last: bigint },
 ): Promise<readonly WalMark[]> {
   const { folder, segmentBytes } = archive;
-  const start = segmentStart(ref.number, segmentBytes);
-  const end = segmentStart(ref.number + 1n, segmentBytes);
+  const start = segmentStart(number, segmentBytes);
+  const end = segmentStart(number + 1n, segmentBytes);
   const scanner = new RecordScanner({ start, segmentBytes });
   const marks: WalMark[] = [];
-  for await (const chunk of readSegment(folder, ref, segmentBytes))
+  for await (const chunk of readSegment(folder, path.segment(number), segmentBytes))
     marks.push(...scanner.push(chunk));
-  if (onward && !scanner.broken && scanner.underWay)
-    for await (const chunk of readSegment(
-      folder,
-      onward.path.segment(ref.number + 1n),
-      segmentBytes,
-    )) {
+  const isOver = () => scanner.broken || !scanner.underWay || (scanner.lastRecord ?? 0n) >= end;
+  for (let next = number + 1n; next <= last && !isOver(); next++)
+    for await (const chunk of readSegment(folder, path.segment(next), segmentBytes)) {
       marks.push(...scanner.push(chunk));
-      if (scanner.broken || (scanner.lastRecord ?? 0n) >= end) break;
+      if (isOver()) break;
     }
   return marks.filter(({ lsn }) => lsn < end);
 }

@@ -69,7 +69,7 @@ export function outsideEveryPosition(lsn: Lsn, windows: readonly LogWindow[]): L
 /** The outermost bounds, in brackets; nothing where there are none. */
 export function reachOf(windows: readonly LogWindow[]): string {
   const starts = windows.map(({ chains: [{ base }] }) => base.stop);
-  const ends = windows.map(({ end }) => end.lastRecord);
+  const ends = windows.map(({ end }) => end.position);
   if (starts.length === 0) return "";
   const [from, to] = [starts.reduce(least), ends.reduce((a, b) => (a > b ? a : b))];
   return ` (they reach from ${formatLsn(from)} to ${formatLsn(to)})`;
@@ -94,7 +94,7 @@ export function boundsOf(windows: readonly LogWindow[]): string {
 }
 
 function spanOf({ chains: [{ base }], end }: LogWindow): string {
-  return `${base.details.stopLsn} … ${formatLsn(end.lastRecord)}`;
+  return `${base.details.stopLsn} … ${formatLsn(end.position)}`;
 }
 
 /** The state of a backup is reached on the backup's own timeline: there is nothing to choose. */

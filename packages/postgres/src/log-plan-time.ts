@@ -39,12 +39,21 @@ export async function planTime(
     throw outsideEveryWindow(at, known);
   }
   const { last } = found;
-  const micros = at.getTime() * 1000;
+  const micros = microsOf(target);
   const stops = last !== undefined && (exclusive ? micros <= last : micros < last);
-  if (stops) return planOf(chain, target, { time: at.toISOString(), lsn: null });
+  if (stops)
+    return planOf(chain, target, {
+      time: new Date(Math.ceil(micros / 1000)).toISOString(),
+      lsn: null,
+    });
   const lsn = formatLsn(found.window.end.lastRecord);
   const time = instantOf(last, chain.base.manifest.consistentAt);
   return planOf(chain, { kind: "lsn", lsn, exclusive: false }, { time, lsn });
+}
+
+/** In microseconds since 1970, as commits are marked. */
+export function microsOf({ at, micros = 0 }: TimeTarget): number {
+  return at.getTime() * 1000 + micros;
 }
 
 /**

@@ -127,7 +127,11 @@ function newestChains(log: Log, timeline: number | undefined): Chain[] {
   });
 }
 
-/** Timelines share the positions of their past, and each has those past the branch for itself. */
+/**
+ * Timelines share the positions of their past, and each has those past the branch for itself. The server stops at the first record that begins
+ * at the position or behind it, and fails where none does: at the position of the archive's end, which a server tells once
+ * its last commit is written, by the last record instead.
+ */
 async function planLsn(
   log: Log,
   target: Extract<RecoveryTarget, { kind: "lsn" }>,
@@ -136,11 +140,12 @@ async function planLsn(
   const lsn = parseLsn(target.lsn);
   if (lsn === undefined) throw badLsn(target.lsn);
   const reaches = ({ base }: Chain) => base.stop <= lsn;
-  const holders = windows.filter(
-    ({ chains, end }) => lsn <= end.lastRecord && chains.some(reaches),
-  );
+  const holders = windows.filter(({ chains, end }) => lsn <= end.position && chains.some(reaches));
   const living = holders.length > 1 ? await livingWindow(log, holders) : undefined;
-  const chain = (living?.window ?? holders[0])?.chains.findLast(reaches);
-  if (!chain) throw outsideEveryPosition(lsn, windows);
-  return planOf(chain, target, { time: null, lsn: formatLsn(lsn) });
+  const window = living?.window ?? holders[0];
+  const chain = window?.chains.findLast(reaches);
+  if (!window || !chain) throw outsideEveryPosition(lsn, windows);
+  const { lastRecord } = window.end;
+  const last = { kind: "lsn", lsn: formatLsn(lastRecord), exclusive: false } as const;
+  return planOf(chain, lsn > lastRecord ? last : target, { time: null, lsn: formatLsn(lsn) });
 }

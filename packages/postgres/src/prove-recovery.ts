@@ -1,6 +1,7 @@
 import type { RecoveryPlan, RestoreRequest } from "@lifeboat/core";
 import type { PostgresDetails } from "./details.ts";
 import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "./log-archive.ts";
+import { microsOf } from "./log-plan-time.ts";
 import { readSegment } from "./wal/archived-segment.ts";
 import { type Lsn, lsnOf } from "./wal/lsn.ts";
 import type { WalMark } from "./wal/mark.ts";
@@ -57,7 +58,7 @@ function pastTarget({ target }: RecoveryPlan): (place: WalMark | { readonly lsn:
       return ({ lsn }) => lsn > end;
     }
     case "time": {
-      const micros = target.at.getTime() * 1000;
+      const micros = microsOf(target);
       return (place) => "kind" in place && isEnd(place) && place.micros > micros;
     }
     default:

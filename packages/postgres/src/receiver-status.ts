@@ -1,11 +1,11 @@
 import type { DatabaseFolder, EngineStatus, Finding } from "@lifeboat/core";
 import type pg from "pg";
-import { newestSegment, readLogArchive } from "./log-archive.ts";
+import { newestSegment, readLogArchive, storedAt, TimelinePath } from "./log-archive.ts";
 import { RECEIVE_SLOT } from "./receive-wal.ts";
 import type { ServerFacts } from "./server-facts.ts";
 import { readSlots } from "./slots.ts";
 import { type Lsn, lsnOf } from "./wal/lsn.ts";
-import { segmentName, segmentStart } from "./wal/segment-name.ts";
+import { segmentAt, segmentName, segmentStart } from "./wal/segment-name.ts";
 
 type ArchiveStatus = NonNullable<EngineStatus["archive"]>;
 
@@ -26,12 +26,12 @@ export async function receiverStatus(
   folder: DatabaseFolder | null,
 ): Promise<ReceiverStatus> {
   const streams = await isStreaming(client);
-  const shipped = folder && (await shippedUpTo(folder, server.walSegmentBytes));
+  const shipped = folder && (await shippedUpTo(client, folder, server.walSegmentBytes));
   const { rows } = await client.query<{ written: string | null }>(POSITION_QUERY);
   const written = lsnOf(rows[0]?.written ?? "0/0");
   const behind = shipped ? Number(written - shipped.position) : null;
   const lagBytes = behind === null ? null : Math.max(0, behind);
-  const age = shipped ? (server.clock.getTime() - shipped.at.getTime()) / 1000 : null;
+  const age = shipped?.at ? (server.clock.getTime() - shipped.at.getTime()) / 1000 : null;
   return {
     archive: {
       ok: streams,
@@ -58,11 +58,16 @@ async function isStreaming(client: pg.Client): Promise<boolean> {
 interface Shipped {
   readonly segment: string;
   readonly position: Lsn;
-  readonly at: Date;
+  /** When that was stored; null where it is not there any more. */
+  readonly at: Date | null;
 }
 
-/** The newest that the repository has, on the newest timeline. */
+/**
+ * The newest that the repository has, on the newest timeline; but none behind what the slot keeps for the receiver and it has
+ * still to bring: that lies behind a hole as long.
+ */
 async function shippedUpTo(
+  client: pg.Client,
   folder: DatabaseFolder,
   segmentBytes: number,
 ): Promise<Shipped | undefined> {
@@ -70,6 +75,17 @@ async function shippedUpTo(
   const timeline = Math.max(0, ...archive.segments.keys(), ...archive.parts.keys());
   const number = newestSegment(archive, timeline);
   if (number === undefined) return undefined;
+  const path = new TimelinePath(archive, timeline);
+  const kept = await keptFrom(client);
+  for (let each = segmentAt(kept ?? 0n, segmentBytes); kept !== undefined && each < number; each++)
+    if (!storedAt(archive, path.segment(each))) {
+      const before = path.segment(each - 1n);
+      return {
+        segment: segmentName(before.timeline, before.number, segmentBytes),
+        position: segmentStart(each, segmentBytes),
+        at: storedAt(archive, before) ?? null,
+      };
+    }
   const part = archive.parts.get(timeline);
   const whole = archive.segments.get(timeline)?.get(number);
   const bytes = part ? part.offset : segmentBytes;
@@ -78,6 +94,15 @@ async function shippedUpTo(
     position: segmentStart(number, segmentBytes) + BigInt(bytes),
     at: (part ? part.storedAt : whole) as Date,
   };
+}
+
+/** Of the usual slot, what the server keeps for it; undefined where there is none. */
+async function keptFrom(client: pg.Client): Promise<Lsn | undefined> {
+  const { rows } = await client.query<{ kept: string | null }>(
+    "select restart_lsn::text as kept from pg_replication_slots where slot_name = $1",
+    [RECEIVE_SLOT],
+  );
+  return rows[0]?.kept ? lsnOf(rows[0].kept) : undefined;
 }
 
 function notStreaming(lagBytes: number | null): Finding {

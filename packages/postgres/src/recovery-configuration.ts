@@ -65,7 +65,7 @@ function targetSettings(target: RecoveryTarget): Setting[] {
     case "restore-point":
       return [{ name: "recovery_target_name", value: target.name }];
     case "time":
-      return [{ name: "recovery_target_time", value: utc(target.at) }, inclusive(target)];
+      return [{ name: "recovery_target_time", value: utc(target) }, inclusive(target)];
     case "lsn":
       return [{ name: "recovery_target_lsn", value: target.lsn }, inclusive(target)];
     case "xid":
@@ -78,8 +78,9 @@ function inclusive({ exclusive }: { exclusive: boolean }): Setting {
 }
 
 /** With the offset in figures: a zone's name depends on tables that the host may not have. */
-function utc(at: Date): string {
-  return at.toISOString().replace("T", " ").replace("Z", "+00");
+function utc({ at, micros = 0 }: Extract<RecoveryTarget, { kind: "time" }>): string {
+  const finer = micros === 0 ? "" : String(micros).padStart(3, "0");
+  return at.toISOString().replace("T", " ").replace("Z", `${finer}+00`);
 }
 
 /**

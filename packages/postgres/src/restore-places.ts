@@ -188,9 +188,14 @@ export function tablespaceNotEmpty(
     code: "TABLESPACE_NOT_EMPTY",
     kind: "refused",
     message: `tablespace ${oid} belongs in ${place}, which is not empty`,
-    remedy: `give it another place: --tablespace-mapping ${shellWord(location)}=NEW`,
+    remedy: `give it another place: --tablespace-mapping ${mappingOf(location)}`,
     details: { oid, location, path: place },
   });
+}
+
+/** As pg_basebackup's option is written: an equals sign in a path stands behind a backslash. */
+function mappingOf(location: string): string {
+  return `${shellWord(location.replaceAll("=", "\\="))}=NEW`;
 }
 
 function unknownTablespace(old: string, known: readonly string[]): LifeboatError {
@@ -208,7 +213,7 @@ function badMapping(tablespace: TablespaceDetail, place: string, why: string): L
     code: "TABLESPACE_MAPPING_INVALID",
     kind: "usage",
     message: `tablespace ${tablespace.oid} cannot be restored to ${place}: it ${why}`,
-    remedy: `choose another place: --tablespace-mapping ${shellWord(tablespace.location)}=NEW`,
+    remedy: `choose another place: --tablespace-mapping ${mappingOf(tablespace.location)}`,
     details: { oid: tablespace.oid, path: place },
   });
 }

@@ -17,6 +17,7 @@ import { SegmentServer } from "./segment-server.ts";
 import { Server, serverEnded } from "./server.ts";
 import { reachablePrograms } from "./staging.ts";
 import { superuserNames } from "./superuser-names.ts";
+import { isFaultOfTarget, recoveryUnwritable } from "./target-failure.ts";
 
 export interface ReviveOptions {
   /** `binDirectory` of the configuration. */
@@ -217,6 +218,7 @@ function recoveryFailed(server: Server, segments: SegmentServer, cause: unknown)
       details: failure.details,
       cause: failure,
     });
+  if (isFaultOfTarget(failure)) return recoveryUnwritable(dataDirectory, failure);
   if (failure !== undefined) return failure;
   if (!(cause instanceof LifeboatError) || cause.code !== "SERVER_ENDED") return cause;
   const { message, details } = serverEnded(server);

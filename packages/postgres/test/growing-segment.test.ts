@@ -84,6 +84,13 @@ test("a segment that a receiver shipped whole while its parts were looked for is
   }
 });
 
+test("a part before a whole segment is the beginning of a hole, also as the first of its timeline", async () => {
+  const folder = await replaced(() => ({}));
+  await folder.storage.create("app/lifeboat.json", Buffer.from("{}"));
+  await folder.storeLog(logName("000000010000000000000012"), () => chunks(Buffer.alloc(40, 1)));
+  await expect(archivedFile(folder, SEGMENT)).rejects.toMatchObject({ code: "WAL_GAP" });
+});
+
 test("a segment of which there is nothing is the end of the archive", async () => {
   const folder = await replaced(() => ({}));
   await folder.storage.create("app/lifeboat.json", Buffer.from("{}"));

@@ -60,9 +60,11 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     await client.query("begin; insert into t values (-1, 'away'); rollback");
     // Its commit record lists a subtransaction, files to remove, statistics and invalidations before its id.
     await client.query("create table goes(n int primary key); create table stays(n int)");
-    await client.query(
-      "begin; insert into t values (-2, 'two-phase'); drop table goes; savepoint a; alter table stays add m int; release a; select 1",
-    );
+    await client.query("begin; insert into t values (-2, 'two-phase'); drop table goes");
+    // So many that the list goes over pages.
+    await client.query(`do $$ begin for i in 1..5000 loop
+      begin perform pg_logical_emit_message(true, 's', ''); exception when others then raise; end; end loop; end $$`);
+    await client.query("savepoint a; alter table stays add m int; release a; select 1");
     await prepare(client, "kept");
     await client.query("begin; insert into t values (-3, 'two-phase')");
     await prepare(client, "given up");
@@ -129,6 +131,10 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
       marks.find((mark) => "xid" in mark && mark.xid === xid)?.kind;
     expect(endOf(prepared.kept)).toBe("commit");
     expect(endOf(prepared["given up"])).toBe("abort");
+    const [last] = marks.flatMap((mark) =>
+      mark.kind === "commit" && mark.xid === prepared.kept ? [mark.subtransactions.at(-1)] : [],
+    );
+    expect(last).toBe((prepared.kept ?? 0) + 5001);
     expect(marks.find(({ kind }) => kind === "restore-point")).toMatchObject({
       name: "before the storm",
     });

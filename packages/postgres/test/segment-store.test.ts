@@ -1,13 +1,14 @@
 import { DatabaseFolder } from "@lifeboat/core";
 import { expect, test } from "vitest";
 import { faultyMemory } from "../../../test/support/faulty-storage.ts";
+import { partName } from "../src/wal/segment-part.ts";
 import { SegmentStore } from "../src/wal/segment-store.ts";
 
 const SEGMENT = 1 << 20;
 const START = 4n << 20n;
 
-/** Storing ends, or fails, when the test says so. */
-function storeOver(gate: Promise<void>) {
+/** Storing ends, or fails, when the test says so. @param shipped by an earlier run */
+function storeOver(gate: Promise<void>, shipped?: { upTo: bigint; parts: string[] }) {
   const storage = faultyMemory((memory) => ({
     create: async (path, content) => {
       const bytes = await memory.create(path, content);
@@ -16,21 +17,25 @@ function storeOver(gate: Promise<void>) {
     },
   }));
   const failures: unknown[] = [];
+  const folder = new DatabaseFolder({
+    storage,
+    app: "app",
+    engine: "postgres",
+    database: "7",
+    compression: { level: 1, logLevel: 1 },
+  });
   const segments = new SegmentStore({
-    folder: new DatabaseFolder({
-      storage,
-      app: "app",
-      engine: "postgres",
-      database: "7",
-      compression: { level: 1, logLevel: 1 },
-    }),
+    ...{ folder, shipped },
     timeline: 1,
     segmentBytes: SEGMENT,
     start: START,
     onFailure: (reason) => failures.push(reason),
   });
-  return { segments, failures };
+  const stored = async () => (await Array.fromAsync(folder.listLog())).map(({ name }) => name);
+  return { segments, failures, folder, stored };
 }
+
+const partOf = (offset: number) => partName("000000010000000000000004", offset);
 
 test("a segment is durable when the repository has said so, and not before", async () => {
   const gate = Promise.withResolvers<void>();
@@ -52,4 +57,21 @@ test("after a segment that could not be stored nothing counts as durable, and wh
   await expect(segments.settled()).rejects.toBe(reason);
   expect(segments.durable).toBe(START);
   expect(failures).toContain(reason);
+});
+
+test("a part that an earlier run has shipped stays until there is more, and is durable all the while", async () => {
+  const { segments, folder, stored } = storeOver(Promise.resolve(), {
+    upTo: START + 5000n,
+    parts: [partOf(5000)],
+  });
+  await folder.storeLog(partOf(5000), async function* () {
+    yield Buffer.alloc(5000);
+  });
+  // As it comes from the server once more, from its first byte.
+  segments.take(Buffer.alloc(4000));
+  await segments.shipPart();
+  expect([segments.durable, await stored()]).toEqual([START + 5000n, [partOf(5000)]]);
+  segments.take(Buffer.alloc(2000));
+  await segments.shipPart();
+  expect([segments.durable, await stored()]).toEqual([START + 6000n, [partOf(6000)]]);
 });

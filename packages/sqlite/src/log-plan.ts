@@ -65,7 +65,8 @@ export async function partFor(
   { lineages, target }: { readonly lineages: Lineages; readonly target: InstantTarget },
 ): Promise<LogPart | undefined> {
   const at = target.at.getTime();
-  const reaches = (instant: number) => (target.exclusive ? instant < at : instant <= at);
+  const reaches = (instant: number) =>
+    target.exclusive && !target.micros ? instant < at : instant <= at;
   const before = backups
     .filter(({ consistentAt }) => reaches(Date.parse(consistentAt)))
     .sort((a, b) => Date.parse(b.consistentAt) - Date.parse(a.consistentAt));

@@ -19,13 +19,13 @@ export async function examineEngines(session: Session): Promise<Finding[]> {
   if (configuration.archive.mode === "receive") return findings;
   const setting = await archiveCommandSetting(session);
   return [
-    ...findings.map((finding) => withCommand(finding, setting)),
+    ...findings.map((finding) => withCommand(finding, setting.sql)),
     ...(await commandUnreachable(session.ownCommand)),
     {
       id: "archive-command",
       severity: "info",
       summary: "for comparison, the setting that ships Postgres' WAL into this repository",
-      remedy: setting,
+      remedy: setting.line,
     },
   ];
 }

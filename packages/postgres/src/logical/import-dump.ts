@@ -124,8 +124,9 @@ async function load(request: ImportDump, loading: Loading): Promise<void> {
   const { client, target, dump, scratch, report } = loading;
   const majors = { dump: Number.parseInt(dump.facts.dumpVersion, 10), target: target.major };
   const programs = await restorePrograms(binDirectory, majors);
-  if (!noOwner) await assertRoles(client, programs, dump.directory, signal);
-  if (!noTablespaces) await assertTablespaces(client, programs, dump.directory, signal);
+  const { directory } = dump;
+  if (!noOwner) await assertRoles(client, programs, { directory, scratch: scratch.path }, signal);
+  if (!noTablespaces) await assertTablespaces(client, programs, directory, signal);
   const args = [
     "--format=directory",
     // Several connections cannot share a transaction.
@@ -136,7 +137,7 @@ async function load(request: ImportDump, loading: Loading): Promise<void> {
     ...(noOwner ? ["--no-owner", "--no-privileges"] : []),
     ...(noTablespaces ? ["--no-tablespaces"] : []),
     `--dbname=dbname='${target.database.replace(/['\\]/g, "\\$&")}' ${KEEP_ALIVE}`,
-    dump.directory,
+    directory,
   ];
   try {
     await runClientProgram({

@@ -20,22 +20,25 @@ export async function archivedFile(
   name: string,
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   if (await folder.statLog(logName(name))) return contentOf(folder, name);
-  if (await isGrowing(folder, name)) return checkedSegment(folder, name);
+  const hasPart = await hasPartOf(folder, name);
+  const behind = hasPart ? await behindSegment(folder, name) : undefined;
+  if (hasPart && behind === undefined) return checkedSegment(folder, name);
   // A repository whose mount has gone has no files either.
   await assertThere(folder);
-  const later = await behindHole(folder, name);
+  const later = behind ?? (await behindHole(folder, name));
   // A receiver may have shipped it whole since it was looked for, and removed its parts then.
   if (await folder.statLog(logName(name))) return contentOf(folder, name);
   if (later !== undefined) throw hole(folder, name, later);
   return undefined;
 }
 
-/** Whether a receiver has shipped a part of it, and nothing whole lies behind it. */
-async function isGrowing(folder: DatabaseFolder, name: string): Promise<boolean> {
+/**
+ * Whether a receiver has shipped a part of it. Where nothing whole lies behind it, it is the end of the archive; else its rest is
+ * missing, and it is the beginning of a hole.
+ */
+async function hasPartOf(folder: DatabaseFolder, name: string): Promise<boolean> {
   if (parseWalFileName(name)?.kind !== "segment") return false;
-  if ((await newestPart(folder, name)) === undefined) return false;
-  const later = await firstSegment(folder, name.slice(0, 8), folder.logPath(logName(name)));
-  return later === undefined;
+  return (await newestPart(folder, name)) !== undefined;
 }
 
 /** Segments are checked for whose they are; history and label files have nothing to check but the seal. */
@@ -55,7 +58,12 @@ async function behindHole(folder: DatabaseFolder, name: string): Promise<string 
   const timeline = name.slice(0, 8);
   const earlier = await firstSegment(folder, timeline, undefined);
   if (earlier === undefined || earlier > name) return undefined;
-  return firstSegment(folder, timeline, folder.logPath(logName(name)));
+  return behindSegment(folder, name);
+}
+
+/** The first whole segment behind it on its timeline. */
+async function behindSegment(folder: DatabaseFolder, name: string): Promise<string | undefined> {
+  return firstSegment(folder, name.slice(0, 8), folder.logPath(logName(name)));
 }
 
 function hole(folder: DatabaseFolder, name: string, later: string): LifeboatError {

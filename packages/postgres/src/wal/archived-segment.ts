@@ -162,6 +162,8 @@ export interface WalScan {
   readonly marks: readonly WalMark[];
   /** Where the last whole record begins; undefined when no record begins in the run. */
   readonly lastRecord: bigint | undefined;
+  /** Where it ends. */
+  readonly lastEnd: bigint | undefined;
   /** Where and why the chain of records ended before the run did; undefined when it did not. */
   readonly broken: RecordScanner["broken"];
 }
@@ -178,5 +180,6 @@ export async function scanSegments(
   for (const ref of refs)
     for await (const chunk of readSegment(folder, ref, segmentBytes))
       marks.push(...scanner.push(chunk));
-  return { marks, lastRecord: scanner.lastRecord, broken: scanner.broken };
+  const { lastRecord, lastEnd, broken } = scanner;
+  return { marks, lastRecord, lastEnd, broken };
 }

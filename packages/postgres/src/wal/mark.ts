@@ -9,7 +9,7 @@ export type WalMark = { readonly lsn: Lsn } & (
       readonly kind: "commit" | "abort";
       readonly xid: number;
       /** Its subtransactions, such as savepoints: rows may carry their ids. */
-      readonly subtransactions: readonly number[];
+      readonly subtransactions: Uint32Array;
       readonly micros: number;
     }
   | { readonly kind: "restore-point"; readonly name: string; readonly micros: number }
@@ -19,12 +19,17 @@ export type WalMark = { readonly lsn: Lsn } & (
   | { readonly kind: "switch" }
 );
 
+/** The fixed part of every record; what else of it is kept is told by it. */
+export const RECORD_HEADER = 24;
+
+/** Enough for the main data of a checkpoint, and of a restore point. */
+const CONTROL_BYTES = 512;
+
 /**
- * Enough of a record to hold the header and the part of the main data that is read here: of a prepared
- * transaction's commit what stands before its id (subtransactions, files, invalidations).
+ * Far above the 16 million savepoints that one transaction's end may list here, and what of a prepared one stands before its id
+ * (subtransactions, files, invalidations). A longer record fills our memory.
  */
-export const HEAD_BYTES = 2048;
-const RECORD_HEADER = 24;
+const MOST_TRANSACTION_BYTES = 64 << 20;
 
 const RM_XLOG = 0;
 const RM_XACT = 1;
@@ -56,10 +61,18 @@ export function readRecordHeader(head: Buffer, magic: number): RecordHeader {
   };
 }
 
+/** How many of its first bytes {@link readMark} wants of a record, by its header. */
+export function bytesOfInterest(head: Buffer): number {
+  const resourceManager = head.readUInt8(17);
+  if (resourceManager === RM_XLOG) return CONTROL_BYTES;
+  const isEnd = resourceManager === RM_XACT && transactionKind(head.readUInt8(16) & 0x70);
+  return isEnd ? MOST_TRANSACTION_BYTES : RECORD_HEADER;
+}
+
 /**
  * What a record says, if it is one of interest. The layouts are those of `access/xact.h` and
  * `catalog/pg_control.h`, the same from 15 to 18.
- * @param head the record's first bytes, at most {@link HEAD_BYTES}
+ * @param head the record's first bytes, as many as {@link bytesOfInterest} says
  */
 export function readMark(lsn: Lsn, header: RecordHeader, head: Buffer): WalMark | undefined {
   if (header.resourceManager === RM_XACT) return readTransactionMark(lsn, header, head);
@@ -101,11 +114,11 @@ interface TransactionParts {
    * stands here. Undefined when it lies past what is kept of a record.
    */
   readonly prepared: number | undefined;
-  readonly subtransactions: readonly number[];
+  readonly subtransactions: Uint32Array;
 }
 
 function readParts({ info, statsEntry }: RecordHeader, data: Buffer): TransactionParts {
-  const subtransactions: number[] = [];
+  let subtransactions = new Uint32Array();
   if ((info & HAS_INFO) === 0 || data.length < 12) return { prepared: undefined, subtransactions };
   const parts = data.readUInt32LE(8);
   let at = 12;
@@ -113,14 +126,18 @@ function readParts({ info, statsEntry }: RecordHeader, data: Buffer): Transactio
   for (const { flag, entry } of COUNTED_PARTS) {
     if ((parts & flag) === 0) continue;
     if (at + 4 > data.length) return { prepared: undefined, subtransactions };
-    const end = at + 4 + data.readInt32LE(at) * (flag === DROPPED_STATS ? statsEntry : entry);
-    if (flag === SUBTRANSACTIONS)
-      for (let id = at + 4; id + 4 <= Math.min(end, data.length); id += 4)
-        subtransactions.push(data.readUInt32LE(id));
+    const end = at + 4 + data.readUInt32LE(at) * (flag === DROPPED_STATS ? statsEntry : entry);
+    if (flag === SUBTRANSACTIONS) subtransactions = numbersIn(data.subarray(at + 4, end));
     at = end;
   }
   const there = (parts & HAS_TWOPHASE) !== 0 && at + 4 <= data.length;
   return { prepared: there ? data.readUInt32LE(at) : undefined, subtransactions };
+}
+
+/** A copy: they stand in memory that the next record is read into, and at no multiple of four bytes. */
+function numbersIn(bytes: Buffer): Uint32Array<ArrayBuffer> {
+  const whole = bytes.subarray(0, bytes.length - (bytes.length % 4));
+  return new Uint32Array(Uint8Array.from(whole).buffer);
 }
 
 /** COMMIT and COMMIT PREPARED, ABORT and ABORT PREPARED: recovery stops by the time of any of them. */

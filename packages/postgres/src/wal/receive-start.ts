@@ -1,8 +1,8 @@
 import type { DatabaseFolder } from "@lifeboat/core";
-import { newestWhole, readLogArchive, TimelinePath } from "../log-archive.ts";
+import { type LogArchive, newestWhole, readLogArchive, TimelinePath } from "../log-archive.ts";
 import type { Lsn } from "./lsn.ts";
-import { segmentAt, segmentName, segmentStart } from "./segment-name.ts";
-import { listParts } from "./segment-part.ts";
+import { logName, segmentAt, segmentName, segmentStart } from "./segment-name.ts";
+import { listParts, type SegmentPart } from "./segment-part.ts";
 
 /** Where a stream begins. */
 export interface ReceiveStart {
@@ -27,7 +27,8 @@ export interface StartRequest {
 /**
  * Behind the last whole segment that the repository has along the server's timeline; where it has
  * none, at what the slot keeps. Always at the beginning of a segment, which is streamed anew: so a
- * receiver needs no memory of its own.
+ * receiver needs no memory of its own. But a backup that streamed WAL for itself while nobody received has stored segments
+ * of a later time: what the slot keeps before them is still to come, or would be a hole for ever.
  */
 export async function receiveStart(request: StartRequest): Promise<ReceiveStart> {
   const { folder, segmentBytes, timeline, kept } = request;
@@ -44,8 +45,15 @@ export async function receiveStart(request: StartRequest): Promise<ReceiveStart>
     number = lastOnPath(path, each, newest) + 1n;
     break;
   }
+  for (let each = keptSegment; each < number; each++)
+    if (!isWhole(archive, path, each)) number = each;
   if (request.overHole && number < keptSegment) number = keptSegment;
   return startAt({ folder, segmentBytes }, path.segment(number).timeline, number);
+}
+
+function isWhole({ segments }: LogArchive, path: TimelinePath, segment: bigint): boolean {
+  const { timeline, number } = path.segment(segment);
+  return segments.get(timeline)?.has(number) === true;
 }
 
 /** At the segment of a position, on a timeline that the server has just entered. */
@@ -71,9 +79,9 @@ async function startAt(
 ): Promise<ReceiveStart> {
   const position = segmentStart(number, segmentBytes);
   const name = segmentName(timeline, number, segmentBytes);
-  const parts = (await listParts(folder, name.slice(0, 8))).filter(
-    ({ segment }) => segment <= name,
-  );
+  const parts: SegmentPart[] = [];
+  for (const part of await listParts(folder, name.slice(0, 8)))
+    if (await isNeedless(folder, part, name)) parts.push(part);
   const own = parts.findLast(({ segment }) => segment === name);
   return {
     timeline,
@@ -83,4 +91,14 @@ async function startAt(
       parts: parts.map((part) => part.name),
     },
   };
+}
+
+/** Once what is received from here on is stored. A part before a hole is all that there will ever be of its segment. */
+async function isNeedless(
+  folder: DatabaseFolder,
+  { segment }: SegmentPart,
+  first: string,
+): Promise<boolean> {
+  if (segment >= first) return segment === first;
+  return (await folder.statLog(logName(segment))) !== undefined;
 }

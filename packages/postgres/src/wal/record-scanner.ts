@@ -1,8 +1,15 @@
 import type { Lsn } from "./lsn.ts";
-import { HEAD_BYTES, readMark, readRecordHeader, type WalMark } from "./mark.ts";
+import {
+  bytesOfInterest,
+  RECORD_HEADER,
+  readMark,
+  readRecordHeader,
+  type WalMark,
+} from "./mark.ts";
 import { type PageHeader, readPageHeader } from "./page.ts";
 
-const LEAST_RECORD = 24;
+/** It grows for the records that want more. */
+const USUAL_HEAD = 2048;
 
 /**
  * Follows the records of a run of WAL, page by page, across pages and segments, and picks out the
@@ -12,6 +19,8 @@ const LEAST_RECORD = 24;
 export class RecordScanner {
   /** The last whole record seen: where it begins. */
   lastRecord: Lsn | undefined;
+  /** Where the one behind it would begin: what a server calls its position once that one is written. */
+  lastEnd: Lsn | undefined;
   /** Where and why the chain ended before the bytes did; undefined while it holds. */
   broken: { readonly at: Lsn; readonly why: string } | undefined;
 
@@ -23,7 +32,7 @@ export class RecordScanner {
   /** Bytes still to come of the record under way, or of one that began before the scan. */
   #missing = 0;
   #recordStart: number | undefined;
-  #head: Buffer = Buffer.alloc(HEAD_BYTES);
+  #head: Buffer = Buffer.alloc(USUAL_HEAD);
   #headFilled = 0;
   /** After a segment switch the rest of the segment means nothing. */
   #skipTo = 0;
@@ -73,7 +82,7 @@ export class RecordScanner {
       if (this.#missing === 0 && !this.#beginRecord(at)) return;
       at = this.#takeBytes(at);
       if (this.#missing === 0) {
-        this.#endRecord();
+        this.#endRecord(at);
         if (this.#skipTo > this.#address) return;
         at = Math.ceil(at / 8) * 8;
       }
@@ -96,7 +105,7 @@ export class RecordScanner {
 
   #beginRecord(at: number): boolean {
     const length = this.#page.readUInt32LE(at);
-    if (length < LEAST_RECORD) {
+    if (length < RECORD_HEADER) {
       this.#break(length === 0 ? "the records end" : "a record is shorter than its header", at);
       return false;
     }
@@ -108,15 +117,33 @@ export class RecordScanner {
 
   #takeBytes(at: number): number {
     const count = Math.min(this.#missing, this.#pageBytes - at);
-    if (this.#recordStart !== undefined && this.#headFilled < HEAD_BYTES) {
-      const end = at + Math.min(count, HEAD_BYTES - this.#headFilled);
-      this.#headFilled += this.#page.copy(this.#head, this.#headFilled, at, end);
-    }
+    if (this.#recordStart !== undefined) this.#keepHead(this.#page.subarray(at, at + count));
     this.#missing -= count;
     return at + count;
   }
 
-  #endRecord(): void {
+  /** The header first: it says how much of the record is kept. */
+  #keepHead(bytes: Buffer): void {
+    const taken = this.#keep(bytes, RECORD_HEADER);
+    if (this.#headFilled >= RECORD_HEADER)
+      this.#keep(bytes.subarray(taken), bytesOfInterest(this.#head));
+  }
+
+  /** Up to so many in all. */
+  #keep(bytes: Buffer, most: number): number {
+    const count = Math.min(bytes.length, Math.max(0, most - this.#headFilled));
+    const filled = this.#headFilled + count;
+    if (filled > this.#head.length) {
+      const larger = Buffer.alloc(Math.max(filled, 2 * this.#head.length));
+      this.#head.copy(larger, 0, 0, this.#headFilled);
+      this.#head = larger;
+    }
+    bytes.copy(this.#head, this.#headFilled, 0, count);
+    this.#headFilled = filled;
+    return count;
+  }
+
+  #endRecord(at: number): void {
     const start = this.#recordStart;
     this.#recordStart = undefined;
     if (start === undefined) return;
@@ -127,10 +154,13 @@ export class RecordScanner {
       return;
     }
     this.lastRecord = BigInt(start);
+    this.lastEnd = BigInt(this.#address + Math.ceil(at / 8) * 8);
     const mark = readMark(this.lastRecord, header, head);
     if (!mark) return;
     this.#marks.push(mark);
-    if (mark.kind === "switch") this.#skipTo = this.#nextSegment();
+    if (mark.kind !== "switch") return;
+    this.#skipTo = this.#nextSegment();
+    this.lastEnd = BigInt(this.#skipTo);
   }
 
   #nextSegment(): number {
