@@ -640,7 +640,9 @@ describe("a cutover", () => {
     one.sqlite(
       "VACUUM; DELETE FROM notes WHERE rowid < 100; INSERT INTO notes VALUES ('new', x'01')",
     );
-    await syncMigration({ ...request(), until: "caught-up" });
+    const { tables } = await syncMigration({ ...request(), until: "caught-up" });
+    // An INTEGER PRIMARY KEY is a rowid too, and VACUUM leaves it as it is.
+    expect(tables.map(({ name }) => name)).toEqual(["notes"]);
     expect(await differences()).toEqual([]);
     one.sqlite("DELETE FROM notes WHERE rowid < 100");
     await cutover();

@@ -4,6 +4,7 @@ import type { Client } from "pg";
 import { logEnd } from "../capture/change-log.ts";
 import { widestIdentity } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
+import { isToldByRowid } from "../compare/logged-writes.ts";
 import type { LiveSource } from "../live-source.ts";
 import { framed } from "../load/copy-frame.ts";
 import { sendCopy } from "../load/copy-stream.ts";
@@ -109,7 +110,7 @@ export class ChangeApplier {
       const tables: AppliedTable[] = [];
       for (const [number, one] of this.#rows.entries()) {
         // All of it comes with the whole look that follows.
-        if (isByRowid(one) && schemaSince(db) !== "same") continue;
+        if (isToldByRowid(one.table) && schemaSince(db) !== "same") continue;
         const table = await this.#farTable(keys, number, signal);
         if (table.removed + table.written > 0) tables.push(table);
       }
@@ -133,7 +134,7 @@ export class ChangeApplier {
       await this.#source.snapshot(async () => {
         signal.throwIfAborted();
         // VACUUM has given other rowids meanwhile.
-        if (isByRowid(one) && schemaSince(this.#source.db) !== "same") return;
+        if (isToldByRowid(one.table) && schemaSince(this.#source.db) !== "same") return;
         keys.takeUntouched(chunk);
         await this.#bringKeys([one], "empty");
         written += await this.#insert(one);
@@ -164,7 +165,7 @@ export class ChangeApplier {
     const through = this.#end(after);
     const since = schemaSince(this.#source.db);
     const tables = this.#keys.read(after, through);
-    const renumbered = since === "renumbered" ? this.#rows.filter(isByRowid) : [];
+    const renumbered = since === "renumbered" ? this.#rows.filter((one) => isToldByRowid(one.table)) : [];
     const touched = this.#rows.filter(
       (one, number) => tables.has(number) && !renumbered.includes(one),
     );
@@ -265,10 +266,6 @@ export class ChangeApplier {
 function farRows({ rows, bytes }: PlannedTable): number {
   const each = Math.max(1, bytes / Math.max(1, rows));
   return Math.max(100, Math.min(FAR_ROWS, Math.floor(FAR_BYTES / each)));
-}
-
-function isByRowid({ table }: TouchedRows): boolean {
-  return table.key.length === 1 && table.key[0] === table.rowid;
 }
 
 function schemaChanged({ source }: MigrationPlan): LifeboatError {
