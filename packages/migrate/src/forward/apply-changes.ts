@@ -165,7 +165,8 @@ export class ChangeApplier {
     const through = this.#end(after);
     const since = schemaSince(this.#source.db);
     const tables = this.#keys.read(after, through);
-    const renumbered = since === "renumbered" ? this.#rows.filter((one) => isToldByRowid(one.table)) : [];
+    const renumbered =
+      since === "renumbered" ? this.#rows.filter((one) => isToldByRowid(one.table)) : [];
     const touched = this.#rows.filter(
       (one, number) => tables.has(number) && !renumbered.includes(one),
     );
