@@ -421,6 +421,41 @@ describe("a cutover", () => {
     expect(await one.query("SELECT body FROM notes WHERE body = 'again'")).toHaveLength(1);
   });
 
+  it("keeps nothing of what a trigger does that comes while it, or a sync, is under way", async () => {
+    await load();
+    await one.query(
+      "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.notes(body) VALUES (''again''); RETURN NULL; END'",
+    );
+    const make =
+      "CREATE TRIGGER again AFTER INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION again()";
+    const refused = { code: "TARGET_ACTS", kind: "refused" };
+    const sync = syncMigration(request());
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'before')");
+    await expect.poll(ledger, PATIENCE).toHaveLength(1);
+    await one.query(make);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (2, 'beside it')");
+    await expect(sync).rejects.toMatchObject(refused);
+    expect(await ledger()).toHaveLength(1);
+    await one.query("DROP TRIGGER again ON ledger");
+    await syncMigration({ ...request(), until: "caught-up" });
+    expect(await differences()).toEqual([]);
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "freeze SQLite") {
+          await one.query(make);
+          one.sqlite("INSERT INTO ledger(seq, body) VALUES (3, 'held')");
+        }
+        await step.run(() => {});
+      }
+    };
+    await expect(cutover({ run })).rejects.toMatchObject(refused);
+    expect(await migrationStatus(request())).toMatchObject({
+      phase: "loaded",
+      refused: false,
+      verifiedAt: null,
+    });
+  });
+
   it("gives no id out in Postgres that SQLite has given since the load", async () => {
     await load();
     one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");

@@ -3,8 +3,9 @@ import { logEnd, waitingChanges } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { noteSchema, schemaSince, schemaVersion } from "../capture/schema-watch.ts";
 import { addedObjects } from "../compare/added-objects.ts";
+import type { MigrationFinding } from "../finding.ts";
 import type { LiveSource } from "../live-source.ts";
-import type { MigrationPlan } from "../plan.ts";
+import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { abandon } from "../target/abandon.ts";
 import { type JournalEntry, type MigrationPhase, note, watermarkOf } from "../target/journal.ts";
 import { takenOver } from "../target/taken-over.ts";
@@ -83,11 +84,25 @@ export class Forward {
 
   /** An earlier verification says nothing of what has acted since, on what was brought meanwhile. */
   async #assertNothingActs(): Promise<void> {
-    const added = await addedObjects(this.#client, this.#plan);
-    const acting = added.filter(({ severity }) => severity === "error");
+    const acting = await this.#acting(this.#plan.tables);
     if (acting.length === 0) return;
     await this.#note({ verifiedAt: null });
     throw targetActs(acting);
+  }
+
+  async #acting(tables: readonly PlannedTable[]): Promise<MigrationFinding[]> {
+    const added = await addedObjects(this.#client, { ...this.#plan, tables });
+    return added.filter(({ severity }) => severity === "error");
+  }
+
+  /**
+   * Asked once the rows are written: until the commit their tables' locks keep everybody from making a trigger on them (manual, "Explicit
+   * Locking"), and what one made before has done goes with the transaction.
+   */
+  async #assertNothingActed({ tables }: Applied): Promise<void> {
+    const names = new Set(tables.map(({ name }) => name));
+    const acting = await this.#acting(this.#plan.tables.filter(({ name }) => names.has(name)));
+    if (acting.length > 0) throw targetActs(acting);
   }
 
   /** Makes the foreign keys again where they were set aside, by an earlier run too. */
@@ -108,7 +123,7 @@ export class Forward {
   /**
    * One look: brings what the log holds now, and forgets it in SQLite.
    * @returns null where nothing waits
-   * @throws LifeboatError `TAKEN_OVER` and those of `ChangeApplier.apply`; the target is as it was then
+   * @throws LifeboatError `TAKEN_OVER`, `TARGET_ACTS` and those of `ChangeApplier.apply`; the target is as it was then
    */
   async once(signal: AbortSignal): Promise<Applied | null> {
     const applied = await this.look(signal);
@@ -141,6 +156,7 @@ export class Forward {
       });
       if (rest !== null) looks.push(rest);
       const done = together(looks, rest?.through ?? through);
+      await this.#assertNothingActed(done);
       await this.#noteBrought(done);
       return done;
     });
@@ -164,6 +180,8 @@ export class Forward {
   async bring(options: ApplyOptions, signal: AbortSignal): Promise<Applied | null> {
     const applied = await this.#transaction(async () => {
       const done = await this.#applier.apply(options, signal);
+      // While the product waits nothing is asked that can be asked later.
+      if (done !== null && options.compare !== false) await this.#assertNothingActed(done);
       if (done !== null) await this.#noteBrought(done);
       return done;
     });
@@ -171,8 +189,12 @@ export class Forward {
     return applied;
   }
 
-  /** Compares the rows of entries after one that were applied already. */
+  /**
+   * Compares the rows of entries after one that were applied already.
+   * @throws LifeboatError `NOT_APPLIED`, `TARGET_ACTS`
+   */
   async compareAgain(after: bigint): Promise<void> {
+    await this.#assertNothingActs();
     await this.#transaction(() => this.#applier.compareAgain(after, this.#applier.watermark));
   }
 
