@@ -1,3 +1,4 @@
+import { copyFile, rename, rm } from "node:fs/promises";
 import {
   abortMigration,
   type CutoverRequest,
@@ -682,6 +683,26 @@ describe("a cutover", () => {
     one.sqlite("DELETE FROM notes WHERE rowid < 100");
     await cutover();
     expect(await differences()).toEqual([]);
+  });
+
+  it("stops where an older copy of the file was put in its place, whatever was written to that since", async () => {
+    await load();
+    await copyFile(one.path, `${one.path}.old`);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'brought')");
+    await syncMigration({ ...request(), until: "caught-up" });
+    await verifyMigration(request());
+    const sync = syncMigration(request());
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (2, 'brought')");
+    await expect.poll(ledger, PATIENCE).toHaveLength(2);
+    const replaced = { code: "SQLITE_REPLACED" };
+    await rename(one.path, `${one.path}.away`);
+    await expect(sync).rejects.toMatchObject(replaced);
+    for (const end of ["-wal", "-shm"]) await rm(`${one.path}${end}`, { force: true });
+    await rename(`${one.path}.old`, one.path);
+    await expect(cutover()).rejects.toMatchObject(replaced);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (3, 'a'), (4, 'b'), (5, 'c')");
+    await expect(cutover()).rejects.toMatchObject(replaced);
+    expect(await ledger()).toEqual([1, 2]);
   });
 
   it("stops where the schema was changed, and says so", async () => {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fdatasyncSync, openSync } from "node:fs";
+import { closeSync, existsSync, fdatasyncSync, openSync, statSync } from "node:fs";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import Database, { type Database as Connection, SqliteError } from "better-sqlite3";
 import { defineFunctions } from "./source.ts";
@@ -13,10 +13,17 @@ const BUSY_TIMEOUT_MS = 10_000;
 export class LiveSource {
   readonly db: Connection;
   readonly path: string;
+  readonly #file: string | null;
 
   private constructor(db: Connection, path: string) {
     this.db = db;
     this.path = path;
+    this.#file = fileAt(path);
+  }
+
+  /** Whether the path still names the file that was opened: what was put in its place is none of this connection's. */
+  get isInPlace(): boolean {
+    return fileAt(this.path) === this.#file;
   }
 
   /** @throws LifeboatError `SQLITE_NOT_FOUND` (usage), `SQLITE_UNREADABLE` */
@@ -105,4 +112,9 @@ export class LiveSource {
   close(): void {
     this.db.close();
   }
+}
+
+function fileAt(path: string): string | null {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found ? `${found.dev} ${found.ino}` : null;
 }

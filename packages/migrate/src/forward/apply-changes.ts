@@ -1,4 +1,3 @@
-import { LifeboatError } from "@lifeboat/core";
 import type { Statement } from "better-sqlite3";
 import type { Client } from "pg";
 import { logEnd } from "../capture/change-log.ts";
@@ -16,6 +15,7 @@ import { ChangedKeys } from "./changed-keys.ts";
 import { assertSumsEqual } from "./compare-touched.ts";
 import { FarKeys } from "./far-keys.ts";
 import { refusedValue } from "./refused-value.ts";
+import { replaced, schemaChanged } from "./source-moved-on.ts";
 import { type TouchedKeys, type TouchedRows, touchedKeys, touchedRows } from "./touched-rows.ts";
 
 /** So many keys of a table without indexes must not be taken for a few. */
@@ -146,7 +146,8 @@ export class ChangeApplier {
   /** @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED` */
   #end(after: bigint): bigint {
     if (schemaSince(this.#source.db) === "changed") throw schemaChanged(this.#plan);
-    const through = logEnd(this.#source.db) ?? after;
+    // The last entry that was brought stays in the log: where there is none none was brought.
+    const through = logEnd(this.#source.db) ?? 0n;
     if (through < after) throw replaced(this.#plan);
     return through;
   }
@@ -267,24 +268,4 @@ export class ChangeApplier {
 function farRows({ rows, bytes }: PlannedTable): number {
   const each = Math.max(1, bytes / Math.max(1, rows));
   return Math.max(100, Math.min(FAR_ROWS, Math.floor(FAR_BYTES / each)));
-}
-
-function schemaChanged({ source }: MigrationPlan): LifeboatError {
-  return new LifeboatError({
-    code: "SOURCE_CHANGED",
-    kind: "refused",
-    message: `the schema of ${source.file} was changed since its load`,
-    remedy:
-      "SQLite and what was loaded stay as they are; take the change back, or run lifeboat migrate abort and load anew",
-    details: { file: source.file },
-  });
-}
-
-function replaced({ source }: MigrationPlan): LifeboatError {
-  return new LifeboatError({
-    code: "SQLITE_REPLACED",
-    message: `Postgres holds more changes than ${source.file} has logged: the file is an older copy of itself`,
-    remedy: "bring back the file that was loaded, or run lifeboat migrate abort and load anew",
-    details: { file: source.file },
-  });
 }

@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { logEnd, waitingChanges } from "../capture/change-log.ts";
+import { entryAt, type LogEntry, logEnd, waitingChanges } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { noteSchema, schemaSince, schemaVersion } from "../capture/schema-watch.ts";
 import { addedObjects } from "../compare/added-objects.ts";
@@ -7,7 +7,13 @@ import type { MigrationFinding } from "../finding.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { abandon } from "../target/abandon.ts";
-import { type JournalEntry, type MigrationPhase, note, watermarkOf } from "../target/journal.ts";
+import {
+  type JournalEntry,
+  lastEntryOf,
+  type MigrationPhase,
+  note,
+  watermarkOf,
+} from "../target/journal.ts";
 import { takenOver } from "../target/taken-over.ts";
 import {
   type Applied,
@@ -21,6 +27,7 @@ import {
   passOverForeignKeys,
   setForeignKeysAside,
 } from "./foreign-keys.ts";
+import { assertInPlace, replaced } from "./source-moved-on.ts";
 import { targetActs } from "./target-acts.ts";
 
 /** A table that is brought again as a whole costs more than this. */
@@ -39,6 +46,10 @@ export class Forward {
   readonly #id: string;
   readonly #phase: MigrationPhase;
   readonly #applier: ChangeApplier;
+  /** The last entry that was brought, if it is known. */
+  #last: LogEntry | null;
+  /** The same, of a transaction that is not committed yet. */
+  #noted: LogEntry | null = null;
   /** Whether the foreign keys are dropped for now. */
   #aside: boolean;
 
@@ -50,6 +61,7 @@ export class Forward {
     this.#id = entry.id;
     this.#phase = phase;
     this.#applier = new ChangeApplier(source, client, entry.plan, watermarkOf(entry));
+    this.#last = lastEntryOf(entry);
     this.#aside = entry.details.foreignKeysAside === true;
   }
 
@@ -138,6 +150,7 @@ export class Forward {
 
   /** In short reads as long as each is much shorter than the one before; one whole look then ends the same transaction. */
   async #farLook(signal: AbortSignal): Promise<Applied> {
+    this.#assertSameFile();
     let version = 0n;
     const applied = await this.#transaction(async () => {
       const looks: Applied[] = [];
@@ -160,7 +173,7 @@ export class Forward {
       await this.#noteBrought(done);
       return done;
     });
-    this.#applier.committed(applied);
+    this.#committed(applied);
     this.#noteRenumbered(version);
     return applied;
   }
@@ -169,6 +182,7 @@ export class Forward {
     let version = 0n;
     const applied = await this.#source.snapshot(async () => {
       version = schemaVersion(this.#source.db);
+      this.#assertSameFile();
       return this.#isIdle() ? null : this.bring({ compare: true }, signal);
     });
     if (applied === null) return null;
@@ -185,7 +199,7 @@ export class Forward {
       if (done !== null) await this.#noteBrought(done);
       return done;
     });
-    if (applied !== null) this.#applier.committed(applied);
+    if (applied !== null) this.#committed(applied);
     return applied;
   }
 
@@ -203,6 +217,15 @@ export class Forward {
     forgetApplied(this.#source, this.#applier.watermark);
   }
 
+  /** A backup of the file that was put in its place has the log of its own day, which goes on under numbers that were brought. */
+  #assertSameFile(): void {
+    assertInPlace(this.#source);
+    const last = this.#last;
+    const now = last === null ? null : entryAt(this.#source.db, this.#applier.watermark);
+    if (now !== null && now.seq === last?.seq && now.digest !== last.digest)
+      throw replaced(this.#plan);
+  }
+
   #isIdle(): boolean {
     const { db } = this.#source;
     return schemaSince(db) === "same" && (logEnd(db) ?? 0n) === this.#applier.watermark;
@@ -218,9 +241,17 @@ export class Forward {
     });
   }
 
+  #committed(applied: Applied): void {
+    this.#applier.committed(applied);
+    this.#last = this.#noted;
+  }
+
   /** What SQLite may lose with the power must not be in Postgres. */
   async #noteBrought({ through }: Applied): Promise<void> {
-    await this.#note({ watermark: String(through), appliedAt: new Date().toISOString() });
+    const lastEntry = entryAt(this.#source.db, through);
+    this.#noted = lastEntry;
+    const appliedAt = new Date().toISOString();
+    await this.#note({ watermark: String(through), lastEntry, appliedAt });
     this.#source.makeDurable();
   }
 

@@ -1,5 +1,5 @@
 import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
-import { logEnd } from "../capture/change-log.ts";
+import { entryAt, logEnd } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
@@ -226,7 +226,8 @@ export class LiveLoad extends LoadRun {
     this.#isCommitting = true;
     try {
       const verified = this.compares ? { verifiedAt: new Date().toISOString() } : {};
-      await this.commit({ watermark: String(watermark), ...verified });
+      const lastEntry = entryAt(this.#source.db, watermark);
+      await this.commit({ watermark: String(watermark), lastEntry, ...verified });
     } catch (cause) {
       throw lostAtCommit(cause);
     }
