@@ -233,9 +233,10 @@ describe("a rehearsal", () => {
       "deaf.mjs",
       "console.log(process.pid); setInterval(() => {}, 1000)",
     );
-    expect(await rehearse(session(program), async (copies) => (seen = copies).folder)).toBe(
-      seen?.folder,
-    );
+    await rehearse(session(program), async (copies) => {
+      seen = copies;
+    });
+    expect(seen?.traffic?.commits).toBe(1);
     const killed = rehearse(session(program), async (copies) => {
       seen = copies;
       await execa("pkill", ["-KILL", "-f", copies.sqlitePath]);
