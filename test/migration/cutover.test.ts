@@ -722,6 +722,14 @@ describe("a cutover", () => {
       details: { table: "pairs" },
     });
     one.sqlite("DELETE FROM pairs; INSERT INTO pairs VALUES (1, 2, 'v')");
+    one.sqlite("INSERT INTO notes VALUES ('secret ' || CAST(x'ff' AS TEXT), NULL)");
+    const refused = syncMigration({ ...request(), until: "caught-up" });
+    await expect(refused).rejects.toMatchObject({
+      code: "TARGET_REFUSED_ROWS",
+      message: "Postgres refuses a row of notes, for its body (SQLSTATE 22021); nothing was kept",
+      remedy: expect.stringContaining("set it right in SQLite"),
+    });
+    one.sqlite("DELETE FROM notes WHERE rowid = (SELECT max(rowid) FROM notes)");
     await cutover();
     expect(await differences()).toEqual([]);
   });

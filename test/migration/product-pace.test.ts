@@ -91,6 +91,10 @@ describe("the pace of a long walk beside a product that writes", () => {
     expect((await new Walk(1, 0).during(60)).rested).toBe(0);
   });
 
+  it("rests no longer beside a fast product than what it writes meanwhile can be brought", async () => {
+    expect((await new Walk(0.35, 400_000).during(60)).rested).toBeLessThan(0.4);
+  });
+
   it("goes on for all that where the product stands still beside it", async () => {
     expect((await new Walk(0).during(60)).rested).toBeLessThan(0.95);
   });
