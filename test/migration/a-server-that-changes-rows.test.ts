@@ -77,4 +77,46 @@ describe("a server that changes rows is found by the load's own comparison", () 
     await expect(loading).rejects.toMatchObject({ code: "NOT_APPLIED" });
     expect(await one.query("select 1 from pg_namespace where nspname = 'target'")).toEqual([]);
   });
+
+  it.each([
+    ["a number", "id INTEGER PRIMARY KEY, v TEXT", "i", 3_000],
+    [
+      "a number and a text",
+      "id INTEGER, name TEXT, v TEXT, PRIMARY KEY (id, name)",
+      "i, 'a, b'",
+      3_000,
+    ],
+    ["nothing but the rowid", "id INTEGER, v TEXT", "i", 3_000],
+    // So many that Postgres is not asked to sort them as SQLite does.
+    ["a text", "id INTEGER, name TEXT PRIMARY KEY, v TEXT", "i, i || ' é'", 100_001],
+  ])(
+    "beside rows of the same part that the product has just written, told by %s",
+    async (_, columns, key, rows) => {
+      const one = await meddledCase(
+        `PRAGMA journal_mode = WAL; CREATE TABLE t(${columns});
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
+           INSERT INTO t SELECT ${key}, 'row ' || i FROM n`,
+      );
+      const product = new Database(one.path);
+      onTestFinished(() => void product.close());
+      const loading = loadMigration({
+        ...request(one),
+        live: true,
+        run: async (steps) => {
+          for (const step of steps) {
+            if (step.title === "compare both sides")
+              product.exec(
+                `UPDATE t SET v = 'late' WHERE id IN (1, 3, 2999); DELETE FROM t WHERE id = 4;
+                 INSERT INTO t SELECT ${key}, 'late' FROM (SELECT 500000 AS i)`,
+              );
+            await step.run(() => undefined);
+          }
+        },
+      });
+      await expect(loading).rejects.toMatchObject({
+        code: "LOAD_DIFFERS",
+        message: expect.stringMatching(/ in 1 rows \(2\b/),
+      });
+    },
+  );
 });

@@ -212,20 +212,22 @@ describe("a rollback that can't be done", () => {
     one = await reverseCase(cluster, LEDGER);
     await one.cutOver();
     const sync = followReverse(request());
+    const db = new Database(one.path, { readonly: true });
+    const brought = db.prepare("SELECT seq FROM ledger WHERE seq > 1").pluck();
+    await one.query("INSERT INTO ledger VALUES (6, 'before')");
+    await expect.poll(() => brought.all()).toEqual([6]);
     const long = await one.client();
     await long.query("BEGIN; INSERT INTO ledger VALUES (7, 'long')");
     await expect(rollbackMigration({ ...request(), budgetSeconds: 1 })).rejects.toMatchObject({
       code: "WRITERS_BUSY",
     });
     await one.query("INSERT INTO ledger VALUES (8, 'since')");
-    const db = new Database(one.path, { readonly: true });
-    const brought = db.prepare("SELECT seq FROM ledger WHERE seq > 1").pluck();
-    await expect.poll(() => brought.all()).toEqual([8]);
+    await expect.poll(() => brought.all()).toEqual([6, 8]);
     await long.query("COMMIT");
-    await expect.poll(() => brought.all()).toEqual([7, 8]);
+    await expect.poll(() => brought.all()).toEqual([6, 7, 8]);
     db.close();
     await rollbackMigration(request());
-    expect(await sync).toMatchObject({ direction: "postgres-to-sqlite", rows: 2 });
+    expect(await sync).toMatchObject({ direction: "postgres-to-sqlite", rows: 3 });
   });
 
   it("leaves a sync that stands by to its signal", async () => {

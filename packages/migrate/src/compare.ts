@@ -1,8 +1,8 @@
 import { compareByDigest } from "./compare/compare-by-digest.ts";
+import { compareCopies } from "./compare/compare-copies.ts";
 import type { CompareInput } from "./compare/compare-input.ts";
 import { compareKeyed } from "./compare/compare-keyed.ts";
 import { type Difference, Differences } from "./compare/differences.ts";
-import { isToldByRowid } from "./compare/logged-writes.ts";
 import { RowsInFlight } from "./compare/rows-in-flight.ts";
 import type { Unsettled } from "./compare/settle.ts";
 import type { Sides } from "./compare/sides.ts";
@@ -27,27 +27,22 @@ export interface TableComparison {
  */
 export async function compareTable(input: CompareInput): Promise<TableComparison> {
   const differences = new Differences();
-  if (isWalkedInOrder(input.table)) await compareKeyed(input, differences);
-  else await compareByDigest(input, differences);
+  if (input.table.key.length === 0) await compareCopies(input, differences);
+  else await compareRows(input, differences);
   const isEqual = differences.count === 0 && differences.here === differences.there;
   return { ...comparison(input.table, differences), equal: isEqual };
 }
 
-/** Whether a table can be compared in parts that are each read at a moment of their own. */
-export function isComparedInParts(table: PlannedTable): boolean {
-  // Where nothing but the rowid tells rows apart, a VACUUM between two parts would take rows past both.
-  return isWalkedInOrder(table) && !isToldByRowid(table);
-}
-
 /**
- * The same in such parts, while SQLite is written: a row that was written since, as the sides tell, is left to whoever brings
- * it, and is of no account here.
+ * The same of a table with a key while SQLite is written, part by part, each at a moment of its own: a row that was written since, as
+ * the sides tell, is left to whoever brings it, and is of no account here. Where nothing but the rowid tells rows apart it says nothing
+ * unless the log is still known at its end: a VACUUM between two parts takes rows past both.
  */
-export async function compareTableInParts(
+export async function compareUnwritten(
   input: CompareInput & { readonly sides: Sides },
 ): Promise<TableComparison> {
   const differences = new Differences();
-  await compareKeyed(input, differences);
+  await compareRows(input, differences);
   return comparison(input.table, differences);
 }
 
@@ -110,10 +105,10 @@ class LiveRows implements Unsettled {
 /** Rows without a key are compared at a moment at which none of them is in flight. */
 async function compareLiveCopies(input: CompareInput): Promise<LiveComparison> {
   let differences = new Differences();
-  let written = await compareByDigest(input, differences);
+  let written = await compareCopies(input, differences);
   const settle = async () => {
     differences = new Differences();
-    written = await compareByDigest(input, differences);
+    written = await compareCopies(input, differences);
     return written === 0;
   };
   return {
@@ -127,6 +122,11 @@ async function compareLiveCopies(input: CompareInput): Promise<LiveComparison> {
       };
     },
   };
+}
+
+async function compareRows(input: CompareInput, differences: Differences): Promise<void> {
+  if (isWalkedInOrder(input.table)) await compareKeyed(input, differences);
+  else await compareByDigest(input, differences);
 }
 
 function comparison(table: PlannedTable, differences: Differences): TableComparison {
@@ -144,9 +144,8 @@ function comparison(table: PlannedTable, differences: Differences): TableCompari
 /** Beyond so many rows, reading the whole table again for each chunk of it would cost too much. */
 const MAX_UNINDEXED_ROWS = 100_000;
 
-/** Postgres can walk a key in SQLite's order by its index, unless that sorts texts by a language. */
+/** Whether Postgres can walk a table's key in SQLite's order by its index: unless that sorts texts by a language. */
 function isWalkedInOrder(table: PlannedTable): boolean {
-  if (table.key.length === 0) return false;
   const types = table.key.map((name) => table.columns.find((one) => one.source === name)?.type);
   return table.rows <= MAX_UNINDEXED_ROWS || !types.includes("text");
 }

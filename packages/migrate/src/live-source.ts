@@ -1,10 +1,18 @@
 import { closeSync, existsSync, fdatasyncSync, openSync, statSync } from "node:fs";
-import { LifeboatError, reasonOf } from "@lifeboat/core";
-import Database, { type Database as Connection, SqliteError } from "better-sqlite3";
-import { defineFunctions } from "./source.ts";
+import { type Database as Connection, SqliteError } from "better-sqlite3";
+import { type OpenOptions, openSqlite } from "./sqlite/open-sqlite.ts";
 
 /** A product that writes all the time lets go of the lock between two commits; ours wait their turn. */
 const BUSY_TIMEOUT_MS = 10_000;
+
+const OPENING: OpenOptions = {
+  busyMs: BUSY_TIMEOUT_MS,
+  remedies: {
+    missing: "set sqlite.path in the configuration to the database's file",
+    unreadable:
+      "check that it is a SQLite database, that this account may write it, and that no other process holds it exclusively",
+  },
+};
 
 /**
  * The product's SQLite database while the product writes to it. Reads are short transactions, so that its WAL can be
@@ -28,36 +36,14 @@ export class LiveSource {
 
   /** @throws LifeboatError `SQLITE_NOT_FOUND` (usage), `SQLITE_UNREADABLE` */
   static open(path: string): LiveSource {
-    if (!existsSync(path))
-      throw new LifeboatError({
-        code: "SQLITE_NOT_FOUND",
-        kind: "usage",
-        message: `there is no SQLite database at ${path}`,
-        remedy: "set sqlite.path in the configuration to the database's file",
-        details: { path },
-      });
-    let db: Connection | undefined;
-    try {
-      db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
-      db.defaultSafeIntegers(true);
-      defineFunctions(db);
+    return openSqlite(path, OPENING, (db) => {
       // What we commit tells the product that its writes are refused or taken: it must last.
       db.pragma("synchronous = FULL");
       // When its WAL is checkpointed is the product's own choice, or that of a watch.
       db.pragma("wal_autocheckpoint = 0");
       db.pragma("schema_version", { simple: true });
       return new LiveSource(db, path);
-    } catch (cause) {
-      db?.close();
-      throw new LifeboatError({
-        code: "SQLITE_UNREADABLE",
-        message: `the SQLite database ${path} can't be opened: ${reasonOf(cause)}`,
-        remedy:
-          "check that it is a SQLite database, that this account may write it, and that no other process holds it exclusively",
-        details: { path },
-        cause,
-      });
-    }
+    });
   }
 
   /** Reads in one snapshot. It must be short: the WAL can't be reset meanwhile. */

@@ -1,9 +1,8 @@
-import { isUtf8 } from "node:buffer";
-import { createHash } from "node:crypto";
-import { existsSync, statSync } from "node:fs";
-import { LifeboatError, reasonOf } from "@lifeboat/core";
-import Database, { type Database as Connection } from "better-sqlite3";
-import { CheckpointWindow } from "./checkpoint-window.ts";
+import { statSync } from "node:fs";
+import { LifeboatError } from "@lifeboat/core";
+import type { Database as Connection } from "better-sqlite3";
+import { ShortReads } from "./short-reads.ts";
+import { type OpenOptions, openSqlite } from "./sqlite/open-sqlite.ts";
 import { readSchema } from "./sqlite/read-schema.ts";
 import type { SqliteSchema } from "./sqlite/schema.ts";
 import { productSchemaDigest } from "./sqlite/schema-digest.ts";
@@ -40,7 +39,10 @@ export interface Source extends PlanSource {
  * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_ENCODING` (both usage), `SQLITE_UNREADABLE`
  */
 export function openSource(path: string): Source {
-  return opened(path, snapshotOf);
+  return openSqlite(path, OPENING, (db) => {
+    assertUtf8(db, path);
+    return snapshotOf(db, path);
+  });
 }
 
 /**
@@ -49,38 +51,21 @@ export function openSource(path: string): Source {
  * @throws LifeboatError as {@link openSource}
  */
 export function openSourceInParts(path: string): PlanSource {
-  return opened(path, inParts);
+  return openSqlite(path, OPENING, (db) => {
+    assertUtf8(db, path);
+    return inParts(db, path);
+  });
 }
 
-function opened<Made>(path: string, make: (db: Connection, path: string) => Made): Made {
-  if (!existsSync(path))
-    throw new LifeboatError({
-      code: "SQLITE_NOT_FOUND",
-      kind: "usage",
-      message: `there is no SQLite database at ${path}`,
-      remedy: "set sqlite.path in the configuration to the database's file",
-      details: { path },
-    });
-  let db: Connection | undefined;
-  try {
-    db = new Database(path, { readonly: true, timeout: 10_000 });
-    assertUtf8(db, path);
-    db.defaultSafeIntegers(true);
-    defineFunctions(db);
-    return make(db, path);
-  } catch (cause) {
-    db?.close();
-    if (cause instanceof LifeboatError) throw cause;
-    throw new LifeboatError({
-      code: "SQLITE_UNREADABLE",
-      message: `the SQLite database ${path} can't be read: ${reasonOf(cause)}`,
-      remedy:
-        "check that it is a SQLite database, its permissions, and that no other process holds it exclusively",
-      details: { path },
-      cause,
-    });
-  }
-}
+const OPENING: OpenOptions = {
+  readonly: true,
+  busyMs: 10_000,
+  remedies: {
+    missing: "set sqlite.path in the configuration to the database's file",
+    unreadable:
+      "check that it is a SQLite database, its permissions, and that no other process holds it exclusively",
+  },
+};
 
 /** Texts are read by their bytes, and those of UTF-16 are no text for Postgres. */
 function assertUtf8(db: Connection, path: string): void {
@@ -96,16 +81,8 @@ function assertUtf8(db: Connection, path: string): void {
 }
 
 function inParts(db: Connection, path: string): PlanSource {
-  const window = new CheckpointWindow(db);
-  const look = <Result>(read: () => Result): Result => {
-    window.await();
-    db.exec("BEGIN");
-    try {
-      return read();
-    } finally {
-      if (db.inTransaction) db.exec("COMMIT");
-    }
-  };
+  const reads = new ShortReads(db);
+  const look: PlanSource["look"] = (read) => reads.read(read);
   return { ...look(() => described(db, path)), look };
 }
 
@@ -142,33 +119,4 @@ function snapshotOf(db: Connection, path: string): Source {
       return { touched: version() !== before };
     },
   };
-}
-
-/**
- * What SQL alone can't say about a value. They see bytes (`CAST(… AS BLOB)`), never text that the
- * driver has decoded already, since that replaces broken sequences without a word.
- */
-export function defineFunctions(db: Connection): void {
-  const options = { deterministic: true, directOnly: true };
-  db.function("lifeboat_is_utf8", options, (bytes: Buffer) => (isUtf8(bytes) ? 1n : 0n));
-  db.function("lifeboat_md5", options, (row: Buffer) =>
-    createHash("md5").update(row).digest("hex"),
-  );
-  db.function("lifeboat_real", options, realBytes);
-  db.function("lifeboat_real_hex", options, (real: number) => realBytes(real).toString("hex"));
-  db.function("lifeboat_real_of", options, (hex: string) => Buffer.from(hex, "hex").readDoubleBE());
-  db.function("lifeboat_zero", options, (zero: number) => (Object.is(zero, -0) ? "-0" : "0"));
-  db.function("lifeboat_clean", options, (bytes: Buffer) =>
-    bytes.toString("utf8").replaceAll("\0", ""),
-  );
-  db.function("lifeboat_unexpected", options, (type: string, place: string) => {
-    throw new Error(`${place} holds a value of class ${type} that its profile did not show`);
-  });
-}
-
-/** The eight bytes of an IEEE 754 double, most significant first, as Postgres sends a float8. */
-function realBytes(real: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8);
-  bytes.writeDoubleBE(real);
-  return bytes;
 }

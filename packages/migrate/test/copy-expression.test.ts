@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { codecNamed } from "../src/codec/registry.ts";
 import { copyForm } from "../src/load/copy-expression.ts";
 import type { PlannedTable } from "../src/plan.ts";
-import { defineFunctions } from "../src/source.ts";
+import { defineFunctions } from "../src/sqlite/define-functions.ts";
 
 const TABLE = {
   name: "t",

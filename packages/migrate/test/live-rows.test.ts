@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { liveCopyForm, liveRows } from "../src/load/live-rows.ts";
-import { defineFunctions } from "../src/source.ts";
+import { defineFunctions } from "../src/sqlite/define-functions.ts";
 import { plannedCase } from "./captured-case.ts";
 
 const ROWS = 9_000;

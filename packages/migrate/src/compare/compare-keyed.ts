@@ -1,14 +1,17 @@
-import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { qualified } from "../ddl.ts";
-import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
 import type { Differences } from "./differences.ts";
+import {
+  type DigestForm,
+  digestInPostgres,
+  digestInSqlite,
+  type RowsDigest,
+} from "./digest-rows.ts";
 import { findDifferences, type RowsOfBoth } from "./find-differences.ts";
 import { keyRanges } from "./key-ranges.ts";
-import { type RowCanon, rowCanon } from "./row-canon.ts";
-import { type KeyTerm, keyTerms, postgresRange, type RangeSql, sqliteRange } from "./row-key.ts";
-import { heldSides, type Moment } from "./sides.ts";
+import { rowCanon } from "./row-canon.ts";
+import { type KeyRange, keyTerms, postgresRange, sqliteRange } from "./row-key.ts";
+import { heldSides, type Moment, type WrittenRow } from "./sides.ts";
 
 const MAX_CHUNK_ROWS = 20_000;
 /** Where Postgres has no index in the key's order, each chunk reads the whole table there: few and large ones. */
@@ -24,12 +27,13 @@ export interface KeyedOptions {
   readonly afterChunk?: () => Promise<void>;
 }
 
-interface Keyed extends CompareInput {
-  readonly terms: readonly KeyTerm[];
-  readonly canon: RowCanon;
+interface Keyed extends CompareInput, DigestForm {
   readonly chunkRows: number;
-  /** Digests the rows of a chunk one by one. */
-  readonly byRow: boolean;
+}
+
+interface Chunk extends RowsOfBoth {
+  /** Null: rows whose key is NULL. */
+  readonly range: KeyRange | null;
 }
 
 /** Compares a table chunk by chunk in the order of its key: one digest a chunk, and rows only where they differ. */
@@ -67,71 +71,73 @@ function keyedOf(input: CompareInput, isIndexed: boolean): Keyed {
 async function* chunksOf(
   input: Keyed,
   ask: Parameters<typeof keyRanges>[3],
-): AsyncGenerator<RowsOfBoth> {
+): AsyncGenerator<Chunk> {
   const { terms } = input;
   // A key that is NULL, as SQLite allows, is of no range; Postgres has none.
   const isNull = `(${terms.map((term) => `${term.column} IS NULL`).join(" OR ")})`;
   for await (const range of keyRanges(input, terms, input.chunkRows, ask)) {
     const { where, values } = sqliteRange(terms, range);
     const sqlite = { where: `${where === "" ? "WHERE" : `${where} AND`} NOT ${isNull}`, values };
-    yield { sqlite, postgres: postgresRange(terms, range) };
+    yield { range, sqlite, postgres: postgresRange(terms, range) };
   }
   yield {
+    range: null,
     sqlite: { where: `WHERE ${isNull}`, values: [] },
     postgres: { where: "WHERE false", values: [] },
   };
 }
 
-/** @returns the number of rows in SQLite */
+/**
+ * What was written since is left out of the digests, so that it does not make every chunk differ in which it lies, and is kept
+ * to be looked at again.
+ * @returns the number of rows in SQLite
+ */
 async function compareChunk(
   input: Keyed,
   moment: Moment,
-  rows: RowsOfBoth,
+  { range, ...rows }: Chunk,
   differences: Differences,
 ): Promise<number> {
-  const asked = postgresChunk(input, rows.postgres);
+  const isWritten = range !== null && moment.inSqlite((since) => since.any(input.table));
+  const { here, there, written } = isWritten
+    ? await digestUnwritten(input, moment, rows, range)
+    : await digestAll(input, moment, rows);
+  differences.rows(here.rows, there.rows);
+  if (here.digest !== there.digest || (written.length === 0 && here.rows !== there.rows))
+    await findDifferences(input, moment, input.terms, input.canon, rows, differences);
+  else for (const row of written) differences.inFlight.add(row);
+  return here.rows;
+}
+
+interface Digests {
+  readonly here: RowsDigest;
+  readonly there: RowsDigest;
+  /** The rows that were left out. */
+  readonly written: readonly WrittenRow[];
+}
+
+/** Both sides work at the same time. */
+async function digestAll(input: Keyed, moment: Moment, rows: RowsOfBoth): Promise<Digests> {
+  const asked = digestInPostgres(input, input, rows.postgres, []);
   // Where SQLite fails first, nobody is left to hear that this has failed too.
   asked.catch(() => undefined);
   // Once it is sent both sides work at the same time.
   await nextTurn();
-  const here = moment.inSqlite(() => sqliteChunk(input, rows.sqlite));
-  const there = await asked;
-  differences.rows(here.rows, there.rows);
-  if (here.digest !== there.digest || here.rows !== there.rows)
-    await findDifferences(input, moment, input.terms, input.canon, rows, differences);
-  return here.rows;
+  const here = moment.inSqlite(() => digestInSqlite(input, input, rows.sqlite, []));
+  return { here, there: await asked, written: [] };
 }
 
-interface Chunk {
-  readonly rows: number;
-  readonly digest: string;
-}
-
-function sqliteChunk(input: Keyed, { where, values }: RangeSql): Chunk {
-  const row = input.byRow ? `lifeboat_md5(${input.canon.sqlite})` : input.canon.sqlite;
-  const order = input.terms.map((term) => term.sqlite).join(", ");
-  const [rows, content] = input.db
-    .prepare(
-      `SELECT count(*), CAST(group_concat(line, '') AS BLOB)
-       FROM (SELECT ${row} AS line FROM ${quoteName(input.table.name)} ${where} ORDER BY ${order})`,
-    )
-    .raw()
-    .get(...values) as [bigint, Buffer | null];
-  const digest = createHash("md5")
-    .update(content ?? Buffer.alloc(0))
-    .digest("hex");
-  return { rows: Number(rows), digest };
-}
-
-async function postgresChunk(input: Keyed, { where, values }: RangeSql): Promise<Chunk> {
-  const order = input.terms.map((term) => term.postgres).join(", ");
-  const bytes = input.canon.bytes && !input.byRow;
-  const row = input.byRow ? `md5(${input.canon.postgres})` : input.canon.postgres;
-  const nothing = bytes ? "''::bytea" : "''";
-  const { rows } = await input.client.query<{ rows: string; digest: string }>(
-    `SELECT count(*) AS rows, md5(coalesce(string_agg(${row}, ${nothing} ORDER BY ${order}), ${nothing})) AS digest
-     FROM ${qualified(input.schema, input.table.target)} ${where}`,
-    [...values],
-  );
-  return { rows: Number(rows[0]?.rows), digest: rows[0]?.digest ?? "" };
+/** SQLite first: only its snapshot tells what Postgres is to leave out. */
+async function digestUnwritten(
+  input: Keyed,
+  moment: Moment,
+  rows: RowsOfBoth,
+  range: KeyRange,
+): Promise<Digests> {
+  const { here, written, keys } = moment.inSqlite((since) => {
+    const written = since.within(input.table, range);
+    const keys = written.map(({ key }) => key);
+    return { here: digestInSqlite(input, input, rows.sqlite, keys), written, keys };
+  });
+  return { here, there: await digestInPostgres(input, input, rows.postgres, keys), written };
 }

@@ -43,7 +43,7 @@ export async function findDifferences(
   await nameDifferences(input, found.proved, found.columns, differences);
 }
 
-/** Keeps those that are no proof apart. Rowids alone prove nothing at once: they may just have been given anew. */
+/** Keeps those that are no proof apart. */
 function provedOf(
   input: CompareInput,
   written: WrittenSince,
@@ -52,7 +52,7 @@ function provedOf(
 ): readonly UnlikeRow[] {
   if (unlike.length === 0) return [];
   const { table } = input;
-  const isProof = input.sides === undefined || !isToldByRowid(table);
+  const isProof = (input.sides?.keepsRowids ?? true) || !isToldByRowid(table);
   const touched =
     isProof && written.isKnown(table)
       ? written.among(

@@ -13,9 +13,11 @@ export async function* keyRanges(
   rows: number,
   ask: Sides["ask"],
 ): AsyncGenerator<KeyRange> {
+  // A product may add rows faster than they are walked through: it is not run after.
+  const end = lastKey(input, terms);
   let from: KeyBound | null = null;
-  for (;;) {
-    const to = await nextBound(input, terms, { from, rows, ask });
+  while (end !== null) {
+    const to = await nextBound(input, terms, { from, end, rows, ask });
     if (to === null) break;
     yield { from, to };
     from = to;
@@ -24,8 +26,20 @@ export async function* keyRanges(
   yield { from, to: null };
 }
 
+function lastKey({ db, table }: CompareInput, terms: readonly KeyTerm[]): KeyBound | null {
+  const row = db
+    .prepare<[], unknown[]>(
+      `SELECT ${terms.map((term) => term.raw).join(", ")} FROM ${quoteName(table.name)}
+       ORDER BY ${terms.map((term) => `${term.sqlite} DESC`).join(", ")} LIMIT 1`,
+    )
+    .raw()
+    .get();
+  return row ? { raw: row, input: [] } : null;
+}
+
 interface Step {
   readonly from: KeyBound | null;
+  readonly end: KeyBound;
   readonly rows: number;
   readonly ask: Sides["ask"];
 }
@@ -33,9 +47,9 @@ interface Step {
 async function nextBound(
   { db, client, table }: CompareInput,
   terms: readonly KeyTerm[],
-  { from, rows, ask }: Step,
+  { from, end, rows, ask }: Step,
 ): Promise<KeyBound | null> {
-  const after = sqliteRange(terms, { from, to: null });
+  const after = sqliteRange(terms, { from, to: end });
   const columns = [
     ...terms.map((term) => term.raw),
     ...terms.map((term) => term.input),

@@ -1,8 +1,8 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
-import { CheckpointWindow } from "../checkpoint-window.ts";
 import type { MigrationPlan } from "../plan.ts";
+import { ShortReads } from "../short-reads.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
 import { movedOn } from "./loaded-entry.ts";
@@ -16,19 +16,19 @@ import { isUnreadable, type Moment, type Sides } from "./sides.ts";
  * checkpoints go through meanwhile.
  */
 export class LiveSides implements Sides {
-  readonly #db: Database;
+  /** A sync may bring what VACUUM has numbered anew, in the midst of a comparison. */
+  readonly keepsRowids = false;
   readonly #client: Client;
-  readonly #plan: MigrationPlan;
   readonly #migration: string;
-  readonly #window: CheckpointWindow;
+  readonly #written: (watermark: bigint) => LoggedWrites;
+  readonly #reads: ShortReads;
   #watermark = 0n;
 
   constructor(db: Database, client: Client, { id, plan }: { id: string; plan: MigrationPlan }) {
-    this.#db = db;
     this.#client = client;
-    this.#plan = plan;
     this.#migration = id;
-    this.#window = new CheckpointWindow(db);
+    this.#written = (watermark) => new LoggedWrites(db, plan, watermark);
+    this.#reads = new ShortReads(db);
   }
 
   /** The watermark of the last look. */
@@ -52,7 +52,9 @@ export class LiveSides implements Sides {
       // The first statement takes the snapshot: rows and watermark are of one state.
       const watermark = await this.newestWatermark();
       this.#watermark = watermark;
-      const result = await compare({ inSqlite: (read) => this.#read(watermark, read) });
+      const result = await compare({
+        inSqlite: (read) => this.#reads.read(() => read(this.#written(watermark))),
+      });
       await this.#client.query("COMMIT");
       return result;
     } catch (cause) {
@@ -67,16 +69,6 @@ export class LiveSides implements Sides {
     } catch (cause) {
       if (!isUnreadable(cause)) throw cause;
       return null;
-    }
-  }
-
-  #read<Result>(watermark: bigint, read: (written: LoggedWrites) => Result): Result {
-    this.#window.await();
-    this.#db.exec("BEGIN");
-    try {
-      return read(new LoggedWrites(this.#db, this.#plan, watermark));
-    } finally {
-      if (this.#db.inTransaction) this.#db.exec("COMMIT");
     }
   }
 

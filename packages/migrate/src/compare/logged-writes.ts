@@ -3,8 +3,8 @@ import { identityColumns, logColumns } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { LOG_TABLE } from "../sqlite/own-objects.ts";
-import { loggedTerms, spelledKey } from "./row-key.ts";
-import type { WrittenSince } from "./sides.ts";
+import { type KeyRange, loggedTerms, spelledKey, sqliteRange } from "./row-key.ts";
+import type { WrittenRow, WrittenSince } from "./sides.ts";
 
 /** What the log of one snapshot of SQLite names behind a watermark. */
 export class LoggedWrites implements WrittenSince {
@@ -26,10 +26,28 @@ export class LoggedWrites implements WrittenSince {
     return this.#isWhole && (!isToldByRowid(table) || schemaSince(this.#db) === "same");
   }
 
+  any(table: PlannedTable): boolean {
+    const sql = `SELECT EXISTS (SELECT 1 FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?)`;
+    return this.#db.prepare(sql).pluck().get(this.#watermark, this.#numberOf(table)) === 1n;
+  }
+
   count(table: PlannedTable): number {
     const identity = logColumns(identityColumns(table).length).join(", ");
     const sql = `SELECT count(*) FROM (SELECT DISTINCT ${identity} FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?)`;
     return Number(this.#db.prepare(sql).pluck().get(this.#watermark, this.#numberOf(table)));
+  }
+
+  within(table: PlannedTable, range: KeyRange): readonly WrittenRow[] {
+    const terms = loggedTerms(table);
+    const { where, values } = sqliteRange(terms, range);
+    return this.#db
+      .prepare<unknown[], string[]>(
+        `SELECT DISTINCT ${spelledKey(terms)}, ${terms.map((term) => term.input).join(", ")}
+         FROM (SELECT * FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?) ${where}`,
+      )
+      .raw()
+      .all(this.#watermark, this.#numberOf(table), ...values)
+      .map(([key = "", ...shown]) => ({ key, shown: shown.join(", ") }));
   }
 
   among(table: PlannedTable, keys: readonly string[]): ReadonlySet<string> {

@@ -1,5 +1,6 @@
 import type { Client } from "pg";
 import type { PlannedTable } from "../plan.ts";
+import type { KeyRange } from "./row-key.ts";
 
 /** One look at both databases. The snapshot of Postgres is the older one. */
 export interface Moment {
@@ -11,14 +12,26 @@ export interface Moment {
 export interface WrittenSince {
   /** False where nothing tells which rows of the table were written: then no difference is proved. */
   isKnown(table: PlannedTable): boolean;
+  /** Whether any of its rows was written. */
+  any(table: PlannedTable): boolean;
   /** How many of its rows were written. */
   count(table: PlannedTable): number;
+  /** Those of a range of its keys that were written, or that a written row bore before. */
+  within(table: PlannedTable, range: KeyRange): readonly WrittenRow[];
   /** Those of these rows that were written; keys as `spelledKey` spells them. */
   among(table: PlannedTable, keys: readonly string[]): ReadonlySet<string>;
 }
 
+export interface WrittenRow {
+  /** The key as both sides spell it alike, see `spelledKey`, and as people read it. */
+  readonly key: string;
+  readonly shown: string;
+}
+
 /** Both databases, as comparisons see them. */
 export interface Sides {
+  /** Whether Postgres holds rows by the rowids of the log's own schema: else a rowid may just have been given anew. */
+  readonly keepsRowids: boolean;
   /** Takes the snapshots anew where they are not held for the whole comparison. */
   look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result>;
   /** Asks Postgres, outside a look, what it may not be able to read as a value; null where it isn't. */
@@ -27,13 +40,16 @@ export interface Sides {
 
 const NOTHING_WRITTEN: WrittenSince = {
   isKnown: () => true,
+  any: () => false,
   count: () => 0,
+  within: () => [],
   among: () => new Set(),
 };
 
 /** Two snapshots that the caller holds, of databases that should be equal in whole. */
 export function heldSides(client: Client): Sides {
   return {
+    keepsRowids: true,
     look: (compare) => compare({ inSqlite: (read) => read(NOTHING_WRITTEN) }),
     async ask(question) {
       await client.query("SAVEPOINT lifeboat_asked");

@@ -21,6 +21,9 @@ import { type TouchedKeys, type TouchedRows, touchedKeys, touchedRows } from "./
 /** So many keys of a table without indexes must not be taken for a few. */
 const MANY_KEYS = 1_000;
 
+/** With so many entries waiting one read of SQLite would be long. */
+export const FAR_BEHIND = 50_000n;
+
 /** What is read in one of many short reads. */
 const FAR_ROWS = 5_000;
 const FAR_BYTES = 16 * 1024 * 1024;

@@ -20,6 +20,7 @@ import {
   type AppliedTable,
   type ApplyOptions,
   ChangeApplier,
+  FAR_BEHIND,
 } from "./apply-changes.ts";
 import {
   bringForeignKeysBack,
@@ -32,8 +33,6 @@ import { targetActs } from "./target-acts.ts";
 
 /** A table that is brought again as a whole costs more than this. */
 const RENUMBERED_PATIENCE_MS = 10_000;
-/** With so many entries waiting one read of SQLite would be long. */
-const FAR_BEHIND = 50_000n;
 
 /**
  * Follows the writes of SQLite in the target: one transaction a look, which also holds how far it came. A kill at any

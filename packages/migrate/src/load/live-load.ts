@@ -3,8 +3,9 @@ import { entryAt, logEnd } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
-import { compareTable, compareTableInParts, isComparedInParts } from "../compare.ts";
-import { type Applied, ChangeApplier } from "../forward/apply-changes.ts";
+import type { CompareInput } from "../compare/compare-input.ts";
+import { compareTable, compareUnwritten, type TableComparison } from "../compare.ts";
+import { type Applied, ChangeApplier, FAR_BEHIND } from "../forward/apply-changes.ts";
 import { refusedValue } from "../forward/refused-value.ts";
 import { removeTraces } from "../freeze.ts";
 import { addKeptRowids, followedTable, indexKeptRowids } from "../kept-rowid.ts";
@@ -14,9 +15,9 @@ import { ProductPace } from "../product-pace.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
 import { assertComparedEqual } from "./assert-compared-equal.ts";
-import { BroughtSides } from "./brought-sides.ts";
 import { copyLiveTable } from "./copy-table.ts";
 import { COMPARE, type LoadReport, LoadRun, type LoadRunInit } from "./load-run.ts";
+import { LoadSides } from "./load-sides.ts";
 import { RowReader } from "./row-reader.ts";
 
 /** `adaptive`: rests where the product would else lose more than a tenth of its writes. `full`: as fast as it can. */
@@ -24,8 +25,6 @@ export type LoadPace = "adaptive" | "full";
 
 /** Fewer changed rows than this are brought within the look at one table. */
 const FEW_ROWS = 500;
-/** What is brought and compared in a small part of the time. */
-const FEW_WRITES_A_SECOND = 2_000;
 
 /**
  * Loads a database while the product writes to it. First it logs its writes, then it is copied in short reads, each of its own
@@ -38,8 +37,8 @@ export class LiveLoad extends LoadRun {
   readonly #rests: boolean;
   /** Tables whose comparison has begun: what is brought to them from then on is compared as it is brought. */
   readonly #compared = new Set<string>();
-  #capturedAt = 0;
-  #pace: ProductPace | undefined;
+  /** One for each long walk of the product's database. */
+  readonly #paces: ProductPace[] = [];
   #isCommitting = false;
 
   constructor(source: LiveSource, init: LoadRunInit & { readonly pace: LoadPace }) {
@@ -111,15 +110,20 @@ export class LiveLoad extends LoadRun {
   }
 
   override report(): LoadReport {
-    return { ...super.report(), restedSeconds: this.#pace?.restedSeconds ?? 0 };
+    const restedSeconds = this.#paces.reduce((sum, pace) => sum + pace.restedSeconds, 0);
+    return { ...super.report(), restedSeconds };
   }
 
-  /** From here on the log tells how fast the product writes. */
   #capture(): void {
-    const { db } = this.#source;
-    installCapture(db, { plan: this.plan, migration: this.id });
-    this.#capturedAt = performance.now();
-    if (this.#rests) this.#pace = new ProductPace(() => logEnd(db) ?? 0n);
+    installCapture(this.#source.db, { plan: this.plan, migration: this.id });
+  }
+
+  /** By the log, which tells how fast the product writes. */
+  #newPace(): ProductPace | undefined {
+    if (!this.#rests) return undefined;
+    const pace = new ProductPace(() => logEnd(this.#source.db) ?? 0n);
+    this.#paces.push(pace);
+    return pace;
   }
 
   async #createTables(): Promise<void> {
@@ -129,6 +133,7 @@ export class LiveLoad extends LoadRun {
 
   async #copy(report: Report): Promise<void> {
     const { db, path } = this.#source;
+    const pace = this.#newPace();
     await using threads = new AsyncDisposableStack();
     let started: RowReader | undefined;
     const reader = () => {
@@ -142,7 +147,7 @@ export class LiveLoad extends LoadRun {
           db,
           reader,
           table: followedTable(table),
-          pace: this.#pace,
+          pace,
         });
       } catch (cause) {
         throw refusedValue(table, cause) ?? cause;
@@ -154,7 +159,7 @@ export class LiveLoad extends LoadRun {
   async #bringOnce(report: Report): Promise<number> {
     const applied = await this.#source.snapshot(() => this.#apply());
     const brought = applied === null ? 0 : rowsOf(applied);
-    report({ note: `${brought} rows` });
+    report({ note: `${brought} rows brought` });
     return brought;
   }
 
@@ -174,42 +179,32 @@ export class LiveLoad extends LoadRun {
   }
 
   /**
-   * Beside a product that writes little the parts of a table are each compared in a snapshot of their own, and what is written to a
-   * row after it was compared is compared as it is brought. Else all that was brought between two parts would cost more than
-   * they: a table is compared in one snapshot then, and what is brought later is compared by a sync.
+   * Part by part, each in a snapshot of its own, and without the rows that were written since Postgres was brought up to SQLite: those
+   * are compared as they are brought. A table whose rows have new rowids since is compared once more, in one snapshot to which
+   * Postgres is brought first.
    */
   async #compare(report: Report): Promise<void> {
     const { client, plan, signal } = this;
-    const sides = this.#writesASecond() > FEW_WRITES_A_SECOND ? null : this.#sides();
+    const { db } = this.#source;
+    const watermark = () => this.#applier.watermark;
+    const pace = this.#newPace();
+    const sides = new LoadSides({ source: this.#source, client, plan, watermark, pace, signal });
     for (const table of plan.tables.map(followedTable)) {
-      await this.#catchUp(report);
       report({ note: table.name });
-      const input = { db: this.#source.db, client, schema: plan.schema, table, report, signal };
-      if (sides !== null) this.#compared.add(table.name);
-      const compared =
-        sides !== null && isComparedInParts(table)
-          ? await compareTableInParts({ ...input, sides })
-          : await this.#source.snapshot(async () => {
-              await this.#apply();
-              return await compareTable(input);
-            });
-      assertComparedEqual(compared);
+      const input = { db, client, schema: plan.schema, table, report, signal };
+      this.#compared.add(table.name);
+      const compared = await compareUnwritten({ ...input, sides });
+      assertComparedEqual(sides.isKnown(table) ? compared : await this.#compareAtOnce(input));
     }
-    if (sides !== null) await this.#catchUp(report);
+    // More than that a sync brings, in shorter reads, and compares it as well.
+    if (this.#applier.waiting <= FAR_BEHIND) await this.#catchUp(report);
   }
 
-  /** Since its writes are logged. */
-  #writesASecond(): number {
-    return Number(logEnd(this.#source.db) ?? 0n) / ((performance.now() - this.#capturedAt) / 1000);
-  }
-
-  #sides(): BroughtSides {
-    return new BroughtSides({
-      source: this.#source,
-      client: this.client,
-      plan: this.plan,
-      bring: () => this.#apply(),
-      watermark: () => this.#applier.watermark,
+  async #compareAtOnce(input: CompareInput): Promise<TableComparison> {
+    await this.#catchUp(input.report);
+    return await this.#source.snapshot(async () => {
+      await this.#apply();
+      return await compareTable(input);
     });
   }
 

@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
-import { LifeboatError, reasonOf } from "@lifeboat/core";
-import Database, { type Database as Connection } from "better-sqlite3";
+import { LifeboatError } from "@lifeboat/core";
+import type { Database as Connection } from "better-sqlite3";
 import { capturedFor } from "../capture/install-capture.ts";
 import { removeTraces } from "../freeze.ts";
-import { defineFunctions } from "../source.ts";
+import { openSqlite } from "../sqlite/open-sqlite.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
 import type { SqliteSchema } from "../sqlite/schema.ts";
 import { FROM_THE_START } from "./change-reader.ts";
@@ -16,6 +15,11 @@ export interface Followed {
   /** The snapshot of Postgres that the file holds. */
   readonly snapshot: string;
 }
+
+const REMEDIES = {
+  missing: "bring the file back that the cutover froze: without it there is no way back",
+  unreadable: "check its permissions, and that no other process holds it exclusively",
+};
 
 /**
  * The SQLite file that the product left, written only by Lifeboat: one transaction a batch, which also holds how far
@@ -36,34 +40,13 @@ export class FrozenFile {
    * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE`
    */
   static open(path: string, busyMs = 10_000): FrozenFile {
-    if (!existsSync(path))
-      throw new LifeboatError({
-        code: "SQLITE_NOT_FOUND",
-        kind: "usage",
-        message: `there is no SQLite database at ${path}`,
-        remedy: "bring the file back that the cutover froze: without it there is no way back",
-        details: { path },
-      });
-    let db: Connection | undefined;
-    try {
-      db = new Database(path, { timeout: busyMs });
-      db.defaultSafeIntegers(true);
-      defineFunctions(db);
+    return openSqlite(path, { busyMs, remedies: REMEDIES }, (db) => {
       // Postgres forgets a change once SQLite holds it, so a commit here must last.
       db.pragma("synchronous = FULL");
       // Postgres has cascaded already, and rows of a batch come in any order.
       db.pragma("foreign_keys = OFF");
       return new FrozenFile(db);
-    } catch (cause) {
-      db?.close();
-      throw new LifeboatError({
-        code: "SQLITE_UNREADABLE",
-        message: `the SQLite database ${path} can't be opened: ${reasonOf(cause)}`,
-        remedy: "check its permissions, and that no other process holds it exclusively",
-        details: { path },
-        cause,
-      });
-    }
+    });
   }
 
   /**

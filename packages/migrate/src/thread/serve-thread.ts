@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import Database, { type Database as Connection } from "better-sqlite3";
-import { defineFunctions } from "../source.ts";
+import { defineFunctions } from "../sqlite/define-functions.ts";
 
 /** Where the thread finds the database. */
 export interface ThreadData {

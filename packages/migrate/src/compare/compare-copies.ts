@@ -1,0 +1,104 @@
+import { qualified } from "../ddl.ts";
+import { quoteName } from "../quote.ts";
+import type { CompareInput } from "./compare-input.ts";
+import type { Difference, Differences } from "./differences.ts";
+import {
+  BUCKET_DIGITS,
+  bucketsInPostgres,
+  bucketsInSqlite,
+  differingBuckets,
+  rowsIn,
+} from "./digest-buckets.ts";
+import { rowCanon } from "./row-canon.ts";
+import { heldSides, type Moment } from "./sides.ts";
+
+/**
+ * Compares a table whose rows no key tells apart: by their digests, where a row that is there twice must be there twice.
+ * @returns how many rows of it were written meanwhile. Beside 0 nothing is told, since no key says which of them differ
+ */
+export async function compareCopies(
+  input: CompareInput,
+  differences: Differences,
+): Promise<number> {
+  const sides = input.sides ?? heldSides(input.client);
+  return sides.look(async (moment) => {
+    const there = await bucketsInPostgres(input, []);
+    const here = readQuiet(input, moment, () => bucketsInSqlite(input, []));
+    if (typeof here === "number") return here;
+    const { named, beyond } = differingBuckets(here, there);
+    const found: Difference[] = [];
+    for (const bucket of named) {
+      input.signal.throwIfAborted();
+      const theirs = await postgresDigests(input, bucket);
+      const ours = readQuiet(input, moment, () => sqliteDigests(input, bucket));
+      if (typeof ours === "number") return ours;
+      found.push(...unlikeCopies(ours, theirs));
+    }
+    for (const one of found) differences.add(one);
+    differences.rows(rowsIn(here), rowsIn(there));
+    differences.count += beyond;
+    return 0;
+  });
+}
+
+/** What is read, or how many rows the snapshot of SQLite holds otherwise than that of Postgres need do. */
+function readQuiet<Result extends object>(
+  { table }: CompareInput,
+  moment: Moment,
+  read: () => Result,
+): Result | number {
+  return moment.inSqlite((written) => {
+    const count = written.count(table);
+    if (count > 0) return count;
+    return written.isKnown(table) ? read() : Math.max(1, table.rows);
+  });
+}
+
+interface Copies {
+  readonly place: string;
+  readonly count: number;
+}
+
+function unlikeCopies(
+  here: ReadonlyMap<string, Copies>,
+  there: ReadonlyMap<string, Copies>,
+): Difference[] {
+  const surplus = (
+    mine: ReadonlyMap<string, Copies>,
+    other: ReadonlyMap<string, Copies>,
+    kind: Difference["kind"],
+  ) =>
+    [...mine].flatMap(([digest, copies]) => {
+      const missing = copies.count - (other.get(digest)?.count ?? 0);
+      return Array<Difference>(Math.max(0, missing)).fill({ key: copies.place, kind, columns: [] });
+    });
+  return [
+    ...surplus(here, there, "missing-in-postgres"),
+    ...surplus(there, here, "missing-in-sqlite"),
+  ];
+}
+
+function sqliteDigests({ db, table }: CompareInput, bucket: string): ReadonlyMap<string, Copies> {
+  const place = table.rowid === null ? "''" : `'rowid ' || min(${quoteName(table.rowid)})`;
+  const rows = db
+    .prepare<[string], [string, string, bigint]>(
+      `SELECT lifeboat_md5(${rowCanon(table).sqlite}) AS d, ${place}, count(*) FROM ${quoteName(table.name)}
+       GROUP BY 1 HAVING substr(d, 1, ${BUCKET_DIGITS}) = ?`,
+    )
+    .raw()
+    .all(bucket);
+  return new Map(rows.map(([digest, at, count]) => [digest, { place: at, count: Number(count) }]));
+}
+
+async function postgresDigests(
+  { client, schema, table }: CompareInput,
+  bucket: string,
+): Promise<ReadonlyMap<string, Copies>> {
+  const { rows } = await client.query<{ d: string; place: string; count: string }>(
+    `SELECT d, 'ctid ' || min(place) AS place, count(*) AS count
+     FROM (SELECT md5(${rowCanon(table).postgres}) AS d, ctid::text AS place FROM ${qualified(schema, table.target)}) AS digests
+     WHERE left(d, ${BUCKET_DIGITS}) = $1 GROUP BY d`,
+    [bucket],
+  );
+  return new Map(rows.map((row) => [row.d, { place: row.place, count: Number(row.count) }]));
+}
