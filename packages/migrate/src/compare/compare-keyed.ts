@@ -11,7 +11,7 @@ import { findDifferences, type RowsOfBoth } from "./find-differences.ts";
 import { keyRanges } from "./key-ranges.ts";
 import { rowCanon } from "./row-canon.ts";
 import { type KeyRange, keyTerms, postgresRange, sqliteRange } from "./row-key.ts";
-import { heldSides, type Moment, type WrittenRow } from "./sides.ts";
+import { heldSides, type Moment, type Sides, type WrittenRow } from "./sides.ts";
 
 const MAX_CHUNK_ROWS = 20_000;
 /** Where Postgres has no index in the key's order, each chunk reads the whole table there: few and large ones. */
@@ -45,7 +45,7 @@ export async function compareKeyed(
   const keyed = keyedOf(input, isIndexed);
   const sides = input.sides ?? heldSides(input.client);
   let rows = 0;
-  for await (const chunk of chunksOf(keyed, sides.ask)) {
+  for await (const chunk of chunksOf(keyed, sides)) {
     input.signal.throwIfAborted();
     rows += await sides.look((moment) => compareChunk(keyed, moment, chunk, differences));
     input.report({ note: `${input.table.name}: ${rows} rows compared` });
@@ -68,14 +68,11 @@ function keyedOf(input: CompareInput, isIndexed: boolean): Keyed {
   };
 }
 
-async function* chunksOf(
-  input: Keyed,
-  ask: Parameters<typeof keyRanges>[3],
-): AsyncGenerator<Chunk> {
+async function* chunksOf(input: Keyed, sides: Sides): AsyncGenerator<Chunk> {
   const { terms } = input;
   // A key that is NULL, as SQLite allows, is of no range; Postgres has none.
   const isNull = `(${terms.map((term) => `${term.column} IS NULL`).join(" OR ")})`;
-  for await (const range of keyRanges(input, terms, input.chunkRows, ask)) {
+  for await (const range of keyRanges(input, terms, input.chunkRows, sides)) {
     const { where, values } = sqliteRange(terms, range);
     const sqlite = { where: `${where === "" ? "WHERE" : `${where} AND`} NOT ${isNull}`, values };
     yield { range, sqlite, postgres: postgresRange(terms, range) };

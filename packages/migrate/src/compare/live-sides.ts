@@ -63,6 +63,10 @@ export class LiveSides implements Sides {
     }
   }
 
+  log<Result>(read: (written: LoggedWrites) => Result): Result {
+    return this.#reads.read(() => read(this.#written(this.#watermark)));
+  }
+
   async ask<Result>(question: () => Promise<Result>): Promise<Result | null> {
     try {
       return await question();

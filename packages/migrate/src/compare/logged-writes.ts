@@ -1,9 +1,10 @@
 import type { Database } from "better-sqlite3";
+import { logEnd } from "../capture/change-log.ts";
 import { identityColumns, logColumns } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { LOG_TABLE } from "../sqlite/own-objects.ts";
-import { type KeyRange, loggedTerms, spelledKey, sqliteRange } from "./row-key.ts";
+import { boundColumns, type KeyRange, loggedTerms, spelledKey, sqliteRange } from "./row-key.ts";
 import type { WrittenRow, WrittenSince } from "./sides.ts";
 
 /** What the log of one snapshot of SQLite names behind a watermark. */
@@ -35,6 +36,20 @@ export class LoggedWrites implements WrittenSince {
     const identity = logColumns(identityColumns(table).length).join(", ");
     const sql = `SELECT count(*) FROM (SELECT DISTINCT ${identity} FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?)`;
     return Number(this.#db.prepare(sql).pluck().get(this.#watermark, this.#numberOf(table)));
+  }
+
+  nth(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null {
+    if ((logEnd(this.#db) ?? 0n) - this.#watermark <= BigInt(offset)) return null;
+    const terms = loggedTerms(table);
+    const { where, values } = sqliteRange(terms, range);
+    const sql = `SELECT ${boundColumns(terms)} FROM (SELECT * FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?) ${where}
+      ORDER BY ${terms.map((term) => term.sqlite).join(", ")} LIMIT 1 OFFSET ?`;
+    return (
+      this.#db
+        .prepare<unknown[], unknown[]>(sql)
+        .raw()
+        .get(this.#watermark, this.#numberOf(table), ...values, BigInt(offset)) ?? null
+    );
   }
 
   within(table: PlannedTable, range: KeyRange): readonly WrittenRow[] {

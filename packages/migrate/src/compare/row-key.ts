@@ -163,6 +163,14 @@ export interface KeyRange {
   readonly to: KeyBound | null;
 }
 
+/** SQLite: of a key all its `raw` parts, then all its `input` ones, then all that say what its bounds are. */
+export function boundColumns(terms: readonly KeyTerm[]): string {
+  const parts = (["raw", "input", "bound"] as const).flatMap((part) =>
+    terms.map((term) => term[part]),
+  );
+  return parts.join(", ");
+}
+
 /** A WHERE clause and its parameters, for either side. */
 export interface RangeSql {
   readonly where: string;

@@ -16,6 +16,8 @@ export interface WrittenSince {
   any(table: PlannedTable): boolean;
   /** How many of its rows were written. */
   count(table: PlannedTable): number;
+  /** `boundColumns` of the key of one entry in a range, by how many stand before it in the order of the key; null where there are fewer. */
+  nth(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null;
   /** Those of a range of its keys that were written, or that a written row bore before. */
   within(table: PlannedTable, range: KeyRange): readonly WrittenRow[];
   /** Those of these rows that were written; keys as `spelledKey` spells them. */
@@ -34,6 +36,8 @@ export interface Sides {
   readonly keepsRowids: boolean;
   /** Takes the snapshots anew where they are not held for the whole comparison. */
   look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result>;
+  /** What was written, outside a look: so it is not exact, and no proof of anything. */
+  log<Result>(read: (written: WrittenSince) => Result): Result;
   /** Asks Postgres, outside a look, what it may not be able to read as a value; null where it isn't. */
   ask<Result>(question: () => Promise<Result>): Promise<Result | null>;
 }
@@ -41,6 +45,7 @@ export interface Sides {
 const NOTHING_WRITTEN: WrittenSince = {
   isKnown: () => true,
   any: () => false,
+  nth: () => null,
   count: () => 0,
   within: () => [],
   among: () => new Set(),
@@ -50,6 +55,7 @@ const NOTHING_WRITTEN: WrittenSince = {
 export function heldSides(client: Client): Sides {
   return {
     keepsRowids: true,
+    log: (read) => read(NOTHING_WRITTEN),
     look: (compare) => compare({ inSqlite: (read) => read(NOTHING_WRITTEN) }),
     async ask(question) {
       await client.query("SAVEPOINT lifeboat_asked");

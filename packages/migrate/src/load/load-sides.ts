@@ -37,15 +37,15 @@ export class LoadSides implements Sides {
   async look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result> {
     const { pace, signal } = this.#init;
     await pace?.between(signal);
-    return await compare({ inSqlite: (read) => this.#read(read) });
+    return await compare({ inSqlite: (read) => this.log(read) });
   }
 
   /** Whether the log still tells all that was written to a table; not where VACUUM gave its rows other rowids. */
   isKnown(table: PlannedTable): boolean {
-    return this.#read((written) => written.isKnown(table));
+    return this.log((written) => written.isKnown(table));
   }
 
-  #read<Result>(read: (written: WrittenSince) => Result): Result {
+  log<Result>(read: (written: WrittenSince) => Result): Result {
     const { source, plan, watermark } = this.#init;
     return this.#reads.read(() => read(new LoggedWrites(source.db, plan, watermark())));
   }
