@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { type DatabaseFolder, encodeManifest, type Manifest } from "@lifeboat/core";
+import { type DatabaseFolder, encodeManifest, list, type Manifest } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { bytesOfWal, type Mark, type SegmentNote } from "../../packages/sqlite/src/log-note.ts";
@@ -260,4 +260,36 @@ test.each([
   await app.backup();
   await forge(app, "none", (content) => content, { [member]: value });
   await assertRefused(app, "MANIFEST_CORRUPT", `"details.${member}"`);
+});
+
+test("a manifest with wrong details keeps no other backup from being restored by its name, nor the rest from being checked", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  await forge(app, "database", (content) => content, { fileName: "../app.db" });
+  const { folder, objects } = await shipped(app);
+  const repository = await app.repository();
+  const listed = await list({ repository, engines: [app.engine], live: null });
+  expect(listed.problems.map(({ code }) => code)).toEqual(["MANIFEST_CORRUPT"]);
+  const { id } = await app.backup();
+  const restored = await app.restore(join(app.folder, "to"), { target: { kind: "backup", id } });
+  expect(restored.backup).toBe(id);
+  await folder.removeLog(objects[1]?.name as string);
+  const { problems } = await app.verify(false);
+  expect(problems.map(({ code }) => code).sort()).toEqual(["LOG_HOLE", "MANIFEST_CORRUPT"]);
+});
+
+test("where the manifest of the newest backup is damaged the older state is had by its name alone, and once there is a newer one that is the latest", async () => {
+  const app = await ledgerApp();
+  const { id } = await app.backup();
+  const { id: damaged } = await app.backup();
+  const { folder } = await app.manifests();
+  await writeFile(
+    join(app.folder, "repository", folder.backupPath(damaged), "manifest.json"),
+    "{}",
+  );
+  await assertRefused(app, "MANIFEST_CORRUPT", damaged);
+  const target = { kind: "backup", id } as const;
+  expect((await app.restore(join(app.folder, "named"), { target })).backup).toBe(id);
+  const { id: newest } = await app.backup();
+  expect((await app.restore(join(app.folder, "latest"))).backup).toBe(newest);
 });

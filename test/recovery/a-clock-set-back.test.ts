@@ -179,3 +179,32 @@ test("a watch under which the clock is set back stores a segment each second as 
   watch.stop();
   await watch.ended;
 });
+
+test("a backup that was taken by a clock which was ahead, and set back under the watch since, is not taken for the newest state", async () => {
+  const app = await ledgerApp();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const watch = await WatchInProcess.start({
+    ...{ folder: app.folder, storage, databases: [{ name: "app", path: app.path }] },
+    limits: { segmentMs: 1 },
+  });
+  const changed = async (v: number, segment: string) => {
+    change(app, v);
+    const lastSegment = expect.stringContaining(segment);
+    await expect.poll(async () => watch.facts()).toMatchObject({ lastSegment });
+  };
+  const { id } = await ahead(async () => {
+    await changed(7000, "0000000001-");
+    vi.setSystemTime(Date.now() + 1000);
+    return app.backup();
+  });
+  for (const nth of [2, 3, 4]) await changed(7000 + nth, `000000000${nth}-`);
+  const latest = await app.restore(join(app.folder, "latest"));
+  expect({ backup: latest.backup, v: count(latest.path) }).toEqual({ backup: id, v: 7004 });
+  // Another one, in the last segment, bears an instant of the first one's time.
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - HOUR });
+  await app.backup();
+  vi.useRealTimers();
+  expect((await app.verify(true)).problems).toEqual([]);
+  watch.stop();
+  await watch.ended;
+});

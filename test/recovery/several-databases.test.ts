@@ -9,6 +9,8 @@ import {
   Repository,
   RepositoryMemory,
   restore,
+  status,
+  WatchNotes,
 } from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
@@ -203,4 +205,28 @@ test("a database that the repository does not know is not found, and those that 
     kind: "not-found",
     remedy: "there are orders, users",
   });
+});
+
+test("where the log of one of several is not stored, that is how the app stands, however little it lags", async () => {
+  await takeBoth({ orders: "orders.db", users: "users.db" });
+  const notes = new WatchNotes(join(folder, "state"));
+  const since = (seconds: number) => new Date(Date.now() - seconds * 1000).toISOString();
+  const [early, late] = [since(500), since(300)];
+  const note = (database: string, unshippedSince: string, fault: object | null) =>
+    notes.write(repository.folder("sqlite", database), {
+      ...{ state: "shipping", unshippedSince, unshippedBytes: 1, fault },
+    });
+  await note("orders", late, { since: late, reason: "the disk is full" });
+  await note("users", early, null);
+  const engine = sqliteEngine({
+    databases: ["orders", "users"].map((name) => ({ name, path: join(folder, `${name}.db`) })),
+  });
+  const { id } = await backup({ repository, engine, type: "full", options: {}, signal });
+  const stands = () => status({ repository, engines: [engine], live: "sqlite", notes });
+  expect(await stands()).toMatchObject({
+    archive: { ok: false, oldestUnarchived: late },
+    lastBackup: { id },
+  });
+  await note("orders", late, null);
+  expect(await stands()).toMatchObject({ archive: { ok: true, oldestUnarchived: early } });
 });

@@ -71,6 +71,27 @@ test.each([
   },
 );
 
+test("a backup beside a WAL that was begun for a transaction which was rolled back, and then given up, lies in the log", async () => {
+  const app = await ledgerApp();
+  const watch = await WatchProcess.start(app);
+  const database = new Database(app.path);
+  database.exec("UPDATE ledger SET payload = 'y' WHERE seq = 1");
+  database.pragma("wal_checkpoint(TRUNCATE)");
+  database.pragma("cache_size = 5");
+  database.exec("BEGIN; UPDATE ledger SET payload = randomblob(2000); ROLLBACK");
+  expect((await stat(`${app.path}-wal`)).size).toBeGreaterThan(0);
+  const { id } = await app.backup();
+  database.pragma("wal_checkpoint(TRUNCATE)");
+  expect((await stat(`${app.path}-wal`)).size).toBe(0);
+  database.exec("BEGIN; INSERT INTO ledger VALUES (301, 'x'); UPDATE counter SET v = 301; COMMIT");
+  database.close();
+  expect(await watch.stop()).toBe(0);
+  expect((await app.verify(true)).problems).toEqual([]);
+  const latest = await app.restore(join(app.folder, "latest"));
+  expect(latest.backup).toBe(id);
+  expect(expectCleanPrefix(latest.path)).toBe(301);
+});
+
 test("while a watch holds for a backup no checkpoint of anybody writes to the file, and afterwards it goes on", async () => {
   const app = await ledgerApp();
   const writer = await startWriter(app.path, { rate: 300 });

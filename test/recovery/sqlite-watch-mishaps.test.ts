@@ -11,6 +11,7 @@ import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
+import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
 import { faultyStorage } from "../support/faulty-storage.ts";
@@ -111,42 +112,63 @@ test("a repository that takes nothing costs the app no more of its disk than the
   expect((await app.verify(true)).problems).toEqual([]);
 });
 
-test("a watch that is told to stop while the repository hangs says what it left behind, and the next one ships it", async () => {
-  const app = await ledgerApp();
-  const storage = filesystemStorage({ path: join(app.folder, "repository") });
-  const { promise: answers, resolve: answer } = Promise.withResolvers<void>();
-  let hangs = false;
-  // Nothing is answered any more: neither a segment, nor that the lock is given back.
-  const answered = async <T>(ask: () => Promise<T>): Promise<T> => {
-    if (hangs) await answers;
-    return ask();
-  };
-  const faulty = faultyStorage(storage, {
-    create: (path, content) => answered(() => storage.create(path, content)),
-    stat: (path) => answered(() => storage.stat(path)),
-    list: (options) => answered(() => storage.list(options)),
-    remove: (path) => answered(() => storage.remove(path)),
-  });
-  const databases = [{ name: "app", path: app.path }];
-  const limits = { graceMs: 200 };
-  const watch = await WatchInProcess.start({ ...app, storage: faulty, databases, limits });
-  hangs = true;
-  // Kept open: the last connection that closes would copy the WAL back and remove it.
-  const keeper = new Database(app.path);
-  keeper.exec("INSERT INTO ledger VALUES (51, 'x'); UPDATE counter SET v = 51");
-  await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBeGreaterThan(0);
-  watch.stop();
-  await expect(watch.ended).rejects.toMatchObject({ code: "LOG_LEFT_BEHIND" });
-  answer();
-  await expect.poll(() => watch.repository.isLocked("watch-sqlite-app")).toBe(false);
-  const next = await WatchProcess.start(app);
-  // Until then the note is that of the first one, whose process, ours, lives on.
-  await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBe(0);
-  await next.stop();
-  keeper.close();
-  const { path } = await app.restore(join(app.folder, "latest"));
-  expect(expectCleanPrefix(path)).toBe(51);
-});
+test.each([
+  ["hangs", true],
+  ["refuses what it is given", false],
+])(
+  "a watch that is told to stop while the repository %s says what it left behind, and the next one ships it",
+  async (_, silently) => {
+    const app = await ledgerApp();
+    const storage = filesystemStorage({ path: join(app.folder, "repository") });
+    const { promise: answers, resolve: answer } = Promise.withResolvers<void>();
+    let hangs = false;
+    // Nothing is answered any more: neither a segment, nor that the lock is given back.
+    const answered = async <T>(ask: () => Promise<T>): Promise<T> => {
+      if (hangs && silently) await answers;
+      return ask();
+    };
+    const faulty = faultyStorage(storage, {
+      async create(path, content) {
+        if (hangs && !silently) throw new Error("the disk is full");
+        return answered(() => storage.create(path, content));
+      },
+      stat: (path) => answered(() => storage.stat(path)),
+      list: (options) => answered(() => storage.list(options)),
+      remove: (path) => answered(() => storage.remove(path)),
+    });
+    const databases = [{ name: "app", path: app.path }];
+    const limits = silently ? { graceMs: 200 } : {};
+    const watch = await WatchInProcess.start({ ...app, storage: faulty, databases, limits });
+    // Kept open: the last connection that closes would copy the WAL back and remove it.
+    const keeper = new Database(app.path);
+    keeper.exec("UPDATE ledger SET payload = 'y' WHERE seq = 1");
+    await expect
+      .poll(async () => (await watch.facts())?.lastSegment)
+      .toEqual(expect.stringContaining("0000000001"));
+    hangs = true;
+    keeper.exec("INSERT INTO ledger VALUES (51, 'x'); UPDATE counter SET v = 51");
+    await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBeGreaterThan(0);
+    // One that is being tried, and fails, belongs to what is left.
+    if (!silently) await expect.poll(async () => (await watch.facts())?.fault).not.toBeNull();
+    // Nor does it say by then that nothing was committed since.
+    const socket = holdSocket(watch.state, watch.repository.folder("sqlite", "app"));
+    const asked = await ShippedElsewhere.find(socket, app.path);
+    expect(asked).toBeDefined();
+    expect(await asked?.idle()).toBeUndefined();
+    asked?.close();
+    watch.stop();
+    await expect(watch.ended).rejects.toMatchObject({ code: "LOG_LEFT_BEHIND" });
+    answer();
+    await expect.poll(() => watch.repository.isLocked("watch-sqlite-app")).toBe(false);
+    const next = await WatchProcess.start(app);
+    // Until then the note is that of the first one, whose process, ours, lives on.
+    await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBe(0);
+    await next.stop();
+    keeper.close();
+    const { path } = await app.restore(join(app.folder, "latest"));
+    expect(expectCleanPrefix(path)).toBe(51);
+  },
+);
 
 test("a watch that is told to stop while the backup of its lineage hangs ends all the same", async () => {
   const app = await ledgerApp();
@@ -275,7 +297,7 @@ test("a backup whose place in the log is not known begins no lineage: another on
   expect((await app.verify(false)).problems).toEqual([]);
 });
 
-test("status says of a watch that it lives, that it is gone, and that a log is not gone on with", async () => {
+test("status says of a watch that it lives, that it is stopped, that it is gone, and that a log is not gone on with", async () => {
   const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
   await sqlite3(app.path, "UPDATE counter SET v = v + 1");
@@ -297,6 +319,11 @@ test("status says of a watch that it lives, that it is gone, and that a log is n
   const late = await status({ alive: true, at: living?.at as string, facts });
   expect(late.alerts).toEqual(["log-late"]);
   expect(late.archive?.lagSeconds).toBeGreaterThanOrEqual(90);
+  process.kill(watch.pid, "SIGSTOP");
+  expect(await status(living)).toMatchObject({
+    archive: { ok: false, lagSeconds: null, lagBytes: null, lastSegment },
+    alerts: ["watch-silent"],
+  });
   await watch.stop("SIGKILL");
   expect(await status(await watch.note())).toMatchObject({
     archive: { ok: false, lagSeconds: null, lastSegment },

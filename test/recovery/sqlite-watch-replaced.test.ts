@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { WatchNotes } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import { expect, test } from "vitest";
+import { lineagesOf } from "../../packages/sqlite/src/log-objects.ts";
 import { ledgerApp, sqlite3 } from "../support/ledger-app.ts";
 import { expectCleanPrefix, makeLedger, startBystander, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
@@ -26,6 +27,26 @@ test("a file that was put in the database's place begins a lineage of its own", 
   const { path } = await app.restore(join(app.folder, "latest"));
   expect(expectCleanPrefix(path)).toBe(900);
   expect(await sqlite3(path, "SELECT count(*) FROM after_it")).toBe("2");
+});
+
+test("what was found and not stored yet when another file was put in the database's place is the end of the old lineage", async () => {
+  const app = await ledgerApp();
+  const other = join(app.folder, "other.db");
+  makeLedger(other);
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const watch = await WatchInProcess.start({
+    ...{ folder: app.folder, storage, databases: [{ name: "app", path: app.path }] },
+    limits: { segmentMs: 600_000 },
+  });
+  const first = (await watch.facts())?.lineage ?? "";
+  await sqlite3(app.path, "INSERT INTO ledger VALUES (51, 'x')");
+  await expect.poll(async () => (await watch.facts())?.unshippedBytes).toBeGreaterThan(0);
+  await rename(other, app.path);
+  await expect.poll(async () => (await watch.facts())?.lineage).not.toBe(first);
+  const { folder } = await app.manifests();
+  expect((await lineagesOf(folder)).get(first)?.map(({ last }) => last)).toEqual([1]);
+  watch.stop();
+  await watch.ended.catch(() => {});
 });
 
 test.each([
@@ -119,7 +140,8 @@ test("a file that was moved away is waited for, while other databases are shippe
   for (const end of ["-wal", "-shm"]) await rm(`${app.path}${end}`, { force: true });
   await expect.poll(async () => (await watch.facts())?.state).toBe("waiting");
   const note = await new WatchNotes(watch.state).read(watch.repository.folder("sqlite", "app"));
-  const { alerts } = await app.engine.status(null, note);
+  const { archive, alerts } = await app.engine.status(null, note);
+  expect(archive).toMatchObject({ ok: false, lagSeconds: null });
   expect(alerts).toContainEqual(
     expect.objectContaining({
       id: "watch-waiting",

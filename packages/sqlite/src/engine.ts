@@ -75,7 +75,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
         ...{ limits: watchLimits, shipping, directory },
       }),
     status: async (folder, note) =>
-      statusOf(folder ? [named(folder.database)] : live(), folder, note),
+      statusOf(folder ? [named(folder.database)] : live(), { folder, note, directory }),
     windows: async (folder, backups) => windowsOf(folder, backups),
     holdsIdle: async (folder, backups, at) =>
       (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,
@@ -91,12 +91,16 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
 
 async function statusOf(
   databases: readonly ConfiguredDatabase[],
-  folder: DatabaseFolder | null,
-  note: WatchNote | null,
+  watched: {
+    readonly folder: DatabaseFolder | null;
+    readonly note: WatchNote | null;
+    readonly directory: string | undefined;
+  },
 ): Promise<EngineStatus> {
+  const { folder, note, directory } = watched;
   const findings = await inspectDatabases(databases);
   const faults = findings.filter(({ severity }) => severity === "error");
-  const status = await watchStatus(folder, note);
+  const status = await watchStatus(folder, note, directory);
   return { ...status, alerts: [...faults, ...status.alerts] };
 }
 

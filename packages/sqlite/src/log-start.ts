@@ -53,16 +53,19 @@ export interface Located {
 
 /**
  * Finds the object that a backup's place lies in, by the notes of those around it: the clock that
- * names have tells it only to one poll.
+ * names have tells it only to one poll. One that is later by the clock than all of the log lies at its end, or the clock
+ * was set back since, and it lies anywhere.
+ * @param anywhere look in all of them
  * @returns undefined where it lies in none of them
  */
 export async function locate(
   folder: DatabaseFolder,
   { objects, from, place }: LoggedBackup,
+  anywhere: boolean = objects.every(({ last }) => last < from),
 ): Promise<Located | undefined> {
   const frames = objects.filter(({ kind }) => kind === "frames");
   const around = [from, from - 1, from + 1].flatMap((number) => smallestWith(frames, number) ?? []);
-  for (const object of new Set(around)) {
+  for (const object of new Set([...around, ...(anywhere ? frames.toReversed() : [])])) {
     const note = await noteOf(folder, object);
     const at = framesUpTo(note, place);
     if (at !== undefined) return { object, note, frames: at };

@@ -25,7 +25,8 @@ export async function planRecovery(
   options: { readonly timeline?: number | undefined },
 ): Promise<RecoveryPlan> {
   if (options.timeline !== undefined) throw foreignTarget("--timeline");
-  for (const manifest of backups) detailsOf(manifest);
+  // One that cannot be read may be what is meant by a time; a backup that is named stands for itself.
+  if (target.kind !== "backup") for (const manifest of backups) detailsOf(manifest);
   const part = () => logPartFor(folder, backups, target);
   const { manifest, instant } = await whileMerging(folder, part);
   return {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { ForeignCheckpoints } from "../src/watch/waiting-checkpoint.ts";
+import { holderOf, progressOf, walApp } from "./wal-app.ts";
 
 const CHECKPOINT = `
 import { createRequire } from "node:module";
@@ -45,4 +46,30 @@ test("a checkpoint that waits for our reader is looked for once commits have sto
     app.close();
   }
   expect(checkpoints.oneWaits(point(99))).toBe(false);
+});
+
+test("no way is made for a checkpoint that waits while frames lie in the WAL alone, and at once when they are stored", async () => {
+  const { path, app } = await walApp();
+  let stored = false;
+  const holder = holderOf(path, { mayBeginAnew: () => stored });
+  holder.takeHold();
+  const { log } = progressOf(app);
+  const program = join(path, "..", "checkpoint.mjs");
+  await writeFile(program, CHECKPOINT);
+  const child = fork(program, [import.meta.filename, path]);
+  const gone = once(child, "exit");
+  const seen = new ForeignCheckpoints(path);
+  const committed = point(1);
+  await expect.poll(() => seen.oneWaits(committed)).toBe(true);
+  // It tries again each tenth of a second at least.
+  for (let look = 0; look < 10; look++) {
+    holder.makeWay();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(progressOf(app).log).toBe(log);
+  stored = true;
+  const making = setInterval(() => holder.makeWay(), 10);
+  await gone;
+  clearInterval(making);
+  expect(progressOf(app).log).toBe(0);
 });

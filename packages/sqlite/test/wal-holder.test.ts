@@ -288,3 +288,23 @@ test("what waits to be copied back is counted anew where the WAL was begun anew"
   expect(holder.wal.committed.frames).toBe(1);
   expect(holder.backlogBytes).toBe(holder.wal.committedBytes);
 });
+
+test("a WAL that was begun for what was rolled back, and then begun anew once more, is no hole", async () => {
+  const { path, app, commit } = await walApp();
+  let found = 0;
+  const holder = holderOf(path, {
+    found: ({ from, to }) => {
+      found += to.frames - from.frames;
+    },
+  });
+  holder.takeHold();
+  expect(holder.copyBack()).toBeDefined();
+  app.pragma("cache_size = 5");
+  app.exec("BEGIN; UPDATE ledger SET payload = randomblob(4000); ROLLBACK");
+  holder.poll();
+  app.pragma("wal_checkpoint(TRUNCATE)");
+  commit();
+  found = 0;
+  holder.poll();
+  expect(found).toBe(progressOf(app).log);
+});

@@ -1,7 +1,10 @@
 import type { ListOptions } from "@lifeboat/core";
 
-/** How many entries a page has when nothing else is asked (S3's own limit). */
-const PAGE_LIMIT = 1000;
+/**
+ * How many entries a page has when nothing else is asked. Each page costs a look at all names: of a log with a hundred thousand
+ * segments, pages of a thousand took most of a minute.
+ */
+const PAGE_LIMIT = 5000;
 
 /** The paths of one page, before anything is asked about the objects. */
 export interface PathPage {
@@ -22,9 +25,10 @@ export function pageOf(all: Iterable<string>, options: ListOptions): PathPage {
     const slash = folded ? path.indexOf("/", prefix.length) : -1;
     entries.add(slash < 0 ? path : path.slice(0, slash + 1));
   }
+  const compare = orderOf([...entries, after ?? ""]);
   const rest = [...entries]
-    .filter((path) => after === undefined || compareBytes(path, after) > 0)
-    .sort(compareBytes);
+    .filter((path) => after === undefined || compare(path, after) > 0)
+    .sort(compare);
   const page = rest.slice(0, limit);
   return {
     paths: page.filter((path) => !path.endsWith("/")),
@@ -33,7 +37,9 @@ export function pageOf(all: Iterable<string>, options: ListOptions): PathPage {
   };
 }
 
-/** The order of S3: by UTF-8 bytes, not by JavaScript's UTF-16 units. */
-function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** The order of S3: by UTF-8 bytes. JavaScript's, by UTF-16 units, is the same where no unit is half of a character, and much faster. */
+function orderOf(paths: readonly string[]): (a: string, b: string) => number {
+  if (paths.some((path) => /[\ud800-\udfff]/.test(path)))
+    return (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 }

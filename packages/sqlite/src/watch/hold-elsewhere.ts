@@ -71,6 +71,12 @@ export class ShippedElsewhere implements ShippedDatabase {
     return isIdleLog(answer?.idle) ? answer.idle : undefined;
   }
 
+  /** Whether it says nothing although it lives: somebody has stopped it, or it is stuck. */
+  async isSilent(): Promise<boolean> {
+    const answer = await this.#ask({ ask: "idle" }, WORD_MS);
+    return answer === undefined && this.#socket?.destroyed === false;
+  }
+
   /** May be called twice. */
   close(): void {
     this.#socket?.destroy();

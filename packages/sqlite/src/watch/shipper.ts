@@ -5,6 +5,7 @@ import { pause } from "../driver.ts";
 import type { HeldFile } from "../held.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { Beside } from "./beside.ts";
+import { CopyBackPace } from "./copy-back-pace.ts";
 import type { FileAtRest } from "./file-at-rest.ts";
 import { FrameMemory } from "./frame-memory.ts";
 import type { HolderInit } from "./holding.ts";
@@ -22,9 +23,6 @@ import type { ShippingState } from "./shipping-state.ts";
 import { waitFor } from "./wait-for.ts";
 import { WalHolder } from "./wal-holder.ts";
 
-/** After a checkpoint that could not be completed, an old reader is given this long, and longer each time. */
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 1000;
 /** Frames up to so many bytes are kept in memory until they are stored; what comes on top stays in the WAL. */
 const MOST_IN_MEMORY = 24 << 20;
 
@@ -53,11 +51,10 @@ export class Shipper implements ShippedDatabase {
   readonly #ended = new AbortController();
   #holds = 0;
   #lastSegment: string | null = null;
-  #copyBackAt = 0;
   #compactAt: number;
   #compaction = new CompactionState();
   #compactionFault: string | null = null;
-  #retryMs = FIRST_RETRY_MS;
+  readonly #copyBackPace = new CopyBackPace();
   #rest: FileAtRest | undefined;
 
   /** Holds nothing yet. @throws SqliteError busy, when somebody holds the database exclusively */
@@ -179,7 +176,8 @@ export class Shipper implements ShippedDatabase {
       if (copied) {
         this.#holds += 1;
         if (!this.#begun) this.#beginAt(copied.place);
-        return this.#holder.heldFile(copied, () => {
+        // A run of the WAL that nothing was committed in may vanish, and no segment would know of it.
+        return this.#holder.heldFile({ ...copied, place: this.#pending.end }, () => {
           this.#holds -= 1;
         });
       }
@@ -238,9 +236,17 @@ export class Shipper implements ShippedDatabase {
     const closed = this.#closed.shift();
     const segment = closed ?? this.#pending;
     if (!closed) this.#pending = this.#segmentFrom(segment.end);
-    const name = await this.#store.store(segment, signal);
-    this.#lastSegment = name;
-    this.#compaction.shipped(name);
+    const store = this.#store;
+    try {
+      const name = await store.store(segment, signal);
+      if (store !== this.#store) return;
+      this.#lastSegment = name;
+      this.#compaction.shipped(name);
+    } catch (thrown) {
+      // It is still to be stored: who took it for done would let the WAL go, and the log would go on behind it.
+      if (store === this.#store) this.#closed.unshift(segment);
+      throw thrown;
+    }
   }
 
   /** What it cannot do now, a later call does; until then there are more objects than there need be. */
@@ -277,14 +283,9 @@ export class Shipper implements ShippedDatabase {
   /** @throws Hole when it has become so large that the app would be the next to suffer */
   #keepWalSmall(): void {
     const { limits, mostWalBytes } = this.#init;
-    if (this.#holds === 0 && this.#holder.backlogBytes >= limits.checkpointBytes) {
-      if (performance.now() >= this.#copyBackAt) {
-        this.#retryMs = this.#holder.copyBack()
-          ? FIRST_RETRY_MS
-          : Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
-        this.#copyBackAt = performance.now() + this.#retryMs;
-      }
-    }
+    const isMuch = this.#holder.backlogBytes >= limits.checkpointBytes;
+    if (this.#holds === 0 && isMuch && this.#copyBackPace.isDue)
+      this.#copyBackPace.tried(this.#holder.copyBack() !== undefined);
     const bytes = this.#holder.wal.committedBytes;
     if (bytes > mostWalBytes && !this.#mayBeginAnew())
       throw new Hole(

@@ -5,6 +5,7 @@ import {
   foldersBelow,
   type WatchNote,
 } from "@lifeboat/core";
+import { holdSocket, ShippedElsewhere } from "./hold-elsewhere.ts";
 import type { Waiting } from "./source-file.ts";
 import type { WatchFacts } from "./watch-facts.ts";
 
@@ -13,26 +14,34 @@ const HOLE_SHOWN_MS = 7 * 24 * 60 * 60_000;
 const LATE_SECONDS = 60;
 const REMEDY = "start it: lifeboat watch, under a service manager that starts it again";
 
-/** How shipping stands, from what the watch last said of itself. */
+/**
+ * How shipping stands, from what the watch last said of itself.
+ * @param directory where watches of this account are asked whether they still say anything
+ */
 export async function watchStatus(
   folder: DatabaseFolder | null,
   note: WatchNote | null,
+  directory: string | undefined,
 ): Promise<EngineStatus> {
   if (!note) return { archive: null, slots: [], alerts: folder ? await unwatched(folder) : [] };
   const facts = note.facts as unknown as Partial<WatchFacts & Waiting>;
   const { unshippedSince = null, fault = null } = facts;
-  const ok = note.alive && facts.state === "shipping" && fault === null;
+  // An idle one leaves no word, so that by its note alone one that is stopped looks idle for ever.
+  const silent = note.alive && folder && directory && (await isSilent(folder, directory));
+  const answers = note.alive && !silent;
+  const waits = String(facts.state) === "waiting";
+  const ok = answers && facts.state === "shipping" && fault === null;
   return {
     archive: {
       ok,
-      // Of one that has ended it is not known what was committed since.
-      lagSeconds: note.alive ? secondsSince(unshippedSince) : null,
-      lagBytes: note.alive ? (facts.unshippedBytes ?? null) : null,
+      // Of one that has ended, is stopped or waits it is not known what was committed since.
+      lagSeconds: answers && !waits ? secondsSince(unshippedSince) : null,
+      lagBytes: answers ? (facts.unshippedBytes ?? null) : null,
       lastSegment: facts.lastSegment ?? null,
       oldestUnarchived: unshippedSince,
     },
     slots: [],
-    alerts: note.alive ? alertsOf(facts) : [stopped(note.at)],
+    alerts: note.alive ? [...(silent ? [SILENT] : []), ...alertsOf(facts)] : [stopped(note.at)],
     shipping: { alive: note.alive, at: note.at, ...note.facts },
   };
 }
@@ -55,6 +64,20 @@ async function unwatched(folder: DatabaseFolder): Promise<Finding[]> {
     },
   ];
 }
+
+async function isSilent(folder: DatabaseFolder, directory: string): Promise<boolean> {
+  const watch = await ShippedElsewhere.find(holdSocket(directory, folder), "");
+  return watch?.isSilent().finally(() => watch.close()) ?? false;
+}
+
+const SILENT: Finding = {
+  id: "watch-silent",
+  severity: "error",
+  summary:
+    "the watch is there and does not answer: it was stopped, or it is stuck; nothing is shipped, and the WAL grows",
+  remedy:
+    "let it go on (kill -CONT), or end it (kill -KILL) and start it again: it goes on where it was if the WAL still has all since",
+};
 
 function stopped(at: string): Finding {
   return {
