@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import Database from "better-sqlite3";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { BIN, errorOf, Place } from "./command.ts";
@@ -192,7 +193,10 @@ describe("a product is moved to Postgres by the command", () => {
   test("a switch that takes longer than the budget is ended, and SQLite goes on", async () => {
     await configure({ budget: "1s", onCutover: ["sleep", "60"] });
     const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
-    expect(errorOf(ran).code).toBe("CUTOVER_TOO_SLOW");
+    expect(errorOf(ran)).toMatchObject({
+      code: "CUTOVER_TOO_SLOW",
+      message: expect.stringContaining("within 1 s;"),
+    });
     sqlite("insert into orders values (5, 'fifth')");
   });
 
@@ -325,6 +329,19 @@ describe("a product is moved to Postgres by the command", () => {
       direction: "postgres-to-sqlite",
       rows: 1,
     });
+  });
+
+  test("a writer of Postgres that does not end keeps a rollback waiting for the budget, and no longer", async () => {
+    await configure({ budget: "1s" });
+    const busy = new pg.Client(cluster.superuserUrl);
+    await busy.connect();
+    await busy.query("begin; insert into orders values (71, 'long')");
+    expect(errorOf(await place.run(["migrate", "rollback", "--json"]))).toMatchObject({
+      code: "WRITERS_BUSY",
+      message: expect.stringContaining("did not end within 1 s"),
+    });
+    await busy.query("rollback");
+    await busy.end();
   });
 
   test("a switch back that is stopped meanwhile is ended, with what it has started, and called by the next rollback", async () => {

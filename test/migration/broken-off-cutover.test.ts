@@ -12,6 +12,7 @@ import {
 import Database from "better-sqlite3";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
@@ -379,6 +380,31 @@ describe("two runs at once", () => {
     expect([phase, refused]).toEqual(["cut-over", true]);
     await writePostgres(21);
     expect(await ledger()).toEqual([20, 21]);
+  });
+
+  it("of a rollback, of which one was killed once SQLite took writes, leave the other nothing but the end", async () => {
+    await cutover();
+    const other = new pg.Client(one.url);
+    await other.connect();
+    const lock = () => other.query("SELECT pg_advisory_lock(5497853339122026)");
+    const unlock = () => other.query("SELECT pg_advisory_unlock_all()");
+    const phase = async () => (await one.query("SELECT phase FROM lifeboat.migrations"))[0]?.phase;
+    const waiting = async (meanwhile: (stop: AbortController) => void) => {
+      await lock();
+      const stop = new AbortController();
+      const ended = Promise.allSettled([rollbackMigration({ ...request(), signal: stop.signal })]);
+      await expect.poll(phase, PATIENCE).toBe("rolling-back");
+      meanwhile(stop);
+      await unlock();
+      return (await ended)[0];
+    };
+    const stopped = await waiting((stop) => stop.abort(new Error("stopped by hand")));
+    expect(stopped).toMatchObject({ status: "rejected" });
+    expect(await phase()).toBe("cut-over");
+    const later = await waiting(() => one.sqlite("UPDATE lifeboat_state SET refused = 0"));
+    expect(later).toMatchObject({ status: "fulfilled", value: { holdSeconds: 0 } });
+    expect(await phase()).toBe("rolled-back");
+    await other.end();
   });
 
   it("of a rollback take it back once", async () => {

@@ -1,3 +1,4 @@
+import { copyFile, rename, rm } from "node:fs/promises";
 import {
   abortMigration,
   type CutoverRequest,
@@ -421,6 +422,41 @@ describe("a cutover", () => {
     expect(await one.query("SELECT body FROM notes WHERE body = 'again'")).toHaveLength(1);
   });
 
+  it("keeps nothing of what a trigger does that comes while it, or a sync, is under way", async () => {
+    await load();
+    await one.query(
+      "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.notes(body) VALUES (''again''); RETURN NULL; END'",
+    );
+    const make =
+      "CREATE TRIGGER again AFTER INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION again()";
+    const refused = { code: "TARGET_ACTS", kind: "refused" };
+    const sync = syncMigration(request());
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'before')");
+    await expect.poll(ledger, PATIENCE).toHaveLength(1);
+    await one.query(make);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (2, 'beside it')");
+    await expect(sync).rejects.toMatchObject(refused);
+    expect(await ledger()).toHaveLength(1);
+    await one.query("DROP TRIGGER again ON ledger");
+    await syncMigration({ ...request(), until: "caught-up" });
+    expect(await differences()).toEqual([]);
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps) {
+        if (step.title === "freeze SQLite") {
+          await one.query(make);
+          one.sqlite("INSERT INTO ledger(seq, body) VALUES (3, 'held')");
+        }
+        await step.run(() => {});
+      }
+    };
+    await expect(cutover({ run })).rejects.toMatchObject(refused);
+    expect(await migrationStatus(request())).toMatchObject({
+      phase: "loaded",
+      refused: false,
+      verifiedAt: null,
+    });
+  });
+
   it("gives no id out in Postgres that SQLite has given since the load", async () => {
     await load();
     one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");
@@ -640,11 +676,33 @@ describe("a cutover", () => {
     one.sqlite(
       "VACUUM; DELETE FROM notes WHERE rowid < 100; INSERT INTO notes VALUES ('new', x'01')",
     );
-    await syncMigration({ ...request(), until: "caught-up" });
+    const { tables } = await syncMigration({ ...request(), until: "caught-up" });
+    // An INTEGER PRIMARY KEY is a rowid too, and VACUUM leaves it as it is.
+    expect(tables.map(({ name }) => name)).toEqual(["notes"]);
     expect(await differences()).toEqual([]);
     one.sqlite("DELETE FROM notes WHERE rowid < 100");
     await cutover();
     expect(await differences()).toEqual([]);
+  });
+
+  it("stops where an older copy of the file was put in its place, whatever was written to that since", async () => {
+    await load();
+    await copyFile(one.path, `${one.path}.old`);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'brought')");
+    await syncMigration({ ...request(), until: "caught-up" });
+    await verifyMigration(request());
+    const sync = syncMigration(request());
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (2, 'brought')");
+    await expect.poll(ledger, PATIENCE).toHaveLength(2);
+    const replaced = { code: "SQLITE_REPLACED" };
+    await rename(one.path, `${one.path}.away`);
+    await expect(sync).rejects.toMatchObject(replaced);
+    for (const end of ["-wal", "-shm"]) await rm(`${one.path}${end}`, { force: true });
+    await rename(`${one.path}.old`, one.path);
+    await expect(cutover()).rejects.toMatchObject(replaced);
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (3, 'a'), (4, 'b'), (5, 'c')");
+    await expect(cutover()).rejects.toMatchObject(replaced);
+    expect(await ledger()).toEqual([1, 2]);
   });
 
   it("stops where the schema was changed, and says so", async () => {
@@ -664,6 +722,14 @@ describe("a cutover", () => {
       details: { table: "pairs" },
     });
     one.sqlite("DELETE FROM pairs; INSERT INTO pairs VALUES (1, 2, 'v')");
+    one.sqlite("INSERT INTO notes VALUES ('secret ' || CAST(x'ff' AS TEXT), NULL)");
+    const refused = syncMigration({ ...request(), until: "caught-up" });
+    await expect(refused).rejects.toMatchObject({
+      code: "TARGET_REFUSED_ROWS",
+      message: "Postgres refuses a row of notes, for its body (SQLSTATE 22021); nothing was kept",
+      remedy: expect.stringContaining("set it right in SQLite"),
+    });
+    one.sqlite("DELETE FROM notes WHERE rowid = (SELECT max(rowid) FROM notes)");
     await cutover();
     expect(await differences()).toEqual([]);
   });

@@ -71,6 +71,9 @@ const COLUMNS: readonly {
     values: ["'0001-01-01T00:00:00.123Z'", "'9999-12-31T23:59:59.999Z'", "NULL"],
   },
   { sql: "DATE", type: "date", values: ["'0001-01-01'", "'9999-12-31'", "'2000-01-01'"] },
+  // A year that Postgres has not, in a column of which SQLite would make numbers where it can.
+  { sql: "DATE", type: "text", values: ["'0000-01-01'", "'0000-12-31'", "'2000-01-01'"] },
+  { sql: "DATETIME", type: "text", values: ["'0000-01-01 00:00:00'", "NULL", "NULL"] },
   { sql: "TIME", type: "time without time zone", values: ["'00:00:00'", "'23:59:59'", "NULL"] },
   {
     sql: "INT",

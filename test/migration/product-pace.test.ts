@@ -10,15 +10,17 @@ class Walk {
   readonly #pace: ProductPace;
   #now = 0;
   #writes = 0;
+  #writesASecond: number;
 
   constructor(share: number, writesASecond = A_SECOND) {
     this.#share = share;
+    this.#writesASecond = writesASecond;
     const clock: Clock = {
       now: () => this.#now,
-      sleep: async (milliseconds) => this.#pass(milliseconds, writesASecond),
+      sleep: async (milliseconds) => this.#pass(milliseconds, this.#writesASecond),
     };
     this.#pace = new ProductPace(() => BigInt(Math.floor(this.#writes)), { clock });
-    this.#read = () => this.#pass(READ_MS, writesASecond * this.#share);
+    this.#read = () => this.#pass(READ_MS, this.#writesASecond * this.#share);
   }
 
   readonly #read: () => void;
@@ -26,6 +28,26 @@ class Walk {
   #pass(milliseconds: number, writesASecond: number): void {
     this.#now += milliseconds;
     this.#writes += (milliseconds / 1000) * writesASecond;
+  }
+
+  work(seconds: number): void {
+    this.#pass(seconds * 1000, this.#writesASecond * this.#share);
+  }
+
+  /** The disk lets neither the walk nor the product do anything. */
+  stall(seconds: number): void {
+    this.#pass(seconds * 1000, 0);
+  }
+
+  endProduct(): void {
+    this.#writesASecond = 0;
+  }
+
+  /** @returns for how many seconds it rests before its next read */
+  async rest(): Promise<number> {
+    const began = this.#now;
+    await this.#pace.between(new AbortController().signal);
+    return (this.#now - began) / 1000;
   }
 
   /** @returns the share of its writes that the product kept, and that of the time in which was rested */
@@ -69,8 +91,32 @@ describe("the pace of a long walk beside a product that writes", () => {
     expect((await new Walk(1, 0).during(60)).rested).toBe(0);
   });
 
+  it("rests no longer beside a fast product than what it writes meanwhile can be brought", async () => {
+    expect((await new Walk(0.35, 400_000).during(60)).rested).toBeLessThan(0.4);
+  });
+
   it("goes on for all that where the product stands still beside it", async () => {
     expect((await new Walk(0).during(60)).rested).toBeLessThan(0.95);
+  });
+
+  it("does not rest for minutes because all stood still for a while", async () => {
+    const walk = new Walk(0.9);
+    await walk.during(5);
+    walk.stall(30);
+    await walk.rest();
+    walk.work(0.5);
+    expect(await walk.rest()).toBeLessThan(30);
+  });
+
+  it("ends its rest where the product has stopped writing", async () => {
+    const walk = new Walk(0.1);
+    walk.work(2);
+    await walk.rest();
+    walk.work(2);
+    expect(await walk.rest()).toBeGreaterThan(10);
+    walk.work(2);
+    walk.endProduct();
+    expect(await walk.rest()).toBeLessThan(2);
   });
 
   it("ends its rest when it is told to stop", async () => {

@@ -228,6 +228,26 @@ describe("a rehearsal", () => {
     );
   });
 
+  test("ends a product that hears of no signal, and tells when somebody else has ended it", async () => {
+    const program = await place.write(
+      "deaf.mjs",
+      "console.log(process.pid); setInterval(() => {}, 1000)",
+    );
+    await rehearse(session(program), async (copies) => {
+      seen = copies;
+    });
+    expect(seen?.traffic?.commits).toBe(1);
+    const killed = rehearse(session(program), async (copies) => {
+      seen = copies;
+      await execa("pkill", ["-KILL", "-f", copies.sqlitePath]);
+      await until(async () => {
+        const found = await execa("pgrep", ["-f", copies.sqlitePath], { reject: false });
+        return found.stdout === "";
+      });
+    });
+    await expect(killed).rejects.toMatchObject({ code: "TRAFFIC_FAILED" });
+  });
+
   test("does not begin where the traffic can't, and leaves nothing", async () => {
     const program = await place.write("traffic.mjs", 'throw new Error("it has no key")');
     await using temporary = await mkdtempDisposable(join(tmpdir(), "lifeboat-test-"));

@@ -44,7 +44,8 @@ function stamp(name: string, strftime: string, toChar: string, length: number): 
 
 /** SQL that is true for a text of this shape. Year 0000, which Postgres has not, is no member. */
 export function isoTest(shape: IsoShape, column: string): string {
-  const year = shape.name === "time" ? "" : ` AND ${column} >= '0001'`;
+  // A column declared DATE would make a number of the year, and any text is more than a number.
+  const year = shape.name === "time" ? "" : ` AND ${verbatim(column)} >= '0001'`;
   return `length(${column}) = ${shape.length}${year} AND strftime('${shape.strftime}', ${column}) = ${verbatim(column)}`;
 }
 

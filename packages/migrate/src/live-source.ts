@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fdatasyncSync, openSync } from "node:fs";
+import { closeSync, existsSync, fdatasyncSync, openSync, statSync } from "node:fs";
 import { type Database as Connection, SqliteError } from "better-sqlite3";
 import { type OpenOptions, openSqlite } from "./sqlite/open-sqlite.ts";
 
@@ -21,10 +21,17 @@ const OPENING: OpenOptions = {
 export class LiveSource {
   readonly db: Connection;
   readonly path: string;
+  readonly #file: string | null;
 
   private constructor(db: Connection, path: string) {
     this.db = db;
     this.path = path;
+    this.#file = fileAt(path);
+  }
+
+  /** Whether the path still names the file that was opened: what was put in its place is none of this connection's. */
+  get isInPlace(): boolean {
+    return fileAt(this.path) === this.#file;
   }
 
   /** @throws LifeboatError `SQLITE_NOT_FOUND` (usage), `SQLITE_UNREADABLE` */
@@ -91,4 +98,9 @@ export class LiveSource {
   close(): void {
     this.db.close();
   }
+}
+
+function fileAt(path: string): string | null {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found ? `${found.dev} ${found.ino}` : null;
 }

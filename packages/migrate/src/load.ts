@@ -149,9 +149,10 @@ async function loadBy(load: LoadRun, { client, request }: LoadContext): Promise<
   try {
     await run(load.steps());
   } catch (cause) {
+    const named = load.named(cause);
     await load.abandon();
     request.signal.throwIfAborted();
-    throw serverError(cause);
+    throw serverError(named);
   }
   return load.report();
 }

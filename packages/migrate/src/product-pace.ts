@@ -35,6 +35,10 @@ const FADING = 0.7;
 
 /** However much a product loses, the walk goes on for a thirteenth of the time. */
 const LONGEST_RESTS = 12;
+/** A stretch that took longer was no work but a stall, of the disk or of the server: nothing that a rest as long would make good. */
+const LONGEST_STRETCH_MS = 2_000;
+/** A product that wrote nothing for so long needs no more of a rest. */
+const IDLE_MS = 1_000;
 /**
  * What a product writes during a rest is to be brought afterwards, which costs it writes too: for a second of work no more may
  * come together than is brought in about another.
@@ -98,10 +102,18 @@ export class ProductPace {
     await sleep(this.#pace.settling, signal);
     const work = this.#tally();
     this.#atWork = faded(this.#atWork, work);
-    await sleep(this.#rest, signal);
+    await this.#restWhileWritten(signal);
     this.#atRest = faded(this.#atRest, this.#tally());
     this.#restedMs += now() - started;
     this.#choose(work.seconds * 1000);
+  }
+
+  async #restWhileWritten(signal: AbortSignal): Promise<void> {
+    for (let left = this.#rest; left > 0; left -= IDLE_MS) {
+      const before = this.#written();
+      await this.#clock.sleep(Math.min(left, IDLE_MS), signal);
+      if (left > IDLE_MS && this.#written() === before) return;
+    }
   }
 
   #tally(): Tally {
@@ -130,7 +142,7 @@ export class ProductPace {
       BROUGHT_A_SECOND / rate(this.#atRest),
     );
     this.#work = work;
-    this.#rest = rests * stretchMs;
+    this.#rest = rests * Math.min(stretchMs, LONGEST_STRETCH_MS);
   }
 }
 

@@ -3,7 +3,7 @@ import { columnName, fittingName, NameSpace } from "../src/map/names.ts";
 
 it("keeps every name that Postgres can have, letter by letter", () => {
   for (const name of ["Order", "a.b", 'quo"te', "x".repeat(63), "oid"])
-    expect(columnName(name)).toBe(name);
+    expect(columnName(name, [name])).toBe(name);
 });
 
 it("shortens by bytes, never inside a letter, and never makes two names one", () => {
@@ -13,8 +13,9 @@ it("shortens by bytes, never inside a letter, and never makes two names one", ()
   expect(names[2]).toMatch(/^ü+_[0-9a-f]{8}$/);
 });
 
-it("gives way to the names of Postgres's own columns", () => {
-  expect(columnName("ctid")).toBe("ctid_");
+it("gives way to the names of Postgres's own columns, and not to another column's", () => {
+  expect(columnName("ctid", ["id", "ctid"])).toBe("ctid_");
+  expect(columnName("ctid", ["ctid__", "ctid_", "ctid"])).toBe("ctid___");
 });
 
 it("gives each relation a name of its own", () => {

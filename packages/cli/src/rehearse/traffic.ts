@@ -52,13 +52,15 @@ export class Traffic implements AsyncDisposable {
   }
 
   /**
-   * Ends it between two commits. May be called twice.
+   * Ends it by SIGTERM: between two commits where it hears of that, else at once. May be called twice.
    * @throws LifeboatError `TRAFFIC_FAILED` when it had ended by itself, unless it was refused after a freeze
    */
   async stop(): Promise<void> {
-    const result = await this.#end();
-    if (result && result.exitCode !== 0 && !REFUSED.test(result.stderr))
-      throw failed(this.#configured.program, result);
+    const ended = await this.#end();
+    if (!ended || ended.exitCode === 0 || REFUSED.test(ended.stderr)) return;
+    // Without a handler of its own it ends of our signal, and by itself it did not.
+    if (ended.wasRunning && ended.signal !== undefined) return;
+    throw failed(this.#configured.program, ended);
   }
 
   /** Ends it, however it went: for a rehearsal that has failed already. */
@@ -66,13 +68,14 @@ export class Traffic implements AsyncDisposable {
     await this.#end();
   }
 
-  async #end(): Promise<Ended | undefined> {
+  async #end(): Promise<(Ended & { readonly wasRunning: boolean }) | undefined> {
     const child = this.#process;
     this.#process = undefined;
-    child?.kill("SIGTERM");
-    const result = await child;
+    if (!child) return undefined;
+    const wasRunning = child.kill("SIGTERM");
+    const { exitCode, signal, stderr, shortMessage } = await child;
     this.#lines?.close();
-    return result;
+    return { exitCode, signal, stderr, shortMessage, wasRunning };
   }
 }
 
@@ -93,6 +96,7 @@ function spawn({ program, rate }: NonNullable<Configuration["traffic"]>, target:
 
 interface Ended {
   readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
   readonly stderr: string;
   readonly shortMessage?: string | undefined;
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Database } from "better-sqlite3";
 import { LOG_TABLE } from "../sqlite/own-objects.ts";
 
@@ -22,4 +23,20 @@ export function forgetChanges(db: Database, through: bigint): void {
   db.prepare(
     `DELETE FROM ${LOG_TABLE} WHERE seq <= ? AND seq < (SELECT max(seq) FROM ${LOG_TABLE})`,
   ).run(through);
+}
+
+/** One entry of the log, told by its digest: an older copy of the file has another one under that number. */
+export interface LogEntry {
+  readonly seq: string;
+  readonly digest: string;
+}
+
+/** The entry of a number, as long as the log has it. */
+export function entryAt(db: Database, seq: bigint): LogEntry | null {
+  const row = db.prepare(`SELECT * FROM ${LOG_TABLE} WHERE seq = ?`).raw().safeIntegers().get(seq);
+  if (row === undefined) return null;
+  const parts = (row as (bigint | number | string | Buffer | null)[]).map((one) =>
+    Buffer.isBuffer(one) ? `x${one.toString("hex")}` : `${typeof one} ${one}`,
+  );
+  return { seq: String(seq), digest: createHash("sha256").update(parts.join("\n")).digest("hex") };
 }

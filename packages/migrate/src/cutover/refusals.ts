@@ -28,7 +28,7 @@ export function refuseUntouched(source: LiveSource, { watermark }: Forward, unti
   const { db } = source;
   source.write(() => {
     if (!refuseForGood(db, until)) throw takenOver();
-    const isUntouched = (logEnd(db) ?? watermark) === watermark && schemaSince(db) === "same";
+    const isUntouched = (logEnd(db) ?? 0n) === watermark && schemaSince(db) === "same";
     if (!isUntouched) throw refusedNoMore();
   });
 }

@@ -1,9 +1,9 @@
-import { LifeboatError } from "@lifeboat/core";
 import type { Statement } from "better-sqlite3";
 import type { Client } from "pg";
 import { logEnd } from "../capture/change-log.ts";
 import { widestIdentity } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
+import { isToldByRowid } from "../compare/logged-writes.ts";
 import type { LiveSource } from "../live-source.ts";
 import { framed } from "../load/copy-frame.ts";
 import { sendCopy } from "../load/copy-stream.ts";
@@ -15,6 +15,7 @@ import { ChangedKeys } from "./changed-keys.ts";
 import { assertSumsEqual } from "./compare-touched.ts";
 import { FarKeys } from "./far-keys.ts";
 import { refusedValue } from "./refused-value.ts";
+import { replaced, schemaChanged } from "./source-moved-on.ts";
 import { type TouchedKeys, type TouchedRows, touchedKeys, touchedRows } from "./touched-rows.ts";
 
 /** So many keys of a table without indexes must not be taken for a few. */
@@ -112,7 +113,7 @@ export class ChangeApplier {
       const tables: AppliedTable[] = [];
       for (const [number, one] of this.#rows.entries()) {
         // All of it comes with the whole look that follows.
-        if (isByRowid(one) && schemaSince(db) !== "same") continue;
+        if (isToldByRowid(one.table) && schemaSince(db) !== "same") continue;
         const table = await this.#farTable(keys, number, signal);
         if (table.removed + table.written > 0) tables.push(table);
       }
@@ -136,7 +137,7 @@ export class ChangeApplier {
       await this.#source.snapshot(async () => {
         signal.throwIfAborted();
         // VACUUM has given other rowids meanwhile.
-        if (isByRowid(one) && schemaSince(this.#source.db) !== "same") return;
+        if (isToldByRowid(one.table) && schemaSince(this.#source.db) !== "same") return;
         keys.takeUntouched(chunk);
         await this.#bringKeys([one], "empty");
         written += await this.#insert(one);
@@ -148,7 +149,8 @@ export class ChangeApplier {
   /** @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED` */
   #end(after: bigint): bigint {
     if (schemaSince(this.#source.db) === "changed") throw schemaChanged(this.#plan);
-    const through = logEnd(this.#source.db) ?? after;
+    // The last entry that was brought stays in the log: where there is none none was brought.
+    const through = logEnd(this.#source.db) ?? 0n;
     if (through < after) throw replaced(this.#plan);
     return through;
   }
@@ -167,7 +169,8 @@ export class ChangeApplier {
     const through = this.#end(after);
     const since = schemaSince(this.#source.db);
     const tables = this.#keys.read(after, through);
-    const renumbered = since === "renumbered" ? this.#rows.filter(isByRowid) : [];
+    const renumbered =
+      since === "renumbered" ? this.#rows.filter((one) => isToldByRowid(one.table)) : [];
     const touched = this.#rows.filter(
       (one, number) => tables.has(number) && !renumbered.includes(one),
     );
@@ -268,28 +271,4 @@ export class ChangeApplier {
 function farRows({ rows, bytes }: PlannedTable): number {
   const each = Math.max(1, bytes / Math.max(1, rows));
   return Math.max(100, Math.min(FAR_ROWS, Math.floor(FAR_BYTES / each)));
-}
-
-function isByRowid({ table }: TouchedRows): boolean {
-  return table.key.length === 1 && table.key[0] === table.rowid;
-}
-
-function schemaChanged({ source }: MigrationPlan): LifeboatError {
-  return new LifeboatError({
-    code: "SOURCE_CHANGED",
-    kind: "refused",
-    message: `the schema of ${source.file} was changed since its load`,
-    remedy:
-      "SQLite and what was loaded stay as they are; take the change back, or run lifeboat migrate abort and load anew",
-    details: { file: source.file },
-  });
-}
-
-function replaced({ source }: MigrationPlan): LifeboatError {
-  return new LifeboatError({
-    code: "SQLITE_REPLACED",
-    message: `Postgres holds more changes than ${source.file} has logged: the file is an older copy of itself`,
-    remedy: "bring back the file that was loaded, or run lifeboat migrate abort and load anew",
-    details: { file: source.file },
-  });
 }

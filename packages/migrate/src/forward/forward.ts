@@ -1,12 +1,19 @@
 import type { Client } from "pg";
-import { logEnd, waitingChanges } from "../capture/change-log.ts";
+import { entryAt, type LogEntry, logEnd, waitingChanges } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { noteSchema, schemaSince, schemaVersion } from "../capture/schema-watch.ts";
 import { addedObjects } from "../compare/added-objects.ts";
+import type { MigrationFinding } from "../finding.ts";
 import type { LiveSource } from "../live-source.ts";
-import type { MigrationPlan } from "../plan.ts";
+import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { abandon } from "../target/abandon.ts";
-import { type JournalEntry, type MigrationPhase, note, watermarkOf } from "../target/journal.ts";
+import {
+  type JournalEntry,
+  lastEntryOf,
+  type MigrationPhase,
+  note,
+  watermarkOf,
+} from "../target/journal.ts";
 import { takenOver } from "../target/taken-over.ts";
 import {
   type Applied,
@@ -21,6 +28,7 @@ import {
   passOverForeignKeys,
   setForeignKeysAside,
 } from "./foreign-keys.ts";
+import { assertInPlace, replaced } from "./source-moved-on.ts";
 import { targetActs } from "./target-acts.ts";
 
 /** A table that is brought again as a whole costs more than this. */
@@ -37,6 +45,10 @@ export class Forward {
   readonly #id: string;
   readonly #phase: MigrationPhase;
   readonly #applier: ChangeApplier;
+  /** The last entry that was brought, if it is known. */
+  #last: LogEntry | null;
+  /** The same, of a transaction that is not committed yet. */
+  #noted: LogEntry | null = null;
   /** Whether the foreign keys are dropped for now. */
   #aside: boolean;
 
@@ -48,6 +60,7 @@ export class Forward {
     this.#id = entry.id;
     this.#phase = phase;
     this.#applier = new ChangeApplier(source, client, entry.plan, watermarkOf(entry));
+    this.#last = lastEntryOf(entry);
     this.#aside = entry.details.foreignKeysAside === true;
   }
 
@@ -82,11 +95,25 @@ export class Forward {
 
   /** An earlier verification says nothing of what has acted since, on what was brought meanwhile. */
   async #assertNothingActs(): Promise<void> {
-    const added = await addedObjects(this.#client, this.#plan);
-    const acting = added.filter(({ severity }) => severity === "error");
+    const acting = await this.#acting(this.#plan.tables);
     if (acting.length === 0) return;
     await this.#note({ verifiedAt: null });
     throw targetActs(acting);
+  }
+
+  async #acting(tables: readonly PlannedTable[]): Promise<MigrationFinding[]> {
+    const added = await addedObjects(this.#client, { ...this.#plan, tables });
+    return added.filter(({ severity }) => severity === "error");
+  }
+
+  /**
+   * Asked once the rows are written: until the commit their tables' locks keep everybody from making a trigger on them (manual, "Explicit
+   * Locking"), and what one made before has done goes with the transaction.
+   */
+  async #assertNothingActed({ tables }: Applied): Promise<void> {
+    const names = new Set(tables.map(({ name }) => name));
+    const acting = await this.#acting(this.#plan.tables.filter(({ name }) => names.has(name)));
+    if (acting.length > 0) throw targetActs(acting);
   }
 
   /** Makes the foreign keys again where they were set aside, by an earlier run too. */
@@ -107,7 +134,7 @@ export class Forward {
   /**
    * One look: brings what the log holds now, and forgets it in SQLite.
    * @returns null where nothing waits
-   * @throws LifeboatError `TAKEN_OVER` and those of `ChangeApplier.apply`; the target is as it was then
+   * @throws LifeboatError `TAKEN_OVER`, `TARGET_ACTS` and those of `ChangeApplier.apply`; the target is as it was then
    */
   async once(signal: AbortSignal): Promise<Applied | null> {
     const applied = await this.look(signal);
@@ -122,6 +149,7 @@ export class Forward {
 
   /** In short reads as long as each is much shorter than the one before; one whole look then ends the same transaction. */
   async #farLook(signal: AbortSignal): Promise<Applied> {
+    this.#assertSameFile();
     let version = 0n;
     const applied = await this.#transaction(async () => {
       const looks: Applied[] = [];
@@ -140,10 +168,11 @@ export class Forward {
       });
       if (rest !== null) looks.push(rest);
       const done = together(looks, rest?.through ?? through);
+      await this.#assertNothingActed(done);
       await this.#noteBrought(done);
       return done;
     });
-    this.#applier.committed(applied);
+    this.#committed(applied);
     this.#noteRenumbered(version);
     return applied;
   }
@@ -152,6 +181,7 @@ export class Forward {
     let version = 0n;
     const applied = await this.#source.snapshot(async () => {
       version = schemaVersion(this.#source.db);
+      this.#assertSameFile();
       return this.#isIdle() ? null : this.bring({ compare: true }, signal);
     });
     if (applied === null) return null;
@@ -163,21 +193,36 @@ export class Forward {
   async bring(options: ApplyOptions, signal: AbortSignal): Promise<Applied | null> {
     const applied = await this.#transaction(async () => {
       const done = await this.#applier.apply(options, signal);
+      // While the product waits nothing is asked that can be asked later.
+      if (done !== null && options.compare !== false) await this.#assertNothingActed(done);
       if (done !== null) await this.#noteBrought(done);
       return done;
     });
-    if (applied !== null) this.#applier.committed(applied);
+    if (applied !== null) this.#committed(applied);
     return applied;
   }
 
-  /** Compares the rows of entries after one that were applied already. */
+  /**
+   * Compares the rows of entries after one that were applied already.
+   * @throws LifeboatError `NOT_APPLIED`, `TARGET_ACTS`
+   */
   async compareAgain(after: bigint): Promise<void> {
+    await this.#assertNothingActs();
     await this.#transaction(() => this.#applier.compareAgain(after, this.#applier.watermark));
   }
 
   /** Removes from SQLite's log what the target holds. */
   forget(): void {
     forgetApplied(this.#source, this.#applier.watermark);
+  }
+
+  /** A backup of the file that was put in its place has the log of its own day, which goes on under numbers that were brought. */
+  #assertSameFile(): void {
+    assertInPlace(this.#source);
+    const last = this.#last;
+    const now = last === null ? null : entryAt(this.#source.db, this.#applier.watermark);
+    if (now !== null && now.seq === last?.seq && now.digest !== last.digest)
+      throw replaced(this.#plan);
   }
 
   #isIdle(): boolean {
@@ -195,9 +240,17 @@ export class Forward {
     });
   }
 
+  #committed(applied: Applied): void {
+    this.#applier.committed(applied);
+    this.#last = this.#noted;
+  }
+
   /** What SQLite may lose with the power must not be in Postgres. */
   async #noteBrought({ through }: Applied): Promise<void> {
-    await this.#note({ watermark: String(through), appliedAt: new Date().toISOString() });
+    const lastEntry = entryAt(this.#source.db, through);
+    this.#noted = lastEntry;
+    const appliedAt = new Date().toISOString();
+    await this.#note({ watermark: String(through), lastEntry, appliedAt });
     this.#source.makeDurable();
   }
 

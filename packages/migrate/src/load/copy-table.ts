@@ -95,19 +95,32 @@ async function* watched(
   }
 }
 
-/** The server's message quotes the row that it refuses, which must not reach a log: only its code is told. */
+/** The server's message quotes the row that it refuses, which must not reach a log: only its code is told, and the column's name. */
 export function refusedRows(table: PlannedTable, cause: unknown): unknown {
   const { code, severity } = cause as { code?: string; severity?: string };
   if (severity === undefined || isLockTaken(cause)) return cause;
+  const column = refusedColumn(table, cause as { where?: string });
+  const place = column === null ? table.name : `${table.name}, for its ${column}`;
   return new LifeboatError({
     code: "TARGET_REFUSED_ROWS",
-    message: `Postgres refuses a row of ${table.name} (SQLSTATE ${code}); nothing was kept`,
+    message: `Postgres refuses a row of ${place} (SQLSTATE ${code}); nothing was kept`,
     remedy:
       code === "54000"
         ? "the row is wider than a page of Postgres: part the table, or leave it out by a choice in migrate.columns"
-        : "this is a defect of the mapping: choose another type for the column in migrate.columns, and report it",
-    details: { table: table.name, sqlstate: code },
+        : "where such a value was written since the plan was made, set it right in SQLite and run this again, or run lifeboat migrate abort, then plan and load anew; else this is a defect of the mapping: choose another type for the column in migrate.columns, and report it",
+    details: { table: table.name, column, sqlstate: code },
   });
+}
+
+/** What COPY says of the place: `COPY t, line 1, column c: "value"`, in its binary form without the value. */
+function refusedColumn(
+  { columns }: PlannedTable,
+  { where = "" }: { where?: string },
+): string | null {
+  const [, rest] = /^COPY .*?, line \d+, column (.*)$/s.exec(where) ?? [];
+  if (rest === undefined) return null;
+  const named = columns.find(({ target }) => rest === target || rest.startsWith(`${target}: "`));
+  return named?.source ?? null;
 }
 
 /** Rows as SQLite joined them, or one by one where they are long or have no rowid to walk by. */

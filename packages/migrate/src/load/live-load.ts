@@ -1,7 +1,8 @@
 import { LifeboatError, type Report, reasonOf, type Step } from "@lifeboat/core";
-import { logEnd } from "../capture/change-log.ts";
+import { entryAt, logEnd } from "../capture/change-log.ts";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { capturedFor, installCapture } from "../capture/install-capture.ts";
+import { schemaSince } from "../capture/schema-watch.ts";
 import type { CompareInput } from "../compare/compare-input.ts";
 import { compareTable, compareUnwritten, type TableComparison } from "../compare.ts";
 import { type Applied, ChangeApplier, FAR_BEHIND } from "../forward/apply-changes.ts";
@@ -74,6 +75,20 @@ export class LiveLoad extends LoadRun {
       },
       this.closing(),
     ];
+  }
+
+  /** A table or column that is gone is met by whatever reads it first. */
+  override named(cause: unknown): unknown {
+    const { db } = this.#source;
+    if (capturedFor(db) !== this.id || schemaSince(db) !== "changed") return cause;
+    return new LifeboatError({
+      code: "SOURCE_CHANGED",
+      kind: "refused",
+      message: `the schema of ${this.plan.source.file} was changed while it was loaded; nothing was kept in Postgres`,
+      remedy: "run lifeboat migrate load again, by a plan of the schema as it is now",
+      details: { file: this.plan.source.file },
+      cause,
+    });
   }
 
   /** Leaves SQLite as it was, too, unless Postgres holds the load: without the log of changes it could not be followed. */
@@ -206,7 +221,8 @@ export class LiveLoad extends LoadRun {
     this.#isCommitting = true;
     try {
       const verified = this.compares ? { verifiedAt: new Date().toISOString() } : {};
-      await this.commit({ watermark: String(watermark), ...verified });
+      const lastEntry = entryAt(this.#source.db, watermark);
+      await this.commit({ watermark: String(watermark), lastEntry, ...verified });
     } catch (cause) {
       throw lostAtCommit(cause);
     }

@@ -94,6 +94,11 @@ export abstract class LoadRun {
     };
   }
 
+  /** What a failure comes from, as far as only a look at SQLite tells; before anything is taken back. */
+  named(cause: unknown): unknown {
+    return cause;
+  }
+
   /** Leaves nothing of the transaction; the journal still tells that there was one. */
   async abandon(): Promise<void> {
     await abandon(this.client);

@@ -27,7 +27,10 @@ export function mapColumn(
   if (mapping === null) noteUnfaithful(context, table, column, profile);
   else if (mapping.codec === "numbers-in-text" && storedValues(profile) > 0)
     noteNumbersInText(context, table, column, profile);
-  const target = columnName(column.name);
+  const target = columnName(
+    column.name,
+    table.columns.map(({ name }) => name),
+  );
   if (target !== column.name) noteRenamed(context, table.name, column.name, target);
   const { type, codec } = mapping ?? UNDECIDED;
   const identity = table.rowidAlias !== null && sameName(table.rowidAlias, column.name);

@@ -72,7 +72,10 @@ function calculated(
   if (!way) throw new Untranslatable(`its values are stored as another class than ${type}`);
   return {
     source: column.name,
-    target: columnName(column.name),
+    target: columnName(
+      column.name,
+      table.columns.map(({ name }) => name),
+    ),
     ...way,
     nullable: !column.notNull,
     default: null,

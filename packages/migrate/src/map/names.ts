@@ -3,12 +3,26 @@ import { createHash } from "node:crypto";
 /** NAMEDATALEN - 1: Postgres cuts longer names without an error, so that two become one. */
 const MAX_NAME_BYTES = 63;
 
-/** Postgres manual, "System Columns": no user column may bear these names. */
-const SYSTEM_COLUMNS = new Set(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"]);
+/** Postgres manual, "System Columns": no user column may bear these names. Nor the one that we add for a while, see `kept-rowid.ts`. */
+const TAKEN_COLUMNS = new Set([
+  "tableoid",
+  "xmin",
+  "cmin",
+  "xmax",
+  "cmax",
+  "ctid",
+  "lifeboat_rowid",
+]);
 
-/** The name of a column in Postgres: its own, unless Postgres can't have it. */
-export function columnName(name: string): string {
-  return SYSTEM_COLUMNS.has(name) ? `${name}_` : fittingName(name);
+/**
+ * The name of a column in Postgres: its own, unless Postgres can't have it.
+ * @param others names of the table's columns, this one may be among them
+ */
+export function columnName(name: string, others: readonly string[]): string {
+  if (!TAKEN_COLUMNS.has(name)) return fittingName(name);
+  let free = `${name}_`;
+  while (others.includes(free)) free += "_";
+  return free;
 }
 
 /** The name itself, or for one that is too long or empty a shorter one that no other name gets. */

@@ -11,7 +11,7 @@ import { claimLeft } from "./rollback-failures.ts";
 
 /**
  * Says in the journal that a rollback is at work, so that a sync that runs lets go; then takes the lock.
- * @returns the migration as it stands then; `cut-over` where no earlier run has begun
+ * @returns the migration as it stands then
  * @throws LifeboatError `NOT_CUT_OVER` (not-found), `SQLITE_REPLACED` (refused), `LOCKED`, `ROLLBACK_HALF_DONE` where it was stopped, and
  * can't say in the journal that it is none
  */
@@ -33,11 +33,9 @@ export async function claimRollback(
     return await breakable(client, signal, async () => {
       claim.mayHave = await advance(client, entry.id, "cut-over", "rolling-back");
       await takeTargetLock(client);
-      // Another run may have ended it, or given it back, while this one waited for the lock.
-      const again = await advance(client, entry.id, "cut-over", "rolling-back");
-      const isFirst = again || claim.mayHave;
-      const now = assertRollable(await currentMigration(client), schema);
-      return isFirst && now.phase === "rolling-back" ? { ...now, phase: "cut-over" } : now;
+      // Another run may have ended it, or given it back, while this one waited for the lock. How far one came that was killed, SQLite tells.
+      await advance(client, entry.id, "cut-over", "rolling-back");
+      return assertRollable(await currentMigration(client), schema);
     });
   } catch (cause) {
     if (claim.mayHave) await unclaim({ client, address, signal }, file, entry.id, cause);

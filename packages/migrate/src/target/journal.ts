@@ -1,4 +1,5 @@
 import type { Client } from "pg";
+import type { LogEntry } from "../capture/change-log.ts";
 import type { Catalog } from "../compare/read-catalog.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { quoteText } from "../quote.ts";
@@ -150,6 +151,12 @@ export async function noteVerified(
 /** The last entry of SQLite's log that the target holds. */
 export function watermarkOf({ details }: JournalEntry): bigint {
   return BigInt(String(details.watermark ?? 0));
+}
+
+/** What that entry was; null where the journal does not say so. */
+export function lastEntryOf(entry: JournalEntry): LogEntry | null {
+  const last = entry.details.lastEntry as LogEntry | null | undefined;
+  return last?.seq === String(watermarkOf(entry)) ? last : null;
 }
 
 /** The migration that the target is in, or null where there is none. */

@@ -32,7 +32,7 @@ function denied(cause: unknown): LifeboatError {
     code: "TARGET_DENIED",
     message: `the role of postgres.url may not do this in the target: ${reasonOf(cause)}`,
     remedy:
-      "what was under way was rolled back; make the role owner of the database (alter database NAME owner to ROLE), or name one that is in postgres.url",
+      "what was under way was rolled back; make the role owner of the database and of what was loaded (alter database NAME owner to ROLE, alter table NAME owner to ROLE), or name one that is in postgres.url",
     cause,
   });
 }
