@@ -164,7 +164,7 @@ test("a watch under which the clock is set back stores a segment each second as 
   const clock = vi.spyOn(Date, "now");
   onTestFinished(() => clock.mockRestore());
   const setBy = (milliseconds: number) =>
-    clock.mockImplementation(() => new Date().getTime() + milliseconds);
+    clock.mockImplementation(() => performance.timeOrigin + performance.now() + milliseconds);
   setBy(HOUR);
   change(app, 7000);
   await expect.poll(async () => (await watch.facts())?.lastSegment).toMatch(/0000000001\./);

@@ -71,12 +71,16 @@ export function reachOf(windows: readonly LogWindow[]): string {
   const starts = windows.map(({ chains: [{ base }] }) => base.stop);
   const ends = windows.map(({ end }) => end.position);
   if (starts.length === 0) return "";
-  const [from, to] = [starts.reduce(least), ends.reduce((a, b) => (a > b ? a : b))];
+  const [from, to] = [starts.reduce(least), ends.reduce(greatest)];
   return ` (they reach from ${formatLsn(from)} to ${formatLsn(to)})`;
 }
 
 function least(a: Lsn, b: Lsn): Lsn {
   return a < b ? a : b;
+}
+
+function greatest(a: Lsn, b: Lsn): Lsn {
+  return a < b ? b : a;
 }
 
 /** So many are read at a glance; `list` shows all. */
