@@ -3,6 +3,7 @@ import Database from "better-sqlite3";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { atNotes } from "./at-notes.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 let cluster: TestCluster;
@@ -66,13 +67,9 @@ describe("a server that changes rows is found by the load's own comparison", () 
     const loading = loadMigration({
       ...request(one),
       live: true,
-      run: async (steps) => {
-        for (const step of steps)
-          await step.run(({ note = "" }) => {
-            if (note.endsWith("rows compared"))
-              product.exec("INSERT OR IGNORE INTO t VALUES (2, 'late')");
-          });
-      },
+      run: atNotes(/rows compared$/, () =>
+        product.exec("INSERT OR IGNORE INTO t VALUES (2, 'late')"),
+      ),
     });
     await expect(loading).rejects.toMatchObject({ code: "NOT_APPLIED" });
     expect(await one.query("select 1 from pg_namespace where nspname = 'target'")).toEqual([]);

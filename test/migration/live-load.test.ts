@@ -23,6 +23,7 @@ import {
 } from "vitest";
 import { LiveSource } from "../../packages/migrate/src/live-source.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { atNotes } from "./at-notes.ts";
 import { LIVE_SCHEMA, startLiveWriter } from "./cutover-case.ts";
 import { compareIndependently } from "./independent-comparison.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
@@ -181,20 +182,16 @@ describe("a load while the product writes", () => {
     const product = new Database(one.path);
     onTestFinished(() => void product.close());
     const resets: unknown[] = [];
-    const writing: MigrationRequest["run"] = async (steps) => {
-      for (const step of steps)
-        await step.run(({ note = "" }) => {
-          if (!/^ledger: .* rows compared$/.test(note)) return;
-          const n = resets.length;
-          // Some in the parts that were compared, some in those that come; keys go from one to the other.
-          product.exec(
-            `UPDATE ledger SET body = 'written beside ${n}' WHERE seq % 997 = 0;
+    const writing = atNotes(/^ledger: .* rows compared$/, () => {
+      const n = resets.length;
+      // Some in the parts that were compared, some in those that come; keys go from one to the other.
+      product.exec(
+        `UPDATE ledger SET body = 'written beside ${n}' WHERE seq % 997 = 0;
              DELETE FROM ledger WHERE seq % 991 = ${n}; UPDATE ledger SET seq = -seq WHERE seq = ${n + 3};
              INSERT INTO ledger VALUES (${5_000_000 + n}, 'at the end'), (${-5_000_000 - n}, 'before all')`,
-          );
-          resets.push(product.pragma("wal_checkpoint(TRUNCATE)"));
-        });
-    };
+      );
+      resets.push(product.pragma("wal_checkpoint(TRUNCATE)"));
+    });
     await loadMigration({ ...request(), live: true, run: writing });
     expect(resets.length).toBeGreaterThan(1);
     expect(resets).toEqual(resets.map(() => [{ busy: 0, log: 0, checkpointed: 0 }]));
@@ -212,15 +209,12 @@ describe("a load while the product writes", () => {
     await loadMigration({
       ...request(),
       live: true,
-      run: async (steps) => {
-        for (const step of steps)
-          await step.run(({ note = "" }) => {
-            if (!/^ledger: .* rows compared$/.test(note) || parts.push(note) > 5) return;
-            product.exec(
-              "INSERT INTO ledger SELECT (SELECT max(seq) FROM ledger) + row_number() OVER (), 'added' FROM ledger LIMIT 20000",
-            );
-          });
-      },
+      run: atNotes(/^ledger: .* rows compared$/, (note) => {
+        if (parts.push(note) > 5) return;
+        product.exec(
+          "INSERT INTO ledger SELECT (SELECT max(seq) FROM ledger) + row_number() OVER (), 'added' FROM ledger LIMIT 20000",
+        );
+      }),
     });
     // Those that were there when it began, twenty thousand in each part; then all behind them, and those without a key.
     expect(parts.length).toBeLessThanOrEqual(Math.ceil(before / 20_000) + 2);
@@ -240,13 +234,10 @@ describe("a load while the product writes", () => {
     await loadMigration({
       ...request(),
       live: true,
-      run: async (steps) => {
-        for (const step of steps)
-          await step.run(({ note = "" }) => {
-            if (!/^loose: .* rows compared$/.test(note) || notes.push(note) > 1) return;
-            product.exec("VACUUM; UPDATE loose SET v = 'written since' WHERE rowid % 1000 = 7");
-          });
-      },
+      run: atNotes(/^loose: .* rows compared$/, (note) => {
+        if (notes.push(note) > 1) return;
+        product.exec("VACUUM; UPDATE loose SET v = 'written since' WHERE rowid % 1000 = 7");
+      }),
     });
     // The first walk went past what had moved to the keys behind it.
     const rows = product.prepare("SELECT count(*) FROM loose").pluck().get();
@@ -276,14 +267,10 @@ describe("a load while the product writes", () => {
     const resets: unknown[] = [];
     await planMigration({
       ...request(),
-      run: async (steps) => {
-        for (const step of steps)
-          await step.run(({ note = "" }) => {
-            if (!note.endsWith("rows read")) return;
-            product.exec(`INSERT INTO notes VALUES ('beside the profile', NULL)`);
-            resets.push(product.pragma("wal_checkpoint(TRUNCATE)"));
-          });
-      },
+      run: atNotes(/rows read$/, () => {
+        product.exec(`INSERT INTO notes VALUES ('beside the profile', NULL)`);
+        resets.push(product.pragma("wal_checkpoint(TRUNCATE)"));
+      }),
     });
     expect(resets.length).toBeGreaterThan(1);
     expect(resets).toEqual(resets.map(() => [{ busy: 0, log: 0, checkpointed: 0 }]));
@@ -295,14 +282,11 @@ describe("a load while the product writes", () => {
     let isChanged = false;
     const plan = await planMigration({
       ...request(),
-      run: async (steps) => {
-        for (const step of steps)
-          await step.run(({ note = "" }) => {
-            if (isChanged || !note.endsWith("rows read")) return;
-            isChanged = true;
-            product.exec("ALTER TABLE notes ADD COLUMN late TEXT");
-          });
-      },
+      run: atNotes(/rows read$/, () => {
+        if (isChanged) return;
+        isChanged = true;
+        product.exec("ALTER TABLE notes ADD COLUMN late TEXT");
+      }),
     });
     await expect(
       loadMigration({ ...request(), live: true, plan: sealPlan(plan, {}) }),

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { CheckpointWindow } from "../../packages/migrate/src/checkpoint-window.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { atNotes } from "./at-notes.ts";
 import { type LiveCase, liveCase, told } from "./live-case.ts";
 
 const WRITER = fileURLToPath(new URL("./live-writer.ts", import.meta.url));
@@ -207,12 +208,7 @@ describe("verify of rows in flight", () => {
     one.unlogged("UPDATE t SET v = -1 WHERE id = 60900");
     const parts = new Set<string>();
     const report = await one.verifyLive({
-      run: async (steps) => {
-        for (const step of steps)
-          await step.run(({ note = "" }) => {
-            if (note.endsWith("rows compared")) parts.add(note);
-          });
-      },
+      run: atNotes(/rows compared$/, (note) => parts.add(note)),
     });
     // Of five hundred rows SQLite alone would make one part.
     expect(parts).toEqual(new Set(["t: 250 rows compared", "t: 500 rows compared"]));
@@ -249,12 +245,9 @@ describe("verify of rows in flight", () => {
     one = await liveCase(cluster, NUMBERED);
     one.product.exec("UPDATE t SET v = -1 WHERE id < 100");
     let looks = 0;
-    const bringing: StepRunner = async (steps) => {
-      for (const step of steps)
-        await step.run(({ note }) => {
-          if (note?.startsWith("waiting") && looks++ === 0) void one.bring();
-        });
-    };
+    const bringing = atNotes(/^waiting/, () => {
+      if (looks++ === 0) void one.bring();
+    });
     expect(await one.verifyLive({ run: bringing, patience })).toMatchObject({
       ok: true,
       findings: [],
@@ -274,12 +267,9 @@ describe("verify of rows in flight", () => {
     const sync = `UPDATE public.t SET v = v + 1 WHERE id <> 11999;
       UPDATE lifeboat.migrations SET details = '{"watermark": "24000"}'`;
     let looks = 0;
-    const bringing: StepRunner = async (steps) => {
-      for (const step of steps)
-        await step.run(({ note }) => {
-          if (note?.startsWith("waiting") && looks++ === 0) void one.query(sync);
-        });
-    };
+    const bringing = atNotes(/^waiting/, () => {
+      if (looks++ === 0) void one.query(sync);
+    });
     const report = await one.verifyLive({ run: bringing, patience });
     expect(told(report)).toMatchObject([{ id: "rows-differ", sample: ["11999 (different)"] }]);
     expect(report.inFlight).toBe(0);

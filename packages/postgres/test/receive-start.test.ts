@@ -72,7 +72,7 @@ test("on a new timeline it begins where that left the old one, whatever an old p
   expect(await startIn(files, { timeline: 2, kept: at(8) })).toEqual([2, 3, 0n, []]);
 });
 
-test("of several timelines the newest that has any says where it goes on", async () => {
+test("after two promotions it begins behind what is stored of the newest timeline, on the one that the server is on", async () => {
   const files = { ...whole(1, 1, 2), ...whole(2, 3, 4), "00000003/00000003.history": HISTORY_3 };
   expect(await startIn(files, { timeline: 3, kept: at(7) })).toEqual([3, 5, 0n, []]);
 });

@@ -27,7 +27,7 @@ export async function* keyRanges(
     let { from } = range;
     for (;;) {
       const rest = { from, to: range.to };
-      const nth = (offset: number) => sides.log((written) => written.nth(table, rest, offset));
+      const nth = (offset: number) => sides.log((written) => written.nthKey(table, rest, offset));
       const to = await boundAt(input, terms, { nth, rows: MOST_WRITTEN, ask: sides.ask });
       if (to === null) break;
       yield { from, to };

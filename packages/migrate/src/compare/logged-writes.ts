@@ -38,7 +38,7 @@ export class LoggedWrites implements WrittenSince {
     return Number(this.#db.prepare(sql).pluck().get(this.#watermark, this.#numberOf(table)));
   }
 
-  nth(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null {
+  nthKey(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null {
     if ((logEnd(this.#db) ?? 0n) - this.#watermark <= BigInt(offset)) return null;
     const terms = loggedTerms(table);
     const { where, values } = sqliteRange(terms, range);

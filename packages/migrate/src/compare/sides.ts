@@ -17,7 +17,7 @@ export interface WrittenSince {
   /** How many of its rows were written. */
   count(table: PlannedTable): number;
   /** `boundColumns` of the key of one entry in a range, by how many stand before it in the order of the key; null where there are fewer. */
-  nth(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null;
+  nthKey(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null;
   /** Those of a range of its keys that were written, or that a written row bore before. */
   within(table: PlannedTable, range: KeyRange): readonly WrittenRow[];
   /** Those of these rows that were written; keys as `spelledKey` spells them. */
@@ -45,7 +45,7 @@ export interface Sides {
 const NOTHING_WRITTEN: WrittenSince = {
   isKnown: () => true,
   any: () => false,
-  nth: () => null,
+  nthKey: () => null,
   count: () => 0,
   within: () => [],
   among: () => new Set(),
