@@ -1,9 +1,10 @@
-import { DatabaseFolder, type Storage } from "@lifeboat/core";
+import type { Storage } from "@lifeboat/core";
 import { expect, test } from "vitest";
 import { faultyMemory } from "../../../test/support/faulty-storage.ts";
 import { archivedFile } from "../src/wal/archived-file.ts";
 import { logName } from "../src/wal/segment-name.ts";
 import { partName } from "../src/wal/segment-part.ts";
+import { clusterFolder } from "./cluster-folder.ts";
 
 const SEGMENT = "000000010000000000000011";
 
@@ -18,13 +19,7 @@ async function replaced(wrap: (memory: Storage, replace: () => Promise<void>) =>
       await memory.remove(folder.logPath(partName(SEGMENT, 0x2000)));
     }),
   );
-  const folder = new DatabaseFolder({
-    storage,
-    app: "app",
-    engine: "postgres",
-    database: "7",
-    compression: { level: 1, logLevel: 1 },
-  });
+  const folder = clusterFolder({ storage });
   const store = (offset: number) =>
     folder.storeLog(partName(SEGMENT, offset), () => chunks(Buffer.alloc(offset, 1)));
   await store(0x2000);

@@ -1,21 +1,14 @@
-import { DatabaseFolder } from "@lifeboat/core";
 import { expect, test } from "vitest";
-import { memoryStorage } from "../../storage/src/memory.ts";
 import { newestSegment, readLogArchive, TimelinePath } from "../src/log-archive.ts";
 import { logName } from "../src/wal/segment-name.ts";
 import { partName } from "../src/wal/segment-part.ts";
+import { clusterFolder } from "./cluster-folder.ts";
 
 const SEGMENT = 1 << 20;
 /** In the midst of segment 3. */
 const LEFT_AT = 0x30_8000n;
 
-const folder = new DatabaseFolder({
-  storage: memoryStorage(),
-  app: "app",
-  engine: "postgres",
-  database: "7",
-  compression: { level: 1, logLevel: 1 },
-});
+const folder = clusterFolder();
 const path = new TimelinePath(
   {
     folder,

@@ -1,11 +1,12 @@
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DatabaseFolder } from "@lifeboat/core";
+import type { DatabaseFolder } from "@lifeboat/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { faultyMemory, whole } from "../../../test/support/faulty-storage.ts";
 import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { pushInto } from "../src/archive-push.ts";
 import { readSystemIdentifier } from "../src/system-identifier.ts";
+import { clusterFolder } from "./cluster-folder.ts";
 
 let cluster: TestCluster;
 let name: string;
@@ -26,10 +27,9 @@ async function folderOver(beforeReading: () => Promise<void>): Promise<DatabaseF
       return memory.create(path, await whole(content));
     },
   }));
-  return new DatabaseFolder({
-    ...{ storage, app: "test", engine: "postgres" as const },
+  return clusterFolder({
+    storage,
     database: await readSystemIdentifier(cluster.dataDirectory),
-    compression: { level: 3, logLevel: 1 },
   });
 }
 

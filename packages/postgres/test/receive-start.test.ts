@@ -1,9 +1,8 @@
-import { DatabaseFolder } from "@lifeboat/core";
 import { expect, test } from "vitest";
-import { memoryStorage } from "../../storage/src/memory.ts";
 import { receiveStart, type StartRequest } from "../src/wal/receive-start.ts";
 import { logName, segmentName } from "../src/wal/segment-name.ts";
 import { partName } from "../src/wal/segment-part.ts";
+import { clusterFolder } from "./cluster-folder.ts";
 
 const SEGMENT = 1 << 20;
 const at = (segment: number) => BigInt(segment) << 20n;
@@ -18,10 +17,7 @@ async function startIn(
   files: Readonly<Record<string, string>>,
   request: Omit<StartRequest, "folder" | "segmentBytes" | "overHole"> & { overHole?: boolean },
 ) {
-  const compression = { level: 1, logLevel: 1 };
-  const folder = new DatabaseFolder({
-    ...{ storage: memoryStorage(), app: "app", engine: "postgres", database: "7", compression },
-  });
+  const folder = clusterFolder();
   for (const [name, content] of Object.entries(files))
     await folder.storeLog(name, async function* () {
       yield Buffer.from(content);

@@ -1,11 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DatabaseFolder } from "@lifeboat/core";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
-import { memoryStorage } from "../../storage/src/memory.ts";
 import { runAs } from "../src/account.ts";
 import { hasProgram, programPath } from "../src/programs.ts";
 import { proveWal } from "../src/snapshot-wal.ts";
@@ -13,6 +11,7 @@ import { lsnOf } from "../src/wal/lsn.ts";
 import type { WalMark } from "../src/wal/mark.ts";
 import { RecordScanner } from "../src/wal/record-scanner.ts";
 import { logName, segmentAt, segmentName, segmentStart } from "../src/wal/segment-name.ts";
+import { clusterFolder } from "./cluster-folder.ts";
 
 const SEGMENT = 1 << 20;
 
@@ -149,10 +148,7 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
         ?.system_identifier,
     );
     const stored = async (damaged?: bigint, missing?: bigint, owner = database) => {
-      const folder = new DatabaseFolder({
-        ...{ storage: memoryStorage(), app: "app", engine: "postgres", database: owner },
-        compression: { level: 1, logLevel: 1 },
-      });
+      const folder = clusterFolder({ database: owner });
       for (let number = first; number < first + 4n; number++) {
         const bytes = await readFile(segmentPath(number));
         if (number === damaged) bytes.fill(0, SEGMENT / 2, SEGMENT / 2 + 8192);

@@ -1,8 +1,8 @@
-import { DatabaseFolder } from "@lifeboat/core";
 import { expect, test } from "vitest";
 import { faultyMemory } from "../../../test/support/faulty-storage.ts";
 import { partName } from "../src/wal/segment-part.ts";
 import { SegmentStore } from "../src/wal/segment-store.ts";
+import { clusterFolder } from "./cluster-folder.ts";
 
 const SEGMENT = 1 << 20;
 const START = 4n << 20n;
@@ -17,13 +17,7 @@ function storeOver(gate: Promise<void>, shipped?: { upTo: bigint; parts: string[
     },
   }));
   const failures: unknown[] = [];
-  const folder = new DatabaseFolder({
-    storage,
-    app: "app",
-    engine: "postgres",
-    database: "7",
-    compression: { level: 1, logLevel: 1 },
-  });
+  const folder = clusterFolder({ storage });
   const segments = new SegmentStore({
     ...{ folder, shipped },
     timeline: 1,
