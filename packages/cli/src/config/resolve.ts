@@ -74,7 +74,7 @@ function sqliteOf(
     if (!SAFE_NAME.test(own))
       faults.push({
         path: at,
-        message: "makes no safe name for a folder: give the database a name",
+        message: `makes no safe name for a folder: give the database one beside its path, as in "name": "orders"`,
       });
     if (seen.has(own))
       faults.push({ path: at, message: `gives a second database the name ${own}` });
