@@ -17,7 +17,8 @@ import { fileURLToPath } from "node:url";
 import type { StepRunner } from "@lifeboat/core";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
+import { parseMapping } from "../../packages/cli/src/option-values.ts";
+import { ask, startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { restoreBeside, startAsItIs } from "../support/postgres-copies.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
@@ -216,6 +217,37 @@ describe("a restore of a cluster", () => {
     const { path } = await restoreBeside(cluster, store, order);
     expect(await readdir(path), `seed ${seed}`).toContain("recovery.signal");
     expect(await entriesWith("lifeboat-"), `seed ${seed}`).toEqual([]);
+  });
+
+  test("asks for a place of its own for a tablespace that was made in place, and fills that", async () => {
+    await cluster.query("alter system set allow_in_place_tablespaces = on");
+    await cluster.query("select pg_reload_conf()");
+    await cluster.query("create tablespace inner_space location ''");
+    await cluster.query("create table inner_rows tablespace inner_space as select 7 as n");
+    const { id } = await store.take({ transport: "parallel" });
+    const [{ location } = { location: "" }] = await cluster.query<{ location: string }>(
+      "select pg_tablespace_location(oid) as location from pg_tablespace where spcname = 'inner_space'",
+    );
+    const target = { kind: "backup", id } as const;
+    const order = { ...into("inner"), target, replay: true };
+    await expect(restoreBeside(cluster, store, order)).rejects.toMatchObject({
+      code: "TABLESPACE_MAPPING_INVALID",
+      remedy: expect.stringContaining(`--tablespace-mapping ${location}=NEW`),
+    });
+    expect(await entriesWith("inner")).toEqual([]);
+    const aside = place("inner-space");
+    // As the remedy is typed.
+    const mapping = parseMapping(`${location}=${aside}`);
+    const tablespaceMapping = new Map([...order.tablespaceMapping, mapping]);
+    const { path } = await restoreBeside(cluster, store, { ...order, tablespaceMapping });
+    const server = await startAsItIs(cluster, path);
+    try {
+      await server.accepting("postgres");
+      expect(await ask(server, "select n from inner_rows", "app")).toEqual([{ n: 7 }]);
+    } finally {
+      await server.stop();
+    }
+    expect(await readdir(aside)).toHaveLength(1);
   });
 });
 

@@ -29,11 +29,15 @@ export function parsePort(text: string): number {
   throw usage(`"${text}" is no port`, "write a number from 1 to 65535");
 }
 
-/** `OLD=NEW`, both absolute; an equals sign inside a path is written `\=`, as pg_basebackup has it. */
+/**
+ * `OLD=NEW`, both absolute; an equals sign inside a path is written `\=`, as pg_basebackup has it. A tablespace that was made in place has
+ * no path of its own: OLD is then `pg_tblspc/OID`, as the server names it.
+ */
 export function parseMapping(text: string): readonly [string, string] {
   const parts = text.split(/(?<!\\)=/).map((part) => part.replaceAll("\\=", "="));
   const [from = "", to = ""] = parts;
-  if (parts.length === 2 && isAbsolute(from) && isAbsolute(to)) return [from, to];
+  const named = isAbsolute(from) || /^pg_tblspc\/\d+$/.test(from);
+  if (parts.length === 2 && named && isAbsolute(to)) return [from, to];
   throw usage(
     `--tablespace-mapping: "${text}" is not OLD=NEW with two absolute paths`,
     "write --tablespace-mapping /old/place=/new/place",

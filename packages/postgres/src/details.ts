@@ -11,7 +11,7 @@ export type WalSource = "stream" | "archive";
 
 export interface TablespaceDetail {
   readonly oid: number;
-  /** The folder it lay in on the server. Absolute. */
+  /** The folder it lay in on the server. Absolute, or `pg_tblspc/<oid>` for one that was made in place: that is restored to a place that is named. */
   readonly location: string;
   /** Its object in the backup: `16385.tar.zst`. */
   readonly object: string;
@@ -93,7 +93,7 @@ function isTablespace(value: unknown): boolean {
   if (!isRecord(value) || !isWhole(value.oid, 1, 0xffff_ffff)) return false;
   const { parts = [] } = value;
   return (
-    isAbsolutePath(value.location) &&
+    (isAbsolutePath(value.location) || value.location === `pg_tblspc/${value.oid}`) &&
     Array.isArray(parts) &&
     [value.object, ...parts].every((name) => isText(name) && SAFE_NAME.test(name))
   );

@@ -67,15 +67,15 @@ export async function mappedPlaces(
   }: Pick<RestoreRequest, "tablespaceMapping" | "tablespaceRoot">,
   dataDirectory: string,
 ): Promise<RestorePlaces["tablespaces"]> {
-  const known = new Set(tablespaces.map(({ location }) => resolve(location)));
+  const known = new Set(tablespaces.map(({ location }) => namedBy(location)));
   for (const old of mapping.keys())
-    if (!known.has(resolve(old))) throw unknownTablespace(old, [...known]);
-  const byOld = new Map([...mapping].map(([old, place]) => [resolve(old), place]));
+    if (!known.has(namedBy(old))) throw unknownTablespace(old, [...known]);
+  const byOld = new Map([...mapping].map(([old, place]) => [namedBy(old), place]));
   const taken = new Set([dataDirectory]);
   const places: { tablespace: TablespaceDetail; place: string }[] = [];
   for (const tablespace of tablespaces) {
     const own = root === null ? tablespace.location : join(root, String(tablespace.oid));
-    const wanted = byOld.get(resolve(tablespace.location)) ?? own;
+    const wanted = byOld.get(namedBy(tablespace.location)) ?? own;
     if (!isAbsolute(wanted)) throw badMapping(tablespace, wanted, "is not an absolute path");
     const place = await settled(wanted);
     for (const other of taken)
@@ -85,6 +85,11 @@ export async function mappedPlaces(
     places.push({ tablespace, place });
   }
   return places;
+}
+
+/** One that was made in place (`pg_tblspc/16385`) has no path of its own. */
+function namedBy(location: string): string {
+  return isAbsolute(location) ? resolve(location) : location;
 }
 
 function overlap(a: string, b: string): boolean {
