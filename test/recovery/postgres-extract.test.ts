@@ -25,8 +25,15 @@ beforeAll(async () => {
   await cluster.query('insert into "odd.name"."Items" select generate_series(1, 500)');
   await cluster.query("create table orders(n int primary key, what text)");
   await cluster.query("insert into orders select n, 'order ' || n from generate_series(1, 100) n");
+  await cluster.query('create table "Parted"(n int, part int) partition by list (part)');
+  await cluster.query(
+    'create table "odd.name"."First" partition of "Parted" for values in (1) partition by list (n)',
+  );
+  await cluster.query('create table "odd.name".deep partition of "odd.name"."First" default');
+  await cluster.query('create table second partition of "Parted" for values in (2)');
+  await cluster.query('insert into "Parted" values (11, 1), (22, 2)');
   await kept.take();
-  await cluster.query("drop table orders");
+  await cluster.query('drop table orders, "Parted"');
 });
 afterAll(() => cluster?.stop());
 
@@ -122,6 +129,16 @@ test("names are found whatever they are made of, in any database, and a whole da
   const whole = await contentOf(file("app.dump"));
   expect(whole).toContain("order 100");
   expect(whole).toContain('"odd.name"."Items"');
+});
+
+test("a table's partitions come with it, and theirs", async ({ skip }) => {
+  if (!canDump) skip("there is no pg_dump");
+  await extracting("Parted", cluster.superuserUrl);
+  const parted = await cluster.query('select n, part from "Parted" order by n');
+  expect(parted).toEqual([
+    { n: 11, part: 1 },
+    { n: 22, part: 2 },
+  ]);
 });
 
 test("what is not there is said with what is", async ({ skip }) => {

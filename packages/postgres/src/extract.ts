@@ -29,8 +29,8 @@ export interface Extraction {
 /** What a name turned out to be. */
 interface Wanted {
   readonly database: string;
-  /** As pg_dump takes it; null for the whole database. */
-  readonly table: string | null;
+  /** As pg_dump takes them: a table and all that holds rows of it; none for the whole database. */
+  readonly tables: readonly string[];
 }
 
 /**
@@ -87,18 +87,14 @@ async function intoFile(work: Extraction, wanted: Wanted, into: string): Promise
 }
 
 async function find({ name, databases, usual, ask }: Extraction): Promise<Wanted> {
-  if (databases.includes(name)) return { database: name, table: null };
+  if (databases.includes(name)) return { database: name, tables: [] };
   const at = name.indexOf(".");
   const tries: [database: string, table: string][] = [[usual, name]];
   const first = name.slice(0, Math.max(0, at));
   if (databases.includes(first)) tries.push([first, name.slice(at + 1)]);
   for (const [database, table] of tries) {
-    const query = `select quote_ident(nspname) || '.' || quote_ident(relname)
-      from pg_class c join pg_namespace n on n.oid = relnamespace
-      where c.oid = to_regclass(${literal(table)}) or c.oid = to_regclass(quote_ident(${literal(table)}))`;
-    const rows = await ask(query, database).catch(() => []);
-    const found = rows[0]?.[0];
-    if (typeof found === "string") return { database, table: exactPattern(found) };
+    const rows = await ask(familyOf(literal(table)), database).catch(() => []);
+    if (rows.length > 0) return { database, tables: rows.map(([each]) => exactPattern(`${each}`)) };
   }
   throw new LifeboatError({
     code: "EXTRACT_NOT_FOUND",
@@ -107,6 +103,23 @@ async function find({ name, databases, usual, ask }: Extraction): Promise<Wanted
     remedy: `name a table as schema.table, in another database as database.schema.table; there are the databases ${databases.join(", ")}`,
     details: { name, databases },
   });
+}
+
+/**
+ * A table, first, and its partitions and children: their rows are its own to whoever reads it, and pg_dump leaves them out
+ * (`--table-and-children` came with 16).
+ */
+function familyOf(table: string): string {
+  return `
+    with recursive family(oid, depth) as (
+      select * from (select coalesce(to_regclass(${table}), to_regclass(quote_ident(${table})))::oid, 0) named(oid, depth)
+      where oid is not null
+      union all
+      select inhrelid, depth + 1 from family join pg_inherits on inhparent = oid)
+    select quote_ident(nspname) || '.' || quote_ident(relname)
+    from (select oid, min(depth) as depth from family group by oid) each
+    join pg_class using (oid) join pg_namespace n on n.oid = relnamespace
+    order by depth, pg_class.oid`;
 }
 
 /** In pg_dump's patterns only what stands in double quotes means itself. */
@@ -118,11 +131,11 @@ function exactPattern(qualified: string): string {
 
 async function runDump(
   { programs, config, signal }: Extraction,
-  { database, table }: Wanted,
+  { database, tables }: Wanted,
   { file, format }: { readonly file: string; readonly format: "custom" | "plain" },
 ): Promise<void> {
-  const args = [`--format=${format}`, `--file=${file}`, "--no-password"];
-  if (table !== null) args.push(`--table=${table}`);
+  const only = tables.map((table) => `--table=${table}`);
+  const args = [`--format=${format}`, `--file=${file}`, "--no-password", ...only];
   await run(programPath(programs, "pg_dump"), args, {
     signal,
     env: {
