@@ -122,6 +122,10 @@ Only then say where the tablespaces are now, one line for each: the server makes
 
     echo 'OID /restore/OID' > /restore/data/tablespace_map
 
+A tablespace that was made after the backup is made again by the recovery, at the path where the original made it: that directory
+has to be there, and empty. Never recover past that instant where the original still uses it: the copy would write into its files.
+Take a later backup, or do it on another host.
+
 If there is a folder \`settings\`, unpack its files over the data directory's (\`postgresql.conf\`,
 \`pg_hba.conf\`, \`pg_ident.conf\`) and remove from \`postgresql.conf\` the settings that name paths of
 the old host (\`data_directory\`, \`hba_file\`, \`ident_file\`, \`external_pid_file\`, \`include_dir\`):

@@ -2,6 +2,7 @@ import type { RecoveryPlan, RestoreRequest } from "@lifeboat/core";
 import type { PostgresDetails } from "./details.ts";
 import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "./log-archive.ts";
 import { microsOf } from "./log-plan-time.ts";
+import { assertPlaceUnused } from "./tablespace-made-since.ts";
 import { readSegment } from "./wal/archived-segment.ts";
 import { type Lsn, lsnOf } from "./wal/lsn.ts";
 import type { WalMark } from "./wal/mark.ts";
@@ -12,7 +13,8 @@ import { segmentAt, segmentBefore, segmentName, segmentStart } from "./wal/segme
  * Reads all WAL that the copy will need, from the backup's start up to the target, as the server will
  * when it is started: what is damaged must be known before the copy gets its name, and not when it is
  * started in place of the database.
- * @throws LifeboatError `CHECKSUM_MISMATCH`, `WAL_INVALID`, `WAL_FOREIGN`, naming the object
+ * @throws LifeboatError `CHECKSUM_MISMATCH`, `WAL_INVALID`, `WAL_FOREIGN`, naming the object; what
+ *   {@link assertPlaceUnused} refuses
  */
 export async function proveRecovery(
   { folder, plan, report, signal }: Pick<RestoreRequest, "folder" | "plan" | "report" | "signal">,
@@ -23,17 +25,54 @@ export async function proveRecovery(
   const path = new TimelinePath(archive, plan.timeline ?? details.timeline);
   const first = segmentAt(lsnOf(details.startLsn), segmentBytes);
   const consistent = segmentBefore(lsnOf(details.stopLsn), segmentBytes);
-  const isPast = pastTarget(plan);
-  const scanner = new RecordScanner({ start: segmentStart(first, segmentBytes), segmentBytes });
-  let past = false;
+  const watch = new RecoveryWatch(plan, details, segmentStart(first, segmentBytes));
   for (let number = first; isThere(archive, path, number); number++) {
     signal.throwIfAborted();
     const ref = path.segment(number);
     report({ note: `check WAL ${segmentName(ref.timeline, ref.number, segmentBytes)}` });
-    for await (const chunk of readSegment(folder, ref, segmentBytes))
-      for (const mark of scanner.push(chunk)) past ||= isPast(mark);
-    past ||= isPast({ lsn: segmentStart(number + 1n, segmentBytes) });
-    if (past && number >= consistent) return;
+    for await (const chunk of readSegment(folder, ref, segmentBytes)) await watch.push(chunk);
+    watch.reaches(segmentStart(number + 1n, segmentBytes));
+    if (watch.isOver && number >= consistent) return;
+  }
+}
+
+/** Follows a recovery along its WAL, and refuses what the copy must not replay on this host. */
+export class RecoveryWatch {
+  /** The target is passed. What the copy needs to become consistent is replayed all the same. */
+  isOver = false;
+  readonly #scanner: RecordScanner;
+  readonly #major: number;
+  readonly #isPast: (place: WalMark | { readonly lsn: Lsn }) => boolean;
+  readonly #consistent: Lsn;
+  readonly #last: Lsn | undefined;
+
+  /** @param start the first byte of a segment */
+  constructor(plan: RecoveryPlan, details: PostgresDetails, start: Lsn) {
+    this.#scanner = new RecordScanner({ start, segmentBytes: details.walSegmentBytes });
+    this.#major = Math.trunc(details.serverVersion / 10_000);
+    this.#isPast = pastTarget(plan);
+    this.#consistent = lsnOf(details.stopLsn);
+    const { lsn } = plan.willRecoverTo;
+    const isNamed = plan.target.kind === "xid" || plan.target.kind === "restore-point";
+    this.#last = isNamed && lsn !== null ? lsnOf(lsn) : undefined;
+  }
+
+  /** @throws LifeboatError what {@link assertPlaceUnused} refuses */
+  async push(chunk: Uint8Array): Promise<void> {
+    for (const mark of this.#scanner.push(chunk))
+      if (this.#replays(mark) && mark.kind === "tablespace")
+        await assertPlaceUnused(mark.location, this.#major);
+  }
+
+  #replays(mark: WalMark): boolean {
+    this.isOver ||= this.#isPast(mark);
+    if (mark.lsn < this.#consistent) return true;
+    return !this.isOver && !(this.#last !== undefined && mark.lsn > this.#last);
+  }
+
+  /** All WAL before a position was pushed. */
+  reaches(lsn: Lsn): void {
+    this.isOver ||= this.#isPast({ lsn });
   }
 }
 

@@ -11,6 +11,7 @@ import { postgresDetails } from "./details.ts";
 import { writeDurably } from "./durable.ts";
 import { privateSettings } from "./private-settings.ts";
 import { findPrograms, programPath, type ServerPrograms } from "./programs.ts";
+import { RecoveryWatch } from "./prove-recovery.ts";
 import { RevivedCluster } from "./revived-cluster.ts";
 import { Scratch } from "./scratch.ts";
 import { SegmentServer } from "./segment-server.ts";
@@ -136,7 +137,8 @@ async function openSegments(
   account: Account,
   scratch: Scratch,
 ): Promise<SegmentServer> {
-  const { walSegmentBytes } = postgresDetails(chosenBackup(plan));
+  const details = postgresDetails(chosenBackup(plan));
+  const { walSegmentBytes } = details;
   let bytes = 0;
   return SegmentServer.open({
     folder,
@@ -148,6 +150,7 @@ async function openSegments(
       bytes += walSegmentBytes;
       report({ bytes, note: `replaying ${name}` });
     },
+    watch: (start) => new RecoveryWatch(plan, details, start),
   });
 }
 

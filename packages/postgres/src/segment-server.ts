@@ -8,7 +8,8 @@ import type { Account } from "./account.ts";
 import { restoreCommand } from "./recovery-configuration.ts";
 import { onRequestLine } from "./request-lines.ts";
 import { archivedFile } from "./wal/archived-file.ts";
-import { parseWalFileName, segmentName, segmentNumber } from "./wal/segment-name.ts";
+import type { Lsn } from "./wal/lsn.ts";
+import { parseWalFileName, segmentName, segmentNumber, segmentStart } from "./wal/segment-name.ts";
 
 /**
  * What the server runs as `restore_command`: it asks us through one named pipe and waits at another.
@@ -41,6 +42,15 @@ export interface SegmentServerInit {
   readonly scratch: string;
   /** Called with the name of each file handed over. */
   onServed?(name: string): void;
+  /**
+   * Sees all WAL before the server does, segment by segment in its order; what it throws stops the recovery. A new one for each run of
+   * segments that follow each other.
+   */
+  watch?(start: Lsn): WalWatch;
+}
+
+export interface WalWatch {
+  push(chunk: Uint8Array): Promise<void>;
 }
 
 /**
@@ -60,6 +70,9 @@ export class SegmentServer {
   readonly #requests: Socket;
   readonly #answers: number;
   #ahead: { readonly name: string; readonly fetched: Promise<boolean> } | undefined;
+  #watched: { readonly next: bigint; readonly watch: WalWatch } | undefined;
+  /** What the watch does not let pass, whoever asks for it again. */
+  #refused: { readonly name: string; readonly why: unknown } | undefined;
 
   private constructor(init: SegmentServerInit, wal: FileHandle, script: string) {
     this.#init = init;
@@ -119,6 +132,7 @@ export class SegmentServer {
   /** Brings one file beside its place, all digests checked; false when it is proved that there is none. */
   async #fetch(name: string): Promise<boolean> {
     const { folder, account } = this.#init;
+    if (this.#refused?.name === name) throw this.#refused.why;
     const content = await archivedFile(folder, name);
     if (!content) return false;
     const path = this.#fetchedPath(name);
@@ -127,7 +141,14 @@ export class SegmentServer {
       await rm(path, { force: true });
       const file = await open(path, "wx", 0o600);
       try {
-        for await (const chunk of content) await file.writeFile(chunk);
+        const watch = this.#watchOf(name);
+        for await (const chunk of content) {
+          await watch?.push(chunk).catch((why: unknown) => {
+            this.#refused = { name, why };
+            throw why;
+          });
+          await file.writeFile(chunk);
+        }
         if (account.foreign) await file.chown(account.uid, account.gid);
       } finally {
         await file.close();
@@ -137,6 +158,17 @@ export class SegmentServer {
       await rm(path, { force: true });
       throw cause;
     }
+  }
+
+  #watchOf(name: string): WalWatch | undefined {
+    const file = parseWalFileName(name);
+    const { walSegmentBytes: size } = this.#init;
+    const number = file?.kind === "segment" ? segmentNumber(file, size) : undefined;
+    if (number === undefined) return undefined;
+    const { next, watch: before } = this.#watched ?? {};
+    const watch = next === number ? before : this.#init.watch?.(segmentStart(number, size));
+    this.#watched = watch && { next: number + 1n, watch };
+    return watch;
   }
 
   #fetchNext(name: string): void {

@@ -3,7 +3,12 @@ import { join } from "node:path";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import {
+  availableMajors,
+  startCluster,
+  type TestCluster,
+  tablespaceFolder,
+} from "../../../test/support/postgres.ts";
 import { runAs } from "../src/account.ts";
 import { hasProgram, programPath } from "../src/programs.ts";
 import { proveWal } from "../src/snapshot-wal.ts";
@@ -71,6 +76,10 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     await client.query("rollback prepared 'given up'");
     await client.query("select pg_create_restore_point('before the storm')");
     await client.query(
+      `create tablespace aside location '${await tablespaceFolder(cluster, "aside")}'`,
+    );
+    await client.query("drop tablespace aside");
+    await client.query(
       "begin; savepoint a; insert into t values (1, 'x'); release a; savepoint b; insert into t values (2, 'y'); commit",
     );
     await client.end();
@@ -123,7 +132,7 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     expect(lsns).toEqual(lsns.toSorted((a, b) => (a < b ? -1 : 1)));
   });
 
-  test("tells aborts, prepared transactions and restore points", async () => {
+  test("tells aborts, prepared transactions, restore points and where a tablespace was made", async () => {
     const { marks } = await marksFrom(first);
     expect(marks.filter(({ kind }) => kind === "abort").length).toBeGreaterThanOrEqual(2);
     const endOf = (xid: number | undefined) =>
@@ -137,6 +146,9 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     expect(marks.find(({ kind }) => kind === "restore-point")).toMatchObject({
       name: "before the storm",
     });
+    // That it was dropped is none.
+    const made = marks.flatMap((mark) => (mark.kind === "tablespace" ? [mark.location] : []));
+    expect(made).toEqual([join(cluster.directory, "aside")]);
     const now = Date.now() * 1000;
     for (const mark of marks)
       if ("micros" in mark) expect(Math.abs(now - mark.micros)).toBeLessThan(600_000_000);

@@ -16,6 +16,8 @@ export type WalMark = { readonly lsn: Lsn } & (
   /** `micros` of the second in which it began; `redo` is where the WAL was then. */
   | { readonly kind: "checkpoint"; readonly micros: number; readonly redo: Lsn }
   | { readonly kind: "backup-end" }
+  /** CREATE TABLESPACE, which the replay does again, at the same place. Empty for one that is made in place. */
+  | { readonly kind: "tablespace"; readonly location: string }
   | { readonly kind: "switch" }
 );
 
@@ -25,6 +27,9 @@ export const RECORD_HEADER = 24;
 /** Enough for the main data of a checkpoint, and of a restore point. */
 const CONTROL_BYTES = 512;
 
+/** A path is at most `MAXPGPATH`, 1024 bytes, long. */
+const TABLESPACE_BYTES = 1100;
+
 /**
  * Far above the 16 million savepoints that one transaction's end may list here, and what of a prepared one stands before its id
  * (subtransactions, files, invalidations). A longer record fills our memory.
@@ -33,6 +38,7 @@ const MOST_TRANSACTION_BYTES = 64 << 20;
 
 const RM_XLOG = 0;
 const RM_XACT = 1;
+const RM_TABLESPACE = 5;
 
 /** The server's clock counts from 2000-01-01; in microseconds. */
 const POSTGRES_EPOCH = 946_684_800_000_000;
@@ -65,19 +71,27 @@ export function readRecordHeader(head: Buffer, magic: number): RecordHeader {
 export function bytesOfInterest(head: Buffer): number {
   const resourceManager = head.readUInt8(17);
   if (resourceManager === RM_XLOG) return CONTROL_BYTES;
+  if (resourceManager === RM_TABLESPACE) return TABLESPACE_BYTES;
   const isEnd = resourceManager === RM_XACT && transactionKind(head.readUInt8(16) & 0x70);
   return isEnd ? MOST_TRANSACTION_BYTES : RECORD_HEADER;
 }
 
 /**
- * What a record says, if it is one of interest. The layouts are those of `access/xact.h` and
- * `catalog/pg_control.h`, the same from 15 to 18.
+ * What a record says, if it is one of interest. The layouts are those of `access/xact.h`,
+ * `catalog/pg_control.h` and `commands/tablespace.h`, the same from 15 to 18.
  * @param head the record's first bytes, as many as {@link bytesOfInterest} says
  */
 export function readMark(lsn: Lsn, header: RecordHeader, head: Buffer): WalMark | undefined {
   if (header.resourceManager === RM_XACT) return readTransactionMark(lsn, header, head);
   if (header.resourceManager === RM_XLOG) return readControlMark(lsn, header, head);
+  if (header.resourceManager === RM_TABLESPACE) return readTablespaceMark(lsn, header, head);
   return undefined;
+}
+
+function readTablespaceMark(lsn: Lsn, header: RecordHeader, head: Buffer): WalMark | undefined {
+  const data = mainData(head);
+  if ((header.info & 0xf0) !== 0x00 || !data) return undefined;
+  return { kind: "tablespace", lsn, location: cText(data.subarray(4)) };
 }
 
 function readTransactionMark(lsn: Lsn, header: RecordHeader, head: Buffer): WalMark | undefined {
