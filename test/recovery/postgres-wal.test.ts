@@ -1,9 +1,9 @@
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LifeboatError, type RecoveryTarget, verify } from "@lifeboat/core";
+import { LifeboatError, type RecoveryTarget, status, verify } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ask, outermostMajors, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import { type LedgerEntry, LedgerHistory } from "../support/postgres-ledger.ts";
@@ -205,13 +205,29 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
         signal: never,
       });
       expect(report.problems).toMatchObject([{ object: path, code: "WAL_GAP" }]);
+      // Of several pushers one may still be at it.
+      expect(await alerts()).not.toContain("archive-hole");
+      expect(await alerts(120_000)).toContain("archive-hole");
       expect(await entriesAt({ kind: "time", at: new Date(end), exclusive: false })).toBe(
         upTo(new Date(end)),
       );
     } finally {
       await rename(`${kept.file(path)}.kept`, kept.file(path));
     }
+    expect(await alerts(120_000)).not.toContain("archive-hole");
   });
+
+  /** The ids of what `status` warns of, so many milliseconds from now. */
+  async function alerts(inMs = 0): Promise<string[]> {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + inMs });
+    try {
+      const engines = [kept.offline];
+      const found = await status({ repository: kept.repository, engines, live: null });
+      return found.alerts.map(({ id }) => id);
+    } finally {
+      vi.useRealTimers();
+    }
+  }
 
   test.each(damages(major))(
     "a segment that was %s is named by verify, by a drill, and by a restore before anything gets a name",

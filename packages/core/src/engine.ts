@@ -187,6 +187,12 @@ export interface Engine {
   windows(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<readonly RecoveryWindow[]>;
 
   /**
+   * What of the log as it lies keeps the newest of it from being recovered, of a database that is live. Left out where
+   * `status` tells it.
+   */
+  holes?(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<readonly Finding[]>;
+
+  /**
    * Whether an instant behind the last window can be restored all the same, since it is known on this host that
    * nothing was committed up to it. Left out where a log says by itself when it was idle.
    */

@@ -46,13 +46,20 @@ export async function status(request: {
   const manifests: Manifest[] = [];
   const windows: RecoveryWindow[] = [];
   const alerts: Finding[] = markFindings(repository);
-  for (const folder of await repository.folders(request.engine)) {
+  const folders = await repository.folders(request.engine);
+  for (const folder of folders) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
     const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
     alerts.push(...(await unfinishedAlerts(repository, folder)));
+    // Before an upgrade it was another cluster, of which nothing comes any more.
+    const isOver = folder !== folders.findLast(({ engine }) => engine === folder.engine);
+    if (isOver || known.problems.length > 0 || folder.engine !== (live ?? folder.engine)) continue;
+    alerts.push(
+      ...((await engineOf(engines, folder.engine).holes?.(folder, found.manifests)) ?? []),
+    );
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),

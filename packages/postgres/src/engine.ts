@@ -11,7 +11,7 @@ import { type ServerConnection, withClient } from "./connection.ts";
 import { damageProof } from "./damage.ts";
 import { postgresDetails } from "./details.ts";
 import { inspectServer } from "./inspect.ts";
-import { planRecovery, recoveryWindows, verifyWal } from "./log.ts";
+import { holeFindings, planRecovery, recoveryWindows, verifyWal } from "./log.ts";
 import { restorePostgres } from "./restore.ts";
 import { revivePostgres } from "./revive.ts";
 import { describeServer } from "./server-facts.ts";
@@ -53,6 +53,7 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
     windows: (folder, backups) => recoveryWindows(folder, restorable(backups)),
+    holes: (folder, backups) => holeFindings(folder, restorable(backups)),
     async plan(folder, backups, target, { timeline }) {
       // The WAL leads to any state from an older base too: only who names a backup must have that one.
       const usable = target.kind === "backup" ? backups : restorable(backups);
