@@ -2,6 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { verify } from "@lifeboat/core";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { elsewhereFinding } from "../../packages/postgres/src/archive-elsewhere.ts";
+import { withClient } from "../../packages/postgres/src/connection.ts";
+import { describeServer } from "../../packages/postgres/src/server-facts.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { countAfter } from "../support/postgres-copies.ts";
@@ -40,6 +43,15 @@ describe("the WAL of a backup", () => {
     const alerts = async () => (await status()).alerts.map(({ id }) => id);
     await expect.poll(alerts).toEqual(["archive-elsewhere"]);
     expect((await status()).archive).toMatchObject({ ok: false });
+    // Where a library archives, no command is of use until that is unset.
+    const [byLibrary] = await withClient({ url: cluster.superuserUrl }, async (client) => {
+      const server = { ...(await describeServer(client)), archiveLibrary: "basic_archive" };
+      return elsewhereFinding(client, server, kept.folder);
+    });
+    expect(byLibrary).toMatchObject({
+      summary: expect.stringContaining("archive_library (basic_archive) stores elsewhere"),
+      remedy: expect.stringContaining("alter system set archive_library = ''"),
+    });
     await archiveInto(cluster);
     await cluster.query("create table t(n int)");
     await cluster.query("select pg_switch_wal()");

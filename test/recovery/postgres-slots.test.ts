@@ -104,6 +104,13 @@ describe.each(majors)("replication slots of a server of version %i", (major) => 
     await place.write("lifeboat.config.json", configuration);
     await make("lifeboat_receive");
     const environment = { SHOP_URL: cluster.superuserUrl };
+    // Whether or not the repository can be asked.
+    const blind = await place.run(["status", "--json"], environment);
+    expect(blind.status).toBe(1);
+    const { code, message, details } = JSON.parse(blind.stdout).error;
+    expect(code).toBe("REPOSITORY_MISSING");
+    expect(message).toContain("replication slot lifeboat_receive (Lifeboat's) is used by nobody");
+    expect(details.server.slots).toMatchObject([{ name: "lifeboat_receive", active: false }]);
     const shown = await place.run(["slots"], environment);
     expect(shown.stdout).toMatch(/lifeboat_receive +physical +lifeboat .* inactive/);
     const dropped = await place.run(["slots", "--drop", "lifeboat_receive", "--json"], environment);

@@ -17,13 +17,16 @@ export async function elsewhereFinding(
   if (!server.archiving || folder?.database !== server.systemIdentifier) return [];
   const { lastArchivedWal: last, lastArchivedTime: at } = await readArchiver(client);
   if (last === null || !parseWalFileName(last) || (await isThere(folder, last))) return [];
+  const { archiveLibrary: library } = server;
+  const by = library === "" ? "archive_command" : `archive_library (${library})`;
+  // With both set, no archiver starts from 16 on, and 15 passes the command over.
+  const clear = library === "" ? "" : "alter system set archive_library = ''; then ";
   return [
     {
       id: "archive-elsewhere",
       severity: "error",
-      summary: `the server archived ${last}${at ? ` at ${at.toISOString()}` : ""}, and it is not in this repository: archive_command stores elsewhere, or nothing`,
-      remedy:
-        "set the archive_command that lifeboat doctor prints (once it is set: select pg_switch_wal()), and take a backup",
+      summary: `the server archived ${last}${at ? ` at ${at.toISOString()}` : ""}, and it is not in this repository: ${by} stores elsewhere, or nothing`,
+      remedy: `${clear}set the archive_command that lifeboat doctor prints (once it is set: select pg_switch_wal()), and take a backup`,
     },
   ];
 }

@@ -17,7 +17,10 @@ export const statusVerb: Verb = {
   options: [{ flags: "--check", help: "exit 1 when something wants attention" }],
   examples: [["status --check --quiet", "for a monitor"]],
   async run({ options }, session) {
-    const repository = await session.openRepository("read");
+    const repository = await session.openRepository("read").catch(async (thrown) => {
+      const { withServerSide } = await import("../server-without-repository.ts");
+      throw await withServerSide(session, thrown);
+    });
     const { status } = await import("../operations.ts");
     const live = await session.live();
     const shown = session.isByRepository ? null : (await session.liveEngine()).kind;

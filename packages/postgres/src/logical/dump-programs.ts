@@ -40,7 +40,7 @@ export async function restorePrograms(
   throw new LifeboatError({
     code: "PROGRAMS_NOT_FOUND",
     message: `no pg_restore of version ${majors.dump} or newer was found, and older ones cannot read this dump`,
-    remedy: `install it (Debian and Ubuntu: apt-get install postgresql-client-${majors.target}), or name its directory as postgres.binDirectory in the configuration`,
+    remedy: `install it (Debian and Ubuntu: apt-get install postgresql-client-${majors.target}), or name its directory as postgres.binDirectory in a configuration, and that by --config FILE`,
     details: { needs: ["pg_restore"], major: majors.dump },
   });
 }
