@@ -214,6 +214,17 @@ test("made from the newest backup it catches up by archive and slot", async () =
   ]);
   expect(await slots()).toEqual([]);
   await rmdir(passfile);
+  // It would make it again where the primary has it, and write into its files.
+  const late = await tablespaceFolder(primary, "late");
+  await primary.query(`create tablespace late location '${late}'`);
+  await primary.query("create table in_late(n int) tablespace late");
+  const tablespaceMapping = new Map([[late, join(primary.directory, "late-of-standby")]]);
+  await expect(made({ repository, fetchCommand, tablespaceMapping })).rejects.toMatchObject({
+    ...{ code: "TABLESPACE_IN_USE", kind: "refused", details: { path: late } },
+  });
+  expect(await slots()).toEqual([]);
+  await primary.query("drop table in_late");
+  await primary.query("drop tablespace late");
   const it = await made({ repository, fetchCommand });
   // What is said of a copy that opens by itself is not true of it.
   expect(it.findings.map(({ id }) => id)).not.toContain("copy-archives");
@@ -314,7 +325,7 @@ test("a port that it cannot have is refused before anything is copied, a free on
   expect(await slots()).toEqual([]);
   expect((await readdir(primary.directory)).filter((name) => name.includes("standby"))).toEqual([]);
   const it = await made({ port: 5498 });
-  expect(it).toMatchObject({ port: 5498, findings: [] });
+  expect(it).toMatchObject({ port: 5498, findings: [{ id: "standby-beside-primary" }] });
   await start(it);
   expect(await readdir(socket)).toContain(".s.PGSQL.5498");
 });

@@ -15,7 +15,7 @@ export async function assertPlaceUnused(location: string, major: number): Promis
   throw new LifeboatError({
     code: "TABLESPACE_IN_USE",
     kind: "refused",
-    message: `the WAL up to the target makes a tablespace at ${location}, which the backup does not have yet, and a tablespace of version ${major} lies there on this host: the copy would write into its files`,
+    message: `the WAL that is to be replayed makes a tablespace at ${location}, which the backup does not have yet, and a tablespace of version ${major} lies there on this host: the copy would write into its files`,
     remedy:
       "recover from a backup that has it (lifeboat backup takes one, and maps its tablespaces), to an instant before it was made, or on another host; where no server needs any more what lies there, move it away first",
     details: { path: location },

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, isAbsolute } from "node:path";
 import {
+  chosenBackup,
   type DatabaseFolder,
   type Finding,
   LifeboatError,
@@ -17,11 +18,13 @@ import { syncDirectories, writeDurably } from "../durable.ts";
 import { postgresEngine } from "../engine.ts";
 import { laySettings } from "../lay-settings.ts";
 import { assertNobodyElseBuilds } from "../leftovers.ts";
+import { localDirectory } from "../local-directory.ts";
 import { restorePostgres } from "../restore.ts";
 import { restorePlaces } from "../restore-places.ts";
 import { Sites } from "../restore-sites.ts";
 import { describeServer, type ServerFacts } from "../server-facts.ts";
 import { storeSettings } from "../snapshot-settings.ts";
+import { assertPlaceUnused } from "../tablespace-made-since.ts";
 import { isFaultOfTarget, targetFailure } from "../target-failure.ts";
 import { formatLsn } from "../wal/lsn.ts";
 import { passfileLine, primaryConninfo } from "./conninfo.ts";
@@ -65,7 +68,7 @@ export interface MadeStandby {
 /**
  * Makes a data directory that starts as a streaming standby. The slot is reserved first, so that no WAL
  * is lost; if anything fails afterwards it is dropped again, and nothing is left.
- * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`; what the
+ * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`, `TABLESPACE_IN_USE`; what the
  *   primary, the repository or the disk threw
  */
 export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
@@ -96,6 +99,7 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
     }
     await reservation.end();
     const { host, port } = client;
+    made = { ...made, findings: [...made.findings, ...(await besidePrimary(server))] };
     return { path: to, slot, primary: nameOf({ host, port }), name: nameFor(work), ...made };
   });
 }
@@ -148,6 +152,11 @@ async function fromRepository(
   if (folder.database !== work.server.systemIdentifier) throw noBase(folder);
   const engine = postgresEngine({ connection: work.request.connection });
   const plan = await engine.plan(folder, backups, { kind: "immediate" }, {});
+  // It replays all that the primary has written since.
+  const { tablespaces } = postgresDetails(chosenBackup(plan));
+  for (const { oid, location } of work.server.tablespaces)
+    if (isAbsolute(location) && !tablespaces.some((each) => each.oid === oid))
+      await assertPlaceUnused(location, work.server.major);
   let configured: Awaited<ReturnType<typeof configure>> | undefined;
   const restored = await restorePostgres(
     {
@@ -217,6 +226,21 @@ async function configure(
   await configureStandby(directory, settings, { account, mode });
   const moved = request.port === undefined && found.taken !== null;
   return { port, findings: moved ? [portMoved(found.taken, port)] : [] };
+}
+
+/** The server makes a tablespace of the primary again at the same path, whatever the standby's own were mapped to. */
+async function besidePrimary(server: ServerFacts): Promise<Finding[]> {
+  if ((await localDirectory(server)) === undefined) return [];
+  return [
+    {
+      id: "standby-beside-primary",
+      severity: "warning",
+      summary:
+        "the primary is on this host: a tablespace that is made there from now on, the standby makes at the same path, and both write into its files",
+      remedy:
+        "remove the standby before you make one (lifeboat standby --remove), and make it anew",
+    },
+  ];
 }
 
 function portMoved(taken: number, port: number): Finding {
