@@ -214,17 +214,6 @@ test("made from the newest backup it catches up by archive and slot", async () =
   ]);
   expect(await slots()).toEqual([]);
   await rmdir(passfile);
-  // It would make it again where the primary has it, and write into its files.
-  const late = await tablespaceFolder(primary, "late");
-  await primary.query(`create tablespace late location '${late}'`);
-  await primary.query("create table in_late(n int) tablespace late");
-  const tablespaceMapping = new Map([[late, join(primary.directory, "late-of-standby")]]);
-  await expect(made({ repository, fetchCommand, tablespaceMapping })).rejects.toMatchObject({
-    ...{ code: "TABLESPACE_IN_USE", kind: "refused", details: { path: late } },
-  });
-  expect(await slots()).toEqual([]);
-  await primary.query("drop table in_late");
-  await primary.query("drop tablespace late");
   const it = await made({ repository, fetchCommand });
   // What is said of a copy that opens by itself is not true of it.
   expect(it.findings.map(({ id }) => id)).not.toContain("copy-archives");
@@ -238,6 +227,16 @@ test("made from the newest backup it catches up by archive and slot", async () =
   expect(await onStandby("select max(n), pg_is_in_recovery() as standby from ledger")).toEqual([
     { max: 3002, standby: true },
   ]);
+  await stopStandby(it.path);
+  // A tablespace that was made since it would make again where the primary has it, and write into its files.
+  const late = await tablespaceFolder(primary, "late");
+  await primary.query(`create tablespace late location '${late}'`);
+  const tablespaceMapping = new Map([[late, join(primary.directory, "late-of-another")]]);
+  const another = { repository, to: join(primary.directory, "another"), tablespaceMapping };
+  await expect(made(another)).rejects.toMatchObject({
+    ...{ code: "TABLESPACE_IN_USE", kind: "refused", details: { path: late } },
+  });
+  expect((await slots()).map(([name]) => name)).toEqual(["lifeboat_standby_standby"]);
 });
 
 /** A standby without a slot, and a primary that has no more of the WAL that it needs. */
