@@ -44,7 +44,6 @@ export class RecoveryWatch {
   readonly #major: number;
   readonly #isPast: (place: WalMark | { readonly lsn: Lsn }) => boolean;
   readonly #consistent: Lsn;
-  readonly #last: Lsn | undefined;
 
   /** @param start the first byte of a segment */
   constructor(plan: RecoveryPlan, details: PostgresDetails, start: Lsn) {
@@ -52,9 +51,6 @@ export class RecoveryWatch {
     this.#major = Math.trunc(details.serverVersion / 10_000);
     this.#isPast = pastTarget(plan);
     this.#consistent = lsnOf(details.stopLsn);
-    const { lsn } = plan.willRecoverTo;
-    const isNamed = plan.target.kind === "xid" || plan.target.kind === "restore-point";
-    this.#last = isNamed && lsn !== null ? lsnOf(lsn) : undefined;
   }
 
   /** @throws LifeboatError what {@link assertPlaceUnused} refuses */
@@ -66,8 +62,7 @@ export class RecoveryWatch {
 
   #replays(mark: WalMark): boolean {
     this.isOver ||= this.#isPast(mark);
-    if (mark.lsn < this.#consistent) return true;
-    return !this.isOver && !(this.#last !== undefined && mark.lsn > this.#last);
+    return !this.isOver || mark.lsn < this.#consistent;
   }
 
   /** All WAL before a position was pushed. */
