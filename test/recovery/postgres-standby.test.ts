@@ -1,6 +1,16 @@
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -316,6 +326,20 @@ test("without a slot wal_keep_size has to suffice, and what is refused leaves no
     code: "NOT_A_STANDBY",
     kind: "refused",
   });
+});
+
+test("one that is removed beside its primary takes no tablespace of that with it", async () => {
+  const it = await made();
+  const shared = await tablespaceFolder(primary, "shared");
+  await primary.query(`create tablespace shared location '${shared}'`);
+  await primary.query("create table precious tablespace shared as select 7 as n");
+  await primary.query("checkpoint");
+  // As its server links it when it makes it again.
+  await symlink(shared, join(it.path, "pg_tblspc", "99999"));
+  const files = () => readdir(shared, { recursive: true });
+  const were = await files();
+  expect(await removeStandby(connection(), it.path)).toMatchObject({ kept: [shared] });
+  expect(await files()).toEqual(were);
 });
 
 test("a port that it cannot have is refused before anything is copied, a free one is its own", async () => {

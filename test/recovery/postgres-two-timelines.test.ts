@@ -210,6 +210,7 @@ describe("an archive with two timelines", () => {
       timeline: 1,
     });
     const found = findings.find(({ id }) => id === "newer-timeline");
+    expect(found?.summary).toMatch(/ there is a newer one in the repository: 2$/);
     expect(found?.remedy).toContain("--timeline 2");
   });
 });

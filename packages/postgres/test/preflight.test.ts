@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { repositoryBeside } from "../../../test/support/postgres-repository.ts";
 import { withClient } from "../src/connection.ts";
+import { preflight } from "../src/preflight.ts";
 import { activityFindings } from "../src/preflight-activity.ts";
 import { configurationFindings } from "../src/preflight-configuration.ts";
 import { hostFindings } from "../src/preflight-host.ts";
@@ -83,27 +84,33 @@ describe("preflight finds", () => {
     }
   });
 
-  test("temporary files of a query that spills, and a session that sits in its transaction", async () => {
+  test("temporary files of a query that spills, and sessions that sit in their transactions", async () => {
     const session = new pg.Client(cluster.server.clientConfig("postgres", "app"));
     await session.connect();
+    const later = new pg.Client(cluster.server.clientConfig("postgres", "app"));
+    await later.connect();
     try {
       await session.query("set work_mem = '64kB'; begin");
       await session.query(
         "declare c cursor for select md5(i::text) m from generate_series(1, 50000) i order by m",
       );
       await session.query("fetch 1 from c");
+      await later.query("begin");
       // One that has just begun is nobody's fault.
       expect((await activity()).map(({ id }) => id)).toEqual(["temporary-files"]);
       const [spilled, idle, ...more] = await activity(server, 0);
       expect(more).toEqual([]);
       expect(spilled).toMatchObject({ id: "temporary-files", severity: "info" });
       const { rows } = await session.query("select pg_backend_pid() as pid");
+      // The session that asks is at work. The one that began first is named.
       expect(idle).toMatchObject({
         id: "idle-in-transaction",
+        summary: expect.stringContaining("2 sessions sit idle"),
         remedy: expect.stringContaining(`pg_terminate_backend(${rows[0].pid})`),
       });
     } finally {
       await session.end();
+      await later.end();
     }
   });
 
@@ -114,9 +121,13 @@ describe("preflight finds", () => {
 
   test("what lies outside: rows of foreign tables, and files that settings name", async () => {
     await cluster.query("create extension if not exists postgres_fdw");
-    const found = await withClient({ url: cluster.superuserUrl }, (client) =>
-      outsideFindings(client, server),
-    );
+    await cluster.query(`alter system set ssl_crl_dir = '${server.dataDirectory}/crl'`);
+    await cluster.query("select pg_reload_conf()");
+    const look = (facts = server) =>
+      withClient({ url: cluster.superuserUrl }, (client) => outsideFindings(client, facts));
+    const pathsOf = (findings: Awaited<ReturnType<typeof look>>) =>
+      findings.filter(({ id }) => id === "paths-outside").map(({ summary }) => summary);
+    const found = await look();
     expect(found).toContainEqual(
       expect.objectContaining({
         id: "extension-keeps-state",
@@ -129,6 +140,9 @@ describe("preflight finds", () => {
         summary: expect.stringContaining("krb_server_keyfile = /etc/lifeboat/krb5.keytab"),
       }),
     );
+    // What lies inside comes with the copy.
+    expect(pathsOf(found)).not.toContainEqual(expect.stringContaining("ssl_crl_dir"));
+    expect(pathsOf(await look({ ...server, dataDirectory: "/" }))).toEqual([]);
   });
 
   test("extensions whose state or workers a copy has twice, also where they are another database's", async () => {
@@ -174,9 +188,15 @@ describe("preflight finds", () => {
     expect(ids({ archiving: false, archiveTimeout: 0 })).not.toContain(slow);
     const nobody = { archiving: true, archiveCommand: "", archiveLibrary: "" };
     expect(ids(nobody)).toContain("error archive-command-empty");
-    expect(ids({ ...nobody, archiveLibrary: "basic_archive" })).not.toContain(
-      "error archive-command-empty",
-    );
+    for (const somebody of [{ archiveLibrary: "basic_archive" }, { archiveCommand: "cp %p /x" }])
+      expect(ids({ ...nobody, ...somebody })).not.toContain("error archive-command-empty");
+  });
+
+  test("nothing further of a version that is not supported, which may know no such question", async () => {
+    const old = { ...server, major: 14 };
+    const connection = { url: cluster.superuserUrl };
+    const found = await withClient(connection, (client) => preflight(connection, client, old));
+    expect(found).toEqual(configurationFindings(old));
   });
 
   test("that a repository may be too small for the cluster", async () => {

@@ -134,13 +134,21 @@ describe("what is said of a copy's settings", () => {
     expect(ids).toEqual(["copy-archives"]);
   });
 
-  test("nothing of archiving that a later file turned off", async () => {
-    const ids = await findingsOf({
-      "postgresql.conf": "archive_mode = on\narchive_command = 'x'\n",
-      "postgresql.auto.conf": "archive_mode = 'off'\n",
-    });
-    expect(ids).toEqual([]);
+  test("archiving by a library", async () => {
+    const text = "archive_mode = always\narchive_library = 'basic_archive'\n";
+    expect(await findingsOf({ "postgresql.conf": text })).toEqual(["copy-archives"]);
   });
+
+  test.each(["off", "of", "NO", "n", "false", "f", "0"])(
+    "nothing of archiving that a later file turned %s",
+    async (off) => {
+      const ids = await findingsOf({
+        "postgresql.conf": "archive_mode = on\narchive_command = 'x'\n",
+        "postgresql.auto.conf": `archive_mode = '${off}'\n`,
+      });
+      expect(ids).toEqual([]);
+    },
+  );
 
   test("standbys that commits will wait for", async () => {
     const ids = await findingsOf({ "postgresql.conf": "synchronous_standby_names = '*'\n" });

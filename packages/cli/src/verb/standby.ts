@@ -69,7 +69,11 @@ async function remove(connection: ServerConnection, options: Options): Promise<O
   return {
     document: removed,
     show: () =>
-      `removed  ${removed.path}\n${removed.slot === null ? "" : `dropped  replication slot ${removed.slot}\n`}`,
+      [
+        `removed  ${removed.path}\n`,
+        removed.slot === null ? "" : `dropped  replication slot ${removed.slot}\n`,
+        ...removed.kept.map((place) => `kept     ${place}, where the primary has a tablespace\n`),
+      ].join(""),
   };
 }
 

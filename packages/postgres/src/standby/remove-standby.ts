@@ -4,7 +4,9 @@ import { LifeboatError } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "../connection.ts";
 import { dropSlot } from "../drop-slot.ts";
 import { effectiveValue, settingsIn } from "../effective-settings.ts";
-import { describeServer } from "../server-facts.ts";
+import { localDirectory } from "../local-directory.ts";
+import { settled } from "../restore-places.ts";
+import { describeServer, type ServerFacts } from "../server-facts.ts";
 import { serverLines } from "../server-line.ts";
 import { readSlots } from "../slots.ts";
 import { readSmallFile } from "../small-file.ts";
@@ -16,6 +18,8 @@ import { isRunning } from "./start-standby.ts";
 export interface RemovedStandby {
   readonly path: string;
   readonly slot: string | null;
+  /** Tablespaces that it had of the primary's own, on whose host it was: the primary's files lie there, and were left alone. */
+  readonly kept: readonly string[];
 }
 
 /**
@@ -31,24 +35,38 @@ export async function removeStandby(
   if (await isRunning(path)) throw running(path, (await serverLines(path)).stop);
   const slot = effectiveValue(await settingsIn(path), "primary_slot_name") || null;
   const identifier = await readSystemIdentifier(path);
-  const known = await withClient(connection, async (client) => {
+  const { known, primarys } = await withClient(connection, async (client) => {
     const server = await describeServer(client);
     if (server.systemIdentifier !== identifier) throw otherCluster(path, identifier);
-    return (await readSlots(client)).map(({ name }) => name);
+    const known = (await readSlots(client)).map(({ name }) => name);
+    return { known, primarys: await placesOfPrimary(server) };
   });
   if (slot !== null && known.includes(slot)) await dropSlot(connection, slot);
   const own = versionFolder(String(await readSmallFile(join(path, "PG_VERSION"))).trim());
+  const kept: string[] = [];
   for (const tablespace of await tablespacesOf(path))
-    for (const name of await readdir(tablespace).catch((): string[] => []))
-      if (own.test(name)) await rm(join(tablespace, name), { recursive: true, force: true });
+    if (primarys.has(await settled(tablespace))) kept.push(tablespace);
+    else
+      for (const name of await readdir(tablespace).catch((): string[] => []))
+        if (own.test(name)) await rm(join(tablespace, name), { recursive: true, force: true });
   await rm(path, { recursive: true, force: true });
   await rm(passfileOf(path), { force: true });
-  return { path, slot };
+  return { path, slot, kept };
 }
 
 async function assertStandby(path: string): Promise<void> {
   for (const name of ["PG_VERSION", "standby.signal"])
     if (!(await stat(join(path, name)).catch(() => undefined))) throw noStandby(path, name);
+}
+
+/**
+ * Where the primary's own tablespaces lie on this host. One that was made there while the standby ran, the standby has by the same
+ * path, as its server made it again. On another host that path is the standby's own.
+ */
+async function placesOfPrimary(server: ServerFacts): Promise<Set<string>> {
+  const isElsewhere = server.dataDirectory !== null && !(await localDirectory(server));
+  if (isElsewhere) return new Set();
+  return new Set(await Promise.all(server.tablespaces.map(({ location }) => settled(location))));
 }
 
 async function tablespacesOf(path: string): Promise<string[]> {
