@@ -36,10 +36,14 @@ export function primaryConninfo(
   return pairs.map(([key, value]) => `${key}=${quoted(value)}`).join(" ");
 }
 
-/** A line of a password file (the manual, "The Password File"): for replication, and for asking. */
-export function passfileLine({ host, port, user }: PrimaryPlace, password: string): string {
-  const place = host.startsWith("/") ? "localhost" : host;
-  return `${[place, String(port), "*", user, password].map(field).join(":")}\n`;
+/**
+ * What a password file says of it (the manual, "The Password File"): for replication, and for asking. A socket in the
+ * folder that the client was built with, which is not known here, is looked for as `localhost`, any other by its folder.
+ */
+export function passfileLines({ host, port, user }: PrimaryPlace, password: string): string {
+  const places = host.startsWith("/") ? [host, "localhost"] : [host];
+  const lines = places.map((place) => [place, String(port), "*", user, password]);
+  return lines.map((line) => `${line.map(field).join(":")}\n`).join("");
 }
 
 /** The value of a key in a connection string; undefined when it is not there. */

@@ -27,7 +27,7 @@ import { storeSettings } from "../snapshot-settings.ts";
 import { assertPlaceUnused } from "../tablespace-made-since.ts";
 import { isFaultOfTarget, targetFailure } from "../target-failure.ts";
 import { formatLsn } from "../wal/lsn.ts";
-import { passfileLine, primaryConninfo } from "./conninfo.ts";
+import { passfileLines, primaryConninfo } from "./conninfo.ts";
 import { SlotReservation } from "./slot-reservation.ts";
 import { unpackFromPrimary } from "./standby-base.ts";
 import { configureStandby, passfileOf } from "./standby-files.ts";
@@ -213,7 +213,7 @@ async function configure(
   const { password } = client as { password?: unknown };
   const passfile = typeof password === "string" ? passfileOf(request.to) : undefined;
   if (passfile !== undefined) {
-    const line = passfileLine(place, password as string);
+    const line = passfileLines(place, password as string);
     await writeDurably(passfile, line, { account, mode: 0o600 });
     await syncDirectories([dirname(passfile)]);
   }
