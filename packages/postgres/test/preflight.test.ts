@@ -14,6 +14,7 @@ import { outsideFindings } from "../src/preflight-outside.ts";
 import { spaceFindings } from "../src/preflight-space.ts";
 import { findPrograms } from "../src/programs.ts";
 import { describeServer, type ServerFacts } from "../src/server-facts.ts";
+import { slotFindings } from "../src/slot-findings.ts";
 
 describe("preflight finds", () => {
   let cluster: TestCluster;
@@ -82,6 +83,14 @@ describe("preflight finds", () => {
     } finally {
       await cluster.query("select pg_drop_replication_slot('only_one')");
     }
+  });
+
+  test("nothing in a slot that ends with its session, such as a running backup's", async () => {
+    const found = await withClient({ url: cluster.superuserUrl }, async (client) => {
+      await client.query("select pg_create_physical_replication_slot('passing', true, true)");
+      return slotFindings(client, server);
+    });
+    expect(found).toEqual([]);
   });
 
   test("temporary files of a query that spills, and sessions that sit in their transactions", async () => {
