@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FsyncWatch } from "../../../test/support/fsync-watch.ts";
 import { ownAccount } from "../src/account.ts";
-import { CONTROL_ASIDE, HalfDone } from "../src/delta/half-done.ts";
+import { CONTROL_ASIDE, HalfDone, systemOf } from "../src/delta/half-done.ts";
 
 let directory: string;
 const all = async () => (await readdir(directory, { recursive: true })).sort();
@@ -39,6 +39,17 @@ test("no server finds its pg_control until all is there", async () => {
   await expect(begin()).rejects.toMatchObject({ code: "DELTA_RUNNING", kind: "locked" });
   await work.complete();
   expect(await all()).toEqual(["global", "global/pg_control"]);
+});
+
+test("what a run that failed left tells whose directory it is, and the next takes its place; a folder of that name is nobody's", async () => {
+  const begun = { account: ownAccount(), assertFree: async () => {} };
+  const failed = await HalfDone.begin(directory, "7", begun);
+  await mkdir(join(directory, ".lifeboat-delta-0-folder"));
+  await failed.giveUp();
+  expect(await systemOf(directory)).toBe("7");
+  const next = await HalfDone.begin(directory, "7", begun);
+  await next.complete();
+  expect(await all()).toEqual([".lifeboat-delta-0-folder", "global", "global/pg_control"]);
 });
 
 test("its mark is on the disk before its pg_control is away, and that before a file is changed; back it comes in turn", async () => {
