@@ -1,5 +1,6 @@
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { RecoveryPlan } from "@lifeboat/core";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,9 +11,11 @@ import {
   tablespaceFolder,
 } from "../../../test/support/postgres.ts";
 import { runAs } from "../src/account.ts";
+import type { PostgresDetails } from "../src/details.ts";
 import { hasProgram, programPath } from "../src/programs.ts";
+import { RecoveryWatch } from "../src/prove-recovery.ts";
 import { proveWal } from "../src/snapshot-wal.ts";
-import { lsnOf } from "../src/wal/lsn.ts";
+import { formatLsn, lsnOf } from "../src/wal/lsn.ts";
 import type { WalMark } from "../src/wal/mark.ts";
 import { RecordScanner } from "../src/wal/record-scanner.ts";
 import { logName, segmentAt, segmentName, segmentStart } from "../src/wal/segment-name.ts";
@@ -152,6 +155,35 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     const now = Date.now() * 1000;
     for (const mark of marks)
       if ("micros" in mark) expect(Math.abs(now - mark.micros)).toBeLessThan(600_000_000);
+  });
+
+  test("stops a copy that would make a tablespace where one lies, also when it wants no more than to be consistent", async () => {
+    const { marks } = await marksFrom(first);
+    const made = marks.find(({ kind }) => kind === "tablespace")?.lsn ?? 0n;
+    const replayed = async (stop: bigint) => {
+      const details = {
+        serverVersion: major * 10_000,
+        stopLsn: formatLsn(stop),
+        walSegmentBytes: SEGMENT,
+      } as PostgresDetails;
+      const target = { kind: "immediate" };
+      const watch = new RecoveryWatch(
+        { target } as RecoveryPlan,
+        details,
+        segmentStart(first, SEGMENT),
+      );
+      for (let each = first; each <= last; each++)
+        await watch.push(await readFile(segmentPath(each)));
+    };
+    await replayed(made + 1n);
+    const theirs = join(cluster.directory, "aside", `PG_${major}_1`);
+    await mkdir(theirs);
+    try {
+      await replayed(made);
+      await expect(replayed(made + 1n)).rejects.toMatchObject({ code: "TABLESPACE_IN_USE" });
+    } finally {
+      await rmdir(theirs);
+    }
   });
 
   test("a backup whose WAL has all its segments, each whole, and a page of another time in one, has no proof", async () => {
