@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Finding, SnapshotOptions } from "@lifeboat/core";
 import type pg from "pg";
-import { connect, hangUp, type ServerConnection } from "../connection.ts";
+import { connect, hangUp, type ServerConnection } from "../connection/connection.ts";
 import { AdaptiveRate } from "./adapt-rate.ts";
 import { CommitLatency } from "./commit-latency.ts";
 import { Throttle } from "./throttle.ts";
