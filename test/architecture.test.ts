@@ -40,7 +40,7 @@ const OWNERS: Record<string, RegExp> = {
     /^(packages\/postgres|apps\/demo)\/src\/|^packages\/cli\/src\/(rehearse\/traffic|switch-hook)\.ts$/,
   // Outside programs are run by execa; these are Node itself: with a channel for the file's bytes, and let go of.
   "node:child_process":
-    /^packages\/(sqlite\/src\/raw-reader|postgres\/src\/server\/start-detached)\.ts$/,
+    /^packages\/(sqlite\/src\/raw\/raw-reader|postgres\/src\/server\/start-detached)\.ts$/,
 };
 
 const sources = globSync("{packages,apps}/*/{src,bin}/**/*.{ts,mjs,cjs}", { cwd: root }).concat(

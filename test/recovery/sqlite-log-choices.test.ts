@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { coverOf, hasHoleAt } from "../../packages/sqlite/src/log-cover.ts";
-import { formatLogName, type LogName, parseLogName } from "../../packages/sqlite/src/log-name.ts";
-import { checkedNote, type SegmentNote } from "../../packages/sqlite/src/log-note.ts";
-import { framesUpTo } from "../../packages/sqlite/src/log-start.ts";
-import { storedFrames } from "../../packages/sqlite/src/stored-frames.ts";
+import { coverOf, hasHoleAt } from "../../packages/sqlite/src/log/cover.ts";
+import { formatLogName, type LogName, parseLogName } from "../../packages/sqlite/src/log/name.ts";
+import { checkedNote, type SegmentNote } from "../../packages/sqlite/src/log/note.ts";
+import { framesUpTo } from "../../packages/sqlite/src/log/start.ts";
+import { storedFrames } from "../../packages/sqlite/src/log/stored-frames.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
 
