@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -127,7 +128,7 @@ describe("a product is moved to Postgres by the command", () => {
 
   test("a repository that takes nothing more is a gate, before anything is done", async () => {
     const probes = place.at("repository/shop/locks/doctor");
-    await rm(probes, { recursive: true, force: true });
+    await mkdir(dirname(probes), { recursive: true });
     await writeFile(probes, "");
     const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
     await rm(probes);
