@@ -15,6 +15,7 @@ import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts
 import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
+import { nextFrame } from "../support/wal-frame.ts";
 
 afterEach(closeHistories);
 
@@ -92,10 +93,12 @@ test.each([
     const count = frames === 1 ? 1 : noted;
     for (let frame = 1; frame <= count; frame++)
       wal.push(
-        writer.frame(pages, Buffer.alloc(note.pageSize), frame === count ? pages + more : 0),
+        nextFrame(writer, {
+          ...{ number: pages, page: Buffer.alloc(note.pageSize) },
+          pagesAfter: frame === count ? pages + more : 0,
+        }),
       );
-    // A frame's bytes are the writer's own until the next.
-    const bytes = Buffer.concat(wal.map((part) => Buffer.from(part)));
+    const bytes = Buffer.concat(wal);
     await folder.removeLog(name);
     await folder.storeLog(
       name,

@@ -11,6 +11,7 @@ import { type ChecksumWords, WalChecksum } from "../../packages/sqlite/src/wal/c
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
 import type { SqliteApp } from "./sqlite-repository.ts";
+import { nextFrame } from "./wal-frame.ts";
 
 /**
  * Ships a live database's log for tests of reading it, without what makes a shipper: nobody else may
@@ -150,7 +151,8 @@ async function* walOf(
 ): AsyncGenerator<Uint8Array> {
   const writer = new WalWriter(pageSize);
   yield writer.header;
-  for (const { number, pages, page } of frames) yield writer.frame(number, page, pages);
+  for (const { number, pages, page } of frames)
+    yield nextFrame(writer, { number, page, pagesAfter: pages });
 }
 
 /** As anybody does who does not ship: the recorder's own pin is that of the backup. */

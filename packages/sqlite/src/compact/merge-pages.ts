@@ -1,8 +1,14 @@
-import type { DatabaseFolder } from "@lifeboat/core";
+import { type DatabaseFolder, release } from "@lifeboat/core";
 import { commitsOf, ExpectedCommits } from "../log/expected-commits.ts";
 import { formatLogName } from "../log/name.ts";
 import { bytesOfWal, type Mark } from "../log/note.ts";
-import { pageAt, pageNumberAt, pagesAfter, storedFrames } from "../log/stored-frames.ts";
+import {
+  type FrameRun,
+  pageAt,
+  pageNumberAt,
+  pagesAfter,
+  storedFrames,
+} from "../log/stored-frames.ts";
 import { type PageToWrite, walOfOneTransaction } from "../wal/one-transaction.ts";
 import { saltsFor } from "../wal/wal-writer.ts";
 import type { NamedObject } from "./compaction-state.ts";
@@ -77,9 +83,17 @@ async function* heldPages(
   wanted: Wanted,
 ): AsyncGenerator<PageToWrite> {
   const newest = new Map<number, Buffer>();
-  for await (const { number, page } of pagesOf(folder, noted))
-    if (wanted(number)) newest.set(number, page);
+  const held: Uint8Array[] = [];
+  for await (const run of checkedRuns(folder, noted)) {
+    held.push(run.memory);
+    for (const at of framesIn(run)) {
+      const number = pageNumberAt(run, at);
+      if (wanted(number)) newest.set(number, pageAt(run, at));
+    }
+  }
   for (const [number, page] of newest) yield { number, page };
+  // Until it is collected the next object's would come on top.
+  held.forEach(release);
 }
 
 async function* pagesReadTwice(
@@ -89,28 +103,41 @@ async function* pagesReadTwice(
 ): AsyncGenerator<PageToWrite> {
   const newest = new Map<number, number>();
   let frame = 0;
-  for await (const { number } of pagesOf(folder, noted)) {
-    if (wanted(number)) newest.set(number, frame);
-    frame += 1;
+  for await (const run of checkedRuns(folder, noted)) {
+    for (const at of framesIn(run)) {
+      const number = pageNumberAt(run, at);
+      if (wanted(number)) newest.set(number, frame);
+      frame += 1;
+    }
+    release(run.memory);
   }
   frame = 0;
-  for await (const { number, page } of pagesOf(folder, noted)) {
-    if (newest.get(number) === frame) yield { number, page };
-    frame += 1;
+  for await (const run of checkedRuns(folder, noted)) {
+    for (const at of framesIn(run)) {
+      const number = pageNumberAt(run, at);
+      if (newest.get(number) === frame) yield { number, page: pageAt(run, at) };
+      frame += 1;
+    }
+    release(run.memory);
   }
 }
 
-async function* pagesOf(
+/** Its frames, as its note says; whoever is done with a run releases it. */
+async function* checkedRuns(
   folder: DatabaseFolder,
   { object, note }: NotedObject,
-): AsyncGenerator<{ number: number; page: Buffer }> {
+): AsyncGenerator<FrameRun> {
   const content = folder.readLog(object.name, bytesOfWal(note));
   const path = folder.logPath(object.name);
   const expected = new ExpectedCommits({ object: path, commits: commitsOf(note), cut: false });
-  for await (const run of storedFrames(content, { pageSize: note.pageSize, object: path }))
-    for (let at = 0; at < run.bytes.length; at += run.frameBytes) {
-      expected.pass(pagesAfter(run, at));
-      yield { number: pageNumberAt(run, at), page: pageAt(run, at) };
-    }
+  for await (const run of storedFrames(content, { pageSize: note.pageSize, object: path })) {
+    for (const at of framesIn(run)) expected.pass(pagesAfter(run, at));
+    yield run;
+  }
   expected.end();
+}
+
+/** Where each of its frames begins. */
+function* framesIn({ bytes, frameBytes }: FrameRun): Generator<number> {
+  for (let at = 0; at < bytes.length; at += frameBytes) yield at;
 }
