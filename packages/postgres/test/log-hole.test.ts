@@ -1,6 +1,6 @@
 import type { Manifest } from "@lifeboat/core";
 import { afterEach, expect, test, vi } from "vitest";
-import { holeFindings } from "../src/log-hole.ts";
+import { holeFindings } from "../src/log/hole.ts";
 import { formatLsn } from "../src/wal/lsn.ts";
 import { logName, segmentName, segmentStart } from "../src/wal/segment-name.ts";
 import { clusterFolder } from "./cluster-folder.ts";

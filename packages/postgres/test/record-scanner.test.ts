@@ -10,11 +10,11 @@ import {
   type TestCluster,
   tablespaceFolder,
 } from "../../../test/support/postgres.ts";
-import { runAs } from "../src/account.ts";
 import type { PostgresDetails } from "../src/details.ts";
-import { hasProgram, programPath } from "../src/programs.ts";
-import { RecoveryWatch } from "../src/prove-recovery.ts";
-import { proveWal } from "../src/snapshot-wal.ts";
+import { runAs } from "../src/files/account.ts";
+import { RecoveryWatch } from "../src/restore/prove-recovery.ts";
+import { hasProgram, programPath } from "../src/server/programs.ts";
+import { proveWal } from "../src/snapshot/wal.ts";
 import { formatLsn, lsnOf } from "../src/wal/lsn.ts";
 import type { WalMark } from "../src/wal/mark.ts";
 import { RecordScanner } from "../src/wal/record-scanner.ts";

@@ -1,0 +1,101 @@
+import type { RecoveryPlan, RestoreRequest } from "@lifeboat/core";
+import type { PostgresDetails } from "../details.ts";
+import { microsOf } from "../log/plan-time.ts";
+import { assertPlaceUnused } from "../places/tablespace-made-since.ts";
+import { readSegment } from "../wal/archived-segment.ts";
+import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "../wal/log-archive.ts";
+import { type Lsn, lsnOf } from "../wal/lsn.ts";
+import type { WalMark } from "../wal/mark.ts";
+import { RecordScanner } from "../wal/record-scanner.ts";
+import { segmentAt, segmentBefore, segmentName, segmentStart } from "../wal/segment-name.ts";
+
+/**
+ * Reads all WAL that the copy will need, from the backup's start up to the target, as the server will
+ * when it is started: what is damaged must be known before the copy gets its name, and not when it is
+ * started in place of the database.
+ * @throws LifeboatError `CHECKSUM_MISMATCH`, `WAL_INVALID`, `WAL_FOREIGN`, naming the object; what
+ *   {@link assertPlaceUnused} refuses
+ */
+export async function proveRecovery(
+  { folder, plan, report, signal }: Pick<RestoreRequest, "folder" | "plan" | "report" | "signal">,
+  details: PostgresDetails,
+): Promise<void> {
+  const { walSegmentBytes: segmentBytes } = details;
+  const archive = await readLogArchive(folder, segmentBytes);
+  const path = new TimelinePath(archive, plan.timeline ?? details.timeline);
+  const first = segmentAt(lsnOf(details.startLsn), segmentBytes);
+  const consistent = segmentBefore(lsnOf(details.stopLsn), segmentBytes);
+  const watch = new RecoveryWatch(plan, details, segmentStart(first, segmentBytes));
+  for (let number = first; isThere(archive, path, number); number++) {
+    signal.throwIfAborted();
+    const ref = path.segment(number);
+    report({ note: `check WAL ${segmentName(ref.timeline, ref.number, segmentBytes)}` });
+    for await (const chunk of readSegment(folder, ref, segmentBytes)) await watch.push(chunk);
+    watch.reaches(segmentStart(number + 1n, segmentBytes));
+    if (watch.isOver && number >= consistent) return;
+  }
+}
+
+/** Follows a recovery along its WAL, and refuses what the copy must not replay on this host. */
+export class RecoveryWatch {
+  /** The target is passed. What the copy needs to become consistent is replayed all the same. */
+  isOver = false;
+  readonly #scanner: RecordScanner;
+  readonly #major: number;
+  readonly #isPast: (place: WalMark | { readonly lsn: Lsn }) => boolean;
+  readonly #consistent: Lsn;
+
+  /** @param start the first byte of a segment */
+  constructor(plan: RecoveryPlan, details: PostgresDetails, start: Lsn) {
+    this.#scanner = new RecordScanner({ start, segmentBytes: details.walSegmentBytes });
+    this.#major = Math.trunc(details.serverVersion / 10_000);
+    this.#isPast = pastTarget(plan);
+    this.#consistent = lsnOf(details.stopLsn);
+  }
+
+  /** @throws LifeboatError what {@link assertPlaceUnused} refuses */
+  async push(chunk: Uint8Array): Promise<void> {
+    for (const mark of this.#scanner.push(chunk))
+      if (this.#replays(mark) && mark.kind === "tablespace")
+        await assertPlaceUnused(mark.location, this.#major);
+  }
+
+  #replays(mark: WalMark): boolean {
+    this.isOver ||= this.#isPast(mark);
+    return !this.isOver || mark.lsn < this.#consistent;
+  }
+
+  /** All WAL before a position was pushed. */
+  reaches(lsn: Lsn): void {
+    this.isOver ||= this.#isPast({ lsn });
+  }
+}
+
+/** The server stops at the first transaction of either end that is later. */
+function isEnd(mark: WalMark): mark is Extract<WalMark, { kind: "commit" | "abort" }> {
+  return mark.kind === "commit" || mark.kind === "abort";
+}
+
+/** Where the run ends the recovery ends, or was refused by the plan. */
+function isThere(archive: LogArchive, path: TimelinePath, number: bigint): boolean {
+  return storedAt(archive, path.segment(number)) !== undefined;
+}
+
+/** Whether a place in the WAL lies past what the server will replay. */
+function pastTarget({ target }: RecoveryPlan): (place: WalMark | { readonly lsn: Lsn }) => boolean {
+  switch (target.kind) {
+    case "backup":
+    case "immediate":
+      return () => true;
+    case "lsn": {
+      const end = lsnOf(target.lsn);
+      return ({ lsn }) => lsn > end;
+    }
+    case "time": {
+      const micros = microsOf(target);
+      return (place) => "kind" in place && isEnd(place) && place.micros > micros;
+    }
+    default:
+      return () => false;
+  }
+}
