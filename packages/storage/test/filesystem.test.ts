@@ -175,7 +175,8 @@ test("what is no regular file is refused at once, neither waited for nor taken f
     await expect(Array.fromAsync(storage.read(path)), path).rejects.toMatchObject(refusal);
     await expect(storage.stat(path), path).rejects.toMatchObject(refusal);
   }
-  expect((await storage.list({ prefix: "" })).objects).toEqual([]);
+  const listed = (await storage.list({ prefix: "" })).objects.map(({ path }) => path);
+  expect(listed).toEqual(["dangling", "device", "pipe"]);
 });
 
 test("a file where a folder belongs proves nothing about the objects below it", async () => {
@@ -245,7 +246,10 @@ test("a folder that is a symbolic link leads nobody out of the repository", asyn
     await expect(storage.create(path, Buffer.from("x")), path).rejects.toMatchObject(refusal);
   await expect(Array.fromAsync(storage.read("link/precious"))).rejects.toMatchObject(refusal);
   await expect(storage.stat("link/precious")).rejects.toMatchObject(refusal);
-  await expect(storage.list({ prefix: "link/" })).rejects.toMatchObject(refusal);
+  for (const prefix of ["", "l", "link/"])
+    await expect(storage.list({ prefix }), prefix).rejects.toMatchObject(refusal);
+  await expect(storage.list({ prefix: "", folded: true })).rejects.toMatchObject(refusal);
+  expect((await storage.list({ prefix: "other/" })).objects).toEqual([]);
   await expect(storage.remove("link/precious")).rejects.toMatchObject(refusal);
   expect(await readdir(outside)).toEqual(["precious"]);
 });
