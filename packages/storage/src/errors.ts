@@ -28,11 +28,7 @@ export function noObject(description: string, path: string, cause?: unknown): Li
   return unreadable(description, path, { why: "it is no regular file", remedy, cause });
 }
 
-export function objectUnreadable(
-  description: string,
-  path: string,
-  cause: unknown,
-): LifeboatError {
+export function objectUnreadable(description: string, path: string, cause: unknown): LifeboatError {
   const isDenied = isSystemError(cause, "EACCES") || isSystemError(cause, "EPERM");
   const remedy = isDenied
     ? "give this account the right to read it, or run as the one that writes the repository"
