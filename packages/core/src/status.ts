@@ -52,7 +52,7 @@ export async function status(request: {
     const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
-    alerts.push(...(await unfinishedAlerts(repository, folder)));
+    alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),
@@ -153,8 +153,9 @@ function backupAlerts(newest: Manifest | null): Finding[] {
 async function unfinishedAlerts(
   repository: Repository,
   folder: DatabaseFolder,
+  backups: readonly Manifest[],
 ): Promise<Finding[]> {
-  const unfinished = await findUnfinished(folder);
+  const unfinished = await findUnfinished(folder, backups);
   if (!unfinished || (await repository.isLocked(lockName(folder)))) return [];
   const { id, bytes } = unfinished;
   // It may have ended since, and let go of its lock.
