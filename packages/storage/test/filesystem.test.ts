@@ -103,6 +103,28 @@ test.runIf(process.getuid?.() === 0)(
   },
 );
 
+test.runIf(process.getuid?.() === 0)(
+  "run as anybody else, objects are his who writes them, whoever the repository belongs to",
+  async () => {
+    const { chown } = await import("node:fs/promises");
+    const root = join(folder, "r");
+    await mkdir(root);
+    await chown(root, 1, 1);
+    for (const path of [root, folder]) await chmod(path, 0o777);
+    const source = `
+      import { filesystemStorage } from ${JSON.stringify(import.meta.resolve("@lifeboat/storage"))};
+      process.setgid(65534);
+      process.setuid(65534);
+      await filesystemStorage({ path: ${JSON.stringify(root)} }).create("a/object", Buffer.from("x"));`;
+    const writer = spawn(process.execPath, ["--input-type=module", "-e", source], {
+      stdio: "inherit",
+    });
+    expect(await once(writer, "exit")).toEqual([0, null]);
+    for (const path of ["a", "a/object"])
+      expect((await stat(join(root, path))).uid, path).toBe(65534);
+  },
+);
+
 test("a full disk is named, and nothing of the object stays", async () => {
   // A file size limit is the nearest to a full disk that needs no rights: EFBIG instead of ENOSPC.
   const source = `
