@@ -272,6 +272,8 @@ test("a folder that is a symbolic link leads nobody out of the repository", asyn
     await expect(storage.list({ prefix }), prefix).rejects.toMatchObject(refusal);
   await expect(storage.list({ prefix: "", folded: true })).rejects.toMatchObject(refusal);
   expect((await storage.list({ prefix: "other/" })).objects).toEqual([]);
+  await symlink(outside, join(folder, "r", ".lifeboat-tmp"));
+  await expect(storage.create("new", Buffer.from("x"))).rejects.toMatchObject(refusal);
   await expect(storage.remove("link/precious")).rejects.toMatchObject(refusal);
   expect(await readdir(outside)).toEqual(["precious"]);
 });
