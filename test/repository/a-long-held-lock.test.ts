@@ -30,7 +30,7 @@ async function entries(): Promise<{ path: string; until: string }[]> {
   return found;
 }
 
-test("is not held for ever by an entry from a clock gone wrong", async () => {
+test("is not held by an entry of another machine whose lease has ended, nor for ever by one from a clock gone wrong", async () => {
   const memory = new RepositoryMemory(state);
   const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
   const entry = {
@@ -50,8 +50,13 @@ test("is not held for ever by an entry from a clock gone wrong", async () => {
   await write("living", 9);
   expect(await repository.isLocked("x")).toBe(true);
   await storage.remove("documint/locks/x/living.json");
-  await write("absurd", 1_000_000);
-  expect(await repository.isLocked("x")).toBe(false);
+  for (const [name, minutes] of [
+    ["ended", -1],
+    ["absurd", 1_000_000],
+  ] as const) {
+    await write(name, minutes);
+    expect(await repository.isLocked("x"), name).toBe(false);
+  }
   await (await repository.lock("x", "test")).release();
 });
 
@@ -69,6 +74,16 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
   expect(now?.path).not.toBe(first?.path);
   expect(Date.parse(now?.until ?? "")).toBeGreaterThan(Date.now());
   await lock.release();
+  expect(await entries()).toEqual([]);
+});
+
+test("that is released while it is renewed leaves no entry behind", async () => {
+  const memory = new RepositoryMemory(state);
+  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const lock = await repository.lock("sqlite-app", "backup of app");
+  vi.advanceTimersByTime(3 * MINUTE);
+  await lock.release();
+  await new Promise((resolve) => setImmediate(resolve));
   expect(await entries()).toEqual([]);
 });
 
