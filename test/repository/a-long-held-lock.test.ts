@@ -42,19 +42,20 @@ test("is not held by an entry of another machine whose lease has ended, nor for 
     since: new Date().toISOString(),
   };
   const until = (minutes: number) => new Date(Date.now() + minutes * MINUTE).toISOString();
-  const write = (name: string, minutes: number) =>
+  const write = (name: string, minutes: number, more: { quiet?: true } = {}) =>
     storage.create(
       `documint/locks/x/${name}.json`,
-      Buffer.from(JSON.stringify({ ...entry, until: until(minutes) })),
+      Buffer.from(JSON.stringify({ ...entry, ...more, until: until(minutes) })),
     );
   await write("living", 9);
   expect(await repository.isLocked("x")).toBe(true);
   await storage.remove("documint/locks/x/living.json");
-  for (const [name, minutes] of [
+  for (const [name, minutes, more] of [
     ["ended", -1],
+    ["of-a-watch", -1, { quiet: true }],
     ["absurd", 1_000_000],
   ] as const) {
-    await write(name, minutes);
+    await write(name, minutes, more);
     expect(await repository.isLocked("x"), name).toBe(false);
   }
   await (await repository.lock("x", "test")).release();
