@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { allObjects, Repository, RepositoryMemory, type Storage } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { faultyStorage } from "../support/faulty-storage.ts";
 import { PATIENCE } from "../support/patience.ts";
 
 const MINUTE = 60_000;
@@ -80,11 +81,28 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
 
 test("that is released while it is renewed leaves no entry behind", async () => {
   const memory = new RepositoryMemory(state);
-  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const inner = storage;
+  let slow = Promise.resolve();
+  const slowly = faultyStorage(inner, {
+    async create(path, content) {
+      await slow;
+      return inner.create(path, content);
+    },
+  });
+  const repository = await Repository.open({
+    storage: slowly,
+    app: "documint",
+    memory,
+    mode: "write",
+  });
   const lock = await repository.lock("sqlite-app", "backup of app");
-  vi.advanceTimersByTime(3 * MINUTE);
-  await lock.release();
-  await new Promise((resolve) => setImmediate(resolve));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  slow = promise;
+  await vi.advanceTimersByTimeAsync(3 * MINUTE);
+  const released = lock.release();
+  resolve();
+  await released;
+  await new Promise((done) => setImmediate(done));
   expect(await entries()).toEqual([]);
 });
 

@@ -24,14 +24,18 @@ async function startOf(pid: number): Promise<string> {
 test.runIf(process.platform === "linux")(
   "a process that is dead and waits for its parent to notice is gone",
   async () => {
-    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 1000"]);
+    // Once it is another program, the parent notices no child's end any more.
+    const parent = spawn("sh", ["-c", "sleep 1000 & echo $!; exec sleep 1000"]);
     onTestFinished(() => void parent.kill("SIGKILL"));
     const [said] = await once(parent.stdout, "data");
-    const dead = Number(String(said));
-    const mark = `${place}-${dead}-${await startOf(dead)}`;
+    await expect.poll(() => readFile(`/proc/${parent.pid}/comm`, "utf8")).toBe("sleep\n");
+    const child = Number(String(said));
+    const mark = `${place}-${child}-${await startOf(child)}`;
+    expect(processOfMarkIsGone(mark)).toBe(false);
+    process.kill(child, "SIGKILL");
     await expect.poll(() => processOfMarkIsGone(mark)).toBe(true);
     // It has not been noticed: the kernel still knows it.
-    expect(await startOf(dead)).toBe(mark.split("-")[2]);
+    expect(await startOf(child)).toBe(mark.split("-")[2]);
   },
 );
 
