@@ -16,7 +16,7 @@ export interface WrittenSince {
   any(table: PlannedTable): boolean;
   /** How many of its rows were written. */
   count(table: PlannedTable): number;
-  /** `boundColumns` of the key of one entry in a range, by how many stand before it in the order of the key; null where there are fewer. */
+  /** `boundColumns` of one of them in a range, by how many come before it in the order of the key; null where there are fewer. */
   nthKey(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null;
   /** Those of a range of its keys that were written, or that a written row bore before. */
   within(table: PlannedTable, range: KeyRange): readonly WrittenRow[];
@@ -34,6 +34,8 @@ export interface WrittenRow {
 export interface Sides {
   /** Whether Postgres holds rows by the rowids of the log's own schema: else a rowid may just have been given anew. */
   readonly keepsRowids: boolean;
+  /** Gathers what was written to a table with a key, in short reads: before looks at it ask for that, which the log may hold much of. */
+  gather(table: PlannedTable, signal: AbortSignal): Promise<void>;
   /** Takes the snapshots anew where they are not held for the whole comparison. */
   look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result>;
   /** What was written, outside a look: so it is not exact, and no proof of anything. */
@@ -55,6 +57,7 @@ const NOTHING_WRITTEN: WrittenSince = {
 export function heldSides(client: Client): Sides {
   return {
     keepsRowids: true,
+    gather: async () => undefined,
     log: (read) => read(NOTHING_WRITTEN),
     look: (compare) => compare({ inSqlite: (read) => read(NOTHING_WRITTEN) }),
     async ask(question) {
