@@ -11,6 +11,7 @@ import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { migrationRequest } from "../../packages/cli/src/migration-request.ts";
 import { rehearseCutover } from "../../packages/cli/src/rehearse/rehearse-cutover.ts";
+import { Traffic } from "../../packages/cli/src/rehearse/traffic.ts";
 import { type RehearsalPlace, rehearse } from "../../packages/cli/src/rehearse.ts";
 import { Session } from "../../packages/cli/src/session.ts";
 import { BIN, Place } from "../cli/command.ts";
@@ -166,7 +167,9 @@ describe("a rehearsal", () => {
         ["rights", false, true],
       ]);
       expect(rehearsal.gates.at(-1)?.message).toContain("INSERT");
-      expect(rehearsal.findings.filter(({ severity }) => severity === "error")).toEqual([]);
+      const unwanted = ({ id, severity }: (typeof rehearsal.findings)[number]) =>
+        severity === "error" || id === "traffic-idle";
+      expect(rehearsal.findings.filter(unwanted)).toEqual([]);
       expect(rehearsal.commits).toBeGreaterThan(0);
       expect(await migrationStatus(live)).toMatchObject({ phase: "loaded", captured: true });
     } finally {
@@ -246,6 +249,24 @@ describe("a rehearsal", () => {
       });
     });
     await expect(killed).rejects.toMatchObject({ code: "TRAFFIC_FAILED" });
+  });
+
+  test("tells where the traffic committed once and then no more", async () => {
+    const program = await place.write("silent.mjs", "console.log(1); setInterval(() => {}, 1000)");
+    const { findings } = await rehearseCutover(session(program), {
+      ...{ run: runSteps, steps: [], skip: [] },
+    });
+    expect(findings).toMatchObject([{ id: "traffic-idle", severity: "warning" }]);
+  });
+
+  test("does not wait without end for a traffic that commits nothing", async () => {
+    const program = await place.write("mute.mjs", "setInterval(() => {}, 1000)");
+    await using traffic = new Traffic({ program, rate: 1 }, { firstCommitMs: 300 });
+    const started = traffic.start({ database: place.at("app.db") }, stop.signal);
+    await expect(started).rejects.toMatchObject({
+      code: "TRAFFIC_FAILED",
+      message: expect.stringContaining("told of no commit"),
+    });
   });
 
   test("does not begin where the traffic can't, and leaves nothing", async () => {
