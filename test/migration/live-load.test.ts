@@ -417,7 +417,7 @@ const KEYED = `
   INSERT INTO three VALUES (1, 'x' || char(9), x'5c', 'old'), (2, '', x'', 'old');`;
 
 describe("a sync", () => {
-  it("finds the rows of every table by their keys, whatever these are made of", async () => {
+  it("finds the rows of every table by their keys, whatever these are made of, and names the table of one that Postgres refuses", async () => {
     const cluster = await startCluster();
     onTestFinished(() => cluster.stop());
     const one = await migrationCase(cluster, KEYED);
@@ -434,9 +434,15 @@ describe("a sync", () => {
     product.exec(
       "DELETE FROM word WHERE k = ''; UPDATE folded SET k = 'BOB' WHERE k = 'bob'; DELETE FROM raw WHERE k = x''",
     );
-    product.close();
     const { rows } = await syncMigration({ ...request, until: "caught-up" });
     expect(rows).toBeGreaterThan(10);
     expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+    for (const { name } of plan.tables) product.exec(`UPDATE "${name}" SET v = 'newer'`);
+    product.exec("INSERT INTO word(k) VALUES ('key' || char(0))");
+    product.close();
+    await expect(syncMigration({ ...request, until: "caught-up" })).rejects.toMatchObject({
+      code: "TARGET_REFUSED_ROWS",
+      details: { table: "word" },
+    });
   });
 });

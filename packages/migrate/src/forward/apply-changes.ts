@@ -14,6 +14,7 @@ import { targetError } from "../target/target-error.ts";
 import { ChangedKeys } from "./changed-keys.ts";
 import { assertSumsEqual } from "./compare-touched.ts";
 import { FarKeys } from "./far-keys.ts";
+import { type KeysBegin, refusedKey } from "./refused-key.ts";
 import { refusedValue } from "./refused-value.ts";
 import { replaced, schemaChanged } from "./source-moved-on.ts";
 import { type TouchedKeys, type TouchedRows, touchedKeys, touchedRows } from "./touched-rows.ts";
@@ -216,45 +217,42 @@ export class ChangeApplier {
   ): Promise<void> {
     const { make, copy, analyze, [clearing]: clear } = this.#touchedKeys;
     await this.#client.query(this.#hasKeyTable ? clear : `${make}; ${clear}`);
-    const [first] = touched;
-    if (!first) return;
-    const progress = { at: first };
-    const keys = this.#keysOf(touched, progress);
-    const count = await this.#copy(
-      () => progress.at,
-      copy,
-      framed({ format: "text", row: "" }, keys),
-    );
-    if (count >= MANY_KEYS) await this.#client.query(analyze);
+    if (touched.length === 0) return;
+    const begins: KeysBegin[] = [];
+    try {
+      const keys = framed({ format: "text", row: "" }, this.#keysOf(touched, begins));
+      const count = await sendCopy(this.#client, copy, keys);
+      if (count >= MANY_KEYS) await this.#client.query(analyze);
+    } catch (cause) {
+      throw refusedKey(begins, cause);
+    }
   }
 
-  *#keysOf(touched: readonly TouchedRows[], progress: { at: TouchedRows }): Generator<Buffer> {
+  *#keysOf(touched: readonly TouchedRows[], begins: KeysBegin[]): Generator<Buffer> {
+    let line = 1;
     for (const one of touched) {
-      progress.at = one;
-      yield* this.#statement(one.keys).iterate();
+      begins.push({ of: one, line });
+      for (const key of this.#statement(one.keys).iterate()) {
+        line++;
+        yield key;
+      }
     }
   }
 
   async #insert(one: TouchedRows): Promise<number> {
     const rows = this.#statement(one.rows).iterate();
-    return this.#copy(() => one, one.copyRows, framed(one.form, rows));
+    return this.#copy(one, framed(one.form, rows));
   }
 
   async #copyAll(one: TouchedRows): Promise<number> {
     const form = liveCopyForm(one.table);
-    return this.#copy(
-      () => one,
-      one.copyRows,
-      framed(form, liveRows(this.#source.db, one.table, form)),
-    );
+    return this.#copy(one, framed(form, liveRows(this.#source.db, one.table, form)));
   }
 
-  /** @param current the table that was read last */
-  async #copy(current: () => TouchedRows, sql: string, chunks: Iterable<Buffer>): Promise<number> {
+  async #copy({ table, copyRows }: TouchedRows, chunks: Iterable<Buffer>): Promise<number> {
     try {
-      return await sendCopy(this.#client, sql, chunks);
+      return await sendCopy(this.#client, copyRows, chunks);
     } catch (cause) {
-      const { table } = current();
       throw refusedValue(table, cause) ?? refusedRows(table, targetError(cause));
     }
   }
