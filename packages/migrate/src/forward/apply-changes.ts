@@ -14,7 +14,6 @@ import { targetError } from "../target/target-error.ts";
 import { ChangedKeys } from "./changed-keys.ts";
 import { assertSumsEqual } from "./compare-touched.ts";
 import { FarKeys } from "./far-keys.ts";
-import { type KeysBegin, refusedKey } from "./refused-key.ts";
 import { refusedValue } from "./refused-value.ts";
 import { replaced, schemaChanged } from "./source-moved-on.ts";
 import { type TouchedKeys, type TouchedRows, touchedKeys, touchedRows } from "./touched-rows.ts";
@@ -218,25 +217,13 @@ export class ChangeApplier {
     const { make, copy, analyze, [clearing]: clear } = this.#touchedKeys;
     await this.#client.query(this.#hasKeyTable ? clear : `${make}; ${clear}`);
     if (touched.length === 0) return;
-    const begins: KeysBegin[] = [];
-    try {
-      const keys = framed({ format: "text", row: "" }, this.#keysOf(touched, begins));
-      const count = await sendCopy(this.#client, copy, keys);
-      if (count >= MANY_KEYS) await this.#client.query(analyze);
-    } catch (cause) {
-      throw refusedKey(begins, cause);
-    }
+    const keys = framed({ format: "text", row: "" }, this.#keysOf(touched));
+    const count = await sendCopy(this.#client, copy, keys);
+    if (count >= MANY_KEYS) await this.#client.query(analyze);
   }
 
-  *#keysOf(touched: readonly TouchedRows[], begins: KeysBegin[]): Generator<Buffer> {
-    let line = 1;
-    for (const one of touched) {
-      begins.push({ of: one, line });
-      for (const key of this.#statement(one.keys).iterate()) {
-        line++;
-        yield key;
-      }
-    }
+  *#keysOf(touched: readonly TouchedRows[]): Generator<Buffer> {
+    for (const one of touched) yield* this.#statement(one.keys).iterate();
   }
 
   async #insert(one: TouchedRows): Promise<number> {
