@@ -58,7 +58,7 @@ export class LoggedWrites implements WrittenSince {
     const shown = terms.map((term) => term.input).join(", ");
     return this.#db
       .prepare<unknown[], string[]>(
-        `SELECT key, ${shown} FROM (SELECT * FROM ${relation} WHERE seq > ?) ${where}`,
+        `SELECT DISTINCT key, ${shown} FROM (SELECT * FROM ${relation} WHERE seq > ?) ${where}`,
       )
       .raw()
       .all(this.#watermark, ...values)
@@ -70,7 +70,7 @@ export class LoggedWrites implements WrittenSince {
     const { relation } = this.#keys.of(table, this.#watermark);
     const found = this.#db
       .prepare<[bigint, string], string>(
-        `SELECT key FROM ${relation} WHERE seq > ? AND key IN (SELECT value FROM json_each(?))`,
+        `SELECT DISTINCT key FROM ${relation} WHERE seq > ? AND key IN (SELECT value FROM json_each(?))`,
       )
       .pluck()
       .all(this.#watermark, JSON.stringify(keys));

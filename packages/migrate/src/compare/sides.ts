@@ -16,7 +16,7 @@ export interface WrittenSince {
   any(table: PlannedTable): boolean;
   /** How many of its rows were written. */
   count(table: PlannedTable): number;
-  /** `boundColumns` of one of them in a range, by how many come before it in the order of the key; null where there are fewer. */
+  /** `boundColumns` of the key of one entry in a range, by how many stand before it in the order of the key; null where there are fewer. */
   nthKey(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null;
   /** Those of a range of its keys that were written, or that a written row bore before. */
   within(table: PlannedTable, range: KeyRange): readonly WrittenRow[];

@@ -8,25 +8,31 @@ import { LOG_TABLE } from "../sqlite/own-objects.ts";
 import { type KeyTerm, loggedTerms, spelledKey } from "./row-key.ts";
 
 /** Entries of the log that are read in one go: a short read. */
-const ENTRIES = 20_000n;
+const ENTRIES = 50_000n;
 
-/** The keys of one table that the log names, in a temporary table. */
+/** What the log names of one table, in a temporary table: a row for each entry. */
 export interface GatheredKeys {
-  /** With the columns `key`, as both sides spell it, `seq`, its last entry, and those of the log. */
+  /** With the columns `seq`, `key`, as both sides spell it, and those of the log. */
   readonly relation: string;
   /** To be sorted by in the temporary table. */
   readonly terms: readonly KeyTerm[];
 }
 
+interface Gathered extends GatheredKeys {
+  /** The last entry that was gathered. */
+  through: bigint;
+  isIndexed: boolean;
+}
+
 /**
- * The keys that the log of changes names behind a watermark, each once, in temporary tables of the connection, in their order: each part of a
+ * The keys that the log of changes names behind a watermark, in temporary tables of the connection, in their order: each part of a
  * table that is compared asks for its own, and the log has no order but its own. What comes to its end is added from look to
  * look; what goes from its beginning is behind the watermark, and of no account.
  */
 export class WrittenKeys {
   readonly #db: Database;
   readonly #numbers: ReadonlyMap<string, bigint>;
-  readonly #gathered = new Map<bigint, GatheredKeys & { through: bigint }>();
+  readonly #gathered = new Map<bigint, Gathered>();
   /** The last entry of each table, of those up to one. */
   readonly #last = new Map<bigint, bigint>();
   #lastThrough: bigint | null = null;
@@ -59,7 +65,8 @@ export class WrittenKeys {
   /** The keys of a table that the log of the caller's snapshot names. */
   of(table: PlannedTable, watermark: bigint): GatheredKeys {
     const gathered = this.#begun(table, watermark);
-    this.#add(table, logEnd(this.#db) ?? gathered.through);
+    this.#add(table, gathered, logEnd(this.#db) ?? gathered.through);
+    this.#index(gathered);
     return gathered;
   }
 
@@ -68,46 +75,57 @@ export class WrittenKeys {
     table: PlannedTable,
     { reads, watermark, signal }: { reads: ShortReads; watermark: bigint; signal: AbortSignal },
   ): Promise<void> {
+    const gathered = this.#begun(table, watermark);
     const step = () => {
-      const { through } = this.#begun(table, watermark);
+      const { through } = gathered;
       const end = logEnd(this.#db) ?? through;
       const to = through + ENTRIES < end ? through + ENTRIES : end;
-      this.#add(table, to);
+      this.#add(table, gathered, to);
       return to < end;
     };
     while (reads.read(step)) {
       signal.throwIfAborted();
       await nextTurn();
     }
+    // Outside a snapshot of the product's file, of which this reads nothing.
+    this.#index(gathered);
   }
 
-  #begun(table: PlannedTable, watermark: bigint): GatheredKeys & { through: bigint } {
+  #begun(table: PlannedTable, watermark: bigint): Gathered {
     const number = this.numberOf(table);
     const known = this.#gathered.get(number);
     if (known) return known;
     const relation = `temp.lifeboat_written_${number}`;
-    const order = table.key.map((_, at) => `o${at + 1}`);
-    const columns = [...order, ...logColumns(table.key.length)].join(", ");
+    const terms = loggedTerms(table).map((term, at) => ({ ...term, sqlite: `o${at + 1}` }));
+    const columns = [...terms.map((term) => term.sqlite), ...logColumns(terms.length)].join(", ");
     this.#db.exec(
       `DROP TABLE IF EXISTS ${relation};
-       CREATE TEMP TABLE lifeboat_written_${number} (key TEXT PRIMARY KEY, seq INTEGER, ${columns}) WITHOUT ROWID;
-       CREATE INDEX ${relation}_order ON lifeboat_written_${number} (${order.join(", ")}, seq)`,
+       CREATE TEMP TABLE lifeboat_written_${number} (seq INTEGER PRIMARY KEY, key TEXT, ${columns})`,
     );
-    const terms = loggedTerms(table).map((term, at) => ({ ...term, sqlite: `o${at + 1}` }));
-    const begun = { relation, terms, through: watermark };
+    const begun = { relation, terms, through: watermark, isIndexed: false };
     this.#gathered.set(number, begun);
     return begun;
   }
 
-  #add(table: PlannedTable, to: bigint): void {
-    const gathered = this.#gathered.get(this.numberOf(table));
-    if (gathered === undefined || to <= gathered.through) return;
+  /** Once what the log held at first is there: millions of keys in no order of theirs are sorted far sooner than put into their places. */
+  #index(gathered: Gathered): void {
+    if (gathered.isIndexed) return;
+    const { relation, terms } = gathered;
+    const name = relation.replace("temp.", "");
+    const order = terms.map((term) => term.sqlite).join(", ");
+    this.#db.exec(
+      `CREATE INDEX ${relation}_order ON ${name} (${order}); CREATE INDEX ${relation}_key ON ${name} (key)`,
+    );
+    gathered.isIndexed = true;
+  }
+
+  #add(table: PlannedTable, gathered: Gathered, to: bigint): void {
+    if (to <= gathered.through) return;
     const terms = loggedTerms(table);
     const values = [...terms.map((term) => term.sqlite), ...logColumns(terms.length)].join(", ");
     this.#db
       .prepare<[bigint, bigint, bigint]>(
-        `INSERT INTO ${gathered.relation} SELECT ${spelledKey(terms)}, seq, ${values} FROM ${LOG_TABLE} WHERE seq > ? AND seq <= ? AND tbl = ?
-         ON CONFLICT (key) DO UPDATE SET seq = excluded.seq`,
+        `INSERT INTO ${gathered.relation} SELECT seq, ${spelledKey(terms)}, ${values} FROM ${LOG_TABLE} WHERE seq > ? AND seq <= ? AND tbl = ?`,
       )
       .run(gathered.through, to, this.numberOf(table));
     gathered.through = to;
