@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import Database from "better-sqlite3";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -123,6 +123,20 @@ describe("a product is moved to Postgres by the command", () => {
     expect((await json("migrate", "status")).phase).toBe("loaded");
     expect((await json("list")).backups).toEqual([]);
     await configure({});
+  });
+
+  test("a repository that takes no backup is a gate before anything is done", async () => {
+    const written = place.at("repository/shop/locks/doctor");
+    await mkdir(place.at("repository/shop/locks"), { recursive: true });
+    await writeFile(written, "in the way");
+    const ran = await place.run(["migrate", "cutover", ...SKIPPED, "--json"]);
+    await rm(written);
+    expect(ran.status).toBe(3);
+    expect(errorOf(ran)).toMatchObject({
+      code: "GATE_NOT_MET",
+      message: expect.stringMatching(/^gate backup: .*repository/),
+    });
+    expect((await json("list")).backups).toEqual([]);
   });
 
   test("a product's role that may not use what was loaded is a gate and an error for the doctor, who else asks for its name", async () => {
