@@ -156,6 +156,11 @@ describe("a rehearsal", () => {
       const taken = await place.run(["backup", "--engine", "sqlite"]);
       expect(taken.status, taken.stderr).toBe(0);
       await cluster.query("create role cronping login");
+      const backups = async () => JSON.parse((await place.run(["list", "--json"])).stdout).backups;
+      // A base backup begins a new one as it ends.
+      const segment = () =>
+        ask(cluster.superuserUrl, "select pg_walfile_name(pg_current_wal_lsn()) as name");
+      const before = [await backups(), await segment()];
       const rehearsal = await rehearseCutover(session(trafficProgram, { appRole: "cronping" }), {
         ...{ run: runSteps, steps: [] },
         skip: ["rights"],
@@ -171,6 +176,8 @@ describe("a rehearsal", () => {
         severity === "error" || id === "traffic-idle";
       expect(rehearsal.findings.filter(unwanted)).toEqual([]);
       expect(rehearsal.commits).toBeGreaterThan(0);
+      // Those that it took were of the copies, and lay in a repository of their own.
+      expect([await backups(), await segment()]).toEqual(before);
       expect(await migrationStatus(live)).toMatchObject({ phase: "loaded", captured: true });
     } finally {
       await abortMigration({ ...live, dropLoaded: true });
