@@ -27,10 +27,10 @@ const OWNERS: Record<string, RegExp> = {
   "better-sqlite3": /^(packages\/(sqlite|migrate)|apps\/traffic)\/src\//,
   pg: /^(packages\/(postgres|migrate)|apps\/traffic)\/src\//,
   "pg-connection-string":
-    /^packages\/postgres\/src\/(connection|basebackup\/libpq-environment)\.ts$/,
+    /^packages\/postgres\/src\/(connection\/connection|basebackup\/libpq-environment)\.ts$/,
   "pg-copy-streams": /^packages\/migrate\/src\/load\/copy-stream\.ts$/,
   "tar-stream":
-    /^packages\/postgres\/src\/(unpack|read-archive|store-base-backup|logical\/dump-tar)\.ts$/,
+    /^packages\/postgres\/src\/(unpack\/(unpack|read-archive)|snapshot\/store-base-backup|logical\/dump-tar)\.ts$/,
   "drizzle-orm": /^apps\/\w+\/src\/schema\/|^packages\/cli\/src\/drizzle\.ts$/,
   listr2: /^packages\/cli\/src\/render\.ts$/,
   commander: /^packages\/cli\/src\/program\.ts$/,
@@ -39,7 +39,8 @@ const OWNERS: Record<string, RegExp> = {
   execa:
     /^(packages\/postgres|apps\/demo)\/src\/|^packages\/cli\/src\/(rehearse\/traffic|switch-hook)\.ts$/,
   // Outside programs are run by execa; these are Node itself: with a channel for the file's bytes, and let go of.
-  "node:child_process": /^packages\/(sqlite\/src\/raw-reader|postgres\/src\/start-detached)\.ts$/,
+  "node:child_process":
+    /^packages\/(sqlite\/src\/raw\/raw-reader|postgres\/src\/server\/start-detached)\.ts$/,
 };
 
 const sources = globSync("{packages,apps}/*/{src,bin}/**/*.{ts,mjs,cjs}", { cwd: root }).concat(

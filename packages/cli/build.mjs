@@ -12,7 +12,7 @@ const packages = fileURLToPath(new URL("..", import.meta.url));
 /** Modules that are started by their file, through core's `siblingModule()`: they lie beside the entry. */
 export const STARTED_BY_FILE = [
   "core/src/stream/digest-thread.ts",
-  "sqlite/src/raw-reader-child.ts",
+  "sqlite/src/raw/raw-reader-child.ts",
   "migrate/src/load/row-reader-thread.ts",
   "migrate/src/profile-thread.ts",
 ];

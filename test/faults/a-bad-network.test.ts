@@ -17,7 +17,7 @@ import {
 } from "@lifeboat/postgres";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { connect, end } from "../../packages/postgres/src/connection.ts";
+import { connect, end } from "../../packages/postgres/src/connection/connection.ts";
 import { parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { countAfter } from "../support/postgres-copies.ts";

@@ -19,11 +19,11 @@ import { PassThrough } from "node:stream";
 import { type DatabaseFolder, LifeboatError, Repository, RepositoryMemory } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { pushInto, pushWal } from "../../packages/postgres/src/archive-push.ts";
-import { readGivenUp } from "../../packages/postgres/src/given-up-wal.ts";
-import { PushServer } from "../../packages/postgres/src/push-server.ts";
-import { onRequestLine } from "../../packages/postgres/src/request-lines.ts";
-import { SegmentServer } from "../../packages/postgres/src/segment-server.ts";
+import { readGivenUp } from "../../packages/postgres/src/archive/given-up-wal.ts";
+import { pushInto, pushWal } from "../../packages/postgres/src/archive/push.ts";
+import { PushServer } from "../../packages/postgres/src/archive/push-server.ts";
+import { onRequestLine } from "../../packages/postgres/src/archive/request-lines.ts";
+import { SegmentServer } from "../../packages/postgres/src/revive/segment-server.ts";
 import { PATIENCE } from "../support/patience.ts";
 
 const SYSTEM = 7_000_000_000_000_000_001n;

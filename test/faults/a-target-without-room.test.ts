@@ -12,7 +12,7 @@ import {
 import { postgresEngine } from "@lifeboat/postgres";
 import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { assertRoom, roomWanted } from "../../packages/postgres/src/target-room.ts";
+import { assertRoom, roomWanted } from "../../packages/postgres/src/restore/target-room.ts";
 
 const PETABYTE = 2 ** 50;
 

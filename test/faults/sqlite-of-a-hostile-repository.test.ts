@@ -5,16 +5,17 @@ import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type DatabaseFolder, encodeManifest, list, type Manifest } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
-import { bytesOfWal, type Mark, type SegmentNote } from "../../packages/sqlite/src/log-note.ts";
-import { type LogObject, lineagesOf, noteOf } from "../../packages/sqlite/src/log-objects.ts";
-import { mergeFrames } from "../../packages/sqlite/src/merge-frames.ts";
-import { mergePages } from "../../packages/sqlite/src/merge-pages.ts";
+import { mergeFrames } from "../../packages/sqlite/src/compact/merge-frames.ts";
+import { mergePages } from "../../packages/sqlite/src/compact/merge-pages.ts";
+import { bytesOfWal, type Mark, type SegmentNote } from "../../packages/sqlite/src/log/note.ts";
+import { type LogObject, lineagesOf, noteOf } from "../../packages/sqlite/src/log/objects.ts";
 import { walOfOneTransaction } from "../../packages/sqlite/src/wal/one-transaction.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
 import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
+import { nextFrame } from "../support/wal-frame.ts";
 
 afterEach(closeHistories);
 
@@ -92,10 +93,12 @@ test.each([
     const count = frames === 1 ? 1 : noted;
     for (let frame = 1; frame <= count; frame++)
       wal.push(
-        writer.frame(pages, Buffer.alloc(note.pageSize), frame === count ? pages + more : 0),
+        nextFrame(writer, {
+          ...{ number: pages, page: Buffer.alloc(note.pageSize) },
+          pagesAfter: frame === count ? pages + more : 0,
+        }),
       );
-    // A frame's bytes are the writer's own until the next.
-    const bytes = Buffer.concat(wal.map((part) => Buffer.from(part)));
+    const bytes = Buffer.concat(wal);
     await folder.removeLog(name);
     await folder.storeLog(
       name,

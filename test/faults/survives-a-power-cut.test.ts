@@ -17,7 +17,7 @@ import { fetchWal, pushWal } from "@lifeboat/postgres/archive";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { WalSpool } from "../../packages/postgres/src/wal-spool.ts";
+import { WalSpool } from "../../packages/postgres/src/archive/wal-spool.ts";
 import { FsyncWatch, loseWrittenPages } from "../support/fsync-watch.ts";
 import { startCluster, tablespaceFolder } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";

@@ -6,8 +6,8 @@ import { postgresEngine } from "@lifeboat/postgres";
 import { fetchWal } from "@lifeboat/postgres/archive";
 import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readLogArchive } from "../../packages/postgres/src/log-archive.ts";
 import { checkedPart, checkedSegment } from "../../packages/postgres/src/wal/archived-segment.ts";
+import { readLogArchive } from "../../packages/postgres/src/wal/log-archive.ts";
 
 const SYSTEM = 7_000_000_000_000_000_001n;
 const MIB = 1 << 20;

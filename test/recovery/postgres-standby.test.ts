@@ -19,9 +19,9 @@ import {
 import { execa } from "execa";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { withClient } from "../../packages/postgres/src/connection.ts";
-import { localDirectory } from "../../packages/postgres/src/local-directory.ts";
-import { describeServer } from "../../packages/postgres/src/server-facts.ts";
+import { withClient } from "../../packages/postgres/src/connection/connection.ts";
+import { localDirectory } from "../../packages/postgres/src/facts/local-directory.ts";
+import { describeServer } from "../../packages/postgres/src/facts/server-facts.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";

@@ -2,9 +2,9 @@ import { readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Log, readLog } from "../../packages/postgres/src/log-chains.ts";
-import { livingWindow } from "../../packages/postgres/src/log-living.ts";
-import { logWindows } from "../../packages/postgres/src/log-windows.ts";
+import { type Log, readLog } from "../../packages/postgres/src/log/chains.ts";
+import { livingWindow } from "../../packages/postgres/src/log/living.ts";
+import { logWindows } from "../../packages/postgres/src/log/windows.ts";
 import { formatLsn, lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import {
   parseWalFileName,

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { processesWithOpen } from "../../packages/sqlite/src/in-use.ts";
+import { processesWithOpen } from "../../packages/sqlite/src/examine/in-use.ts";
 import {
   expectBetween,
   expectCleanPrefix,

@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { coverOf, hasHoleAt } from "../../packages/sqlite/src/log-cover.ts";
-import { formatLogName, type LogName, parseLogName } from "../../packages/sqlite/src/log-name.ts";
-import { checkedNote, type SegmentNote } from "../../packages/sqlite/src/log-note.ts";
-import { framesUpTo } from "../../packages/sqlite/src/log-start.ts";
-import { storedFrames } from "../../packages/sqlite/src/stored-frames.ts";
+import { coverOf, hasHoleAt } from "../../packages/sqlite/src/log/cover.ts";
+import { formatLogName, type LogName, parseLogName } from "../../packages/sqlite/src/log/name.ts";
+import { checkedNote, type SegmentNote } from "../../packages/sqlite/src/log/note.ts";
+import { framesUpTo } from "../../packages/sqlite/src/log/start.ts";
+import { storedFrames } from "../../packages/sqlite/src/log/stored-frames.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
+import { nextFrame } from "../support/wal-frame.ts";
 
 const LINEAGE = "20261122T101500.123Z-1f2e3d4c";
 
@@ -184,7 +185,10 @@ test("a stored WAL that is cut within a frame or a transaction, or has a frame o
       const writer = new WalWriter(512);
       const header = writer.header;
       const frames = commits.map((commit, n) =>
-        writer.frame(n + 1, Buffer.alloc(512, n), commit || n === commits.length - 1 ? 20 : 0),
+        nextFrame(writer, {
+          ...{ number: n + 1, page: Buffer.alloc(512, n) },
+          pagesAfter: commit || n === commits.length - 1 ? 20 : 0,
+        }),
       );
       const wal = Buffer.concat([header, ...frames]);
       expect(await framesOf(wal)).toBe(commits.length);
@@ -196,7 +200,10 @@ test("a stored WAL that is cut within a frame or a transaction, or has a frame o
       if (ends) expect(await found).toBe(last + 1);
       else await expect(found).rejects.toMatchObject({ code: "LOG_OBJECT_INVALID" });
       const foreign = new WalWriter(512);
-      const mixed = Buffer.concat([wal, foreign.frame(1, Buffer.alloc(512), 5)]);
+      const mixed = Buffer.concat([
+        wal,
+        nextFrame(foreign, { number: 1, page: Buffer.alloc(512), pagesAfter: 5 }),
+      ]);
       await expect(framesOf(mixed)).rejects.toMatchObject({ code: "LOG_OBJECT_INVALID" });
     }),
     { numRuns: 200 },

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { WatchNotes } from "@lifeboat/core";
 import { afterEach, expect, test } from "vitest";
-import { lineagesOf } from "../../packages/sqlite/src/log-objects.ts";
+import { lineagesOf } from "../../packages/sqlite/src/log/objects.ts";
 import { newestLineageEnd, withRest } from "../../packages/sqlite/src/watch/resume.ts";
 import { ledgerApp } from "../support/ledger-app.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";

@@ -2,7 +2,7 @@ import { copyFile, open, readFile, rename, rm, truncate } from "node:fs/promises
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
-import { formatLogName, parseLogName } from "../../packages/sqlite/src/log-name.ts";
+import { formatLogName, parseLogName } from "../../packages/sqlite/src/log/name.ts";
 import { isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";

@@ -17,8 +17,8 @@ import { join } from "node:path";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { examine } from "../../packages/sqlite/src/examine.ts";
-import { RawReader } from "../../packages/sqlite/src/raw-reader.ts";
+import { examine } from "../../packages/sqlite/src/examine/examine.ts";
+import { RawReader } from "../../packages/sqlite/src/raw/raw-reader.ts";
 import {
   expectCleanPrefix,
   heard,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { WatchNotes } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import { expect, test } from "vitest";
-import { lineagesOf } from "../../packages/sqlite/src/log-objects.ts";
+import { lineagesOf } from "../../packages/sqlite/src/log/objects.ts";
 import { ledgerApp, sqlite3 } from "../support/ledger-app.ts";
 import { expectCleanPrefix, makeLedger, startBystander, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";

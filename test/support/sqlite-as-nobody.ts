@@ -1,6 +1,6 @@
 import { sqliteEngine } from "../../packages/sqlite/src/engine.ts";
 import { databaseFailure } from "../../packages/sqlite/src/failures.ts";
-import { holdByReading } from "../../packages/sqlite/src/shared-lock.ts";
+import { holdByReading } from "../../packages/sqlite/src/hold/shared-lock.ts";
 
 /**
  * Looks at a database as a user without rights, and prints what it was told. Root passes every

@@ -1,4 +1,4 @@
-import { RawReader } from "../../packages/sqlite/src/raw-reader.ts";
+import { RawReader } from "../../packages/sqlite/src/raw/raw-reader.ts";
 
 /** Holds a raw reader in the middle of a stream that nobody takes, and says its process id. */
 const reader = new RawReader();

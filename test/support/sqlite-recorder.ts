@@ -1,16 +1,17 @@
 import { readFile } from "node:fs/promises";
 import type { DatabaseFolder } from "@lifeboat/core";
 import type { SnapshotDetails } from "../../packages/sqlite/src/details.ts";
-import { factsOf, type HeldFile } from "../../packages/sqlite/src/held.ts";
-import { chainStart, LogChain } from "../../packages/sqlite/src/log-chain.ts";
-import { formatLogName, newLineage } from "../../packages/sqlite/src/log-name.ts";
-import type { Mark, SegmentNote } from "../../packages/sqlite/src/log-note.ts";
-import { pin } from "../../packages/sqlite/src/pin.ts";
+import { factsOf, type HeldFile } from "../../packages/sqlite/src/hold/held.ts";
+import { pin } from "../../packages/sqlite/src/hold/pin.ts";
+import { WalConnections } from "../../packages/sqlite/src/hold/wal-connections.ts";
+import { chainStart, LogChain } from "../../packages/sqlite/src/log/chain.ts";
+import { formatLogName, newLineage } from "../../packages/sqlite/src/log/name.ts";
+import type { Mark, SegmentNote } from "../../packages/sqlite/src/log/note.ts";
 import { type ChecksumWords, WalChecksum } from "../../packages/sqlite/src/wal/checksum.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
-import { WalConnections } from "../../packages/sqlite/src/wal-connections.ts";
 import type { SqliteApp } from "./sqlite-repository.ts";
+import { nextFrame } from "./wal-frame.ts";
 
 /**
  * Ships a live database's log for tests of reading it, without what makes a shipper: nobody else may
@@ -150,7 +151,8 @@ async function* walOf(
 ): AsyncGenerator<Uint8Array> {
   const writer = new WalWriter(pageSize);
   yield writer.header;
-  for (const { number, pages, page } of frames) yield writer.frame(number, page, pages);
+  for (const { number, pages, page } of frames)
+    yield nextFrame(writer, { number, page, pagesAfter: pages });
 }
 
 /** As anybody does who does not ship: the recorder's own pin is that of the backup. */

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { backupChain, type WatchNote, WatchNotes } from "@lifeboat/core";
 import { execa } from "execa";
 import { expect, onTestFinished } from "vitest";
-import { lineagesOf } from "../../packages/sqlite/src/log-objects.ts";
+import { lineagesOf } from "../../packages/sqlite/src/log/objects.ts";
 import type { SqliteApp } from "./sqlite-repository.ts";
 
 /** A watch of an app's database in a process of its own. It ends with the test. */

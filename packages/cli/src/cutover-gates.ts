@@ -21,7 +21,7 @@ export function cutoverGates(session: Session): NonNullable<CutoverRequest["gate
     archive: async () => archiveGate((await look()).archive),
     drill: async () => drillGate((await look()).lastDrill),
     disk: () => roomOf(session),
-    backup: async () => backupGate(await inTheWay(session)),
+    backup: async () => backupGate(await findingsOf(session)),
   };
 }
 
@@ -86,8 +86,14 @@ export function diskGate(place: string, free: number | null, databaseBytes: numb
   };
 }
 
-/** Whether both backups that follow can be taken: else the step itself would say so, in the midst of the cutover. */
-export function backupGate(inTheWay: readonly Finding[]): GateFinding {
+/**
+ * Whether both backups that follow can be taken: else the step itself would say so, in the midst of the cutover. A broken archive
+ * is a gate of its own, a lost slot in nobody's way.
+ */
+export function backupGate(findings: readonly Finding[]): GateFinding {
+  const inTheWay = findings.filter(
+    ({ id, severity }) => severity === "error" && !/^(archive|slot)-/.test(id),
+  );
   return {
     ok: inTheWay.length === 0,
     message:
@@ -98,13 +104,11 @@ export function backupGate(inTheWay: readonly Finding[]): GateFinding {
   };
 }
 
-/** What the engines themselves refuse a backup for, and the repository. A broken archive is a gate of its own, a lost slot in nobody's way. */
-async function inTheWay(session: Session): Promise<Finding[]> {
+/** What the engines themselves refuse a backup for, and the repository, with whatever else they find. */
+async function findingsOf(session: Session): Promise<Finding[]> {
   const findings = await examineRepository(session);
   for (const engine of await session.engines()) findings.push(...(await engine.inspect()));
-  return findings.filter(
-    ({ id, severity }) => severity === "error" && !/^(archive|slot)-/.test(id),
-  );
+  return findings;
 }
 
 async function roomOf(session: Session): Promise<GateFinding> {

@@ -32,7 +32,13 @@ describe("the gate", () => {
       { ...one, summary: "no right", remedy: "grant it" },
       { ...one, summary: "no room", remedy: "make room" },
     ];
-    expect(backupGate(two)).toEqual({
+    const others = [
+      { ...one, id: "archive-failing", summary: "no archive", remedy: "mend it" },
+      { ...one, id: "slot-lost", summary: "a lost slot", remedy: "drop it" },
+      { ...one, severity: "warning", summary: "no checksums", remedy: "none" } as const,
+    ];
+    expect(backupGate(others)).toMatchObject({ ok: true });
+    expect(backupGate([...two, ...others])).toEqual({
       ...{ ok: false, message: "no right; no room", remedy: "grant it; make room" },
     });
   });

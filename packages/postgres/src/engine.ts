@@ -5,21 +5,21 @@ import {
   LifeboatError,
   type Manifest,
 } from "@lifeboat/core";
-import { findingsFor } from "./archive-findings.ts";
+import { findingsFor } from "./archive/findings.ts";
+import { type ArchiveChoice, watchServer } from "./archive/watch-server.ts";
 import { parallelTransport } from "./basebackup/parallel.ts";
-import { type ServerConnection, withClient } from "./connection.ts";
-import { damageProof } from "./damage.ts";
+import { type ServerConnection, withClient } from "./connection/connection.ts";
 import { postgresDetails } from "./details.ts";
+import { describeServer } from "./facts/server-facts.ts";
 import { inspectServer } from "./inspect.ts";
 import { planRecovery, recoveryWindows, verifyWal } from "./log.ts";
+import { damageProof } from "./restore/damage.ts";
 import { restorePostgres } from "./restore.ts";
 import { revivePostgres } from "./revive.ts";
-import { describeServer } from "./server-facts.ts";
+import { chooseTransport, refuseContradictions } from "./snapshot/choices.ts";
+import { isPart } from "./snapshot/stored-parts.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import { chooseTransport, refuseContradictions } from "./snapshot-choices.ts";
 import { serverStatus } from "./status.ts";
-import { isPart } from "./stored-parts.ts";
-import { type ArchiveChoice, watchServer } from "./watch-server.ts";
 
 export interface PostgresEngineInit {
   /** The live server; without it the engine serves what needs only the repository. */

@@ -1,14 +1,23 @@
-export { type Account, accountMay, namedAccount, runAs, serverAccount } from "./account.ts";
-export { type ClusterInit, initialiseCluster, startOnFreePort } from "./cluster.ts";
-export type { ServerConnection } from "./connection.ts";
+export {
+  RECEIVE_SLOT,
+  type ReceivedWal,
+  type ReceiveWal,
+  receiveWal,
+} from "./archive/receive-wal.ts";
+export type { ServerConnection } from "./connection/connection.ts";
 export { type PostgresDetails, postgresDetails } from "./details.ts";
-export { dropSlot, listSlots } from "./drop-slot.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
-export { leastPrivilegeScript, type RoleScript, roleOf } from "./least-privilege.ts";
-export { localDataDirectory } from "./local-data-directory.ts";
+export { dropSlot, listSlots } from "./facts/drop-slot.ts";
+export { leastPrivilegeScript, type RoleScript, roleOf } from "./facts/least-privilege.ts";
+export { localDataDirectory } from "./facts/local-data-directory.ts";
+export { scriptRole } from "./facts/script-role.ts";
+export type { SlotState, SlotVerdict } from "./facts/slots.ts";
+export { type Account, accountMay, namedAccount, runAs, serverAccount } from "./files/account.ts";
 export { type DumpRequest, postgresDumpSource } from "./logical/dump-source.ts";
 export type { DumpOrigin } from "./logical/fetch-dump.ts";
 export { type ImportDump, type ImportReport, importDump } from "./logical/import-dump.ts";
+export { unboundedSlots } from "./preflight/slot-findings.ts";
+export { type ClusterInit, initialiseCluster, startOnFreePort } from "./server/cluster.ts";
 export {
   findPrograms,
   hasProgram,
@@ -17,20 +26,16 @@ export {
   type ProgramsRequest,
   programPath,
   type ServerPrograms,
-} from "./programs.ts";
-export { RECEIVE_SLOT, type ReceivedWal, type ReceiveWal, receiveWal } from "./receive-wal.ts";
-export { Scratch } from "./scratch.ts";
+} from "./server/programs.ts";
+export { Scratch } from "./server/scratch.ts";
 export {
   type ScratchCluster,
   type ScratchClusterRequest,
   startScratchCluster,
-} from "./scratch-cluster.ts";
-export { scriptRole } from "./script-role.ts";
-export { Server, type ServerInit } from "./server.ts";
-export { controlProgram, startLine, stopLine } from "./server-line.ts";
-export { unboundedSlots } from "./slot-findings.ts";
-export type { SlotState, SlotVerdict } from "./slots.ts";
-export { type ReachablePrograms, reachablePrograms } from "./staging.ts";
+} from "./server/scratch-cluster.ts";
+export { Server, type ServerInit } from "./server/server.ts";
+export { controlProgram, startLine, stopLine } from "./server/server-line.ts";
+export { type ReachablePrograms, reachablePrograms } from "./server/staging.ts";
 export { type MadeStandby, type MakeStandby, makeStandby } from "./standby/make-standby.ts";
 export { type RemovedStandby, removeStandby } from "./standby/remove-standby.ts";
 export {

@@ -5,24 +5,24 @@ import {
   type RestoreRequest,
   type VerifiedBy,
 } from "@lifeboat/core";
-import type { Account } from "./account.ts";
-import { combineBackups, combineProgram } from "./combine.ts";
-import { bytesOf, completeCopy, USUAL_JOBS } from "./complete-copy.ts";
-import { ownerFor } from "./copy-owner.ts";
+import { isFaultOfTarget, targetFailure } from "./archive/target-failure.ts";
+import { restoreDelta } from "./delta/restore-delta.ts";
 import { type PostgresDetails, postgresDetails } from "./details.ts";
-import { extractPrograms } from "./extract.ts";
+import type { Account } from "./files/account.ts";
 import { inParallel } from "./in-parallel.ts";
-import type { ServerPrograms } from "./programs.ts";
-import { proveRecovery } from "./prove-recovery.ts";
-import { restoreDelta } from "./restore-delta.ts";
-import { type RestorePlaces, restorePlaces } from "./restore-places.ts";
-import { restoreProgress, type Through } from "./restore-progress.ts";
-import { Sites } from "./restore-sites.ts";
-import { linkTablespaces } from "./tablespace-links.ts";
-import { isFaultOfTarget, targetFailure } from "./target-failure.ts";
-import { assertRoom, combinedRoom, roomWanted } from "./target-room.ts";
-import { type BackupContent, unpackBase, unpackTablespace } from "./unpack-backup.ts";
-import { verifyCopy } from "./verify-copy.ts";
+import { type RestorePlaces, restorePlaces } from "./places/restore-places.ts";
+import { Sites } from "./places/restore-sites.ts";
+import { linkTablespaces } from "./places/tablespace-links.ts";
+import { combineBackups, combineProgram } from "./restore/combine.ts";
+import { bytesOf, completeCopy, USUAL_JOBS } from "./restore/complete-copy.ts";
+import { ownerFor } from "./restore/copy-owner.ts";
+import { extractPrograms } from "./restore/extract.ts";
+import { proveRecovery } from "./restore/prove-recovery.ts";
+import { assertRoom, combinedRoom, roomWanted } from "./restore/target-room.ts";
+import { verifyCopy } from "./restore/verify-copy.ts";
+import type { ServerPrograms } from "./server/programs.ts";
+import { restoreProgress, type Through } from "./unpack/progress.ts";
+import { type BackupContent, unpackBase, unpackTablespace } from "./unpack/unpack-backup.ts";
 
 /** What makes the copy what its caller wants, where it is built: if it fails, nothing is left of the copy. */
 export type Finish = (

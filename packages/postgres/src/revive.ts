@@ -6,18 +6,18 @@ import {
   type ReviveRequest,
 } from "@lifeboat/core";
 import { execa } from "execa";
-import { type Account, accountMay, runAs, serverAccount } from "./account.ts";
+import { isFaultOfTarget, recoveryUnwritable } from "./archive/target-failure.ts";
 import { postgresDetails } from "./details.ts";
-import { writeDurably } from "./durable.ts";
-import { privateSettings } from "./private-settings.ts";
-import { findPrograms, programPath, type ServerPrograms } from "./programs.ts";
-import { RevivedCluster } from "./revived-cluster.ts";
-import { Scratch } from "./scratch.ts";
-import { SegmentServer } from "./segment-server.ts";
-import { Server, serverEnded } from "./server.ts";
-import { reachablePrograms } from "./staging.ts";
-import { superuserNames } from "./superuser-names.ts";
-import { isFaultOfTarget, recoveryUnwritable } from "./target-failure.ts";
+import { type Account, accountMay, runAs, serverAccount } from "./files/account.ts";
+import { writeDurably } from "./files/durable.ts";
+import { privateSettings } from "./files/private-settings.ts";
+import { superuserNames } from "./files/superuser-names.ts";
+import { RevivedCluster } from "./revive/revived-cluster.ts";
+import { SegmentServer } from "./revive/segment-server.ts";
+import { findPrograms, programPath, type ServerPrograms } from "./server/programs.ts";
+import { Scratch } from "./server/scratch.ts";
+import { Server, serverEnded } from "./server/server.ts";
+import { reachablePrograms } from "./server/staging.ts";
 
 export interface ReviveOptions {
   /** `binDirectory` of the configuration. */

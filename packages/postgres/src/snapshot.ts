@@ -1,28 +1,33 @@
 import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
 import type pg from "pg";
-import { awaitStandby, type BackupSource, backupSource, endSegment } from "./backup-source.ts";
 import type { BaseBackup, Transport } from "./basebackup/transport.ts";
-import { type ServerConnection, withClient } from "./connection.ts";
-import { damageFindings, damageOf } from "./damage.ts";
+import { type ServerConnection, withClient } from "./connection/connection.ts";
 import type { PostgresDetails, WalSource } from "./details.ts";
-import { storeExtraPaths } from "./extra-paths.ts";
-import { directoryOwner } from "./local-directory.ts";
-import type { PackedBytes } from "./packed-bytes.ts";
+import { directoryOwner } from "./facts/local-directory.ts";
+import { describeServer, type ServerFacts } from "./facts/server-facts.ts";
+import type { PackedBytes } from "./packed/bytes.ts";
+import { spaceFindings } from "./preflight/space.ts";
 import { preflight, refusal } from "./preflight.ts";
-import { spaceFindings } from "./preflight-space.ts";
 import { BackupRate } from "./rate/backup-rate.ts";
-import { describeServer, type ServerFacts } from "./server-facts.ts";
-import { chooseTransport, chooseWalSource } from "./snapshot-choices.ts";
-import { combineFindings, parentManifestOf } from "./snapshot-parent.ts";
-import { storeSettings } from "./snapshot-settings.ts";
+import { damageFindings, damageOf } from "./restore/damage.ts";
+import { storeExtraPaths } from "./restore/extra-paths.ts";
+import {
+  awaitStandby,
+  type BackupSource,
+  backupSource,
+  endSegment,
+} from "./snapshot/backup-source.ts";
+import { chooseTransport, chooseWalSource } from "./snapshot/choices.ts";
+import { combineFindings, parentManifestOf } from "./snapshot/parent.ts";
+import { storeSettings } from "./snapshot/settings.ts";
+import { type StoredBaseBackup, storeBaseBackup } from "./snapshot/store-base-backup.ts";
 import {
   assureHistory,
   awaitArchive,
   lastSegment,
   type NeededWal,
   proveWal,
-} from "./snapshot-wal.ts";
-import { type StoredBaseBackup, storeBaseBackup } from "./store-base-backup.ts";
+} from "./snapshot/wal.ts";
 import { formatLsn } from "./wal/lsn.ts";
 import { WalReceiver } from "./wal/receiver.ts";
 import { segmentStart } from "./wal/segment-name.ts";

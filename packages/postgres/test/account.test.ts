@@ -3,7 +3,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { accountMay, namedAccount, runAs, serverAccount } from "../src/account.ts";
+import { accountMay, namedAccount, runAs, serverAccount } from "../src/files/account.ts";
 
 let folder: string;
 

@@ -4,7 +4,7 @@ import { pack } from "tar-stream";
 import { expect, test } from "vitest";
 import { ArchiveProof } from "../src/basebackup/archive-proof.ts";
 import type { TablespaceArchive } from "../src/basebackup/transport.ts";
-import { PackedBytes } from "../src/packed-bytes.ts";
+import { PackedBytes } from "../src/packed/bytes.ts";
 
 const BASE = { backup_label: "START", "base/1/1259": "pages", "base/1/empty": "" };
 const SPACE = { "PG_15_1/5/16390": "rows" };

@@ -5,8 +5,8 @@ import {
   type ClusterRepository,
   repositoryBeside,
 } from "../../../test/support/postgres-repository.ts";
-import { withClient } from "../src/connection.ts";
-import { awaitArchive, type NeededWal } from "../src/snapshot-wal.ts";
+import { withClient } from "../src/connection/connection.ts";
+import { awaitArchive, type NeededWal } from "../src/snapshot/wal.ts";
 
 const MIB = 1 << 20;
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { manifestFiles, walRangeOf } from "../src/basebackup/backup-manifest.ts";
 import { ManifestWriter } from "../src/basebackup/parallel/manifest-writer.ts";
-import { PackedBytes } from "../src/packed-bytes.ts";
+import { PackedBytes } from "../src/packed/bytes.ts";
 import { lsnOf } from "../src/wal/lsn.ts";
 
 const FILES = `{ "Path": "backup_label", "Size": 226, "Last-Modified": "2026-11-26 15:00:00 GMT", "Checksum-Algorithm": "CRC32C", "Checksum": "1d1f0d42" },

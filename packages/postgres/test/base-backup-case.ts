@@ -6,8 +6,8 @@ import { execa } from "execa";
 import { expect } from "vitest";
 import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "../src/basebackup/transport.ts";
-import { withClient } from "../src/connection.ts";
-import { describeServer } from "../src/server-facts.ts";
+import { withClient } from "../src/connection/connection.ts";
+import { describeServer } from "../src/facts/server-facts.ts";
 
 /** A server with a table of 20,000 rows, and base backups of it by any transport. */
 export class BaseBackupCase {

@@ -6,7 +6,7 @@ import { parallelTransport } from "../src/basebackup/parallel.ts";
 import { pgBasebackupTransport } from "../src/basebackup/pg-basebackup.ts";
 import type { Transport } from "../src/basebackup/transport.ts";
 import { wireTransport } from "../src/basebackup/wire.ts";
-import { hasProgram } from "../src/programs.ts";
+import { hasProgram } from "../src/server/programs.ts";
 import { BaseBackupCase, byTar } from "./base-backup-case.ts";
 
 describe.each(await availableMajors())("base backups of version %i on their way", (major) => {

@@ -9,14 +9,14 @@ import {
   tablespaceFolder,
 } from "../../../test/support/postgres.ts";
 import { UnreliableProxy } from "../../../test/support/unreliable-proxy.ts";
-import { runAs } from "../src/account.ts";
 import { parallelTransport } from "../src/basebackup/parallel.ts";
 import { pgBasebackupTransport } from "../src/basebackup/pg-basebackup.ts";
 import type { TablespaceArchive } from "../src/basebackup/transport.ts";
 import { wireTransport } from "../src/basebackup/wire.ts";
-import { withClient } from "../src/connection.ts";
-import { hasProgram, programPath } from "../src/programs.ts";
-import { describeServer } from "../src/server-facts.ts";
+import { withClient } from "../src/connection/connection.ts";
+import { describeServer } from "../src/facts/server-facts.ts";
+import { runAs } from "../src/files/account.ts";
+import { hasProgram, programPath } from "../src/server/programs.ts";
 import { formatLsn } from "../src/wal/lsn.ts";
 import { BaseBackupCase } from "./base-backup-case.ts";
 

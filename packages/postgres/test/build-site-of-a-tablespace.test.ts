@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { BuildSite } from "../src/build-site.ts";
-import { clearLeftovers, MOVING } from "../src/leftovers.ts";
+import { BuildSite } from "../src/places/build-site.ts";
+import { clearLeftovers, MOVING } from "../src/places/leftovers.ts";
 import { deadRun, describeInEachPlace, sitePlace } from "./site-place.ts";
 
 const at = sitePlace();

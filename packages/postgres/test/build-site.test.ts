@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { BuildSite } from "../src/build-site.ts";
-import { clearLeftovers, MOVING } from "../src/leftovers.ts";
-import { Sites } from "../src/restore-sites.ts";
+import { BuildSite } from "../src/places/build-site.ts";
+import { clearLeftovers, MOVING } from "../src/places/leftovers.ts";
+import { Sites } from "../src/places/restore-sites.ts";
 import { deadRun, describeInEachPlace, describeOnMountPoint, sitePlace } from "./site-place.ts";
 
 const at = sitePlace();

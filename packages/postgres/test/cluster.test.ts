@@ -11,8 +11,8 @@ import {
   startCluster,
   type TestCluster,
 } from "../../../test/support/postgres.ts";
-import { serverAccount } from "../src/account.ts";
-import { Server } from "../src/server.ts";
+import { serverAccount } from "../src/files/account.ts";
+import { Server } from "../src/server/server.ts";
 
 const open: TestCluster[] = [];
 
@@ -103,7 +103,7 @@ function isAlive(pid: number): boolean {
 /** Starts the cluster from another process of ours, which then waits to be killed. */
 async function startedElsewhere({ programs, account, dataDirectory }: TestCluster) {
   const init = { programs, account, dataDirectory };
-  const module = fileURLToPath(new URL("../src/server.ts", import.meta.url));
+  const module = fileURLToPath(new URL("../src/server/server.ts", import.meta.url));
   const script = `
     import { Server } from ${JSON.stringify(module)};
     const server = await Server.start(${JSON.stringify(init)});

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { combinableMajors, ownedFolder, startCluster } from "../../../test/support/postgres.ts";
-import { combineBackups, combineProgram } from "../src/combine.ts";
-import { Sites } from "../src/restore-sites.ts";
+import { Sites } from "../src/places/restore-sites.ts";
+import { combineBackups, combineProgram } from "../src/restore/combine.ts";
 
 const [major] = await combinableMajors();
 

@@ -6,8 +6,12 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { PATIENCE } from "../../../test/support/patience.ts";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
-import { connect, connectForReplication, parseConnectionUrl } from "../src/connection.ts";
-import { connectionFailure } from "../src/connection-failure.ts";
+import {
+  connect,
+  connectForReplication,
+  parseConnectionUrl,
+} from "../src/connection/connection.ts";
+import { connectionFailure } from "../src/connection/failure.ts";
 
 const SECRET = "s3cr3t-of-the-url";
 

@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ownAccount } from "../src/account.ts";
-import { writeDurably } from "../src/durable.ts";
+import { ownAccount } from "../src/files/account.ts";
+import { writeDurably } from "../src/files/durable.ts";
 
 test("a file is written over one that is there, and a link in its place is followed nowhere", async () => {
   const folder = await mkdtemp(join(tmpdir(), "lifeboat-durable-"));

@@ -2,7 +2,7 @@ import { type FileHandle, mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { FileBatch } from "../src/file-batch.ts";
+import { FileBatch } from "../src/unpack/file-batch.ts";
 
 test("small files are made beside one another, no more than a few at once, and all of them are closed when they are durable", async () => {
   const directory = await scratch();

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FsyncWatch } from "../../../test/support/fsync-watch.ts";
-import { ownAccount } from "../src/account.ts";
 import { CONTROL_ASIDE, HalfDone } from "../src/delta/half-done.ts";
+import { ownAccount } from "../src/files/account.ts";
 
 let directory: string;
 const all = async () => (await readdir(directory, { recursive: true })).sort();

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { platform } from "node:os";
 import { expect, test } from "vitest";
-import { connect, hangUp } from "../src/connection.ts";
+import { connect, hangUp } from "../src/connection/connection.ts";
 
 test.runIf(platform() === "linux")(
   "a connection that is quiet is probed after half a minute, not after the system's two hours",

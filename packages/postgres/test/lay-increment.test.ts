@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { pack } from "tar-stream";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ownedFolder } from "../../../test/support/postgres.ts";
-import { type Account, serverAccount } from "../src/account.ts";
 import { DeltaTally } from "../src/delta/delta-tally.ts";
 import { layWhole } from "../src/delta/lay-whole.ts";
 import { StandingTree } from "../src/delta/standing-tree.ts";
+import { type Account, serverAccount } from "../src/files/account.ts";
 
 const LAYOUT = { blockBytes: 1024, segmentBlocks: 4096 };
 const NAME = "base/5/16384";

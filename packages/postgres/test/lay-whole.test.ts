@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { pack } from "tar-stream";
 import { expect, test } from "vitest";
 import { ownedFolder } from "../../../test/support/postgres.ts";
-import { serverAccount } from "../src/account.ts";
 import { DeltaTally } from "../src/delta/delta-tally.ts";
 import { layWhole } from "../src/delta/lay-whole.ts";
 import { StandingTree } from "../src/delta/standing-tree.ts";
+import { serverAccount } from "../src/files/account.ts";
 
 const CHUNK = 700_000;
 

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { liveDirectory } from "../src/basebackup/parallel/live-directory.ts";
-import { withClient } from "../src/connection.ts";
-import { describeServer } from "../src/server-facts.ts";
+import { withClient } from "../src/connection/connection.ts";
+import { describeServer } from "../src/facts/server-facts.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { newestSegment, readLogArchive, TimelinePath } from "../src/log-archive.ts";
+import { newestSegment, readLogArchive, TimelinePath } from "../src/wal/log-archive.ts";
 import { logName } from "../src/wal/segment-name.ts";
 import { partName } from "../src/wal/segment-part.ts";
 import { clusterFolder } from "./cluster-folder.ts";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { PackedBytes } from "../src/packed-bytes.ts";
+import { PackedBytes } from "../src/packed/bytes.ts";
 
 const MIB = 1 << 20;
 

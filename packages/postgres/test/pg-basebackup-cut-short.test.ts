@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { pgBasebackupTransport } from "../src/basebackup/pg-basebackup.ts";
-import { withClient } from "../src/connection.ts";
-import { hasProgram, programPath } from "../src/programs.ts";
-import { describeServer } from "../src/server-facts.ts";
+import { withClient } from "../src/connection/connection.ts";
+import { describeServer } from "../src/facts/server-facts.ts";
+import { hasProgram, programPath } from "../src/server/programs.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {

@@ -5,14 +5,14 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { repositoryBeside } from "../../../test/support/postgres-repository.ts";
-import { withClient } from "../src/connection.ts";
-import { activityFindings } from "../src/preflight-activity.ts";
-import { configurationFindings } from "../src/preflight-configuration.ts";
-import { hostFindings } from "../src/preflight-host.ts";
-import { outsideFindings } from "../src/preflight-outside.ts";
-import { spaceFindings } from "../src/preflight-space.ts";
-import { findPrograms } from "../src/programs.ts";
-import { describeServer, type ServerFacts } from "../src/server-facts.ts";
+import { withClient } from "../src/connection/connection.ts";
+import { describeServer, type ServerFacts } from "../src/facts/server-facts.ts";
+import { activityFindings } from "../src/preflight/activity.ts";
+import { configurationFindings } from "../src/preflight/configuration.ts";
+import { hostFindings } from "../src/preflight/host.ts";
+import { outsideFindings } from "../src/preflight/outside.ts";
+import { spaceFindings } from "../src/preflight/space.ts";
+import { findPrograms } from "../src/server/programs.ts";
 
 describe("preflight finds", () => {
   let cluster: TestCluster;

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findPrograms, hasProgram, installations } from "../src/programs.ts";
+import { findPrograms, hasProgram, installations } from "../src/server/programs.ts";
 
 let folder: string;
 const path = process.env.PATH;

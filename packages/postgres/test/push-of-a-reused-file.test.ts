@@ -4,8 +4,8 @@ import type { DatabaseFolder } from "@lifeboat/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { faultyMemory, whole } from "../../../test/support/faulty-storage.ts";
 import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
-import { pushInto } from "../src/archive-push.ts";
-import { readSystemIdentifier } from "../src/system-identifier.ts";
+import { pushInto } from "../src/archive/push.ts";
+import { readSystemIdentifier } from "../src/files/system-identifier.ts";
 import { clusterFolder } from "./cluster-folder.ts";
 
 let cluster: TestCluster;

@@ -7,8 +7,8 @@ import {
   type ClusterRepository,
   repositoryBeside,
 } from "../../../test/support/postgres-repository.ts";
-import { withClient } from "../src/connection.ts";
-import { describeServer } from "../src/server-facts.ts";
+import { withClient } from "../src/connection/connection.ts";
+import { describeServer } from "../src/facts/server-facts.ts";
 import { scanSegments } from "../src/wal/archived-segment.ts";
 import { lsnOf } from "../src/wal/lsn.ts";
 import { WalReceiver } from "../src/wal/receiver.ts";

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { recoverySettings, restoreCommand, withRecovery } from "../src/recovery-configuration.ts";
-import { parseSetting, parseSettings, settingLine } from "../src/setting-line.ts";
+import { parseSetting, parseSettings, settingLine } from "../src/files/setting-line.ts";
+import {
+  recoverySettings,
+  restoreCommand,
+  withRecovery,
+} from "../src/restore/recovery-configuration.ts";
 
 describe("a line of settings", () => {
   test.each([

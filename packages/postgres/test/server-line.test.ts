@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { serverLines, startLine, stopLine } from "../src/server-line.ts";
+import { serverLines, startLine, stopLine } from "../src/server/server-line.ts";
 
 let folder: string;
 beforeEach(async () => {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { testFolder } from "../../../test/support/sqlite.ts";
-import { ServerLog } from "../src/server-log.ts";
+import { ServerLog } from "../src/server/server-log.ts";
 
 async function* two(): AsyncGenerator<string> {
   yield "LOG:  first";

@@ -2,11 +2,11 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownedFolder } from "../../../test/support/postgres.ts";
-import { serverAccount } from "../src/account.ts";
 import type { SettingsDetail } from "../src/details.ts";
-import { restoreFindings } from "../src/restore-findings.ts";
-import { SettingsLayout } from "../src/settings-layout.ts";
-import { rewriteSettings } from "../src/settings-rewrite.ts";
+import { serverAccount } from "../src/files/account.ts";
+import { restoreFindings } from "../src/restore/findings.ts";
+import { SettingsLayout } from "../src/restore/settings-layout.ts";
+import { rewriteSettings } from "../src/restore/settings-rewrite.ts";
 
 const HOME = "/etc/postgresql/15/main";
 

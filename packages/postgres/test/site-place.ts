@@ -3,9 +3,9 @@ import { basename, join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe } from "vitest";
 import { ownedFolder } from "../../../test/support/postgres.ts";
-import { type Account, serverAccount } from "../src/account.ts";
-import { BuildSite } from "../src/build-site.ts";
-import { leftoverPrefix } from "../src/leftovers.ts";
+import { type Account, serverAccount } from "../src/files/account.ts";
+import { BuildSite } from "../src/places/build-site.ts";
+import { leftoverPrefix } from "../src/places/leftovers.ts";
 
 /** Where a test builds: in a folder of its own, which belongs to the account that servers run as. */
 export interface SitePlace {

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownedFolder } from "../../../test/support/postgres.ts";
-import { serverAccount } from "../src/account.ts";
-import { initialiseCluster } from "../src/cluster.ts";
-import { findPrograms } from "../src/programs.ts";
-import { Server } from "../src/server.ts";
-import { reachablePrograms } from "../src/staging.ts";
+import { serverAccount } from "../src/files/account.ts";
+import { initialiseCluster } from "../src/server/cluster.ts";
+import { findPrograms } from "../src/server/programs.ts";
+import { Server } from "../src/server/server.ts";
+import { reachablePrograms } from "../src/server/staging.ts";
 
 let closed: string;
 

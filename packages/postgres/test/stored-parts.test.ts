@@ -1,8 +1,8 @@
 import type { LogNote } from "@lifeboat/core";
 import { expect, test } from "vitest";
 import { TAR_END, tarHeader, tarPadding } from "../src/basebackup/parallel/tar-header.ts";
-import { isPart, offeredPart, type PartFacts, partNote } from "../src/stored-parts.ts";
-import { TarRanges } from "../src/tar-ranges.ts";
+import { isPart, offeredPart, type PartFacts, partNote } from "../src/snapshot/stored-parts.ts";
+import { TarRanges } from "../src/snapshot/tar-ranges.ts";
 
 const OBJECT = "16385.0003.tar.zst";
 const FACTS: PartFacts = {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
-import { superuserNames } from "../src/superuser-names.ts";
+import { superuserNames } from "../src/files/superuser-names.ts";
 
 describe.each(await availableMajors())("superusers in the files of version %i", (major) => {
   let cluster: TestCluster;

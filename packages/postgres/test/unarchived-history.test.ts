@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { unarchivedHistory } from "../src/unarchived-history.ts";
+import { unarchivedHistory } from "../src/archive/unarchived-history.ts";
 import { parseWalFileName } from "../src/wal/segment-name.ts";
 
 let wal: string;

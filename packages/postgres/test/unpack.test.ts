@@ -6,8 +6,8 @@ import { type Header, pack } from "tar-stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loseWrittenPages } from "../../../test/support/fsync-watch.ts";
 import { ownedFolder } from "../../../test/support/postgres.ts";
-import { type Account, serverAccount } from "../src/account.ts";
-import { Unpacker } from "../src/unpack.ts";
+import { type Account, serverAccount } from "../src/files/account.ts";
+import { Unpacker } from "../src/unpack/unpack.ts";
 
 let account: Account;
 let folder: string;

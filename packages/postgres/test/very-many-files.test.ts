@@ -3,7 +3,7 @@ import { heldMemory } from "../../../test/support/held-memory.ts";
 import { ArchiveProof } from "../src/basebackup/archive-proof.ts";
 import { ManifestWriter } from "../src/basebackup/parallel/manifest-writer.ts";
 import { TAR_END, tarHeader } from "../src/basebackup/parallel/tar-header.ts";
-import { TarRanges } from "../src/tar-ranges.ts";
+import { TarRanges } from "../src/snapshot/tar-ranges.ts";
 import { lsnOf } from "../src/wal/lsn.ts";
 
 const FILES = 100_000;

@@ -1,6 +1,6 @@
 import { LifeboatError, type Manifest } from "@lifeboat/core";
 import { isPageCount, isPageSize, LARGEST_ID } from "./bounds.ts";
-import { isLineage } from "./log-name.ts";
+import { isLineage } from "./log/name.ts";
 import type { Owner } from "./owner.ts";
 import { isLogPlace, type LogPlace } from "./wal/place.ts";
 

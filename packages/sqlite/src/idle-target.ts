@@ -5,8 +5,8 @@ import {
   WatchNotes,
 } from "@lifeboat/core";
 import { detailsOf } from "./details.ts";
-import { type Lineages, lineagesOf } from "./log-objects.ts";
-import { endOfLog, windowsIn } from "./log-windows.ts";
+import { type Lineages, lineagesOf } from "./log/objects.ts";
+import { endOfLog, windowsIn } from "./log/windows.ts";
 import { holdSocket, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
 import { type IdleLog, isIdleLog } from "./watch/idle-log.ts";
 

@@ -2,11 +2,11 @@ import { dirname } from "node:path";
 import { type Finding, LifeboatError } from "@lifeboat/core";
 import { shellWord } from "@lifeboat/core/shell-word";
 import type { ConfiguredDatabase } from "./configured-database.ts";
-import { type Examined, examine } from "./examine.ts";
-import { mayBeRemote, roomAt } from "./file-system.ts";
-import { RawReader } from "./raw-reader.ts";
-import { walStateOf } from "./wal-state.ts";
-import { walBytes } from "./wal-watch.ts";
+import { type Examined, examine } from "./examine/examine.ts";
+import { mayBeRemote, roomAt } from "./examine/file-system.ts";
+import { walStateOf } from "./examine/wal-state.ts";
+import { walBytes } from "./examine/wal-watch.ts";
+import { RawReader } from "./raw/raw-reader.ts";
 
 const LARGE_WAL_BYTES = 64 << 20;
 /** A WAL that its app checkpoints as SQLite does by default stays at some 4 MiB. */

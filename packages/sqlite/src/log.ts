@@ -7,11 +7,11 @@ import {
   type RecoveryPlan,
   type RecoveryTarget,
 } from "@lifeboat/core";
+import { whileMerging } from "./compact/while-merging.ts";
 import { detailsOf } from "./details.ts";
-import { lineagesOf } from "./log-objects.ts";
-import { type LogPart, newestOfLog, partFor, partOfBackup } from "./log-plan.ts";
-import { windowsIn } from "./log-windows.ts";
-import { whileMerging } from "./while-merging.ts";
+import { lineagesOf } from "./log/objects.ts";
+import { type LogPart, newestOfLog, partFor, partOfBackup } from "./log/plan.ts";
+import { windowsIn } from "./log/windows.ts";
 
 /**
  * Chooses the backup for a target, and what of the log is laid over it.

@@ -11,18 +11,18 @@ import {
   type RestoreRequest,
   syncDirectory,
 } from "@lifeboat/core";
-import { checkRestored } from "./check-restored.ts";
-import { compose } from "./compose.ts";
+import { whileMerging } from "./compact/while-merging.ts";
 import { detailsOf, type SnapshotDetails } from "./details.ts";
+import { roomAt } from "./examine/file-system.ts";
 import { databaseFailure } from "./failures.ts";
-import { roomAt } from "./file-system.ts";
 import type { SnapshotLimits } from "./limits.ts";
-import { partUpTo } from "./log-plan.ts";
+import { partUpTo } from "./log/plan.ts";
 import { idsFor } from "./owner.ts";
-import { type Parts, partsOf } from "./parts.ts";
-import { assertPlaceIsFree, type Place, placeOf, putInPlace } from "./place.ts";
-import { Scratch } from "./scratch.ts";
-import { whileMerging } from "./while-merging.ts";
+import { checkRestored } from "./restore/check-restored.ts";
+import { compose } from "./restore/compose.ts";
+import { type Parts, partsOf } from "./restore/parts.ts";
+import { assertPlaceIsFree, type Place, placeOf, putInPlace } from "./restore/place.ts";
+import { Scratch } from "./restore/scratch.ts";
 
 /**
  * Restores a database into a directory under its own file name, owner and mode. It is built in a

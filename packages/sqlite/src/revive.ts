@@ -2,9 +2,9 @@ import { constants, copyFile, link } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { LifeboatError, type RevivedDatabase, type ReviveRequest, reasonOf } from "@lifeboat/core";
 import { type Connection, connect, withFileMapped } from "./driver.ts";
+import { integrityOf } from "./examine/integrity.ts";
 import { databaseFailure } from "./failures.ts";
-import { integrityOf } from "./integrity.ts";
-import { Scratch } from "./scratch.ts";
+import { Scratch } from "./restore/scratch.ts";
 
 type Proof = Awaited<ReturnType<RevivedDatabase["prove"]>>[number];
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { makeLedger, testFolder } from "../../../test/support/sqlite.ts";
-import { checkRestored } from "../src/check-restored.ts";
+import { checkRestored } from "../src/restore/check-restored.ts";
 
 test.each([true, false])(
   "a copy that has other pages than its backup says gets no name, looked through or not (%s)",

@@ -1,7 +1,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { mayBeRemote, networkFileSystem, roomAt } from "../src/file-system.ts";
+import { mayBeRemote, networkFileSystem, roomAt } from "../src/examine/file-system.ts";
 
 test("network file systems are known by their statfs type, signed or not", () => {
   expect(networkFileSystem(0x6969)).toBe("NFS");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { PageSet } from "../src/page-set.ts";
+import { PageSet } from "../src/compact/page-set.ts";
 
 test("pages are in it once they were added, wherever they lie", () => {
   const set = new PageSet();

@@ -13,10 +13,10 @@ import {
   testFolder,
 } from "../../../test/support/sqlite.ts";
 import { pragmaNumber } from "../src/driver.ts";
-import { factsOf } from "../src/held.ts";
-import { hasWalResetFix, pin } from "../src/pin.ts";
-import { RawReader } from "../src/raw-reader.ts";
-import { WalConnections } from "../src/wal-connections.ts";
+import { factsOf } from "../src/hold/held.ts";
+import { hasWalResetFix, pin } from "../src/hold/pin.ts";
+import { WalConnections } from "../src/hold/wal-connections.ts";
+import { RawReader } from "../src/raw/raw-reader.ts";
 
 const signal = new AbortController().signal;
 const options = { pageSize: 4096, checkpointFreely: true, patienceMs: 300, signal };

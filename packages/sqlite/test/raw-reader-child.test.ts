@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { importsOf } from "../../../test/support/imports-of.ts";
 import { testFolder } from "../../../test/support/sqlite.ts";
 
-const CHILD = fileURLToPath(new URL("../src/raw-reader-child.ts", import.meta.url));
+const CHILD = fileURLToPath(new URL("../src/raw/raw-reader-child.ts", import.meta.url));
 
 /** All that a module loads, of ours and of others'. */
 function closureOf(file: string, known: Set<string> = new Set()): Set<string> {

@@ -10,7 +10,7 @@ import {
   testFolder,
   until,
 } from "../../../test/support/sqlite.ts";
-import { RawReader } from "../src/raw-reader.ts";
+import { RawReader } from "../src/raw/raw-reader.ts";
 
 const signal = new AbortController().signal;
 

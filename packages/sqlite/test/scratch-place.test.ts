@@ -2,10 +2,10 @@ import { stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { makeLedger, testFolder } from "../../../test/support/sqlite.ts";
-import { examine } from "../src/examine.ts";
-import { roomAt } from "../src/file-system.ts";
-import { RawReader } from "../src/raw-reader.ts";
-import { scratchFor } from "../src/scratch-place.ts";
+import { examine } from "../src/examine/examine.ts";
+import { roomAt } from "../src/examine/file-system.ts";
+import { RawReader } from "../src/raw/raw-reader.ts";
+import { scratchFor } from "../src/restore/scratch-place.ts";
 
 /** A database that is found on a disk with so much room, with files of given sizes that take none of it (sparse). */
 async function room(sizes: (freeBytes: number) => { file: number; wal?: number }) {

@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { ownProcessMark } from "@lifeboat/core";
 import { expect, test } from "vitest";
 import { testFolder } from "../../../test/support/sqlite.ts";
-import { Scratch } from "../src/scratch.ts";
+import { Scratch } from "../src/restore/scratch.ts";
 
 /** A scratch folder as another process would have named it. */
 async function foreignScratch(folder: string, mark: string, random: string): Promise<string> {

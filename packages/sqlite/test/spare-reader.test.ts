@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { SpareReader } from "../src/spare-reader.ts";
+import { SpareReader } from "../src/raw/spare-reader.ts";
 
 const self = fileURLToPath(import.meta.url);
 
@@ -32,7 +32,7 @@ test("one that died before anybody came for it is not taken", async () => {
 });
 
 test("one that nobody comes for keeps no process from ending, and ends with it", async () => {
-  const module = new URL("../src/spare-reader.ts", import.meta.url).href;
+  const module = new URL("../src/raw/spare-reader.ts", import.meta.url).href;
   const program = `
     const { SpareReader } = await import(${JSON.stringify(module)});
     new SpareReader().begin();

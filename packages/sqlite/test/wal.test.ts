@@ -3,7 +3,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { testFolder } from "../../../test/support/sqlite.ts";
-import { parseHeader } from "../src/header.ts";
+import { parseHeader } from "../src/examine/header.ts";
 import { parseWalHeader, WAL_HEADER_BYTES } from "../src/wal/header.ts";
 
 async function headersOf(pageSize: number): Promise<{ database: Buffer; wal: Buffer }> {

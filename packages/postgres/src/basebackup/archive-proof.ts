@@ -1,5 +1,5 @@
 import { LifeboatError } from "@lifeboat/core";
-import type { PackedBytes } from "../packed-bytes.ts";
+import type { PackedBytes } from "../packed/bytes.ts";
 import { type ManifestFile, manifestFiles } from "./backup-manifest.ts";
 import { FileSizes } from "./file-sizes.ts";
 import { TarWatch } from "./tar-watch.ts";

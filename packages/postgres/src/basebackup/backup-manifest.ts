@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { LifeboatError } from "@lifeboat/core";
-import type { PackedBytes } from "../packed-bytes.ts";
+import type { PackedBytes } from "../packed/bytes.ts";
 import { type Lsn, parseLsn } from "../wal/lsn.ts";
 
 /** The span of WAL that a base backup needs. */

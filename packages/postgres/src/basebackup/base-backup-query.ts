@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Report } from "@lifeboat/core";
 import type { Connection, Submittable } from "pg";
-import { PackedBytes } from "../packed-bytes.ts";
+import { PackedBytes } from "../packed/bytes.ts";
 import { type Lsn, lsnOf } from "../wal/lsn.ts";
 import { CopyFrames, type CopyPiece } from "./copy-frames.ts";
 import { CopyStream } from "./copy-stream.ts";

@@ -1,4 +1,4 @@
-import { PackedLines } from "../packed-lines.ts";
+import { PackedLines } from "../packed/lines.ts";
 
 const FIRST_SLOTS = 1 << 12;
 /** Beyond that, looking for a name goes through many others. */

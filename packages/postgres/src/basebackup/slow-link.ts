@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { connect, hangUp, type ServerConnection } from "../connection.ts";
+import { connect, hangUp, type ServerConnection } from "../connection/connection.ts";
 
 /**
  * Bytes a second below which a server's compressing is worth what it costs the server

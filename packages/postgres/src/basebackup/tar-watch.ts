@@ -1,5 +1,5 @@
 import { LifeboatError } from "@lifeboat/core";
-import { PackedBytes } from "../packed-bytes.ts";
+import { PackedBytes } from "../packed/bytes.ts";
 import { isHeader, nameOf, paddingOf, sizeOf, TAR_BLOCK, typeOf } from "./tar-header.ts";
 
 /** A regular file of the archive, as its header tells. */

@@ -1,8 +1,8 @@
 import type { Report } from "@lifeboat/core";
-import type { ServerConnection } from "../connection.ts";
+import type { ServerConnection } from "../connection/connection.ts";
 import type { TransportName } from "../details.ts";
-import type { PackedBytes } from "../packed-bytes.ts";
-import type { ServerFacts } from "../server-facts.ts";
+import type { ServerFacts } from "../facts/server-facts.ts";
+import type { PackedBytes } from "../packed/bytes.ts";
 import type { Lsn } from "../wal/lsn.ts";
 import type { CorruptPage } from "./corrupt-page.ts";
 

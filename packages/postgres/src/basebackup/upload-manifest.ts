@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type pg from "pg";
 import type { Connection, Submittable } from "pg";
-import type { PackedBytes } from "../packed-bytes.ts";
+import type { PackedBytes } from "../packed/bytes.ts";
 
 /** What `pg` offers for CopyIn, and its types do not name. */
 interface CopyIn {

@@ -1,6 +1,6 @@
 import { decompress } from "@lifeboat/core";
 import type pg from "pg";
-import { connectForReplication, hangUp } from "../connection.ts";
+import { connectForReplication, hangUp } from "../connection/connection.ts";
 import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupCommand } from "./base-backup-command.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
-import { readSmallFile } from "../small-file.ts";
+import { readSmallFile } from "../files/small-file.ts";
 
 /** How a cluster's relations lie in files. */
 export interface BlockLayout {

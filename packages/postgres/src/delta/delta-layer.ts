@@ -1,6 +1,11 @@
 import { RANGE_BYTES } from "@lifeboat/core";
-import type { ArchiveRanges } from "../stored-ranges.ts";
-import { type ArchiveLayer, type BackupContent, type LayerInit, until } from "../unpack-backup.ts";
+import type { ArchiveRanges } from "../snapshot/stored-ranges.ts";
+import {
+  type ArchiveLayer,
+  type BackupContent,
+  type LayerInit,
+  until,
+} from "../unpack/unpack-backup.ts";
 import type { BlockLayout } from "./block-layout.ts";
 import type { DeltaTally } from "./delta-tally.ts";
 import { RENAMED } from "./half-done.ts";

@@ -12,8 +12,8 @@ import {
   settled,
   tablespaceNotEmpty,
   tablespacesOf,
-} from "../restore-places.ts";
-import { versionFolder } from "../version-folder.ts";
+} from "../places/restore-places.ts";
+import { versionFolder } from "../places/version-folder.ts";
 import { systemOf } from "./half-done.ts";
 
 /** What a data directory never lacks, also one that is half-done. */

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { lstat, readdir, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, LifeboatError, ownProcessMark, processOfMarkIsGone } from "@lifeboat/core";
-import type { Account } from "../account.ts";
-import { syncDirectories, writeDurably } from "../durable.ts";
-import { readSmallFile } from "../small-file.ts";
-import { readSystemIdentifier } from "../system-identifier.ts";
+import type { Account } from "../files/account.ts";
+import { syncDirectories, writeDurably } from "../files/durable.ts";
+import { readSmallFile } from "../files/small-file.ts";
+import { readSystemIdentifier } from "../files/system-identifier.ts";
 
 const CONTROL = "global/pg_control";
 /** Where it lies meanwhile: without it no server starts. */

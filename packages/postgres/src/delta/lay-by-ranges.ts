@@ -1,7 +1,7 @@
 import { inOrder, type ManifestObject, RANGE_BYTES, type RangedRead } from "@lifeboat/core";
-import { type EntryRules, placeOfEntry } from "../entry-rules.ts";
-import { FileBatch } from "../file-batch.ts";
-import type { ArchiveRanges } from "../stored-ranges.ts";
+import type { ArchiveRanges } from "../snapshot/stored-ranges.ts";
+import { type EntryRules, placeOfEntry } from "../unpack/entry-rules.ts";
+import { FileBatch } from "../unpack/file-batch.ts";
 import type { DeltaTally } from "./delta-tally.ts";
 import type { StandingFile } from "./standing-file.ts";
 import type { StandingTree } from "./standing-tree.ts";

@@ -1,5 +1,5 @@
 import { LifeboatError } from "@lifeboat/core";
-import type { Entry } from "../read-archive.ts";
+import type { Entry } from "../unpack/read-archive.ts";
 import type { BlockLayout } from "./block-layout.ts";
 import type { DeltaTally } from "./delta-tally.ts";
 import { ExactBytes } from "./exact-bytes.ts";

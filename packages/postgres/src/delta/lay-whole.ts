@@ -1,9 +1,9 @@
 import { RANGE_BYTES } from "@lifeboat/core";
-import { unsafe } from "../archive-path.ts";
-import { type EntryRules, placeOfEntry } from "../entry-rules.ts";
-import { FileBatch } from "../file-batch.ts";
-import { type Entry, readArchive } from "../read-archive.ts";
-import { LARGEST_FILE } from "../small-file.ts";
+import { LARGEST_FILE } from "../files/small-file.ts";
+import { unsafe } from "../unpack/archive-path.ts";
+import { type EntryRules, placeOfEntry } from "../unpack/entry-rules.ts";
+import { FileBatch } from "../unpack/file-batch.ts";
+import { type Entry, readArchive } from "../unpack/read-archive.ts";
 import type { BlockLayout } from "./block-layout.ts";
 import type { DeltaTally } from "./delta-tally.ts";
 import { incrementedFile, layIncrement } from "./lay-increment.ts";

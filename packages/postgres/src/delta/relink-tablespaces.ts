@@ -1,11 +1,11 @@
 import { lchown, lstat, mkdir, readlink, rename, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError } from "@lifeboat/core";
-import type { Account } from "../account.ts";
-import { makeParents } from "../build-site.ts";
-import { syncDirectories } from "../durable.ts";
-import type { RestorePlaces } from "../restore-places.ts";
-import { tablespaceLink } from "../tablespace-links.ts";
+import type { Account } from "../files/account.ts";
+import { syncDirectories } from "../files/durable.ts";
+import { makeParents } from "../places/build-site.ts";
+import type { RestorePlaces } from "../places/restore-places.ts";
+import { tablespaceLink } from "../places/tablespace-links.ts";
 import { removeTree } from "./remove-tree.ts";
 
 /**

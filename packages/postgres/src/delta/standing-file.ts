@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
-import type { Account } from "../account.ts";
+import type { Account } from "../files/account.ts";
 import type { DeltaTally } from "./delta-tally.ts";
 
 /** As almost every cluster has it; where pages are of another size, some more is written. */

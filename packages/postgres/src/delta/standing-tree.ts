@@ -9,9 +9,9 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isSystemError } from "@lifeboat/core";
-import type { Account } from "../account.ts";
-import { unsafe } from "../archive-path.ts";
-import { syncDirectories } from "../durable.ts";
+import type { Account } from "../files/account.ts";
+import { syncDirectories } from "../files/durable.ts";
+import { unsafe } from "../unpack/archive-path.ts";
 import { removeTree } from "./remove-tree.ts";
 import { StandingFile } from "./standing-file.ts";
 

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { libpqEnvironment } from "../basebackup/libpq-environment.ts";
-import { parseConnectionUrl } from "../connection.ts";
+import { parseConnectionUrl } from "../connection/connection.ts";
 
 /**
  * The environment in which a client program reaches the very database that a connection of ours has reached:

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { createInterface } from "node:readline";
 import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
-import type { Watchdog } from "../watchdog.ts";
+import type { Watchdog } from "../server/watchdog.ts";
 
 /** How long a program may take to cancel its statements and to end when told to. */
 const GRACE_MS = 10_000;

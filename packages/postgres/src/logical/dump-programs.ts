@@ -5,7 +5,7 @@ import {
   installations,
   type ProgramName,
   type ServerPrograms,
-} from "../programs.ts";
+} from "../server/programs.ts";
 
 /**
  * pg_dump of the server's own major version, else the oldest that is newer: an older one refuses the

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
 import type pg from "pg";
-import { programPath, type ServerPrograms } from "../programs.ts";
+import { programPath, type ServerPrograms } from "../server/programs.ts";
 
 /** An entry of the dump's list that holds rights and nothing else. */
 const RIGHTS = /^\d+; \d+ \d+ (?:DEFAULT )?ACL /;

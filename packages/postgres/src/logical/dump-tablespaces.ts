@@ -1,7 +1,7 @@
 import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
 import type pg from "pg";
-import { programPath, type ServerPrograms } from "../programs.ts";
+import { programPath, type ServerPrograms } from "../server/programs.ts";
 
 /** What pg_restore sets before it makes something that lies in another tablespace than the database's own. */
 const CHOICE = /^SET default_tablespace = (?:"((?:[^"]|"")+)"|([a-z_][a-z0-9_$]*));$/;

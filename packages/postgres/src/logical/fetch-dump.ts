@@ -14,9 +14,9 @@ import {
   readCompressedFile,
   reasonOf,
 } from "@lifeboat/core";
-import { ownAccount } from "../account.ts";
-import { isFaultOfTarget } from "../target-failure.ts";
-import { Unpacker } from "../unpack.ts";
+import { isFaultOfTarget } from "../archive/target-failure.ts";
+import { ownAccount } from "../files/account.ts";
+import { Unpacker } from "../unpack/unpack.ts";
 import { DUMP_FOLDER, FACTS, SUMS } from "./postgres-dump.ts";
 import { assertScratchHolds, scratchFull } from "./scratch-space.ts";
 

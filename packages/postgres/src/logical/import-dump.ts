@@ -1,12 +1,12 @@
 import { tmpdir } from "node:os";
 import { LifeboatError, type Report, reasonOf, runSteps, type StepRunner } from "@lifeboat/core";
 import type pg from "pg";
-import { ownAccount } from "../account.ts";
 import { KEEP_ALIVE } from "../basebackup/libpq-environment.ts";
-import { connect, end, hangUp } from "../connection.ts";
-import { serverFailure } from "../connection-failure.ts";
-import { programPath } from "../programs.ts";
-import { Scratch } from "../scratch.ts";
+import { connect, end, hangUp } from "../connection/connection.ts";
+import { serverFailure } from "../connection/failure.ts";
+import { ownAccount } from "../files/account.ts";
+import { programPath } from "../server/programs.ts";
+import { Scratch } from "../server/scratch.ts";
 import { clientEnvironment } from "./client-environment.ts";
 import { type FailureReading, programFailure, runClientProgram } from "./client-program.ts";
 import { restorePrograms } from "./dump-programs.ts";

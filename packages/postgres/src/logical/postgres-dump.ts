@@ -7,7 +7,7 @@ import {
   type Finding,
   sealedJson,
 } from "@lifeboat/core";
-import type { Scratch } from "../scratch.ts";
+import type { Scratch } from "../server/scratch.ts";
 import { type DumpFile, partsOf, type TarEntry, tarOf } from "./dump-tar.ts";
 
 /** The folder of a dump in its tars, and below the directory they are unpacked into. */

@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
-import { nameOf } from "../connection-failure.ts";
+import { nameOf } from "../connection/failure.ts";
 
 /** The database that a dump is loaded into. */
 export interface TargetDatabase {

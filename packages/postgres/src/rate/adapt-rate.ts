@@ -3,7 +3,7 @@ export class AdaptiveRate {
   readonly #baseline: number;
   readonly #share: number;
   #rate: number;
-  #fastest = 0;
+  #fastest: number;
   lowest: number;
   highest: number;
 
@@ -11,18 +11,20 @@ export class AdaptiveRate {
    * @param baseline what a commit takes without a backup, in milliseconds
    * @param share by how much of that it may take longer
    * @param start bytes a second to begin with
+   * @param available bytes a second that passed without a limit
    */
-  constructor(init: { baseline: number; share: number; start: number }) {
+  constructor(init: { baseline: number; share: number; start: number; available: number }) {
     this.#baseline = init.baseline;
     this.#share = init.share;
     this.#rate = init.start;
+    this.#fastest = init.available;
     this.lowest = init.start;
     this.highest = init.start;
   }
 
   /**
    * The rate to go on with. Falls fast and rises slowly, so that it settles below where it hurts; never
-   * below a quarter of what was reached, since a backup that takes for ever is none.
+   * below a quarter of the most that passed, since a backup that takes for ever is none.
    * @param latency what a commit takes now, in milliseconds
    * @param passing bytes a second that really pass
    */

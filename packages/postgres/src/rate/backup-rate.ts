@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Finding, SnapshotOptions } from "@lifeboat/core";
 import type pg from "pg";
-import { connect, hangUp, type ServerConnection } from "../connection.ts";
+import { connect, hangUp, type ServerConnection } from "../connection/connection.ts";
 import { AdaptiveRate } from "./adapt-rate.ts";
 import { CommitLatency } from "./commit-latency.ts";
 import { Throttle } from "./throttle.ts";
@@ -9,6 +9,7 @@ import { Throttle } from "./throttle.ts";
 /** By how much of what they took before commits may take longer under `adaptive`. */
 const LATENCY_SHARE = 0.15;
 const ADAPT_MS = 100;
+const LOOK_BRIEFLY_MS = 250;
 const ADAPTIVE_START = 16 << 20;
 /** `auto` looks for so long how fast it could go, and again after so long. */
 const LOOK_MS = 1_000;
@@ -112,11 +113,16 @@ export class BackupRate {
   async #adapt(): Promise<void> {
     const throttle = this.#throttle as Throttle;
     const latency = this.#latency as CommitLatency;
-    const { baseline } = latency;
-    this.#adaptive = new AdaptiveRate({ baseline, share: LATENCY_SHARE, start: ADAPTIVE_START });
-    throttle.rate = ADAPTIVE_START;
     // While the server writes its checkpoint nothing passes that could give way.
     while (this.#bytes === 0) await this.#pause(10);
+    this.#adaptive = new AdaptiveRate({
+      baseline: latency.baseline,
+      share: LATENCY_SHARE,
+      start: ADAPTIVE_START,
+      // Too brief to be felt. Without it nobody knows what a quarter is, and a backup crawls for hours where commits stay slow.
+      available: await this.#passingFor(LOOK_BRIEFLY_MS),
+    });
+    throttle.rate = ADAPTIVE_START;
     for (;;) {
       const passing = await this.#passingFor(ADAPT_MS);
       throttle.rate = this.#adaptive.next(await latency.measure(), passing);

@@ -1,4 +1,4 @@
-import { parseConnectionUrl, type ServerConnection } from "../connection.ts";
+import { parseConnectionUrl, type ServerConnection } from "../connection/connection.ts";
 
 /** How a standby reaches its primary. */
 export interface PrimaryPlace {

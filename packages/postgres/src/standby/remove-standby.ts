@@ -1,15 +1,15 @@
 import { readdir, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
-import { type ServerConnection, withClient } from "../connection.ts";
-import { dropSlot } from "../drop-slot.ts";
-import { effectiveValue, settingsIn } from "../effective-settings.ts";
-import { describeServer } from "../server-facts.ts";
-import { serverLines } from "../server-line.ts";
-import { readSlots } from "../slots.ts";
-import { readSmallFile } from "../small-file.ts";
-import { readSystemIdentifier } from "../system-identifier.ts";
-import { versionFolder } from "../version-folder.ts";
+import { type ServerConnection, withClient } from "../connection/connection.ts";
+import { dropSlot } from "../facts/drop-slot.ts";
+import { describeServer } from "../facts/server-facts.ts";
+import { readSlots } from "../facts/slots.ts";
+import { effectiveValue, settingsIn } from "../files/effective-settings.ts";
+import { readSmallFile } from "../files/small-file.ts";
+import { readSystemIdentifier } from "../files/system-identifier.ts";
+import { versionFolder } from "../places/version-folder.ts";
+import { serverLines } from "../server/server-line.ts";
 import { passfileOf } from "./standby-files.ts";
 import { isRunning } from "./start-standby.ts";
 

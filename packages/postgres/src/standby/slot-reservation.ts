@@ -1,9 +1,9 @@
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isSystemError, ownProcessMark, processOfMarkLives } from "@lifeboat/core";
-import type { Account } from "../account.ts";
-import { syncDirectories, writeDurably } from "../durable.ts";
-import { readSmallFile } from "../small-file.ts";
+import type { Account } from "../files/account.ts";
+import { syncDirectories, writeDurably } from "../files/durable.ts";
+import { readSmallFile } from "../files/small-file.ts";
 
 /**
  * Which slot a run reserves for the standby that it makes, noted beside the place while it does. By it the next run to the same place

@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import { LifeboatError, type Report } from "@lifeboat/core";
-import type { Account } from "../account.ts";
+import { isFaultOfTarget, targetFailure } from "../archive/target-failure.ts";
 import type { BaseBackup, TablespaceArchive } from "../basebackup/transport.ts";
 import { wireTransport } from "../basebackup/wire.ts";
-import type { ServerConnection } from "../connection.ts";
-import { writeDurably } from "../durable.ts";
-import type { RestorePlaces } from "../restore-places.ts";
-import type { Sites } from "../restore-sites.ts";
-import type { ServerFacts } from "../server-facts.ts";
-import { linkTablespaces, tablespaceLink } from "../tablespace-links.ts";
-import { isFaultOfTarget, targetFailure } from "../target-failure.ts";
-import { Unpacker } from "../unpack.ts";
-import { versionFolder } from "../version-folder.ts";
+import type { ServerConnection } from "../connection/connection.ts";
+import type { ServerFacts } from "../facts/server-facts.ts";
+import type { Account } from "../files/account.ts";
+import { writeDurably } from "../files/durable.ts";
+import type { RestorePlaces } from "../places/restore-places.ts";
+import type { Sites } from "../places/restore-sites.ts";
+import { linkTablespaces, tablespaceLink } from "../places/tablespace-links.ts";
+import { versionFolder } from "../places/version-folder.ts";
+import { Unpacker } from "../unpack/unpack.ts";
 
 /** Of the primary as it runs, or as it once recovered: a standby must not start with them. */
 const STALE = new Set(["postmaster.pid", "postmaster.opts", "standby.signal", "recovery.signal"]);

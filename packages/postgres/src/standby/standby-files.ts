@@ -1,12 +1,12 @@
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isSystemError } from "@lifeboat/core";
-import type { Account } from "../account.ts";
-import { syncDirectories, writeDurably } from "../durable.ts";
-import { settingsIn } from "../effective-settings.ts";
-import { standbyRestoreCommand, withRecovery } from "../recovery-configuration.ts";
-import type { Setting } from "../setting-line.ts";
-import { readSmallFile } from "../small-file.ts";
+import type { Account } from "../files/account.ts";
+import { syncDirectories, writeDurably } from "../files/durable.ts";
+import { settingsIn } from "../files/effective-settings.ts";
+import type { Setting } from "../files/setting-line.ts";
+import { readSmallFile } from "../files/small-file.ts";
+import { standbyRestoreCommand, withRecovery } from "../restore/recovery-configuration.ts";
 
 export interface StandbySettings {
   readonly conninfo: string;

@@ -1,7 +1,7 @@
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { isSystemError, LifeboatError } from "@lifeboat/core";
-import { effectiveValue, settingsIn } from "../effective-settings.ts";
+import { effectiveValue, settingsIn } from "../files/effective-settings.ts";
 
 const USUAL_PORT = 5432;
 const LAST_PORT = 65_535;

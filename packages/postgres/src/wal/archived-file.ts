@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { type DatabaseFolder, LifeboatError } from "@lifeboat/core";
-import { assertThere } from "../guarded-folder.ts";
 import { checkedSegment } from "./archived-segment.ts";
+import { assertThere } from "./guarded-folder.ts";
 import { readSmallLog } from "./read-small-log.ts";
 import { logName, parseWalFileName } from "./segment-name.ts";
 import { newestPart } from "./segment-part.ts";

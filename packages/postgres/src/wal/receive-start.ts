@@ -1,5 +1,5 @@
 import type { DatabaseFolder } from "@lifeboat/core";
-import { type LogArchive, newestWhole, readLogArchive, TimelinePath } from "../log-archive.ts";
+import { type LogArchive, newestWhole, readLogArchive, TimelinePath } from "./log-archive.ts";
 import type { Lsn } from "./lsn.ts";
 import { logName, segmentAt, segmentName, segmentStart } from "./segment-name.ts";
 import { listParts, type SegmentPart } from "./segment-part.ts";

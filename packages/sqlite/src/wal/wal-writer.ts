@@ -24,19 +24,6 @@ export class WalWriter {
   }
 
   /**
-   * The next frame.
-   * @param pagesAfter the pages of the database after this frame's commit; 0 while its transaction goes on
-   */
-  frame(number: number, page: Uint8Array, pagesAfter: number): Buffer {
-    const frame = Buffer.allocUnsafeSlow(this.#frameBytes);
-    frame.writeUInt32BE(number, FRAME.page);
-    frame.writeUInt32BE(pagesAfter, FRAME.commitPages);
-    frame.set(page, FRAME_HEADER_BYTES);
-    this.stamp(frame);
-    return frame;
-  }
-
-  /**
    * Turns whole frames of another WAL into the next ones of this, in their own memory: page numbers,
    * sizes and pages stay.
    */

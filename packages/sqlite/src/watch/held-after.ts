@@ -1,4 +1,4 @@
-import type { DatabaseFacts, HeldFile } from "../held.ts";
+import type { DatabaseFacts, HeldFile } from "../hold/held.ts";
 import type { CopiedBack } from "./holding.ts";
 
 /** A file that is held by the reader that took hold once all was copied back. */

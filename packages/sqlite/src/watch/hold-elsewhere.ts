@@ -1,8 +1,8 @@
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { type DatabaseFolder, LifeboatError, watchName } from "@lifeboat/core";
-import type { HeldFile } from "../held.ts";
-import { isLineage } from "../log-name.ts";
+import type { HeldFile } from "../hold/held.ts";
+import { isLineage } from "../log/name.ts";
 import { fileAt } from "./file-at.ts";
 import { type Held, type HoldAsk, isHeld, LONGEST_WORD } from "./hold-words.ts";
 import { type IdleLog, isIdleLog } from "./idle-log.ts";

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { makeDirectories, reasonOf } from "@lifeboat/core";
-import type { HeldFile } from "../held.ts";
+import type { HeldFile } from "../hold/held.ts";
 import { type HoldAnswer, type HoldAsk, LONGEST_WORD } from "./hold-words.ts";
 import type { IdleLog } from "./idle-log.ts";
 import { onLine } from "./lines.ts";

@@ -1,6 +1,6 @@
 import { isPageCount, isPageSize } from "../bounds.ts";
-import type { DatabaseFacts } from "../held.ts";
-import { isLineage } from "../log-name.ts";
+import type { DatabaseFacts } from "../hold/held.ts";
+import { isLineage } from "../log/name.ts";
 import { isLogPlace, type LogPlace } from "../wal/place.ts";
 import type { IdleLog } from "./idle-log.ts";
 

@@ -1,4 +1,4 @@
-import { isLineage } from "../log-name.ts";
+import { isLineage } from "../log/name.ts";
 import { type FileAtRest, isFileAtRest } from "./file-at-rest.ts";
 
 /**

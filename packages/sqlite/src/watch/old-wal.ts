@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isBusy } from "../driver.ts";
-import { locksOn } from "../lock-list.ts";
+import { locksOn } from "../examine/lock-list.ts";
 import { fileAt } from "./file-at.ts";
 import type { HeldAt } from "./holding.ts";
 import { Hole } from "./hole.ts";

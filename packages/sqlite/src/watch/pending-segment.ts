@@ -1,6 +1,6 @@
-import { chainStart, LogChain } from "../log-chain.ts";
-import { newLineage } from "../log-name.ts";
-import type { Mark, SegmentNote } from "../log-note.ts";
+import { chainStart, LogChain } from "../log/chain.ts";
+import { newLineage } from "../log/name.ts";
+import type { Mark, SegmentNote } from "../log/note.ts";
 import { FRAME_HEADER_BYTES } from "../wal/frame.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { saltsFor, WalWriter } from "../wal/wal-writer.ts";

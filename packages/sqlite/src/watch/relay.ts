@@ -1,7 +1,7 @@
 import { reasonOf } from "@lifeboat/core";
 import { beginRead, type Connection, connect } from "../driver.ts";
-import { type DatabaseFacts, factsOf } from "../held.ts";
-import type { WalProgress } from "../wal-connections.ts";
+import { type DatabaseFacts, factsOf } from "../hold/held.ts";
+import type { WalProgress } from "../hold/wal-connections.ts";
 import { Hole } from "./hole.ts";
 import { waitHere } from "./wait-for.ts";
 

@@ -1,7 +1,7 @@
 import { type DatabaseFolder, type Manifest, WatchNotes } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
-import { chainStart } from "../log-chain.ts";
-import { lineagesOf, noteOf } from "../log-objects.ts";
+import { chainStart } from "../log/chain.ts";
+import { lineagesOf, noteOf } from "../log/objects.ts";
 import type { LogPlace } from "../wal/place.ts";
 import type { FileAtRest } from "./file-at-rest.ts";
 import { isIdleLog } from "./idle-log.ts";

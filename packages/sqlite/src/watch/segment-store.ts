@@ -1,5 +1,5 @@
 import { type DatabaseFolder, LifeboatError, reasonOf } from "@lifeboat/core";
-import { formatLogName } from "../log-name.ts";
+import { formatLogName } from "../log/name.ts";
 import type { PendingSegment, SegmentSeat } from "./pending-segment.ts";
 import { waitFor } from "./wait-for.ts";
 

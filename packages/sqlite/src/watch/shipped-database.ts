@@ -1,4 +1,4 @@
-import type { HeldFile } from "../held.ts";
+import type { HeldFile } from "../hold/held.ts";
 
 /**
  * A database whose log is being shipped. Its watch' readers keep everybody else's pin out, so

@@ -1,8 +1,8 @@
 import { type DatabaseFolder, reasonOf } from "@lifeboat/core";
-import { compactLog } from "../compact.ts";
-import { CompactionState } from "../compaction-state.ts";
+import { compactLog } from "../compact/compact.ts";
+import { CompactionState } from "../compact/compaction-state.ts";
 import { pause } from "../driver.ts";
-import type { HeldFile } from "../held.ts";
+import type { HeldFile } from "../hold/held.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { Beside } from "./beside.ts";
 import { CopyBackPace } from "./copy-back-pace.ts";

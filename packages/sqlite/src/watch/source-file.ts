@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
-import { type Examined, examine } from "../examine.ts";
-import { RawReader } from "../raw-reader.ts";
+import { type Examined, examine } from "../examine/examine.ts";
+import { RawReader } from "../raw/raw-reader.ts";
 
 /** Why nothing can be shipped of a file for now, and what somebody should do. */
 export interface Waiting {

@@ -1,4 +1,4 @@
-import { locksOn } from "../lock-list.ts";
+import { locksOn } from "../examine/lock-list.ts";
 import type { ScanPoint } from "../wal/frame-scanner.ts";
 
 /** Bytes of the `-shm` file that SQLite locks (sqlite.org/walformat.html, 2.3.1). */

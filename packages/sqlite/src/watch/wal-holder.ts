@@ -1,5 +1,5 @@
 import { isBusy } from "../driver.ts";
-import type { HeldFile } from "../held.ts";
+import type { HeldFile } from "../hold/held.ts";
 import { fileAt } from "./file-at.ts";
 import { type FileAtRest, isAtRest } from "./file-at-rest.ts";
 import { GateTimes } from "./gate-times.ts";

@@ -1,10 +1,10 @@
 import { LifeboatError, OutageLog, reasonOf, type WatchRequest } from "@lifeboat/core";
 import type { ConfiguredDatabase } from "../configured-database.ts";
 import { patiently } from "../driver.ts";
-import type { Examined } from "../examine.ts";
+import type { Examined } from "../examine/examine.ts";
+import { roomAt } from "../examine/file-system.ts";
 import { databaseFailure } from "../failures.ts";
-import { roomAt } from "../file-system.ts";
-import { hasWalResetFix } from "../pin.ts";
+import { hasWalResetFix } from "../hold/pin.ts";
 import { baseType } from "./base-type.ts";
 import { Claim } from "./claim.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";

@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import pg from "pg";
-import { connect, hangUp, type ServerConnection } from "../../connection.ts";
+import { connect, hangUp, type ServerConnection } from "../../connection/connection.ts";
 import { type Lsn, lsnOf } from "../../wal/lsn.ts";
 import { oneLine } from "../base-backup-command.ts";
 

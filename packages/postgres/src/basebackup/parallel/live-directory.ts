@@ -1,7 +1,7 @@
 import type pg from "pg";
-import { readControlFile } from "../../control-file.ts";
-import { localDirectory } from "../../local-directory.ts";
-import type { ServerFacts } from "../../server-facts.ts";
+import { readControlFile } from "../../facts/control-file.ts";
+import { localDirectory } from "../../facts/local-directory.ts";
+import type { ServerFacts } from "../../facts/server-facts.ts";
 import { formatLsn } from "../../wal/lsn.ts";
 
 /** The server may write a checkpoint between our two looks. */

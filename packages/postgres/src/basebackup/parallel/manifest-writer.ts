@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { PackedBytes } from "../../packed-bytes.ts";
+import { PackedBytes } from "../../packed/bytes.ts";
 import { formatLsn } from "../../wal/lsn.ts";
 import type { WalRange } from "../backup-manifest.ts";
 

@@ -1,0 +1,229 @@
+import {
+  type DatabaseFolder,
+  LifeboatError,
+  type LogCheck,
+  type Manifest,
+  type Problem,
+} from "@lifeboat/core";
+import { checkedPart, checkedSegment, type SegmentRef } from "../wal/archived-segment.ts";
+import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "../wal/log-archive.ts";
+import { formatLsn } from "../wal/lsn.ts";
+import { readSmallLog } from "../wal/read-small-log.ts";
+import { RecordScanner } from "../wal/record-scanner.ts";
+import { historyName, logName, parseWalFileName, segmentName } from "../wal/segment-name.ts";
+import { listParts, parsePartName } from "../wal/segment-part.ts";
+import { parseTimelineHistory } from "../wal/timeline-history.ts";
+import { type Base, baseOf, timelinesOf } from "./chains.ts";
+
+/** Of the segments missing behind one backup so many are named, and one more that says that there the list ends. */
+const MOST_HOLES = 1000;
+
+/** A segment that is missing. */
+interface Hole extends SegmentRef {
+  /** No more were looked for behind it. */
+  readonly endsList: boolean;
+}
+
+interface Check {
+  readonly folder: DatabaseFolder;
+  readonly deep: boolean;
+  readonly problems: Problem[];
+}
+
+/**
+ * Reads every object of the log and names what is damaged, foreign or missing. Segments that no
+ * backup needs are no fault. With `deep` the records of each segment are followed as well.
+ */
+export async function verifyWal(
+  folder: DatabaseFolder,
+  backups: readonly Manifest[],
+  { deep, signal }: { readonly deep: boolean; readonly signal: AbortSignal },
+): Promise<LogCheck> {
+  const check: Check = { folder, deep, problems: [] };
+  let objects = 0;
+  let bytes = 0;
+  for await (const { name, stored } of folder.listLog()) {
+    signal.throwIfAborted();
+    objects++;
+    bytes += stored.bytes;
+    await verifyObject(check, name);
+  }
+  await verifyNoGaps(check, backups);
+  return { objects, bytes, problems: check.problems };
+}
+
+async function verifyObject(check: Check, name: string): Promise<void> {
+  const object = check.folder.logPath(name);
+  try {
+    await readObject(check, name, object);
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    check.problems.push({ object, code: thrown.code, message: thrown.message });
+  }
+}
+
+async function readObject({ folder, deep }: Check, name: string, object: string): Promise<void> {
+  const base = name.slice(name.indexOf("/") + 1);
+  if (parsePartName(base)) return verifyPart(folder, base);
+  const file = parseWalFileName(base);
+  if (!file || name !== logName(base)) throw strange(object);
+  if (file.kind === "segment" || file.kind === "partial") {
+    const follow = deep && file.kind === "segment";
+    await readWhole(checkedSegment(folder, base), follow ? object : undefined);
+    return;
+  }
+  const content = Buffer.concat(await Array.fromAsync(readSmallLog(folder, base)));
+  if (file.kind === "history") parseTimelineHistory(content.toString(), file.timeline, object);
+}
+
+/** A receiver may replace it while we read: then a longer one, or the whole segment, is there instead. */
+async function verifyPart(folder: DatabaseFolder, name: string): Promise<void> {
+  try {
+    await readWhole(checkedPart(folder, name));
+  } catch (thrown) {
+    const segment = name.slice(0, 24);
+    const isGone = thrown instanceof LifeboatError && thrown.code === "OBJECT_MISSING";
+    const isReplaced =
+      (await listParts(folder, segment)).some((part) => part.name !== logName(name)) ||
+      (await folder.statLog(logName(segment))) !== undefined;
+    if (!isGone || !isReplaced) throw thrown;
+  }
+}
+
+/** Reads a segment to its end, which checks it; and follows its records when it is named. */
+async function readWhole(content: AsyncIterable<Uint8Array>, object?: string): Promise<void> {
+  let scanner: RecordScanner | undefined;
+  for await (const chunk of content) {
+    if (object === undefined) continue;
+    scanner ??= scannerFor(chunk);
+    scanner.push(chunk);
+  }
+  if (scanner?.broken)
+    throw new LifeboatError({
+      code: "WAL_INVALID",
+      message: `${object}: ${scanner.broken.why} at ${formatLsn(scanner.broken.at)}`,
+      remedy: "take a new backup: nothing can be recovered past this place",
+      details: { object },
+    });
+}
+
+/** Where the segment begins and how large it is stands in its first page, which has been checked. */
+function scannerFor(chunk: Uint8Array): RecordScanner {
+  const page = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return new RecordScanner({ start: page.readBigUInt64LE(8), segmentBytes: page.readUInt32LE(32) });
+}
+
+/** From each backup on, along each timeline it reaches, up to the last segment there is. */
+async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise<void> {
+  const bases = backups.flatMap((manifest) => readableBase(check, manifest) ?? []);
+  const segmentBytes = bases.at(-1)?.details.walSegmentBytes;
+  if (segmentBytes === undefined) return;
+  const archive = await readLogArchive(check.folder, segmentBytes);
+  const streamed = bases.filter(({ details }) => details.wal === "stream").map(spanOf);
+  const missing = new Map<string, Hole | undefined>();
+  for (const timeline of timelinesOf(archive, bases)) {
+    const path = new TimelinePath(archive, timeline);
+    for (const base of bases)
+      if (path.passes(base.details.timeline, base.stop))
+        for (const hole of holes(archive, path, { base, streamed })) {
+          const name = segmentName(hole.timeline, hole.number, segmentBytes);
+          // Where one backup's list ends, another's may go on.
+          if (!hole.endsList || !missing.has(name)) missing.set(name, hole);
+        }
+    if (timeline > 1 && !archive.histories.has(timeline))
+      missing.set(historyName(timeline), undefined);
+  }
+  let before: SegmentRef | undefined;
+  for (const [name, hole] of missing) {
+    const object = check.folder.logPath(logName(name));
+    check.problems.push({
+      object,
+      code: "WAL_GAP",
+      message: hole?.endsList
+        ? `${object} is missing, and so are ${MOST_HOLES} before it: what more is missing behind it was not looked for`
+        : `${object} is missing: no recovery gets past it`,
+      ...(!hole?.endsList && isNext(hole, before) && { continues: true }),
+    });
+    before = hole;
+  }
+}
+
+function isNext(ref: SegmentRef | undefined, before: SegmentRef | undefined): boolean {
+  if (!ref || !before) return false;
+  return ref.timeline === before.timeline && ref.number === before.number + 1n;
+}
+
+function readableBase({ folder, problems }: Check, manifest: Manifest): Base | undefined {
+  try {
+    return baseOf(manifest);
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    const object = `${folder.backupPath(manifest.id)}/manifest.json`;
+    problems.push({ object, code: thrown.code, message: thrown.message });
+    return undefined;
+  }
+}
+
+/** While a backup was taken, in milliseconds since 1970. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+function spanOf({ manifest }: Base): Span {
+  return { from: Date.parse(manifest.startedAt), to: Date.parse(manifest.finishedAt) };
+}
+
+/**
+ * Whether an archive brought what was stored then. What a backup streamed for itself tells of none: between two of those, and
+ * before an archive begins, it is no hole that WAL is not there, since no recovery was promised across it.
+ */
+function isArchived(stored: Date, streamed: readonly Span[]): boolean {
+  const at = stored.getTime();
+  return !streamed.some(({ from, to }) => at >= from && at <= to);
+}
+
+function newestArchived(
+  archive: LogArchive,
+  timeline: number,
+  streamed: readonly Span[],
+): bigint | undefined {
+  const part = archive.parts.get(timeline);
+  if (part) return part.number;
+  let newest: bigint | undefined;
+  for (const [number, at] of archive.segments.get(timeline) ?? [])
+    if ((newest === undefined || number > newest) && isArchived(at, streamed)) newest = number;
+  return newest;
+}
+
+function* holes(
+  archive: LogArchive,
+  path: TimelinePath,
+  { base, streamed }: { readonly base: Base; readonly streamed: readonly Span[] },
+): Generator<Hole> {
+  const newest = newestArchived(archive, path.timeline, streamed) ?? base.lastSegment;
+  let hasBegun = base.details.wal === "archive";
+  let named = 0;
+  for (let number = base.firstSegment; number <= newest || number <= base.lastSegment; number++) {
+    const ref = path.segment(number);
+    const stored = storedAt(archive, ref);
+    if (stored) {
+      hasBegun ||= isArchived(stored, streamed);
+      continue;
+    }
+    if (number > base.lastSegment && !hasBegun) return;
+    // One stray segment with a great number would make a hole of billions.
+    const endsList = named++ === MOST_HOLES;
+    yield { ...ref, endsList };
+    if (endsList) return;
+  }
+}
+
+function strange(object: string): LifeboatError {
+  return new LifeboatError({
+    code: "WAL_NAME_INVALID",
+    message: `${object} has no name that a server gives to a WAL file`,
+    remedy: "find out who put it there; it is of no use to any recovery",
+    details: { object },
+  });
+}

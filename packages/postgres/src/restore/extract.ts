@@ -1,0 +1,183 @@
+import { open, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type Extracted, LifeboatError, ownProcessMark, syncDirectory } from "@lifeboat/core";
+import { execa } from "execa";
+import type pg from "pg";
+import { KEEP_ALIVE, libpqEnvironment } from "../basebackup/libpq-environment.ts";
+import { parseConnectionUrl } from "../connection/connection.ts";
+import { ownAccount } from "../files/account.ts";
+import { findPrograms, programPath, type ServerPrograms } from "../server/programs.ts";
+import { Scratch } from "../server/scratch.ts";
+
+/** A running copy, and what of it is wanted. */
+export interface Extraction {
+  readonly programs: ServerPrograms;
+  /** How the copy is reached, as its superuser. */
+  readonly config: pg.ClientConfig;
+  readonly databases: readonly string[];
+  /** The product's database, for a name that says no other. */
+  readonly usual: string;
+  /** One question to one of the copy's databases. */
+  readonly ask: (sql: string, database: string) => Promise<readonly (readonly unknown[])[]>;
+  /** A database; or a table: `invoices`, `sales.invoices`, `shop.sales.invoices`. */
+  readonly name: string;
+  /** A file, absolute; or the URL of the database to fill. */
+  readonly into: string;
+  readonly signal: AbortSignal;
+}
+
+/** What a name turned out to be. */
+interface Wanted {
+  readonly database: string;
+  /** As pg_dump takes it; null for the whole database. */
+  readonly table: string | null;
+}
+
+/**
+ * The programs that take something out of a copy, of the copy's own version.
+ * @throws LifeboatError `PROGRAMS_NOT_FOUND`
+ */
+export function extractPrograms(
+  binDirectory: string | undefined,
+  major: number,
+): Promise<ServerPrograms> {
+  return findPrograms({ binDirectory, major, needs: ["pg_dump", "pg_restore"] });
+}
+
+/**
+ * Takes one database or table out of a running copy by pg_dump: into a file in its custom format (plain
+ * SQL where the name ends in `.sql`), or straight into another database, all of it or nothing.
+ * @throws LifeboatError `EXTRACT_NOT_FOUND` (kind `not-found`), `EXTRACT_FAILED` with the program's words
+ */
+export async function extract(work: Extraction): Promise<Extracted> {
+  const wanted = await find(work);
+  if (!/^postgres(ql)?:/.test(work.into)) return intoFile(work, wanted, work.into);
+  // A folder of ours alone: that of the server belongs to its account, which could have us write over another
+  // file through a link, or give the other database what it likes.
+  const scratch = await Scratch.make(ownAccount());
+  const dump = join(scratch.path, "extracted.dump");
+  try {
+    await runDump(work, wanted, { file: dump, format: "custom" });
+    const bytes = (await stat(dump)).size;
+    await fill(work, dump);
+    return { name: work.name, bytes };
+  } finally {
+    await scratch.remove();
+  }
+}
+
+async function intoFile(work: Extraction, wanted: Wanted, into: string): Promise<Extracted> {
+  const growing = join(dirname(into), `.${basename(into)}.lifeboat-${ownProcessMark()}`);
+  try {
+    // Made closed to others; pg_dump writes into what is there.
+    await (await open(growing, "wx", 0o600)).close();
+    await runDump(work, wanted, {
+      file: growing,
+      format: into.endsWith(".sql") ? "plain" : "custom",
+    });
+    const file = await open(growing, "r");
+    await file.sync().finally(() => file.close());
+    const bytes = (await stat(growing)).size;
+    await rename(growing, into);
+    await syncDirectory(dirname(into));
+    return { name: work.name, bytes };
+  } finally {
+    await rm(growing, { force: true });
+  }
+}
+
+async function find({ name, databases, usual, ask }: Extraction): Promise<Wanted> {
+  if (databases.includes(name)) return { database: name, table: null };
+  const at = name.indexOf(".");
+  const tries: [database: string, table: string][] = [[usual, name]];
+  const first = name.slice(0, Math.max(0, at));
+  if (databases.includes(first)) tries.push([first, name.slice(at + 1)]);
+  for (const [database, table] of tries) {
+    const query = `select quote_ident(nspname) || '.' || quote_ident(relname)
+      from pg_class c join pg_namespace n on n.oid = relnamespace
+      where c.oid = to_regclass(${literal(table)}) or c.oid = to_regclass(quote_ident(${literal(table)}))`;
+    const rows = await ask(query, database).catch(() => []);
+    const found = rows[0]?.[0];
+    if (typeof found === "string") return { database, table: exactPattern(found) };
+  }
+  throw new LifeboatError({
+    code: "EXTRACT_NOT_FOUND",
+    kind: "not-found",
+    message: `the copy has no database ${name}, and ${usual} no table of that name`,
+    remedy: `name a table as schema.table, in another database as database.schema.table; there are the databases ${databases.join(", ")}`,
+    details: { name, databases },
+  });
+}
+
+/** In pg_dump's patterns only what stands in double quotes means itself. */
+function exactPattern(qualified: string): string {
+  return (qualified.match(/"(?:[^"]|"")*"|[^".]+/g) ?? [])
+    .map((part) => (part.startsWith('"') ? part : `"${part}"`))
+    .join(".");
+}
+
+async function runDump(
+  { programs, config, signal }: Extraction,
+  { database, table }: Wanted,
+  { file, format }: { readonly file: string; readonly format: "custom" | "plain" },
+): Promise<void> {
+  const args = [`--format=${format}`, `--file=${file}`, "--no-password"];
+  if (table !== null) args.push(`--table=${table}`);
+  await run(programPath(programs, "pg_dump"), args, {
+    signal,
+    env: {
+      LC_ALL: "C",
+      PGAPPNAME: "lifeboat",
+      PGHOST: String(config.host),
+      PGPORT: String(config.port),
+      PGUSER: String(config.user),
+      PGDATABASE: database,
+      PGOPTIONS: config.options ?? "",
+    },
+  });
+}
+
+/** Owners and rights stay behind: the roles may not be there. */
+async function fill({ programs, into, signal }: Extraction, dump: string): Promise<void> {
+  const options = parseConnectionUrl(into);
+  const database = `dbname='${(options.database ?? "postgres").replace(/['\\]/g, (c) => `\\${c}`)}'`;
+  const args = [
+    "--single-transaction",
+    "--exit-on-error",
+    "--no-owner",
+    "--no-privileges",
+    "--no-password",
+    `--dbname=${database} ${KEEP_ALIVE}`,
+    dump,
+  ];
+  await run(programPath(programs, "pg_restore"), args, { signal, env: libpqEnvironment(options) });
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+  { env, signal }: { readonly env: Record<string, string>; readonly signal: AbortSignal },
+): Promise<void> {
+  const { failed, stderr } = await execa(program, [...args], {
+    env,
+    stdin: "ignore",
+    stdout: "ignore",
+    reject: false,
+    cancelSignal: signal,
+  });
+  signal.throwIfAborted();
+  if (!failed) return;
+  const name = basename(program);
+  const lines = stderr.split("\n").filter((line) => line.startsWith(`${name}: `));
+  throw new LifeboatError({
+    code: "EXTRACT_FAILED",
+    message: `${name} failed: ${lines.map((line) => line.slice(name.length + 2)).join("; ") || stderr.trim()}`,
+    remedy:
+      "mend what it names; the restored copy stays, so it can be started and asked by hand as well",
+    details: { program: name },
+  });
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

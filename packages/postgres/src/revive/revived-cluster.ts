@@ -1,0 +1,182 @@
+import type { Extracted, ExtractRequest, RevivedDatabase } from "@lifeboat/core";
+import pg from "pg";
+import { extract, extractPrograms } from "../restore/extract.ts";
+import type { Server } from "../server/server.ts";
+import { lsnOf } from "../wal/lsn.ts";
+import { type Proof, proveDatabase, provePages } from "./prove.ts";
+
+export interface RevivedClusterInit {
+  readonly server: Server;
+  readonly superuser: string;
+  /** Libraries that the copy's settings preload and that this host has not. */
+  readonly missingLibraries: readonly string[];
+  /** The database that `query` asks when it is given none. */
+  readonly database: string | undefined;
+  /** `binDirectory` of the configuration. */
+  readonly binDirectory?: string | undefined;
+  readonly major: number;
+  /** The record that a recovery to a place ends with: the server counts it as replayed, and forgets its time. */
+  readonly last?: { readonly lsn: string; readonly time: string } | undefined;
+  /** Gives the server's programs back. */
+  release(): Promise<void>;
+}
+
+interface Recovered {
+  /** Milliseconds since 1970. */
+  readonly time: string | null;
+  readonly lsn: string | null;
+  readonly databases: readonly string[];
+}
+
+const RECOVERED_QUERY = `
+  select ceil(extract(epoch from pg_last_xact_replay_timestamp()) * 1000)::text as time, pg_last_wal_replay_lsn()::text as lsn,
+    array(select datname::text from pg_database where datallowconn and not datistemplate order by 1)
+      as databases`;
+
+/**
+ * Rounded up to the millisecond that holds the commit, as windows are: recovering to the instant that
+ * is told must bring the same commit back.
+ */
+function instantOf(millis: string | null): string | null {
+  return millis === null ? null : new Date(Number(millis)).toISOString();
+}
+
+/** Past its place means that it was replayed. */
+function withLast(
+  time: string | null,
+  lsn: string | null,
+  last: RevivedClusterInit["last"],
+): string | null {
+  if (!last || lsn === null || lsnOf(lsn) <= lsnOf(last.lsn)) return time;
+  return time !== null && time > last.time ? time : last.time;
+}
+
+/** A restored cluster that has recovered, on a socket that only its account and root can reach. */
+export class RevivedCluster implements RevivedDatabase {
+  readonly recoveredTo: string | null;
+  readonly recoveredLsn: string | null;
+  readonly #init: RevivedClusterInit;
+  readonly #databases: readonly string[];
+  readonly #usual: string;
+  readonly #clients = new Map<string, Promise<pg.Client>>();
+
+  private constructor(init: RevivedClusterInit, { time, lsn, databases }: Recovered) {
+    this.#init = init;
+    this.recoveredTo = withLast(instantOf(time), lsn, init.last);
+    this.recoveredLsn = lsn;
+    this.#databases = databases;
+    const own = databases.filter((name) => name !== "postgres");
+    this.#usual = init.database ?? (own.length === 1 && own[0] ? own[0] : "postgres");
+  }
+
+  /** Reads how far the server has come. It is stopped if that fails. */
+  static async open(init: RevivedClusterInit): Promise<RevivedCluster> {
+    const client = new pg.Client(init.server.clientConfig(init.superuser, "postgres"));
+    try {
+      await client.connect();
+      const { rows } = await client.query<Recovered>(RECOVERED_QUERY);
+      return new RevivedCluster(init, rows[0] ?? { time: null, lsn: null, databases: [] });
+    } catch (cause) {
+      await init.server.stop("immediate");
+      throw cause;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /**
+   * Reads every row of every table of every database, out-of-line values included, and asks for
+   * page checksums that failed on the way. Names what was read; what cannot be read is not ok.
+   */
+  async prove(): Promise<Proof[]> {
+    const proofs: Proof[] = [];
+    for (const name of this.#databases) proofs.push(await this.#proveOne(name));
+    proofs.push(await provePages(await this.#clientFor("postgres")));
+    for (const library of this.#init.missingLibraries) proofs.push(withoutLibrary(library));
+    return proofs;
+  }
+
+  async query(
+    sql: string,
+    database: string = this.#usual,
+  ): Promise<readonly (readonly unknown[])[]> {
+    const client = await this.#clientFor(database);
+    const { rows } = await client.query<unknown[]>(oneStatement(sql));
+    return rows;
+  }
+
+  async extract({ name, into, signal }: ExtractRequest): Promise<Extracted> {
+    const { server, superuser, binDirectory, major } = this.#init;
+    return extract({
+      programs: await extractPrograms(binDirectory, major),
+      config: server.clientConfig(superuser, this.#usual),
+      databases: this.#databases,
+      usual: this.#usual,
+      ask: (sql, database) => this.query(sql, database),
+      ...{ name, into, signal },
+    });
+  }
+
+  async close(): Promise<void> {
+    const clients = [...this.#clients.values()];
+    this.#clients.clear();
+    await Promise.allSettled(clients.map(async (client) => (await client).end()));
+    await this.#init.server.stop();
+    await this.#init.release();
+  }
+
+  async #proveOne(name: string): Promise<Proof> {
+    const client = await this.#connect(name, "off").catch((cause: unknown) => cause);
+    if (!(client instanceof pg.Client)) return cannotEnter(name, client);
+    return proveDatabase(client, name).finally(() => client.end());
+  }
+
+  #clientFor(database: string): Promise<pg.Client> {
+    const known = this.#clients.get(database) ?? this.#connect(database, "on");
+    this.#clients.set(database, known);
+    // One that failed is no connection: the next question tries again.
+    known.catch(() => this.#clients.delete(database));
+    return known;
+  }
+
+  async #connect(database: string, readOnly: "on" | "off"): Promise<pg.Client> {
+    const { server, superuser } = this.#init;
+    const config = server.clientConfig(superuser, database);
+    const options = `${config.options} -c default_transaction_read_only=${readOnly}`;
+    const client = new pg.Client({ ...config, options });
+    // A server that ends is noticed by the next query; the event says nothing more.
+    client.on("error", () => {});
+    await client.connect();
+    return client;
+  }
+}
+
+/** Sent by the extended protocol, which takes one statement and no more. */
+function oneStatement(text: string): pg.QueryArrayConfig<unknown[]> {
+  const types = { getTypeParser: (oid: number) => PARSERS[oid] ?? String };
+  const extended = { queryMode: "extended" };
+  return { text, rowMode: "array", types, ...extended };
+}
+
+/** Values as JSON has them: numbers where they are exact, true and false, and text for all else. */
+const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
+  [pg.types.builtins.BOOL]: (text) => text === "t",
+  [pg.types.builtins.INT2]: Number,
+  [pg.types.builtins.INT4]: Number,
+  [pg.types.builtins.INT8]: (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : text),
+  [pg.types.builtins.FLOAT4]: Number,
+  [pg.types.builtins.FLOAT8]: Number,
+};
+
+function cannotEnter(name: string, cause: unknown): Proof {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return { name: `tables of ${name}`, ok: false, message: `cannot connect: ${message}` };
+}
+
+function withoutLibrary(library: string): Proof {
+  return {
+    name: `library ${library}`,
+    ok: true,
+    message: "is preloaded by the copy's settings, is not among this host's, and was left out",
+  };
+}

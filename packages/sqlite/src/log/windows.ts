@@ -1,0 +1,53 @@
+import type { DatabaseFolder, Manifest, RecoveryWindow } from "@lifeboat/core";
+import { detailsOf } from "../details.ts";
+import { coverOf } from "./cover.ts";
+import { type Lineages, lineagesOf } from "./objects.ts";
+import { loggedBackup } from "./start.ts";
+
+/**
+ * Spans in which every instant can be restored: from each backup to the last commit that its lineage
+ * holds without a hole. A backup outside of the log is an instant by itself.
+ */
+export async function windowsOf(
+  folder: DatabaseFolder,
+  backups: readonly Manifest[],
+): Promise<readonly RecoveryWindow[]> {
+  for (const manifest of backups) detailsOf(manifest);
+  return windowsIn(folder, backups, await lineagesOf(folder));
+}
+
+export function windowsIn(
+  folder: DatabaseFolder,
+  backups: readonly Manifest[],
+  lineages: Lineages,
+): readonly RecoveryWindow[] {
+  const spans = backups
+    .map((manifest): [string, string] => [
+      manifest.consistentAt,
+      new Date(endOfLog(manifest, lineages)).toISOString(),
+    ])
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const windows: [string, string][] = [];
+  for (const [from, to] of spans) {
+    const before = windows.at(-1);
+    if (!before || before[1] < from) windows.push([from, to]);
+    else if (before[1] < to) before[1] = to;
+  }
+  return windows.map(([from, to]) => ({
+    engine: "sqlite",
+    database: folder.database,
+    timeline: null,
+    from,
+    to,
+  }));
+}
+
+/** The last instant, in ms, that can be restored from a backup without crossing a hole. */
+export function endOfLog(manifest: Manifest, lineages: Lineages): number {
+  const logged = loggedBackup(manifest, lineages);
+  const own = Date.parse(manifest.consistentAt);
+  if (!logged) return own;
+  const frames = logged.objects.filter(({ kind }) => kind === "frames");
+  const { whole } = coverOf(frames, logged.from, () => true);
+  return Math.max(own, whole.at(-1)?.instant ?? own);
+}
