@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { showDrill } from "../../packages/cli/src/show/drill.ts";
@@ -74,4 +74,25 @@ test("nothing is backed up beside it", async () => {
   expect(ran.status).toBe(1);
   expect(errorOf(ran)).toMatchObject({ code: "MANIFEST_CORRUPT", message: SAID });
   expect(await readdir(place.at("repository/shop"), { recursive: true })).toEqual(before);
+});
+
+test("a mark that is lost keeps nobody from what lies beside it either, and the next backup from none that is made anew", async () => {
+  const mark = place.at("repository", MARK);
+  await rename(mark, place.at("aside"));
+  const said = `${MARK} is missing`;
+  const problem = { object: MARK, code: "OBJECT_MISSING", message: expect.stringContaining(said) };
+  const alone = ["--repository", "repository", "--app", "shop"];
+  for (const options of [[], alone]) {
+    const listed = await place.run(["list", "--json", ...options]);
+    expect(JSON.parse(listed.stdout)).toMatchObject({ backups: [{}], problems: [problem] });
+  }
+  expect((await place.run(["restore", "--to", "copy-without", ...alone])).status).toBe(0);
+  const refused = await place.run(["backup", "--json"]);
+  expect(refused.status).toBe(1);
+  const { remedy, ...error } = errorOf(refused);
+  expect(error).toMatchObject({ code: "OBJECT_MISSING", message: problem.message });
+  const [remembered = ""] = /\S+\/repository-[0-9a-f]+\.json/.exec(remedy) ?? [];
+  await rename(remembered, place.at("forgotten"));
+  expect((await place.run(["backup"])).status).toBe(0);
+  expect((await place.run(["verify"])).status).toBe(0);
 });

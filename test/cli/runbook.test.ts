@@ -193,6 +193,9 @@ describe("the runbook of a cutover", () => {
     await recordedCutover(join(home, "repository"), "shop", { freeze: 0.5 }, "rehearse");
     expect(await own()).toMatchObject({ "backup-sqlite": 0, freeze: 0.5, switch: 0 });
     await recordedCutover(join(home, "repository"), "shop", { freeze: 0.0421, switch: 1.5 });
+    // One more that found the product moved already has measured nothing.
+    const nothing = { holdSeconds: 0, switchSeconds: 0 };
+    await recordedCutover(join(home, "repository"), "shop", {}, "cutover", nothing);
     expect(await own()).toMatchObject({ "backup-sqlite": 0, freeze: 0.0421, switch: 1.5 });
     const { text } = await json("runbook", "cutover");
     expect(text).toContain("0.04 s");

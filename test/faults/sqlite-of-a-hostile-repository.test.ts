@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type DatabaseFolder, encodeManifest, list, type Manifest } from "@lifeboat/core";
@@ -187,6 +187,18 @@ test("changed pages of another size than the backup has that they build on are r
   await app.backupIncrement();
   await forge(app, "none", (content) => content, { pageSize: 512 });
   await assertRefused(app, "MANIFEST_CORRUPT", "pages of another size");
+});
+
+test("the last segment of the log with a link in its place is told, and no older state is restored as the latest", async () => {
+  const app = await ledgerApp();
+  const { folder, objects } = await shipped(app);
+  const path = folder.logPath((objects.at(-1) as LogObject).name);
+  const file = join(app.folder, "repository", path);
+  await rename(file, join(app.folder, "aside"));
+  await symlink(join(app.folder, "aside"), file);
+  await assertRefused(app, "OBJECT_UNREADABLE", path);
+  const { problems } = await app.verify(false);
+  expect(problems.map(({ object, code }) => [object, code])).toEqual([[path, "OBJECT_UNREADABLE"]]);
 });
 
 test("a segment with fewer frames than its note names is merged into nothing", async () => {

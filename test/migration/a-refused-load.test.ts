@@ -88,6 +88,30 @@ describe("a load", () => {
     );
   });
 
+  it("says before it begins that the role may make no temporary tables, by which it would be followed", async () => {
+    await cluster.query("drop role if exists lifeboat_guest");
+    await cluster.query("create role lifeboat_guest login password 'guest'");
+    const database = new URL(one.url).pathname.slice(1);
+    await cluster.query(
+      `ALTER DATABASE ${database} OWNER TO lifeboat_guest; REVOKE TEMPORARY ON DATABASE ${database} FROM PUBLIC;
+       REVOKE TEMPORARY ON DATABASE ${database} FROM lifeboat_guest`,
+    );
+    const request = (live: boolean) => ({
+      sqlite: { path: one.path },
+      postgres: { url: one.url.replace(/lifeboat(:[^@]*)?@/, "lifeboat_guest:guest@") },
+      signal: new AbortController().signal,
+      live,
+    });
+    await expect(loadMigration(request(true))).rejects.toMatchObject({
+      ...{ code: "TARGET_DENIED", kind: "usage" },
+      remedy: expect.stringContaining(`GRANT TEMPORARY ON DATABASE ${database} TO lifeboat_guest`),
+    });
+    const left = "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'lifeboat%'";
+    expect(await one.query(left)).toEqual([]);
+    // What is not followed needs none.
+    expect(await loadMigration(request(false))).toMatchObject({ rows: 2 });
+  });
+
   it("runs nothing of a schema lifeboat that a role of the product has made", async () => {
     await cluster.query("drop role if exists lifeboat_guest");
     await cluster.query("create role lifeboat_guest login password 'guest'");

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { logEnd } from "../../packages/migrate/src/capture/change-log.ts";
 import {
   type DigestForm,
   digestInPostgres,
@@ -8,6 +9,7 @@ import {
 import { LoggedWrites } from "../../packages/migrate/src/compare/logged-writes.ts";
 import { rowCanon } from "../../packages/migrate/src/compare/row-canon.ts";
 import { keyTerms } from "../../packages/migrate/src/compare/row-key.ts";
+import { WrittenKeys } from "../../packages/migrate/src/compare/written-keys.ts";
 import { defineFunctions } from "../../packages/migrate/src/sqlite/define-functions.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { liveCase } from "./live-case.ts";
@@ -50,7 +52,10 @@ describe("the digests of a part without the rows that were written since", () =>
       const input = { db, client, schema: "public", table, report: () => undefined, signal };
       const digests = async (byRow: boolean) => {
         const form: DigestForm = { terms: keyTerms(table), canon: rowCanon(table), byRow };
-        const written = new LoggedWrites(db, one.migrated, 0n).within(table, WHOLE);
+        const written = new LoggedWrites(db, new WrittenKeys(db, one.migrated), 0n).within(
+          table,
+          WHOLE,
+        );
         const keys = written.map((row) => row.key);
         const here = digestInSqlite(input, form, EVERYWHERE, keys);
         return { keys, here, there: await digestInPostgres(input, form, EVERYWHERE, keys) };
@@ -70,4 +75,42 @@ describe("the digests of a part without the rows that were written since", () =>
       }
     },
   );
+
+  it("go on from look to look: what was written again is left out, and what is brought no more", async () => {
+    const one = await liveCase(
+      cluster,
+      "CREATE TABLE t(k TEXT PRIMARY KEY, v INT); INSERT INTO t VALUES ('a', 1), ('b', 2), ('c', 3)",
+    );
+    onTestFinished(() => one.end());
+    const db = one.product;
+    defineFunctions(db);
+    const [table] = one.migrated.tables;
+    if (!table) throw new Error("no table was migrated");
+    const keys = new WrittenKeys(db, one.migrated);
+    const look = (watermark: bigint) => {
+      const written = new LoggedWrites(db, keys, watermark);
+      const shown = written
+        .within(table, WHOLE)
+        .map((row) => row.shown)
+        .toSorted();
+      expect(written.any(table)).toBe(shown.length > 0);
+      return shown;
+    };
+    const write = (key: string) => {
+      db.prepare("UPDATE t SET v = v + 1 WHERE k = ?").run(key);
+      return logEnd(db) ?? 0n;
+    };
+    expect(look(0n)).toEqual([]);
+    write("b");
+    write("a");
+    expect(look(0n)).toEqual(["a", "b"]);
+    const watermark = write("c");
+    write("a");
+    expect(look(0n)).toEqual(["a", "b", "c"]);
+    expect(look(watermark)).toEqual(["a"]);
+    const last = logEnd(db) ?? 0n;
+    expect(look(last)).toEqual([]);
+    write("c");
+    expect(look(last)).toEqual(["c"]);
+  });
 });

@@ -405,8 +405,12 @@ const KEYED = `
   CREATE TABLE folded(k TEXT COLLATE NOCASE PRIMARY KEY, v TEXT) WITHOUT ROWID;
   CREATE TABLE raw(k BLOB PRIMARY KEY, v TEXT) WITHOUT ROWID;
   CREATE TABLE id(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID;
-  CREATE TABLE moment(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE moment(k DATETIME PRIMARY KEY, v TEXT) WITHOUT ROWID;
   CREATE TABLE three(a INTEGER, b TEXT, c BLOB, v TEXT, PRIMARY KEY(a, b, c)) WITHOUT ROWID;
+  CREATE TABLE flag(k BOOLEAN PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE mixed(k PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  INSERT INTO flag VALUES (0, 'old'), (1, 'old');
+  INSERT INTO mixed VALUES (7, 'old'), ('seven', 'old');
   INSERT INTO whole VALUES (-9223372036854775808, 'old'), (7, 'old');
   INSERT INTO fraction VALUES (0.1, 'old'), (-1e300, 'old');
   INSERT INTO word VALUES ('a' || char(9) || 'bc' || char(10), 'old'), ('N', 'old'), ('', 'old');
@@ -417,7 +421,7 @@ const KEYED = `
   INSERT INTO three VALUES (1, 'x' || char(9), x'5c', 'old'), (2, '', x'', 'old');`;
 
 describe("a sync", () => {
-  it("finds the rows of every table by their keys, whatever these are made of", async () => {
+  it("finds the rows of every table by their keys, whatever these are made of, and goes on where one that Postgres can't hold is gone again", async () => {
     const cluster = await startCluster();
     onTestFinished(() => cluster.stop());
     const one = await migrationCase(cluster, KEYED);
@@ -434,9 +438,28 @@ describe("a sync", () => {
     product.exec(
       "DELETE FROM word WHERE k = ''; UPDATE folded SET k = 'BOB' WHERE k = 'bob'; DELETE FROM raw WHERE k = x''",
     );
-    product.close();
     const { rows } = await syncMigration({ ...request, until: "caught-up" });
     expect(rows).toBeGreaterThan(10);
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+    const unheld = [
+      "word(k) VALUES ('key' || char(0)), (CAST(x'ff' AS TEXT))",
+      "folded(k) VALUES ('BOB' || char(0))",
+      "id(k) VALUES ('0F8FAD5B-no-uuid')",
+      "moment(k) VALUES ('2026-13-02T03:04:05.678Z'), ('0000-01-02T03:04:05.678Z')",
+      "flag(k) VALUES (2)",
+      "mixed(k) VALUES ('seven' || char(0))",
+    ];
+    for (const rows of unheld) {
+      product.exec(`INSERT INTO ${rows}`);
+      const table = rows.slice(0, rows.indexOf("("));
+      await expect(syncMigration({ ...request, until: "caught-up" })).rejects.toMatchObject({
+        code: "TARGET_REFUSED_ROWS",
+        details: { table },
+      });
+      product.exec(`DELETE FROM ${table} WHERE v IS NULL`);
+      await syncMigration({ ...request, until: "caught-up" });
+    }
+    product.close();
     expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
   });
 });

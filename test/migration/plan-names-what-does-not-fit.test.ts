@@ -38,6 +38,18 @@ describe("limits of Postgres", () => {
     expect((await one.verify()).ok).toBe(true);
   });
 
+  it("an id behind which there is none is a warning of the plan, unless SQLite gives none either", async () => {
+    const last = "9223372036854775807";
+    const findings = await planned(
+      `CREATE TABLE free(id INTEGER PRIMARY KEY); INSERT INTO free VALUES (${last});
+       CREATE TABLE near(id INTEGER PRIMARY KEY); INSERT INTO near VALUES (${last} - 1);
+       CREATE TABLE ended(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO ended VALUES (${last})`,
+    );
+    expect(findings).toEqual([
+      { id: "ids-at-their-end", severity: "warning", table: "free", column: "id", sample: [last] },
+    ]);
+  });
+
   it("a row that no page holds is an error of the plan that names it", async () => {
     const findings = await planned(
       `CREATE TABLE wide(${many(1100, (at) => `c${at} INT`)});

@@ -11,6 +11,7 @@ import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { migrationRequest } from "../../packages/cli/src/migration-request.ts";
 import { rehearseCutover } from "../../packages/cli/src/rehearse/rehearse-cutover.ts";
+import { Traffic } from "../../packages/cli/src/rehearse/traffic.ts";
 import { type RehearsalPlace, rehearse } from "../../packages/cli/src/rehearse.ts";
 import { Session } from "../../packages/cli/src/session.ts";
 import { BIN, Place } from "../cli/command.ts";
@@ -155,6 +156,11 @@ describe("a rehearsal", () => {
       const taken = await place.run(["backup", "--engine", "sqlite"]);
       expect(taken.status, taken.stderr).toBe(0);
       await cluster.query("create role cronping login");
+      const backups = async () => JSON.parse((await place.run(["list", "--json"])).stdout).backups;
+      // A base backup begins a new one as it ends.
+      const segment = () =>
+        ask(cluster.superuserUrl, "select pg_walfile_name(pg_current_wal_lsn()) as name");
+      const before = [await backups(), await segment()];
       const rehearsal = await rehearseCutover(session(trafficProgram, { appRole: "cronping" }), {
         ...{ run: runSteps, steps: [] },
         skip: ["rights"],
@@ -166,8 +172,12 @@ describe("a rehearsal", () => {
         ["rights", false, true],
       ]);
       expect(rehearsal.gates.at(-1)?.message).toContain("INSERT");
-      expect(rehearsal.findings.filter(({ severity }) => severity === "error")).toEqual([]);
+      const unwanted = ({ id, severity }: (typeof rehearsal.findings)[number]) =>
+        severity === "error" || id === "traffic-idle";
+      expect(rehearsal.findings.filter(unwanted)).toEqual([]);
       expect(rehearsal.commits).toBeGreaterThan(0);
+      // Those that it took were of the copies, and lay in a repository of their own.
+      expect([await backups(), await segment()]).toEqual(before);
       expect(await migrationStatus(live)).toMatchObject({ phase: "loaded", captured: true });
     } finally {
       await abortMigration({ ...live, dropLoaded: true });
@@ -246,6 +256,24 @@ describe("a rehearsal", () => {
       });
     });
     await expect(killed).rejects.toMatchObject({ code: "TRAFFIC_FAILED" });
+  });
+
+  test("tells where the traffic committed once and then no more", async () => {
+    const program = await place.write("silent.mjs", "console.log(1); setInterval(() => {}, 1000)");
+    const { findings } = await rehearseCutover(session(program), {
+      ...{ run: runSteps, steps: [], skip: [] },
+    });
+    expect(findings).toMatchObject([{ id: "traffic-idle", severity: "warning" }]);
+  });
+
+  test("does not wait without end for a traffic that commits nothing", async () => {
+    const program = await place.write("mute.mjs", "setInterval(() => {}, 1000)");
+    await using traffic = new Traffic({ program, rate: 1 }, { firstCommitMs: 300 });
+    const started = traffic.start({ database: place.at("app.db") }, stop.signal);
+    await expect(started).rejects.toMatchObject({
+      code: "TRAFFIC_FAILED",
+      message: expect.stringContaining("told of no commit"),
+    });
   });
 
   test("does not begin where the traffic can't, and leaves nothing", async () => {

@@ -209,6 +209,12 @@ describe("the product's own role", () => {
       [],
     ],
     ["what is given in another schema", `IN SCHEMA other GRANT ALL ON TABLES TO ${QUOTED}`, [NONE]],
+    ["sequences to be used", `GRANT USAGE ON SEQUENCES TO ${QUOTED}`, [NONE]],
+    [
+      "sequences to be set, by which they can be used",
+      `GRANT UPDATE ON SEQUENCES TO ${QUOTED}`,
+      [NONE],
+    ],
     ["what another gives", `FOR ROLE helper GRANT ALL ON TABLES TO ${QUOTED}`, [NONE]],
     [
       "some of it",
@@ -217,14 +223,21 @@ describe("the product's own role", () => {
     ],
   ])("is told before the load as the load will have it: %s", async (_, defaults, wanted) => {
     await run(`CREATE SCHEMA other; ALTER DEFAULT PRIVILEGES ${defaults}`);
-    expect(await rights()).toMatchObject({ loaded: false, lacking: wanted });
+    const before = await rights();
+    expect(before).toMatchObject({ loaded: false, lacking: wanted });
     await load();
     const after = await rights();
     expect([after.loaded, after.lacking.length > 0]).toEqual([true, wanted.length > 0]);
+    expect(after.sequences.length > 0).toBe(before.sequences.length > 0);
   });
 
   it("that loads itself lacks nothing, and one that is not there is told so", async () => {
     expect(await rights("postgres")).toMatchObject({ exists: true, lacking: [], grants: [] });
+    const { signal } = new AbortController();
+    const plain = { role: new URL(one.url).username };
+    expect(await askAppRights({ url: one.url }, plain, signal)).toMatchObject({
+      ...{ exists: true, loaded: false, lacking: [], sequences: [], grants: [] },
+    });
     await load();
     expect(await rights("postgres")).toMatchObject({ loaded: true, lacking: [], grants: [] });
     await expect(cutoverMigration({ ...request(), appRole: "nobody's" })).rejects.toMatchObject({

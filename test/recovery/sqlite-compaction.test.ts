@@ -5,7 +5,7 @@ import { CompactionState, compactLog, sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { mergeFrames } from "../../packages/sqlite/src/compact/merge-frames.ts";
-import { lineagesOf } from "../../packages/sqlite/src/log/objects.ts";
+import { type LogObject, lineagesOf, noteOf } from "../../packages/sqlite/src/log/objects.ts";
 import { logPartFor } from "../../packages/sqlite/src/log.ts";
 import { makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
@@ -214,27 +214,39 @@ test("a merge that is killed anywhere leaves a log that restores every instant, 
   expect(objects.filter(({ kind }) => kind === "frames")).toHaveLength(3);
 });
 
-test("a backup whose place lies within what was merged since is a base still", async () => {
+test("a backup whose place lies within what was merged since, and merged once more, is a base still", async () => {
   const app = await ledgerApp();
   const recorder = await Recorder.begin(app);
+  const { folder, lineage } = recorder;
   const database = new Database(app.path);
   database.pragma("wal_autocheckpoint = 0");
-  const instants: number[] = [];
   const commit = async () => {
     const at = Date.now();
     database.prepare("UPDATE counter SET v = ?").run(at);
-    instants.push((await recorder.poll()) as number);
     await recorder.ship();
     while (Date.now() === at) await new Promise((resolve) => setTimeout(resolve, 1));
   };
+  const framesOf = async () => {
+    const objects = [...(await lineagesOf(folder)).values()].flat();
+    return objects.filter(({ kind }) => kind === "frames");
+  };
   await commit();
+  const [first] = (await framesOf()) as [LogObject];
+  const { start } = await noteOf(folder, first);
+  await commit();
+  // Each begins the WAL anew: the place of the second lies in a run that no end of what is merged belongs to.
+  await app.backupIncrement();
   await commit();
   const { id } = await app.backupIncrement();
-  await commit();
-  await commit();
-  const later = Date.now() + 2 * HOUR;
-  await compactLog(recorder.folder, recorder.lineage, new CompactionState(), later);
-  const { folder, manifests } = await app.manifests();
+  const now = Date.now() + 2 * HOUR;
+  for (let count = 0; count < 2; count++) {
+    await commit();
+    await compactLog(folder, lineage, new CompactionState(), now);
+    const [merged, ...others] = (await framesOf()) as [LogObject];
+    expect(others).toEqual([]);
+    expect((await noteOf(folder, merged)).start).toEqual(start);
+  }
+  const { manifests } = await app.manifests();
   const part = await logPartFor(folder, manifests, { kind: "latest" });
   expect(part.manifest.id).toBe(id);
   expect(part.objects.length).toBeGreaterThan(0);

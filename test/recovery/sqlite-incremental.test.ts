@@ -1,7 +1,8 @@
-import { open, readFile, rm, truncate } from "node:fs/promises";
+import { mkdir, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { encodeManifest, list, type Manifest, status } from "@lifeboat/core";
 import Database from "better-sqlite3";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import {
   expectBetween,
   expectCleanPrefix,
@@ -11,6 +12,7 @@ import {
   startWriter,
   testFolder,
 } from "../support/sqlite.ts";
+import { closeHistories, history } from "../support/sqlite-history.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 
 async function ledgerApp(shape: LedgerShape, limits: SqliteApp["limits"] = {}): Promise<SqliteApp> {
@@ -193,6 +195,71 @@ test("a chain whose middle is damaged names the object, and leaves nothing", asy
     message: expect.stringContaining("app.db-wal.zst"),
   });
   await expect(readFile(join(app.folder, "to"))).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("a full backup whose manifest was lost: what builds on it is told, nothing older is restored as the latest, its objects stay, and the next incremental one is full", async () => {
+  const app = await ledgerApp({});
+  const older = await app.backup();
+  change(app, "UPDATE counter SET v = 1");
+  const base = await app.backup();
+  change(app, "UPDATE counter SET v = 2");
+  const top = await app.backupIncrement();
+  const { folder } = await app.manifests();
+  const manifest = join(app.folder, "repository", folder.backupPath(base.id), "manifest.json");
+  const bytes = await readFile(manifest);
+  await rm(manifest);
+
+  const lost = [
+    { object: `${folder.backupPath(top.id)}/manifest.json`, code: "BACKUP_PARENT_MISSING" },
+  ];
+  const repository = await app.repository();
+  const engines = [app.engine];
+  const { problems, windows } = await list({ repository, engines, live: "sqlite" });
+  expect(problems).toMatchObject(lost);
+  expect(windows.map(({ from, to }) => [from, to])).toEqual([
+    [older.consistentAt, older.consistentAt],
+  ]);
+  const { alerts } = await status({ repository, engines, live: "sqlite" });
+  expect(alerts.map(({ id }) => id)).toContain("manifest-damaged");
+  expect(alerts.map(({ id }) => id)).not.toContain("backup-interrupted");
+  for (const target of [{ kind: "latest" }, { kind: "backup", id: top.id }] as const)
+    await expect(app.restore(join(app.folder, "refused"), { target })).rejects.toMatchObject({
+      code: "BACKUP_PARENT_MISSING",
+      message: expect.stringContaining(base.id),
+    });
+  const next = await app.backupIncrement();
+  expect([next.type, next.findings[0]?.id]).toEqual(["full", "incremental-became-full"]);
+  await expectSameFile(app);
+
+  await writeFile(manifest, bytes);
+  expect((await app.verify(true)).problems).toEqual([]);
+  await expectSameFile(app, top.id);
+});
+
+test("a backup that lacks what it builds on stands in no way of the log that leads beyond it", async () => {
+  const app = await ledgerApp({});
+  await history(
+    app,
+    [1, 2, 3].map((v) => `UPDATE counter SET v = ${v}`),
+  );
+  onTestFinished(closeHistories);
+  const { folder, manifests } = await app.manifests();
+  const [base] = manifests as [Manifest];
+  const id = base.id.replace("-full", "-incr");
+  const orphan: Manifest = {
+    ...base,
+    id,
+    type: "incremental",
+    parent: base.id.replace(/^..../, "2000"),
+  };
+  const place = join(app.folder, "repository", folder.backupPath(id));
+  await mkdir(place);
+  await writeFile(join(place, "manifest.json"), encodeManifest(orphan));
+  const { path, backup } = await app.restore(join(app.folder, "to"));
+  expect(backup).toBe(base.id);
+  const restored = new Database(path);
+  expect(restored.prepare("SELECT v FROM counter").pluck().get()).toBe(3);
+  restored.close();
 });
 
 test("the page at 1 GiB, which SQLite never uses, is neither hashed nor stored", async () => {

@@ -103,6 +103,9 @@ test("the first segment is missing: nothing that follows is laid over the backup
   await expect(restoreAt(app, "to", states[2]?.at)).rejects.toMatchObject({
     code: "TARGET_OUTSIDE_WINDOWS",
   });
+  expect((await app.verify(false)).problems).toMatchObject([
+    { code: "LOG_HOLE", message: expect.stringContaining("1 to 1") },
+  ]);
 });
 
 test("two segments in each other's place, and one repeated in another's, are named", async () => {

@@ -10,8 +10,37 @@ import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import { expect, onTestFinished, test } from "vitest";
 import { faultyStorage } from "../support/faulty-storage.ts";
-import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
+import {
+  expectCleanPrefix,
+  makeLedger,
+  startBystander,
+  startWriter,
+  testFolder,
+} from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
+import { WatchInProcess } from "../support/watch-in-process.ts";
+
+test("a watch that a lock keeps from beginning says so, and begins once it is gone with nothing lost", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  const databases = [{ name: "app", path: app.path }];
+  const storage = filesystemStorage({ path: join(folder, "repository") });
+  const before = await WatchInProcess.start({ folder, storage, databases });
+  before.stop();
+  await before.ended;
+  const lock = await startBystander(app.path, "exclusive");
+  const watch = await WatchInProcess.begin({ folder, storage, databases });
+  await expect.poll(() => watch.said).toEqual([expect.stringMatching(LOCKED)]);
+  await lock.kill();
+  await expect.poll(() => watch.said.at(-1)).toMatch(/^app: shipping again .*; nothing is lost$/);
+  expect(watch.said).toHaveLength(2);
+  watch.stop();
+  await watch.ended;
+});
+
+const LOCKED =
+  /^app: nothing is shipped since [^ ]*: the database is locked by another process; it is tried again for 30 s, then the watch ends$/;
 
 /** A watch in this process over a repository that can be away, and what it says. */
 async function watched(walBytes: number | null = null) {

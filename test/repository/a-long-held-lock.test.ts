@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { allObjects, Repository, RepositoryMemory, type Storage } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { faultyStorage } from "../support/faulty-storage.ts";
 import { PATIENCE } from "../support/patience.ts";
 
 const MINUTE = 60_000;
@@ -30,7 +31,7 @@ async function entries(): Promise<{ path: string; until: string }[]> {
   return found;
 }
 
-test("is not held for ever by an entry from a clock gone wrong", async () => {
+test("is not held by an entry of another machine whose lease has ended, nor for ever by one from a clock gone wrong", async () => {
   const memory = new RepositoryMemory(state);
   const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
   const entry = {
@@ -42,16 +43,22 @@ test("is not held for ever by an entry from a clock gone wrong", async () => {
     since: new Date().toISOString(),
   };
   const until = (minutes: number) => new Date(Date.now() + minutes * MINUTE).toISOString();
-  const write = (name: string, minutes: number) =>
+  const write = (name: string, minutes: number, more: { quiet?: true } = {}) =>
     storage.create(
       `documint/locks/x/${name}.json`,
-      Buffer.from(JSON.stringify({ ...entry, until: until(minutes) })),
+      Buffer.from(JSON.stringify({ ...entry, ...more, until: until(minutes) })),
     );
   await write("living", 9);
   expect(await repository.isLocked("x")).toBe(true);
   await storage.remove("documint/locks/x/living.json");
-  await write("absurd", 1_000_000);
-  expect(await repository.isLocked("x")).toBe(false);
+  for (const [name, minutes, more] of [
+    ["ended", -1],
+    ["of-a-watch", -1, { quiet: true }],
+    ["absurd", 1_000_000],
+  ] as const) {
+    await write(name, minutes, more);
+    expect(await repository.isLocked("x"), name).toBe(false);
+  }
   await (await repository.lock("x", "test")).release();
 });
 
@@ -69,6 +76,33 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
   expect(now?.path).not.toBe(first?.path);
   expect(Date.parse(now?.until ?? "")).toBeGreaterThan(Date.now());
   await lock.release();
+  expect(await entries()).toEqual([]);
+});
+
+test("that is released while it is renewed leaves no entry behind", async () => {
+  const memory = new RepositoryMemory(state);
+  const inner = storage;
+  let slow = Promise.resolve();
+  const slowly = faultyStorage(inner, {
+    async create(path, content) {
+      await slow;
+      return inner.create(path, content);
+    },
+  });
+  const repository = await Repository.open({
+    storage: slowly,
+    app: "documint",
+    memory,
+    mode: "write",
+  });
+  const lock = await repository.lock("sqlite-app", "backup of app");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  slow = promise;
+  await vi.advanceTimersByTimeAsync(3 * MINUTE);
+  const released = lock.release();
+  resolve();
+  await released;
+  await new Promise((done) => setImmediate(done));
   expect(await entries()).toEqual([]);
 });
 

@@ -77,7 +77,8 @@ test("a lock's folder that is a symbolic link costs no file outside of the repos
 });
 
 test("lock entries of any shape and size are no lock of a living run", async () => {
-  const entries = ["null", "5", '"x"', "[]", "{", '{"until":"soon"}', "\0\x1b"];
+  const unmarked = JSON.stringify({ quiet: true, until: new Date(Date.now() + 60_000) });
+  const entries = ["null", "5", '"x"', "[]", "{", '{"until":"soon"}', unmarked, "\0\x1b"];
   for (const [at, text] of entries.entries())
     await lay(`documint/locks/sqlite-app/${at}.json`, text);
   await truncate(await lay("documint/locks/sqlite-app/large.json", ""), 2 ** 31);

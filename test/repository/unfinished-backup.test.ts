@@ -43,7 +43,9 @@ const bytesOf = async (path: string) => Buffer.concat(await Array.fromAsync(stor
 
 /** The one object of the interrupted backup, as the next is offered it. */
 async function leftover(onKept: (object: ManifestObject) => void = () => {}) {
-  const unfinished = await clearUnfinished(folder, async (object) => object.startsWith("base.0"));
+  const unfinished = await clearUnfinished(folder, {
+    keeps: async (object) => object.startsWith("base.0"),
+  });
   const [first] = unfinished ? leftoversOf(folder, unfinished, onKept) : [];
   if (!first) throw new Error("nothing was left");
   return first;
@@ -73,7 +75,7 @@ test("of several interrupted backups only the newest is gone on with, and only w
 test("a folder that bears no backup's name is somebody's own: no backup removes it, and none counts it as interrupted", async () => {
   await storage.create(`${folder.path}/backups/handover/notes.txt`, Buffer.from("keep this"));
   expect(await clearUnfinished(folder)).toBeUndefined();
-  expect(await findUnfinished(folder)).toBeUndefined();
+  expect(await findUnfinished(folder, [])).toBeUndefined();
   expect(await paths()).toEqual(["handover/notes.txt"]);
 });
 

@@ -8,6 +8,7 @@ export async function recordedCutover(
   app: string,
   seconds: Partial<Record<CutoverStepId, number>>,
   verb: "cutover" | "rehearse" = "cutover",
+  details: Readonly<Record<string, unknown>> = { holdSeconds: 0.02, switchSeconds: 1.5 },
 ): Promise<void> {
   const repository = await Repository.open({
     storage: filesystemStorage({ path }),
@@ -35,6 +36,6 @@ export async function recordedCutover(
       message: "",
       seconds: seconds[id] ?? 0,
     })),
-    details: { holdSeconds: 0.02, switchSeconds: 1.5 },
+    details,
   });
 }

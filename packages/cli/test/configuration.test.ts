@@ -158,7 +158,7 @@ describe("of a configuration is refused, with its path,", () => {
     [
       "two databases of one name",
       { ...rest, sqlite: [{ path: "/a/x.db" }, { path: "/b/x.sqlite" }] },
-      "sqlite[1].path: gives a second database the name x",
+      'sqlite[1].path: gives a second database the name x: give the database one beside its path, as in "name": "orders"',
     ],
     [
       "one file under two names",

@@ -1,4 +1,4 @@
-import { backupChain } from "./backup-chain.ts";
+import { backupChain, byChain } from "./backup-chain.ts";
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
 import { backupBehind } from "./clock-behind.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
@@ -57,6 +57,11 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
   // Databases that share an id would have to go on together.
   const canGoOnWith = async (object: string) =>
     folders.length === 1 && ((await engine.canGoOnWith?.(object, request.options)) ?? false);
+  const clear = (folder: DatabaseFolder, keeps?: typeof canGoOnWith) =>
+    clearUnfinished(folder, {
+      keeps,
+      backups: async () => (await repository.backups(folder)).manifests,
+    });
 
   const backUp = (folder: DatabaseFolder): Step => ({
     title: `back up ${folder.database}`,
@@ -80,7 +85,7 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
           if (request.type === "incremental") basis = await basisOf(repository, engine, folders);
           if (basis.type !== request.type) findings.push(basis.obstacle);
           for (const folder of folders) {
-            const left = await clearUnfinished(folder, canGoOnWith);
+            const left = await clear(folder, canGoOnWith);
             if (basis.type === "full") unfinished = left;
           }
           id = unfinished?.id ?? (await freeId(repository, folders, basis.type));
@@ -108,7 +113,7 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
       if (locks.length < folders.length || !(await areHeld(locks))) return;
       // On a full storage the log needs the room more than the next backup needs a head start.
       const keeps = isFullStorage(cause) ? undefined : canGoOnWith;
-      for (const folder of folders) await clearUnfinished(folder, keeps);
+      for (const folder of folders) await clear(folder, keeps);
     });
     for (const lock of locks) await quietly(() => lock.release());
     throw cause;
@@ -174,12 +179,24 @@ async function basisOf(
     const { manifests } = await repository.backups(folder);
     const newest = manifests.at(-1);
     if (!newest) return NO_BASIS;
+    const fault = byChain(manifests).broken.get(newest);
+    if (fault) return { ...NO_BASIS, obstacle: cannotBuildOn(fault) };
     const chain = backupChain(newest, manifests);
     const obstacle = (await engine.obstacleToBuildOn?.(folder, chain)) ?? null;
     if (obstacle) return { ...NO_BASIS, obstacle };
     parents.set(folder, chain);
   }
   return { type: "incremental", parents, obstacle: NOTHING_TO_BUILD_ON };
+}
+
+function cannotBuildOn({ message }: LifeboatError): Finding {
+  return {
+    id: "incremental-became-full",
+    severity: "warning",
+    summary: `this backup is full, since nothing could be built on the newest one: ${message}`,
+    remedy:
+      "run lifeboat verify, which finds all that is damaged; the next --type incremental builds on this backup",
+  };
 }
 
 interface ToStore {

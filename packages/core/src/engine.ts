@@ -70,7 +70,7 @@ export interface WatchRequest {
    * a new lineage begins with.
    */
   backup(type: BackupType): Promise<Manifest>;
-  /** The backups of this database that there are, oldest first. */
+  /** The backups of this database that have all that they build on, oldest first. */
   backups(): Promise<readonly Manifest[]>;
   /** Leaves word for `status`, which another process asks: the newest replaces the one before. JSON only. */
   note(facts: WatchNote["facts"]): Promise<void>;

@@ -1,5 +1,5 @@
 export { type BackupReport, type BackupRequest, backup } from "./backup.ts";
-export { backupChain, chosenBackup } from "./backup-chain.ts";
+export { backupChain, byChain, chosenBackup } from "./backup-chain.ts";
 export type { BackupSummary, Reused } from "./backup-summary.ts";
 export { type Compression, DatabaseFolder, type StoredBeside } from "./database-folder.ts";
 export { type DescribedStep, stepsOf } from "./described-step.ts";

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { LifeboatError } from "./errors.ts";
+import { isRecord } from "./json-shape.ts";
 import { allObjects } from "./listing.ts";
 import { ownProcessMark, processOfMarkIsGone, processOfMarkLives } from "./process-mark.ts";
 import { readDocument } from "./read-document.ts";
@@ -159,7 +160,10 @@ async function readEntry(storage: Storage, path: string): Promise<LockEntry | un
   try {
     const bytes = await readDocument(storage, path);
     // Missing: released between the listing and the reading.
-    return bytes && JSON.parse(bytes.toString("utf8"));
+    const entry: unknown = bytes && JSON.parse(bytes.toString("utf8"));
+    return isRecord(entry) && typeof entry.mark === "string"
+      ? (entry as unknown as LockEntry)
+      : undefined;
   } catch (thrown) {
     // Entries appear whole, so this one was damaged: it protects nobody.
     const damaged = thrown instanceof LifeboatError && thrown.code === "MANIFEST_CORRUPT";

@@ -11,9 +11,10 @@ import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts";
 import { assertMigrationRecordShape, type MigrationRecord } from "./migration-record.ts";
 import { readDocument } from "./read-document.ts";
 import { documentProblem, type Records, readRecords } from "./read-records.ts";
+import { DamagedMark, lostMark, markPath, readMark } from "./repository-mark.ts";
 import type { RepositoryMemory } from "./repository-memory.ts";
 import { RESTORE_GUIDE } from "./restore-guide.ts";
-import { openSealedJson, sealedJson } from "./sealed-json.ts";
+import { sealedJson } from "./sealed-json.ts";
 import type { Storage } from "./storage.ts";
 
 const ENGINES: readonly EngineKind[] = ["sqlite", "postgres"];
@@ -34,10 +35,10 @@ export interface OpenRepository {
 export class Repository {
   readonly storage: Storage;
   readonly app: string;
-  /** The repository's own id, from `lifeboat.json`; undefined where that is damaged. */
+  /** The repository's own id, from `lifeboat.json`; undefined where that is damaged or lost. */
   readonly id: string | undefined;
   /**
-   * What is wrong with `lifeboat.json`. Whoever only reads does without it: every object carries its own digests, and on the
+   * What is wrong with `lifeboat.json`, or that it is lost. Whoever only reads does without it: every object carries its own digests, and on the
    * night of a restore the mark is the least of what is needed.
    */
   readonly markProblem: Problem | undefined;
@@ -52,7 +53,7 @@ export class Repository {
   }
 
   /**
-   * Opens it, or with mode `write` makes it in a place that is empty. With mode `read` a damaged mark is a problem of the
+   * Opens it, or with mode `write` makes it in a place that is empty. With mode `read` a damaged or lost mark is a problem of the
    * repository, and no reason to keep anybody from its backups.
    * @throws LifeboatError `REPOSITORY_MISSING` when there is none; `REPOSITORY_GONE` when there was
    *   one and is none any more (a vanished mount); `NOT_EMPTY` when something else lies there
@@ -67,7 +68,8 @@ export class Repository {
       return new Repository(init, { id });
     } catch (thrown) {
       if (init.mode === "write" || !(thrown instanceof DamagedMark)) throw thrown;
-      return new Repository(init, { problem: documentProblem(thrown, markPath(app)) });
+      const { code, message } = thrown;
+      return new Repository(init, { problem: { object: markPath(app), code, message } });
     }
   }
 
@@ -168,55 +170,13 @@ function decodeOwn(bytes: Uint8Array, path: string, folder: DatabaseFolder, id: 
   });
 }
 
-function markPath(app: string): string {
-  return `${app}/lifeboat.json`;
-}
-
-/** It is there and nobody can tell what it said. */
-class DamagedMark extends LifeboatError {}
-
-async function readMark(storage: Storage, app: string): Promise<string | undefined> {
-  const path = markPath(app);
-  const bytes = await readDocument(storage, path);
-  if (!bytes) return undefined;
-  const mark = openMark(bytes, path);
-  if (mark.format !== 1)
-    throw new LifeboatError({
-      code: "FORMAT_TOO_NEW",
-      message: `${path} has format ${String(mark.format)}; this version reads format 1`,
-      remedy: "use a newer Lifeboat",
-    });
-  if (mark.app !== app)
-    throw new LifeboatError({
-      code: "MANIFEST_CORRUPT",
-      message: `${path} belongs to the app ${String(mark.app)}`,
-      remedy: "it was moved: bring the right object back from a copy of the repository",
-    });
-  return String(mark.id);
-}
-
-/** Nothing is written beside a damaged mark: another backup, which would do for a damaged manifest, is no remedy. */
-function openMark(bytes: Uint8Array, path: string): Record<string, unknown> {
-  try {
-    return openSealedJson(bytes, path);
-  } catch (cause) {
-    if (!(cause instanceof LifeboatError)) throw cause;
-    throw new DamagedMark({
-      code: cause.code,
-      message: cause.message,
-      remedy:
-        "bring this object back from a copy of the repository; until then no backup and no log is taken there, while list, verify and restore go on as ever",
-      details: cause.details,
-      cause,
-    });
-  }
-}
-
 async function makeRepository({ storage, app, memory, mode }: OpenRepository): Promise<string> {
   const known = await memory.recall(storage.description, app);
   // Another run may have made it, and remembered it, since we looked.
   const meanwhile = known && (await readMark(storage, app));
   if (meanwhile) return meanwhile;
+  if ((known || mode === "read") && (await holdsDatabases(storage, app)))
+    throw lostMark(app, known ? memory.fileOf(storage.description, app) : undefined);
   if (known)
     throw new LifeboatError({
       code: "REPOSITORY_GONE",
@@ -240,6 +200,15 @@ async function makeRepository({ storage, app, memory, mode }: OpenRepository): P
     if (winner === undefined) throw thrown;
     return winner;
   }
+}
+
+/** Whether databases of an app lie there, with or without its mark. */
+async function holdsDatabases(storage: Storage, app: string): Promise<boolean> {
+  // Of a folder that is gone, as behind a vanished mount, nothing below it is asked for.
+  if (!(await foldersBelow(storage, "")).includes(app)) return false;
+  for (const kind of ENGINES)
+    if ((await foldersBelow(storage, `${app}/${kind}/`)).length > 0) return true;
+  return false;
 }
 
 /** The apps that have a part in this place. */

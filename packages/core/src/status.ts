@@ -53,10 +53,10 @@ export async function status(request: {
     const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
-    alerts.push(...(await unfinishedAlerts(repository, folder)));
+    alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
     // Before an upgrade it was another cluster, of which nothing comes any more.
     const isOver = folder !== folders.findLast(({ engine }) => engine === folder.engine);
-    if (isOver || known.problems.length > 0 || folder.engine !== (live ?? folder.engine)) continue;
+    if (isOver || known.windows.length === 0 || folder.engine !== (live ?? folder.engine)) continue;
     alerts.push(
       ...((await engineOf(engines, folder.engine).holes?.(folder, found.manifests)) ?? []),
     );
@@ -160,8 +160,9 @@ function backupAlerts(newest: Manifest | null): Finding[] {
 async function unfinishedAlerts(
   repository: Repository,
   folder: DatabaseFolder,
+  backups: readonly Manifest[],
 ): Promise<Finding[]> {
-  const unfinished = await findUnfinished(folder);
+  const unfinished = await findUnfinished(folder, backups);
   if (!unfinished || (await repository.isLocked(lockName(folder)))) return [];
   const { id, bytes } = unfinished;
   // It may have ended since, and let go of its lock.

@@ -29,17 +29,21 @@ export interface Leftover {
 /**
  * Removes what interrupted backups left: objects of an id without a manifest. Only for the holder of the
  * database's lock, since a running backup looks the same.
- * @param keeps names objects that stay, of the newest full backup that has some
+ * @param options `keeps` names objects that stay, of the newest full backup that has some; `backups` gives what lies there with a
+ *   manifest: what one of them builds on was finished, and has lost its manifest since, which may be brought back
  */
 export async function clearUnfinished(
   folder: DatabaseFolder,
-  keeps: (object: string) => Promise<boolean> = async () => false,
+  options: {
+    readonly keeps?: ((object: string) => Promise<boolean>) | undefined;
+    readonly backups?: () => Promise<readonly Manifest[]>;
+  } = {},
 ): Promise<UnfinishedBackup | undefined> {
+  const { keeps = async () => false, backups = async () => [] } = options;
   const { storage } = folder;
   let newest: UnfinishedBackup | undefined;
-  for (const id of (await idsBelow(folder)).reverse()) {
+  for (const id of (await unfinishedIds(folder, backups)).reverse()) {
     const place = `${folder.backupPath(id)}/`;
-    if (await storage.stat(`${place}manifest.json`)) continue;
     const mayKeep = newest === undefined && id.endsWith("-full");
     const objects: string[] = [];
     for await (const { path } of allObjects(storage, place)) {
@@ -55,21 +59,31 @@ export async function clearUnfinished(
 /** The newest backup that has objects and no manifest, and the stored bytes of all such; undefined where there is none. */
 export async function findUnfinished(
   folder: DatabaseFolder,
+  backups: readonly Manifest[],
 ): Promise<{ readonly id: string; readonly bytes: number } | undefined> {
   let newest: string | undefined;
   let bytes = 0;
-  for (const id of await idsBelow(folder)) {
-    const place = `${folder.backupPath(id)}/`;
-    if (await folder.storage.stat(`${place}manifest.json`)) continue;
-    for await (const stored of allObjects(folder.storage, place)) bytes += stored.bytes;
+  for (const id of await unfinishedIds(folder, async () => backups)) {
+    for await (const stored of allObjects(folder.storage, `${folder.backupPath(id)}/`))
+      bytes += stored.bytes;
     newest = id;
   }
   return newest === undefined ? undefined : { id: newest, bytes };
 }
 
-/** A folder of another name is nothing that a backup left, but somebody's own. */
-async function idsBelow({ storage, path }: DatabaseFolder): Promise<string[]> {
-  return (await foldersBelow(storage, `${path}/backups/`)).filter((name) => BACKUP_ID.test(name));
+/** Those without a manifest. A folder of another name is nothing that a backup left, but somebody's own. */
+async function unfinishedIds(
+  folder: DatabaseFolder,
+  backups: () => Promise<readonly Manifest[]>,
+): Promise<string[]> {
+  const { storage, path } = folder;
+  const found: string[] = [];
+  for (const id of await foldersBelow(storage, `${path}/backups/`))
+    if (BACKUP_ID.test(id) && !(await storage.stat(`${folder.backupPath(id)}/manifest.json`)))
+      found.push(id);
+  if (found.length === 0) return found;
+  const builtOn = new Set((await backups()).map(({ parent }) => parent));
+  return found.filter((id) => !builtOn.has(id));
 }
 
 /** The objects of an interrupted backup, for the one that goes on under its id. */

@@ -1,11 +1,10 @@
 import { lockName } from "./backup.ts";
-import { backupChain } from "./backup-chain.ts";
+import { chainProblems } from "./backup-chain.ts";
 import { damageIn } from "./backup-summary.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, Problem } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
-import { LifeboatError } from "./errors.ts";
 import type { ExportManifest } from "./export-manifest.ts";
 import { foldersBelow, holdsObjects } from "./listing.ts";
 import { BACKUP_ID, type Manifest } from "./manifest.ts";
@@ -124,8 +123,8 @@ async function checkBackups(
   const { tally, report } = how;
   const totalBytes = manifests.reduce((bytes, { storedBytes }) => bytes + storedBytes, 0);
   let bytes = 0;
+  tally.problems.push(...chainProblems(folder, manifests));
   for (const manifest of manifests) {
-    tally.problems.push(...brokenChain(folder, manifest, manifests));
     const damage = damageIn(manifest);
     if (damage.length > 0)
       tally.problems.push({
@@ -143,21 +142,5 @@ async function checkBackups(
         },
       });
     }
-  }
-}
-
-/** An incremental backup is worth nothing without all that it builds on. */
-function brokenChain(
-  folder: DatabaseFolder,
-  manifest: Manifest,
-  manifests: readonly Manifest[],
-): Problem[] {
-  try {
-    backupChain(manifest, manifests);
-    return [];
-  } catch (thrown) {
-    if (!(thrown instanceof LifeboatError)) throw thrown;
-    const object = `${folder.backupPath(manifest.id)}/manifest.json`;
-    return [{ object, code: thrown.code, message: thrown.message }];
   }
 }

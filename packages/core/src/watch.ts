@@ -1,4 +1,5 @@
 import { backup } from "./backup.ts";
+import { byChain } from "./backup-chain.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
@@ -96,7 +97,8 @@ async function ship(
   await engine.watch({
     folder,
     backup: (type) => backUp({ repository, engine, folder, type, signal }),
-    backups: async () => (await repository.backups(folder)).manifests,
+    // What is shipped behind one that lacks what it builds on could never be restored.
+    backups: async () => byChain((await repository.backups(folder)).manifests).whole,
     note: (facts) => notes.write(folder, facts),
     log,
     report,

@@ -1,3 +1,4 @@
+import { chainProblems } from "./backup-chain.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
@@ -6,21 +7,23 @@ import type { RecoveryWindow } from "./window.ts";
 
 /**
  * A database's recovery windows. A backup whose details only its engine can tell to be damaged is a
- * problem, and the others are still to be listed.
+ * problem, and so is one that lacks what it builds on; the others are still to be listed.
  */
 export async function windowsOf(
   engine: Engine,
   folder: DatabaseFolder,
   manifests: readonly Manifest[],
 ): Promise<{ windows: readonly RecoveryWindow[]; problems: readonly Problem[] }> {
+  const broken = chainProblems(folder, manifests);
   try {
-    return { windows: await engine.windows(folder, manifests), problems: [] };
+    return { windows: await engine.windows(folder, manifests), problems: broken };
   } catch (thrown) {
     if (!(thrown instanceof LifeboatError) || thrown.code !== "MANIFEST_CORRUPT") throw thrown;
     const { backup } = thrown.details;
     const object = manifests.some(({ id }) => id === backup)
       ? `${folder.backupPath(String(backup))}/manifest.json`
       : folder.path;
-    return { windows: [], problems: [{ object, code: thrown.code, message: thrown.message }] };
+    const { code, message } = thrown;
+    return { windows: [], problems: [...broken, { object, code, message }] };
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { backupChain } from "../src/backup-chain.ts";
+import { backupChain, byChain } from "../src/backup-chain.ts";
 import type { Manifest } from "../src/manifest.ts";
 
 const backupOf = (id: string, parent: string | null) => ({ id, parent }) as unknown as Manifest;
@@ -18,4 +18,34 @@ test("a parent that is not there is named", () => {
 test("parents that lead round in a circle end with an error", () => {
   const all = [backupOf("1", "2"), backupOf("2", "1")];
   expect(() => backupChain(all[0] as Manifest, all)).toThrow(/builds on itself/);
+});
+
+test("those that lack something are told from those that lack nothing, and what each lacks is named", () => {
+  const all = [
+    backupOf("grandchild", "child"),
+    backupOf("whole", null),
+    backupOf("child", "lost"),
+    backupOf("upon", "whole"),
+    backupOf("round", "about"),
+    backupOf("about", "round"),
+    backupOf("beside", "round"),
+  ];
+  const { whole, broken } = byChain(all);
+  expect(whole.map(({ id }) => id)).toEqual(["whole", "upon"]);
+  const lacks = [...broken].map(([{ id }, { code, details }]) => [id, code, details.parent]).sort();
+  expect(lacks).toEqual([
+    ["about", "MANIFEST_CORRUPT", undefined],
+    ["beside", "MANIFEST_CORRUPT", undefined],
+    ["child", "BACKUP_PARENT_MISSING", "lost"],
+    ["grandchild", "BACKUP_PARENT_MISSING", "lost"],
+    ["round", "MANIFEST_CORRUPT", undefined],
+  ]);
+});
+
+test("a chain of a hundred thousand backups is walked over once", () => {
+  const all = Array.from({ length: 100_000 }, (_, n) =>
+    backupOf(String(n), n === 0 ? null : String(n - 1)),
+  ).reverse();
+  expect(byChain(all).broken.size).toBe(0);
+  expect(backupChain(all[0] as Manifest, all)).toHaveLength(100_000);
 });

@@ -6,7 +6,7 @@ export { cutoverMigration } from "./cutover.ts";
 export type { DeclaredColumn, DeclaredSchemas, DeclaredTable } from "./declared.ts";
 export * from "./drift.ts";
 export { DRIZZLE_HEADER, drizzleSource } from "./emit-drizzle.ts";
-export type { Choice, Choices, MigrationFinding } from "./finding.ts";
+export { type Choice, type Choices, finding, type MigrationFinding } from "./finding.ts";
 export { type FinishReport, type FinishRequest, finishMigration } from "./finish.ts";
 export { type SyncReport, type SyncRequest, syncMigration } from "./forward/sync.ts";
 export { keptForTheWayBack, type LeftInSqlite, leftInSqlite } from "./left-behind.ts";

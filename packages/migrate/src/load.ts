@@ -14,6 +14,7 @@ import { assertPlanIsWanted, type ReviewedPlan } from "./reviewed-plan.ts";
 import { openSource, openSourceInParts } from "./source.ts";
 import { sourceError } from "./source-error.ts";
 import { assertEmptyTarget } from "./target/assert-empty.ts";
+import { assertTemporary } from "./target/assert-temporary.ts";
 import { breakOnAbort } from "./target/break-connection.ts";
 import { cancelOnAbort } from "./target/cancel-on-abort.ts";
 import { connectTarget } from "./target/connect.ts";
@@ -51,7 +52,7 @@ export interface LoadRequest extends MigrationRequest {
  * Loads a SQLite database into an empty schema, in one transaction of Postgres: tables, rows, keys, indexes,
  * foreign keys, sequences, and the comparison of both sides. Only what compared equal is committed (unless asked not to compare),
  * so nobody ever sees half of it, and a load that was killed is simply run again: it begins anew, or ends what was committed.
- * @throws LifeboatError `PLAN_HAS_ERRORS`, `TARGET_NOT_EMPTY` (refused), `LOCKED`, `SOURCE_CHANGED`, `LOAD_DIFFERS`,
+ * @throws LifeboatError `PLAN_HAS_ERRORS`, `TARGET_NOT_EMPTY` (refused), `TARGET_DENIED`, `LOCKED`, `SOURCE_CHANGED`, `LOAD_DIFFERS`,
  * `TARGET_REFUSED`, `TARGET_REFUSED_ROWS`, `POSTGRES_LOST`, and those of `planMigration`; of a live one also
  * `VALUE_NOT_PLANNED`, `PLAN_OUTDATED`, and those of `installCapture`
  */
@@ -110,6 +111,7 @@ async function loadLive(context: LoadContext, committed: JournalEntry | null): P
     if (committed && capturedFor(source.db) === committed.id)
       return await loadBy(new CommittedLoad(source, committed, init(context)), context);
     await assertEmptyTarget(client, request.schema ?? "public");
+    await assertTemporary(client);
     await removeLeftCapture(source, client);
     const plan = request.plan ? reviewed(request.plan, request) : await planOf(request);
     assertAnswered(plan);

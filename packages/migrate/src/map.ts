@@ -100,6 +100,9 @@ function planned(context: MapContext, one: DraftTable): PlannedTable {
   };
 }
 
+/** The largest rowid: without AUTOINCREMENT SQLite looks for a free one once that was given (autoinc.html). */
+const LAST_ID = 9_223_372_036_854_775_807n;
+
 /** AUTOINCREMENT never gives a rowid twice, also after its row is gone; a plain rowid goes on from the highest. */
 function identityOf(
   context: MapContext,
@@ -111,5 +114,16 @@ function identityOf(
   const highest = context.profile(table).columns.get(column.source)?.maxInteger ?? 0n;
   const given = table.sequence ?? 0n;
   const last = highest > given ? highest : given;
+  if (last === LAST_ID && table.sequence === null)
+    context.add(
+      finding({
+        id: "ids-at-their-end",
+        severity: "warning",
+        table: table.name,
+        column: column.source,
+        sample: [String(last)],
+        summary: `${table.name} holds the largest ${column.source} there is: SQLite looks for a free one for a row that comes without, Postgres refuses it. Give that row another before the cutover`,
+      }),
+    );
   return { column: column.target, last: String(last > 0n ? last : 0n) };
 }

@@ -1,5 +1,6 @@
 import {
   backupChain,
+  byChain,
   chosenBackup,
   type Engine,
   LifeboatError,
@@ -52,11 +53,11 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     },
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
-    windows: (folder, backups) => recoveryWindows(folder, restorable(backups)),
-    holes: (folder, backups) => holeFindings(folder, restorable(backups)),
+    windows: (folder, backups) => recoveryWindows(folder, byChain(backups).whole),
+    holes: (folder, backups) => holeFindings(folder, byChain(backups).whole),
     async plan(folder, backups, target, { timeline }) {
       // The WAL leads to any state from an older base too: only who names a backup must have that one.
-      const usable = target.kind === "backup" ? backups : restorable(backups);
+      const usable = target.kind === "backup" ? backups : byChain(backups).whole;
       const plan = await planRecovery({ folder, backups: usable, timeline }, target);
       return { ...plan, backups: backupChain(plan.backups[0], backups) };
     },
@@ -71,19 +72,6 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     },
     verifyLog: verifyWal,
   };
-}
-
-/** Those that have all that they build on. */
-function restorable(backups: readonly Manifest[]): Manifest[] {
-  return backups.filter((backup) => {
-    try {
-      return backupChain(backup, backups).length > 0;
-    } catch (thrown) {
-      // What is missing, verify names; here it means that the backup cannot be used.
-      if (thrown instanceof LifeboatError) return false;
-      throw thrown;
-    }
-  });
 }
 
 /** Where a query goes that names no database: to the one that the backup was taken through. */

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import {
+  byChain,
   type DatabaseFolder,
   type Engine,
   type EngineStatus,
@@ -76,7 +77,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
       }),
     status: async (folder, note) =>
       statusOf(folder ? [named(folder.database)] : live(), { folder, note, directory }),
-    windows: async (folder, backups) => windowsOf(folder, backups),
+    windows: async (folder, backups) => windowsOf(folder, byChain(backups).whole),
     holdsIdle: async (folder, backups, at) =>
       (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,
     plan: async (folder, backups, target, options) => {

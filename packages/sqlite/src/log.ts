@@ -1,5 +1,6 @@
 import {
   backupChain,
+  byChain,
   type DatabaseFolder,
   LifeboatError,
   type Manifest,
@@ -27,8 +28,13 @@ export async function planRecovery(
   if (options.timeline !== undefined) throw foreignTarget("--timeline");
   // One that cannot be read may be what is meant by a time; a backup that is named stands for itself.
   if (target.kind !== "backup") for (const manifest of backups) detailsOf(manifest);
-  const part = () => logPartFor(folder, backups, target);
+  const { whole, broken } = byChain(backups);
+  // The log may lead to any state from an older backup too: only who names one must have that.
+  const usable = target.kind === "backup" || whole.length === 0 ? backups : whole;
+  const part = () => logPartFor(folder, usable, target);
   const { manifest, instant } = await whileMerging(folder, part);
+  if (target.kind === "latest")
+    for (const [each, lacks] of broken) if (Date.parse(each.consistentAt) > instant) throw lacks;
   return {
     backups: backupChain(manifest, backups),
     target,

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { ownProcessMark } from "@lifeboat/core";
 import { expect, onTestFinished, test } from "vitest";
 import { MachineClaim } from "../src/watch/machine-claim.ts";
@@ -17,5 +17,35 @@ test.runIf(process.platform === "linux")(
     await claim[Symbol.asyncDispose]();
     await using next = (await MachineClaim.take(file)) as MachineClaim;
     expect(next).toBeInstanceOf(MachineClaim);
+  },
+);
+
+const NEVER_ENDS = "x".repeat(150);
+test.runIf(process.platform === "linux").each([
+  ["says nothing", () => {}],
+  [
+    "never stops to talk",
+    (socket: Socket) => {
+      const talking = setInterval(() => socket.write(NEVER_ENDS), 50);
+      socket.on("close", () => clearInterval(talking));
+    },
+  ],
+])(
+  "of a name whose holder %s nobody tells who that is, and nobody waits for it",
+  async (_, talk) => {
+    const file = `of-another-program:${process.pid}`;
+    const sockets = new Set<Socket>();
+    const other = createServer((socket) => {
+      sockets.add(socket);
+      socket.on("error", () => {});
+      talk(socket);
+    });
+    other.listen(`\0lifeboat-watch-${file}`);
+    await once(other, "listening");
+    onTestFinished(() => {
+      other.close();
+      for (const socket of sockets) socket.destroy();
+    });
+    expect(await MachineClaim.take(file)).toEqual({ mark: null });
   },
 );

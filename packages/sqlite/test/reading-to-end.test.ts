@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Hole } from "../src/watch/hole.ts";
 import { ReadingToEnd } from "../src/watch/reading-to-end.ts";
 
 test("a look that was not told what is committed proves nothing, and takes nothing back", () => {
@@ -14,4 +15,16 @@ test("a look that was not told what is committed proves nothing, and takes nothi
   // Of a WAL that was begun anew nothing is committed yet, however much was read of the one before.
   reading.looked({ at: 5000, logged: 0, read: 7 });
   expect(reading).toMatchObject({ isWhole: true, wholeAt: 5000 });
+});
+
+test("what some looks do not find is found by a next one; what twenty do not find is lost", () => {
+  const reading = new ReadingToEnd();
+  const looks = (count: number, read: number) => {
+    for (let at = 1; at <= count; at++) reading.looked({ at, logged: 9, read });
+  };
+  looks(20, 7);
+  looks(1, 9);
+  expect(reading).toMatchObject({ isWhole: true, wholeAt: 1 });
+  looks(20, 7);
+  expect(() => looks(1, 7)).toThrow(Hole);
 });

@@ -1,4 +1,4 @@
-import { isSystemError, LifeboatError } from "@lifeboat/core";
+import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
 
 export function objectExists(description: string, path: string, cause?: unknown): LifeboatError {
   return new LifeboatError({
@@ -23,29 +23,34 @@ export function objectMissing(description: string, path: string, cause?: unknown
 }
 
 /** Something lies under an object's name that is no regular file: a link, a folder, a pipe, a device. */
-export function noObject(description: string, path: string): LifeboatError {
-  return objectUnreadable(description, path, "it is no regular file");
+export function noObject(description: string, path: string, cause?: unknown): LifeboatError {
+  const remedy = `find out who put it there, remove it, and ${ELSE}`;
+  return unreadable(description, path, { why: "it is no regular file", remedy, cause });
 }
 
-export function objectUnreadable(
+export function objectUnreadable(description: string, path: string, cause: unknown): LifeboatError {
+  const isDenied = isSystemError(cause, "EACCES") || isSystemError(cause, "EPERM");
+  const remedy = isDenied
+    ? "give this account the right to read it, or run as the one that writes the repository"
+    : `look at the disk and its log (dmesg), ${ELSE}`;
+  return unreadable(description, path, { why: reasonOf(cause), remedy, cause });
+}
+
+const ELSE =
+  "bring the object back from a copy of the repository, or choose another backup (lifeboat list)";
+
+function unreadable(
   description: string,
   path: string,
-  why: string,
-  cause?: unknown,
+  { why, remedy, cause }: { why: string; remedy: string; cause: unknown },
 ): LifeboatError {
   return new LifeboatError({
     code: "OBJECT_UNREADABLE",
     message: `${path} in ${description} cannot be read: ${why}`,
-    remedy: isDenied(cause)
-      ? "give this account the right to read it, or run as the one that writes the repository"
-      : "look at the disk and its log (dmesg), bring the object back from a copy of the repository, or choose another backup (lifeboat list)",
+    remedy,
     details: { object: path },
     cause,
   });
-}
-
-function isDenied(cause: unknown): boolean {
-  return isSystemError(cause, "EACCES") || isSystemError(cause, "EPERM");
 }
 
 /** A path that came from outside (an archive, a command line) may try to leave the repository. */

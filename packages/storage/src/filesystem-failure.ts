@@ -1,5 +1,5 @@
 import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
-import { objectUnreadable } from "./errors.ts";
+import { noObject, objectUnreadable } from "./errors.ts";
 
 const KNOWN: Record<string, { code: string; remedy: string }> = {
   ENOSPC: { code: "STORAGE_FULL", remedy: "free space there, or name a repository with more room" },
@@ -41,11 +41,15 @@ export function filesystemFailure(cause: unknown, doing: string, description: st
 }
 
 /** What befalls one object while the others may be well: a bad sector, a lost right, a link in its place. */
-const OF_THE_OBJECT = ["EIO", "EACCES", "EPERM", "EISDIR", "ELOOP", "ENXIO", "EUCLEAN", "EBADMSG"];
+const OF_THE_OBJECT = ["EIO", "EACCES", "EPERM", "EUCLEAN", "EBADMSG"];
+/** A folder, a link, a socket: its own open says so. */
+const NO_OBJECT = ["EISDIR", "ELOOP", "ENXIO"];
 
 /** The failure to open or read an object whose folder was reached. */
 export function objectFailure(cause: unknown, path: string, description: string): unknown {
-  return OF_THE_OBJECT.some((code) => isSystemError(cause, code))
-    ? objectUnreadable(description, path, reasonOf(cause), cause)
+  const isOneOf = (codes: readonly string[]) => codes.some((code) => isSystemError(cause, code));
+  if (isOneOf(NO_OBJECT)) return noObject(description, path, cause);
+  return isOneOf(OF_THE_OBJECT)
+    ? objectUnreadable(description, path, cause)
     : filesystemFailure(cause, `read ${path} from`, description);
 }

@@ -24,7 +24,7 @@ import {
 } from "@lifeboat/core";
 import { assertObjectPath, noObject, objectExists, objectMissing } from "./errors.ts";
 import { filesystemFailure, objectFailure } from "./filesystem-failure.ts";
-import { assertInside } from "./inside.ts";
+import { assertInside, assertNoFolder } from "./inside.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
 import { pageOf } from "./page.ts";
 import { TemporaryNames } from "./temporary-names.ts";
@@ -217,9 +217,13 @@ class FilesystemStorage implements Storage {
     for (const entry of await entriesOf(join(this.#root, folder))) {
       const path = `${folder}${entry.name}`;
       if (entry.name === GROWING) continue;
-      if (entry.isFile()) found.push(path);
-      else if (entry.isDirectory() && folded) found.push(`${path}/`);
-      else if (entry.isDirectory() && leadsTo(`${path}/`, prefix))
+      if (!entry.isDirectory()) {
+        if (entry.isSymbolicLink() && leadsTo(`${path}/`, prefix))
+          await assertNoFolder(this.#root, join(this.#root, path));
+        // Also a link or a pipe: whoever reads it is told, and nobody takes the object for absent.
+        found.push(path);
+      } else if (folded) found.push(`${path}/`);
+      else if (leadsTo(`${path}/`, prefix))
         found.push(...(await this.#pathsBelow(`${path}/`, prefix, folded)));
     }
     return found;

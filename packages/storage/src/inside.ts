@@ -1,4 +1,4 @@
-import { realpath } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { isSystemError, LifeboatError } from "@lifeboat/core";
 
@@ -19,6 +19,16 @@ export async function assertInside(root: string, folder: string): Promise<void> 
     if (found !== join(real, relative(root, each))) throw leadsAway(each);
     return;
   }
+}
+
+/**
+ * Proves that a symbolic link in a repository's folder stands for no folder, whose objects a listing would pass over.
+ * @throws LifeboatError `STORAGE_DENIED`
+ */
+export async function assertNoFolder(root: string, link: string): Promise<void> {
+  // What leads nowhere, or where nobody may look, is no folder that anything could be read from.
+  const found = await stat(link).catch(() => undefined);
+  if (found?.isDirectory()) await assertInside(root, link);
 }
 
 function leadsAway(folder: string): LifeboatError {

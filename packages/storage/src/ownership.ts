@@ -1,10 +1,10 @@
-import { mkdir, open, stat } from "node:fs/promises";
+import { type FileHandle, lchown, mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isSystemError, syncDirectory } from "@lifeboat/core";
 
 /** Makes directories and gives files to the owner of the repository. */
 export interface Ownership {
-  give(handle: Awaited<ReturnType<typeof open>>): Promise<void>;
+  give(handle: FileHandle): Promise<void>;
   /** Makes `folder` and what lies between it and `root`, each 0700 and durable. */
   makeDirectories(root: string, folder: string): Promise<void>;
 }
@@ -25,13 +25,8 @@ export async function ownershipOf(root: string): Promise<Ownership> {
       await makeDirectories(top, dirname(folder));
       return makeDirectories(top, folder);
     }
-    const made = await open(folder);
-    try {
-      if (foreign) await made.chown(uid, gid);
-      await made.sync();
-    } finally {
-      await made.close();
-    }
+    // Whoever owns the repository may have put a link in its place since: root gives away that link, not what it leads to.
+    if (foreign) await lchown(folder, uid, gid);
     await syncDirectory(dirname(folder));
   };
 

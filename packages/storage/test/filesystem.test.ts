@@ -103,6 +103,28 @@ test.runIf(process.getuid?.() === 0)(
   },
 );
 
+test.runIf(process.getuid?.() === 0)(
+  "run as anybody else, objects are his who writes them, whoever the repository belongs to",
+  async () => {
+    const { chown } = await import("node:fs/promises");
+    const root = join(folder, "r");
+    await mkdir(root);
+    await chown(root, 1, 1);
+    for (const path of [root, folder]) await chmod(path, 0o777);
+    const source = `
+      import { filesystemStorage } from ${JSON.stringify(import.meta.resolve("@lifeboat/storage"))};
+      process.setgid(65534);
+      process.setuid(65534);
+      await filesystemStorage({ path: ${JSON.stringify(root)} }).create("a/object", Buffer.from("x"));`;
+    const writer = spawn(process.execPath, ["--input-type=module", "-e", source], {
+      stdio: "inherit",
+    });
+    expect(await once(writer, "exit")).toEqual([0, null]);
+    for (const path of ["a", "a/object"])
+      expect((await stat(join(root, path))).uid, path).toBe(65534);
+  },
+);
+
 test("a full disk is named, and nothing of the object stays", async () => {
   // A file size limit is the nearest to a full disk that needs no rights: EFBIG instead of ENOSPC.
   const source = `
@@ -175,7 +197,8 @@ test("what is no regular file is refused at once, neither waited for nor taken f
     await expect(Array.fromAsync(storage.read(path)), path).rejects.toMatchObject(refusal);
     await expect(storage.stat(path), path).rejects.toMatchObject(refusal);
   }
-  expect((await storage.list({ prefix: "" })).objects).toEqual([]);
+  const listed = (await storage.list({ prefix: "" })).objects.map(({ path }) => path);
+  expect(listed).toEqual(["dangling", "device", "pipe"]);
 });
 
 test("a file where a folder belongs proves nothing about the objects below it", async () => {
@@ -245,7 +268,12 @@ test("a folder that is a symbolic link leads nobody out of the repository", asyn
     await expect(storage.create(path, Buffer.from("x")), path).rejects.toMatchObject(refusal);
   await expect(Array.fromAsync(storage.read("link/precious"))).rejects.toMatchObject(refusal);
   await expect(storage.stat("link/precious")).rejects.toMatchObject(refusal);
-  await expect(storage.list({ prefix: "link/" })).rejects.toMatchObject(refusal);
+  for (const prefix of ["", "l", "link/"])
+    await expect(storage.list({ prefix }), prefix).rejects.toMatchObject(refusal);
+  await expect(storage.list({ prefix: "", folded: true })).rejects.toMatchObject(refusal);
+  expect((await storage.list({ prefix: "other/" })).objects).toEqual([]);
+  await symlink(outside, join(folder, "r", ".lifeboat-tmp"));
+  await expect(storage.create("new", Buffer.from("x"))).rejects.toMatchObject(refusal);
   await expect(storage.remove("link/precious")).rejects.toMatchObject(refusal);
   expect(await readdir(outside)).toEqual(["precious"]);
 });

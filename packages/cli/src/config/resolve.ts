@@ -10,6 +10,7 @@ import { type CheckedConfiguration, checkConfiguration } from "./schema.ts";
 const DEFAULT_LEVEL = 3;
 /** Transactions a second of a rehearsal's traffic. */
 const DEFAULT_RATE = 50;
+const NAME_IT = 'give the database one beside its path, as in "name": "orders"';
 
 /**
  * Checks a configuration and resolves its variables and paths.
@@ -72,12 +73,9 @@ function sqliteOf(
     const own = name ?? basename(path, extname(path));
     const at = `${isList ? `sqlite[${index}]` : "sqlite"}.${name === undefined ? "path" : "name"}`;
     if (!SAFE_NAME.test(own))
-      faults.push({
-        path: at,
-        message: `makes no safe name for a folder: give the database one beside its path, as in "name": "orders"`,
-      });
+      faults.push({ path: at, message: `makes no safe name for a folder: ${NAME_IT}` });
     if (seen.has(own))
-      faults.push({ path: at, message: `gives a second database the name ${own}` });
+      faults.push({ path: at, message: `gives a second database the name ${own}: ${NAME_IT}` });
     seen.add(own);
     const file = resolve(place.directory, path);
     const first = files.get(file);

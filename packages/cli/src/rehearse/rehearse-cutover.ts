@@ -35,6 +35,14 @@ export interface RehearsalRun {
   readonly skip: readonly GateName[];
 }
 
+/** The times of a move that no writer waited for are not those of the real one. */
+const TRAFFIC_IDLE = {
+  id: "traffic-idle",
+  severity: "warning",
+  summary:
+    "the product's traffic told of no commit while the copy was loaded, followed and compared: these are the times of a product that writes nothing. See that its program goes on writing, at the rate of traffic.rate, and prints a line for each commit",
+} as const;
+
 /**
  * Runs a whole migration on copies of both databases under the product's own traffic, cutover and rollback included, and
  * leaves nothing behind. The gates that ask the real repository are not asked, and the product's own switch is not run: its
@@ -59,6 +67,7 @@ export async function rehearseCutover(
     };
     const migrate = await import("@lifeboat/migrate");
     const { traffic } = place;
+    const before = traffic?.commits ?? 0;
     await migrate.loadMigration({ ...request, live: true });
     await migrate.syncMigration({ ...request, until: "caught-up" });
     // As in the real one a sync goes on meanwhile, and the cutover takes over from it.
@@ -77,6 +86,8 @@ export async function rehearseCutover(
       },
     };
     const verified = await migrate.verifyMigration(request);
+    const idle =
+      traffic !== null && traffic.commits === before ? [migrate.finding(TRAFFIC_IDLE)] : [];
     const { budgetSeconds } = configuration.migrate;
     const budget = budgetSeconds === undefined ? {} : { budgetSeconds };
     const moved = await migrate.cutoverMigration({
@@ -97,7 +108,7 @@ export async function rehearseCutover(
       rehearsal: true,
       id: moved.id,
       tables: moved.tables,
-      findings: [...verified.findings, ...moved.findings],
+      findings: [...verified.findings, ...moved.findings, ...idle],
       gates: moved.gates,
       holdSeconds: moved.holdSeconds,
       switchSeconds: moved.switchSeconds,

@@ -7,18 +7,26 @@ import type { Configuration } from "../configuration.ts";
 /** Which database it writes to. A URL holds no password: others can read a command line. */
 export type TrafficTarget = { readonly database: string } | { readonly url: string };
 
+/** A product that commits more often than that may take so long from its start to its first commit. */
+const FIRST_COMMIT_MS = 60_000;
+
 /** What a product that still writes where it no longer lives hears, by design. */
 const REFUSED = /moved (?:to Postgres|back to SQLite), writes refused/;
 
 /** The product's traffic in a rehearsal: its own program, in a process of its own. */
 export class Traffic implements AsyncDisposable {
   readonly #configured: NonNullable<Configuration["traffic"]>;
+  readonly #firstCommitMs: number;
   #process: ReturnType<typeof spawn> | undefined;
   #lines: ReturnType<typeof createInterface> | undefined;
   #commits = 0;
 
-  constructor(configured: NonNullable<Configuration["traffic"]>) {
+  constructor(
+    configured: NonNullable<Configuration["traffic"]>,
+    { firstCommitMs = Math.max(FIRST_COMMIT_MS, 3_000 / configured.rate) } = {},
+  ) {
     this.#configured = configured;
+    this.#firstCommitMs = firstCommitMs;
   }
 
   /** Commits that it was told of so far, on either side. */
@@ -28,7 +36,7 @@ export class Traffic implements AsyncDisposable {
 
   /**
    * Starts it, and waits until it has committed once.
-   * @throws LifeboatError `TRAFFIC_FAILED` with its own words when it ends before
+   * @throws LifeboatError `TRAFFIC_FAILED` with its own words when it ends before, and where it tells of no commit for a minute, or in the time of three at its rate
    */
   async start(target: TrafficTarget, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
@@ -42,7 +50,13 @@ export class Traffic implements AsyncDisposable {
     });
     // It ends some time, and then nobody waits for the first line any more.
     ended.catch(() => {});
-    await Promise.race([once(lines, "line", { signal }), ended]);
+    const late = AbortSignal.timeout(this.#firstCommitMs);
+    try {
+      await Promise.race([once(lines, "line", { signal: AbortSignal.any([signal, late]) }), ended]);
+    } catch (cause) {
+      if (!late.aborted || signal.aborted || cause instanceof LifeboatError) throw cause;
+      throw silent(this.#configured.program, this.#firstCommitMs / 1000);
+    }
   }
 
   /** As the product's own switch does: ends it on one database and starts it on the other. */
@@ -99,6 +113,16 @@ interface Ended {
   readonly signal?: string | undefined;
   readonly stderr: string;
   readonly shortMessage?: string | undefined;
+}
+
+function silent(program: string, seconds: number): LifeboatError {
+  return new LifeboatError({
+    code: "TRAFFIC_FAILED",
+    message: `the product's traffic (${program}) has told of no commit in ${seconds} s`,
+    remedy:
+      "run it by hand against a copy of the database: it prints a line for each commit; nothing real was touched",
+    details: { program },
+  });
 }
 
 function failed(program: string, { exitCode, stderr, shortMessage }: Ended): LifeboatError {

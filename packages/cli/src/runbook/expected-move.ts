@@ -4,12 +4,13 @@ import { showCutover } from "../show/cutover.ts";
 import { duration } from "../show/units.ts";
 import { showRollback } from "../show/way-back.ts";
 import type { RunbookFacts } from "./facts.ts";
+import { lastMove } from "./measured.ts";
 
 /** What `migrate cutover` prints, by the function that prints it: as the last one did, with no figure that was not measured. */
 export function expectedCutover(facts: RunbookFacts, line: string): string {
-  const { migrations, configuration } = facts;
+  const { configuration } = facts;
   const names = [...GATES, ...(configuration?.migrate.appRole ? ASKED_GATES : [])];
-  const record = migrations.findLast(({ verb, ok }) => verb === "cutover" && ok);
+  const record = lastMove(facts, "cutover");
   const { rows, gates, backups, holdSeconds, movedAt, switchSeconds } = record?.details ?? {};
   const shape = showCutover(
     {
@@ -31,8 +32,8 @@ export function expectedCutover(facts: RunbookFacts, line: string): string {
 }
 
 /** The same of `migrate rollback`. */
-export function expectedRollback({ migrations }: RunbookFacts, line: string): string {
-  const record = migrations.findLast(({ verb, ok }) => verb === "rollback" && ok);
+export function expectedRollback(facts: RunbookFacts, line: string): string {
+  const record = lastMove(facts, "rollback");
   const { rows, holdSeconds, movedAt, switchSeconds } = record?.details ?? {};
   const shape = showRollback(
     {

@@ -14,9 +14,19 @@ export function lastDrill(facts: RunbookFacts, engine: EngineKind): DrillRecord 
   return facts.drills.findLast((drill) => drill.engine === engine && drill.ok);
 }
 
-/** The newest cutover that went well, or rehearsal of one: both run the same steps. */
-export function lastCutover({ migrations }: RunbookFacts): MigrationRecord | undefined {
-  return migrations.findLast(({ verb, ok }) => ok && (verb === "cutover" || verb === "rehearse"));
+/** The newest run of one of these verbs that went well and moved the product: one that found it moved already has held nobody. */
+export function lastMove(
+  { migrations }: RunbookFacts,
+  ...verbs: readonly string[]
+): MigrationRecord | undefined {
+  return migrations.findLast(
+    ({ verb, ok, details }) => ok && verbs.includes(verb) && details.holdSeconds !== 0,
+  );
+}
+
+/** A rehearsal runs the same steps. */
+export function lastCutover(facts: RunbookFacts): MigrationRecord | undefined {
+  return lastMove(facts, "cutover", "rehearse");
 }
 
 export function backupSeconds({ startedAt, finishedAt }: BackupSummary): number {

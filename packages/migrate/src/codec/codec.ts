@@ -12,6 +12,8 @@ export interface Codec {
   readonly name: string;
   /** The storage classes it takes. Any other stored value is an error. */
   readonly classes: readonly StorageClass[];
+  /** SQLite: true for what of those classes the type can hold; absent where it is all of them. A column's proof has seen to it before. */
+  admits?(c: string): string;
   /** SQLite: the value in the Postgres type's input syntax, as text. */
   input(c: string): string;
   /** Whether that text may hold a backslash, tab or line end. */

@@ -1,6 +1,6 @@
 import { integerTextTest, realTextTest } from "../text-shape.ts";
 import type { Codec } from "./codec.ts";
-import { realHex, realText, toInteger } from "./plain-codecs.ts";
+import { realHex, realText, soundText, toInteger } from "./plain-codecs.ts";
 
 /** Codecs for columns that hold values of several storage classes. */
 
@@ -56,6 +56,7 @@ const numberText = (c: string) =>
 const numbersInText: Codec = {
   name: "numbers-in-text",
   classes: ["integer", "real", "text"],
+  admits: soundText,
   input: (c) => byClass(c, { integer: `CAST(${c} AS TEXT)`, real: numberText(c), text: c }),
   free: true,
   // No text of Postgres holds a NUL: a number that has turned into a text shows.
@@ -78,6 +79,7 @@ const tagged: Codec = {
   ...numbersInText,
   name: "tagged",
   classes: ["integer", "real", "text", "blob"],
+  admits: () => "true",
   input: (c) =>
     byClass(c, {
       integer: `'i:' || ${c}`,

@@ -1,3 +1,4 @@
+import { brokenTest, integerTextTest, nulTest, SHAPES } from "../text-shape.ts";
 import type { Codec } from "./codec.ts";
 
 /** Codecs that give one storage class its own Postgres type, or a narrower one. */
@@ -37,9 +38,13 @@ const real: Codec = {
   ordered: true,
 };
 
+/** What a text of Postgres can hold. */
+export const soundText = (c: string) => `NOT (${brokenTest(c)} OR ${nulTest(c)})`;
+
 const text: Codec = {
   name: "text",
   classes: ["text"],
+  admits: soundText,
   input: (c) => c,
   free: true,
   binary: (c) => c,
@@ -72,6 +77,7 @@ const bytes: Codec = {
 const boolean: Codec = {
   name: "boolean",
   classes: ["integer"],
+  admits: (c) => `${c} IN (0, 1)`,
   // Any other integer, written since the profile, is refused by Postgres.
   input: (c) => `CASE ${c} WHEN 1 THEN 't' WHEN 0 THEN 'f' ELSE ${c} END`,
   free: false,
@@ -88,6 +94,7 @@ const boolean: Codec = {
 const uuid: Codec = {
   name: "uuid",
   classes: ["text"],
+  admits: (c) => SHAPES.get("uuid")?.(c) ?? "",
   input: (c) => c,
   free: false,
   binary: (c) => `unhex(replace(${c}, '-', ''))`,
@@ -105,6 +112,7 @@ const integerText: Codec = {
   ...integer,
   name: "integer-text",
   classes: ["text"],
+  admits: integerTextTest,
   binary: (c) => int8(`CAST(${c} AS INTEGER)`),
   decode: (v) => v,
   ordered: false,
@@ -125,6 +133,7 @@ const textBytes: Codec = {
 const textCleaned: Codec = {
   ...text,
   name: "text-cleaned",
+  admits: () => "true",
   input: (c) => `lifeboat_clean(CAST(${c} AS BLOB))`,
   binary: (c) => `lifeboat_clean(CAST(${c} AS BLOB))`,
   canon: (c) => `lifeboat_clean(CAST(${c} AS BLOB))`,

@@ -1,4 +1,4 @@
-import { ISO_SHAPES, type IsoShape } from "../iso-shape.ts";
+import { ISO_SHAPES, type IsoShape, isoTest } from "../iso-shape.ts";
 import { quoteText } from "../quote.ts";
 import type { Codec } from "./codec.ts";
 import { int8, toInteger } from "./plain-codecs.ts";
@@ -8,10 +8,15 @@ import { int8, toInteger } from "./plain-codecs.ts";
 /** Seconds from 1970-01-01, SQLite's epoch, to 2000-01-01, that of Postgres. */
 const EPOCHS_APART = 946_684_800;
 
+/** Years 1 to 9999, which both sides know. */
+const FIRST_SECOND = -62_135_596_800;
+const LAST_SECOND = 253_402_300_799;
+
 function isoCodec(shape: IsoShape): Codec {
   return {
     name: `iso-${shape.name}`,
     classes: ["text"],
+    admits: (c) => isoTest(shape, c),
     input: (c) => c,
     free: false,
     binary: (c) => binaryOf(shape, c),
@@ -59,6 +64,7 @@ function epochCodec(name: string, perSecond: number): Codec {
   return {
     name,
     classes: ["integer"],
+    admits: (c) => `${c} BETWEEN ${FIRST_SECOND * perSecond} AND ${LAST_SECOND * perSecond}`,
     input: (c) =>
       perSecond === 1
         ? `datetime(${c}, 'unixepoch') || 'Z'`

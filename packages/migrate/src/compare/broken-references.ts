@@ -112,7 +112,7 @@ export class BrokenReferences implements Unsettled {
       table,
       orphans.map(({ key }) => key),
     );
-    const parentsMoved = written.count(this.#parent) > 0;
+    const parentsMoved = written.any(this.#parent);
     const hasParent = new RowsByKey(this.#input).here([this.#parentHere()]);
     return orphans.filter(({ key }) => {
       if (touched.has(key)) return false;

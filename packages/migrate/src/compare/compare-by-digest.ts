@@ -23,6 +23,7 @@ export async function compareByDigest(
   differences: Differences,
 ): Promise<void> {
   const sides = input.sides ?? heldSides(input.client);
+  await sides.gather(input.table, input.signal);
   await sides.look(async (moment) => {
     const { here, written, keys } = moment.inSqlite((since) => {
       const written = since.within(input.table, WHOLE);

@@ -44,6 +44,7 @@ export async function compareKeyed(
 ): Promise<void> {
   const keyed = keyedOf(input, isIndexed);
   const sides = input.sides ?? heldSides(input.client);
+  await sides.gather(input.table, input.signal);
   let rows = 0;
   for await (const chunk of chunksOf(keyed, sides)) {
     input.signal.throwIfAborted();

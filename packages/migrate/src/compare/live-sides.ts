@@ -1,13 +1,14 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
-import type { MigrationPlan } from "../plan.ts";
+import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { ShortReads } from "../short-reads.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
 import { movedOn } from "./loaded-entry.ts";
 import { LoggedWrites } from "./logged-writes.ts";
 import { isUnreadable, type Moment, type Sides } from "./sides.ts";
+import { WrittenKeys } from "./written-keys.ts";
 
 /**
  * Both databases while the product writes to SQLite and a sync may bring its changes to Postgres. Each look takes first the
@@ -21,13 +22,15 @@ export class LiveSides implements Sides {
   readonly #client: Client;
   readonly #migration: string;
   readonly #written: (watermark: bigint) => LoggedWrites;
+  readonly #keys: WrittenKeys;
   readonly #reads: ShortReads;
   #watermark = 0n;
 
   constructor(db: Database, client: Client, { id, plan }: { id: string; plan: MigrationPlan }) {
     this.#client = client;
     this.#migration = id;
-    this.#written = (watermark) => new LoggedWrites(db, plan, watermark);
+    this.#keys = new WrittenKeys(db, plan);
+    this.#written = (watermark) => new LoggedWrites(db, this.#keys, watermark);
     this.#reads = new ShortReads(db);
   }
 
@@ -44,6 +47,10 @@ export class LiveSides implements Sides {
     const standing = await standingOf(this.#client, this.#migration);
     if (standing?.phase === "loaded") return standing.watermark;
     throw movedOn(standing?.phase ?? "gone");
+  }
+
+  async gather(table: PlannedTable, signal: AbortSignal): Promise<void> {
+    await this.#keys.gather(table, { reads: this.#reads, watermark: this.#watermark, signal });
   }
 
   async look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result> {

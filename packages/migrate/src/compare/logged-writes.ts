@@ -2,22 +2,26 @@ import type { Database } from "better-sqlite3";
 import { logEnd } from "../capture/change-log.ts";
 import { identityColumns, logColumns } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
-import type { MigrationPlan, PlannedTable } from "../plan.ts";
+import type { PlannedTable } from "../plan.ts";
 import { LOG_TABLE } from "../sqlite/own-objects.ts";
-import { boundColumns, type KeyRange, loggedTerms, spelledKey, sqliteRange } from "./row-key.ts";
+import { boundColumns, type KeyRange, sqliteRange } from "./row-key.ts";
 import type { WrittenRow, WrittenSince } from "./sides.ts";
+import type { WrittenKeys } from "./written-keys.ts";
 
 /** What the log of one snapshot of SQLite names behind a watermark. */
 export class LoggedWrites implements WrittenSince {
   readonly #db: Database;
-  readonly #numbers: ReadonlyMap<string, bigint>;
+  readonly #keys: WrittenKeys;
   readonly #watermark: bigint;
   readonly #isWhole: boolean;
 
-  /** @param db in the transaction whose snapshot is read */
-  constructor(db: Database, plan: MigrationPlan, watermark: bigint) {
+  /**
+   * @param db in the transaction whose snapshot is read
+   * @param keys of that connection; handed from one snapshot to the next, with a watermark that only goes on
+   */
+  constructor(db: Database, keys: WrittenKeys, watermark: bigint) {
     this.#db = db;
-    this.#numbers = new Map(plan.tables.map((table, at) => [table.name, BigInt(at)]));
+    this.#keys = keys;
     this.#watermark = watermark;
     this.#isWhole = reachesBackTo(db, watermark);
   }
@@ -28,59 +32,49 @@ export class LoggedWrites implements WrittenSince {
   }
 
   any(table: PlannedTable): boolean {
-    const sql = `SELECT EXISTS (SELECT 1 FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?)`;
-    return this.#db.prepare(sql).pluck().get(this.#watermark, this.#numberOf(table)) === 1n;
+    return this.#keys.any(table, this.#watermark);
   }
 
   count(table: PlannedTable): number {
     const identity = logColumns(identityColumns(table).length).join(", ");
     const sql = `SELECT count(*) FROM (SELECT DISTINCT ${identity} FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?)`;
-    return Number(this.#db.prepare(sql).pluck().get(this.#watermark, this.#numberOf(table)));
+    const number = this.#keys.numberOf(table);
+    return Number(this.#db.prepare(sql).pluck().get(this.#watermark, number));
   }
 
   nthKey(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null {
     if ((logEnd(this.#db) ?? 0n) - this.#watermark <= BigInt(offset)) return null;
-    const terms = loggedTerms(table);
+    const { relation, terms } = this.#keys.of(table, this.#watermark);
     const { where, values } = sqliteRange(terms, range);
-    const sql = `SELECT ${boundColumns(terms)} FROM (SELECT * FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?) ${where}
+    const sql = `SELECT ${boundColumns(terms)} FROM (SELECT * FROM ${relation} WHERE seq > ?) ${where}
       ORDER BY ${terms.map((term) => term.sqlite).join(", ")} LIMIT 1 OFFSET ?`;
-    return (
-      this.#db
-        .prepare<unknown[], unknown[]>(sql)
-        .raw()
-        .get(this.#watermark, this.#numberOf(table), ...values, BigInt(offset)) ?? null
-    );
+    const statement = this.#db.prepare<unknown[], unknown[]>(sql).raw();
+    return statement.get(this.#watermark, ...values, BigInt(offset)) ?? null;
   }
 
   within(table: PlannedTable, range: KeyRange): readonly WrittenRow[] {
-    const terms = loggedTerms(table);
+    const { relation, terms } = this.#keys.of(table, this.#watermark);
     const { where, values } = sqliteRange(terms, range);
+    const shown = terms.map((term) => term.input).join(", ");
     return this.#db
       .prepare<unknown[], string[]>(
-        `SELECT DISTINCT ${spelledKey(terms)}, ${terms.map((term) => term.input).join(", ")}
-         FROM (SELECT * FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?) ${where}`,
+        `SELECT DISTINCT key, ${shown} FROM (SELECT * FROM ${relation} WHERE seq > ?) ${where}`,
       )
       .raw()
-      .all(this.#watermark, this.#numberOf(table), ...values)
+      .all(this.#watermark, ...values)
       .map(([key = "", ...shown]) => ({ key, shown: shown.join(", ") }));
   }
 
   among(table: PlannedTable, keys: readonly string[]): ReadonlySet<string> {
     if (keys.length === 0) return new Set();
+    const { relation } = this.#keys.of(table, this.#watermark);
     const found = this.#db
-      .prepare<[bigint, bigint, string], string>(
-        `SELECT DISTINCT key FROM (SELECT ${spelledKey(loggedTerms(table))} AS key FROM ${LOG_TABLE} WHERE seq > ? AND tbl = ?)
-         WHERE key IN (SELECT value FROM json_each(?))`,
+      .prepare<[bigint, string], string>(
+        `SELECT DISTINCT key FROM ${relation} WHERE seq > ? AND key IN (SELECT value FROM json_each(?))`,
       )
       .pluck()
-      .all(this.#watermark, this.#numberOf(table), JSON.stringify(keys));
+      .all(this.#watermark, JSON.stringify(keys));
     return new Set(found);
-  }
-
-  #numberOf(table: PlannedTable): bigint {
-    const number = this.#numbers.get(table.name);
-    if (number === undefined) throw new Error(`table ${table.name} is not in the plan`);
-    return number;
   }
 }
 

@@ -34,6 +34,8 @@ export interface WrittenRow {
 export interface Sides {
   /** Whether Postgres holds rows by the rowids of the log's own schema: else a rowid may just have been given anew. */
   readonly keepsRowids: boolean;
+  /** Gathers what was written to a table with a key, in short reads: before looks at it ask for that, which the log may hold much of. */
+  gather(table: PlannedTable, signal: AbortSignal): Promise<void>;
   /** Takes the snapshots anew where they are not held for the whole comparison. */
   look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result>;
   /** What was written, outside a look: so it is not exact, and no proof of anything. */
@@ -55,6 +57,7 @@ const NOTHING_WRITTEN: WrittenSince = {
 export function heldSides(client: Client): Sides {
   return {
     keepsRowids: true,
+    gather: async () => undefined,
     log: (read) => read(NOTHING_WRITTEN),
     look: (compare) => compare({ inSqlite: (read) => read(NOTHING_WRITTEN) }),
     async ask(question) {

@@ -11,14 +11,8 @@ export function parseExpression(sql: string): Expression {
 
 type Level = readonly string[];
 
-/** Binary operators by binding strength, weakest first, as the SQLite manual lists them. */
-const LEVELS: readonly Level[] = [
-  ["<", "<=", ">", ">="],
-  ["&", "|", "<<", ">>"],
-  ["+", "-"],
-  ["*", "/", "%"],
-  ["||", "->", "->>"],
-];
+/** Those binary operators that have a translation, by binding strength, weakest first, as the SQLite manual lists them. */
+const LEVELS: readonly Level[] = [["<", "<=", ">", ">="], ["+", "-"], ["*", "/", "%"], ["||"]];
 
 /** A recursive descent over SQLite's operator table. Also read by the parser of views, hence the open cursor. */
 export class ExpressionParser {

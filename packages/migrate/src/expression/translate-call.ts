@@ -60,8 +60,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 export function translateCall(call: Call, of: (inner: Expression) => Translated): Translated {
   if (isAggregate(call)) return translateAggregate(call, of);
   const rule = Object.hasOwn(RULES, call.name) ? RULES[call.name] : undefined;
-  if (!rule || call.star || call.distinct)
-    throw new Untranslatable(`function ${call.name}() is not known here`);
+  if (!rule) throw new Untranslatable(`function ${call.name}() is not known here`);
   return rule(call.arguments.map(of), call);
 }
 

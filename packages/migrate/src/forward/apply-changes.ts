@@ -216,45 +216,30 @@ export class ChangeApplier {
   ): Promise<void> {
     const { make, copy, analyze, [clearing]: clear } = this.#touchedKeys;
     await this.#client.query(this.#hasKeyTable ? clear : `${make}; ${clear}`);
-    const [first] = touched;
-    if (!first) return;
-    const progress = { at: first };
-    const keys = this.#keysOf(touched, progress);
-    const count = await this.#copy(
-      () => progress.at,
-      copy,
-      framed({ format: "text", row: "" }, keys),
-    );
+    if (touched.length === 0) return;
+    const keys = framed({ format: "text", row: "" }, this.#keysOf(touched));
+    const count = await sendCopy(this.#client, copy, keys);
     if (count >= MANY_KEYS) await this.#client.query(analyze);
   }
 
-  *#keysOf(touched: readonly TouchedRows[], progress: { at: TouchedRows }): Generator<Buffer> {
-    for (const one of touched) {
-      progress.at = one;
-      yield* this.#statement(one.keys).iterate();
-    }
+  *#keysOf(touched: readonly TouchedRows[]): Generator<Buffer> {
+    for (const one of touched) yield* this.#statement(one.keys).iterate();
   }
 
   async #insert(one: TouchedRows): Promise<number> {
     const rows = this.#statement(one.rows).iterate();
-    return this.#copy(() => one, one.copyRows, framed(one.form, rows));
+    return this.#copy(one, framed(one.form, rows));
   }
 
   async #copyAll(one: TouchedRows): Promise<number> {
     const form = liveCopyForm(one.table);
-    return this.#copy(
-      () => one,
-      one.copyRows,
-      framed(form, liveRows(this.#source.db, one.table, form)),
-    );
+    return this.#copy(one, framed(form, liveRows(this.#source.db, one.table, form)));
   }
 
-  /** @param current the table that was read last */
-  async #copy(current: () => TouchedRows, sql: string, chunks: Iterable<Buffer>): Promise<number> {
+  async #copy({ table, copyRows }: TouchedRows, chunks: Iterable<Buffer>): Promise<number> {
     try {
-      return await sendCopy(this.#client, sql, chunks);
+      return await sendCopy(this.#client, copyRows, chunks);
     } catch (cause) {
-      const { table } = current();
       throw refusedValue(table, cause) ?? refusedRows(table, targetError(cause));
     }
   }

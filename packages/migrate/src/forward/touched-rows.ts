@@ -122,10 +122,13 @@ function isLogged({ source }: PlannedColumn): string {
   return `t.${c} = l.${c} AND t.${c} COLLATE BINARY = l.${c} AND typeof(t.${c}) = typeof(l.${c})`;
 }
 
-/** A key of another class never came to Postgres; the row that bears it, if it is there, is refused by name. */
+/** Another key never came to Postgres; the row that bears it, if it is there, is refused by name. */
 function isAdmitted({ source, codec }: PlannedColumn): string {
-  const classes = codecNamed(codec).classes.map((one) => `'${one}'`);
-  return `typeof(${quoteName(source)}) IN (${classes.join(", ")})`;
+  const { classes, admits } = codecNamed(codec);
+  const c = quoteName(source);
+  const ofClass = `typeof(${c}) IN (${classes.map((one) => `'${one}'`).join(", ")})`;
+  // The class first: what is asked of a text is not asked of a BLOB.
+  return admits ? `(CASE WHEN ${ofClass} THEN ${admits(c)} END)` : ofClass;
 }
 
 /** `t.*` does not hold a rowid that is no column. */

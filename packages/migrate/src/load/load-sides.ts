@@ -1,6 +1,7 @@
 import type { Client } from "pg";
 import { LoggedWrites } from "../compare/logged-writes.ts";
 import { heldSides, type Moment, type Sides, type WrittenSince } from "../compare/sides.ts";
+import { WrittenKeys } from "../compare/written-keys.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import type { ProductPace } from "../product-pace.ts";
@@ -27,11 +28,18 @@ export class LoadSides implements Sides {
   readonly ask: Sides["ask"];
   readonly #init: LoadSidesInit;
   readonly #reads: ShortReads;
+  readonly #keys: WrittenKeys;
 
   constructor(init: LoadSidesInit) {
     this.#init = init;
     this.#reads = new ShortReads(init.source.db);
+    this.#keys = new WrittenKeys(init.source.db, init.plan);
     this.ask = heldSides(init.client).ask;
+  }
+
+  async gather(table: PlannedTable, signal: AbortSignal): Promise<void> {
+    const watermark = this.#init.watermark();
+    await this.#keys.gather(table, { reads: this.#reads, watermark, signal });
   }
 
   async look<Result>(compare: (moment: Moment) => Promise<Result>): Promise<Result> {
@@ -46,7 +54,7 @@ export class LoadSides implements Sides {
   }
 
   log<Result>(read: (written: WrittenSince) => Result): Result {
-    const { source, plan, watermark } = this.#init;
-    return this.#reads.read(() => read(new LoggedWrites(source.db, plan, watermark())));
+    const { source, watermark } = this.#init;
+    return this.#reads.read(() => read(new LoggedWrites(source.db, this.#keys, watermark())));
   }
 }

@@ -45,8 +45,7 @@ export async function compactLog(
   ] as const)
     for (const run of runsOf(state.frames(), { unit, now })) {
       if (run.length < 2 || !state.isNew(level, run)) continue;
-      const shortest = skippingOver(state, run);
-      if (shortest.length > 1) state.shipped(await mergePages(folder, shortest));
+      state.shipped(await mergePages(folder, skippingOver(state, run)));
     }
   return { merged: state.count - before + removed, removed };
 }

@@ -55,6 +55,6 @@ export class CompactionState {
     const summed = this.all().some(
       (each) => each.kind === "pages" && each.first === first && each.last === last,
     );
-    return !looked && (level === "minute" || !summed);
+    return !looked && !summed;
   }
 }

@@ -49,7 +49,7 @@ export async function checkLog(
       if (!(await wasMerged(folder, object, found))) problems.push(...found);
     }
     problems.push(...chainProblems(folder, listed, notes));
-    problems.push(...holesIn(folder, lineage, listed));
+    problems.push(...holesIn(folder, lineage, { backups, lineages }));
   }
   problems.push(...(await startProblems(folder, backups, lineages)));
   return { objects, bytes, problems };
@@ -153,10 +153,23 @@ function chainProblems(
   return problems;
 }
 
-function holesIn(folder: DatabaseFolder, lineage: string, listed: readonly LogObject[]): Problem[] {
+/** Also the segments that led on from a backup which lies before all that are there. */
+function holesIn(
+  folder: DatabaseFolder,
+  lineage: string,
+  { backups, lineages }: { readonly backups: readonly Manifest[]; readonly lineages: Lineages },
+): Problem[] {
   const problems: Problem[] = [];
-  const frames = listed.filter(({ kind }) => kind === "frames");
-  let from = frames[0]?.first ?? 1;
+  const frames = (lineages.get(lineage) ?? []).filter(({ kind }) => kind === "frames");
+  const [first] = frames;
+  const lacksStart = backups.some(
+    (each) =>
+      lineageBehind(each) === lineage &&
+      first !== undefined &&
+      Date.parse(each.consistentAt) < first.instant &&
+      loggedBackup(each, lineages) === undefined,
+  );
+  let from = lacksStart ? 1 : (first?.first ?? 1);
   for (;;) {
     const { next } = coverOf(frames, from, () => true);
     if (!hasHoleAt(frames, next)) return problems;

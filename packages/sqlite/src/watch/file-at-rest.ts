@@ -20,8 +20,7 @@ export const TICK_MS = 25;
 /** How it lies there; undefined where the next write might bear the same time, or where none is. Asking opens nothing. */
 export function fileAtRest(path: string): FileAtRest | undefined {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  if (!found || Date.now() - Number(found.mtimeMs) < TICK_MS) return undefined;
-  if (Date.now() - Number(found.ctimeMs) < TICK_MS) return undefined;
+  if (!found || Date.now() - Number(found.ctimeMs) < TICK_MS) return undefined;
   const { dev, ino, size, mtimeNs, ctimeNs } = found;
   const words = [dev, ino, size, mtimeNs, ctimeNs].map(String);
   return Object.fromEntries(

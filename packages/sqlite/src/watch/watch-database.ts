@@ -1,6 +1,5 @@
-import { LifeboatError, OutageLog, reasonOf, type WatchRequest } from "@lifeboat/core";
+import { OutageLog, reasonOf, type WatchRequest } from "@lifeboat/core";
 import type { ConfiguredDatabase } from "../configured-database.ts";
-import { patiently } from "../driver.ts";
 import type { Examined } from "../examine/examine.ts";
 import { roomAt } from "../examine/file-system.ts";
 import { databaseFailure } from "../failures.ts";
@@ -11,7 +10,7 @@ import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { fileAt } from "./file-at.ts";
 import { holdSocket } from "./hold-elsewhere.ts";
 import { HoldServer } from "./hold-server.ts";
-import { Hole } from "./hole.ts";
+import { Hole, isForeignSegment } from "./hole.ts";
 import type { IdleLog } from "./idle-log.ts";
 import { notBegunAnew } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
@@ -22,8 +21,8 @@ import type { ShippingState } from "./shipping-state.ts";
 import { SourceFile, type Waiting } from "./source-file.ts";
 import { longAfter, waitFor } from "./wait-for.ts";
 import { factsOfShipping, type WatchExtras, type WatchFacts } from "./watch-facts.ts";
+import { whileLocked } from "./while-locked.ts";
 
-const LOCK_PATIENCE_MS = 30_000;
 const NOTE_EVERY_MS = 1000;
 const LOOK_AGAIN_MS = 1000;
 const FIRST_RETRY_MS = 1000;
@@ -98,10 +97,7 @@ class DatabaseWatch {
   async run(): Promise<void> {
     const { signal } = this.#request;
     const examined = await this.#source.look();
-    if ("reason" in examined) {
-      await this.#wait(examined);
-      return;
-    }
+    if ("reason" in examined) return this.#wait(examined);
     await this.#source.close();
     await this.#shipFrom(examined);
     // Whatever made the hole is given a moment to be over.
@@ -139,10 +135,15 @@ class DatabaseWatch {
     await waitFor(LOOK_AGAIN_MS, this.#request.signal);
   }
 
+  /** It leaves no word for status: that would be in place of how the last watch left the file, which is still to be read. */
+  #whileLocked<T>(attempt: () => T): Promise<T> {
+    return whileLocked(this.#request.signal, attempt, (why) => this.#outage.failing(why));
+  }
+
   async #shipperOf({ path, header }: Examined): Promise<Shipper> {
     const { limits } = this.#context;
     const { freeBytes } = await roomAt(path);
-    return patiently(LOCK_PATIENCE_MS, this.#request.signal, () => {
+    return this.#whileLocked(() => {
       const { pageSize, sqliteVersion } = header;
       const checkpointFreely = hasWalResetFix(sqliteVersion);
       const mostWalBytes = Math.round(limits.walBytes ?? freeBytes / 4);
@@ -160,12 +161,11 @@ class DatabaseWatch {
   }
 
   async #takeHold(shipper: Shipper): Promise<void> {
-    const { signal } = this.#request;
     const known = this.#mayGoOn
       ? await newestLineageEnd(this.#folder, await this.#request.backups())
       : undefined;
     const end = known && (await withRest(known, this.#folder, this.#context.directory));
-    const resumed = await patiently(LOCK_PATIENCE_MS, signal, () => shipper.takeHold(end));
+    const resumed = await this.#whileLocked(() => shipper.takeHold(end));
     if (end && !resumed)
       this.#holed(`the WAL does not prove that nothing was lost since ${lastOf(end)}`);
     this.#context.shipping.set(this.#database.name, shipper);
@@ -288,11 +288,6 @@ class DatabaseWatch {
       this.#request.report({ note: `cannot leave word for status: ${reasonOf(thrown)}` });
     }
   }
-}
-
-/** Another watch has written into our lineage: it is given up to it. */
-function isForeignSegment(thrown: unknown): boolean {
-  return thrown instanceof LifeboatError && thrown.code === "LOG_OBJECT_DIFFERS";
 }
 
 function beginsLineage(details: Readonly<Record<string, unknown>>, lineage: string): boolean {
