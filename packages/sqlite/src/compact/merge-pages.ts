@@ -16,7 +16,7 @@ import { type NotedObject, notesOf, spanNote } from "./merge-frames.ts";
 import { PageSet } from "./page-set.ts";
 
 /** Up to this size an object is held while it is read; a larger one is read twice. */
-const HELD_BYTES = 32 << 20;
+const HELD_BYTES = 16 << 20;
 
 /**
  * Stores, beside objects that follow one another, one with each page's newest version: a restore skips
