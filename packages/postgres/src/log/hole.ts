@@ -1,7 +1,8 @@
 import type { DatabaseFolder, Finding, Manifest } from "@lifeboat/core";
 import { type LogArchive, newestSegment, storedAt, walTimelines } from "../wal/log-archive.ts";
 import { segmentName } from "../wal/segment-name.ts";
-import { hasHole, readLog } from "./chains.ts";
+import { readLog } from "./chains.ts";
+import { missingSegments } from "./missing-segments.ts";
 
 /** Several pushers at once store a segment before the one in front of it: so long that is no hole yet. */
 const SETTLED_MS = 60_000;
@@ -19,14 +20,11 @@ export async function holeFindings(
   if (!log || timeline === undefined) return [];
   const chains = log.chains.filter(({ path }) => path.timeline === timeline);
   const best = chains.toSorted((a, b) => Number(b.runEnd - a.runEnd))[0];
-  if (!best || !hasHole(log, best)) return [];
-  const { archive } = log;
-  const newest = newestSegment(archive, timeline) ?? best.runEnd;
-  let behind = best.runEnd + 1n;
-  while (behind < newest && !storedAt(archive, best.path.segment(behind))) behind++;
-  const since = storedAt(archive, best.path.segment(behind));
+  if (!best) return [];
+  const { archive, bases } = log;
+  const [missing] = missingSegments(archive, best.path, { base: best.base, bases });
+  const since = missing && firstStoredBehind(archive, timeline, missing.number);
   if (!since || Date.now() - since.getTime() < SETTLED_MS) return [];
-  const missing = best.path.segment(best.runEnd + 1n);
   const name = segmentName(missing.timeline, missing.number, archive.segmentBytes);
   return [
     {
@@ -47,4 +45,15 @@ function timelineInUse(archive: LogArchive): number | undefined {
     if (at && (!found || at > found.at)) found = { timeline, at };
   }
   return found?.timeline;
+}
+
+function firstStoredBehind(
+  { segments, parts }: LogArchive,
+  timeline: number,
+  missing: bigint,
+): Date | undefined {
+  let first: Date | undefined;
+  for (const [number, at] of segments.get(timeline) ?? [])
+    if (number > missing && (!first || at < first)) first = at;
+  return first ?? parts.get(timeline)?.storedAt;
 }

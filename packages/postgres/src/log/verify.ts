@@ -6,7 +6,7 @@ import {
   type Problem,
 } from "@lifeboat/core";
 import { checkedPart, checkedSegment, type SegmentRef } from "../wal/archived-segment.ts";
-import { type LogArchive, readLogArchive, storedAt, TimelinePath } from "../wal/log-archive.ts";
+import { readLogArchive, TimelinePath } from "../wal/log-archive.ts";
 import { formatLsn } from "../wal/lsn.ts";
 import { readSmallLog } from "../wal/read-small-log.ts";
 import { RecordScanner } from "../wal/record-scanner.ts";
@@ -14,15 +14,7 @@ import { historyName, logName, parseWalFileName, segmentName } from "../wal/segm
 import { listParts, parsePartName } from "../wal/segment-part.ts";
 import { parseTimelineHistory } from "../wal/timeline-history.ts";
 import { type Base, baseOf, timelinesOf } from "./chains.ts";
-
-/** Of the segments missing behind one backup so many are named, and one more that says that there the list ends. */
-const MOST_HOLES = 1000;
-
-/** A segment that is missing. */
-interface Hole extends SegmentRef {
-  /** No more were looked for behind it. */
-  readonly endsList: boolean;
-}
+import { type MissingSegment, MOST_MISSING, missingSegments } from "./missing-segments.ts";
 
 interface Check {
   readonly folder: DatabaseFolder;
@@ -119,13 +111,12 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
   const segmentBytes = bases.at(-1)?.details.walSegmentBytes;
   if (segmentBytes === undefined) return;
   const archive = await readLogArchive(check.folder, segmentBytes);
-  const streamed = bases.filter(({ details }) => details.wal === "stream").map(spanOf);
-  const missing = new Map<string, Hole | undefined>();
+  const missing = new Map<string, MissingSegment | undefined>();
   for (const timeline of timelinesOf(archive, bases)) {
     const path = new TimelinePath(archive, timeline);
     for (const base of bases)
       if (path.passes(base.details.timeline, base.stop))
-        for (const hole of holes(archive, path, { base, streamed })) {
+        for (const hole of missingSegments(archive, path, { base, bases })) {
           const name = segmentName(hole.timeline, hole.number, segmentBytes);
           // Where one backup's list ends, another's may go on.
           if (!hole.endsList || !missing.has(name)) missing.set(name, hole);
@@ -140,7 +131,7 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
       object,
       code: "WAL_GAP",
       message: hole?.endsList
-        ? `${object} is missing, and so are ${MOST_HOLES} before it: what more is missing behind it was not looked for`
+        ? `${object} is missing, and so are ${MOST_MISSING} before it: what more is missing behind it was not looked for`
         : `${object} is missing: no recovery gets past it`,
       ...(!hole?.endsList && isNext(hole, before) && { continues: true }),
     });
@@ -161,61 +152,6 @@ function readableBase({ folder, problems }: Check, manifest: Manifest): Base | u
     const object = `${folder.backupPath(manifest.id)}/manifest.json`;
     problems.push({ object, code: thrown.code, message: thrown.message });
     return undefined;
-  }
-}
-
-/** While a backup was taken, in milliseconds since 1970. */
-interface Span {
-  readonly from: number;
-  readonly to: number;
-}
-
-function spanOf({ manifest }: Base): Span {
-  return { from: Date.parse(manifest.startedAt), to: Date.parse(manifest.finishedAt) };
-}
-
-/**
- * Whether an archive brought what was stored then. What a backup streamed for itself tells of none: between two of those, and
- * before an archive begins, it is no hole that WAL is not there, since no recovery was promised across it.
- */
-function isArchived(stored: Date, streamed: readonly Span[]): boolean {
-  const at = stored.getTime();
-  return !streamed.some(({ from, to }) => at >= from && at <= to);
-}
-
-function newestArchived(
-  archive: LogArchive,
-  timeline: number,
-  streamed: readonly Span[],
-): bigint | undefined {
-  const part = archive.parts.get(timeline);
-  if (part) return part.number;
-  let newest: bigint | undefined;
-  for (const [number, at] of archive.segments.get(timeline) ?? [])
-    if ((newest === undefined || number > newest) && isArchived(at, streamed)) newest = number;
-  return newest;
-}
-
-function* holes(
-  archive: LogArchive,
-  path: TimelinePath,
-  { base, streamed }: { readonly base: Base; readonly streamed: readonly Span[] },
-): Generator<Hole> {
-  const newest = newestArchived(archive, path.timeline, streamed) ?? base.lastSegment;
-  let hasBegun = base.details.wal === "archive";
-  let named = 0;
-  for (let number = base.firstSegment; number <= newest || number <= base.lastSegment; number++) {
-    const ref = path.segment(number);
-    const stored = storedAt(archive, ref);
-    if (stored) {
-      hasBegun ||= isArchived(stored, streamed);
-      continue;
-    }
-    if (number > base.lastSegment && !hasBegun) return;
-    // One stray segment with a great number would make a hole of billions.
-    const endsList = named++ === MOST_HOLES;
-    yield { ...ref, endsList };
-    if (endsList) return;
   }
 }
 
