@@ -233,16 +233,6 @@ function assertReadable(problem: Problem | undefined): void {
   });
 }
 
-function noSuchBackup(id: string): LifeboatError {
-  return new LifeboatError({
-    code: "BACKUP_NOT_FOUND",
-    kind: "not-found",
-    message: `there is no backup ${id}`,
-    remedy: "lifeboat list shows those there are",
-    details: { id },
-  });
-}
-
 /** A name that is mistyped must not look like a database without backups. */
 function assertDatabaseKnown(name: string | undefined, folders: readonly DatabaseFolder[]): void {
   if (name === undefined || folders.length === 0) return;
@@ -254,6 +244,17 @@ function assertDatabaseKnown(name: string | undefined, folders: readonly Databas
     message: `there is no backup of a database ${name}`,
     remedy: `there are ${known.join(", ")}`,
     details: { database: name, known },
+  });
+}
+
+/** A backup that is asked for by its id, and is not there. */
+export function noSuchBackup(id: string): LifeboatError {
+  return new LifeboatError({
+    code: "BACKUP_NOT_FOUND",
+    kind: "not-found",
+    message: `there is no backup ${id}`,
+    remedy: "lifeboat list shows those there are",
+    details: { id },
   });
 }
 

@@ -1,6 +1,7 @@
 export { type BackupReport, type BackupRequest, backup } from "./backup.ts";
 export { backupChain, byChain, chosenBackup } from "./backup-chain.ts";
 export type { BackupSummary, Reused } from "./backup-summary.ts";
+export { noSuchBackup } from "./choose-restore.ts";
 export { type Compression, DatabaseFolder, type StoredBeside } from "./database-folder.ts";
 export { type DescribedStep, stepsOf } from "./described-step.ts";
 export { type DrillReport, type DrillRequest, drill } from "./drill.ts";

@@ -37,16 +37,6 @@ export function noBackup(folder: DatabaseFolder, timeline?: number): LifeboatErr
   });
 }
 
-export function noSuchBackup(id: string): LifeboatError {
-  return new LifeboatError({
-    code: "BACKUP_NOT_FOUND",
-    kind: "not-found",
-    message: `there is no backup ${id}`,
-    remedy: "lifeboat list shows those there are",
-    details: { id },
-  });
-}
-
 export function badLsn(text: string): LifeboatError {
   return new LifeboatError({
     code: "LSN_INVALID",

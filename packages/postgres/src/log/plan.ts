@@ -1,4 +1,10 @@
-import type { DatabaseFolder, Manifest, RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
+import {
+  type DatabaseFolder,
+  type Manifest,
+  noSuchBackup,
+  type RecoveryPlan,
+  type RecoveryTarget,
+} from "@lifeboat/core";
 import { TimelinePath, walTimelines } from "../wal/log-archive.ts";
 import { formatLsn, parseLsn } from "../wal/lsn.ts";
 import {
@@ -18,7 +24,6 @@ import {
   badLsn,
   gapAfter,
   noBackup,
-  noSuchBackup,
   outsideEveryPosition,
   timelineOfBackup,
 } from "./plan-refusals.ts";

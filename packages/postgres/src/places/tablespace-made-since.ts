@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { LifeboatError } from "@lifeboat/core";
+import { isSystemError, LifeboatError } from "@lifeboat/core";
 import { versionFolder } from "./version-folder.ts";
 
 /**
@@ -28,6 +28,6 @@ async function isInUse(location: string, major: number): Promise<boolean> {
   try {
     return (await readdir(location)).some((name) => own.test(name));
   } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code !== "ENOENT";
+    return !isSystemError(cause, "ENOENT");
   }
 }

@@ -2,7 +2,8 @@ import { pause } from "../driver.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { placeNow } from "../wal/place-now.ts";
 import { factsOf, type HeldFile } from "./held.ts";
-import type { WalConnections, WalProgress } from "./wal-connections.ts";
+import type { WalProgress } from "./wal-checkpoint.ts";
+import type { WalConnections } from "./wal-connections.ts";
 
 /**
  * What may be left for the checkpoint behind the gate, where writers wait. Each try that met more

@@ -1,12 +1,5 @@
 import { beginRead, type Connection, connect, isBusy, patiently } from "../driver.ts";
-
-/** How far the WAL is copied back into the database file, in pages. */
-export interface WalProgress {
-  /** A checkpoint of somebody else is under way. */
-  readonly busy: boolean;
-  readonly logged: number;
-  readonly checkpointed: number;
-}
+import { type WalProgress, walCheckpoint } from "./wal-checkpoint.ts";
 
 /**
  * The three connections to a WAL-mode database that hold its file still: the gate keeps writers out
@@ -61,12 +54,12 @@ export class WalConnections {
 
   /** PASSIVE waits for nobody and keeps nobody waiting; the other kinds would do both. */
   checkpoint(): WalProgress {
-    return this.#progress("PASSIVE");
+    return walCheckpoint(this.#checkpointer, "PASSIVE");
   }
 
   /** How far it is, without doing anything. */
   progress(): WalProgress {
-    return this.#progress("NOOP");
+    return walCheckpoint(this.#checkpointer, "NOOP");
   }
 
   beginRead(): void {
@@ -76,15 +69,5 @@ export class WalConnections {
   /** Ends the read transaction and closes all three. May be called twice. */
   close(): void {
     for (const connection of [this.reader, this.#gate, this.#checkpointer]) connection.close();
-  }
-
-  #progress(kind: "PASSIVE" | "NOOP"): WalProgress {
-    const [row] = this.#checkpointer.pragma(`wal_checkpoint(${kind})`) as {
-      busy: number;
-      log: number;
-      checkpointed: number;
-    }[];
-    if (!row) throw new Error(`wal_checkpoint(${kind}) gave no row`);
-    return { busy: row.busy !== 0, logged: row.log, checkpointed: row.checkpointed };
   }
 }

@@ -1,7 +1,7 @@
 import { reasonOf } from "@lifeboat/core";
 import { beginRead, type Connection, connect } from "../driver.ts";
 import { type DatabaseFacts, factsOf } from "../hold/held.ts";
-import type { WalProgress } from "../hold/wal-connections.ts";
+import { type WalProgress, walCheckpoint } from "../hold/wal-checkpoint.ts";
 import { Hole } from "./hole.ts";
 import { waitHere } from "./wait-for.ts";
 
@@ -95,7 +95,7 @@ export class Relay {
 
   /** PASSIVE waits for nobody and keeps nobody waiting. */
   checkpoint(): WalProgress {
-    return this.#progress("PASSIVE");
+    return walCheckpoint(this.#checkpointer, "PASSIVE");
   }
 
   /**
@@ -115,21 +115,11 @@ export class Relay {
 
   /** How far the WAL is copied back, without doing anything. */
   progress(): WalProgress {
-    return this.#progress("NOOP");
+    return walCheckpoint(this.#checkpointer, "NOOP");
   }
 
   /** May be called twice. */
   close(): void {
     for (const connection of [...this.#readers, this.#gate, this.#checkpointer]) connection.close();
-  }
-
-  #progress(kind: "PASSIVE" | "NOOP"): WalProgress {
-    const [row] = this.#checkpointer.pragma(`wal_checkpoint(${kind})`) as {
-      busy: number;
-      log: number;
-      checkpointed: number;
-    }[];
-    if (!row) throw new Error(`wal_checkpoint(${kind}) gave no row`);
-    return { busy: row.busy !== 0, logged: row.log, checkpointed: row.checkpointed };
   }
 }
