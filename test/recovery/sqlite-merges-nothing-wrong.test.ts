@@ -5,6 +5,7 @@ import { afterEach, expect, test } from "vitest";
 import { mergePages } from "../../packages/sqlite/src/compact/merge-pages.ts";
 import type { SegmentNote } from "../../packages/sqlite/src/log/note.ts";
 import { lineagesOf } from "../../packages/sqlite/src/log/objects.ts";
+import { pageAt, pageNumberAt, storedFrames } from "../../packages/sqlite/src/log/stored-frames.ts";
 import { makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";
@@ -92,3 +93,40 @@ test.each([
     expect((await objects()).map((object) => object.name)).toEqual(names);
   },
 );
+
+test("a summary has each page once, as it is now, of objects that are held while they are read and of larger ones", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path, { pageSize: 4096, rows: 1 });
+  const recorder = await Recorder.begin(app);
+  const database = new Database(app.path);
+  database.pragma("wal_autocheckpoint = 0");
+  const fill = (bytes: number) => database.exec(`UPDATE large SET v = randomblob(${bytes})`);
+  database.exec("CREATE TABLE large(v); INSERT INTO large VALUES (randomblob(9e6))");
+  // The same pages twice in one object, of which only the later ones count.
+  fill(9e6);
+  await recorder.ship();
+  fill(3e6);
+  fill(2e6);
+  await recorder.ship();
+  const { folder: log, lineage } = recorder;
+  const objects = (await lineagesOf(log)).get(lineage) ?? [];
+  const sizes = await Promise.all(
+    objects.map(async ({ name }) => (await log.statLog(name))?.bytes ?? 0),
+  );
+  expect(sizes).toEqual([expect.toSatisfy((n) => n > HELD), expect.toSatisfy((n) => n < HELD)]);
+  const now = database.serialize();
+  const name = await mergePages(log, objects);
+  const seen = new Set<number>();
+  for await (const run of storedFrames(log.readLog(name), { pageSize: 4096, object: name }))
+    for (let at = 0; at < run.bytes.length; at += run.frameBytes) {
+      const number = pageNumberAt(run, at);
+      expect(seen.has(number), `page ${number}`).toBe(false);
+      seen.add(number);
+      expect(pageAt(run, at).equals(now.subarray((number - 1) * 4096, number * 4096))).toBe(true);
+    }
+  expect(seen.size).toBeGreaterThan(2000);
+  database.close();
+});
+
+const HELD = 16 * 2 ** 20;

@@ -11,15 +11,24 @@ import { isSystemError } from "./errors.ts";
  */
 export async function makeDirectories(path: string, mode: number): Promise<string | undefined> {
   try {
+    return await makeDirectory(path, mode);
+  } catch (thrown) {
+    if (!isSystemError(thrown, "ENOENT")) throw thrown;
+    const parent = dirname(path);
+    const topmost = (await isDirectory(parent)) ? undefined : await makeDirectories(parent, mode);
+    // Also where the parent is there: another run may have made it since, and only a second try tells that from `/proc`.
+    const own = await makeDirectory(path, mode);
+    return topmost ?? own;
+  }
+}
+
+async function makeDirectory(path: string, mode: number): Promise<string | undefined> {
+  try {
     await mkdir(path, { mode });
     return path;
   } catch (thrown) {
     if (isSystemError(thrown, "EEXIST") && (await isDirectory(path))) return undefined;
-    const parent = dirname(path);
-    if (!isSystemError(thrown, "ENOENT") || (await isDirectory(parent))) throw thrown;
-    const topmost = await makeDirectories(parent, mode);
-    const own = await makeDirectories(path, mode);
-    return topmost ?? own;
+    throw thrown;
   }
 }
 

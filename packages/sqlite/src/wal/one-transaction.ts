@@ -23,6 +23,7 @@ export async function* walOfOneTransaction(
   const writer = new WalWriter(pageSize, salts);
   yield writer.header;
   const frameBytes = FRAME_HEADER_BYTES + pageSize;
+  // Of zeros: no frame but the last is a commit.
   const batch = Buffer.alloc(frameBytes * Math.floor(BATCH_BYTES / frameBytes));
   let filled = 0;
   for await (const { number, page } of pages) {
@@ -33,7 +34,6 @@ export async function* walOfOneTransaction(
       filled = 0;
     }
     batch.writeUInt32BE(number, filled + FRAME.page);
-    batch.writeUInt32BE(0, filled + FRAME.commitPages);
     batch.set(page, filled + FRAME_HEADER_BYTES);
     filled += frameBytes;
   }
