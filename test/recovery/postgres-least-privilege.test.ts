@@ -4,8 +4,8 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ServerFiles } from "../../packages/postgres/src/basebackup/parallel/server-files.ts";
 import { withClient } from "../../packages/postgres/src/connection/connection.ts";
-import { grantFindings } from "../../packages/postgres/src/facts/least-privilege.ts";
 import { describeServer } from "../../packages/postgres/src/facts/server-facts.ts";
+import { grantFindings } from "../../packages/postgres/src/rights/least-privilege.ts";
 import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 

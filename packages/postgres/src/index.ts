@@ -7,16 +7,14 @@ export {
 export type { ServerConnection } from "./connection/connection.ts";
 export { type PostgresDetails, postgresDetails } from "./details.ts";
 export { type PostgresEngineInit, postgresEngine } from "./engine.ts";
-export { dropSlot, listSlots } from "./facts/drop-slot.ts";
-export { leastPrivilegeScript, type RoleScript, roleOf } from "./facts/least-privilege.ts";
 export { localDataDirectory } from "./facts/local-data-directory.ts";
-export { scriptRole } from "./facts/script-role.ts";
-export type { SlotState, SlotVerdict } from "./facts/slots.ts";
 export { type Account, accountMay, namedAccount, runAs, serverAccount } from "./files/account.ts";
 export { type DumpRequest, postgresDumpSource } from "./logical/dump-source.ts";
 export type { DumpOrigin } from "./logical/fetch-dump.ts";
 export { type ImportDump, type ImportReport, importDump } from "./logical/import-dump.ts";
 export { unboundedSlots } from "./preflight/slot-findings.ts";
+export { leastPrivilegeScript, type RoleScript, roleOf } from "./rights/least-privilege.ts";
+export { scriptRole } from "./rights/script-role.ts";
 export { type ClusterInit, initialiseCluster, startOnFreePort } from "./server/cluster.ts";
 export {
   findPrograms,
@@ -36,6 +34,8 @@ export {
 export { Server, type ServerInit } from "./server/server.ts";
 export { controlProgram, startLine, stopLine } from "./server/server-line.ts";
 export { type ReachablePrograms, reachablePrograms } from "./server/staging.ts";
+export { dropSlot, listSlots } from "./slots/drop-slot.ts";
+export type { SlotState, SlotVerdict } from "./slots/slots.ts";
 export { type MadeStandby, type MakeStandby, makeStandby } from "./standby/make-standby.ts";
 export { type RemovedStandby, removeStandby } from "./standby/remove-standby.ts";
 export {

@@ -2,13 +2,13 @@ import { type Finding, LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
 import { withBriefSender } from "./connection/brief-sender.ts";
 import type { ServerConnection } from "./connection/connection.ts";
-import { grantFindings } from "./facts/least-privilege.ts";
 import type { ServerFacts } from "./facts/server-facts.ts";
 import { activityFindings } from "./preflight/activity.ts";
 import { configurationFindings } from "./preflight/configuration.ts";
 import { hostFindings } from "./preflight/host.ts";
 import { liveFindings } from "./preflight/live.ts";
 import { outsideFindings } from "./preflight/outside.ts";
+import { grantFindings } from "./rights/least-privilege.ts";
 
 /**
  * Finds what stands in the way of a good backup before a byte of it moves: what is configured, who

@@ -12,9 +12,9 @@ import { type ServerConnection, withClient } from "./connection/connection.ts";
 import { type ArchiverState, readArchiver } from "./facts/archiver.ts";
 import { localDirectory } from "./facts/local-directory.ts";
 import { describeServer, type ServerFacts } from "./facts/server-facts.ts";
-import { readSlots } from "./facts/slots.ts";
 import { liveFindings } from "./preflight/live.ts";
 import { findingOf } from "./preflight.ts";
+import { readSlots } from "./slots/slots.ts";
 import { lsnOf } from "./wal/lsn.ts";
 import { parseWalFileName, segmentNumber, segmentStart } from "./wal/segment-name.ts";
 

@@ -15,7 +15,7 @@ import {
 } from "../connection/connection.ts";
 import { serverFailure } from "../connection/failure.ts";
 import { describeServer, type ServerFacts } from "../facts/server-facts.ts";
-import { OWN_SLOT_PREFIX, readSlots } from "../facts/slots.ts";
+import { OWN_SLOT_PREFIX, readSlots } from "../slots/slots.ts";
 import { guardedFolder } from "../wal/guarded-folder.ts";
 import { identifySystem } from "../wal/identify-system.ts";
 import { formatLsn, type Lsn } from "../wal/lsn.ts";

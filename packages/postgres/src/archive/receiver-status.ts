@@ -1,7 +1,7 @@
 import type { DatabaseFolder, EngineStatus, Finding } from "@lifeboat/core";
 import type pg from "pg";
 import type { ServerFacts } from "../facts/server-facts.ts";
-import { readSlots } from "../facts/slots.ts";
+import { readSlots } from "../slots/slots.ts";
 import { newestSegment, readLogArchive, storedAt, TimelinePath } from "../wal/log-archive.ts";
 import { type Lsn, lsnOf } from "../wal/lsn.ts";
 import { segmentAt, segmentName, segmentStart } from "../wal/segment-name.ts";

@@ -4,7 +4,7 @@ import type { Finding } from "@lifeboat/core";
 import type pg from "pg";
 import { localDirectory } from "../facts/local-directory.ts";
 import type { ServerFacts } from "../facts/server-facts.ts";
-import { readSlots, type SlotState } from "../facts/slots.ts";
+import { readSlots, type SlotState } from "../slots/slots.ts";
 
 /** Of so many segments the rate is taken: enough to even out a burst, few enough to be of now. */
 const RATE_SEGMENTS = 16;

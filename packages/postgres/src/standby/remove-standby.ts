@@ -2,16 +2,16 @@ import { readdir, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "../connection/connection.ts";
-import { dropSlot } from "../facts/drop-slot.ts";
 import { localDirectory } from "../facts/local-directory.ts";
 import { describeServer, type ServerFacts } from "../facts/server-facts.ts";
-import { readSlots } from "../facts/slots.ts";
 import { effectiveValue, settingsIn } from "../files/effective-settings.ts";
 import { readSmallFile } from "../files/small-file.ts";
 import { readSystemIdentifier } from "../files/system-identifier.ts";
 import { settled } from "../places/restore-places.ts";
 import { versionFolder } from "../places/version-folder.ts";
 import { serverLines } from "../server/server-line.ts";
+import { dropSlot } from "../slots/drop-slot.ts";
+import { readSlots } from "../slots/slots.ts";
 import { passfileOf } from "./standby-files.ts";
 import { isRunning } from "./start-standby.ts";
 

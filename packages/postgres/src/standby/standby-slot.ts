@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
 import type { ServerFacts } from "../facts/server-facts.ts";
-import { OWN_SLOT_PREFIX, readSlots, type SlotState } from "../facts/slots.ts";
+import { OWN_SLOT_PREFIX, readSlots, type SlotState } from "../slots/slots.ts";
 import { assertSlotName } from "../wal/receive-slot.ts";
 import type { SlotReservation } from "./slot-reservation.ts";
 

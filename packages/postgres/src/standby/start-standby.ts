@@ -6,12 +6,12 @@ import { shellWord } from "@lifeboat/core/shell-word";
 import { execa } from "execa";
 import type pg from "pg";
 import { type ServerConnection, withClient } from "../connection/connection.ts";
-import { readSlots } from "../facts/slots.ts";
 import { runAs, serverAccount } from "../files/account.ts";
 import { effectiveValue, settingsIn } from "../files/effective-settings.ts";
 import { findPrograms, programPath } from "../server/programs.ts";
 import { serverLines } from "../server/server-line.ts";
 import { reachablePrograms } from "../server/staging.ts";
+import { readSlots } from "../slots/slots.ts";
 import type { MadeStandby } from "./make-standby.ts";
 import { removedSegment } from "./standby-log.ts";
 

@@ -1,7 +1,7 @@
 import type { LifeboatError } from "@lifeboat/core";
 import pg from "pg";
 import { connect, hangUp, type ServerConnection } from "../../connection/connection.ts";
-import { FILE_FUNCTIONS } from "../../facts/least-privilege.ts";
+import { FILE_FUNCTIONS } from "../../rights/least-privilege.ts";
 import { grantMissing } from "./backup-mode.ts";
 import { CopyRows } from "./copy-rows.ts";
 import type { DirectoryEntry, FileSource, SourceFile } from "./file-source.ts";

@@ -1,8 +1,8 @@
 import type { Finding } from "@lifeboat/core";
 import type pg from "pg";
 import { parseConnectionUrl, type ServerConnection } from "../connection/connection.ts";
-import { localDirectory } from "./local-directory.ts";
-import type { ServerFacts } from "./server-facts.ts";
+import { localDirectory } from "../facts/local-directory.ts";
+import type { ServerFacts } from "../facts/server-facts.ts";
 
 /** What Lifeboat may call beside what pg_monitor gives, and what for. */
 const BACKUP_MODE = ["pg_backup_start(text, boolean)", "pg_backup_stop(boolean)"];
