@@ -96,7 +96,7 @@ test("a backup outside of a log that goes on behind it is no reason to doubt the
   const { states } = await history(app, ["UPDATE counter SET v = 2"], { recorder });
   expect(dumpOf((await app.restore(join(app.folder, "latest"))).path)).toBe(states.at(-1)?.dump);
   const { folder, manifests } = await app.manifests();
-  expect(await app.engine.windows(folder, manifests)).toMatchObject([
+  expect((await app.engine.reach(folder, manifests)).windows).toMatchObject([
     { from: manifests[0]?.consistentAt, to: new Date(states.at(-1)?.at as number).toISOString() },
   ]);
 });

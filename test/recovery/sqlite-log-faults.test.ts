@@ -67,7 +67,7 @@ test("a hole: the newest state is refused with what is missing, windows end befo
     message: expect.stringContaining("segment 3 of"),
   });
   const { folder, manifests } = await app.manifests();
-  const windows = await app.engine.windows(folder, manifests);
+  const windows = (await app.engine.reach(folder, manifests)).windows;
   expect(windows.map(({ to }) => to)).toEqual([new Date(states[1]?.at ?? 0).toISOString()]);
   await expect(restoreAt(app, "to", states[3]?.at)).rejects.toMatchObject({
     code: "TARGET_OUTSIDE_WINDOWS",
@@ -99,7 +99,9 @@ test("the first segment is missing: nothing that follows is laid over the backup
   await expect(restoreAt(app, "to")).rejects.toMatchObject({ code: "LOG_HOLE" });
   const { folder, manifests } = await app.manifests();
   const base = manifests[0]?.consistentAt;
-  expect(await app.engine.windows(folder, manifests)).toMatchObject([{ from: base, to: base }]);
+  expect((await app.engine.reach(folder, manifests)).windows).toMatchObject([
+    { from: base, to: base },
+  ]);
   await expect(restoreAt(app, "to", states[2]?.at)).rejects.toMatchObject({
     code: "TARGET_OUTSIDE_WINDOWS",
   });
@@ -156,7 +158,7 @@ test("backups that were taken while the log was shipped are bases too, each exac
   expect(newest.backup).toMatch(/-incr$/);
   expect(dumpOf(newest.path)).toBe(later[1]?.dump);
   const { folder, manifests } = await app.manifests();
-  expect(await app.engine.windows(folder, manifests)).toHaveLength(1);
+  expect((await app.engine.reach(folder, manifests)).windows).toHaveLength(1);
 });
 
 test("a lineage that ended and the next one are two windows, and between them lies nothing", async () => {
@@ -170,7 +172,7 @@ test("a lineage that ended and the next one are two windows, and between them li
   const recorder = await Recorder.begin(app, "incremental");
   const second = await history(app, COUNTS.slice(3), { recorder });
   const { folder, manifests } = await app.manifests();
-  expect(await app.engine.windows(folder, manifests)).toHaveLength(2);
+  expect((await app.engine.reach(folder, manifests)).windows).toHaveLength(2);
   await expect(restoreAt(app, "to", between)).rejects.toMatchObject({
     code: "TARGET_OUTSIDE_WINDOWS",
     kind: "not-found",

@@ -36,7 +36,7 @@ const EARLY = backupAt("2026-11-22T10:00:00.000Z");
 const LATE = backupAt("2026-11-22T11:00:00.500Z");
 
 test("each backup is a window of one instant, oldest first", async () => {
-  const windows = await engine.windows(folderOf(), [LATE, EARLY]);
+  const windows = (await engine.reach(folderOf(), [LATE, EARLY])).windows;
   expect(windows.map(({ from, to, timeline }) => [from, to, timeline])).toEqual([
     [EARLY.consistentAt, EARLY.consistentAt, null],
     [LATE.consistentAt, LATE.consistentAt, null],

@@ -42,10 +42,9 @@ test(`writer and watch killed at any instant, in any order: every restore is a p
     const newest = expectCleanPrefix(path);
     expect(newest).toBeGreaterThanOrEqual(shipped);
     shipped = newest;
-    const windows = await app.engine.windows(
-      (await app.manifests()).folder,
-      (await app.manifests()).manifests,
-    );
+    const windows = (
+      await app.engine.reach((await app.manifests()).folder, (await app.manifests()).manifests)
+    ).windows;
     const { from, to } = windows[Math.floor(random() * windows.length)] as (typeof windows)[0];
     const instant = Date.parse(from) + random() * (Date.parse(to) - Date.parse(from));
     const target = { kind: "time", at: new Date(instant), exclusive: false } as const;

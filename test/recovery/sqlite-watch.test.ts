@@ -151,7 +151,7 @@ test("a watch that was stopped in order goes on with its lineage; one that misse
   expect(manifests.map(({ type }) => type)).toEqual(["full", "full", "incremental"]);
   expect((await segmentsOf(app)).size).toBe(2);
   expect(await restored(app, "latest")).toBe(last);
-  const windows = await app.engine.windows((await app.manifests()).folder, manifests);
+  const windows = (await app.engine.reach((await app.manifests()).folder, manifests)).windows;
   expect(windows).toHaveLength(2);
   await expect(restored(app, "hole", new Date(end + 1))).rejects.toMatchObject({
     code: "TARGET_OUTSIDE_WINDOWS",
@@ -195,7 +195,7 @@ test("a watch that was stopped in order goes on although the WAL was removed sin
   await fourth.stop();
   const { folder, manifests } = await app.manifests();
   expect(manifests).toHaveLength(1);
-  expect(await app.engine.windows(folder, manifests)).toHaveLength(1);
+  expect((await app.engine.reach(folder, manifests)).windows).toHaveLength(1);
   expect(await restored(app, "latest")).toBe(last);
   expect(expectCleanPrefix(await restoreByHand(app, join(app.folder, "by-hand")))).toBe(last);
   expect((await app.verify(true)).problems).toEqual([]);

@@ -169,7 +169,7 @@ export class Epoch {
   async #proveInstant(): Promise<void> {
     const { random } = this.#init;
     const { folder, manifests } = await this.#app.manifests();
-    const { from, to } = oneOf(random, await this.#app.engine.windows(folder, manifests));
+    const { from, to } = oneOf(random, (await this.#app.engine.reach(folder, manifests)).windows);
     const at = Date.parse(from) + random() * (Date.parse(to) - Date.parse(from));
     const then = await this.#restored(new Date(at));
     const ledger = await this.#ledger.all();

@@ -80,7 +80,7 @@ async function siblingTarget(
   first: ChosenRestore,
 ): Promise<RecoveryTarget> {
   if (target.kind !== "time") return target;
-  const windows = await engine.windows(folder, manifests);
+  const { windows } = await engine.reach(folder, manifests);
   if (windows.some((window) => windowHolds(window, target.at))) return target;
   const { id } = chosenBackup(first.plan);
   const together = manifests.find((manifest) => manifest.id === id)?.consistentAt ?? "";
@@ -200,7 +200,7 @@ async function holdersOf(
   );
   for (const candidate of sorted) {
     const { engine, folder, manifests } = candidate;
-    const own = await engine.windows(folder, manifests);
+    const { windows: own } = await engine.reach(folder, manifests);
     const held = own.some((window) => windowHolds(window, at));
     if (held || (await engine.holdsIdle?.(folder, manifests, at)))
       return [candidate, ...siblingsOf(candidates, candidate).filter((each) => each !== candidate)];

@@ -120,6 +120,14 @@ export interface LogCheck {
   readonly problems: readonly Problem[];
 }
 
+/** What of a database can be restored. */
+export interface Reach {
+  /** Spans in which every instant can be restored, oldest first. */
+  readonly windows: readonly RecoveryWindow[];
+  /** What keeps the newest of a living database's log from being recovered, where `status` of the engine doesn't tell it. */
+  readonly holes: readonly Finding[];
+}
+
 /**
  * A database that can be backed up: the seam behind which SQLite and Postgres lie.
  *
@@ -183,14 +191,8 @@ export interface Engine {
    */
   status(folder: DatabaseFolder | null, note: WatchNote | null): Promise<EngineStatus>;
 
-  /** Spans in which every instant can be restored, oldest first, from backups and log as they lie. */
-  windows(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<readonly RecoveryWindow[]>;
-
-  /**
-   * What of the log as it lies keeps the newest of it from being recovered, of a database that is live. Left out where
-   * `status` tells it.
-   */
-  holes?(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<readonly Finding[]>;
+  /** What can be restored, by backups and log as they lie. */
+  reach(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<Reach>;
 
   /**
    * Whether an instant behind the last window can be restored all the same, since it is known on this host that

@@ -4,9 +4,9 @@ import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import { type ExportSummary, exportSummary } from "./export-manifest.ts";
 import { exportsOf } from "./exports.ts";
+import { reachOf } from "./reach-of.ts";
 import type { Repository } from "./repository.ts";
 import type { RecoveryWindow } from "./window.ts";
-import { windowsOf } from "./windows-of.ts";
 
 export interface BackupList {
   readonly app: string;
@@ -38,7 +38,7 @@ export async function list(request: {
     const found = await repository.backups(folder);
     backups.push(...found.manifests.map(summaryOf));
     problems.push(...found.problems);
-    const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
+    const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     problems.push(...known.problems);
     const dumps = await exportsOf(folder);

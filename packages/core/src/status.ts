@@ -9,11 +9,11 @@ import { engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
 import type { Manifest } from "./manifest.ts";
 import { markFindings } from "./mark-findings.ts";
+import { reachOf } from "./reach-of.ts";
 import type { Repository } from "./repository.ts";
 import { findUnfinished } from "./unfinished-backup.ts";
 import type { WatchNotes } from "./watch-notes.ts";
 import type { RecoveryWindow } from "./window.ts";
-import { windowsOf } from "./windows-of.ts";
 
 export interface Status {
   readonly app: string;
@@ -50,16 +50,14 @@ export async function status(request: {
   for (const folder of folders) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
-    const known = await windowsOf(engineOf(engines, folder.engine), folder, found.manifests);
+    const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
     alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
     // Before an upgrade it was another cluster, of which nothing comes any more.
     const isOver = folder !== folders.findLast(({ engine }) => engine === folder.engine);
-    if (isOver || known.windows.length === 0 || folder.engine !== (live ?? folder.engine)) continue;
-    alerts.push(
-      ...((await engineOf(engines, folder.engine).holes?.(folder, found.manifests)) ?? []),
-    );
+    if (!isOver && known.windows.length > 0 && folder.engine === (live ?? folder.engine))
+      alerts.push(...known.holes);
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),

@@ -13,7 +13,7 @@ import { type ServerConnection, withClient } from "./connection/connection.ts";
 import { postgresDetails } from "./details.ts";
 import { describeServer } from "./facts/server-facts.ts";
 import { inspectServer } from "./inspect.ts";
-import { holeFindings, planRecovery, recoveryWindows, verifyWal } from "./log.ts";
+import { logReach, planRecovery, verifyWal } from "./log.ts";
 import { damageProof } from "./restore/damage.ts";
 import { restorePostgres } from "./restore.ts";
 import { revivePostgres } from "./revive.ts";
@@ -53,8 +53,7 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     },
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
-    windows: (folder, backups) => recoveryWindows(folder, byChain(backups).whole),
-    holes: (folder, backups) => holeFindings(folder, byChain(backups).whole),
+    reach: (folder, backups) => logReach(folder, byChain(backups).whole),
     async plan(folder, backups, target, { timeline }) {
       // The WAL leads to any state from an older base too: only who names a backup must have that one.
       const usable = target.kind === "backup" ? backups : byChain(backups).whole;

@@ -3,7 +3,6 @@
  * and whether all of it is whole. Each is a file of its own.
  */
 
-export { holeFindings } from "./log/hole.ts";
 export { planRecovery } from "./log/plan.ts";
+export { logReach } from "./log/reach.ts";
 export { verifyWal } from "./log/verify.ts";
-export { recoveryWindows } from "./log/windows.ts";

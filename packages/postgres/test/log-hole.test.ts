@@ -1,6 +1,6 @@
 import type { DatabaseFolder, Manifest } from "@lifeboat/core";
 import { afterEach, expect, test, vi } from "vitest";
-import { holeFindings } from "../src/log/hole.ts";
+import { logReach } from "../src/log/reach.ts";
 import { formatLsn } from "../src/wal/lsn.ts";
 import { logName, segmentName, segmentStart } from "../src/wal/segment-name.ts";
 import { clusterFolder } from "./cluster-folder.ts";
@@ -31,13 +31,16 @@ async function store(folder: DatabaseFolder, ...numbers: bigint[]) {
   return folder;
 }
 
+const holesOf = async (folder: DatabaseFolder, backups: readonly Manifest[]) =>
+  (await logReach(folder, backups)).holes;
+
 const later = () => vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 120_000 });
 
 test("a hole is told until a backup lies behind it, and not while pushers may still close it", async () => {
   const folder = await store(clusterFolder(), 2n, 3n, 5n, 6n);
   const told = async (...numbers: bigint[]) =>
     (
-      await holeFindings(
+      await holesOf(
         folder,
         numbers.map((number) => backupIn(number)),
       )
@@ -59,12 +62,12 @@ test("what a backup streams for itself, under way or broken off, leaves no hole 
   await store(streamed, 5n, 6n);
   await store(archived, 3n, 5n, 6n);
   later();
-  expect(await holeFindings(streamed, [backup])).toEqual([]);
-  expect(await holeFindings(archived, [backup])).toHaveLength(1);
+  expect(await holesOf(streamed, [backup])).toEqual([]);
+  expect(await holesOf(archived, [backup])).toHaveLength(1);
 });
 
 test("a stray segment with the greatest number is no search without an end", async () => {
   const folder = await store(clusterFolder(), 2n, 3n, (1n << 44n) - 1n);
   later();
-  expect(await holeFindings(folder, [backupIn(2n)])).toHaveLength(1);
+  expect(await holesOf(folder, [backupIn(2n)])).toHaveLength(1);
 });

@@ -77,7 +77,11 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
       }),
     status: async (folder, note) =>
       statusOf(folder ? [named(folder.database)] : live(), { folder, note, directory }),
-    windows: async (folder, backups) => windowsOf(folder, byChain(backups).whole),
+    // Of a hole in the log its watch tells.
+    reach: async (folder, backups) => ({
+      windows: await windowsOf(folder, byChain(backups).whole),
+      holes: [],
+    }),
     holdsIdle: async (folder, backups, at) =>
       (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,
     plan: async (folder, backups, target, options) => {

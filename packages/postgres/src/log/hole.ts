@@ -1,7 +1,7 @@
-import type { DatabaseFolder, Finding, Manifest } from "@lifeboat/core";
+import type { Finding } from "@lifeboat/core";
 import { type LogArchive, newestSegment, storedAt, walTimelines } from "../wal/log-archive.ts";
 import { segmentName } from "../wal/segment-name.ts";
-import { readLog } from "./chains.ts";
+import type { Log } from "./chains.ts";
 import { missingSegments } from "./missing-segments.ts";
 
 /** Several pushers at once store a segment before the one in front of it: so long that is no hole yet. */
@@ -11,17 +11,12 @@ const SETTLED_MS = 60_000;
  * Whether WAL is missing that nobody will bring any more, and no backup lies behind it: then all that is archived is of no use, and
  * the archiver, which has its success, does not tell. Only of the timeline that is written now.
  */
-export async function holeFindings(
-  folder: DatabaseFolder,
-  backups: readonly Manifest[],
-): Promise<Finding[]> {
-  const log = await readLog(folder, backups);
-  const timeline = log && timelineInUse(log.archive);
-  if (!log || timeline === undefined) return [];
-  const chains = log.chains.filter(({ path }) => path.timeline === timeline);
+export function holeFindings({ archive, bases, chains: all }: Log): Finding[] {
+  const timeline = timelineInUse(archive);
+  if (timeline === undefined) return [];
+  const chains = all.filter(({ path }) => path.timeline === timeline);
   const best = chains.toSorted((a, b) => Number(b.runEnd - a.runEnd))[0];
   if (!best) return [];
-  const { archive, bases } = log;
   const [missing] = missingSegments(archive, best.path, { base: best.base, bases });
   const since = missing && firstStoredBehind(archive, timeline, missing.number);
   if (!since || Date.now() - since.getTime() < SETTLED_MS) return [];
@@ -30,7 +25,7 @@ export async function holeFindings(
     {
       id: "archive-hole",
       severity: "error",
-      summary: `WAL segment ${name} is missing from ${folder.path}/wal, and no backup lies behind it: nothing that was committed since can be recovered, although later segments are archived`,
+      summary: `WAL segment ${name} is missing from ${archive.folder.path}/wal, and no backup lies behind it: nothing that was committed since can be recovered, although later segments are archived`,
       remedy: `take a new backup: lifeboat backup; or archive ${name} from the server's pg_wal, if it is still there`,
     },
   ];

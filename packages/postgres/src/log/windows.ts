@@ -1,5 +1,5 @@
-import type { DatabaseFolder, Manifest, RecoveryWindow } from "@lifeboat/core";
-import { type Chain, type Log, readLog } from "./chains.ts";
+import type { RecoveryWindow } from "@lifeboat/core";
+import type { Chain, Log } from "./chains.ts";
 import { type LogEnd, readLogEnd } from "./end.ts";
 
 /** A window together with what a plan needs to recover to its end. */
@@ -8,16 +8,6 @@ export interface LogWindow {
   /** The backups that it can be reached from, oldest first. */
   readonly chains: readonly [Chain, ...Chain[]];
   readonly end: LogEnd;
-}
-
-/** The spans in which every instant can be restored, oldest first. */
-export async function recoveryWindows(
-  folder: DatabaseFolder,
-  backups: readonly Manifest[],
-): Promise<readonly RecoveryWindow[]> {
-  const log = await readLog(folder, backups);
-  if (!log) return [];
-  return (await logWindows(log)).map(({ window }) => window);
 }
 
 /**

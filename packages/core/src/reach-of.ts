@@ -1,22 +1,21 @@
 import { chainProblems } from "./backup-chain.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
-import type { Engine, Problem } from "./engine.ts";
+import type { Engine, Problem, Reach } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Manifest } from "./manifest.ts";
-import type { RecoveryWindow } from "./window.ts";
 
 /**
- * A database's recovery windows. A backup whose details only its engine can tell to be damaged is a
+ * What can be restored of a database. A backup whose details only its engine can tell to be damaged is a
  * problem, and so is one that lacks what it builds on; the others are still to be listed.
  */
-export async function windowsOf(
+export async function reachOf(
   engine: Engine,
   folder: DatabaseFolder,
   manifests: readonly Manifest[],
-): Promise<{ windows: readonly RecoveryWindow[]; problems: readonly Problem[] }> {
+): Promise<Reach & { problems: readonly Problem[] }> {
   const broken = chainProblems(folder, manifests);
   try {
-    return { windows: await engine.windows(folder, manifests), problems: broken };
+    return { ...(await engine.reach(folder, manifests)), problems: broken };
   } catch (thrown) {
     if (!(thrown instanceof LifeboatError) || thrown.code !== "MANIFEST_CORRUPT") throw thrown;
     const { backup } = thrown.details;
@@ -24,6 +23,6 @@ export async function windowsOf(
       ? `${folder.backupPath(String(backup))}/manifest.json`
       : folder.path;
     const { code, message } = thrown;
-    return { windows: [], problems: [...broken, { object, code, message }] };
+    return { windows: [], holes: [], problems: [...broken, { object, code, message }] };
   }
 }
