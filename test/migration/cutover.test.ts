@@ -223,7 +223,7 @@ describe("a cutover", () => {
     rows(2001);
     await expect(cutover({ run: writing(2001) })).rejects.toMatchObject({
       code: "GATE_NOT_MET",
-      message: "gate lag: 2001 changes of SQLite wait",
+      message: "gate lag: Postgres came within 2001 changes of SQLite",
     });
     await cutover();
     expect(await differences()).toEqual([]);
@@ -309,6 +309,29 @@ describe("a cutover", () => {
     expect((await migrationStatus(request())).phase).toBe("cut-over");
     await another.end();
     await rollbackMigration(request());
+  });
+
+  it("waits for a sync that is at a long look", async () => {
+    await load();
+    const sync = new pg.Client({
+      connectionString: one.url,
+      application_name: "lifeboat migrate sync",
+    });
+    await sync.connect();
+    await sync.query("SELECT pg_advisory_lock(5497853339122026)");
+    const moved = cutover();
+    const tries = new Set<string>();
+    const waitingSince = async () => {
+      const waiting = await one.query<{ since: Date }>(
+        "SELECT query_start AS since FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()",
+      );
+      for (const { since } of waiting) tries.add(since.toISOString());
+      return tries.size;
+    };
+    // Once it has given up, and begun again.
+    await expect.poll(waitingSince).toBe(2);
+    await sync.end();
+    expect((await moved).phase).toBe("cutover");
   });
 
   it("is none of a file that does not log its writes", async () => {

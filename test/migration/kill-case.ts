@@ -301,7 +301,7 @@ export class KillCase {
   /** What a runner that was killed had sent may still be at work in the server. */
   async #untilNoBackend(): Promise<void> {
     const database = new URL(this.one.url).pathname.slice(1);
-    const sql = `SELECT 1 FROM pg_stat_activity WHERE datname = '${database}' AND application_name = 'lifeboat migrate'`;
+    const sql = `SELECT 1 FROM pg_stat_activity WHERE datname = '${database}' AND application_name LIKE 'lifeboat migrate%'`;
     while ((await this.#cluster.query(sql, "postgres")).length > 0) await sleep(20);
   }
 }

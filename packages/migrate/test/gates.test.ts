@@ -5,7 +5,7 @@ const NOW = new Date("2026-11-22T12:00:00.000Z");
 
 it("lag is met by as many changes as a product can wait for", () => {
   expect([lagGate(0).ok, lagGate(2_000).ok, lagGate(2_001).ok]).toEqual([true, true, false]);
-  expect(lagGate(17).message).toBe("17 changes of SQLite wait");
+  expect(lagGate(17).message).toBe("Postgres came within 17 changes of SQLite");
 });
 
 it("verified is met by a verification of the last day", () => {

@@ -6,14 +6,17 @@ import type { SyncTally } from "../forward/sync-tally.ts";
 /** With fewer rows than this waiting the freeze is a matter of milliseconds. */
 const FEW_ROWS = 200;
 
-/** Brings what waits to Postgres until little does, as close as it comes. */
+/**
+ * Brings what waits to Postgres until little does, as close as it comes.
+ * @returns how many rows still waited when it came closest
+ */
 export async function bringUntilFew(
   forward: Forward,
   tally: SyncTally,
   report: Report,
   signal: AbortSignal,
-): Promise<void> {
-  await comeClose(FEW_ROWS, async () => {
+): Promise<number> {
+  return comeClose(FEW_ROWS, async () => {
     signal.throwIfAborted();
     const applied = await forward.look(signal);
     if (applied === null) return 0;

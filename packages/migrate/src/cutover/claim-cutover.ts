@@ -2,7 +2,7 @@ import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import { breakable } from "../target/break-connection.ts";
 import { advance, currentMigration, type JournalEntry } from "../target/journal.ts";
-import { takeTargetLock } from "../target/lock.ts";
+import { takeTargetLockOver } from "../target/lock.ts";
 import { type StoodInFor, standIn } from "../target/stand-in.ts";
 import { takenOver } from "../target/taken-over.ts";
 import { claimLeft } from "./cutover-failures.ts";
@@ -19,7 +19,7 @@ export async function claimCutover(run: StoodInFor, id: string): Promise<Journal
   try {
     return await breakable(client, signal, async () => {
       claim.mayHave = await advance(client, id, "loaded", "cutting-over");
-      await takeTargetLock(client);
+      await takeTargetLockOver(client);
       // Another run may have given it back while this one waited for the lock.
       await advance(client, id, "loaded", "cutting-over");
       return await standingNow(client, id);

@@ -188,9 +188,8 @@ export class CutoverRun {
 
   /** Changes are brought before it is asked how many wait: a sync need not have run. */
   async #checkGates(report: Report, signal: AbortSignal): Promise<void> {
-    await this.#bringUntilFew(report, signal);
-    const { verifiedAt } = this.#entry.details;
-    const own = { waiting: this.#forward.waiting, verifiedAt };
+    const closest = await this.#bringUntilFew(report, signal);
+    const own = { closest, verifiedAt: this.#entry.details.verifiedAt };
     const rights = rightsLook(this.#client, this.#request.appRole, this.#entry.plan);
     this.#gates.push(
       ...(await lookAtGates(ownGates(own, { ...rights, ...this.#request.gates }), {
@@ -215,7 +214,7 @@ export class CutoverRun {
     await this.#bringUntilFew(report, signal);
   }
 
-  #bringUntilFew(report: Report, signal: AbortSignal): Promise<void> {
+  #bringUntilFew(report: Report, signal: AbortSignal): Promise<number> {
     return bringUntilFew(this.#forward, this.#tally, report, signal);
   }
 

@@ -28,10 +28,14 @@ const MAX_WAITING = 2_000;
 /** A verification that is older says little of what was changed by hand since. */
 const VERIFIED_WITHIN_HOURS = 24;
 
-export function lagGate(waiting: number): GateFinding {
+/**
+ * @param closest how many changes waited when Postgres came closest: how many do at any one instant is chance, where a product writes
+ * thousands a second
+ */
+export function lagGate(closest: number): GateFinding {
   return {
-    ok: waiting <= MAX_WAITING,
-    message: `${waiting} changes of SQLite wait`,
+    ok: closest <= MAX_WAITING,
+    message: `Postgres came within ${closest} changes of SQLite`,
     remedy:
       "Postgres does not keep up with the product: look at what slows it, or cut over when less is written",
   };
@@ -62,11 +66,11 @@ type Looks = Partial<Record<GateName, () => Promise<GateFinding>>>;
 
 /** The gates that the migration itself knows of, and the caller's. */
 export function ownGates(
-  { waiting, verifiedAt }: { readonly waiting: number; readonly verifiedAt: unknown },
+  { closest, verifiedAt }: { readonly closest: number; readonly verifiedAt: unknown },
   others: Looks = {},
 ): Looks {
   return {
-    lag: async () => lagGate(waiting),
+    lag: async () => lagGate(closest),
     verified: async () =>
       verifiedGate(typeof verifiedAt === "string" ? verifiedAt : null, new Date()),
     ...others,

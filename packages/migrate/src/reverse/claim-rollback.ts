@@ -4,7 +4,7 @@ import type { MigrationRequest, TargetAddress } from "../request.ts";
 import { assertPhase } from "../target/assert-phase.ts";
 import { breakable } from "../target/break-connection.ts";
 import { advance, currentMigration, type JournalEntry } from "../target/journal.ts";
-import { takeTargetLock } from "../target/lock.ts";
+import { takeTargetLockOver } from "../target/lock.ts";
 import { type StoodInFor, standIn } from "../target/stand-in.ts";
 import type { FrozenFile } from "./frozen-file.ts";
 import { claimLeft } from "./rollback-failures.ts";
@@ -32,7 +32,7 @@ export async function claimRollback(
   try {
     return await breakable(client, signal, async () => {
       claim.mayHave = await advance(client, entry.id, "cut-over", "rolling-back");
-      await takeTargetLock(client);
+      await takeTargetLockOver(client);
       // Another run may have ended it, or given it back, while this one waited for the lock. How far one came that was killed, SQLite tells.
       await advance(client, entry.id, "cut-over", "rolling-back");
       return assertRollable(await currentMigration(client), schema);

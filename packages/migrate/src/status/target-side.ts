@@ -3,6 +3,7 @@ import { qualified } from "../ddl.ts";
 import { finding, type MigrationFinding } from "../finding.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { REFUSAL_TRIGGER } from "../reverse/refuse-target-writes.ts";
+import { SESSION_NAME, SYNC_SESSION_NAME } from "../target/connect.ts";
 import type { MigrationPhase } from "../target/journal.ts";
 
 /** Rows of the log that no look of ours was made durable for are few or many; which is all that is asked. */
@@ -21,7 +22,7 @@ export async function waitingInTarget(client: Client): Promise<number | null> {
 export async function isRunning(client: Client): Promise<boolean> {
   const { rows } = await client.query<{ running: boolean }>(
     `SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-       WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'lifeboat migrate'
+       WHERE l.locktype = 'advisory' AND l.granted AND a.application_name IN ('${SESSION_NAME}', '${SYNC_SESSION_NAME}')
          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS running`,
   );
   return rows[0]?.running === true;

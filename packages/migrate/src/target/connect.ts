@@ -9,6 +9,10 @@ const CONNECT_TIMEOUT_MS = 15_000;
 /** A server that has let us in, and then says nothing, is waited for as long again. */
 const PREPARE_TIMEOUT_MS = 2 * CONNECT_TIMEOUT_MS;
 
+/** What our sessions are called in the server's views; one that follows, and lets go for whoever takes over, has a name of its own. */
+export const SESSION_NAME = "lifeboat migrate";
+export const SYNC_SESSION_NAME = `${SESSION_NAME} sync`;
+
 /** A setting of our sessions alone, by which the refusals in the target tell them from the product's. */
 export const OWN_SESSION = "lifeboat.own_session";
 
@@ -24,7 +28,7 @@ export async function connectTarget(
   signal?.throwIfAborted();
   const client = new pg.Client({
     connectionString: address.url,
-    application_name: "lifeboat migrate",
+    application_name: SESSION_NAME,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   });

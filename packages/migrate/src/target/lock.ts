@@ -1,10 +1,13 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
+import { SYNC_SESSION_NAME } from "./connect.ts";
 
 /** Any number that nothing else uses; the same for all of Lifeboat's migrations in one database. */
 const LOCK_KEY = "5497853339122026";
 /** A load that was killed lets go within seconds of its client's end. */
 const PATIENCE = "5s";
+/** A sync lets go once its look is done: what it brings there would else be brought by whoever takes over. */
+const SYNC_PATIENCE_MS = 120_000;
 
 /**
  * Keeps two migrations from working on one database; held until the connection ends.
@@ -19,6 +22,25 @@ export async function takeTargetLock(client: Client): Promise<void> {
     throw await locked(client, cause);
   }
   await client.query("SET lock_timeout = 0");
+}
+
+/**
+ * The same for a run that has said in the journal that it takes over: a sync that was left behind may be at a long look.
+ * @throws LifeboatError `LOCKED` (locked)
+ */
+export async function takeTargetLockOver(client: Client): Promise<void> {
+  const until = performance.now() + SYNC_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await takeTargetLock(client);
+    } catch (cause) {
+      if (!isHeldBySync(cause) || performance.now() > until) throw cause;
+    }
+  }
+}
+
+function isHeldBySync(cause: unknown): boolean {
+  return cause instanceof LifeboatError && cause.code === "LOCKED" && cause.details.isSync === true;
 }
 
 /**
@@ -44,6 +66,7 @@ export async function takeTargetLockWhile(
 
 interface Holder {
   readonly pid: number;
+  readonly name: string;
   readonly role: string;
   /** Null where it came by the server's socket. */
   readonly address: string | null;
@@ -53,7 +76,7 @@ interface Holder {
 /** Names the run that has it: a `migrate sync` or `watch` under a service manager is easily forgotten. */
 async function locked(client: Client, cause: unknown): Promise<LifeboatError> {
   const { rows } = await client.query<Holder>(
-    `SELECT a.pid, a.usename AS role, host(a.client_addr) AS address, a.backend_start AS since
+    `SELECT a.pid, a.application_name AS name, a.usename AS role, host(a.client_addr) AS address, a.backend_start AS since
        FROM pg_locks l JOIN pg_stat_activity a USING (pid)
       WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
         AND (l.classid::bigint << 32 | l.objid::bigint) = ${LOCK_KEY}
@@ -66,7 +89,7 @@ async function locked(client: Client, cause: unknown): Promise<LifeboatError> {
     kind: "locked",
     message: `another run of migrate is at work on the target database${who}`,
     remedy: `wait for it to end, or stop it (a migrate sync or a watch goes on until it is stopped), then run this again; one that nobody finds ends by select pg_terminate_backend(${holder?.pid ?? "PID"})`,
-    details: { pid: holder?.pid ?? null },
+    details: { pid: holder?.pid ?? null, isSync: holder?.name === SYNC_SESSION_NAME },
     cause,
   });
 }

@@ -1,7 +1,7 @@
 import type { Client } from "pg";
 import type { TargetAddress } from "../request.ts";
 import { breakOnAbort, endConnection, isBroken } from "./break-connection.ts";
-import { connectTarget } from "./connect.ts";
+import { connectTarget, SESSION_NAME } from "./connect.ts";
 import { takeTargetLock } from "./lock.ts";
 import { unreachable } from "./unreachable.ts";
 
@@ -56,7 +56,7 @@ async function endSession(client: Client, other: Client): Promise<void> {
   const { processID } = other as Client & { readonly processID: number | null };
   await client.query(
     `SELECT pg_terminate_backend(pid, ${END_SESSION_MS}) FROM pg_stat_activity
-     WHERE pid = $1 AND application_name = 'lifeboat migrate' AND datname = current_database() AND usename = current_user`,
+     WHERE pid = $1 AND application_name = '${SESSION_NAME}' AND datname = current_database() AND usename = current_user`,
     [processID],
   );
 }

@@ -3,7 +3,7 @@ import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import type { TargetAddress } from "../request.ts";
 import { breakOnAbort } from "./break-connection.ts";
-import { connectTarget } from "./connect.ts";
+import { connectTarget, SYNC_SESSION_NAME } from "./connect.ts";
 import { serverError } from "./target-error.ts";
 
 /** Between two tries to connect again: twice as long each time, up to the last. */
@@ -30,7 +30,7 @@ export class TargetLink {
    * @throws LifeboatError those of `connectTarget`
    */
   static async open(address: TargetAddress, signal: AbortSignal): Promise<TargetLink> {
-    return new TargetLink(address, signal, await connectTarget(address, signal));
+    return new TargetLink(address, signal, await connectSync(address, signal));
   }
 
   get client(): Client {
@@ -51,7 +51,7 @@ export class TargetLink {
       });
       if (signal.aborted) break;
       try {
-        this.#client = await connectTarget(this.#address);
+        this.#client = await connectSync(this.#address);
         breakOnAbort(this.#client, this.#signal);
         return true;
       } catch (cause) {
@@ -66,6 +66,13 @@ export class TargetLink {
   async end(): Promise<void> {
     await this.#client.end();
   }
+}
+
+/** Told from other runs, so that a cutover knows that it will be let go of the migration's lock. */
+async function connectSync(address: TargetAddress, signal?: AbortSignal): Promise<Client> {
+  const client = await connectTarget(address, signal);
+  await client.query(`SET application_name = '${SYNC_SESSION_NAME}'`);
+  return client;
 }
 
 /** Whether a failure means that the server can't be reached now. */
