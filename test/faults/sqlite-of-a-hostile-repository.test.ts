@@ -7,11 +7,13 @@ import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { mergeFrames } from "../../packages/sqlite/src/compact/merge-frames.ts";
 import { mergePages } from "../../packages/sqlite/src/compact/merge-pages.ts";
+import { commitsOf } from "../../packages/sqlite/src/log/expected-commits.ts";
 import { bytesOfWal, type Mark, type SegmentNote } from "../../packages/sqlite/src/log/note.ts";
 import { type LogObject, lineagesOf, noteOf } from "../../packages/sqlite/src/log/objects.ts";
 import { walOfOneTransaction } from "../../packages/sqlite/src/wal/one-transaction.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
+import { heldMemory } from "../support/held-memory.ts";
 import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
@@ -210,6 +212,20 @@ test("a segment with fewer frames than its note names is merged into nothing", a
   });
   for (const merge of [mergeFrames, mergePages])
     await expect(merge(folder, objects)).rejects.toMatchObject({ code: "LOG_OBJECT_INVALID" });
+});
+
+test("of a note with very many marks a restore keeps eight bytes for each", () => {
+  const place = { salt1: 1, salt2: 2, frames: 0, checksum1: 3, checksum2: 4 };
+  const chain = { before: ELSEWHERE, after: ELSEWHERE };
+  const seat = { format: 1, lineage: "20261122T101500.123Z-1f2e3d4c", first: 1, last: 1 } as const;
+  const noteOfMany = (): SegmentNote => {
+    const marks = Array.from({ length: 200_000 }, (_, n): Mark => [n, n + 1, 7]);
+    return { ...seat, pageSize: 512, start: place, end: place, chain, marks: marks as never };
+  };
+  const before = heldMemory();
+  const commits = commitsOf(noteOfMany(), 150_000);
+  expect(heldMemory() - before).toBeLessThan(4e6);
+  expect([commits.length, ...commits.subarray(-2)]).toEqual([300_000, 150_000, 7]);
 });
 
 test("changed pages that end in another commit than their manifest names are refused", async () => {

@@ -9,7 +9,7 @@ import {
 } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
 import { assertContentSizes } from "../snapshot/backup-content.ts";
-import { assertFollows, LogChain } from "./chain.ts";
+import { assertFollows, LogChain, type Span } from "./chain.ts";
 import { coverOf, hasHoleAt } from "./cover.ts";
 import { commitsOf, ExpectedCommits } from "./expected-commits.ts";
 import { parseLogName } from "./name.ts";
@@ -33,7 +33,7 @@ export async function checkLog(
   let [objects, bytes] = [foreign.length, foreign.reduce((sum, each) => sum + each.bytes, 0)];
   const lineages = await lineagesOf(folder);
   for (const [lineage, listed] of lineages) {
-    const notes = new Map<LogObject, SegmentNote>();
+    const spans = new Map<LogObject, Span>();
     for (const object of listed) {
       options.signal.throwIfAborted();
       objects += 1;
@@ -42,13 +42,14 @@ export async function checkLog(
       const found: Problem[] = [];
       await gathering(found, path, async () => {
         const note = await noteOf(folder, object);
-        notes.set(object, note);
+        const { first, last, chain } = note;
+        spans.set(object, { lineage, first, last, chain });
         if (options.deep) await readDeeply(folder, object, note);
         else for await (const _ of folder.readLog(object.name, bytesOfWal(note)));
       });
       if (!(await wasMerged(folder, object, found))) problems.push(...found);
     }
-    problems.push(...chainProblems(folder, listed, notes));
+    problems.push(...chainProblems(folder, listed, spans));
     problems.push(...holesIn(folder, lineage, { backups, lineages }));
   }
   problems.push(...(await startProblems(folder, backups, lineages)));
@@ -135,17 +136,17 @@ class ChainOfParts {
 function chainProblems(
   folder: DatabaseFolder,
   listed: readonly LogObject[],
-  notes: ReadonlyMap<LogObject, SegmentNote>,
+  spans: ReadonlyMap<LogObject, Span>,
 ): Problem[] {
   const problems: Problem[] = [];
-  const byLast = new Map<number, SegmentNote>();
-  for (const note of notes.values()) byLast.set(note.last, note);
+  const byLast = new Map<number, Span>();
+  for (const span of spans.values()) byLast.set(span.last, span);
   for (const object of listed) {
-    const note = notes.get(object);
-    if (!note) continue;
+    const span = spans.get(object);
+    if (!span) continue;
     const path = folder.logPath(object.name);
     try {
-      assertFollows(note, byLast.get(note.first - 1), path);
+      assertFollows(span, byLast.get(span.first - 1), path);
     } catch (thrown) {
       problems.push(problemOf(thrown, path));
     }
