@@ -220,7 +220,7 @@ test("one of several that is in no backup is told by status and by a restore of 
     (await status({ repository, engines: [engine], live: "sqlite", notes })).alerts;
   const told = (await alerts()).map(({ id, summary }) => `${id}: ${summary}`);
   expect(told).toContain("no-backup: there is no backup of users yet");
-  expect(told).toContain("watch-waiting: nothing is shipped: users is not in WAL mode");
+  expect(told).toContain("watch-waiting: users: nothing is shipped: users is not in WAL mode");
   const known = { engines: [engine], live: "sqlite" } as const;
   const restored = await bring({ kind: "latest" }, known);
   expect(restored.findings).toContainEqual(

@@ -108,17 +108,21 @@ export async function shippingOf(request: {
   const engine = engineOf(engines, live);
   const folders = await foldersOf(repository, engine);
   const found: EngineStatus[] = [];
+  const alerts: Finding[] = [];
   const shipping: Record<string, unknown> = {};
   for (const folder of folders) {
     const note = folder && notes ? await notes.read(folder) : null;
     const status = await engine.status(folder, note);
     found.push(status);
+    // Of several it must be said whose it is.
+    const whose = folder && folders.length > 1 ? `${folder.database}: ` : "";
+    alerts.push(...status.alerts.map((each) => ({ ...each, summary: `${whose}${each.summary}` })));
     if (folder && status.shipping) shipping[folder.database] = status.shipping;
   }
   return {
     archive: worst(found.map(({ archive }) => archive)),
     slots: found.flatMap(({ slots }) => slots),
-    alerts: found.flatMap(({ alerts }) => alerts),
+    alerts,
     ...(Object.keys(shipping).length > 0 && { shipping }),
   };
 }
