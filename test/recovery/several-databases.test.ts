@@ -81,13 +81,11 @@ test("several databases are backed up under one id and restored together", async
 
 test("an instant of one of them restores its siblings from the same backup", async () => {
   const taken = await takeBoth({ orders: "orders.db", users: "users.db" });
-  await backup({
-    repository,
-    engine: sqliteEngine({ databases: [{ name: "users", path: join(folder, "users.db") }] }),
-    type: "full",
-    options: {},
-    signal,
-  });
+  const backUp = (name: string) => {
+    const engine = sqliteEngine({ databases: [{ name, path: join(folder, `${name}.db`) }] });
+    return backup({ repository, engine, type: "full", options: {}, signal });
+  };
+  await backUp("users");
   const { windows } = await list({ repository, engines, live: null });
   for (const database of ["orders", "users"]) {
     const from = windows.find((window) => window.database === database)?.from as string;
@@ -95,6 +93,10 @@ test("an instant of one of them restores its siblings from the same backup", asy
     expect(new Set(restored.databases.map(({ backup }) => backup))).toEqual(new Set([taken.id]));
     await rm(join(folder, "copy"), { recursive: true });
   }
+  await backUp("orders");
+  const ids = (await list({ repository, engines, live: null })).backups.map(({ id }) => id);
+  expect(ids).toHaveLength(4);
+  expect(ids).toEqual(ids.toSorted());
 });
 
 test("two of one file name are refused before the first is restored, and can be had one by one", async () => {
