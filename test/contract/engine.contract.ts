@@ -151,6 +151,7 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
           const found = await check();
           expect(found.ok).toBe(false);
           expect(found.problems.map((problem) => problem.object)).toEqual([object]);
+          if (how === "cut") expect(found.problems[0]?.message).toContain("bytes instead of");
           if (fixture.servesBackupsOnly?.(object)) {
             await bring({ kind: "latest" }, "unhurt");
             await rm(join(folder, "unhurt"), { recursive: true });

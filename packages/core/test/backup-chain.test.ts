@@ -53,6 +53,9 @@ test("what keeps a database's windows from being told hides no backup that lacks
     const wrong = { code: "MANIFEST_CORRUPT", message: "wrong details", remedy: "" };
     throw new LifeboatError({ ...wrong, details: { backup: "whole" } });
   };
+  const none = async () => ({ windows: [], holes: [] });
+  const whole = await reachOf({ reach: none } as unknown as Engine, folder, all);
+  expect(whole.problems.map(({ object }) => object)).toEqual(["orphan/manifest.json"]);
   const { problems } = await reachOf({ reach } as unknown as Engine, folder, all);
   expect(problems.map(({ object, code }) => [object, code])).toEqual([
     ["orphan/manifest.json", "BACKUP_PARENT_MISSING"],
