@@ -23,7 +23,7 @@ test("what a killed watch left in its socket's place is replaced, and a path tha
   expect(await watch?.isSilent()).toBe(false);
   watch?.close();
   await server?.close();
-  const long = join(path, "..", "x".repeat(103));
+  const long = join(path, "..", "x".repeat(108));
   expect(await HoldServer.open({ path: long, shipped, ...NOTHING })).toBeUndefined();
 });
 

@@ -8,8 +8,6 @@ import type { IdleLog } from "./idle-log.ts";
 import { onLine } from "./lines.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 
-/** A socket's path may have 107 bytes (`sun_path` of Linux), on macOS 103. */
-const LONGEST_PATH = 103;
 const LONGEST_PATIENCE_MS = 60_000;
 
 export interface HoldServerInit {
@@ -46,10 +44,9 @@ export class HoldServer {
 
   /**
    * Listens from now on; a socket that a killed watch left is replaced, since only one watch of a database runs.
-   * @returns undefined where there can be no socket: then others cannot ask
+   * @returns undefined where there can be no socket, as at a path of more than 107 bytes: then others cannot ask
    */
   static async open(init: HoldServerInit): Promise<HoldServer | undefined> {
-    if (Buffer.byteLength(init.path) > LONGEST_PATH) return undefined;
     await makeDirectories(dirname(init.path), 0o700);
     await rm(init.path, { force: true });
     const holder = new HoldServer(init);
