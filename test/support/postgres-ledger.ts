@@ -53,7 +53,6 @@ export class LedgerHistory {
         archive_mode: "on",
         track_commit_timestamp: "on",
         // What nobody asked for would fill segments behind the history's end.
-        autovacuum: "off",
         checkpoint_timeout: "1d",
       },
       initdb: ["--wal-segsize=1"],
