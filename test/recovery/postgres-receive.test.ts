@@ -1,9 +1,16 @@
 import { chown, mkdir, readdir, rename, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { list, verify, WatchNotes, watch } from "@lifeboat/core";
-import { dropSlot, listSlots, postgresEngine, receiveWal, Server } from "@lifeboat/postgres";
+import {
+  dropSlot,
+  listSlots,
+  type PostgresEngineInit,
+  postgresEngine,
+  receiveWal,
+  Server,
+} from "@lifeboat/postgres";
 import { execa } from "execa";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { formatLsn, parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
 import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type Counted, countAfter, restoreBeside } from "../support/postgres-copies.ts";
@@ -216,9 +223,19 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         await commit(n);
         await cluster.query("select pg_switch_wal()");
       }
+      const { manifests } = await kept.repository.backups(kept.folder);
       await kept.take({ wal: "stream" });
+      const live = { connection: { url: cluster.superuserUrl } };
+      // As it is told while that backup is under way, for more than a minute.
+      const holes = async (init: PostgresEngineInit) => {
+        vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 120_000 });
+        const reach = await postgresEngine(init).reach(kept.folder, manifests);
+        return reach.holes().finally(() => vi.useRealTimers());
+      };
       // What the backup stored lies behind the three that are still to come.
       expect((await status()).archive?.lagBytes).toBeGreaterThan(2 * 0x100000);
+      expect(await holes(live)).toHaveLength(1);
+      expect(await holes({ ...live, archive: { mode: "receive" } })).toEqual([]);
       const next = receive();
       await caughtUp(next);
       const { windows } = await list({
