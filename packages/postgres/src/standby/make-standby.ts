@@ -28,6 +28,7 @@ import { dropSlot } from "../slots/drop-slot.ts";
 import { storeSettings } from "../snapshot/settings.ts";
 import { formatLsn } from "../wal/lsn.ts";
 import { passfileLines, primaryConninfo } from "./conninfo.ts";
+import { assertFeedsStandbys } from "./feeds-standbys.ts";
 import { SlotReservation } from "./slot-reservation.ts";
 import { unpackFromPrimary } from "./standby-base.ts";
 import { configureStandby, passfileOf } from "./standby-files.ts";
@@ -68,7 +69,7 @@ export interface MadeStandby {
 /**
  * Makes a data directory that starts as a streaming standby. The slot is reserved first, so that no WAL
  * is lost; if anything fails afterwards it is dropped again, and nothing is left.
- * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`, `TABLESPACE_IN_USE`; what the
+ * @throws LifeboatError `WAL_LEVEL_MINIMAL`; kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`, `TABLESPACE_IN_USE`; what the
  *   primary, the repository or the disk threw
  */
 export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
@@ -76,6 +77,7 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
   const slot = request.slot === undefined ? standbySlotName(to) : request.slot;
   return withClient(connection, async (client) => {
     const server = await describeServer(client);
+    assertFeedsStandbys(server);
     const work = { request, client, server, slot, account: await serverAccount(to, dirname(to)) };
     const places = await placesFor(request, server);
     // Before a slot is reserved: that of the other run would be taken for a killed one's.

@@ -135,15 +135,19 @@ interface Lag {
   readonly lagSeconds: number | null;
 }
 
+/** A standby that feeds another one writes no WAL, and sends what it has replayed. */
+const POSITION =
+  "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end";
+
 async function currentPosition(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");
+  const { rows } = await client.query<{ lsn: string }>(`select ${POSITION} as lsn`);
   return rows[0]?.lsn ?? "0/0";
 }
 
 async function lagOf(client: pg.Client, name: string, target: string): Promise<Lag | undefined> {
   const { rows } = await client.query<Record<string, string | null>>(
     `select state, pg_wal_lsn_diff($2::pg_lsn, replay_lsn)::text as behind,
-            pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::text as "lagBytes",
+            pg_wal_lsn_diff(${POSITION}, replay_lsn)::text as "lagBytes",
             extract(epoch from replay_lag)::text as "lagSeconds"
      from pg_stat_replication where application_name = $1 and replay_lsn is not null`,
     [name, target],
