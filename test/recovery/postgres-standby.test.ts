@@ -179,10 +179,13 @@ test("a standby is made from the primary, started, streams what is written, and 
   expect(await onStandby("select n from elsewhere")).toEqual([{ n: 7 }]);
   expect((await readdir(mapped)).some((name) => name.startsWith("PG_"))).toBe(true);
 
-  await expect(removeStandby(connection(), it.path)).rejects.toMatchObject({
-    code: "STANDBY_RUNNING",
-    kind: "refused",
-  });
+  const link = join(primary.directory, "link-to-standby");
+  await symlink(it.path, link);
+  for (const path of [it.path, link])
+    await expect(removeStandby(connection(), path)).rejects.toMatchObject({
+      code: "STANDBY_RUNNING",
+      kind: "refused",
+    });
   await stopStandby(it.path);
   await expect.poll(async () => (await slots())[0]?.[1]).toBe("inactive");
   // One of another cluster is not removed, nor is a slot dropped on a server that is not its primary.
@@ -199,7 +202,9 @@ test("a standby is made from the primary, started, streams what is written, and 
   // As pg_upgrade leaves the tablespaces of the server that it has made beside this one.
   const upgraded = "PG_99_202611271";
   await mkdir(join(mapped, upgraded));
-  await removeStandby(connection(), it.path);
+  // As a crash leaves it, with a number that another process was given since.
+  await writeFile(join(it.path, "postmaster.pid"), `${process.pid}\n`);
+  await removeStandby(connection(), link);
   expect(await slots()).toEqual([]);
   const left = await readdir(primary.directory);
   expect(left.filter((name) => /^standby$|pgpass/.test(name))).toEqual([]);

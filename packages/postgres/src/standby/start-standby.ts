@@ -9,6 +9,7 @@ import { type ServerConnection, withClient } from "../connection/connection.ts";
 import { runAs, serverAccount } from "../files/account.ts";
 import { effectiveValue, settingsIn } from "../files/effective-settings.ts";
 import { findPrograms, programPath } from "../server/programs.ts";
+import { runningServer } from "../server/running-server.ts";
 import { serverLines } from "../server/server-line.ts";
 import { reachablePrograms } from "../server/staging.ts";
 import { readSlots } from "../slots/slots.ts";
@@ -203,17 +204,9 @@ async function logOf(directory: string): Promise<string> {
   });
 }
 
-/** A server that starts makes the file at once, and removes it when it ends. */
+/** A server that starts makes its pid file at once, and removes it when it ends. */
 export async function isRunning(directory: string): Promise<boolean> {
-  const text = await readFile(join(directory, "postmaster.pid"), "utf8").catch(() => "");
-  const pid = Number.parseInt(text, 10);
-  if (!(pid > 0)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return isSystemError(thrown, "EPERM");
-  }
+  return (await runningServer(directory)) !== undefined;
 }
 
 function lostWal({ path, slot }: MadeStandby, segment: string | undefined): LifeboatError {
