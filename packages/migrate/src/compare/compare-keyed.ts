@@ -11,7 +11,7 @@ import { findDifferences, type RowsOfBoth } from "./find-differences.ts";
 import { keyRanges } from "./key-ranges.ts";
 import { rowCanon } from "./row-canon.ts";
 import { type KeyRange, keyTerms, postgresRange, sqliteRange } from "./row-key.ts";
-import { heldSides, type Moment, type Sides, type WrittenRow } from "./sides.ts";
+import { heldSides, type Moment, NO_ROWS, type Sides, type WrittenRows } from "./sides.ts";
 
 const MAX_CHUNK_ROWS = 20_000;
 /** Of which the rows are compared one by one where their digests differ: so many keys are held in memory. */
@@ -149,13 +149,13 @@ async function compareChunk(
 ): Promise<Compared> {
   const isWritten = range !== null && moment.inSqlite((since) => since.any(input.table));
   const { here, there, written } = isWritten
-    ? await digestUnwritten(input, moment, rows, range)
+    ? await digestUnwritten(input, moment, rows, range, differences.inFlight.room)
     : await digestAll(input, moment, rows);
-  const isEqual = here.digest === there.digest && (written.length > 0 || here.rows === there.rows);
+  const isEqual = here.digest === there.digest && (written.count > 0 || here.rows === there.rows);
   if (!isEqual && range !== null && here.rows > input.partRows)
     return { rows: here.rows, isTold: false };
   differences.rows(here.rows, there.rows);
-  if (isEqual) for (const row of written) differences.inFlight.add(row);
+  if (isEqual) differences.inFlight.addAll(written);
   else await findDifferences(input, moment, input.terms, input.canon, rows, differences);
   return { rows: here.rows, isTold: true };
 }
@@ -164,18 +164,18 @@ interface Digests {
   readonly here: RowsDigest;
   readonly there: RowsDigest;
   /** The rows that were left out. */
-  readonly written: readonly WrittenRow[];
+  readonly written: WrittenRows;
 }
 
 /** Both sides work at the same time. */
 async function digestAll(input: Keyed, moment: Moment, rows: RowsOfBoth): Promise<Digests> {
-  const asked = digestInPostgres(input, input, rows.postgres, []);
+  const asked = digestInPostgres(input, input, rows.postgres, "");
   // Where SQLite fails first, nobody is left to hear that this has failed too.
   asked.catch(() => undefined);
   // Once it is sent both sides work at the same time.
   await nextTurn();
-  const here = moment.inSqlite(() => digestInSqlite(input, input, rows.sqlite, []));
-  return { here, there: await asked, written: [] };
+  const here = moment.inSqlite(() => digestInSqlite(input, input, rows.sqlite, ""));
+  return { here, there: await asked, written: NO_ROWS };
 }
 
 /** SQLite first: only its snapshot tells what Postgres is to leave out. */
@@ -184,11 +184,12 @@ async function digestUnwritten(
   moment: Moment,
   rows: RowsOfBoth,
   range: KeyRange,
+  mostTold: number,
 ): Promise<Digests> {
-  const { here, written, keys } = moment.inSqlite((since) => {
-    const written = since.within(input.table, range);
-    const keys = written.map(({ key }) => key);
-    return { here: digestInSqlite(input, input, rows.sqlite, keys), written, keys };
+  const { here, written } = moment.inSqlite((since) => {
+    const written = since.within(input.table, range, mostTold);
+    return { here: digestInSqlite(input, input, rows.sqlite, written.keys), written };
   });
-  return { here, there: await digestInPostgres(input, input, rows.postgres, keys), written };
+  const there = await digestInPostgres(input, input, rows.postgres, written.keys);
+  return { here, there, written };
 }
