@@ -479,11 +479,20 @@ describe("a cutover", () => {
   });
 
   it("gives no id out in Postgres that SQLite has given since the load", async () => {
+    // A name that no column of Postgres can bear.
+    one.sqlite("CREATE TABLE odd(ctid INTEGER PRIMARY KEY, v INT)");
     await load();
-    one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");
+    one.sqlite(
+      `INSERT INTO orders(id, account, at) VALUES (500, 1, 'x'); INSERT INTO odd VALUES (600, 1);
+       INSERT INTO accounts(id, email) VALUES (700, 'g@x'); DELETE FROM accounts WHERE id = 700`,
+    );
     await cutover();
     const next = () => one.query("INSERT INTO orders(account) VALUES (1) RETURNING id");
     expect(await next()).toEqual([{ id: "501" }]);
+    const nextOdd = await one.query<object>("INSERT INTO odd(v) VALUES (2) RETURNING *");
+    expect(nextOdd.map(Object.values)).toEqual([["601", "2"]]);
+    const account = await one.query("INSERT INTO accounts(email) VALUES ('h@x') RETURNING id");
+    expect(account).toEqual([{ id: "701" }]);
   });
 
   it("gives no id out in Postgres that was there at the load", async () => {

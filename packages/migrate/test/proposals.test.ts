@@ -65,6 +65,20 @@ it.each([
   expect(one).not.toContain("left to write");
 });
 
+it("tells the word that begins a trigger's body from columns, and the trigger, of that name", async () => {
+  const { begin, two } =
+    await proposals(`CREATE TABLE events(id INTEGER PRIMARY KEY, begin INT, end INT);
+    INSERT INTO events VALUES (1, 2, 3);
+    CREATE TRIGGER begin INSERT ON events WHEN new.begin > new.end BEGIN SELECT RAISE(ABORT, 'x'); END;
+    CREATE TRIGGER IF NOT EXISTS two AFTER UPDATE OF begin ON events BEGIN DELETE FROM events WHERE begin = old.begin; END;`);
+  expect(begin).toContain("BEGIN\n  RAISE EXCEPTION USING MESSAGE = 'x'");
+  expect(begin).toContain(
+    'BEFORE INSERT ON "public"."events"\n  FOR EACH ROW WHEN ((NEW."begin" > NEW."end"))',
+  );
+  expect(two).toContain('AS t WHERE (t."begin" = OLD."begin");');
+  expect(two).toContain('AFTER UPDATE OF "begin" ON');
+});
+
 it("keeps a trigger that writes to its own table from firing itself, as SQLite does", async () => {
   const { one } = await proposals(
     `${TABLES} CREATE TRIGGER one AFTER UPDATE ON users WHEN new.seen > 1 BEGIN UPDATE users SET seen = 0 WHERE id = new.id; END;`,

@@ -13,8 +13,7 @@ export interface TriggerSql {
 /** Reads a CREATE TRIGGER that SQLite itself has accepted. */
 export function parseTriggerSql(sql: string): TriggerSql {
   const tokens = tokensOf(sql);
-  // The body begins at the first BEGIN: no expression before it holds that word.
-  const begin = tokens.findIndex((token) => isWord(token, "BEGIN"));
+  const begin = tokens.findIndex((_, index) => beginsBody(tokens, index));
   const head = tokens.slice(0, begin);
   const on = head.findIndex((token) => isWord(token, "ON"));
   const at = head.findIndex(
@@ -28,6 +27,14 @@ export function parseTriggerSql(sql: string): TriggerSql {
     when: when < 0 ? null : sliceOf(sql, head.slice(when + 1)),
     statements: statementsOf(sql, tokens.slice(begin + 1, -1)),
   };
+}
+
+/** The word that a statement follows: a column, or the trigger itself, may be named so as well. */
+function beginsBody(tokens: readonly Token[], index: number): boolean {
+  if (!isWord(tokens[index], "BEGIN")) return false;
+  const [before, after] = [tokens[index - 1], tokens[index + 1]];
+  const isNamed = isSign(before, ".") || isWord(before, "TRIGGER") || isWord(before, "EXISTS");
+  return !isNamed && /^(insert|replace|update|delete|select|with)$/i.test(after?.text ?? "");
 }
 
 function isName({ kind }: Token): boolean {
