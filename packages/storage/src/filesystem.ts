@@ -33,6 +33,8 @@ import { writeDurably } from "./write-durably.ts";
 /** Where objects grow before they get their name: inside the repository, so that a link suffices. */
 const GROWING = ".lifeboat-tmp";
 const READ_BYTES = 1 << 18;
+/** A folder is not empty, is gone, or stands where nothing can be removed: then it stays, and the object is gone all the same. */
+const STAYS = ["ENOTEMPTY", "EEXIST", "ENOENT", "EACCES", "EPERM", "EBUSY"];
 /** Each waiting look takes a kilobyte. */
 const LOOKS_AT_ONCE = 1000;
 /** Each needs another process that has emptied the folder once more. */
@@ -270,7 +272,7 @@ class FilesystemStorage implements Storage {
     try {
       await rmdir(folder);
     } catch (cause) {
-      if (["ENOTEMPTY", "EEXIST", "ENOENT"].some((code) => isSystemError(cause, code))) return;
+      if (STAYS.some((code) => isSystemError(cause, code))) return;
       throw cause;
     }
     await this.#removeEmptyFolders(dirname(folder));
