@@ -97,6 +97,9 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
       const upTo = (exclusive: boolean) => history.entriesAt({ kind: "time", ...at, exclusive });
       expect(await upTo(false)).toBe(48);
       expect(await upTo(true)).toBe(47);
+      // In milliseconds that which holds it: no instant before the commit that the copy will have.
+      const { time } = (await planned({ kind: "time", ...at, exclusive: false })).willRecoverTo;
+      expect(Date.parse(time as string)).toBe(Math.ceil(micros / 1000));
     },
   );
 
