@@ -165,6 +165,10 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
       await expect(planFrom(ended(formatLsn(lsnOf(lsn) + 8n)))).rejects.toMatchObject({
         code: "TARGET_OUTSIDE_WINDOWS",
       });
+      // Of one whose own WAL the archive has not all of nothing is recovered.
+      const latest = { kind: "latest" } as const;
+      const alone = kept.offline.plan(kept.folder, [ended("F/0")], latest, {});
+      await expect(alone).rejects.toMatchObject({ code: "WAL_GAP" });
     },
   );
 
