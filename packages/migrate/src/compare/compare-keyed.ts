@@ -152,7 +152,7 @@ async function compareChunk(
   const { here, there, written } = isWritten
     ? await digestUnwritten(input, moment, rows, range, differences.inFlight.room)
     : await digestAll(input, moment, rows);
-  const isEqual = here.digest === there.digest && (written.count > 0 || here.rows === there.rows);
+  const isEqual = here.digest === there.digest;
   if (!isEqual && range !== null && here.rows > input.partRows)
     return { rows: here.rows, isTold: false };
   differences.rows(here.rows, there.rows);

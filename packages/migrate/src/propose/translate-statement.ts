@@ -110,12 +110,12 @@ class Statement {
     }
     this.#expect("RAISE");
     const close = closingOf(this.#tokens, this.#at);
-    const [how, , message] = this.#tokens.slice(this.#at + 1, close);
+    const [how, , message, more] = this.#tokens.slice(this.#at + 1, close);
     this.#at = close + 1;
     if (inCase) this.#expect("END");
     else if (this.word("WHERE")) condition = this.#rest();
     if (this.#at < this.#tokens.length) throw new Untranslatable("more than RAISE in a SELECT");
-    const act = this.#act(how, message);
+    const act = this.#act(how, more ? undefined : message);
     if (condition === null) return act;
     return `IF ${this.#names().condition(this.#slice(condition))} THEN ${act} END IF;`;
   }
