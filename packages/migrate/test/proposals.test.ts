@@ -116,6 +116,8 @@ it.each([
   ["UPDATE audit SET (what, at) = ('x', 'y')", "SET of several columns"],
   ["UPDATE audit SET what = new.made", 'NEW."made" is stored in another form'],
   ["UPDATE audit SET user = new.email", "user is bigint in Postgres and gets a text"],
+  ["UPDATE audit SET what = seq", "what is text in Postgres and gets a integer"],
+  ["SELECT RAISE(ABORT, 5)", "a message that is no constant"],
   ["INSERT INTO audit(what) VALUES ('a', 'b')", "more values than columns"],
   ["INSERT INTO sums VALUES (1, 2)", null],
   ["SELECT RAISE(IGNORE) WHERE new.id < 0", "RAISE(IGNORE) after the write"],

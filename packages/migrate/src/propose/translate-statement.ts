@@ -86,7 +86,7 @@ class Statement {
     const { before, after } = this.#splitAt("WHERE");
     const set = splitAtCommas(before).map((part) => {
       const column = part[0] && columnOf(table, part[0].text);
-      if (!column || !isSign(part[1], "=")) throw new Untranslatable("SET of several columns");
+      if (!column) throw new Untranslatable("SET of several columns");
       return `${quoteName(column.target)} = ${names.value(column, this.#slice(part.slice(2)))}`;
     });
     return `UPDATE ${this.#relation(table)} AS t SET ${set.join(", ")}${this.#where(names, after)};`;
