@@ -1,6 +1,6 @@
 import { readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
+import type { Manifest, RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Log, readLog } from "../../packages/postgres/src/log/chains.ts";
 import { livingWindow } from "../../packages/postgres/src/log/living.ts";
@@ -146,6 +146,22 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
     expect(Date.parse(time)).toBe(Math.ceil(entry(100).micros / 1000));
     expect((await planned(xid(100, true))).willRecoverTo.time).toBeNull();
   });
+
+  test.runIf(thorough)(
+    "what committed while a backup was taken is no target: its copy is not consistent before it has passed that",
+    async () => {
+      const [first] = (await kept.repository.backups(kept.folder)).manifests as [Manifest];
+      const target = xid(31);
+      const { lsn } = (await planned(target)).willRecoverTo as { lsn: string };
+      const ended = (stopLsn: string) => ({ ...first, details: { ...first.details, stopLsn } });
+      const planFrom = (manifest: Manifest) =>
+        kept.offline.plan(kept.folder, [manifest], target, { timeline: 1 });
+      expect((await planFrom(ended(lsn))).willRecoverTo).toMatchObject({ lsn });
+      await expect(planFrom(ended(formatLsn(lsnOf(lsn) + 8n)))).rejects.toMatchObject({
+        code: "TARGET_OUTSIDE_WINDOWS",
+      });
+    },
+  );
 
   test("the server's 64-bit form of a transaction id is read as the server reads it", async () => {
     const [row] = await history.cluster.query<{ xid: string }>(

@@ -8,6 +8,7 @@ import {
   type RecoveryTarget,
   Repository,
   RepositoryMemory,
+  type RestoreOrder,
   restore,
   status,
   WatchNotes,
@@ -50,7 +51,7 @@ async function takeBoth(files: Record<string, string>) {
   return backup({ repository, engine, type: "full", options: {}, signal });
 }
 
-const bring = (target: RecoveryTarget, more: { database?: string } = {}) =>
+const bring = (target: RecoveryTarget, more: Partial<RestoreOrder> = {}) =>
   restore({
     repository,
     engines,
@@ -205,6 +206,40 @@ test("a database that the repository does not know is not found, and those that 
     kind: "not-found",
     remedy: "there are orders, users",
   });
+});
+
+test("one of several that is in no backup is told by status and by a restore of the others, and so is what keeps its watch from beginning", async () => {
+  await takeBoth({ orders: "orders.db" });
+  const notes = new WatchNotes(join(folder, "state"));
+  const waits = { state: "waiting", reason: "users is not in WAL mode", remedy: "switch it" };
+  await notes.write(repository.folder("sqlite", "users"), waits);
+  const engine = sqliteEngine({
+    databases: ["orders", "users"].map((name) => ({ name, path: join(folder, `${name}.db`) })),
+  });
+  const alerts = async () =>
+    (await status({ repository, engines: [engine], live: "sqlite", notes })).alerts;
+  const told = (await alerts()).map(({ id, summary }) => `${id}: ${summary}`);
+  expect(told).toContain("no-backup: there is no backup of users yet");
+  expect(told).toContain("watch-waiting: users: nothing is shipped: users is not in WAL mode");
+  const known = { engines: [engine], live: "sqlite" } as const;
+  const restored = await bring({ kind: "latest" }, known);
+  expect(restored.findings).toContainEqual(
+    expect.objectContaining({
+      id: "database-not-restored",
+      summary: expect.stringMatching(/^users is configured too .* the repository holds no backup/),
+    }),
+  );
+  // Where only the repository is at hand, or one is asked for by name, there is nothing to say.
+  for (const [index, more] of [
+    { live: "sqlite" } as const,
+    { ...known, database: "orders" },
+  ].entries())
+    expect(
+      (await bring({ kind: "latest" }, { ...more, to: join(folder, `${index}`) })).findings,
+    ).toEqual([]);
+  makeDatabase(join(folder, "users.db"), 2);
+  await backup({ repository, engine, type: "full", options: {}, signal });
+  expect((await alerts()).map(({ id }) => id)).not.toContain("no-backup");
 });
 
 test("where the log of one of several is not stored, that is how the app stands, however little it lags", async () => {

@@ -9,6 +9,8 @@ import {
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import { expect, onTestFinished, test } from "vitest";
+import { lineagesOf, noteOf } from "../../packages/sqlite/src/log/objects.ts";
+import type { WatchLimits } from "../../packages/sqlite/src/watch/limits.ts";
 import { faultyStorage } from "../support/faulty-storage.ts";
 import {
   expectCleanPrefix,
@@ -43,7 +45,7 @@ const LOCKED =
   /^app: nothing is shipped since [^ ]*: the database is locked by another process; it is tried again for 30 s, then the watch ends$/;
 
 /** A watch in this process over a repository that can be away, and what it says. */
-async function watched(walBytes: number | null = null) {
+async function watched(watchLimits: Partial<WatchLimits> = {}) {
   const folder = await testFolder();
   const app = new SqliteApp(folder, join(folder, "app.db"));
   makeLedger(app.path);
@@ -67,7 +69,7 @@ async function watched(walBytes: number | null = null) {
     repository,
     engine: sqliteEngine({
       databases: [{ name: "app", path: app.path }],
-      watchLimits: { walBytes },
+      watchLimits,
     }),
     notes,
     log: (line) => said.push(line),
@@ -85,7 +87,7 @@ async function watched(walBytes: number | null = null) {
 }
 
 test("a watch says once that the repository is away, what it does, and once that it is back with nothing lost", async () => {
-  const { app, said, state, facts, end } = await watched();
+  const { app, said, state, facts, end } = await watched({ segmentMarks: 3 });
   const writer = await startWriter(app.path, { rate: 100 });
   await writer.commits(50);
   expect(said).toEqual([]);
@@ -105,11 +107,18 @@ test("a watch says once that the repository is away, what it does, and once that
   await expect.poll(async () => (await facts())?.unshippedBytes).toBe(0);
   await end();
   expect(said).toHaveLength(2);
+  // However long it was away: a note that grew with it could be read by nobody one day.
+  const { folder } = await app.manifests();
+  const segments = [...(await lineagesOf(folder)).values()].flat();
+  const looks = await Promise.all(
+    segments.map(async (segment) => (await noteOf(folder, segment)).marks.length),
+  );
+  expect(Math.max(...looks)).toBe(3);
   expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
 });
 
 test("a repository that is away for too long: the hole is told when it comes, and again with the end of the outage", async () => {
-  const { app, said, state, facts, end } = await watched(40 << 20);
+  const { app, said, state, facts, end } = await watched({ walBytes: 40 << 20 });
   const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
   state.away = true;
   await expect.poll(() => said.some((line) => line.includes("has a hole"))).toBe(true);

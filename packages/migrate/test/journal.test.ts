@@ -94,7 +94,8 @@ describe("the claim of a cutover", () => {
     client.on("error", () => undefined);
     await client.connect();
     const { signal } = new AbortController();
-    const claimed = claimCutover({ client, address: { url: cluster.url }, signal }, "one");
+    const own = { client, address: { url: cluster.url }, signal };
+    const claimed = claimCutover(own, "one", () => {});
     claimed.catch(() => undefined);
     return { client, claimed };
   }
