@@ -298,8 +298,15 @@ describe("a cutover", () => {
     const another = new pg.Client(one.url);
     await another.connect();
     const hold = () => another.query("SELECT pg_advisory_lock(5497853339122026)");
-    const locked = { code: "LOCKED", kind: "locked" };
+    const { rows } = await another.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+    const locked = { code: "LOCKED", kind: "locked", details: { pid: rows[0]?.pid } };
     await hold();
+    // Neither a lock of the product's nor one in another database is what is waited for.
+    const bystanders = [new pg.Client(one.url), new pg.Client(cluster.url)];
+    for (const [at, client] of bystanders.entries()) {
+      await client.connect();
+      await client.query(`SELECT pg_advisory_lock(${at === 0 ? 1 : "5497853339122026"})`);
+    }
     await expect(cutover()).rejects.toMatchObject(locked);
     expect((await migrationStatus(request())).phase).toBe("loaded");
     await another.query("SELECT pg_advisory_unlock_all()");
@@ -308,6 +315,7 @@ describe("a cutover", () => {
     await expect(rollbackMigration(request())).rejects.toMatchObject(locked);
     expect((await migrationStatus(request())).phase).toBe("cut-over");
     await another.end();
+    for (const client of bystanders) await client.end();
     await rollbackMigration(request());
   });
 

@@ -61,7 +61,7 @@ describe("the digests of a part without the rows that were written since", () =>
         return { count, here, there: await digestInPostgres(input, form, EVERYWHERE, keys) };
       };
       db.exec(
-        `UPDATE t SET v = -v WHERE v IN (1, 17); DELETE FROM t WHERE v = 9; INSERT INTO t(v, k) SELECT 41, ${key.replaceAll(/\bn\b/g, "41")}`,
+        `UPDATE t SET v = -v WHERE v IN (1, 17); UPDATE t SET v = v - 100 WHERE v = -1; DELETE FROM t WHERE v = 9; INSERT INTO t(v, k) SELECT 41, ${key.replaceAll(/\bn\b/g, "41")}`,
       );
       for (const byRow of [false, true]) {
         const { count, here, there } = await digests(byRow);

@@ -57,7 +57,7 @@ it("asks for no NOT NULL of a key on whichever side it is one, and names the col
   const declared = [
     { name: "t", columns: [text("a", true), text("b", false, true), text("c", true)] },
   ];
-  const live = (name: string) => ({ name, declaredType: "VARCHAR(9)", notNull: name === "b" });
+  const live = (name: string) => ({ name, declaredType: "CLOB", notNull: name === "b" });
   const schema = {
     tables: [{ name: "t", primaryKey: ["a"], columns: ["a", "b", "c"].map(live) }],
   } as unknown as SqliteSchema;

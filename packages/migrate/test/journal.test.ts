@@ -13,7 +13,7 @@ import {
   openEntry,
   prepareJournal,
 } from "../src/target/journal.ts";
-import { takeTargetLock } from "../src/target/lock.ts";
+import { takeTargetLock, takeTargetLockWhile } from "../src/target/lock.ts";
 
 let cluster: TestCluster;
 const clients: pg.Client[] = [];
@@ -68,6 +68,18 @@ it("knows the last entry that Postgres holds only where it was noted together wi
     lastEntryOf({ details: { watermark, lastEntry } } as unknown as JournalEntry);
   expect(noted("7")).toEqual(lastEntry);
   expect(noted("8")).toBeNull();
+});
+
+it("holds the target's lock without a bound for what waits later, and not where it is wanted no more", async () => {
+  const client = new pg.Client(cluster.url);
+  await client.connect();
+  const { signal } = new AbortController();
+  const wanted = [true, false];
+  const isWanted = async () => wanted.shift() ?? false;
+  expect(await takeTargetLockWhile(client, signal, isWanted)).toBe(false);
+  const { rows } = await client.query("SHOW lock_timeout");
+  expect(rows).toEqual([{ lock_timeout: "0" }]);
+  await client.end();
 });
 
 describe("the claim of a cutover", () => {

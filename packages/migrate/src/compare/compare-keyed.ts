@@ -14,13 +14,14 @@ import { type KeyRange, keyTerms, postgresRange, sqliteRange } from "./row-key.t
 import { heldSides, type Moment, NO_ROWS, type Sides, type WrittenRows } from "./sides.ts";
 
 const MAX_CHUNK_ROWS = 20_000;
-/** Of which the rows are compared one by one where their digests differ: so many keys are held in memory. */
-const MAX_NAMED_ROWS = 100_000;
+/** Of which the rows are compared one by one where their digests differ: so many keys of either side are held in memory. */
+const MAX_NAMED_ROWS = 50_000;
 /**
  * Where Postgres has no index in the key's order, each chunk reads the whole table there: few and large ones, unless SQLite's
  * snapshot of one would be held for long.
  */
 const UNINDEXED_CHUNKS = 20;
+const MIN_UNINDEXED_CHUNK_ROWS = 100_000;
 const MAX_UNINDEXED_CHUNK_ROWS = 500_000;
 const CHUNK_BYTES = 32 * 1024 * 1024;
 /** Rows that may be longer are digested one by one, so that no chunk is ever held as a whole. */
@@ -98,7 +99,7 @@ function keyedOf(input: CompareInput, isIndexed: boolean): Keyed {
     canon: rowCanon(input.table),
     chunkRows: isIndexed
       ? Math.max(1, Math.min(MAX_CHUNK_ROWS, fitting))
-      : Math.max(MAX_NAMED_ROWS, few),
+      : Math.max(MIN_UNINDEXED_CHUNK_ROWS, few),
     partRows: MAX_NAMED_ROWS,
     byRow: !isIndexed || maxRowBytes > LONG_ROW_BYTES,
   };
@@ -151,7 +152,7 @@ async function compareChunk(
   const { here, there, written } = isWritten
     ? await digestUnwritten(input, moment, rows, range, differences.inFlight.room)
     : await digestAll(input, moment, rows);
-  const isEqual = here.digest === there.digest && (written.count > 0 || here.rows === there.rows);
+  const isEqual = here.digest === there.digest;
   if (!isEqual && range !== null && here.rows > input.partRows)
     return { rows: here.rows, isTold: false };
   differences.rows(here.rows, there.rows);
