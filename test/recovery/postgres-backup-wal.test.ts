@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { verify } from "@lifeboat/core";
+import { type Engine, verify } from "@lifeboat/core";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { elsewhereFinding } from "../../packages/postgres/src/archive/elsewhere.ts";
 import { withClient } from "../../packages/postgres/src/connection/connection.ts";
@@ -17,6 +17,7 @@ import {
 describe("the WAL of a backup", () => {
   const open: TestCluster[] = [];
   afterEach(async () => {
+    vi.useRealTimers();
     for (const cluster of open.splice(0)) await cluster.stop();
   });
 
@@ -63,8 +64,21 @@ describe("the WAL of a backup", () => {
     }, PATIENCE);
     expect(await status()).toMatchObject({ archive: { ok: true }, alerts: [] });
     expect(await walOf(kept, (await kept.take()).id)).toBe("archive");
+    const { manifests: before } = await kept.repository.backups(kept.folder);
+    await cluster.query("alter system set archive_command = 'false'");
+    await cluster.query("select pg_reload_conf(), pg_create_restore_point('waits')");
+    await cluster.query("select pg_switch_wal()");
     // The same segments by both ways are the same bytes.
     expect(await walOf(kept, (await kept.take({ wal: "stream" })).id)).toBe("stream");
+    // While that one is under way its WAL lies ahead of what the archiver has still to bring: no hole, until the archiver drops it.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 120_000 });
+    const holes = async (engine: Engine) => (await engine.reach(kept.folder, before)).holes();
+    expect(await holes(kept.offline)).toMatchObject([{ id: "archive-hole" }]);
+    expect(await holes(kept.engine)).toEqual([]);
+    await cluster.query("alter system set archive_command = 'true'");
+    await cluster.query("select pg_reload_conf(), pg_create_restore_point('wakes')");
+    await cluster.query("select pg_switch_wal()");
+    await expect.poll(() => holes(kept.engine), PATIENCE).toMatchObject([{ id: "archive-hole" }]);
   });
 
   test("of a server that was promoted while nothing was archived has the timeline's history, and a copy recovers", async () => {

@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import type { Finding } from "@lifeboat/core";
-import { postgresEngine } from "@lifeboat/postgres";
+import { makeStandby, postgresEngine } from "@lifeboat/postgres";
 import { afterEach, expect, test, vi } from "vitest";
+import { connectForReplication } from "../../packages/postgres/src/connection/connection.ts";
 import { PATIENCE } from "../support/patience.ts";
 import {
   startCluster,
@@ -10,6 +12,7 @@ import {
 } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside } from "../support/postgres-repository.ts";
 
+const { signal } = new AbortController();
 const open: TestCluster[] = [];
 afterEach(async () => {
   for (const cluster of open.splice(0)) await cluster.stop();
@@ -96,6 +99,21 @@ test("wal_level minimal is an error, and a backup is refused with it", async () 
     code: "WAL_LEVEL_MINIMAL",
     message: expect.stringContaining("wal_level is minimal"),
   });
+  const connection = { url: cluster.superuserUrl };
+  for (const slot of [undefined, null]) {
+    const standby = { to: join(cluster.directory, "standby"), slot, maxRate: null };
+    const more = { tablespaceMapping: new Map(), fetchCommand: [], report() {}, signal };
+    await expect(makeStandby({ connection, ...standby, ...more })).rejects.toMatchObject({
+      code: "WAL_LEVEL_MINIMAL",
+      remedy: expect.stringContaining("wal_level = replica"),
+    });
+  }
+  // With senders, and the level as it is, the server would not start any more.
+  await expect(connectForReplication(connection)).rejects.toMatchObject({
+    code: "SENDERS_EXHAUSTED",
+    remedy: expect.stringContaining("wal_level = replica"),
+  });
+  expect(findings.has("wal-senders-scarce")).toBe(false);
 });
 
 test("archiving without a command is an error that does not stop a backup", async () => {

@@ -1,4 +1,4 @@
-import { chown, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { chown, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ownProcessMark } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
@@ -144,23 +144,37 @@ test("what a killed prefetcher left is cleared away by the next", async () => {
   await expect.poll(() => readdir(join(path, "pg_wal"))).not.toContain("lifeboat.spool");
 });
 
-test("a prefetcher of which nothing is taken is shown by status, and ends by itself", async () => {
-  const segments = (await Array.fromAsync(kept.folder.listLog()))
+test("a prefetcher holds no more than it may, goes on while something is taken, and ends by itself when nothing is", async () => {
+  const [first = "", ...segments] = (await Array.fromAsync(kept.folder.listLog()))
     .map(({ name }) => name.slice(9))
     .filter((name) => /^[0-9A-F]{24}$/.test(name));
-  // In the server's own data directory, as if it were one that recovers.
+  // In the server's own data directory, as if it were one that recovers; what another run left there is of no use.
   const spool = spoolOf(cluster.dataDirectory);
+  await mkdir(spool);
+  for (const name of [first, "0000000900000000000000FF"]) await writeFile(join(spool, name), "x");
   const shipping = async () => (await kept.engine.status(kept.folder, null)).shipping;
   const { repository } = kept;
   const signal = new AbortController().signal;
-  const prefetching = prefetchWal({
-    ...{ repository, spool, signal, idleMs: 1_500 },
-    after: segments[0] as string,
-  });
-  await expect
-    .poll(shipping)
-    .toMatchObject({ prefetcher: { running: true, ready: expect.any(Number) } });
-  await prefetching;
+  vi.useFakeTimers({ toFake: ["Date"] });
+  try {
+    const prefetching = prefetchWal({
+      ...{ repository, spool, signal, after: first },
+      ...{ idleMs: 1_000, spoolBytes: 3 << 20 },
+    });
+    const ready = async () =>
+      (await readdir(spool)).filter((name) => /^[0-9A-F]{24}$/.test(name)).toSorted();
+    await expect.poll(ready, PATIENCE).toEqual(segments.slice(0, 3));
+    expect(await shipping()).toEqual({ prefetcher: { running: true, ready: 3 } });
+    for (const taken of [0, 1, 2, 3]) {
+      vi.setSystemTime(Date.now() + 400);
+      await rm(join(spool, segments[taken] as string));
+      await expect.poll(ready, PATIENCE).toEqual(segments.slice(taken + 1, taken + 4));
+    }
+    vi.setSystemTime(Date.now() + 1_001);
+    await prefetching;
+  } finally {
+    vi.useRealTimers();
+  }
   expect(await readdir(join(cluster.dataDirectory, "pg_wal"))).not.toContain("lifeboat.spool");
   expect(await shipping()).toBeUndefined();
 });

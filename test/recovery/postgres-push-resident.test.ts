@@ -93,6 +93,9 @@ const waiting = async () =>
 
 test("a watch pushes for the archiver, without a program's start, and all of it is whole", async () => {
   await startWatch();
+  const note = await new WatchNotes(join(cluster.directory, "notes")).read(kept.folder);
+  const { shipping } = await kept.engine.status(kept.folder, note);
+  expect(shipping).toEqual({ watch: { alive: true, at: expect.any(String) } });
   await archiveBy("exit 1");
   await kept.take();
   await stored(await segments(12));

@@ -1,9 +1,16 @@
-import { chown, mkdir, readdir, rename, rmdir, writeFile } from "node:fs/promises";
+import { chown, mkdir, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { list, verify, WatchNotes, watch } from "@lifeboat/core";
-import { dropSlot, listSlots, postgresEngine, receiveWal, Server } from "@lifeboat/postgres";
+import {
+  dropSlot,
+  listSlots,
+  type PostgresEngineInit,
+  postgresEngine,
+  receiveWal,
+  Server,
+} from "@lifeboat/postgres";
 import { execa } from "execa";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { formatLsn, parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
 import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type Counted, countAfter, restoreBeside } from "../support/postgres-copies.ts";
@@ -216,9 +223,19 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         await commit(n);
         await cluster.query("select pg_switch_wal()");
       }
+      const { manifests } = await kept.repository.backups(kept.folder);
       await kept.take({ wal: "stream" });
+      const live = { connection: { url: cluster.superuserUrl } };
+      // As it is told while that backup is under way, for more than a minute.
+      const holes = async (init: PostgresEngineInit) => {
+        vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 120_000 });
+        const reach = await postgresEngine(init).reach(kept.folder, manifests);
+        return reach.holes().finally(() => vi.useRealTimers());
+      };
       // What the backup stored lies behind the three that are still to come.
       expect((await status()).archive?.lagBytes).toBeGreaterThan(2 * 0x100000);
+      expect(await holes(live)).toHaveLength(1);
+      expect(await holes({ ...live, archive: { mode: "receive" } })).toEqual([]);
       const next = receive();
       await caughtUp(next);
       const { windows } = await list({
@@ -298,6 +315,41 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await caughtUp(behind);
       expect(await behind.stop()).toMatchObject({ holes: 1, slot: "lifeboat_receive" });
       expect(await restored()).toMatchObject({ count: await rows() });
+    },
+  );
+
+  test.runIf(thorough)(
+    "of WAL that is gone twice each loss is told once, also where the slot was to keep it",
+    async () => {
+      const wal = join(cluster.dataDirectory, "pg_wal");
+      const nameAt = async (position: string) =>
+        (await cluster.query<{ name: string }>(`select pg_walfile_name(${position}) as name`))[0]
+          ?.name ?? "";
+      const receiver = receive();
+      for (const round of [1, 2]) {
+        await caughtUp(receiver);
+        await rename(kept.path, `${kept.path}-away`);
+        await mkdir(kept.path);
+        const first = await nameAt("pg_current_wal_lsn()");
+        const noted = receiver.notes.length;
+        for (const n of [1, 2]) {
+          await commit(100 * round + n);
+          await cluster.query("select pg_switch_wal()");
+        }
+        await cluster.query("checkpoint");
+        const tries = () => receiver.notes.slice(noted).some((note) => /tries again in/.test(note));
+        await expect.poll(tries).toBe(true);
+        const redo = await nameAt("(select redo_lsn from pg_control_checkpoint())");
+        for (const name of await readdir(wal))
+          if (/^[0-9A-F]{24}$/.test(name) && name >= first && name < redo)
+            await rm(join(wal, name));
+        await rmdir(kept.path);
+        await rename(`${kept.path}-away`, kept.path);
+        await caughtUp(receiver);
+        expect(receiver.holes).toHaveLength(round);
+      }
+      await kept.take();
+      expect(await receiver.stop()).toMatchObject({ holes: 2 });
     },
   );
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
@@ -14,6 +14,7 @@ import {
 import { Server } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { privateSettings } from "../../packages/postgres/src/files/private-settings.ts";
 import { outermostMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import {
   archiveInto,
@@ -25,6 +26,35 @@ const signal = new AbortController().signal;
 const report = () => {};
 
 const majors = await outermostMajors();
+
+/** What a cluster may have set for itself, and a copy beside it must not do: most of it keeps one from ever being there. */
+const ORIGINALS = {
+  archive_mode: "always",
+  archive_cleanup_command: "false",
+  recovery_end_command: "false",
+  recovery_min_apply_delay: "1h",
+  recovery_target_action: "shutdown",
+  primary_conninfo: "host=127.0.0.1 port=1",
+  primary_slot_name: "of_its_primary",
+  hot_standby: "on",
+  max_wal_senders: "7",
+  max_worker_processes: "7",
+  max_parallel_workers: "7",
+  max_logical_replication_workers: "7",
+  synchronous_standby_names: "another",
+  session_preload_libraries: "not_here",
+  local_preload_libraries: "not_here",
+  dynamic_library_path: "/not/here",
+  jit_provider: "not_here",
+  jit: "on",
+  ssl: "on",
+  ssl_passphrase_command: "false",
+  zero_damaged_pages: "on",
+  ignore_checksum_failure: "on",
+  autovacuum: "on",
+  huge_pages: "on",
+  shared_buffers: "4TB",
+};
 
 describe.each(majors)("a copy of version %i brought to life in private", (major) => {
   let cluster: TestCluster;
@@ -108,6 +138,8 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     beforeAll(async () => {
       archivedBefore = await inRepository();
       restored = await copy("alive");
+      const own = Object.entries(ORIGINALS).map(([name, value]) => `${name} = '${value}'\n`);
+      await appendFile(join(restored.path, "postgresql.auto.conf"), own.join(""));
       revived = await revive(restored);
     });
 
@@ -144,12 +176,14 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
       expect(await revived.query("select current_database()", "postgres")).toEqual([["postgres"]]);
     });
 
-    test("archives nothing, has no workers, and cannot be reached by the network", async () => {
-      const names = ["archive_mode", "listen_addresses", "max_worker_processes", "max_wal_senders"];
-      const values: unknown[] = [];
-      for (const name of names)
-        values.push((await revived.query(`select current_setting('${name}')`))[0]?.[0]);
-      expect(values).toEqual(["off", "", "0", "0"]);
+    test("archives nothing, has no workers, cannot be reached by the network, and does nothing that its original is set to do", async () => {
+      const set = async (name: string) =>
+        (await revived.query(`select current_setting('${name}')`))[0]?.[0];
+      expect(await set("listen_addresses")).toBe("");
+      const files = { restoreCommand: "", hbaFile: "", identFile: "" };
+      const own = privateSettings({ major, ...files, preload: [] });
+      for (const name of Object.keys(ORIGINALS))
+        expect([name, await set(name)]).toEqual([name, own[name]]);
       expect(await inRepository()).toEqual(archivedBefore);
     });
   });

@@ -142,6 +142,13 @@ test("a standby is made from the primary, started, streams what is written, and 
     whenItRuns: async () => {
       await expect.poll(() => onStandby("select pg_wal_replay_pause()")).toHaveLength(1);
       await primary.query("insert into ledger values (2000)");
+      const streams = "select from pg_stat_replication where state = 'streaming'";
+      await expect.poll(() => primary.query(streams)).toHaveLength(1);
+      const stands = { connection: connection(), standby: it, report: () => {}, signal };
+      await expect(awaitStreaming({ ...stands, patienceMs: 300 })).rejects.toMatchObject({
+        code: "STANDBY_NOT_STREAMING",
+        message: expect.stringContaining("behind, and comes no nearer"),
+      });
     },
     onNote(note) {
       if (note.startsWith("streaming")) goesOn ??= onStandby("select pg_wal_replay_resume()");
@@ -159,6 +166,10 @@ test("a standby is made from the primary, started, streams what is written, and 
     code: "STANDBY_NOT_STREAMING",
     message: expect.stringContaining("is not among the primary's pg_stat_replication"),
   });
+  // One that it feeds itself is awaited by what it has replayed.
+  const url = `postgres://postgres@${encodeURIComponent(socket)}:5499/app`;
+  const fed = { ...waiting, connection: { url }, patienceMs: 0 };
+  await expect(awaitStreaming(fed)).rejects.toMatchObject({ code: "STANDBY_NOT_STREAMING" });
   // Nor is its directory on this host the primary's, should that be called so on another.
   const facts = await withClient(connection(), describeServer);
   expect(await localDirectory(facts)).toBe(primary.dataDirectory);
@@ -175,10 +186,13 @@ test("a standby is made from the primary, started, streams what is written, and 
   expect(await onStandby("select n from elsewhere")).toEqual([{ n: 7 }]);
   expect((await readdir(mapped)).some((name) => name.startsWith("PG_"))).toBe(true);
 
-  await expect(removeStandby(connection(), it.path)).rejects.toMatchObject({
-    code: "STANDBY_RUNNING",
-    kind: "refused",
-  });
+  const link = join(primary.directory, "link-to-standby");
+  await symlink(it.path, link);
+  for (const path of [it.path, link])
+    await expect(removeStandby(connection(), path)).rejects.toMatchObject({
+      code: "STANDBY_RUNNING",
+      kind: "refused",
+    });
   await stopStandby(it.path);
   await expect.poll(async () => (await slots())[0]?.[1]).toBe("inactive");
   // One of another cluster is not removed, nor is a slot dropped on a server that is not its primary.
@@ -195,7 +209,9 @@ test("a standby is made from the primary, started, streams what is written, and 
   // As pg_upgrade leaves the tablespaces of the server that it has made beside this one.
   const upgraded = "PG_99_202611271";
   await mkdir(join(mapped, upgraded));
-  await removeStandby(connection(), it.path);
+  // As a crash leaves it, with a number that another process was given since.
+  await writeFile(join(it.path, "postmaster.pid"), `${process.pid}\n`);
+  await removeStandby(connection(), link);
   expect(await slots()).toEqual([]);
   const left = await readdir(primary.directory);
   expect(left.filter((name) => /^standby$|pgpass/.test(name))).toEqual([]);
@@ -286,7 +302,9 @@ const lost = {
 };
 
 test("one that needs WAL which the primary has removed is said to be lost, although it answers", async () => {
-  await expect(start(await leftBehind("true", []))).rejects.toMatchObject(lost);
+  // At once, and not when it has been waited for long enough.
+  const it = await leftBehind("true", []);
+  await expect(start(it, { patienceMs: 3_600_000 })).rejects.toMatchObject(lost);
 });
 
 test("one that an archive brings the removed WAL is not lost, but late", async () => {
@@ -322,6 +340,16 @@ test("without a slot wal_keep_size has to suffice, and what is refused leaves no
   });
   expect(await readdir(place())).toEqual(["mine"]);
   expect(await slots()).toEqual([]);
+  await rm(place(), { recursive: true });
+  const others = "from generate_series(1, current_setting('max_replication_slots')::int) n";
+  await primary.query(`select pg_create_physical_replication_slot('other' || n) ${others}`);
+  await expect(made()).rejects.toMatchObject({
+    code: "STATEMENT_FAILED",
+    remedy: expect.stringContaining("max_replication_slots"),
+  });
+  const left = await readdir(primary.directory);
+  expect(left.filter((name) => name.includes("standby"))).toEqual([]);
+  await primary.query(`select pg_drop_replication_slot('other' || n) ${others}`);
   await expect(removeStandby(connection(), place())).rejects.toMatchObject({
     code: "NOT_A_STANDBY",
     kind: "refused",

@@ -1,6 +1,6 @@
 import { readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
+import type { Manifest, RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Log, readLog } from "../../packages/postgres/src/log/chains.ts";
 import { livingWindow } from "../../packages/postgres/src/log/living.ts";
@@ -8,6 +8,8 @@ import { logWindows } from "../../packages/postgres/src/log/windows.ts";
 import { formatLsn, lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import {
   parseWalFileName,
+  segmentAt,
+  segmentName,
   segmentNumber,
   segmentStart,
   type WalFile,
@@ -95,6 +97,9 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
       const upTo = (exclusive: boolean) => history.entriesAt({ kind: "time", ...at, exclusive });
       expect(await upTo(false)).toBe(48);
       expect(await upTo(true)).toBe(47);
+      // In milliseconds that which holds it: no instant before the commit that the copy will have.
+      const { time } = (await planned({ kind: "time", ...at, exclusive: false })).willRecoverTo;
+      expect(Date.parse(time as string)).toBe(Math.ceil(micros / 1000));
     },
   );
 
@@ -147,6 +152,26 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
     expect((await planned(xid(100, true))).willRecoverTo.time).toBeNull();
   });
 
+  test.runIf(thorough)(
+    "what committed while a backup was taken is no target: its copy is not consistent before it has passed that",
+    async () => {
+      const [first] = (await kept.repository.backups(kept.folder)).manifests as [Manifest];
+      const target = xid(31);
+      const { lsn } = (await planned(target)).willRecoverTo as { lsn: string };
+      const ended = (stopLsn: string) => ({ ...first, details: { ...first.details, stopLsn } });
+      const planFrom = (manifest: Manifest) =>
+        kept.offline.plan(kept.folder, [manifest], target, { timeline: 1 });
+      expect((await planFrom(ended(lsn))).willRecoverTo).toMatchObject({ lsn });
+      await expect(planFrom(ended(formatLsn(lsnOf(lsn) + 8n)))).rejects.toMatchObject({
+        code: "TARGET_OUTSIDE_WINDOWS",
+      });
+      // Of one whose own WAL the archive has not all of nothing is recovered.
+      const latest = { kind: "latest" } as const;
+      const alone = kept.offline.plan(kept.folder, [ended("F/0")], latest, {});
+      await expect(alone).rejects.toMatchObject({ code: "WAL_GAP" });
+    },
+  );
+
   test("the server's 64-bit form of a transaction id is read as the server reads it", async () => {
     const [row] = await history.cluster.query<{ xid: string }>(
       `select ((pg_current_xact_id()::text::numeric::int8 >> 32 << 32) + 4294967296 + ${entry(100).xid})::text as xid`,
@@ -192,17 +217,24 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
   test("a segment that cannot be read and may hold the target is named, and hides no target behind or before it", async () => {
     const logs = await Array.fromAsync(kept.folder.listLog());
     const names = logs.map(({ name }) => name).filter((name) => /\/[0-9A-F]{24}$/.test(name));
-    const file = kept.file(kept.folder.logPath(names.at(-2) as string));
-    await rename(file, `${file}.kept`);
-    await writeFile(file, "damaged");
-    try {
+    const damaging = async (name: string, during: () => Promise<void>) => {
+      const file = kept.file(kept.folder.logPath(name));
+      await rename(file, `${file}.kept`);
+      await writeFile(file, "damaged");
+      await during().finally(() => rename(`${file}.kept`, file));
+    };
+    await damaging(names.at(-2) as string, async () => {
       await expect(planned({ kind: "restore-point", name: "nowhere" })).rejects.toMatchObject({
         code: "CHECKSUM_MISMATCH",
         message: expect.stringContaining(names.at(-2) as string),
       });
       expect((await planned(xid(55))).backups[0].id).toBe(history.backups[0]);
-    } finally {
-      await rename(`${file}.kept`, file);
-    }
+    });
+    // Also where the last record of the target's own segment ends in the damaged one.
+    const { lsn } = (await planned(xid(55))).willRecoverTo as { lsn: string };
+    const behind = segmentName(1, segmentAt(lsnOf(lsn), SEGMENT) + 1n, SEGMENT);
+    await damaging(`00000001/${behind}`, async () => {
+      expect((await planned(xid(55))).willRecoverTo).toMatchObject({ lsn });
+    });
   });
 });

@@ -49,7 +49,12 @@ export class LedgerHistory {
   static async make(major: number): Promise<LedgerHistory> {
     const cluster = await startCluster({
       major,
-      settings: { archive_mode: "on", track_commit_timestamp: "on" },
+      settings: {
+        archive_mode: "on",
+        track_commit_timestamp: "on",
+        // What nobody asked for would fill segments behind the history's end.
+        checkpoint_timeout: "1d",
+      },
       initdb: ["--wal-segsize=1"],
     });
     const history = new LedgerHistory(cluster, await repositoryBeside(cluster));

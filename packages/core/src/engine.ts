@@ -124,8 +124,11 @@ export interface LogCheck {
 export interface Reach {
   /** Spans in which every instant can be restored, oldest first. */
   readonly windows: readonly RecoveryWindow[];
-  /** What keeps the newest of a living database's log from being recovered, where `status` of the engine doesn't tell it. */
-  readonly holes: readonly Finding[];
+  /**
+   * What keeps the newest of a living database's log from being recovered, where `status` of the engine doesn't tell it. May ask the
+   * live database, where one is configured: what it still brings is no hole.
+   */
+  holes(): Promise<readonly Finding[]>;
 }
 
 /**

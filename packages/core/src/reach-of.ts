@@ -23,6 +23,6 @@ export async function reachOf(
       ? `${folder.backupPath(String(backup))}/manifest.json`
       : folder.path;
     const { code, message } = thrown;
-    return { windows: [], holes: [], problems: [...broken, { object, code, message }] };
+    return { windows: [], holes: async () => [], problems: [...broken, { object, code, message }] };
   }
 }

@@ -59,7 +59,7 @@ export async function status(request: {
     // Before an upgrade it was another cluster, of which nothing comes any more.
     const isOver = folder !== folders.findLast(({ engine }) => engine === folder.engine);
     if (!isOver && known.windows.length > 0 && folder.engine === (live ?? folder.engine))
-      alerts.push(...known.holes);
+      alerts.push(...(await known.holes()));
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),

@@ -7,6 +7,7 @@ import {
   type Manifest,
 } from "@lifeboat/core";
 import { findingsFor } from "./archive/findings.ts";
+import { isStillToCome } from "./archive/still-to-come.ts";
 import { type ArchiveChoice, watchServer } from "./archive/watch-server.ts";
 import { parallelTransport } from "./basebackup/parallel.ts";
 import { type ServerConnection, withClient } from "./connection/connection.ts";
@@ -53,7 +54,13 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
     },
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
-    reach: (folder, backups) => logReach(folder, byChain(backups).whole),
+    reach: (folder, backups) =>
+      logReach(
+        folder,
+        byChain(backups).whole,
+        async (hole) =>
+          init.connection !== undefined && (await isStillToCome(init.connection, archive, hole)),
+      ),
     async plan(folder, backups, target, { timeline }) {
       // The WAL leads to any state from an older base too: only who names a backup must have that one.
       const usable = target.kind === "backup" ? backups : byChain(backups).whole;

@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseFolder, EngineStatus, Finding, WatchNote } from "@lifeboat/core";
 import type pg from "pg";
@@ -12,6 +11,7 @@ import { type ServerConnection, withClient } from "./connection/connection.ts";
 import { type ArchiverState, readArchiver } from "./facts/archiver.ts";
 import { localDirectory } from "./facts/local-directory.ts";
 import { describeServer, type ServerFacts } from "./facts/server-facts.ts";
+import { waitingSegments } from "./facts/waiting-segments.ts";
 import { liveFindings } from "./preflight/live.ts";
 import { findingOf } from "./preflight.ts";
 import { readSlots } from "./slots/slots.ts";
@@ -109,31 +109,6 @@ async function lagBytes(
   const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");
   const written = lsnOf(rows[0]?.lsn ?? "0/0");
   return Math.max(0, Number(written - segmentStart(number + 1n, walSegmentBytes)));
-}
-
-/** Segments marked ready for the archiver, oldest first; asked on disk where SQL may not. */
-async function waitingSegments(client: pg.Client, server: ServerFacts): Promise<string[]> {
-  const names = await listArchiveStatus(client, server);
-  return names
-    .filter((name) => name.endsWith(".ready"))
-    .map((name) => name.slice(0, -".ready".length))
-    .sort();
-}
-
-async function listArchiveStatus(client: pg.Client, server: ServerFacts): Promise<string[]> {
-  try {
-    const { rows } = await client.query<{ name: string }>(
-      "select name from pg_ls_archive_statusdir()",
-    );
-    return rows.map(({ name }) => name);
-  } catch (thrown) {
-    const directory = await localDirectory(server);
-    // A role that may not look (it takes pg_monitor) on another host: then it is not known.
-    if (directory === undefined) return [];
-    return readdir(join(directory, "pg_wal", "archive_status")).catch(() => {
-      throw thrown;
-    });
-  }
 }
 
 /** The watch that ships; and what may outlive the command that started it: a prefetcher, and a pusher. */

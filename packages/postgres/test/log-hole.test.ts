@@ -32,7 +32,7 @@ async function store(folder: DatabaseFolder, ...numbers: bigint[]) {
 }
 
 const holesOf = async (folder: DatabaseFolder, backups: readonly Manifest[]) =>
-  (await logReach(folder, backups)).holes;
+  (await logReach(folder, backups, async () => false)).holes();
 
 const later = () => vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 120_000 });
 

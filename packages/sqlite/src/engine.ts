@@ -80,7 +80,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     // Of a hole in the log its watch tells.
     reach: async (folder, backups) => ({
       windows: await windowsOf(folder, byChain(backups).whole),
-      holes: [],
+      holes: async () => [],
     }),
     holdsIdle: async (folder, backups, at) =>
       (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,

@@ -15,10 +15,11 @@ export interface PrefetchWal {
   readonly spool: string;
   /** How long nothing may be taken before this ends. */
   readonly idleMs?: number;
+  /** So much lies ready at most, and at least two segments. */
+  readonly spoolBytes?: number;
   readonly signal: AbortSignal;
 }
 
-/** So many bytes lie ready at most, and at least two segments. */
 const SPOOL_BYTES = 256 << 20;
 const MOST_SEGMENTS = 32;
 const AT_ONCE = 3;
@@ -57,9 +58,9 @@ async function fill(
   request: PrefetchWal,
   { spool, folder }: { readonly spool: WalSpool; readonly folder: DatabaseFolder },
 ): Promise<void> {
-  const { after, signal } = request;
+  const { after, signal, spoolBytes = SPOOL_BYTES } = request;
   const segmentBytes = await segmentBytesOf(folder, after);
-  const most = Math.max(2, Math.min(MOST_SEGMENTS, Math.floor(SPOOL_BYTES / segmentBytes)));
+  const most = Math.max(2, Math.min(MOST_SEGMENTS, Math.floor(spoolBytes / segmentBytes)));
   await spool.clear((name) => name > after && name.startsWith(after.slice(0, 8)));
   const line = new Line(folder, spool, { after, segmentBytes });
   let taken = Date.now();

@@ -97,7 +97,7 @@ async function shippedUpTo(
 }
 
 /** Of the usual slot, what the server keeps for it; undefined where there is none. */
-async function keptFrom(client: pg.Client): Promise<Lsn | undefined> {
+export async function keptFrom(client: pg.Client): Promise<Lsn | undefined> {
   const { rows } = await client.query<{ kept: string | null }>(
     "select restart_lsn::text as kept from pg_replication_slots where slot_name = $1",
     [RECEIVE_SLOT],

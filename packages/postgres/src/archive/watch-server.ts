@@ -29,17 +29,19 @@ export async function watchServer(
   archive: ArchiveChoice,
   request: WatchRequest,
 ): Promise<void> {
+  // So that `status` knows of it before anything is shipped.
+  await note(request, {});
   if (archive.mode === "receive") await receive(connection, request);
   else await push(connection, archive, request);
 }
 
 async function receive(connection: ServerConnection, request: WatchRequest): Promise<void> {
   const { folder, report, log, signal } = request;
-  const note = noteNowAndThen(request);
+  const noteShipped = noteNowAndThen(request);
   let backup: Promise<unknown> = Promise.resolve();
   await receiveWal({
     ...{ connection, folder, report, log, signal },
-    onDurable: (position) => note({ durable: formatLsn(position) }),
+    onDurable: (position) => noteShipped({ durable: formatLsn(position) }),
     onHole() {
       backup = backup
         .then(() => request.backup("full"))
@@ -60,7 +62,7 @@ async function push(
   const server = await withClient(connection, describeServer);
   const dataDirectory = await localDirectory(server);
   if (dataDirectory === undefined) throw notHere();
-  const note = noteNowAndThen(request);
+  const noteShipped = noteNowAndThen(request);
   const outage = new OutageLog(subjectOf(folder), log);
   const hole = new GivenUpHole(dataDirectory, request, outage);
   let isAnswered = false;
@@ -68,7 +70,7 @@ async function push(
     ...{ folder, dataDirectory, maxBacklog },
     onStored(name) {
       report({ note: `stored ${name}` });
-      note({ stored: name });
+      noteShipped({ stored: name });
     },
     onAnswered() {
       isAnswered = true;
@@ -90,13 +92,20 @@ async function push(
   }
 }
 
-/** Word for `status`, at most so often: that it is lost is no reason to stop shipping. */
-function noteNowAndThen({ note }: WatchRequest): (facts: Record<string, unknown>) => void {
+type Facts = Record<string, unknown>;
+
+/** Word for `status`: that it is lost is no reason to stop shipping. */
+async function note(request: WatchRequest, facts: Facts): Promise<void> {
+  await request.note(facts).catch(() => {});
+}
+
+/** At most so often. */
+function noteNowAndThen(request: WatchRequest): (facts: Facts) => void {
   let noted = 0;
   return (facts) => {
     if (Date.now() - noted < NOTE_INTERVAL_MS) return;
     noted = Date.now();
-    note(facts).catch(() => {});
+    void note(request, facts);
   };
 }
 

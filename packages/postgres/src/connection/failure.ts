@@ -37,8 +37,11 @@ const READINGS: readonly Reading[] = [
     code: "SENDERS_EXHAUSTED",
     matches: ({ text }) => /number of requested standby connections exceeds/.test(text),
     message: (at, text) => `${nameOf(at)} has no free WAL sender: ${text}`,
-    remedy: () =>
-      "raise it and restart the server: alter system set max_wal_senders = 10 (a backup needs one, with --wal stream two); select * from pg_stat_replication shows who holds them",
+    // With senders, and wal_level still at minimal, the server would not start any more.
+    remedy: (_, text) =>
+      /\(currently 0\)/.test(text)
+        ? "alter system set max_wal_senders = 10; where show wal_level says minimal, alter system set wal_level = replica as well; then restart the server"
+        : "raise it and restart the server: alter system set max_wal_senders = 10 (a backup needs one, with --wal stream two); select * from pg_stat_replication shows who holds them",
   },
   {
     code: "REPLICATION_DENIED",
@@ -151,12 +154,20 @@ export function serverFailure(cause: unknown, place: { host: string; port: numbe
     message: lost
       ? `the connection to ${nameOf(place)} broke: ${cause.message}`
       : `${nameOf(place)} refused a statement: ${cause.message} (SQLSTATE ${code})`,
-    remedy: lost
-      ? "see the server's log for why, then run this again"
-      : "see the server's log; if it is a missing right, grant pg_monitor to the role",
+    remedy: lost ? "see the server's log for why, then run this again" : remedyOf(cause, code),
     cause,
   });
 }
+
+/** Where the server itself says what to do, nobody knows better. */
+function remedyOf(cause: Error, code: string): string {
+  if (code === INSUFFICIENT_PRIVILEGE)
+    return "grant what is missing, such as pg_monitor, to the role: lifeboat doctor --sql prints the script";
+  const { hint } = cause as { hint?: unknown };
+  return typeof hint === "string" ? hint : "see the server's log";
+}
+
+const INSUFFICIENT_PRIVILEGE = "42501";
 
 /** The line that admits who was refused: from where the server says that it was asked, by socket or in the same way. */
 function hbaLine(at: Attempt, text: string): string {

@@ -36,8 +36,6 @@ export function privateSettings(init: {
     dynamic_library_path: "$libdir",
     jit_provider: "llvmjit",
     ssl_passphrase_command: "",
-    // An absolute one would be the original's, whose files it would remove.
-    ...(init.major < 15 ? { stats_temp_directory: "pg_stat_tmp" } : {}),
     zero_damaged_pages: "off",
     ignore_checksum_failure: "off",
     ...(init.major >= 17 ? { event_triggers: "off" } : {}),

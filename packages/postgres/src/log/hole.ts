@@ -7,11 +7,23 @@ import { missingSegments } from "./missing-segments.ts";
 /** Several pushers at once store a segment before the one in front of it: so long that is no hole yet. */
 const SETTLED_MS = 60_000;
 
+/** A segment that is missing in front of others. */
+export interface ArchiveHole {
+  readonly name: string;
+  readonly number: bigint;
+  /** The cluster's system identifier. */
+  readonly database: string;
+}
+
 /**
  * Whether WAL is missing that nobody will bring any more, and no backup lies behind it: then all that is archived is of no use, and
  * the archiver, which has its success, does not tell. Only of the timeline that is written now.
+ * @param isStillToCome asks the server, where there seems to be a hole: a backup that streams its own WAL is ahead of an archiver that lags
  */
-export function holeFindings({ archive, bases, chains: all }: Log): Finding[] {
+export async function holeFindings(
+  { archive, bases, chains: all }: Log,
+  isStillToCome: (hole: ArchiveHole) => Promise<boolean>,
+): Promise<Finding[]> {
   const timeline = timelineInUse(archive);
   if (timeline === undefined) return [];
   const chains = all.filter(({ path }) => path.timeline === timeline);
@@ -21,6 +33,8 @@ export function holeFindings({ archive, bases, chains: all }: Log): Finding[] {
   const since = missing && firstStoredBehind(archive, timeline, missing.number);
   if (!since || Date.now() - since.getTime() < SETTLED_MS) return [];
   const name = segmentName(missing.timeline, missing.number, archive.segmentBytes);
+  const { database } = archive.folder;
+  if (await isStillToCome({ name, number: missing.number, database })) return [];
   return [
     {
       id: "archive-hole",

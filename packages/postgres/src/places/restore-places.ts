@@ -1,9 +1,10 @@
-import { readFile, readlink, realpath } from "node:fs/promises";
+import { readlink, realpath } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
-import { isSystemError, LifeboatError, type RestoreRequest } from "@lifeboat/core";
+import { LifeboatError, type RestoreRequest } from "@lifeboat/core";
 import { shellWord } from "@lifeboat/core/shell-word";
 import { isFaultOfTarget, targetFailure } from "../archive/target-failure.ts";
 import type { TablespaceDetail } from "../details.ts";
+import { runningServer } from "../server/running-server.ts";
 import { serverLines } from "../server/server-line.ts";
 import { clearLeftovers, entriesOf } from "./leftovers.ts";
 import { isInTheWay, versionFolder } from "./version-folder.ts";
@@ -124,11 +125,10 @@ export async function tablespacesOf(dataDirectory: string): Promise<Set<string>>
 
 /** Also with `force`: files pulled from under a running server are a lost database. */
 export async function assertNotRunning(dataDirectory: string): Promise<void> {
-  const text = await readFile(join(dataDirectory, "postmaster.pid"), "utf8").catch(
-    (cause: unknown) => noFile(cause, dataDirectory),
-  );
-  const pid = Number.parseInt(text, 10);
-  if (!(pid > 0) || !isAlive(pid) || (await worksElsewhere(pid, dataDirectory))) return;
+  const pid = await runningServer(dataDirectory).catch((cause: unknown) => {
+    throw isFaultOfTarget(cause) ? targetFailure(dataDirectory, cause) : cause;
+  });
+  if (pid === undefined) return;
   const { stop } = await serverLines(dataDirectory);
   throw new LifeboatError({
     code: "TARGET_IN_USE",
@@ -137,32 +137,6 @@ export async function assertNotRunning(dataDirectory: string): Promise<void> {
     remedy: `stop it first (by its service manager, where one runs it, else: ${stop}), or restore to another directory`,
     details: { path: dataDirectory, pid },
   });
-}
-
-/** Only a file that is not there tells that no server runs: one that cannot be read tells nothing. */
-function noFile(cause: unknown, dataDirectory: string): string {
-  if (isSystemError(cause, "ENOENT") || isSystemError(cause, "ENOTDIR")) return "";
-  throw isFaultOfTarget(cause) ? targetFailure(dataDirectory, cause) : cause;
-}
-
-/** Whether a process runs. One that we may not signal runs as well. */
-/** Pids are given again, and after a crash the file stays: a server works in its data directory. */
-async function worksElsewhere(pid: number, dataDirectory: string): Promise<boolean> {
-  try {
-    return (await readlink(`/proc/${pid}/cwd`)) !== dataDirectory;
-  } catch {
-    // Somebody else's process, or no /proc: it may be the server.
-    return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (cause) {
-    return !isSystemError(cause, "ESRCH");
-  }
 }
 
 function targetNotEmpty(path: string, force: boolean | undefined): LifeboatError {

@@ -53,7 +53,7 @@ function walLevel({ walLevel: level, archiving: on }: ServerFacts): Finding | un
   return {
     id: "wal-level-minimal",
     severity: "error",
-    summary: `wal_level is minimal${on ? "" : " and archiving is off"}: no online backup is possible`,
+    summary: `wal_level is minimal${on ? "" : " and archiving is off"}: neither an online backup nor a standby is possible`,
     remedy:
       "alter system set wal_level = replica; alter system set max_wal_senders = 10; then restart the server",
   };

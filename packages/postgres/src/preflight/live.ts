@@ -30,6 +30,8 @@ export async function senderHolders(client: pg.Client): Promise<string[]> {
 }
 
 async function senders(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
+  // Said already, with both settings: with senders alone the server would not start at that level.
+  if (server.walLevel === "minimal") return [];
   const holders = await senderHolders(client);
   const free = server.maxWalSenders - holders.length;
   if (free >= SENDERS_OF_STREAM) return [];

@@ -40,24 +40,36 @@ export async function proveRecovery(
 export class RecoveryWatch {
   /** The target is passed. What the copy needs to become consistent is replayed all the same. */
   isOver = false;
+  readonly #plan: RecoveryPlan;
+  readonly #details: PostgresDetails;
   readonly #scanner: RecordScanner;
-  readonly #major: number;
   readonly #isPast: (place: WalMark | { readonly lsn: Lsn }) => boolean;
   readonly #consistent: Lsn;
 
-  /** @param start the first byte of a segment */
-  constructor(plan: RecoveryPlan, details: PostgresDetails, start: Lsn) {
-    this.#scanner = new RecordScanner({ start, segmentBytes: details.walSegmentBytes });
-    this.#major = Math.trunc(details.serverVersion / 10_000);
+  /** @param from the first byte of a segment; or what has followed the records up to there */
+  constructor(plan: RecoveryPlan, details: PostgresDetails, from: Lsn | RecordScanner) {
+    const segmentBytes = details.walSegmentBytes;
+    this.#scanner =
+      typeof from === "bigint" ? new RecordScanner({ start: from, segmentBytes }) : from;
+    this.#plan = plan;
+    this.#details = details;
     this.#isPast = pastTarget(plan);
     this.#consistent = lsnOf(details.stopLsn);
   }
 
+  /** Another that goes on from here, while this one stays where it is. */
+  fork(): RecoveryWatch {
+    const other = new RecoveryWatch(this.#plan, this.#details, this.#scanner.fork());
+    other.isOver = this.isOver;
+    return other;
+  }
+
   /** @throws LifeboatError what {@link assertPlaceUnused} refuses */
   async push(chunk: Uint8Array): Promise<void> {
+    const major = Math.trunc(this.#details.serverVersion / 10_000);
     for (const mark of this.#scanner.push(chunk))
       if (this.#replays(mark) && mark.kind === "tablespace")
-        await assertPlaceUnused(mark.location, this.#major);
+        await assertPlaceUnused(mark.location, major);
   }
 
   #replays(mark: WalMark): boolean {

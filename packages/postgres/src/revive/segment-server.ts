@@ -51,6 +51,20 @@ export interface SegmentServerInit {
 
 export interface WalWatch {
   push(chunk: Uint8Array): Promise<void>;
+  /** Another that goes on from here: a segment may be fetched in vain, or on another timeline, and what follows the one before is looked at again. */
+  fork(): WalWatch;
+}
+
+/** What has seen all WAL up to a segment, and which one it is. */
+interface Watched {
+  readonly next: bigint;
+  readonly watch: WalWatch;
+}
+
+/** A file lies beside its place. */
+interface Fetched {
+  /** Of a segment, where one watches. */
+  readonly watched: Watched | undefined;
 }
 
 /**
@@ -69,8 +83,9 @@ export class SegmentServer {
   readonly #wal: FileHandle;
   readonly #requests: Socket;
   readonly #answers: number;
-  #ahead: { readonly name: string; readonly fetched: Promise<boolean> } | undefined;
-  #watched: { readonly next: bigint; readonly watch: WalWatch } | undefined;
+  #ahead: { readonly name: string; readonly fetched: Promise<Fetched | undefined> } | undefined;
+  /** Up to the segment that was handed over last. */
+  #watched: Watched | undefined;
   /** What the watch does not let pass, whoever asks for it again. */
   #refused: { readonly name: string; readonly why: unknown } | undefined;
 
@@ -120,55 +135,56 @@ export class SegmentServer {
 
   async #serve(name: string, place: string): Promise<"present" | "absent"> {
     if (!parseWalFileName(name) || !PLACES.test(place)) throw strangeRequest(name, place);
-    const ahead = this.#ahead?.name === name ? await this.#ahead.fetched : false;
+    const ahead = this.#ahead?.name === name ? await this.#ahead.fetched : undefined;
     this.#ahead = ahead ? undefined : await this.#dropAhead();
-    if (!ahead && !(await this.#fetch(name))) return "absent";
+    const fetched = ahead ?? (await this.#fetch(name));
+    if (!fetched) return "absent";
     await rename(this.#fetchedPath(name), this.#inWal(basename(place)));
+    this.#watched = fetched.watched ?? this.#watched;
     this.#init.onServed?.(name);
     this.#fetchNext(name);
     return "present";
   }
 
-  /** Brings one file beside its place, all digests checked; false when it is proved that there is none. */
-  async #fetch(name: string): Promise<boolean> {
+  /** Brings one file beside its place, all digests checked; undefined when it is proved that there is none. */
+  async #fetch(name: string): Promise<Fetched | undefined> {
     const { folder, account } = this.#init;
     if (this.#refused?.name === name) throw this.#refused.why;
     const content = await archivedFile(folder, name);
-    if (!content) return false;
+    if (!content) return undefined;
     const path = this.#fetchedPath(name);
     try {
       // What lies there by then is the account's: written over, it could be a link to anything.
       await rm(path, { force: true });
       const file = await open(path, "wx", 0o600);
       try {
-        const watch = this.#watchOf(name);
+        const watched = this.#watchedUpTo(name);
         for await (const chunk of content) {
-          await watch?.push(chunk).catch((why: unknown) => {
+          await watched?.watch.push(chunk).catch((why: unknown) => {
             this.#refused = { name, why };
             throw why;
           });
           await file.writeFile(chunk);
         }
         if (account.foreign) await file.chown(account.uid, account.gid);
+        return { watched };
       } finally {
         await file.close();
       }
-      return true;
     } catch (cause) {
       await rm(path, { force: true });
       throw cause;
     }
   }
 
-  #watchOf(name: string): WalWatch | undefined {
+  #watchedUpTo(name: string): Watched | undefined {
     const file = parseWalFileName(name);
     const { walSegmentBytes: size } = this.#init;
     const number = file?.kind === "segment" ? segmentNumber(file, size) : undefined;
     if (number === undefined) return undefined;
     const { next, watch: before } = this.#watched ?? {};
-    const watch = next === number ? before : this.#init.watch?.(segmentStart(number, size));
-    this.#watched = watch && { next: number + 1n, watch };
-    return watch;
+    const watch = next === number ? before?.fork() : this.#init.watch?.(segmentStart(number, size));
+    return watch && { next: number + 1n, watch };
   }
 
   #fetchNext(name: string): void {
@@ -179,7 +195,7 @@ export class SegmentServer {
     if (number === undefined) return;
     const next = segmentName(file.timeline, number + 1n, size);
     // What fails here is tried again when the server asks for it, and is reported then.
-    this.#ahead = { name: next, fetched: this.#fetch(next).catch(() => false) };
+    this.#ahead = { name: next, fetched: this.#fetch(next).catch(() => undefined) };
   }
 
   async #dropAhead(): Promise<undefined> {

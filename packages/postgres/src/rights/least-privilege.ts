@@ -12,23 +12,18 @@ const SETTINGS = [
   "pg_read_binary_file(text)",
   "pg_show_all_file_settings()",
   "pg_hba_file_rules()",
+  "pg_ident_file_mappings()",
 ];
-const IDENT = "pg_ident_file_mappings()";
-const IDENT_SINCE = 15;
 /** `--transport parallel` from another host reads the files through the server. */
 export const FILE_FUNCTIONS = [
   "pg_read_binary_file(text, bigint, bigint, boolean)",
   "pg_ls_dir(text, boolean, boolean)",
   "pg_stat_file(text, boolean)",
 ];
-/** Since then a role may be allowed to ask for the checkpoint that a backup begins with. */
-const CHECKPOINT_SINCE = 15;
 
 export interface RoleScript {
   readonly role: string;
   readonly database: string;
-  /** Of the server; 15 where it is not known. */
-  readonly major?: number;
   /** The superuser that `postgres.url` names now, where the script is for another role. */
   readonly insteadOf?: string;
   /** The schema that a product is migrated into; left out where none is. */
@@ -48,13 +43,10 @@ export function roleOf(url: string): RoleScript {
  * database that `postgres.url` names. May be run again.
  */
 export function leastPrivilegeScript(script: RoleScript): string {
-  const { role, database, major = 15, insteadOf, migrateInto } = script;
+  const { role, database, insteadOf, migrateInto } = script;
   const name = quoted(role);
   const grant = (functions: readonly string[]) =>
     `grant execute on function ${functions.join(", ")} to ${name};`;
-  const settings = major >= IDENT_SINCE ? [...SETTINGS, IDENT] : SETTINGS;
-  const views = ["pg_file_settings", "pg_hba_file_rules"];
-  if (major >= IDENT_SINCE) views.push("pg_ident_file_mappings");
   return `-- To be run by a superuser, in database ${database} (functions are granted database by database).
 ${insteadOf === undefined ? "" : `-- postgres.url names ${quoted(insteadOf)}, a superuser, which Lifeboat need not be. Once this has run, let it name ${name}.\n`}do $$ begin
   if not exists (select from pg_roles where rolname = ${literal(role)}) then
@@ -66,7 +58,9 @@ alter role ${name} login replication;
 
 -- Sees settings, statistics, slots and sizes.
 grant pg_monitor to ${name};
-${major >= CHECKPOINT_SINCE ? `-- Begins a backup at once, in place of at the next checkpoint.\ngrant pg_checkpoint to ${name};\n` : ""}
+-- Begins a backup at once, in place of at the next checkpoint.
+grant pg_checkpoint to ${name};
+
 -- backup --transport parallel, and --jobs.
 ${grant(BACKUP_MODE)}
 
@@ -75,8 +69,8 @@ ${grant(MARKS)}
 
 -- Settings files outside the data directory (/etc/postgresql) are kept with each backup.
 grant pg_read_server_files to ${name};
-${grant(settings)}
-grant select on ${views.join(", ")} to ${name};
+${grant(SETTINGS)}
+grant select on pg_file_settings, pg_hba_file_rules, pg_ident_file_mappings to ${name};
 
 -- Only for --transport parallel from another host: the files are read through the server. Whoever has
 -- this reads every row of every database, as whoever has a base backup does.
@@ -91,19 +85,18 @@ ${migrateInto === undefined ? "" : migrationGrants(script, migrateInto)}
 `;
 }
 
-/** Since then a role may be given the right to set one parameter. */
-const PARAMETER_SINCE = 15;
-
 /** What `migrate` takes of a target: its tables are the role's own, and the product is given what it uses. */
 function migrationGrants(script: RoleScript, schema: string): string {
-  const { role, database, major = 15 } = script;
+  const { role, database } = script;
   const name = quoted(role);
   return `
 -- lifeboat migrate: makes the product's tables in schema ${schema}, and its own in schema lifeboat.
 grant connect, create, temporary on database ${quoted(database)} to ${name};
 create schema if not exists ${quoted(schema)};
 grant usage, create on schema ${quoted(schema)} to ${name};
-${major >= PARAMETER_SINCE ? `-- Foreign keys stay in place while SQLite is followed; without it they are dropped, and made again at the end.\ngrant set on parameter session_replication_role to ${name};\n` : ""}
+-- Foreign keys stay in place while SQLite is followed; without it they are dropped, and made again at the end.
+grant set on parameter session_replication_role to ${name};
+
 ${appGrants(script, schema)}`;
 }
 

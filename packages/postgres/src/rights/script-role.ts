@@ -14,29 +14,23 @@ const OWN_ROLES = ["lifeboat", "lifeboat_backup"] as const;
  */
 export async function scriptRole(connection: ServerConnection): Promise<RoleScript> {
   const named = roleOf(connection.url);
-  const seen = await askServer(connection);
-  const superuser = seen?.superuser ?? named.role === USUAL_SUPERUSER;
-  const major = seen ? { major: seen.major } : {};
-  if (!superuser) return { ...named, ...major };
+  const superuser = (await isSuperuser(connection)) ?? named.role === USUAL_SUPERUSER;
+  if (!superuser) return named;
   const role = OWN_ROLES.find((each) => each !== named.role) ?? OWN_ROLES[0];
-  return { ...named, ...major, role, insteadOf: named.role };
+  return { ...named, role, insteadOf: named.role };
 }
 
-async function askServer(
-  connection: ServerConnection,
-): Promise<{ superuser: boolean; major: number } | undefined> {
+async function isSuperuser(connection: ServerConnection): Promise<boolean | undefined> {
   try {
     return await withClient(connection, async (client) => {
-      const { rows } = await client.query<{ superuser: boolean; version: number }>(
-        `select rolsuper as superuser, current_setting('server_version_num')::int as version
-         from pg_roles where rolname = current_user`,
+      const { rows } = await client.query<{ superuser: boolean }>(
+        "select rolsuper as superuser from pg_roles where rolname = current_user",
       );
-      const [row] = rows;
-      return row && { superuser: row.superuser, major: Math.floor(row.version / 10_000) };
+      return rows[0]?.superuser;
     });
   } catch (cause) {
     // The script is what makes the role that would be let in.
-    if (cause instanceof LifeboatError && cause.kind !== "usage") return undefined;
+    if (cause instanceof LifeboatError) return undefined;
     throw cause;
   }
 }

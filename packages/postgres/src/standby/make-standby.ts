@@ -28,6 +28,7 @@ import { dropSlot } from "../slots/drop-slot.ts";
 import { storeSettings } from "../snapshot/settings.ts";
 import { formatLsn } from "../wal/lsn.ts";
 import { passfileLines, primaryConninfo } from "./conninfo.ts";
+import { assertFeedsStandbys } from "./feeds-standbys.ts";
 import { SlotReservation } from "./slot-reservation.ts";
 import { unpackFromPrimary } from "./standby-base.ts";
 import { configureStandby, passfileOf } from "./standby-files.ts";
@@ -68,7 +69,7 @@ export interface MadeStandby {
 /**
  * Makes a data directory that starts as a streaming standby. The slot is reserved first, so that no WAL
  * is lost; if anything fails afterwards it is dropped again, and nothing is left.
- * @throws LifeboatError kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`, `TABLESPACE_IN_USE`; what the
+ * @throws LifeboatError `WAL_LEVEL_MINIMAL`; kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`, `TABLESPACE_IN_USE`; what the
  *   primary, the repository or the disk threw
  */
 export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
@@ -76,12 +77,15 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
   const slot = request.slot === undefined ? standbySlotName(to) : request.slot;
   return withClient(connection, async (client) => {
     const server = await describeServer(client);
-    const work = { request, client, server, slot, account: await serverAccount(to, dirname(to)) };
+    assertFeedsStandbys(server);
+    const account = await serverAccount(to, dirname(to));
     const places = await placesFor(request, server);
+    const passfile = passfileOf(places.dataDirectory);
+    const work = { request, client, server, slot, account, passfile };
     // Before a slot is reserved: that of the other run would be taken for a killed one's.
     await assertNobodyElseBuilds(places.dataDirectory);
     if (request.port !== undefined) await assertPortFree(request.port);
-    const reservation = new SlotReservation(to, server.systemIdentifier, work.account);
+    const reservation = new SlotReservation(to, server.systemIdentifier, account);
     if (slot === null) await assertKeepsEnough(client, server, request.maxRate);
     else await reserveSlot(client, slot, reservation);
     let made: Made;
@@ -91,7 +95,7 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
         : await fromPrimary(work, places);
     } catch (cause) {
       // Whatever else fails, the slot is not left to fill the primary's disk.
-      await rm(passfileOf(to), { force: true }).catch(() => {});
+      await rm(passfile, { force: true }).catch(() => {});
       const failure = isFaultOfTarget(cause) ? targetFailure(to, cause) : cause;
       if (slot !== null && !(await isDropped(connection, slot))) throw withSlotLeft(failure, slot);
       await reservation.end();
@@ -112,6 +116,8 @@ interface Work {
   readonly server: ServerFacts;
   readonly slot: string | null;
   readonly account: Account;
+  /** Where its password lies, if it has one. */
+  readonly passfile: string;
 }
 
 async function placesFor(request: MakeStandby, { major, tablespaces }: ServerFacts) {
@@ -211,7 +217,7 @@ async function configure(
   const { request, client, slot, account } = work;
   const place = { host: client.host, port: client.port, user: client.user ?? "" };
   const { password } = client as { password?: unknown };
-  const passfile = typeof password === "string" ? passfileOf(request.to) : undefined;
+  const passfile = typeof password === "string" ? work.passfile : undefined;
   if (passfile !== undefined) {
     const line = passfileLines(place, password as string);
     await writeDurably(passfile, line, { account, mode: 0o600 });

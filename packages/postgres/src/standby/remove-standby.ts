@@ -49,8 +49,10 @@ export async function removeStandby(
     else
       for (const name of await readdir(tablespace).catch((): string[] => []))
         if (own.test(name)) await rm(join(tablespace, name), { recursive: true, force: true });
-  await rm(path, { recursive: true, force: true });
-  await rm(passfileOf(path), { force: true });
+  // A link that leads to it was set by the engineer, and stays.
+  const dataDirectory = await settled(path);
+  await rm(dataDirectory, { recursive: true, force: true });
+  await rm(passfileOf(dataDirectory), { force: true });
   return { path, slot, kept };
 }
 

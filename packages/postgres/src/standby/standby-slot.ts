@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
-import type pg from "pg";
+import pg from "pg";
 import type { ServerFacts } from "../facts/server-facts.ts";
 import { OWN_SLOT_PREFIX, readSlots, type SlotState } from "../slots/slots.ts";
 import { assertSlotName } from "../wal/receive-slot.ts";
@@ -32,10 +32,12 @@ export async function reserveSlot(
   try {
     await client.query("select pg_create_physical_replication_slot($1, true)", [name]);
   } catch (cause) {
-    if (!(cause instanceof Error && "code" in cause && cause.code === DUPLICATE_OBJECT))
-      throw cause;
-    // Another run made it in the same moment. Its note was overwritten by ours: none is better than one that names it as left behind.
+    // Whether it was made before the connection broke is not known.
+    if (!(cause instanceof pg.DatabaseError)) throw cause;
+    // None of that name is ours. Where another run made it in the same moment its note was overwritten: none is better than one that
+    // names it as left behind.
     await reservation.end();
+    if (cause.code !== DUPLICATE_OBJECT) throw cause;
     throw slotTaken({ name, active: false, owner: null });
   }
 }

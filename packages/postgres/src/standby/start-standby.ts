@@ -9,6 +9,7 @@ import { type ServerConnection, withClient } from "../connection/connection.ts";
 import { runAs, serverAccount } from "../files/account.ts";
 import { effectiveValue, settingsIn } from "../files/effective-settings.ts";
 import { findPrograms, programPath } from "../server/programs.ts";
+import { runningServer } from "../server/running-server.ts";
 import { serverLines } from "../server/server-line.ts";
 import { reachablePrograms } from "../server/staging.ts";
 import { readSlots } from "../slots/slots.ts";
@@ -135,15 +136,19 @@ interface Lag {
   readonly lagSeconds: number | null;
 }
 
+/** A standby that feeds another one writes no WAL, and sends what it has replayed. */
+const POSITION =
+  "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end";
+
 async function currentPosition(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");
+  const { rows } = await client.query<{ lsn: string }>(`select ${POSITION} as lsn`);
   return rows[0]?.lsn ?? "0/0";
 }
 
 async function lagOf(client: pg.Client, name: string, target: string): Promise<Lag | undefined> {
   const { rows } = await client.query<Record<string, string | null>>(
     `select state, pg_wal_lsn_diff($2::pg_lsn, replay_lsn)::text as behind,
-            pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::text as "lagBytes",
+            pg_wal_lsn_diff(${POSITION}, replay_lsn)::text as "lagBytes",
             extract(epoch from replay_lag)::text as "lagSeconds"
      from pg_stat_replication where application_name = $1 and replay_lsn is not null`,
     [name, target],
@@ -199,17 +204,9 @@ async function logOf(directory: string): Promise<string> {
   });
 }
 
-/** A server that starts makes the file at once, and removes it when it ends. */
+/** A server that starts makes its pid file at once, and removes it when it ends. */
 export async function isRunning(directory: string): Promise<boolean> {
-  const text = await readFile(join(directory, "postmaster.pid"), "utf8").catch(() => "");
-  const pid = Number.parseInt(text, 10);
-  if (!(pid > 0)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return isSystemError(thrown, "EPERM");
-  }
+  return (await runningServer(directory)) !== undefined;
 }
 
 function lostWal({ path, slot }: MadeStandby, segment: string | undefined): LifeboatError {

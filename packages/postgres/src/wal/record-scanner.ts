@@ -51,6 +51,24 @@ export class RecordScanner {
     this.#page = Buffer.allocUnsafe(this.#pageBytes);
   }
 
+  /** Another that goes on from here, while this one stays where it is. */
+  fork(): RecordScanner {
+    const start = BigInt(this.#address);
+    const sizes = { segmentBytes: this.#segmentBytes, pageBytes: this.#pageBytes };
+    const other = new RecordScanner({ start, ...sizes });
+    other.lastRecord = this.lastRecord;
+    other.lastEnd = this.lastEnd;
+    other.broken = this.broken;
+    other.#page.set(this.#page);
+    other.#filled = this.#filled;
+    other.#missing = this.#missing;
+    other.#recordStart = this.#recordStart;
+    other.#head = Buffer.from(this.#head);
+    other.#headFilled = this.#headFilled;
+    other.#skipTo = this.#skipTo;
+    return other;
+  }
+
   /** Takes the next bytes and gives the marks that became whole by them. */
   push(chunk: Uint8Array): WalMark[] {
     this.#marks = [];
