@@ -1,7 +1,10 @@
-import { cachedDataVersionTag } from "node:v8";
+import { cachedDataVersionTag, setFlagsFromString } from "node:v8";
 import { runSteps } from "@lifeboat/core";
 import { expect, test } from "vitest";
 import { collectingLess } from "../src/collect-less.ts";
+
+// As every command begins, and not as workers of tests do (vitest.config.ts).
+setFlagsFromString("--incremental-marking-soft-trigger=0");
 
 /** Changes with V8's flags: what is kept compiled counts for one value of it. */
 const flags = cachedDataVersionTag;
