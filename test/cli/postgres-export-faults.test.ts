@@ -16,7 +16,8 @@ import { hasProgram } from "@lifeboat/postgres";
 import { execa } from "execa";
 import pg from "pg";
 import { extract, pack } from "tar-stream";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { descendants } from "../support/kill-tree.ts";
 import { has } from "../support/outside-programs.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { BIN, errorOf, Place, type Ran } from "./command.ts";
@@ -341,6 +342,7 @@ async function inTheMidst(words: readonly string[], sql: string) {
     env: { ...place.environment, ...env() },
     reject: false,
   });
+  onTestFinished(() => void child.kill("SIGKILL"));
   await expect.poll(async () => (await cluster.query(sql, "postgres")).length).toBeGreaterThan(0);
   const ended = async (): Promise<Ran> => {
     const { exitCode, stdout, stderr } = await child;
@@ -358,11 +360,11 @@ describe("a load that is stopped half-way", () => {
       ["import", "--from", id, "--into", target.href],
       SLEEPS,
     );
-    const { stdout: commands } = await execa("ps", ["-eo", "args"]);
-    expect(commands).toContain("pg_restore");
     // That of the command itself is its caller's; no program that it runs has the password.
-    const ours = commands.split("\n").filter((line) => !line.includes("--into"));
-    expect(ours.join("\n")).not.toContain(target.password);
+    const below = await descendants(child.pid as number);
+    const { stdout: commands } = await execa("ps", ["-o", "args=", "-p", below.join()]);
+    expect(commands).toContain("pg_restore");
+    expect(commands).not.toContain(target.password);
     child.kill("SIGTERM");
     const ran = await ended();
     expect(ran.status).toBe(143);

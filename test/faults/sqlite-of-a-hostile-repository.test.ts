@@ -7,11 +7,15 @@ import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { mergeFrames } from "../../packages/sqlite/src/compact/merge-frames.ts";
 import { mergePages } from "../../packages/sqlite/src/compact/merge-pages.ts";
+import { checkLog } from "../../packages/sqlite/src/log/check.ts";
+import { commitsOf } from "../../packages/sqlite/src/log/expected-commits.ts";
 import { bytesOfWal, type Mark, type SegmentNote } from "../../packages/sqlite/src/log/note.ts";
 import { type LogObject, lineagesOf, noteOf } from "../../packages/sqlite/src/log/objects.ts";
 import { walOfOneTransaction } from "../../packages/sqlite/src/wal/one-transaction.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
+import { faultyStorage } from "../support/faulty-storage.ts";
+import { heldMemory } from "../support/held-memory.ts";
 import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
@@ -212,6 +216,39 @@ test("a segment with fewer frames than its note names is merged into nothing", a
     await expect(merge(folder, objects)).rejects.toMatchObject({ code: "LOG_OBJECT_INVALID" });
 });
 
+test("of a note with very many marks a restore keeps eight bytes for each", () => {
+  const place = { salt1: 1, salt2: 2, frames: 0, checksum1: 3, checksum2: 4 };
+  const chain = { before: ELSEWHERE, after: ELSEWHERE };
+  const seat = { format: 1, lineage: "20261122T101500.123Z-1f2e3d4c", first: 1, last: 1 } as const;
+  const noteOfMany = (): SegmentNote => {
+    const marks = Array.from({ length: 200_000 }, (_, n): Mark => [n, n + 1, 7]);
+    return { ...seat, pageSize: 512, start: place, end: place, chain, marks: marks as never };
+  };
+  const before = heldMemory();
+  const commits = commitsOf(noteOfMany(), 150_000);
+  expect(heldMemory() - before).toBeLessThan(4e6);
+  expect([commits.length, ...commits.subarray(-2)]).toEqual([300_000, 150_000, 7]);
+});
+
+test.each([false, true])(
+  "a check that is stopped in the midst of a segment ends there, however long that is (deep %s)",
+  async (deep) => {
+    const app = await ledgerApp();
+    const { folder, objects } = await shipped(app);
+    const { manifests } = await app.manifests();
+    const stop = new AbortController();
+    const last = folder.logPath(objects.at(-1)?.name as string);
+    const stopping = faultyStorage(folder.storage, {
+      read(path, range) {
+        if (path === last && !range) stop.abort(new Error("stopped"));
+        return folder.storage.read(path, range);
+      },
+    });
+    const checking = checkLog(folder.over(stopping), manifests, { deep, signal: stop.signal });
+    await expect(checking).rejects.toThrow("stopped");
+  },
+);
+
 test("changed pages that end in another commit than their manifest names are refused", async () => {
   const app = await ledgerApp();
   await app.backup();
@@ -291,6 +328,14 @@ test("a manifest with wrong details keeps no other backup from being restored by
   await folder.removeLog(objects[1]?.name as string);
   const { problems } = await app.verify(false);
   expect(problems.map(({ code }) => code).sort()).toEqual(["LOG_HOLE", "MANIFEST_CORRUPT"]);
+});
+
+test("where the manifest of the only backup is damaged that is said, and not that there is none", async () => {
+  const app = await ledgerApp();
+  const { id } = await app.backup();
+  const { folder } = await app.manifests();
+  await writeFile(join(app.folder, "repository", folder.backupPath(id), "manifest.json"), "{}");
+  await assertRefused(app, "MANIFEST_CORRUPT", id);
 });
 
 test("where the manifest of the newest backup is damaged the older state is had by its name alone, and once there is a newer one that is the latest", async () => {

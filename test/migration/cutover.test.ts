@@ -298,8 +298,15 @@ describe("a cutover", () => {
     const another = new pg.Client(one.url);
     await another.connect();
     const hold = () => another.query("SELECT pg_advisory_lock(5497853339122026)");
-    const locked = { code: "LOCKED", kind: "locked" };
+    const { rows } = await another.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+    const locked = { code: "LOCKED", kind: "locked", details: { pid: rows[0]?.pid } };
     await hold();
+    // Neither a lock of the product's nor one in another database is what is waited for.
+    const bystanders = [new pg.Client(one.url), new pg.Client(cluster.url)];
+    for (const [at, client] of bystanders.entries()) {
+      await client.connect();
+      await client.query(`SELECT pg_advisory_lock(${at === 0 ? 1 : "5497853339122026"})`);
+    }
     await expect(cutover()).rejects.toMatchObject(locked);
     expect((await migrationStatus(request())).phase).toBe("loaded");
     await another.query("SELECT pg_advisory_unlock_all()");
@@ -308,6 +315,7 @@ describe("a cutover", () => {
     await expect(rollbackMigration(request())).rejects.toMatchObject(locked);
     expect((await migrationStatus(request())).phase).toBe("cut-over");
     await another.end();
+    for (const client of bystanders) await client.end();
     await rollbackMigration(request());
   });
 
@@ -319,17 +327,15 @@ describe("a cutover", () => {
     });
     await sync.connect();
     await sync.query("SELECT pg_advisory_lock(5497853339122026)");
-    const moved = cutover();
-    const tries = new Set<string>();
-    const waitingSince = async () => {
-      const waiting = await one.query<{ since: Date }>(
-        "SELECT query_start AS since FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()",
-      );
-      for (const { since } of waiting) tries.add(since.toISOString());
-      return tries.size;
+    const { promise: isWaiting, resolve } = Promise.withResolvers<string>();
+    const run: CutoverRequest["run"] = async (steps) => {
+      for (const step of steps)
+        await step.run(({ note }) => {
+          if (step.title === "claim the migration" && note !== undefined) resolve(note);
+        });
     };
-    // Once it has given up, and begun again.
-    await expect.poll(waitingSince).toBe(2);
+    const moved = cutover({ run });
+    expect(await isWaiting).toBe("waits for the sync to end what it brings now");
     await sync.end();
     expect((await moved).phase).toBe("cutover");
   });
@@ -481,11 +487,20 @@ describe("a cutover", () => {
   });
 
   it("gives no id out in Postgres that SQLite has given since the load", async () => {
+    // A name that no column of Postgres can bear.
+    one.sqlite("CREATE TABLE odd(ctid INTEGER PRIMARY KEY, v INT)");
     await load();
-    one.sqlite("INSERT INTO orders(id, account, at) VALUES (500, 1, 'x')");
+    one.sqlite(
+      `INSERT INTO orders(id, account, at) VALUES (500, 1, 'x'); INSERT INTO odd VALUES (600, 1);
+       INSERT INTO accounts(id, email) VALUES (700, 'g@x'); DELETE FROM accounts WHERE id = 700`,
+    );
     await cutover();
     const next = () => one.query("INSERT INTO orders(account) VALUES (1) RETURNING id");
     expect(await next()).toEqual([{ id: "501" }]);
+    const nextOdd = await one.query<object>("INSERT INTO odd(v) VALUES (2) RETURNING *");
+    expect(nextOdd.map(Object.values)).toEqual([["601", "2"]]);
+    const account = await one.query("INSERT INTO accounts(email) VALUES ('h@x') RETURNING id");
+    expect(account).toEqual([{ id: "701" }]);
   });
 
   it("gives no id out in Postgres that was there at the load", async () => {

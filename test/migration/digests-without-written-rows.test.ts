@@ -1,11 +1,14 @@
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { logEnd } from "../../packages/migrate/src/capture/change-log.ts";
+import { compareKeyed } from "../../packages/migrate/src/compare/compare-keyed.ts";
+import { Differences } from "../../packages/migrate/src/compare/differences.ts";
 import {
   type DigestForm,
   digestInPostgres,
   digestInSqlite,
 } from "../../packages/migrate/src/compare/digest-rows.ts";
+import { LiveSides } from "../../packages/migrate/src/compare/live-sides.ts";
 import { LoggedWrites } from "../../packages/migrate/src/compare/logged-writes.ts";
 import { rowCanon } from "../../packages/migrate/src/compare/row-canon.ts";
 import { keyTerms } from "../../packages/migrate/src/compare/row-key.ts";
@@ -52,20 +55,17 @@ describe("the digests of a part without the rows that were written since", () =>
       const input = { db, client, schema: "public", table, report: () => undefined, signal };
       const digests = async (byRow: boolean) => {
         const form: DigestForm = { terms: keyTerms(table), canon: rowCanon(table), byRow };
-        const written = new LoggedWrites(db, new WrittenKeys(db, one.migrated), 0n).within(
-          table,
-          WHOLE,
-        );
-        const keys = written.map((row) => row.key);
+        const written = new LoggedWrites(db, new WrittenKeys(db, one.migrated), 0n);
+        const { count, keys } = written.within(table, WHOLE, 0);
         const here = digestInSqlite(input, form, EVERYWHERE, keys);
-        return { keys, here, there: await digestInPostgres(input, form, EVERYWHERE, keys) };
+        return { count, here, there: await digestInPostgres(input, form, EVERYWHERE, keys) };
       };
       db.exec(
-        `UPDATE t SET v = -v WHERE v IN (1, 17); DELETE FROM t WHERE v = 9; INSERT INTO t(v, k) SELECT 41, ${key.replaceAll(/\bn\b/g, "41")}`,
+        `UPDATE t SET v = -v WHERE v IN (1, 17); UPDATE t SET v = v - 100 WHERE v = -1; DELETE FROM t WHERE v = 9; INSERT INTO t(v, k) SELECT 41, ${key.replaceAll(/\bn\b/g, "41")}`,
       );
       for (const byRow of [false, true]) {
-        const { keys, here, there } = await digests(byRow);
-        expect([keys.length, here.rows, there.rows]).toEqual([4, 40, 40]);
+        const { count, here, there } = await digests(byRow);
+        expect([count, here.rows, there.rows]).toEqual([4, 40, 40]);
         expect(here.digest).toBe(there.digest);
       }
       one.unlogged("UPDATE t SET v = 1000 WHERE v = 20");
@@ -90,8 +90,8 @@ describe("the digests of a part without the rows that were written since", () =>
     const look = (watermark: bigint) => {
       const written = new LoggedWrites(db, keys, watermark);
       const shown = written
-        .within(table, WHOLE)
-        .map((row) => row.shown)
+        .within(table, WHOLE, 10)
+        .rows.map((row) => row.shown)
         .toSorted();
       expect(written.any(table)).toBe(shown.length > 0);
       return shown;
@@ -113,4 +113,44 @@ describe("the digests of a part without the rows that were written since", () =>
     write("c");
     expect(look(last)).toEqual(["c"]);
   });
+});
+
+it("looks at a part of very many rows that differs in smaller ones, and names what one look at all would", async () => {
+  const one = await liveCase(
+    cluster,
+    `CREATE TABLE t(k TEXT PRIMARY KEY, v INT);
+     WITH RECURSIVE n(n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM n WHERE n < 69) INSERT INTO t SELECT CASE n % 2 WHEN 1 THEN 'Key ' ELSE 'key ' END || n, n FROM n`,
+  );
+  onTestFinished(() => one.end());
+  const client = new pg.Client(one.url);
+  await client.connect();
+  onTestFinished(() => client.end());
+  const db = one.product;
+  defineFunctions(db);
+  const [table] = one.migrated.tables;
+  if (!table) throw new Error("no table was migrated");
+  const { signal } = new AbortController();
+  const sides = new LiveSides(db, client, { id: one.id, plan: one.migrated });
+  const input = { db, client, schema: "public", table, report: () => undefined, signal, sides };
+  one.unlogged("DELETE FROM t WHERE k = 'Key 11'; INSERT INTO t VALUES (NULL, 0)");
+  db.exec("UPDATE t SET v = -1 WHERE k IN ('Key 15', 'key 60')");
+  await one.query(
+    "UPDATE t SET v = 7 WHERE k = 'Key 21'; DELETE FROM t WHERE k = 'Key 69'; INSERT INTO t VALUES ('zz', 1)",
+  );
+  const differences = new Differences();
+  const asked = vi.spyOn(client, "query");
+  const sizes = { chunkRows: 20, partRows: 6 };
+  await compareKeyed(input, differences, { isIndexed: false, sizes });
+  expect(differences.found.map(({ key, kind }) => `${key} ${kind}`)).toEqual([
+    "Key 21 different",
+    "Key 11 missing-in-sqlite",
+    "Key 69 missing-in-postgres",
+    "zz missing-in-sqlite",
+    " missing-in-postgres",
+  ]);
+  expect([differences.here, differences.there]).toEqual([60, 60]);
+  expect([...differences.inFlight.rows.values()].toSorted()).toEqual(["Key 15", "key 60"]);
+  const answers: { rows: unknown[] }[] = await Promise.all(asked.mock.results.map((r) => r.value));
+  // A row of Postgres that SQLite lacks comes on top of those of a part.
+  expect(Math.max(...answers.map(({ rows }) => rows.length))).toBe(7);
 });

@@ -86,7 +86,7 @@ describe("a load while the product writes", () => {
       const wal = passive();
       const [at] = await one.query<{ began: string }>(
         `SELECT xact_start::text AS began FROM pg_stat_activity JOIN pg_locks USING (pid)
-         WHERE relation = 'ledger'::regclass AND mode = 'RowExclusiveLock' AND application_name = 'lifeboat migrate'`,
+         WHERE relation = 'ledger'::regclass AND mode = 'RowExclusiveLock' AND application_name = 'lifeboat migrate sync'`,
       );
       if (!at) continue;
       if (at.began !== look.began) look = { began: at.began, frames: passive()?.log ?? 0 };

@@ -1,3 +1,4 @@
+import { loadMigration } from "@lifeboat/migrate";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
@@ -135,5 +136,31 @@ describe("limits of Postgres", () => {
     expect(await planned(table(`('x', 'x'), (${long}, ${long})`))).toEqual([
       { id: "key-too-long", severity: "error", table: "t", column: "a,b", sample: ["2"] },
     ]);
+  });
+
+  it("a table without a rowid whose key is left out can't be followed, and loads while nothing writes", async () => {
+    one = await migrationCase(
+      cluster,
+      "CREATE TABLE t(k TEXT PRIMARY KEY, v INT) WITHOUT ROWID; INSERT INTO t VALUES (hex(zeroblob(5000)), 1), ('a', 2)",
+    );
+    const { findings } = await one.plan();
+    expect(findings.map(({ id, severity }) => `${severity} ${id}`)).toEqual([
+      "error key-too-long",
+      "warning not-capturable",
+    ]);
+    await one.answerAll();
+    const live = {
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      choices: one.choices,
+      signal: new AbortController().signal,
+      live: true,
+    };
+    await expect(loadMigration(live)).rejects.toMatchObject({
+      code: "NOT_CAPTURABLE",
+      kind: "refused",
+      remedy: expect.stringContaining("--offline"),
+    });
+    await one.loadFaithfully();
   });
 });

@@ -183,7 +183,11 @@ describe("verify after a load", () => {
         sample: ["rowid 2 (missing-in-postgres)"],
       },
     ]);
-    await one.query("INSERT INTO public.loose VALUES ('b')");
+    await one.query("INSERT INTO public.loose VALUES ('b'), ('only there')");
+    expect(await found()).toMatchObject([
+      { id: "rows-differ", count: 1, sample: [expect.stringMatching(/^ctid .*missing-in-sqlite/)] },
+    ]);
+    await one.query("DELETE FROM public.loose WHERE v = 'only there'");
   });
 
   it("names a value whose class no plan has seen", async () => {

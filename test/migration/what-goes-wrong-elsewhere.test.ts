@@ -470,6 +470,7 @@ describe("what a migration must not lose", () => {
        CREATE VIEW whole AS SELECT id FROM bills ORDER BY id LIMIT 2 OFFSET -1;
        CREATE VIEW stamped AS SELECT id, at AS email FROM users ORDER BY email LIMIT 1;
        CREATE VIEW years AS SELECT strftime('%Y', at) FROM users; CREATE VIEW folded AS SELECT email FROM users GROUP BY email;
+       CREATE VIEW payers AS SELECT paid, count(*) AS n FROM users u GROUP BY u.paid ORDER BY n;
        CREATE VIEW broken AS SELECT * FROM missing`,
       async (one) => {
         const plan = await one.loadFaithfully();
@@ -495,6 +496,10 @@ describe("what a migration must not lose", () => {
         expect(await one.query("SELECT * FROM public.of_view")).toEqual([{ more: "3" }]);
         expect(await one.query("SELECT * FROM public.dearest")).toEqual([
           { id: "2", cents: "-7", kind: null, note: "7" },
+        ]);
+        expect(await one.query("SELECT * FROM public.payers")).toEqual([
+          { paid: true, n: "1" },
+          { paid: false, n: "2" },
         ]);
         expect(await one.query("SELECT * FROM public.later")).toEqual([{ id: "2" }, { id: "3" }]);
         expect(await one.query("SELECT * FROM public.whole")).toEqual([{ id: "1" }, { id: "2" }]);

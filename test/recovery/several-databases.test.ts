@@ -8,6 +8,7 @@ import {
   type RecoveryTarget,
   Repository,
   RepositoryMemory,
+  type RestoreOrder,
   restore,
   status,
   WatchNotes,
@@ -50,7 +51,7 @@ async function takeBoth(files: Record<string, string>) {
   return backup({ repository, engine, type: "full", options: {}, signal });
 }
 
-const bring = (target: RecoveryTarget, more: { database?: string } = {}) =>
+const bring = (target: RecoveryTarget, more: Partial<RestoreOrder> = {}) =>
   restore({
     repository,
     engines,
@@ -80,13 +81,11 @@ test("several databases are backed up under one id and restored together", async
 
 test("an instant of one of them restores its siblings from the same backup", async () => {
   const taken = await takeBoth({ orders: "orders.db", users: "users.db" });
-  await backup({
-    repository,
-    engine: sqliteEngine({ databases: [{ name: "users", path: join(folder, "users.db") }] }),
-    type: "full",
-    options: {},
-    signal,
-  });
+  const backUp = (name: string) => {
+    const engine = sqliteEngine({ databases: [{ name, path: join(folder, `${name}.db`) }] });
+    return backup({ repository, engine, type: "full", options: {}, signal });
+  };
+  await backUp("users");
   const { windows } = await list({ repository, engines, live: null });
   for (const database of ["orders", "users"]) {
     const from = windows.find((window) => window.database === database)?.from as string;
@@ -94,6 +93,27 @@ test("an instant of one of them restores its siblings from the same backup", asy
     expect(new Set(restored.databases.map(({ backup }) => backup))).toEqual(new Set([taken.id]));
     await rm(join(folder, "copy"), { recursive: true });
   }
+  await backUp("orders");
+  const listed = await list({ repository, engines, live: null });
+  const ids = listed.backups.map(({ id }) => id);
+  expect(ids).toHaveLength(4);
+  expect(ids).toEqual(ids.toSorted());
+  // What the other one held then nobody knows: its last backup is older, and it has no log.
+  const alone = listed.windows.findLast(({ database }) => database === "orders")?.from as string;
+  const at = { kind: "time", at: new Date(alone), exclusive: false } as const;
+  await expect(bring(at)).rejects.toMatchObject({ kind: "not-found" });
+  expect((await bring(at, { database: "orders" })).backup).toBe(ids.at(-1));
+});
+
+test("an instant that none of them holds is explained by the manifest that cannot be read", async () => {
+  const { id } = await takeBoth({ orders: "orders.db", users: "users.db" });
+  const at = { kind: "time", at: new Date(), exclusive: false } as const;
+  await expect(bring(at)).rejects.toMatchObject({ code: "TARGET_OUTSIDE_WINDOWS" });
+  await writeFile(join(folder, `repository/shop/sqlite/users/backups/${id}/manifest.json`), "{}");
+  await expect(bring(at)).rejects.toMatchObject({
+    code: "MANIFEST_CORRUPT",
+    details: { object: expect.stringContaining("users") },
+  });
 });
 
 test("two of one file name are refused before the first is restored, and can be had one by one", async () => {
@@ -205,6 +225,40 @@ test("a database that the repository does not know is not found, and those that 
     kind: "not-found",
     remedy: "there are orders, users",
   });
+});
+
+test("one of several that is in no backup is told by status and by a restore of the others, and so is what keeps its watch from beginning", async () => {
+  await takeBoth({ orders: "orders.db" });
+  const notes = new WatchNotes(join(folder, "state"));
+  const waits = { state: "waiting", reason: "users is not in WAL mode", remedy: "switch it" };
+  await notes.write(repository.folder("sqlite", "users"), waits);
+  const engine = sqliteEngine({
+    databases: ["orders", "users"].map((name) => ({ name, path: join(folder, `${name}.db`) })),
+  });
+  const alerts = async () =>
+    (await status({ repository, engines: [engine], live: "sqlite", notes })).alerts;
+  const told = (await alerts()).map(({ id, summary }) => `${id}: ${summary}`);
+  expect(told).toContain("no-backup: there is no backup of users yet");
+  expect(told).toContain("watch-waiting: users: nothing is shipped: users is not in WAL mode");
+  const known = { engines: [engine], live: "sqlite" } as const;
+  const restored = await bring({ kind: "latest" }, known);
+  expect(restored.findings).toContainEqual(
+    expect.objectContaining({
+      id: "database-not-restored",
+      summary: expect.stringMatching(/^users is configured too .* the repository holds no backup/),
+    }),
+  );
+  // Where only the repository is at hand, or one is asked for by name, there is nothing to say.
+  for (const [index, more] of [
+    { live: "sqlite" } as const,
+    { ...known, database: "orders" },
+  ].entries())
+    expect(
+      (await bring({ kind: "latest" }, { ...more, to: join(folder, `${index}`) })).findings,
+    ).toEqual([]);
+  makeDatabase(join(folder, "users.db"), 2);
+  await backup({ repository, engine, type: "full", options: {}, signal });
+  expect((await alerts()).map(({ id }) => id)).not.toContain("no-backup");
 });
 
 test("where the log of one of several is not stored, that is how the app stands, however little it lags", async () => {

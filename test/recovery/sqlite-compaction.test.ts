@@ -172,6 +172,24 @@ test("of spans that overlap none goes that another one does not hold whole", asy
   for (const at of instants) expect(await counterAt(app, at)).toBe(at);
 });
 
+test("where one object would tell of more looks than one may, several are made, with all their instants", async () => {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const start = nextHour();
+  const instants = [0, 1, 2, 3, 4].map((second) => start + second * 1000);
+  await shipAt(app, recorder, instants);
+  const { folder, lineage } = recorder;
+  await mergeFrames(folder, (await lineagesOf(folder)).get(lineage) ?? [], 2);
+  await compactLog(folder, lineage, new CompactionState(), start + 5000);
+  const left = (await lineagesOf(folder)).get(lineage) ?? [];
+  expect(left.map(({ first, last }) => [first, last])).toEqual([
+    [1, 2],
+    [3, 4],
+    [5, 5],
+  ]);
+  for (const at of instants) expect(await counterAt(app, at)).toBe(at);
+});
+
 test("a merge that is killed anywhere leaves a log that restores every instant, and the next call finishes it", async () => {
   const app = await ledgerApp();
   const recorder = await Recorder.begin(app);

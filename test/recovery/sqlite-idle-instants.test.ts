@@ -1,4 +1,5 @@
 import { rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
@@ -116,6 +117,23 @@ test("while a commit waits to be stored no instant behind it is known", async ()
   answer();
   watch.stop();
   await watch.ended;
+  database.close();
+});
+
+test("a watch that does not answer is asked once, and the instant is refused", async () => {
+  const { app, database } = await ledgerApp();
+  const watch = await WatchProcess.start(app);
+  expect(await watch.stop()).toBe(0);
+  let asked = 0;
+  const silent = createServer((socket) => {
+    asked += 1;
+    socket.on("data", () => socket.destroy());
+  });
+  const socket = holdSocket(join(app.folder, "memory"), (await app.manifests()).folder);
+  await new Promise<void>((listens) => silent.listen(socket, listens));
+  await expect(restoreAt(app, new Date())).rejects.toMatchObject(outside);
+  expect(asked).toBe(1);
+  silent.close();
   database.close();
 });
 

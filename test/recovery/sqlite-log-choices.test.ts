@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { coverOf, hasHoleAt } from "../../packages/sqlite/src/log/cover.ts";
 import { formatLogName, type LogName, parseLogName } from "../../packages/sqlite/src/log/name.ts";
 import { checkedNote, type SegmentNote } from "../../packages/sqlite/src/log/note.ts";
-import { framesUpTo } from "../../packages/sqlite/src/log/start.ts";
+import { framesUpTo, lastOf } from "../../packages/sqlite/src/log/start.ts";
 import { storedFrames } from "../../packages/sqlite/src/log/stored-frames.ts";
 import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
@@ -75,6 +75,14 @@ test("whatever was merged, summed, kept or lost: what leads to a target has ever
     }),
     { numRuns: 2000 },
   );
+});
+
+test("a log of a month of seconds that nobody merged has a last segment as well", () => {
+  const stored = { path: "", bytes: 0, storedAt: new Date(0) };
+  const seat = { lineage: LINEAGE, kind: "frames", instant: 0, name: "", stored } as const;
+  const objects = Array.from({ length: 500_000 }, (_, n) => ({ ...seat, first: n, last: n }));
+  expect(lastOf(objects)).toBe(499_999);
+  expect(lastOf([])).toBe(0);
 });
 
 test("a cover is the shortest there is: no other chain of whole objects reaches as far with fewer", () => {

@@ -9,6 +9,8 @@ import {
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import { expect, onTestFinished, test } from "vitest";
+import { lineagesOf, noteOf } from "../../packages/sqlite/src/log/objects.ts";
+import type { WatchLimits } from "../../packages/sqlite/src/watch/limits.ts";
 import { faultyStorage } from "../support/faulty-storage.ts";
 import {
   expectCleanPrefix,
@@ -18,6 +20,7 @@ import {
   testFolder,
 } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
+import { segmentsOf } from "../support/sqlite-watch.ts";
 import { WatchInProcess } from "../support/watch-in-process.ts";
 
 test("a watch that a lock keeps from beginning says so, and begins once it is gone with nothing lost", async () => {
@@ -43,7 +46,7 @@ const LOCKED =
   /^app: nothing is shipped since [^ ]*: the database is locked by another process; it is tried again for 30 s, then the watch ends$/;
 
 /** A watch in this process over a repository that can be away, and what it says. */
-async function watched(walBytes: number | null = null) {
+async function watched(watchLimits: Partial<WatchLimits> = {}) {
   const folder = await testFolder();
   const app = new SqliteApp(folder, join(folder, "app.db"));
   makeLedger(app.path);
@@ -67,7 +70,7 @@ async function watched(walBytes: number | null = null) {
     repository,
     engine: sqliteEngine({
       databases: [{ name: "app", path: app.path }],
-      watchLimits: { walBytes },
+      watchLimits,
     }),
     notes,
     log: (line) => said.push(line),
@@ -85,7 +88,7 @@ async function watched(walBytes: number | null = null) {
 }
 
 test("a watch says once that the repository is away, what it does, and once that it is back with nothing lost", async () => {
-  const { app, said, state, facts, end } = await watched();
+  const { app, said, state, facts, end } = await watched({ segmentMarks: 3 });
   const writer = await startWriter(app.path, { rate: 100 });
   await writer.commits(50);
   expect(said).toEqual([]);
@@ -98,6 +101,8 @@ test("a watch says once that the repository is away, what it does, and once that
   expect(said[0]).toMatch(/\d+ bytes of commits wait in the WAL and are tried again/);
   await writer.commits(100);
   await writer.stop();
+  // Told since when at every try.
+  expect((await facts())?.fault).toMatchObject({ since: fault.since });
   state.away = false;
   await expect.poll(() => said.length).toBe(2);
   expect(said[1]).toMatch(/^app: shipping again after \d+ s .*; nothing is lost$/);
@@ -105,11 +110,55 @@ test("a watch says once that the repository is away, what it does, and once that
   await expect.poll(async () => (await facts())?.unshippedBytes).toBe(0);
   await end();
   expect(said).toHaveLength(2);
+  // However long it was away: a note that grew with it could be read by nobody one day.
+  const { folder } = await app.manifests();
+  const segments = [...(await lineagesOf(folder)).values()].flat();
+  const looks = await Promise.all(
+    segments.map(async (segment) => (await noteOf(folder, segment)).marks.length),
+  );
+  expect(Math.max(...looks)).toBe(3);
+  expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
+});
+
+test("where another one's segment lies under the next name the lineage ends there, is told to have a hole, and a new one begins", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  const storage = filesystemStorage({ path: join(folder, "repository") });
+  let other: string | undefined = "of another watch";
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      const [, name] = /\/wal\/(.*)\.zst$/.exec(path) ?? [];
+      if (name !== undefined && other !== undefined) {
+        const bytes = Buffer.from(other);
+        other = undefined;
+        await watch.repository
+          .folder("sqlite", "app")
+          .over(storage)
+          .storeLog(name, async function* () {
+            yield bytes;
+          });
+      }
+      return storage.create(path, content);
+    },
+  });
+  const databases = [{ name: "app", path: app.path }];
+  const watch = await WatchInProcess.start({ folder, storage: faulty, databases });
+  const writer = await startWriter(app.path, { rate: 100 });
+  await expect
+    .poll(() => watch.said.join())
+    .toContain("other content; it begins anew with a backup");
+  await expect.poll(async () => (await watch.facts())?.lastSegment).toBeTruthy();
+  await writer.stop();
+  const acknowledged = await writer.acknowledged();
+  watch.stop();
+  await watch.ended;
+  expect((await segmentsOf(app)).size).toBe(2);
   expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
 });
 
 test("a repository that is away for too long: the hole is told when it comes, and again with the end of the outage", async () => {
-  const { app, said, state, facts, end } = await watched(40 << 20);
+  const { app, said, state, facts, end } = await watched({ walBytes: 40 << 20 });
   const writer = await startWriter(app.path, { rate: 300, payload: 20_000 });
   state.away = true;
   await expect.poll(() => said.some((line) => line.includes("has a hole"))).toBe(true);

@@ -96,6 +96,8 @@ const LOCAL_TEST_SETTINGS = {
   // Tests kill processes, they don't cut power.
   fsync: "off",
   shared_buffers: "16MB",
+  // Where it gets to a table is chance, and so is the WAL that it writes.
+  autovacuum: "off",
   // `lc_messages` and the log's shape are fixed by Server itself.
   timezone: "UTC",
 };

@@ -12,3 +12,13 @@ export function engineOf(engines: readonly Engine[], kind: EngineKind): Engine {
     remedy: "use the Lifeboat that took the backup, or a newer one",
   });
 }
+
+/** Its databases by the configuration; none where only the repository is at hand. */
+export async function configuredDatabases(engine: Engine): Promise<readonly string[]> {
+  try {
+    return await engine.databases();
+  } catch (thrown) {
+    if (thrown instanceof LifeboatError && thrown.code === "ENGINE_NOT_CONFIGURED") return [];
+    throw thrown;
+  }
+}

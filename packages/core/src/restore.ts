@@ -12,6 +12,7 @@ import type {
   VerifiedBy,
 } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
+import { configuredDatabases } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { markFindings } from "./mark-findings.ts";
@@ -86,7 +87,9 @@ export interface RestoreReport extends RestoredReport {
 export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   const reports: RestoredReport[] = [];
   const findings: Finding[] = markFindings(order.repository, "warning");
-  for (const choice of await chooseRestore(order)) {
+  const choices = await chooseRestore(order);
+  findings.push(...(await notRestored(order, choices)));
+  for (const choice of choices) {
     const { report, copy } = await restoreOne(order, choice);
     reports.push(report);
     findings.push(...copy.findings, ...endsBefore(order.target, choice));
@@ -100,6 +103,25 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     databases: reports,
     findings,
   };
+}
+
+/** Databases that are configured and of which nothing comes: who is told of the others alone takes all for restored. */
+async function notRestored(
+  { live, database, target }: RestoreOrder,
+  choices: readonly ChosenRestore[],
+): Promise<Finding[]> {
+  const [{ engine }] = choices as readonly [ChosenRestore];
+  if (engine.kind !== "sqlite" || live !== engine.kind || database !== undefined) return [];
+  const chosen = new Set(choices.map(({ folder }) => folder.database));
+  const where = target.kind === "backup" ? `backup ${target.id}` : "the repository";
+  return (await configuredDatabases(engine))
+    .filter((name) => !chosen.has(name))
+    .map((name) => ({
+      id: "database-not-restored",
+      severity: "warning",
+      summary: `${name} is configured too and was not restored: ${where} holds no backup of it`,
+      remedy: "take one of all databases with lifeboat backup",
+    }));
 }
 
 /** An instant past the last commit that the log holds is recovered to that commit: worth knowing. */

@@ -5,7 +5,7 @@ import type { DatabaseFolder } from "./database-folder.ts";
 import type { DrillRecord } from "./drill-record.ts";
 import type { Engine, EngineStatus, Problem } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
-import { engineOf } from "./engine-of.ts";
+import { configuredDatabases, engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
 import type { Manifest } from "./manifest.ts";
 import { markFindings } from "./mark-findings.ts";
@@ -46,10 +46,12 @@ export async function status(request: {
   const manifests: Manifest[] = [];
   const windows: RecoveryWindow[] = [];
   const alerts: Finding[] = markFindings(repository);
+  const held = new Set<string>();
   const folders = await repository.folders(request.engine);
   for (const folder of folders) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
+    if (found.manifests.length > 0) held.add(folder.database);
     const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
@@ -69,7 +71,8 @@ export async function status(request: {
   const migrations = await repository.migrationRecords();
   alerts.push(...[...drills.problems, ...migrations.problems].map(damaged));
   const shipping = await shippingOf(request);
-  alerts.push(...backupAlerts(newest), ...drillAlerts(lastDrill), ...shipping.alerts);
+  alerts.push(...(newest ? await lackingAlerts(request, held) : NO_BACKUP));
+  alerts.push(...drillAlerts(lastDrill), ...shipping.alerts);
   alerts.push(...windowsAhead(windows));
   return {
     app: repository.app,
@@ -105,24 +108,28 @@ export async function shippingOf(request: {
   const engine = engineOf(engines, live);
   const folders = await foldersOf(repository, engine);
   const found: EngineStatus[] = [];
+  const alerts: Finding[] = [];
   const shipping: Record<string, unknown> = {};
   for (const folder of folders) {
     const note = folder && notes ? await notes.read(folder) : null;
     const status = await engine.status(folder, note);
     found.push(status);
+    // Of several it must be said whose it is.
+    const whose = folder && folders.length > 1 ? `${folder.database}: ` : "";
+    alerts.push(...status.alerts.map((each) => ({ ...each, summary: `${whose}${each.summary}` })));
     if (folder && status.shipping) shipping[folder.database] = status.shipping;
   }
   return {
     archive: worst(found.map(({ archive }) => archive)),
     slots: found.flatMap(({ slots }) => slots),
-    alerts: found.flatMap(({ alerts }) => alerts),
+    alerts,
     ...(Object.keys(shipping).length > 0 && { shipping }),
   };
 }
 
 /**
  * Those whose log is shipped: of a cluster the newest folder, since it was another one before an
- * upgrade; of SQLite every database that is configured. Null where there is none yet.
+ * upgrade; of SQLite every database that is configured, also one of which nothing is there. Null where there is none at all yet.
  */
 async function foldersOf(
   repository: Repository,
@@ -130,9 +137,7 @@ async function foldersOf(
 ): Promise<readonly (DatabaseFolder | null)[]> {
   const folders = await repository.folders(engine.kind);
   if (engine.kind === "postgres" || folders.length === 0) return [folders.at(-1) ?? null];
-  const names = await engine.databases();
-  const live = folders.filter(({ database }) => names.includes(database));
-  return live.length === 0 ? [null] : live;
+  return (await engine.databases()).map((name) => repository.folder(engine.kind, name));
 }
 
 /** Where one of several databases lags, the app does. */
@@ -142,16 +147,26 @@ function worst(archives: readonly EngineStatus["archive"][]): EngineStatus["arch
   return known.toSorted((a, b) => Number(a.ok) - Number(b.ok) || lag(b) - lag(a))[0] ?? null;
 }
 
-function backupAlerts(newest: Manifest | null): Finding[] {
-  if (newest) return [];
-  return [
-    {
+const TAKE_ONE = "take one with lifeboat backup";
+const NO_BACKUP: readonly Finding[] = [
+  { id: "no-backup", severity: "error", summary: "there is no backup yet", remedy: TAKE_ONE },
+];
+
+/** Of several databases one may be new, or left out of every backup: a watch begins with one of its own only where there is a WAL. */
+async function lackingAlerts(
+  { engines, engine, live }: Pick<Parameters<typeof status>[0], "engines" | "engine" | "live">,
+  held: ReadonlySet<string>,
+): Promise<Finding[]> {
+  if (live !== "sqlite" || (engine ?? live) !== live) return [];
+  const names = await configuredDatabases(engineOf(engines, live));
+  return names
+    .filter((name) => !held.has(name))
+    .map((name) => ({
       id: "no-backup",
       severity: "error",
-      summary: "there is no backup yet",
-      remedy: "take one with lifeboat backup",
-    },
-  ];
+      summary: `there is no backup of ${name} yet`,
+      remedy: TAKE_ONE,
+    }));
 }
 
 /** A running backup looks like an interrupted one, but for its lock. */

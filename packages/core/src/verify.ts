@@ -74,7 +74,8 @@ export async function verify(request: {
           const log = await engine.verifyLog(folder, backups, { deep, signal });
           tally.objects += log.objects;
           tally.bytes += log.bytes;
-          tally.problems.push(...log.problems);
+          // One by one: as arguments of one call, hundreds of thousands do not fit on the stack.
+          for (const problem of log.problems) tally.problems.push(problem);
         },
       },
     ]),

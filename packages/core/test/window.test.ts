@@ -1,5 +1,11 @@
-import { microsecondsOf, outsideEveryWindow, parseInstant } from "@lifeboat/core";
+import {
+  microsecondsOf,
+  outsideEveryWindow,
+  parseInstant,
+  type RecoveryWindow,
+} from "@lifeboat/core";
 import { expect, test } from "vitest";
+import { windowHolds } from "../src/window.ts";
 
 test("an instant is read with a zone, in every usual spelling of one", () => {
   for (const [text, utc] of [
@@ -12,6 +18,9 @@ test("an instant is read with a zone, in every usual spelling of one", () => {
     ["2026-11-22T23:30:00-02:00", "2026-11-23T01:30:00.000Z"],
     ["2026-11-22 10:15:00.123456+00", "2026-11-22T10:15:00.123Z"],
     ["2024-02-29T00:30:00+01:00", "2024-02-28T23:30:00.000Z"],
+    // The minutes of its offset alone bring it over midnight.
+    ["2026-11-22T00:15:00+00:30", "2026-11-21T23:45:00.000Z"],
+    ["2026-11-22T10:15:00,123z", "2026-11-22T10:15:00.123Z"],
   ] as const)
     expect(parseInstant(text).toISOString(), text).toBe(utc);
 });
@@ -43,6 +52,29 @@ test("an instant without a zone, or that is none, is refused as wrong usage", ()
     expect(() => parseInstant(text), text).toThrow(
       expect.objectContaining({ code: "TIME_INVALID", kind: "usage" }),
     );
+});
+
+const span = (from: string, to: string): RecoveryWindow => ({
+  ...({ engine: "sqlite", database: "app", timeline: null } as const),
+  ...{ from: `2026-11-22T${from}:00.000Z`, to: `2026-11-22T${to}:00.000Z` },
+});
+
+test("a window holds its first and its last instant, and none beside them", () => {
+  const window = span("10:00", "11:00");
+  const holds = (text: string) => windowHolds(window, new Date(`2026-11-22T${text}Z`));
+  expect(["10:00:00.000", "11:00:00.000"].map(holds)).toEqual([true, true]);
+  expect(["09:59:59.999", "11:00:00.001"].map(holds)).toEqual([false, false]);
+});
+
+test("the windows nearest to an instant are those with an end near it, and of three all are shown", () => {
+  const windows = [span("01:00", "09:00"), span("11:00", "11:00"), span("12:00", "12:00")];
+  const told = (more: typeof windows) =>
+    outsideEveryWindow(new Date("2026-11-22T09:10:00.000Z"), [...windows, ...more]).remedy;
+  expect(told([])).not.toContain("nearest");
+  // The long one ends ten minutes before.
+  expect(told([span("13:00", "13:00")])).toContain(
+    "2026-11-22T01:00:00.000Z … 2026-11-22T09:00:00.000Z, 2026-11-22T11:00:00.000Z, 2026-11-22T12:00:00.000Z (the nearest ones)",
+  );
 });
 
 test("an instant outside of hundreds of windows is refused with the nearest ones alone", () => {

@@ -1,4 +1,3 @@
-import { compareByDigest } from "./compare/compare-by-digest.ts";
 import { compareCopies } from "./compare/compare-copies.ts";
 import type { CompareInput } from "./compare/compare-input.ts";
 import { compareKeyed } from "./compare/compare-keyed.ts";
@@ -28,7 +27,7 @@ export interface TableComparison {
 export async function compareTable(input: CompareInput): Promise<TableComparison> {
   const differences = new Differences();
   if (input.table.key.length === 0) await compareCopies(input, differences);
-  else await compareRows(input, differences);
+  else await compareKeyed(input, differences, { isIndexed: isWalkedInOrder(input.table) });
   const isEqual = differences.count === 0 && differences.here === differences.there;
   return { ...comparison(input.table, differences), equal: isEqual };
 }
@@ -42,7 +41,7 @@ export async function compareUnwritten(
   input: CompareInput & { readonly sides: Sides },
 ): Promise<TableComparison> {
   const differences = new Differences();
-  await compareRows(input, differences);
+  await compareKeyed(input, differences, { isIndexed: isWalkedInOrder(input.table) });
   return comparison(input.table, differences);
 }
 
@@ -124,11 +123,6 @@ async function compareLiveCopies(input: CompareInput): Promise<LiveComparison> {
   };
 }
 
-async function compareRows(input: CompareInput, differences: Differences): Promise<void> {
-  if (isWalkedInOrder(input.table)) await compareKeyed(input, differences);
-  else await compareByDigest(input, differences);
-}
-
 function comparison(table: PlannedTable, differences: Differences): TableComparison {
   return {
     name: table.name,
@@ -141,7 +135,7 @@ function comparison(table: PlannedTable, differences: Differences): TableCompari
   };
 }
 
-/** Beyond so many rows, reading the whole table again for each chunk of it would cost too much. */
+/** Beyond so many rows, reading the whole table again for each small chunk of it would cost too much. */
 const MAX_UNINDEXED_ROWS = 100_000;
 
 /** Whether Postgres can walk a table's key in SQLite's order by its index: unless that sorts texts by a language. */

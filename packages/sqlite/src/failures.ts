@@ -1,4 +1,6 @@
+import { dirname } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import Database from "better-sqlite3";
 
 /**
@@ -17,7 +19,7 @@ export function databaseFailure(path: string, thrown: unknown): unknown {
   return new LifeboatError({
     code,
     message: `${path} ${what} (${said})`,
-    remedy,
+    remedy: typeof remedy === "string" ? remedy : remedy(path),
     details: { path, reason },
     cause: thrown,
   });
@@ -30,7 +32,14 @@ const OTHER_FAILURE = [
   "try it with the sqlite3 program, which will say the same with more words around it",
 ] as const;
 
-const FAILURES: readonly (readonly [RegExp, string, string, string])[] = [
+/** What not even root may do is forbidden by an attribute, and what others may not do perhaps as well. */
+export function whereForbidden(path: string): string {
+  const words = [path, dirname(path)].map(shellWord).join(" ");
+  return `look for the attributes i and a, which keep even root from it: lsattr -d ${words} (chattr -i and -a take them away); where there are none, run Lifeboat as the owner of the database and of its folder`;
+}
+
+type Remedy = string | ((path: string) => string);
+const FAILURES: readonly (readonly [RegExp, string, string, Remedy])[] = [
   [
     /^SQLITE_READONLY_ROLLBACK/,
     "HOT_JOURNAL",
@@ -56,10 +65,17 @@ const FAILURES: readonly (readonly [RegExp, string, string, string])[] = [
     "restore a backup beside it and compare (lifeboat restore --to DIR)",
   ],
   [
-    /^(SQLITE_(READONLY|PERM|AUTH|CANTOPEN)|EACCES|EPERM|EROFS)/,
+    /^(SQLITE_(READONLY|PERM|AUTH|CANTOPEN)|EACCES)/,
     "PERMISSION_DENIED",
     "cannot be opened or written by this user",
     "run Lifeboat as the owner of the database and of its folder, or as root",
+  ],
+  [/^EPERM/, "PERMISSION_DENIED", "cannot be opened or written", whereForbidden],
+  [
+    /^EROFS/,
+    "PERMISSION_DENIED",
+    "lies on a file system that is read-only",
+    "mount it writable, or name another place",
   ],
   [
     /^(SQLITE_FULL|ENOSPC|EDQUOT)/,

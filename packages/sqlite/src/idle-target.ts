@@ -6,6 +6,7 @@ import {
 } from "@lifeboat/core";
 import { detailsOf } from "./details.ts";
 import { type Lineages, lineagesOf } from "./log/objects.ts";
+import { lastOf } from "./log/start.ts";
 import { endOfLog, windowsIn } from "./log/windows.ts";
 import { holdSocket, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
 import { type IdleLog, isIdleLog } from "./watch/idle-log.ts";
@@ -57,7 +58,7 @@ function isWhole(
   const named = backups.flatMap((manifest) => detailsOf(manifest).log?.lineage ?? []);
   if ([...lineages.keys(), ...named].sort().at(-1) !== lineage) return false;
   const frames = (lineages.get(lineage) ?? []).filter(({ kind }) => kind === "frames");
-  if (Math.max(0, ...frames.map(({ last }) => last)) !== number) return false;
+  if (lastOf(frames) !== number) return false;
   return backups.some(
     (manifest) =>
       detailsOf(manifest).log?.lineage === lineage && endOfLog(manifest, lineages) === end,

@@ -25,6 +25,12 @@ test.each([
 test("the system's errors get words, defects and our own errors stay what they are", () => {
   const system = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
   expect(databaseFailure("/srv/app.db", system)).toMatchObject({ code: "NO_SPACE" });
+  const forbidden = Object.assign(new Error("operation not permitted"), { code: "EPERM" });
+  // Also to root, for whom "as root" is no remedy.
+  expect(databaseFailure("/srv/the app.db", forbidden)).toMatchObject({
+    code: "PERMISSION_DENIED",
+    remedy: expect.stringContaining("lsattr -d '/srv/the app.db' /srv "),
+  });
   const defect = new TypeError("undefined is not a function");
   expect(databaseFailure("/srv/app.db", defect)).toBe(defect);
   const own = new LifeboatError({ code: "WAL_GREW", message: "m", remedy: "r" });

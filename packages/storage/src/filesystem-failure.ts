@@ -13,7 +13,7 @@ const KNOWN: Record<string, { code: string; remedy: string }> = {
   EPERM: {
     code: "STORAGE_DENIED",
     remedy:
-      "give this account the right to it; a file system without hard links cannot hold a repository",
+      "look for the attributes i and a with lsattr -d, which keep even root from it (chattr -i and -a take them away), or give this account the right to it; a file system without hard links cannot hold a repository",
   },
   ENOENT: {
     code: "STORAGE_UNREACHABLE",

@@ -33,6 +33,10 @@ import { writeDurably } from "./write-durably.ts";
 /** Where objects grow before they get their name: inside the repository, so that a link suffices. */
 const GROWING = ".lifeboat-tmp";
 const READ_BYTES = 1 << 18;
+/** A folder is not empty, is gone, or stands where nothing can be removed: then it stays, and the object is gone all the same. */
+const STAYS = ["ENOTEMPTY", "EEXIST", "ENOENT", "EACCES", "EPERM", "EBUSY"];
+/** Each waiting look takes a kilobyte. */
+const LOOKS_AT_ONCE = 1000;
 /** Each needs another process that has emptied the folder once more. */
 const MOST_TRIES = 100;
 
@@ -224,7 +228,7 @@ class FilesystemStorage implements Storage {
         found.push(path);
       } else if (folded) found.push(`${path}/`);
       else if (leadsTo(`${path}/`, prefix))
-        found.push(...(await this.#pathsBelow(`${path}/`, prefix, folded)));
+        for (const below of await this.#pathsBelow(`${path}/`, prefix, folded)) found.push(below);
     }
     return found;
   }
@@ -239,9 +243,13 @@ class FilesystemStorage implements Storage {
       const all = await this.#pathsBelow(folder, options.prefix, options.folded ?? false);
       const { paths, folders, next } = pageOf(all, options);
       const fresh = paths.filter((path) => seen.get(path) === undefined);
-      const found = await Promise.all(fresh.map((path) => this.#known(path)));
-      for (const [at, path] of fresh.entries()) seen.set(path, found[at]);
-      if (found.includes(undefined)) continue;
+      for (let at = 0; at < fresh.length; at += LOOKS_AT_ONCE)
+        await Promise.all(
+          fresh.slice(at, at + LOOKS_AT_ONCE).map(async (path) => {
+            seen.set(path, await this.#known(path));
+          }),
+        );
+      if (fresh.some((path) => seen.get(path) === undefined)) continue;
       const objects = paths.map((path) => seen.get(path)).filter((object) => object !== undefined);
       return { objects, folders, next };
     }
@@ -264,7 +272,7 @@ class FilesystemStorage implements Storage {
     try {
       await rmdir(folder);
     } catch (cause) {
-      if (["ENOTEMPTY", "EEXIST", "ENOENT"].some((code) => isSystemError(cause, code))) return;
+      if (STAYS.some((code) => isSystemError(cause, code))) return;
       throw cause;
     }
     await this.#removeEmptyFolders(dirname(folder));

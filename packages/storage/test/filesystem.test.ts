@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmod,
+  chown,
   mkdir,
   mkdtemp,
   readdir,
@@ -94,7 +95,6 @@ test("what a killed writer left is removed by the next one, and a living one's i
 test.runIf(process.getuid?.() === 0)(
   "run as root, objects belong to the owner of the repository",
   async () => {
-    const { chown } = await import("node:fs/promises");
     await mkdir(join(folder, "r"), { mode: 0o700 });
     await chown(join(folder, "r"), 65534, 65534);
     await filesystemStorage({ path: join(folder, "r") }).create("a/object", Buffer.from("x"));
@@ -106,7 +106,6 @@ test.runIf(process.getuid?.() === 0)(
 test.runIf(process.getuid?.() === 0)(
   "run as anybody else, objects are his who writes them, whoever the repository belongs to",
   async () => {
-    const { chown } = await import("node:fs/promises");
     const root = join(folder, "r");
     await mkdir(root);
     await chown(root, 1, 1);
@@ -163,6 +162,22 @@ test.runIf(process.getuid?.() !== 0)(
     await chmod(join(folder, "r"), 0o700);
   },
 );
+
+test("an object is removed where its folder must stay, since that stands where this account may remove nothing", async () => {
+  const storage = filesystemStorage({ path: folder });
+  await storage.create("app/object", Buffer.from("x"));
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) await chown(join(folder, "app"), 65534, 65534);
+  await chmod(folder, 0o555);
+  if (isRoot) process.seteuid?.(65534);
+  try {
+    await storage.remove("app/object");
+    expect(await readdir(join(folder, "app"))).toEqual([]);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    await chmod(folder, 0o700);
+  }
+});
 
 test("an object that this account may not read is told from one that the disk cannot give back", async () => {
   const storage = filesystemStorage({ path: folder });

@@ -3,6 +3,7 @@ import type { Workplace } from "../workplace.ts";
 
 const SETTINGS = {
   fsync: "on",
+  autovacuum: "on",
   shared_buffers: "1GB",
   max_wal_size: "8GB",
   checkpoint_timeout: "1h",

@@ -7,6 +7,7 @@ import { Command, type Workplace } from "../workplace.ts";
 
 const SETTINGS = {
   fsync: "on",
+  autovacuum: "on",
   shared_buffers: "512MB",
   max_wal_size: "8GB",
   checkpoint_timeout: "1h",

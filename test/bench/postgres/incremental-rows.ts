@@ -14,7 +14,10 @@ export async function incrementalRows({ workplace, runs, small }: BenchRequest):
     workplace.leftOut.push(`${what}: a server of version ${FIRST_MAJOR} or newer is not here`);
     return [];
   }
-  const cluster = await startCluster({ major, settings: { summarize_wal: "on", fsync: "on" } });
+  const cluster = await startCluster({
+    major,
+    settings: { summarize_wal: "on", fsync: "on", autovacuum: "on" },
+  });
   workplace.atEnd(() => cluster.stop());
   const command = await workplace.command("incremental", {
     postgres: { url: cluster.superuserUrl },

@@ -64,6 +64,8 @@ function resultOf({ equal, differing, inFlight }: VerifyReport["tables"][number]
   return `${equal ? "equal" : "NOT COMPARED"}${still}`;
 }
 
+const MAX_KEY_CHARACTERS = 120;
+
 const ORDER = ["info", "warning", "error"];
 
 /** The errors last, where the eye is. */
@@ -92,8 +94,14 @@ function proposalLabel(id: string): string {
 
 /** One alone is what the summary tells already. */
 function howMany({ count, sample }: MigrationFinding): readonly string[] {
-  if (sample.length > 0) return [`${count} in all, such as ${sample.map(inOneLine).join("; ")}`];
+  const shown = sample.map((key) => inOneLine(shortened(key)));
+  if (shown.length > 0) return [`${count} in all, such as ${shown.join("; ")}`];
   return count > 1 ? [`${count} in all`] : [];
+}
+
+/** A key may be of megabytes. */
+function shortened(key: string): string {
+  return key.length > MAX_KEY_CHARACTERS ? `${key.slice(0, MAX_KEY_CHARACTERS)}…` : key;
 }
 
 function proposedLines(proposal: string): readonly string[] {

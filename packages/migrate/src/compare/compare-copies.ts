@@ -22,8 +22,8 @@ export async function compareCopies(
 ): Promise<number> {
   const sides = input.sides ?? heldSides(input.client);
   return sides.look(async (moment) => {
-    const there = await bucketsInPostgres(input, []);
-    const here = readQuiet(input, moment, () => bucketsInSqlite(input, []));
+    const there = await bucketsInPostgres(input);
+    const here = readQuiet(input, moment, () => bucketsInSqlite(input));
     if (typeof here === "number") return here;
     const { named, beyond } = differingBuckets(here, there);
     const found: Difference[] = [];

@@ -3,7 +3,6 @@ import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
 import { rowCanon } from "./row-canon.ts";
-import { keyTerms, spelledKey, spelledKeyIn } from "./row-key.ts";
 
 /** Digits of a row's digest that choose its bucket: 4,096 of them. */
 export const BUCKET_DIGITS = 3;
@@ -13,22 +12,14 @@ const NAMED_BUCKETS = 64;
 /** The rows of a table by their digests, without regard to order. */
 export type Buckets = ReadonlyMap<string, { readonly rows: number; readonly digest: string }>;
 
-/** @param leftOut keys, as `spelledKey` spells them, of rows that are not digested */
-export function bucketsInSqlite({ db, table }: CompareInput, leftOut: readonly string[]): Buckets {
-  const [where, keys] =
-    leftOut.length === 0
-      ? ["", []]
-      : [
-          `WHERE ${spelledKey(keyTerms(table))} NOT IN (SELECT value FROM json_each(?))`,
-          [JSON.stringify(leftOut)],
-        ];
+export function bucketsInSqlite({ db, table }: CompareInput): Buckets {
   const rows = db
-    .prepare<unknown[], [string, bigint, string]>(
+    .prepare<[], [string, bigint, string]>(
       `SELECT substr(d, 1, ${BUCKET_DIGITS}), count(*), group_concat(d, '' ORDER BY d)
-       FROM (SELECT lifeboat_md5(${rowCanon(table).sqlite}) AS d FROM ${quoteName(table.name)} ${where}) GROUP BY 1`,
+       FROM (SELECT lifeboat_md5(${rowCanon(table).sqlite}) AS d FROM ${quoteName(table.name)}) GROUP BY 1`,
     )
     .raw()
-    .iterate(...keys);
+    .iterate();
   const buckets = new Map<string, { rows: number; digest: string }>();
   for (const [bucket, count, digests] of rows)
     buckets.set(bucket, {
@@ -39,18 +30,10 @@ export function bucketsInSqlite({ db, table }: CompareInput, leftOut: readonly s
 }
 
 /** The same in Postgres. */
-export async function bucketsInPostgres(
-  { client, schema, table }: CompareInput,
-  leftOut: readonly string[],
-): Promise<Buckets> {
-  const [where, keys] =
-    leftOut.length === 0
-      ? ["", []]
-      : [`WHERE (${spelledKeyIn(keyTerms(table))} = ANY ($1::text[])) IS NOT TRUE`, [leftOut]];
+export async function bucketsInPostgres({ client, schema, table }: CompareInput): Promise<Buckets> {
   const { rows } = await client.query<{ bucket: string; rows: string; digest: string }>(
     `SELECT left(d, ${BUCKET_DIGITS}) AS bucket, count(*) AS rows, md5(string_agg(d, '' ORDER BY d COLLATE "C")) AS digest
-     FROM (SELECT md5(${rowCanon(table).postgres}) AS d FROM ${qualified(schema, table.target)} ${where}) AS digests GROUP BY 1`,
-    keys,
+     FROM (SELECT md5(${rowCanon(table).postgres}) AS d FROM ${qualified(schema, table.target)}) AS digests GROUP BY 1`,
   );
   return new Map(rows.map((row) => [row.bucket, { rows: Number(row.rows), digest: row.digest }]));
 }

@@ -19,20 +19,20 @@ export interface RowsDigest {
   readonly digest: string;
 }
 
-/** @param leftOut keys, as `spelledKey` spells them, of rows that count but are not digested */
+/** @param leftOut keys, as `spelledKey` spells them, a line each, of rows that count but are not digested */
 export function digestInSqlite(
   { db, table }: CompareInput,
   { terms, canon, byRow }: DigestForm,
   { where, values }: RangeSql,
-  leftOut: readonly string[],
+  leftOut: string,
 ): RowsDigest {
   const whole = byRow ? `lifeboat_md5(${canon.sqlite})` : canon.sqlite;
   const [row, keys] =
-    leftOut.length === 0
+    leftOut === ""
       ? [whole, []]
       : [
-          `CASE WHEN ${spelledKey(terms)} NOT IN (SELECT value FROM json_each(?)) THEN ${whole} END`,
-          [JSON.stringify(leftOut)],
+          `CASE WHEN ${spelledKey(terms)} NOT IN (SELECT value FROM json_each('["' || replace(?, char(10), '","') || '"]')) THEN ${whole} END`,
+          [leftOut],
         ];
   const order = terms.map((term) => term.sqlite).join(", ");
   const [rows, content] = db
@@ -53,16 +53,16 @@ export async function digestInPostgres(
   { client, schema, table }: CompareInput,
   { terms, canon, byRow }: DigestForm,
   { where, values }: RangeSql,
-  leftOut: readonly string[],
+  leftOut: string,
 ): Promise<RowsDigest> {
   const bytes = canon.bytes && !byRow;
   const whole = byRow ? `md5(${canon.postgres})` : canon.postgres;
   const [row, keys] =
-    leftOut.length === 0
+    leftOut === ""
       ? [whole, []]
       : [
           // A key that is NULL, where somebody took the constraint away, is none that was left out.
-          `CASE WHEN (${spelledKeyIn(terms)} = ANY ($${values.length + 1}::text[])) IS NOT TRUE THEN ${whole} END`,
+          `CASE WHEN (${spelledKeyIn(terms)} = ANY (string_to_array($${values.length + 1}, E'\\n'))) IS NOT TRUE THEN ${whole} END`,
           [leftOut],
         ];
   const order = terms.map((term) => term.postgres).join(", ");

@@ -1,3 +1,5 @@
+import type { WrittenRow, WrittenRows } from "./sides.ts";
+
 /** Beyond so many rows of a table the rest is only counted, so that memory stays bounded. */
 const MAX_KEPT = 10_000;
 const SAMPLE = 5;
@@ -8,9 +10,19 @@ export class InFlight {
   readonly rows = new Map<string, string>();
   #beyond = 0;
 
-  add({ key, shown }: { readonly key: string; readonly shown: string }): void {
-    if (this.rows.size < MAX_KEPT) this.rows.set(key, shown);
+  add({ key, shown }: WrittenRow): void {
+    if (this.room > 0) this.rows.set(key, shown);
     else this.#beyond++;
+  }
+
+  /** How many more are kept. */
+  get room(): number {
+    return MAX_KEPT - this.rows.size;
+  }
+
+  addAll({ rows, count }: WrittenRows): void {
+    for (const row of rows) this.add(row);
+    this.#beyond += count - rows.length;
   }
 
   /** Whether some were only counted. */

@@ -12,17 +12,23 @@ import type { Sides } from "./sides.ts";
 /** More rows of a range than this, that were written since, are not left out at once: their keys are held in memory. */
 const MOST_WRITTEN = 50_000;
 
+interface Ranges {
+  /** How many rows of SQLite each holds, or some more. */
+  readonly rows: number;
+  readonly within: KeyRange;
+}
+
 /**
- * Ranges of a table's key that hold some `rows` rows of SQLite each, not too many that were written since, and together every key
+ * Ranges of a table's key that hold some rows of SQLite each, not too many that were written since, and together every key
  * of either side. A range ends only at a key that both sides read as the same value, since they would else part their rows at different places.
  */
 export async function* keyRanges(
   input: CompareInput,
   terms: readonly KeyTerm[],
-  rows: number,
+  ranges: Ranges,
   sides: Sides,
 ): AsyncGenerator<KeyRange> {
-  for await (const range of rangesOfRows(input, terms, rows, sides)) {
+  for await (const range of rangesOfRows(input, terms, ranges, sides)) {
     const { table } = input;
     let { from } = range;
     for (;;) {
@@ -40,12 +46,12 @@ export async function* keyRanges(
 async function* rangesOfRows(
   input: CompareInput,
   terms: readonly KeyTerm[],
-  rows: number,
+  { rows, within }: Ranges,
   { ask }: Sides,
 ): AsyncGenerator<KeyRange> {
   // A product may add rows faster than they are walked through: it is not run after.
-  const end = lastKey(input, terms);
-  let from: KeyBound | null = null;
+  const end = within.to ?? lastKey(input, terms);
+  let { from } = within;
   while (end !== null) {
     const nth = nthRow(input, terms, { from, to: end });
     const to = await boundAt(input, terms, { nth, rows, ask });
@@ -54,7 +60,7 @@ async function* rangesOfRows(
     from = to;
   }
   // What lies behind the last key of SQLite belongs to the last chunk.
-  yield { from, to: null };
+  yield { from, to: within.to };
 }
 
 function lastKey({ db, table }: CompareInput, terms: readonly KeyTerm[]): KeyBound | null {

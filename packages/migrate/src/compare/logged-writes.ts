@@ -5,7 +5,7 @@ import { schemaSince } from "../capture/schema-watch.ts";
 import type { PlannedTable } from "../plan.ts";
 import { LOG_TABLE } from "../sqlite/own-objects.ts";
 import { boundColumns, type KeyRange, sqliteRange } from "./row-key.ts";
-import type { WrittenRow, WrittenSince } from "./sides.ts";
+import type { WrittenRows, WrittenSince } from "./sides.ts";
 import type { WrittenKeys } from "./written-keys.ts";
 
 /** What the log of one snapshot of SQLite names behind a watermark. */
@@ -52,17 +52,24 @@ export class LoggedWrites implements WrittenSince {
     return statement.get(this.#watermark, ...values, BigInt(offset)) ?? null;
   }
 
-  within(table: PlannedTable, range: KeyRange): readonly WrittenRow[] {
+  /** The keys are one text from SQLite to Postgres: as many as 50,000 strings of their own take tens of megabytes before V8 clears up. */
+  within(table: PlannedTable, range: KeyRange, most: number): WrittenRows {
     const { relation, terms } = this.#keys.of(table, this.#watermark);
     const { where, values } = sqliteRange(terms, range);
     const shown = terms.map((term) => term.input).join(", ");
-    return this.#db
-      .prepare<unknown[], string[]>(
-        `SELECT DISTINCT key, ${shown} FROM (SELECT * FROM ${relation} WHERE seq > ?) ${where}`,
+    const written = `(SELECT * FROM ${relation} WHERE seq > ?) ${where}`;
+    const [count, keys] = this.#db
+      .prepare<unknown[], [bigint | number, string | null]>(
+        `SELECT count(*), group_concat(key, char(10)) FROM (SELECT DISTINCT key FROM ${written})`,
       )
       .raw()
-      .all(this.#watermark, ...values)
+      .get(this.#watermark, ...values) ?? [0, null];
+    const rows = this.#db
+      .prepare<unknown[], string[]>(`SELECT DISTINCT key, ${shown} FROM ${written} LIMIT ?`)
+      .raw()
+      .all(this.#watermark, ...values, BigInt(most))
       .map(([key = "", ...shown]) => ({ key, shown: shown.join(", ") }));
+    return { count: Number(count), keys: keys ?? "", rows };
   }
 
   among(table: PlannedTable, keys: readonly string[]): ReadonlySet<string> {

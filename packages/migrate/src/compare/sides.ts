@@ -18,11 +18,25 @@ export interface WrittenSince {
   count(table: PlannedTable): number;
   /** `boundColumns` of the key of one entry in a range, by how many stand before it in the order of the key; null where there are fewer. */
   nthKey(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null;
-  /** Those of a range of its keys that were written, or that a written row bore before. */
-  within(table: PlannedTable, range: KeyRange): readonly WrittenRow[];
+  /**
+   * Those of a range of its keys that were written, or that a written row bore before.
+   * @param most so many are told one by one
+   */
+  within(table: PlannedTable, range: KeyRange, most: number): WrittenRows;
   /** Those of these rows that were written; keys as `spelledKey` spells them. */
   among(table: PlannedTable, keys: readonly string[]): ReadonlySet<string>;
 }
+
+/** Rows that may be very many. */
+export interface WrittenRows {
+  readonly count: number;
+  /** The keys of all of them, as `spelledKey` spells them, a line each. */
+  readonly keys: string;
+  /** The first ones. */
+  readonly rows: readonly WrittenRow[];
+}
+
+export const NO_ROWS: WrittenRows = { count: 0, keys: "", rows: [] };
 
 export interface WrittenRow {
   /** The key as both sides spell it alike, see `spelledKey`, and as people read it. */
@@ -49,7 +63,7 @@ const NOTHING_WRITTEN: WrittenSince = {
   any: () => false,
   nthKey: () => null,
   count: () => 0,
-  within: () => [],
+  within: () => NO_ROWS,
   among: () => new Set(),
 };
 

@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError, type Report } from "@lifeboat/core";
 import type { Client } from "pg";
 import { breakable } from "../target/break-connection.ts";
 import { advance, currentMigration, type JournalEntry } from "../target/journal.ts";
@@ -12,14 +12,18 @@ import { claimLeft } from "./cutover-failures.ts";
  * @returns the migration as it stands then
  * @throws LifeboatError `LOCKED`, `TAKEN_OVER`, `CUTOVER_HALF_DONE` where it was stopped, and can't say in the journal that it is none
  */
-export async function claimCutover(run: StoodInFor, id: string): Promise<JournalEntry> {
+export async function claimCutover(
+  run: StoodInFor,
+  id: string,
+  report: Report,
+): Promise<JournalEntry> {
   const { client, signal } = run;
   // Until the answer has come it may have been so.
   const claim = { mayHave: true };
   try {
     return await breakable(client, signal, async () => {
       claim.mayHave = await advance(client, id, "loaded", "cutting-over");
-      await takeTargetLockOver(client);
+      await takeTargetLockOver(client, report);
       // Another run may have given it back while this one waited for the lock.
       await advance(client, id, "loaded", "cutting-over");
       return await standingNow(client, id);

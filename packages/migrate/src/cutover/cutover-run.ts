@@ -63,7 +63,7 @@ export class CutoverRun {
 
   steps(): Step[] {
     const run: Record<CutoverStepId, (report: Report) => Promise<void>> = {
-      claim: () => this.#claim(),
+      claim: (report) => this.#claim(report),
       gates: (report) => this.#orBack((signal) => this.#checkGates(report, signal)),
       "backup-sqlite": () => this.#orBack((signal) => this.#backUp("sqlite", signal)),
       "backup-postgres": () => this.#orBack((signal) => this.#backUp("postgres", signal)),
@@ -148,19 +148,19 @@ export class CutoverRun {
     return withinBudget(this.#request.signal, left);
   }
 
-  async #claim(): Promise<void> {
+  async #claim(report: Report): Promise<void> {
     if (this.#stage === "done") return;
-    await this.#claimOnce();
+    await this.#claimOnce(report);
     if (isLeftFrozen(this.#entry, this.#source)) {
       // Whatever was written since its refusals ended by themselves is in the log, so all begins anew.
       await giveBack(this.#left());
-      await this.#claimOnce();
+      await this.#claimOnce(report);
     }
     await this.#begin();
   }
 
-  async #claimOnce(): Promise<void> {
-    this.#entry = await claimCutover(this.#own(), this.#entry.id);
+  async #claimOnce(report: Report): Promise<void> {
+    this.#entry = await claimCutover(this.#own(), this.#entry.id, report);
     this.#stage = stageOf(this.#entry, this.#source);
   }
 

@@ -66,7 +66,7 @@ export function translateSelect(
     ...(bound.length > 0 ? [`FROM ${bound.map((one) => fromSql(one, of)).join("")}`] : []),
     ...(select.where ? [`WHERE ${asCondition(of(select.where))}`] : []),
     ...(select.groupBy.length > 0
-      ? [`GROUP BY ${select.groupBy.map((one) => sortable(one, of)).join(", ")}`]
+      ? [`GROUP BY ${select.groupBy.flatMap((one) => grouped(one, of, bound)).join(", ")}`]
       : []),
     ...(select.having ? [`HAVING ${asCondition(of(select.having))}`] : []),
     ...(select.orderBy.length > 0
@@ -127,14 +127,20 @@ function outputOf(
   bound: readonly Bound[],
   scope: Scope,
 ): Omit<Output, "name"> {
-  if (expression.kind === "column")
-    for (const { item, relation, prefix } of bound) {
-      const column = relation.columns.find((one) => sameName(one.name, expression.name));
-      if (column && (expression.qualifier === null || sameName(expression.qualifier, item.alias)))
-        return shown(column, prefix);
-    }
+  const column = columnOf(expression, bound);
+  if (column) return column;
   const translated = asValue(translate(expression, scope));
   return { sql: translated.sql, alias: null, translated, expression };
+}
+
+function columnOf(expression: Expression, bound: readonly Bound[]): Omit<Output, "name"> | null {
+  if (expression.kind !== "column") return null;
+  for (const { item, relation, prefix } of bound) {
+    const column = relation.columns.find((one) => sameName(one.name, expression.name));
+    if (column && (expression.qualifier === null || sameName(expression.qualifier, item.alias)))
+      return shown(column, prefix);
+  }
+  return null;
 }
 
 /** What a view shows can be read by another view, as a column of the class that it was calculated as. */
@@ -169,12 +175,19 @@ function fromSql({ item, relation }: Bound, of: (expression: Expression) => Tran
   return `${JOINS[item.join === "cross" ? "inner" : item.join]}${table} ON ${on}`;
 }
 
-function sortable(expression: Expression, of: (inner: Expression) => Translated): string {
+/** A column is shown as it is stored: Postgres must know that it is the group's, where an expression stands for its meaning. */
+function grouped(
+  expression: Expression,
+  of: (inner: Expression) => Translated,
+  bound: readonly Bound[],
+): string[] {
   if (expression.kind === "literal") throw new Untranslatable("a column is named by its position");
   const translated = asValue(of(expression));
-  return translated.collation === "BINARY"
-    ? translated.sql
-    : collated(translated, translated.collation);
+  if (translated.collation !== "BINARY") return [collated(translated, translated.collation)];
+  const stored = columnOf(expression, bound)?.sql;
+  return stored === undefined || stored === translated.sql
+    ? [translated.sql]
+    : [translated.sql, stored];
 }
 
 /** NULLs are the least values of SQLite; texts sort by their bytes there. */

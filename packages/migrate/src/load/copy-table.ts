@@ -4,8 +4,7 @@ import type { Client } from "pg";
 import { qualified } from "../ddl.ts";
 import type { PlannedTable } from "../plan.ts";
 import type { ProductPace } from "../product-pace.ts";
-import { nameList, quoteName } from "../quote.ts";
-import { rowidRanges, rowsAtOnce } from "../row-range.ts";
+import { nameList } from "../quote.ts";
 import { isLockTaken } from "../target/hold-tables.ts";
 import { targetError } from "../target/target-error.ts";
 import { type CopyForm, copyForm, sentColumns } from "./copy-expression.ts";
@@ -33,6 +32,9 @@ export interface LiveCopyInput extends CopyInput {
   readonly pace: ProductPace | undefined;
 }
 
+/** Nobody's checkpoints are waited for in a snapshot that is held. */
+const HELD = { await: () => undefined };
+
 /** Below this a thread is not worth its start. */
 const LARGE_BYTES = 4 * 1024 * 1024;
 /** Rows that may be longer are read one by one on this thread: a few of them ahead would be most of the memory. */
@@ -45,7 +47,7 @@ const LONG_ROW_BYTES = 1024 * 1024;
  */
 export async function copyTable(input: CopyInput): Promise<number> {
   const form = copyForm(input.table);
-  return sendRows(input, form, framed(form, rowsOf(input.db, input.table, form)));
+  return sendRows(input, form, framed(form, liveRows(input.db, input.table, form, HELD)));
 }
 
 /** The same in short reads, while the product writes; of a large table by a thread of its own, unless its rows are very long. */
@@ -121,27 +123,4 @@ function refusedColumn(
   if (rest === undefined) return null;
   const named = columns.find(({ target }) => rest === target || rest.startsWith(`${target}: "`));
   return named?.source ?? null;
-}
-
-/** Rows as SQLite joined them, or one by one where they are long or have no rowid to walk by. */
-function* rowsOf(db: Database, table: PlannedTable, form: CopyForm): Generator<Buffer> {
-  const name = quoteName(table.name);
-  const rows = rowsAtOnce(table);
-  if (table.rowid === null || rows < 16) {
-    yield* db
-      .prepare<[], Buffer>(`SELECT CAST(${form.row} AS BLOB) FROM ${name}`)
-      .pluck()
-      .iterate();
-    return;
-  }
-  const rowid = quoteName(table.rowid);
-  const joined = db
-    .prepare<[bigint, bigint], Buffer | null>(
-      `SELECT CAST(group_concat(${form.row}, '') AS BLOB) FROM ${name} WHERE ${rowid} >= ? AND ${rowid} <= ?`,
-    )
-    .pluck();
-  for (const [from, to] of rowidRanges(db, table.name, table.rowid, rows)) {
-    const buffer = joined.get(from, to);
-    if (buffer) yield buffer;
-  }
 }

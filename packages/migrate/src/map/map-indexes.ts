@@ -71,7 +71,10 @@ function mapPrimaryKey(
     (name) => (context.profile(table).columns.get(name)?.nulls ?? 0) > 0,
   );
   const long = longKeys(context, table, table.primaryKey);
-  if (long && refuseLength(context, table, subject, long)) return;
+  if (long && refuseLength(context, table, subject, long)) {
+    if (table.withoutRowid) noteWithoutKey(context, table);
+    return;
+  }
   if (nulls.length > 0)
     context.add(
       finding({
@@ -206,6 +209,17 @@ function refuseLength(
   const init = { id: "key-too-long", table: table.name, column: subject, summary, ...long };
   answerFor(context, init, ["skip"]);
   return true;
+}
+
+function noteWithoutKey(context: MapContext, table: SqliteTable): void {
+  context.add(
+    finding({
+      id: "not-capturable",
+      severity: "warning",
+      table: table.name,
+      summary: `${table.name} has no rowid: without its key the product's writes to it can't be followed. Leave it out, by "${table.name}": {"table":"skip"}, or load while nothing writes (lifeboat migrate load --offline)`,
+    }),
+  );
 }
 
 /** The names in Postgres of a table's columns. */

@@ -2,7 +2,7 @@ import { isSign, isWord, type Token, tokensOf } from "../sqlite/tokens.ts";
 
 /** What CREATE TRIGGER says, its expressions and statements as they were written. */
 export interface TriggerSql {
-  readonly timing: "BEFORE" | "AFTER" | "INSTEAD OF";
+  readonly timing: "BEFORE" | "AFTER";
   readonly event: "INSERT" | "UPDATE" | "DELETE";
   /** Of UPDATE OF; empty where any column counts. */
   readonly columns: readonly string[];
@@ -10,11 +10,10 @@ export interface TriggerSql {
   readonly statements: readonly string[];
 }
 
-/** Reads a CREATE TRIGGER that SQLite itself has accepted. */
+/** Reads a CREATE TRIGGER that SQLite itself has accepted, of a table. */
 export function parseTriggerSql(sql: string): TriggerSql {
   const tokens = tokensOf(sql);
-  // The body begins at the first BEGIN: no expression before it holds that word.
-  const begin = tokens.findIndex((token) => isWord(token, "BEGIN"));
+  const begin = tokens.findIndex((_, index) => beginsBody(tokens, index));
   const head = tokens.slice(0, begin);
   const on = head.findIndex((token) => isWord(token, "ON"));
   const at = head.findIndex(
@@ -22,7 +21,8 @@ export function parseTriggerSql(sql: string): TriggerSql {
   );
   const when = head.findIndex((token, index) => index > on && isWord(token, "WHEN"));
   return {
-    timing: timingOf(head, at),
+    // SQLite manual, "CREATE TRIGGER": without a word it is BEFORE.
+    timing: isWord(head[at - 1], "AFTER") ? "AFTER" : "BEFORE",
     event: (head[at]?.text ?? "").toUpperCase() as TriggerSql["event"],
     columns: isWord(head[at + 1], "OF") ? namesOf(head.slice(at + 2, on)) : [],
     when: when < 0 ? null : sliceOf(sql, head.slice(when + 1)),
@@ -30,16 +30,15 @@ export function parseTriggerSql(sql: string): TriggerSql {
   };
 }
 
-function isName({ kind }: Token): boolean {
-  return kind === "word";
+/** The word that a statement follows: a column, or the trigger itself, may be named so as well. */
+function beginsBody(tokens: readonly Token[], index: number): boolean {
+  const [before, word, after] = [tokens[index - 1], tokens[index], tokens[index + 1]];
+  if (!isWord(word, "BEGIN") || isWord(before, "TRIGGER")) return false;
+  return /^(insert|replace|update|delete|select|with)$/i.test(after?.text ?? "");
 }
 
-/** SQLite manual, "CREATE TRIGGER": without a word it is BEFORE. */
-function timingOf(head: readonly Token[], event: number): TriggerSql["timing"] {
-  if (isWord(head[event - 1], "AFTER")) return "AFTER";
-  return isWord(head[event - 1], "OF") && isWord(head[event - 2], "INSTEAD")
-    ? "INSTEAD OF"
-    : "BEFORE";
+function isName({ kind }: Token): boolean {
+  return kind === "word";
 }
 
 function namesOf(tokens: readonly Token[]): string[] {

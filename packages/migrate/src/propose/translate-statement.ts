@@ -86,7 +86,7 @@ class Statement {
     const { before, after } = this.#splitAt("WHERE");
     const set = splitAtCommas(before).map((part) => {
       const column = part[0] && columnOf(table, part[0].text);
-      if (!column || !isSign(part[1], "=")) throw new Untranslatable("SET of several columns");
+      if (!column) throw new Untranslatable("SET of several columns");
       return `${quoteName(column.target)} = ${names.value(column, this.#slice(part.slice(2)))}`;
     });
     return `UPDATE ${this.#relation(table)} AS t SET ${set.join(", ")}${this.#where(names, after)};`;
@@ -110,12 +110,12 @@ class Statement {
     }
     this.#expect("RAISE");
     const close = closingOf(this.#tokens, this.#at);
-    const [how, , message] = this.#tokens.slice(this.#at + 1, close);
+    const [how, , message, more] = this.#tokens.slice(this.#at + 1, close);
     this.#at = close + 1;
     if (inCase) this.#expect("END");
     else if (this.word("WHERE")) condition = this.#rest();
     if (this.#at < this.#tokens.length) throw new Untranslatable("more than RAISE in a SELECT");
-    const act = this.#act(how, message);
+    const act = this.#act(how, more ? undefined : message);
     if (condition === null) return act;
     return `IF ${this.#names().condition(this.#slice(condition))} THEN ${act} END IF;`;
   }

@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { LifeboatError, type Report } from "@lifeboat/core";
 import type { Client } from "pg";
 import { SYNC_SESSION_NAME } from "./connect.ts";
 
@@ -26,15 +26,17 @@ export async function takeTargetLock(client: Client): Promise<void> {
 
 /**
  * The same for a run that has said in the journal that it takes over: a sync that was left behind may be at a long look.
+ * @param report is told that it waits for one
  * @throws LifeboatError `LOCKED` (locked)
  */
-export async function takeTargetLockOver(client: Client): Promise<void> {
+export async function takeTargetLockOver(client: Client, report?: Report): Promise<void> {
   const until = performance.now() + SYNC_PATIENCE_MS;
   for (;;) {
     try {
       return await takeTargetLock(client);
     } catch (cause) {
       if (!isHeldBySync(cause) || performance.now() > until) throw cause;
+      report?.({ note: "waits for the sync to end what it brings now" });
     }
   }
 }

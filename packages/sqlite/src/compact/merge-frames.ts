@@ -2,7 +2,14 @@ import { type DatabaseFolder, release } from "@lifeboat/core";
 import { assertFollows } from "../log/chain.ts";
 import { commitsOf, ExpectedCommits } from "../log/expected-commits.ts";
 import { formatLogName } from "../log/name.ts";
-import { bytesOfWal, checkedNote, type Mark, type Part, type SegmentNote } from "../log/note.ts";
+import {
+  bytesOfWal,
+  checkedNote,
+  type Mark,
+  MOST_MARKS,
+  type Part,
+  type SegmentNote,
+} from "../log/note.ts";
 import { pagesAfter, storedFrames } from "../log/stored-frames.ts";
 import { saltsFor, WalWriter } from "../wal/wal-writer.ts";
 import type { NamedObject } from "./compaction-state.ts";
@@ -16,17 +23,30 @@ export interface NotedObject {
 }
 
 /**
- * Merges segments that follow one another into one with all their frames and marks.
+ * Merges segments that follow one another into one with all their frames and marks, or into several where it would
+ * have more marks than an object may have.
  * @returns the names of what was stored; a very large segment stays, and parts those around it
  */
 export async function mergeFrames(
   folder: DatabaseFolder,
   run: readonly NamedObject[],
+  mostMarks: number = MOST_MARKS,
 ): Promise<string[]> {
-  const groups: NotedObject[][] = [[]];
+  let group: NotedObject[] = [];
+  let marks = 0;
+  const groups = [group];
+  const beginGroup = () => {
+    [group, marks] = [[], 0];
+    groups.push(group);
+  };
   for (const noted of await notesOf(folder, run)) {
-    if (bytesOfWal(noted.note) > LARGEST_PART_BYTES) groups.push([]);
-    else groups.at(-1)?.push(noted);
+    if (bytesOfWal(noted.note) > LARGEST_PART_BYTES) {
+      beginGroup();
+      continue;
+    }
+    if (marks + noted.note.marks.length > mostMarks) beginGroup();
+    group.push(noted);
+    marks += noted.note.marks.length;
   }
   const names: string[] = [];
   for (const group of groups) if (group.length > 1) names.push(await mergeAll(folder, group));

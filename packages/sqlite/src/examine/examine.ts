@@ -3,6 +3,7 @@ import { access, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isSystemError, LifeboatError } from "@lifeboat/core";
+import { whereForbidden } from "../failures.ts";
 import type { RawReader } from "../raw/raw-reader.ts";
 import { parseWalHeader, WAL_HEADER_BYTES } from "../wal/header.ts";
 import { networkFileSystem, roomAt } from "./file-system.ts";
@@ -195,7 +196,9 @@ function denied(path: string, cause: unknown): LifeboatError {
       : `${path} cannot be used by this user: ${(cause as NodeJS.ErrnoException).code}`,
     remedy: isReadOnly
       ? "mount it writable, or copy the file and its -wal elsewhere while nobody writes, and back that copy up"
-      : "run Lifeboat as the database's owner, who can read and write the file and its folder",
+      : isSystemError(cause, "EPERM")
+        ? whereForbidden(path)
+        : "run Lifeboat as the database's owner, who can read and write the file and its folder",
     path,
     cause,
   });

@@ -44,18 +44,17 @@ export class LogChain {
   }
 }
 
+/** Where in a lineage's chain an object lies. */
+export type Span = Pick<SegmentNote, "lineage" | "first" | "last" | "chain">;
+
 /**
  * Proves that an object follows the one of its lineage that was applied before it: its first segment the other's last.
  * @param before undefined for the first that is applied
  * @throws LifeboatError `LOG_OBJECT_INVALID`
  */
-export function assertFollows(
-  note: SegmentNote,
-  before: SegmentNote | undefined,
-  object: string,
-): void {
-  if (note.first === 1 && note.chain.before !== chainStart(note.lineage))
+export function assertFollows(span: Span, before: Span | undefined, object: string): void {
+  if (span.first === 1 && span.chain.before !== chainStart(span.lineage))
     throw wrongLogObject(object, "is the first of its lineage, and is not tied to it");
-  if (before && note.first === before.last + 1 && note.chain.before !== before.chain.after)
+  if (before && span.first === before.last + 1 && span.chain.before !== before.chain.after)
     throw wrongLogObject(object, `is not tied to segment ${before.last}, which lies before it`);
 }

@@ -9,8 +9,7 @@ import {
 } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
 import { assertContentSizes } from "../snapshot/backup-content.ts";
-import { assertFollows, LogChain } from "./chain.ts";
-import { coverOf, hasHoleAt } from "./cover.ts";
+import { assertFollows, LogChain, type Span } from "./chain.ts";
 import { commitsOf, ExpectedCommits } from "./expected-commits.ts";
 import { parseLogName } from "./name.ts";
 import { bytesOfWal, type SegmentNote, wrongLogObject } from "./note.ts";
@@ -33,7 +32,7 @@ export async function checkLog(
   let [objects, bytes] = [foreign.length, foreign.reduce((sum, each) => sum + each.bytes, 0)];
   const lineages = await lineagesOf(folder);
   for (const [lineage, listed] of lineages) {
-    const notes = new Map<LogObject, SegmentNote>();
+    const spans = new Map<LogObject, Span>();
     for (const object of listed) {
       options.signal.throwIfAborted();
       objects += 1;
@@ -42,17 +41,24 @@ export async function checkLog(
       const found: Problem[] = [];
       await gathering(found, path, async () => {
         const note = await noteOf(folder, object);
-        notes.set(object, note);
-        if (options.deep) await readDeeply(folder, object, note);
-        else for await (const _ of folder.readLog(object.name, bytesOfWal(note)));
+        const { first, last, chain } = note;
+        spans.set(object, { lineage, first, last, chain });
+        const content = whileWanted(folder.readLog(object.name, bytesOfWal(note)), options.signal);
+        if (options.deep) await readDeeply(content, path, { kind: object.kind, note });
+        else for await (const _ of content);
       });
       if (!(await wasMerged(folder, object, found))) problems.push(...found);
     }
-    problems.push(...chainProblems(folder, listed, notes));
-    problems.push(...holesIn(folder, lineage, { backups, lineages }));
+    append(problems, chainProblems(folder, listed, spans));
+    append(problems, holesIn(folder, lineage, { backups, lineages }));
   }
-  problems.push(...(await startProblems(folder, backups, lineages)));
+  append(problems, await startProblems(folder, backups, lineages));
   return { objects, bytes, problems };
+}
+
+/** One by one: as arguments of one call, hundreds of thousands do not fit on the stack. */
+function append(problems: Problem[], more: readonly Problem[]): void {
+  for (const problem of more) problems.push(problem);
 }
 
 async function foreignObjects(folder: DatabaseFolder): Promise<StoredObject[]> {
@@ -87,27 +93,34 @@ async function wasMerged(
   );
 }
 
+/** One object may be as large as a database, and whoever waits for it may leave. */
+async function* whileWanted(
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
+}
+
 async function readDeeply(
-  folder: DatabaseFolder,
-  object: LogObject,
-  note: SegmentNote,
+  content: AsyncIterable<Uint8Array>,
+  path: string,
+  { kind, note }: { readonly kind: LogObject["kind"]; readonly note: SegmentNote },
 ): Promise<void> {
-  const path = folder.logPath(object.name);
   const { pageSize } = note;
   const chains = new ChainOfParts(note);
   const expected = new ExpectedCommits({ object: path, commits: commitsOf(note), cut: false });
   let frames = 0;
-  for await (const run of storedFrames(folder.readLog(object.name, bytesOfWal(note)), {
-    pageSize,
-    object: path,
-  }))
+  for await (const run of storedFrames(content, { pageSize, object: path }))
     for (let at = 0; at < run.bytes.length; at += run.frameBytes) {
       chains.add(frames, pageNumberAt(run, at), pageAt(run, at));
       frames += 1;
       expected.pass(pagesAfter(run, at));
     }
   expected.end();
-  if (object.kind === "frames" && chains.after() !== note.chain.after)
+  if (kind === "frames" && chains.after() !== note.chain.after)
     throw wrongLogObject(path, "has other frames than its chain was made of");
 }
 
@@ -135,17 +148,17 @@ class ChainOfParts {
 function chainProblems(
   folder: DatabaseFolder,
   listed: readonly LogObject[],
-  notes: ReadonlyMap<LogObject, SegmentNote>,
+  spans: ReadonlyMap<LogObject, Span>,
 ): Problem[] {
   const problems: Problem[] = [];
-  const byLast = new Map<number, SegmentNote>();
-  for (const note of notes.values()) byLast.set(note.last, note);
+  const byLast = new Map<number, Span>();
+  for (const span of spans.values()) byLast.set(span.last, span);
   for (const object of listed) {
-    const note = notes.get(object);
-    if (!note) continue;
+    const span = spans.get(object);
+    if (!span) continue;
     const path = folder.logPath(object.name);
     try {
-      assertFollows(note, byLast.get(note.first - 1), path);
+      assertFollows(span, byLast.get(span.first - 1), path);
     } catch (thrown) {
       problems.push(problemOf(thrown, path));
     }
@@ -169,18 +182,17 @@ function holesIn(
       Date.parse(each.consistentAt) < first.instant &&
       loggedBackup(each, lineages) === undefined,
   );
-  let from = lacksStart ? 1 : (first?.first ?? 1);
-  for (;;) {
-    const { next } = coverOf(frames, from, () => true);
-    if (!hasHoleAt(frames, next)) return problems;
-    const following = frames.find(({ first }) => first > next);
-    from = following?.first ?? next + 1;
-    problems.push({
-      object: `${folder.path}/wal/${lineage}`,
-      code: "LOG_HOLE",
-      message: `${folder.path}/wal/${lineage} lacks the segments ${next} to ${from - 1}: no restore can cross this`,
-    });
+  let next = lacksStart ? 1 : (first?.first ?? 1);
+  for (const object of frames) {
+    if (object.first > next)
+      problems.push({
+        object: `${folder.path}/wal/${lineage}`,
+        code: "LOG_HOLE",
+        message: `${folder.path}/wal/${lineage} lacks the segments ${next} to ${object.first - 1}: no restore can cross this`,
+      });
+    next = Math.max(next, object.last + 1);
   }
+  return problems;
 }
 
 /** A lineage is of use only from a backup on. */

@@ -1,26 +1,25 @@
 import { type SegmentNote, wrongLogObject } from "./note.ts";
 
-export interface Commit {
-  readonly frames: number;
-  /** Of the database after it. */
-  readonly pages: number;
-}
+/**
+ * Commits, ascending: behind so many frames one that leaves so many pages, two numbers each. A long log has millions, and objects
+ * would take ten times as much.
+ */
+export type Commits = Uint32Array;
 
 /** What is named of an object's frames elsewhere: in a manifest, or in its note. */
 export interface NamedCommits {
   /** To name in errors. */
   readonly object: string;
-  /** Ascending: behind so many frames a commit that leaves so many pages. */
-  readonly commits: readonly [Commit, ...Commit[]];
+  /** One at least. */
+  readonly commits: Commits;
   /** Whether frames may follow the last of them: then those are not wanted. */
   readonly cut: boolean;
 }
 
 /** The commits that a note names; with `upTo` those up to that frame. */
-export function commitsOf({ marks }: SegmentNote, upTo?: number): NamedCommits["commits"] {
-  const [first, ...rest] = marks.map(([, frames, pages]) => ({ frames, pages }));
-  const wanted = rest.filter(({ frames }) => upTo === undefined || frames <= upTo);
-  return [first as Commit, ...wanted];
+export function commitsOf({ marks }: SegmentNote, upTo?: number): Commits {
+  const wanted = marks.filter(([, frames], at) => at === 0 || upTo === undefined || frames <= upTo);
+  return Uint32Array.from(wanted.flatMap(([, frames, pages]) => [frames, pages]));
 }
 
 /**
@@ -44,18 +43,18 @@ export class ExpectedCommits {
   pass(pages: number): boolean {
     this.#frames += 1;
     const { object, commits, cut } = this.#named;
-    const expected = commits[this.#next];
-    if (!expected) {
+    const frames = commits[this.#next];
+    if (frames === undefined) {
       if (cut) return false;
       throw wrongLogObject(object, `goes on behind the ${this.#frames - 1} frames it should have`);
     }
-    if (this.#frames < expected.frames) return true;
-    if (pages !== expected.pages)
+    if (this.#frames < frames) return true;
+    if (pages !== commits[this.#next + 1])
       throw wrongLogObject(
         object,
-        `has no commit of ${expected.pages} pages at frame ${expected.frames}, where one is named`,
+        `has no commit of ${commits[this.#next + 1]} pages at frame ${frames}, where one is named`,
       );
-    this.#next += 1;
+    this.#next += 2;
     return true;
   }
 
@@ -65,7 +64,7 @@ export class ExpectedCommits {
     if (this.#next < commits.length)
       throw wrongLogObject(
         object,
-        `has ${this.#frames} frames, and not the ${commits.at(-1)?.frames} that are named`,
+        `has ${this.#frames} frames, and not the ${commits.at(-2)} that are named`,
       );
   }
 }

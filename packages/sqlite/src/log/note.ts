@@ -6,6 +6,12 @@ import { parseLogName } from "./name.ts";
 /** One look at the live WAL that found commits: `[instant in ms, frames of this content, pages of the database]`. */
 export type Mark = readonly [instant: number, frames: number, pages: number];
 
+/**
+ * So many marks an object gets at most, a quarter of an hour of commits without a pause: a note is read whole, and one of
+ * more than 16 MiB by nobody. While a repository is away, or the clock behind, there would be no end of them.
+ */
+export const MOST_MARKS: number = 1 << 14;
+
 /** Where a part of a merged object begins: `[its first frame in this content, salt1, salt2, frames]` of the source. */
 export type Part = readonly [at: number, salt1: number, salt2: number, frames: number];
 

@@ -32,11 +32,16 @@ export function loggedBackup(manifest: Manifest, lineages: Lineages): LoggedBack
     (best, each) => (best && endsBefore(best, each) ? best : each),
     undefined,
   );
-  const last = Math.max(0, ...frames.map((each) => each.last));
+  const last = lastOf(frames);
   const from = first?.first ?? last + 1;
   if (from > 1 && !frames.some((each) => each.first < from && each.last >= from - 1))
     return undefined;
   return { manifest, consistentAt, place: log.place, objects, from };
+}
+
+/** The number of the last segment; 0 where there is none. */
+export function lastOf(objects: readonly LogObject[]): number {
+  return objects.reduce((most, { last }) => Math.max(most, last), 0);
 }
 
 function endsBefore(a: LogObject, b: LogObject): boolean {

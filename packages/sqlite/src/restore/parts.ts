@@ -63,7 +63,7 @@ function changesOf(folder: DatabaseFolder, manifest: Manifest, pageSize: number)
   if (detailsOf(manifest).pageSize !== pageSize) throw otherPageSize(manifest);
   const object = onlyObject(manifest, "pages");
   const content = () => folder.readObject(manifest, object);
-  const commits = [commitOfChanges(manifest, object)] as const;
+  const commits = commitOfChanges(manifest, object);
   const layer = { object: folder.objectPath(manifest, object), content, commits, cut: false };
   return { layer, bytes: object.content.bytes };
 }
@@ -74,16 +74,14 @@ async function logLayers(
   pageSize: number,
 ): Promise<SizedLayer[]> {
   const layers: SizedLayer[] = [];
-  const notes = await notesOfAll(folder, objects);
   let before: SegmentNote | undefined;
-  for (const [index, object] of objects.entries()) {
-    const note = notes[index] as SegmentNote;
+  for await (const { object, note } of notesOfAll(folder, objects)) {
     const path = folder.logPath(object.name);
     assertFollows(note, before, path);
     before = note;
     const bytes = bytesOfWal(note);
     const content = () => folder.readLog(object.name, bytes);
-    const cut = index === objects.length - 1 && frames !== undefined;
+    const cut = object === objects.at(-1) && frames !== undefined;
     const commits = commitsOf(note, cut ? frames : undefined);
     layers.push({ layer: { object: path, content, commits, cut }, bytes });
   }
@@ -98,16 +96,13 @@ async function logLayers(
 /** A distant storage is asked for several at once. */
 const NOTES_AT_ONCE = 16;
 
-async function notesOfAll(
-  folder: DatabaseFolder,
-  objects: LogPart["objects"],
-): Promise<SegmentNote[]> {
-  const notes: SegmentNote[] = [];
+async function* notesOfAll(folder: DatabaseFolder, objects: LogPart["objects"]) {
   for (let at = 0; at < objects.length; at += NOTES_AT_ONCE) {
     const some = objects.slice(at, at + NOTES_AT_ONCE);
-    notes.push(...(await Promise.all(some.map((object) => noteOf(folder, object)))));
+    yield* await Promise.all(
+      some.map(async (object) => ({ object, note: await noteOf(folder, object) })),
+    );
   }
-  return notes;
 }
 
 function otherPageSize(manifest: Manifest): LifeboatError {

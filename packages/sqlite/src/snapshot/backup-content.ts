@@ -1,7 +1,7 @@
 import { LifeboatError, type Manifest, type ManifestObject } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
 import { HEADER_BYTES, parseHeader } from "../examine/header.ts";
-import type { Commit } from "../log/expected-commits.ts";
+import type { Commits } from "../log/expected-commits.ts";
 import { FRAME_HEADER_BYTES } from "../log/stored-frames.ts";
 import { WAL_HEADER_BYTES } from "../wal/header.ts";
 
@@ -33,15 +33,16 @@ export function assertBaseSize(manifest: Manifest, { object, content }: Manifest
 }
 
 /** The one commit that an incremental backup's pages end in, and the frame that it is at. */
-export function commitOfChanges(manifest: Manifest, { object, content }: ManifestObject): Commit {
+export function commitOfChanges(manifest: Manifest, { object, content }: ManifestObject): Commits {
   const { pageCount, pageSize } = detailsOf(manifest);
   const frames = (content.bytes - WAL_HEADER_BYTES) / (FRAME_HEADER_BYTES + pageSize);
-  if (!Number.isInteger(frames) || frames < 1)
+  // A WAL counts its frames in 32 bits.
+  if (!Number.isInteger(frames) || frames < 1 || frames >= 2 ** 32)
     throw corrupt(
       manifest,
       `says that ${object} has ${content.bytes} bytes, which is no number of pages of ${pageSize}`,
     );
-  return { frames, pages: pageCount };
+  return Uint32Array.of(frames, pageCount);
 }
 
 /**

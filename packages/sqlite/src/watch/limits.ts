@@ -1,9 +1,13 @@
+import { MOST_MARKS } from "../log/note.ts";
+
 /** How a watch paces itself. */
 export interface WatchLimits {
   /** Between two looks at the WAL, in milliseconds: instants are exact to this. */
   readonly pollMs: number;
   /** From a segment's first commit until it is stored, in milliseconds. */
   readonly segmentMs: number;
+  /** Looks at the WAL that one segment tells of at most; what is found later is of the next one. */
+  readonly segmentMarks: number;
   /** Bytes of frames after which the WAL is copied back. SQLite's own default is 1,000 pages. */
   readonly checkpointBytes: number;
   /** What may be left behind the gate, where writers wait: more is let through first. */
@@ -21,6 +25,7 @@ export interface WatchLimits {
 export const WATCH_LIMITS: WatchLimits = {
   pollMs: 50,
   segmentMs: 1000,
+  segmentMarks: MOST_MARKS,
   checkpointBytes: 4 << 20,
   residueBytes: 1 << 20,
   gateMs: 50,

@@ -5,6 +5,7 @@ import { FRAME_HEADER_BYTES } from "../wal/frame.ts";
 import type { LogPlace } from "../wal/place.ts";
 import { saltsFor, WalWriter } from "../wal/wal-writer.ts";
 import type { FrameMemory } from "./frame-memory.ts";
+import type { WatchLimits } from "./limits.ts";
 import type { LiveWal, NewFrames } from "./live-wal.ts";
 
 const READ_BYTES = 1 << 20;
@@ -32,6 +33,7 @@ export class PendingSegment {
   readonly #wal: LiveWal;
   readonly #memory: FrameMemory;
   readonly #pageSize: number;
+  readonly #mostMarks: number;
   readonly #pieces: Piece[] = [];
   readonly #marks: Mark[] = [];
   readonly #start: LogPlace;
@@ -40,14 +42,20 @@ export class PendingSegment {
   #begunAt: number | undefined;
   #bytesInMemory = 0;
 
-  /** @param start where the segment before it, or the backup, ended */
-  constructor(init: { wal: LiveWal; memory: FrameMemory; pageSize: number; start: LogPlace }) {
-    const { wal, memory, pageSize, start } = init;
-    this.#wal = wal;
-    this.#memory = memory;
-    this.#pageSize = pageSize;
-    this.#start = start;
-    this.#end = start;
+  constructor(init: {
+    readonly wal: LiveWal;
+    readonly memory: FrameMemory;
+    readonly pageSize: number;
+    readonly limits: Pick<WatchLimits, "segmentMarks">;
+    /** Where the segment before it, or the backup, ended. */
+    readonly start: LogPlace;
+  }) {
+    this.#wal = init.wal;
+    this.#memory = init.memory;
+    this.#pageSize = init.pageSize;
+    this.#mostMarks = init.limits.segmentMarks;
+    this.#start = init.start;
+    this.#end = init.start;
   }
 
   /** Where the next one starts. */
@@ -87,10 +95,12 @@ export class PendingSegment {
     return mark[0];
   }
 
-  /** Whether frames of the WAL as it runs now may be added: a segment holds those of one run. */
+  /** Whether frames of the WAL as it runs now may be added: a segment holds those of one run, of so many looks. */
   get isOpen(): boolean {
     const { salt1, salt2 } = this.#wal.place;
-    return this.isEmpty || (this.#end.salt1 === salt1 && this.#end.salt2 === salt2);
+    if (this.isEmpty) return true;
+    const isOfRun = this.#end.salt1 === salt1 && this.#end.salt2 === salt2;
+    return isOfRun && this.#marks.length < this.#mostMarks;
   }
 
   /**

@@ -43,7 +43,7 @@ export class Shipper implements ShippedDatabase {
   readonly #memory: FrameMemory;
   #store: SegmentStore;
   #pending: PendingSegment;
-  /** Closed, since the WAL was begun anew, and not stored yet; oldest first. */
+  /** Closed, since the WAL was begun anew or they were full, and not stored yet; oldest first. */
   readonly #closed: PendingSegment[] = [];
   /** Frames are kept from the moment on at which a backup holds what lies before them. */
   #begun = false;
@@ -295,6 +295,6 @@ export class Shipper implements ShippedDatabase {
 
   #segmentFrom(start: LogPlace): PendingSegment {
     const { wal } = this.#holder;
-    return new PendingSegment({ wal, memory: this.#memory, pageSize: this.#init.pageSize, start });
+    return new PendingSegment({ ...this.#init, wal, memory: this.#memory, start });
   }
 }

@@ -59,7 +59,7 @@ async function unwatched(folder: DatabaseFolder): Promise<Finding[]> {
     {
       id: "watch-missing",
       severity: "warning",
-      summary: `${folder.database} has a log (lineage ${newest}), and no watch of this machine and account ships it`,
+      summary: `there is a log (lineage ${newest}), and no watch of this machine and account ships it`,
       remedy: REMEDY,
     },
   ];
