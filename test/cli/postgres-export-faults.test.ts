@@ -197,6 +197,12 @@ describe("a file that is not what export wrote never reaches the database:", () 
       "CHECKSUM_MISMATCH",
     ],
     [
+      "one that lacks a table's rows, which the sums name",
+      () =>
+        forged("k.zst", (entries) => entries.filter(({ name }) => !/^dump\/\d+\.dat/.test(name))),
+      "CHECKSUM_MISMATCH",
+    ],
+    [
       "other bytes in an entry",
       () =>
         forged("f.zst", (entries) =>

@@ -32,6 +32,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { withClient } from "../../packages/postgres/src/connection/connection.ts";
 import { localDirectory } from "../../packages/postgres/src/facts/local-directory.ts";
 import { describeServer } from "../../packages/postgres/src/facts/server-facts.ts";
+import { assertKeepsEnough } from "../../packages/postgres/src/standby/standby-slot.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
@@ -326,11 +327,21 @@ test("one that an archive brings the removed WAL is not lost, but late", async (
 });
 
 test("without a slot wal_keep_size has to suffice, and what is refused leaves nothing", async () => {
-  await expect(made({ slot: null })).rejects.toMatchObject({
+  const tooSmall = {
     code: "WAL_KEEP_TOO_SMALL",
     kind: "refused",
     remedy: expect.stringContaining("wal_keep_size ="),
-  });
+  };
+  await expect(made({ slot: null })).rejects.toMatchObject(tooSmall);
+  // What would do for a copy that is soon made does not for one that takes hours.
+  await primary.query("alter system set wal_keep_size = '1GB'");
+  await primary.query("select pg_reload_conf()");
+  const keeps = (maxRate: number | null) =>
+    withClient(connection(), async (client) =>
+      assertKeepsEnough(client, await describeServer(client), maxRate),
+    );
+  await expect.poll(() => keeps(null).then(() => true, String)).toBe(true);
+  await expect(keeps(10)).rejects.toMatchObject(tooSmall);
   await mkdir(place());
   await writeFile(join(place(), "mine"), "x");
   await expect(made()).rejects.toMatchObject({

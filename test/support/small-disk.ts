@@ -7,6 +7,8 @@ import type { Account } from "@lifeboat/postgres";
 import { execa } from "execa";
 
 const FILLER = ".filler";
+/** How the folder is called on which one is mounted: a run that is killed leaves it so. */
+export const SMALL_DISK = "lifeboat-disk-";
 
 /** A file system of its own, so small that it can be filled: only root may mount one. */
 export class SmallDisk implements AsyncDisposable {
@@ -18,7 +20,7 @@ export class SmallDisk implements AsyncDisposable {
 
   /** @param account who may write to it, beside us */
   static async mount(mebibytes: number, account?: Account): Promise<SmallDisk> {
-    const path = await mkdtemp(join(tmpdir(), "lifeboat-disk-"));
+    const path = await mkdtemp(join(tmpdir(), SMALL_DISK));
     await execa("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m,mode=755`, "none", path]);
     if (account?.foreign) await chown(path, account.uid, account.gid);
     return new SmallDisk(path);

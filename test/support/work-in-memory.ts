@@ -2,6 +2,8 @@ import { rmSync } from "node:fs";
 import { chmod, mkdtemp, readdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ownProcessMark, processOfMarkIsGone } from "@lifeboat/core";
+import { execa } from "execa";
+import { SMALL_DISK } from "./small-disk.ts";
 
 /** A file system in memory that Linux mounts here (`TMPFS_MAGIC`). */
 const PLACE = "/dev/shm";
@@ -39,6 +41,10 @@ async function removeWhatIsLeft(): Promise<void> {
     if (!NAME.test(name)) continue;
     const folder = join(PLACE, name);
     const maker = await readFile(join(folder, MAKER), "utf8").catch(() => "");
-    if (processOfMarkIsGone(maker)) await rm(folder, { recursive: true, force: true });
+    if (!processOfMarkIsGone(maker)) continue;
+    for (const disk of await readdir(folder))
+      if (disk.startsWith(SMALL_DISK))
+        await execa("umount", ["-l", join(folder, disk)], { reject: false });
+    await rm(folder, { recursive: true, force: true });
   }
 }
