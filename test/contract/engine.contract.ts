@@ -126,7 +126,11 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
       const [window] = listed.windows;
       expect(window?.from).toBe(taken.consistentAt);
       expect(Date.parse(window?.to ?? "")).toBeGreaterThanOrEqual(Date.parse(taken.consistentAt));
-      expect(await check()).toMatchObject({ ok: true, problems: [] });
+      const checked = await check();
+      expect(checked).toMatchObject({ ok: true, problems: [] });
+      // The manifest too, and what there is of the log.
+      expect(checked.objects).toBeGreaterThan((await dataObjects()).length);
+      expect(checked.bytes).toBeGreaterThanOrEqual(taken.storedBytes);
       expect(await check(true)).toMatchObject({ ok: true, problems: [] });
       const restored = await bring({ kind: "latest" });
       expect(restored).toMatchObject({ engine: fixture.live.kind, backup: taken.id });
@@ -147,6 +151,7 @@ export function engineContract(name: string, make: () => Promise<EngineFixture>)
           const found = await check();
           expect(found.ok).toBe(false);
           expect(found.problems.map((problem) => problem.object)).toEqual([object]);
+          if (how === "cut") expect(found.problems[0]?.message).toContain("bytes instead of");
           if (fixture.servesBackupsOnly?.(object)) {
             await bring({ kind: "latest" }, "unhurt");
             await rm(join(folder, "unhurt"), { recursive: true });

@@ -330,6 +330,14 @@ test("a manifest with wrong details keeps no other backup from being restored by
   expect(problems.map(({ code }) => code).sort()).toEqual(["LOG_HOLE", "MANIFEST_CORRUPT"]);
 });
 
+test("where the manifest of the only backup is damaged that is said, and not that there is none", async () => {
+  const app = await ledgerApp();
+  const { id } = await app.backup();
+  const { folder } = await app.manifests();
+  await writeFile(join(app.folder, "repository", folder.backupPath(id), "manifest.json"), "{}");
+  await assertRefused(app, "MANIFEST_CORRUPT", id);
+});
+
 test("where the manifest of the newest backup is damaged the older state is had by its name alone, and once there is a newer one that is the latest", async () => {
   const app = await ledgerApp();
   const { id } = await app.backup();

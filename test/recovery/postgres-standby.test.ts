@@ -142,6 +142,13 @@ test("a standby is made from the primary, started, streams what is written, and 
     whenItRuns: async () => {
       await expect.poll(() => onStandby("select pg_wal_replay_pause()")).toHaveLength(1);
       await primary.query("insert into ledger values (2000)");
+      const streams = "select from pg_stat_replication where state = 'streaming'";
+      await expect.poll(() => primary.query(streams)).toHaveLength(1);
+      const stands = { connection: connection(), standby: it, report: () => {}, signal };
+      await expect(awaitStreaming({ ...stands, patienceMs: 300 })).rejects.toMatchObject({
+        code: "STANDBY_NOT_STREAMING",
+        message: expect.stringContaining("behind, and comes no nearer"),
+      });
     },
     onNote(note) {
       if (note.startsWith("streaming")) goesOn ??= onStandby("select pg_wal_replay_resume()");
@@ -295,7 +302,9 @@ const lost = {
 };
 
 test("one that needs WAL which the primary has removed is said to be lost, although it answers", async () => {
-  await expect(start(await leftBehind("true", []))).rejects.toMatchObject(lost);
+  // At once, and not when it has been waited for long enough.
+  const it = await leftBehind("true", []);
+  await expect(start(it, { patienceMs: 3_600_000 })).rejects.toMatchObject(lost);
 });
 
 test("one that an archive brings the removed WAL is not lost, but late", async () => {

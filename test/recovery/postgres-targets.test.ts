@@ -8,6 +8,8 @@ import { logWindows } from "../../packages/postgres/src/log/windows.ts";
 import { formatLsn, lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import {
   parseWalFileName,
+  segmentAt,
+  segmentName,
   segmentNumber,
   segmentStart,
   type WalFile,
@@ -95,6 +97,9 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
       const upTo = (exclusive: boolean) => history.entriesAt({ kind: "time", ...at, exclusive });
       expect(await upTo(false)).toBe(48);
       expect(await upTo(true)).toBe(47);
+      // In milliseconds that which holds it: no instant before the commit that the copy will have.
+      const { time } = (await planned({ kind: "time", ...at, exclusive: false })).willRecoverTo;
+      expect(Date.parse(time as string)).toBe(Math.ceil(micros / 1000));
     },
   );
 
@@ -160,6 +165,10 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
       await expect(planFrom(ended(formatLsn(lsnOf(lsn) + 8n)))).rejects.toMatchObject({
         code: "TARGET_OUTSIDE_WINDOWS",
       });
+      // Of one whose own WAL the archive has not all of nothing is recovered.
+      const latest = { kind: "latest" } as const;
+      const alone = kept.offline.plan(kept.folder, [ended("F/0")], latest, {});
+      await expect(alone).rejects.toMatchObject({ code: "WAL_GAP" });
     },
   );
 
@@ -208,17 +217,24 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
   test("a segment that cannot be read and may hold the target is named, and hides no target behind or before it", async () => {
     const logs = await Array.fromAsync(kept.folder.listLog());
     const names = logs.map(({ name }) => name).filter((name) => /\/[0-9A-F]{24}$/.test(name));
-    const file = kept.file(kept.folder.logPath(names.at(-2) as string));
-    await rename(file, `${file}.kept`);
-    await writeFile(file, "damaged");
-    try {
+    const damaging = async (name: string, during: () => Promise<void>) => {
+      const file = kept.file(kept.folder.logPath(name));
+      await rename(file, `${file}.kept`);
+      await writeFile(file, "damaged");
+      await during().finally(() => rename(`${file}.kept`, file));
+    };
+    await damaging(names.at(-2) as string, async () => {
       await expect(planned({ kind: "restore-point", name: "nowhere" })).rejects.toMatchObject({
         code: "CHECKSUM_MISMATCH",
         message: expect.stringContaining(names.at(-2) as string),
       });
       expect((await planned(xid(55))).backups[0].id).toBe(history.backups[0]);
-    } finally {
-      await rename(`${file}.kept`, file);
-    }
+    });
+    // Also where the last record of the target's own segment ends in the damaged one.
+    const { lsn } = (await planned(xid(55))).willRecoverTo as { lsn: string };
+    const behind = segmentName(1, segmentAt(lsnOf(lsn), SEGMENT) + 1n, SEGMENT);
+    await damaging(`00000001/${behind}`, async () => {
+      expect((await planned(xid(55))).willRecoverTo).toMatchObject({ lsn });
+    });
   });
 });

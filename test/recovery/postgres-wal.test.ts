@@ -4,6 +4,13 @@ import { LifeboatError, type RecoveryTarget, status, verify } from "@lifeboat/co
 import { Server } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import {
+  logName,
+  parseWalFileName,
+  segmentName,
+  segmentNumber,
+  type WalFile,
+} from "../../packages/postgres/src/wal/segment-name.ts";
 import { ask, outermostMajors, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import { type LedgerEntry, LedgerHistory } from "../support/postgres-ledger.ts";
@@ -118,6 +125,23 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
     await expect(bring({ kind: "time", at, exclusive: false })).rejects.toMatchObject({
       kind: "not-found",
     });
+    // What was committed up to an instant behind the window may lie in a segment that is missing there.
+    const names = (await Array.fromAsync(kept.folder.listLog())).map(({ name }) => name.slice(9));
+    const whole = names.filter((name) => /^[0-9A-F]{24}$/.test(name));
+    const last = parseWalFileName(whole.at(-1) as string) as Extract<WalFile, { high: number }>;
+    const number = segmentNumber(last, 1 << 20) as bigint;
+    const stray = logName(segmentName(1, number + 2n, 1 << 20));
+    const behind = new Date(Date.parse((await windows())[0]?.to as string) + 1);
+    await kept.folder.storeLog(stray, async function* () {
+      yield Buffer.alloc(40);
+    });
+    try {
+      await expect(bring({ kind: "time", at: behind, exclusive: false })).rejects.toMatchObject({
+        code: "TARGET_OUTSIDE_WINDOWS",
+      });
+    } finally {
+      await kept.folder.removeLog(stray);
+    }
   });
 
   test("a server that fetches its WAL by command recovers to the end, and never short when the repository is gone or a segment damaged", async () => {

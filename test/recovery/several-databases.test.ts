@@ -81,13 +81,11 @@ test("several databases are backed up under one id and restored together", async
 
 test("an instant of one of them restores its siblings from the same backup", async () => {
   const taken = await takeBoth({ orders: "orders.db", users: "users.db" });
-  await backup({
-    repository,
-    engine: sqliteEngine({ databases: [{ name: "users", path: join(folder, "users.db") }] }),
-    type: "full",
-    options: {},
-    signal,
-  });
+  const backUp = (name: string) => {
+    const engine = sqliteEngine({ databases: [{ name, path: join(folder, `${name}.db`) }] });
+    return backup({ repository, engine, type: "full", options: {}, signal });
+  };
+  await backUp("users");
   const { windows } = await list({ repository, engines, live: null });
   for (const database of ["orders", "users"]) {
     const from = windows.find((window) => window.database === database)?.from as string;
@@ -95,6 +93,27 @@ test("an instant of one of them restores its siblings from the same backup", asy
     expect(new Set(restored.databases.map(({ backup }) => backup))).toEqual(new Set([taken.id]));
     await rm(join(folder, "copy"), { recursive: true });
   }
+  await backUp("orders");
+  const listed = await list({ repository, engines, live: null });
+  const ids = listed.backups.map(({ id }) => id);
+  expect(ids).toHaveLength(4);
+  expect(ids).toEqual(ids.toSorted());
+  // What the other one held then nobody knows: its last backup is older, and it has no log.
+  const alone = listed.windows.findLast(({ database }) => database === "orders")?.from as string;
+  const at = { kind: "time", at: new Date(alone), exclusive: false } as const;
+  await expect(bring(at)).rejects.toMatchObject({ kind: "not-found" });
+  expect((await bring(at, { database: "orders" })).backup).toBe(ids.at(-1));
+});
+
+test("an instant that none of them holds is explained by the manifest that cannot be read", async () => {
+  const { id } = await takeBoth({ orders: "orders.db", users: "users.db" });
+  const at = { kind: "time", at: new Date(), exclusive: false } as const;
+  await expect(bring(at)).rejects.toMatchObject({ code: "TARGET_OUTSIDE_WINDOWS" });
+  await writeFile(join(folder, `repository/shop/sqlite/users/backups/${id}/manifest.json`), "{}");
+  await expect(bring(at)).rejects.toMatchObject({
+    code: "MANIFEST_CORRUPT",
+    details: { object: expect.stringContaining("users") },
+  });
 });
 
 test("two of one file name are refused before the first is restored, and can be had one by one", async () => {

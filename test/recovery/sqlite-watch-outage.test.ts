@@ -20,6 +20,7 @@ import {
   testFolder,
 } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
+import { segmentsOf } from "../support/sqlite-watch.ts";
 import { WatchInProcess } from "../support/watch-in-process.ts";
 
 test("a watch that a lock keeps from beginning says so, and begins once it is gone with nothing lost", async () => {
@@ -100,6 +101,8 @@ test("a watch says once that the repository is away, what it does, and once that
   expect(said[0]).toMatch(/\d+ bytes of commits wait in the WAL and are tried again/);
   await writer.commits(100);
   await writer.stop();
+  // Told since when at every try.
+  expect((await facts())?.fault).toMatchObject({ since: fault.since });
   state.away = false;
   await expect.poll(() => said.length).toBe(2);
   expect(said[1]).toMatch(/^app: shipping again after \d+ s .*; nothing is lost$/);
@@ -114,6 +117,43 @@ test("a watch says once that the repository is away, what it does, and once that
     segments.map(async (segment) => (await noteOf(folder, segment)).marks.length),
   );
   expect(Math.max(...looks)).toBe(3);
+  expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
+});
+
+test("where another one's segment lies under the next name the lineage ends there, is told to have a hole, and a new one begins", async () => {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"));
+  makeLedger(app.path);
+  const storage = filesystemStorage({ path: join(folder, "repository") });
+  let other: string | undefined = "of another watch";
+  const faulty = faultyStorage(storage, {
+    async create(path, content) {
+      const [, name] = /\/wal\/(.*)\.zst$/.exec(path) ?? [];
+      if (name !== undefined && other !== undefined) {
+        const bytes = Buffer.from(other);
+        other = undefined;
+        await watch.repository
+          .folder("sqlite", "app")
+          .over(storage)
+          .storeLog(name, async function* () {
+            yield bytes;
+          });
+      }
+      return storage.create(path, content);
+    },
+  });
+  const databases = [{ name: "app", path: app.path }];
+  const watch = await WatchInProcess.start({ folder, storage: faulty, databases });
+  const writer = await startWriter(app.path, { rate: 100 });
+  await expect
+    .poll(() => watch.said.join())
+    .toContain("other content; it begins anew with a backup");
+  await expect.poll(async () => (await watch.facts())?.lastSegment).toBeTruthy();
+  await writer.stop();
+  const acknowledged = await writer.acknowledged();
+  watch.stop();
+  await watch.ended;
+  expect((await segmentsOf(app)).size).toBe(2);
   expect(expectCleanPrefix((await app.restore(join(app.folder, "to"))).path)).toBe(acknowledged);
 });
 

@@ -1,7 +1,10 @@
 import { readdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { RecoveryTarget } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
+import Database from "better-sqlite3";
 import { expect, test } from "vitest";
+import { holdSocket, ShippedElsewhere } from "../../packages/sqlite/src/watch/hold-elsewhere.ts";
 import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { WatchProcess } from "../support/sqlite-watch.ts";
@@ -20,6 +23,31 @@ async function twoDatabases() {
   return { folder, orders, users, watch, app: new SqliteApp(folder, orders.path, {}, "orders") };
 }
 
+function commit(path: string, seq: number): void {
+  const database = new Database(path);
+  database.exec(
+    `BEGIN; INSERT INTO ledger VALUES (${seq}, 'x'); UPDATE counter SET v = ${seq}; COMMIT`,
+  );
+  database.close();
+}
+
+/** Up to when a watch knows that nothing was committed. */
+async function lookedAt({ state, repository }: WatchInProcess, name: string): Promise<number> {
+  const socket = holdSocket(state, repository.folder("sqlite", name));
+  const asked = await ShippedElsewhere.find(socket, "");
+  const idle = await asked?.idle();
+  asked?.close();
+  return Date.parse(idle?.until ?? "");
+}
+
+/** Waits until a watch has found and stored all that was committed by now, which is returned. */
+async function settled(watch: WatchInProcess): Promise<Date> {
+  const now = new Date();
+  for (const name of ["orders", "users"])
+    await expect.poll(() => lookedAt(watch, name)).toBeGreaterThan(now.getTime());
+  return now;
+}
+
 test("one watch ships several databases, each in a log of its own, and both come back whole", async () => {
   const { folder, orders, users, watch, app } = await twoDatabases();
   const writers = [
@@ -33,10 +61,26 @@ test("one watch ships several databases, each in a log of its own, and both come
     (facts) => facts?.lineage,
   );
   expect(new Set(lineages).size).toBe(2);
+  // Both windows hold it, and end later.
+  await settled(watch);
+  const at = new Date();
+  for (const [index, { path }] of [orders, users].entries())
+    commit(path, (acknowledged[index] as number) + 1);
+  // Behind the last commit of both, which the watch alone knows of.
+  await settled(watch);
+  const idle = await settled(watch);
+  const restored = async (to: string, target: RecoveryTarget) => {
+    const { databases } = await app.restore(join(folder, to), { target, onItsHost: true });
+    return ["orders", "users"].map((name) =>
+      expectCleanPrefix(databases.find(({ database }) => database === name)?.path ?? ""),
+    );
+  };
+  expect(await restored("then", { kind: "time", at, exclusive: false })).toEqual(acknowledged);
+  const newest = acknowledged.map((n) => n + 1);
+  expect(await restored("idle", { kind: "time", at: idle, exclusive: false })).toEqual(newest);
   watch.stop();
   await watch.ended;
-  const { databases } = await app.restore(join(folder, "latest"));
-  expect(databases.map(({ path }) => expectCleanPrefix(path))).toEqual(acknowledged);
+  expect(await restored("latest", { kind: "latest" })).toEqual(newest);
 });
 
 test("where one of several databases cannot be shipped any more, the others ship what they have and the watch ends", async () => {

@@ -1,6 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Repository, RepositoryMemory, sealedJson } from "@lifeboat/core";
@@ -71,6 +81,25 @@ describe("making a repository", () => {
   test("a reader never makes one", async () => {
     await expect(open("read")).rejects.toMatchObject({ code: "REPOSITORY_MISSING" });
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("what is remembered already is not written again", async () => {
+    await open("write");
+    const [name = ""] = await readdir(join(folder, "state"));
+    const written = async () => (await stat(join(folder, "state", name))).ino;
+    // Held open by a second name, its number is given to no other file.
+    await link(join(folder, "state", name), join(folder, "kept"));
+    const before = await written();
+    await open("write");
+    expect(await written()).toBe(before);
+  });
+
+  test("an account whose home is no directory, as services have, reads all the same", async () => {
+    await open("write");
+    await writeFile(join(folder, "home"), "");
+    memory = new RepositoryMemory(join(folder, "home", "state"));
+    await expect(open("read")).resolves.toBeInstanceOf(Repository);
+    await expect(open("read", "documnet")).rejects.toMatchObject({ code: "REPOSITORY_MISSING" });
   });
 
   test("a folder with somebody's files is refused and left alone", async () => {

@@ -27,9 +27,12 @@ export async function checkObject(
   },
 ): Promise<void> {
   const { deep, signal, tally, passed } = how;
-  signal.throwIfAborted();
   try {
-    for await (const bytes of readingOf(folder, path, object, deep)) passed(bytes);
+    for await (const bytes of readingOf(folder, path, object, deep)) {
+      // One object may be a whole database, and whoever waits for it may leave.
+      signal.throwIfAborted();
+      passed(bytes);
+    }
     tally.bytes += object.stored.bytes;
   } catch (thrown) {
     tally.problems.push(problemOf(thrown, path));

@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
 import { backupChain, byChain } from "../src/backup-chain.ts";
+import type { DatabaseFolder } from "../src/database-folder.ts";
+import type { Engine } from "../src/engine.ts";
+import { LifeboatError } from "../src/errors.ts";
 import type { Manifest } from "../src/manifest.ts";
+import { reachOf } from "../src/reach-of.ts";
 
 const backupOf = (id: string, parent: string | null) => ({ id, parent }) as unknown as Manifest;
 
@@ -39,6 +43,23 @@ test("those that lack something are told from those that lack nothing, and what 
     ["child", "BACKUP_PARENT_MISSING", "lost"],
     ["grandchild", "BACKUP_PARENT_MISSING", "lost"],
     ["round", "MANIFEST_CORRUPT", undefined],
+  ]);
+});
+
+test("what keeps a database's windows from being told hides no backup that lacks its parent", async () => {
+  const all = [backupOf("whole", null), backupOf("orphan", "lost")];
+  const folder = { path: "app/sqlite/app", backupPath: (id: string) => id } as DatabaseFolder;
+  const reach = async () => {
+    const wrong = { code: "MANIFEST_CORRUPT", message: "wrong details", remedy: "" };
+    throw new LifeboatError({ ...wrong, details: { backup: "whole" } });
+  };
+  const none = async () => ({ windows: [], holes: [] });
+  const whole = await reachOf({ reach: none } as unknown as Engine, folder, all);
+  expect(whole.problems.map(({ object }) => object)).toEqual(["orphan/manifest.json"]);
+  const { problems } = await reachOf({ reach } as unknown as Engine, folder, all);
+  expect(problems.map(({ object, code }) => [object, code])).toEqual([
+    ["orphan/manifest.json", "BACKUP_PARENT_MISSING"],
+    ["whole/manifest.json", "MANIFEST_CORRUPT"],
   ]);
 });
 

@@ -1,4 +1,9 @@
-import { microsecondsOf, outsideEveryWindow, parseInstant } from "@lifeboat/core";
+import {
+  microsecondsOf,
+  outsideEveryWindow,
+  parseInstant,
+  type RecoveryWindow,
+} from "@lifeboat/core";
 import { expect, test } from "vitest";
 import { windowHolds } from "../src/window.ts";
 
@@ -49,11 +54,10 @@ test("an instant without a zone, or that is none, is refused as wrong usage", ()
     );
 });
 
-const span = (from: string, to: string) =>
-  ({
-    ...{ engine: "sqlite", database: "app", timeline: null },
-    ...{ from: `2026-11-22T${from}:00.000Z`, to: `2026-11-22T${to}:00.000Z` },
-  }) as const;
+const span = (from: string, to: string): RecoveryWindow => ({
+  ...({ engine: "sqlite", database: "app", timeline: null } as const),
+  ...{ from: `2026-11-22T${from}:00.000Z`, to: `2026-11-22T${to}:00.000Z` },
+});
 
 test("a window holds its first and its last instant, and none beside them", () => {
   const window = span("10:00", "11:00");

@@ -48,11 +48,10 @@ async function* marksBackwards(
   damage: LifeboatError[],
 ): AsyncGenerator<readonly WalMark[]> {
   const first = least([chain, ...more].map(({ base }) => base.firstSegment));
-  // Behind the window's end lies what could not be read: no target, but maybe the one that is looked for.
+  // Behind the window's end lies what could not be read: maybe the one that is looked for.
   for (let number = chain.runEnd; number >= first; number--) {
     try {
-      const marks = await marksOf(log, chain.path, { number, last: end.segment });
-      if (number <= end.segment) yield marks;
+      yield await marksOf(log, chain.path, { number, last: end.segment });
     } catch (thrown) {
       if (!isSegmentDamage(thrown)) throw thrown;
       damage.push(thrown);
@@ -61,8 +60,8 @@ async function* marksBackwards(
 }
 
 /**
- * The marks of the records that begin in one segment; of those behind it only what the last of them takes. The end of a transaction
- * with very many savepoints may go through several.
+ * The marks of one segment, and of the record that leaves it, which may go through several: the end of a transaction with very many
+ * savepoints does. Those of what begins in a segment behind it have been looked at before.
  */
 async function marksOf(
   { archive }: Log,
@@ -77,12 +76,17 @@ async function marksOf(
   for await (const chunk of readSegment(folder, path.segment(number), segmentBytes))
     marks.push(...scanner.push(chunk));
   const isOver = () => scanner.broken || !scanner.underWay || (scanner.lastRecord ?? 0n) >= end;
-  for (let next = number + 1n; next <= last && !isOver(); next++)
-    for await (const chunk of readSegment(folder, path.segment(next), segmentBytes)) {
-      marks.push(...scanner.push(chunk));
-      if (isOver()) break;
-    }
-  return marks.filter(({ lsn }) => lsn < end);
+  try {
+    for (let next = number + 1n; next <= last && !isOver(); next++)
+      for await (const chunk of readSegment(folder, path.segment(next), segmentBytes)) {
+        marks.push(...scanner.push(chunk));
+        if (isOver()) break;
+      }
+  } catch (thrown) {
+    // That one was found to be damaged before; what lies in front of it can be recovered to.
+    if (!isSegmentDamage(thrown)) throw thrown;
+  }
+  return marks;
 }
 
 /** Of at least one. */
