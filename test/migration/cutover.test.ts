@@ -295,18 +295,19 @@ describe("a cutover", () => {
 
   it("leaves the journal as it was where another run holds the migration, and so does a rollback", async () => {
     await load();
+    // Neither a lock of the product's nor one in another database is what is waited for.
+    const bystanders = [new pg.Client(one.url), new pg.Client(cluster.url)];
+    for (const [at, client] of bystanders.entries()) {
+      await client.connect();
+      const keys = at === 0 ? "generate_series(1, 40)" : "(VALUES (5497853339122026))";
+      await client.query(`SELECT pg_advisory_lock(key) FROM ${keys} AS keys(key)`);
+    }
     const another = new pg.Client(one.url);
     await another.connect();
     const hold = () => another.query("SELECT pg_advisory_lock(5497853339122026)");
     const { rows } = await another.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
     const locked = { code: "LOCKED", kind: "locked", details: { pid: rows[0]?.pid } };
     await hold();
-    // Neither a lock of the product's nor one in another database is what is waited for.
-    const bystanders = [new pg.Client(one.url), new pg.Client(cluster.url)];
-    for (const [at, client] of bystanders.entries()) {
-      await client.connect();
-      await client.query(`SELECT pg_advisory_lock(${at === 0 ? 1 : "5497853339122026"})`);
-    }
     await expect(cutover()).rejects.toMatchObject(locked);
     expect((await migrationStatus(request())).phase).toBe("loaded");
     await another.query("SELECT pg_advisory_unlock_all()");
