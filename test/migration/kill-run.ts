@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { orStopped } from "../support/or-stopped.ts";
 import type { TestCluster } from "../support/postgres.ts";
 import { randomFrom } from "../support/random-from.ts";
 import { KillCase, type RunningVerb, type Side, type Verb } from "./kill-case.ts";
@@ -41,6 +42,8 @@ export interface KillRunInit {
   /** Milliseconds between two commits of each of the two writers. */
   readonly pause?: number;
   say?(line: string): void;
+  /** Ends it in the midst of a round, of which nothing is told then. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -51,7 +54,12 @@ export interface KillRunInit {
 export async function killMigrations(init: KillRunInit): Promise<KillReport> {
   const run = new KillRun(init);
   const { rounds = Number.POSITIVE_INFINITY, kills = Number.POSITIVE_INFINITY } = init;
-  while (run.rounds < rounds && run.killed < kills && run.faults.length < 5) {
+  while (
+    run.rounds < rounds &&
+    run.killed < kills &&
+    run.faults.length < 5 &&
+    !init.signal?.aborted
+  ) {
     await run.round();
     init.say?.(`round ${run.rounds}, ${run.killed} kills, ${run.faults.length} faults`);
   }
@@ -98,7 +106,7 @@ class KillRun {
     const it = await KillCase.make(this.#init.cluster, { pause: this.#init.pause ?? 1 });
     try {
       await it.startWriters();
-      await this.#migrate(it);
+      await orStopped(this.#migrate(it), this.#init.signal);
     } catch (cause) {
       this.#fault(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause));
     } finally {
@@ -236,6 +244,7 @@ class KillRun {
   }
 
   #fault(line: string): void {
+    if (this.#init.signal?.aborted) return;
     const told = `round ${this.rounds}: ${line}`;
     this.faults.push(told);
     this.#init.say?.(told);

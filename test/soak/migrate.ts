@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util";
 import { killMigrations } from "../migration/kill-run.ts";
 import { startCluster } from "../support/postgres.ts";
+import { askedToStop, endSoak } from "./asked-to-stop.ts";
 
 /**
  * `npm run soak:migrate -- --seed N --rounds N`: a product of two processes moved to Postgres and back under hundreds of kills; exit
- * status 1 when a write was lost or is there twice, or anything is left. Every other round's role may pass over foreign keys.
+ * status 1 when a write was lost or is there twice, or anything is left. Ctrl-C ends it with what was proved by then. Every other round's role may pass over foreign keys.
  */
 const { values } = parseArgs({
   options: {
@@ -16,6 +17,7 @@ const seed = Number(values.seed);
 const rounds = Number(values.rounds);
 process.stdout.write(`seed ${seed}, ${rounds} rounds\n`);
 const say = (line: string) => void process.stdout.write(`${line}\n`);
+const asked = askedToStop();
 const cluster = await startCluster();
 const faults: string[] = [];
 try {
@@ -29,11 +31,13 @@ try {
       rounds: share,
       killsAVerb: 3,
       say,
+      signal: asked,
     });
     say(JSON.stringify(report, null, 2));
     faults.push(...report.faults);
+    if (asked.aborted) break;
   }
 } finally {
   await cluster.stop();
 }
-process.exitCode = faults.length > 0 ? 1 : 0;
+await endSoak(faults);

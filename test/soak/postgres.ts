@@ -1,4 +1,5 @@
 import { killAtRandom } from "../support/postgres-kills.ts";
+import { askedToStop, endSoak } from "./asked-to-stop.ts";
 
 /** `npm run soak:postgres [SEED] [KILLS]`: hundreds of kills; exit status 1 when a commit was lost or anything is left. */
 const seed = Number(process.argv[2] ?? Math.floor(Math.random() * 2 ** 31));
@@ -9,6 +10,7 @@ const report = await killAtRandom({
   seed,
   kills,
   say: (line) => void process.stdout.write(`\r${line}`),
+  signal: askedToStop(),
 });
 process.stdout.write(`\n${JSON.stringify(report, null, 2)}\n`);
-process.exitCode = report.faults.length > 0 ? 1 : 0;
+await endSoak(report.faults);

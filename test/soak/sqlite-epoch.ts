@@ -192,6 +192,9 @@ export class Epoch {
   }
 
   async #stopWriter(): Promise<void> {
+    const { exitCode, signalCode } = this.#writer;
+    if (exitCode !== null || signalCode !== null)
+      throw new Error(`the writer ended with ${exitCode ?? signalCode}`);
     const gone = once(this.#writer, "exit");
     this.#writer.stdin?.end();
     await gone;

@@ -6,6 +6,7 @@ import { verify } from "@lifeboat/core";
 import { execa } from "execa";
 import pg from "pg";
 import { descendants, killTree, tryKill } from "./kill-tree.ts";
+import { orStopped } from "./or-stopped.ts";
 import { PATIENCE } from "./patience.ts";
 import { startCluster, type TestCluster } from "./postgres.ts";
 import { countAfter, restoreBeside } from "./postgres-copies.ts";
@@ -39,15 +40,20 @@ export async function killAtRandom(init: {
   readonly seed: number;
   readonly kills: number;
   say?(line: string): void;
+  /** Ends it in the midst of a kill, of which nothing is told then. */
+  readonly signal?: AbortSignal;
 }): Promise<KillReport> {
   const run = await KillRun.begin(init.seed);
-  try {
+  const work = async () => {
     for (let kill = 1; kill <= init.kills; kill++) {
       await run.killOne();
       if (kill % KILLS_A_RECOVERY === 0 || kill === init.kills) await run.recover();
       init.say?.(`${kill} kills, ${run.faults.length} faults`);
     }
     await run.conclude();
+  };
+  try {
+    await orStopped(work(), init.signal);
     return run.report();
   } finally {
     await run.end();
@@ -130,7 +136,7 @@ class KillRun {
   }
 
   report(): KillReport {
-    const { faults } = this;
+    const faults = [...this.faults];
     const acknowledged = this.#acknowledged.length;
     return { kills: this.#kills, recoveries: this.#recoveries, acknowledged, faults };
   }
