@@ -24,6 +24,7 @@ import { pushInto, pushWal } from "../../packages/postgres/src/archive/push.ts";
 import { PushServer } from "../../packages/postgres/src/archive/push-server.ts";
 import { onRequestLine } from "../../packages/postgres/src/archive/request-lines.ts";
 import { SegmentServer } from "../../packages/postgres/src/revive/segment-server.ts";
+import { emptySegment } from "../support/empty-segment.ts";
 import { PATIENCE } from "../support/patience.ts";
 
 const SYSTEM = 7_000_000_000_000_000_001n;
@@ -69,17 +70,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 const stored = () => Array.fromAsync(folder.listLog());
 
 /** The first page of a segment, and zeros. */
-function segment(number: number, sizes: { segment?: number; page?: number } = {}): Buffer {
-  const bytes = Buffer.alloc(SEGMENT);
-  bytes.writeUInt16LE(0xd110, 0);
-  bytes.writeUInt16LE(2, 2);
-  bytes.writeUInt32LE(1, 4);
-  bytes.writeBigUInt64LE(BigInt(number) * BigInt(SEGMENT), 8);
-  bytes.writeBigUInt64LE(SYSTEM, 24);
-  bytes.writeUInt32LE(sizes.segment ?? SEGMENT, 32);
-  bytes.writeUInt32LE(sizes.page ?? 8192, 36);
-  return bytes;
-}
+const segment = (number: bigint) => emptySegment({ system: SYSTEM, number });
 
 async function layOwn(name: string, content: Buffer | string): Promise<string> {
   await writeFile(join(wal, name), content);
@@ -132,7 +123,7 @@ describe("what lies in pg_wal under the name of a WAL file", () => {
 
   test("is stored where it is the account's own", async () => {
     const path = await layOwn("00000002.history", HISTORY);
-    await layOwn("000000010000000000000003", segment(3));
+    await layOwn("000000010000000000000003", segment(3n));
     await pushWal({ repository, path });
     await pushInto(folder, { directory: data, name: "000000010000000000000003" });
     expect((await stored()).map(({ name }) => name)).toEqual([
@@ -142,13 +133,14 @@ describe("what lies in pg_wal under the name of a WAL file", () => {
   });
 
   test.each([
-    ["no power of two", { segment: 3 << 20 }],
-    ["too small", { segment: 512 }],
-    ["too large", { segment: 2 ** 31 }],
-    ["a page of none", { page: 0 }],
-    ["a page of 3 KB", { page: 3072 }],
+    ["no power of two", { segmentBytes: 3 << 20 }],
+    ["too small", { segmentBytes: 512 }],
+    ["too large", { segmentBytes: 2 ** 31 }],
+    ["a page of none", { pageBytes: 0 }],
+    ["a page of 3 KB", { pageBytes: 3072 }],
   ])("is refused when its segment says a size that none has: %s", async (_, sizes) => {
-    const path = await layOwn("000000010000000000000000", segment(0, sizes));
+    const content = emptySegment({ system: SYSTEM, number: 0n, ...sizes });
+    const path = await layOwn("000000010000000000000000", content);
     await expect(pushWal({ repository, path })).rejects.toMatchObject({
       code: "WAL_INVALID",
       message: expect.stringContaining("no server's have"),
@@ -186,7 +178,7 @@ describe.runIf(isRoot)("as root", () => {
 
   test("the note of given-up WAL is written through no link, and read through none", async () => {
     const name = "000000010000000000000003";
-    await layOwn(name, segment(3));
+    await layOwn(name, segment(3n));
     await writeFile(join(wal, "archive_status", `${name}.ready`), "");
     await symlink(secret, join(wal, "lifeboat.given-up"));
     const away = () => Promise.reject(new LifeboatError({ code: "GONE", message: "", remedy: "" }));
@@ -200,7 +192,7 @@ describe.runIf(isRoot)("as root", () => {
   test("a segment for a recovering server is written through no link", async () => {
     const name = "000000010000000000000003";
     await folder.storeLog(`00000001/${name}`, async function* () {
-      yield segment(3);
+      yield segment(3n);
     });
     const scratch = join(root, "scratch");
     await mkdir(scratch);
@@ -220,7 +212,7 @@ describe.runIf(isRoot)("as root", () => {
       await served.promise;
       expect(await readFile(secret, "utf8")).toBe(HISTORY);
       expect(await readdir(root)).not.toContain("RECOVERYXLOG");
-      expect(await readFile(join(`${wal}.own`, "RECOVERYXLOG"))).toEqual(segment(3));
+      expect(await readFile(join(`${wal}.own`, "RECOVERYXLOG"))).toEqual(segment(3n));
     } finally {
       await server.close();
     }

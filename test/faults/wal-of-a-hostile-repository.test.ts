@@ -8,6 +8,7 @@ import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { checkedPart, checkedSegment } from "../../packages/postgres/src/wal/archived-segment.ts";
 import { readLogArchive } from "../../packages/postgres/src/wal/log-archive.ts";
+import { type EmptySegment, emptySegment } from "../support/empty-segment.ts";
 
 const SYSTEM = 7_000_000_000_000_000_001n;
 const MIB = 1 << 20;
@@ -34,17 +35,8 @@ const store = (name: string, ...content: Uint8Array[]) =>
     yield* content;
   });
 
-function firstPage(sizes: { segment?: number; page?: number } = {}): Buffer {
-  const bytes = Buffer.alloc(MIB);
-  bytes.writeUInt16LE(0xd110, 0);
-  bytes.writeUInt16LE(2, 2);
-  bytes.writeUInt32LE(1, 4);
-  bytes.writeBigUInt64LE(3n << 20n, 8);
-  bytes.writeBigUInt64LE(SYSTEM, 24);
-  bytes.writeUInt32LE(sizes.segment ?? MIB, 32);
-  bytes.writeUInt32LE(sizes.page ?? 8192, 36);
-  return bytes;
-}
+const firstPage = (sizes: Partial<EmptySegment> = {}) =>
+  emptySegment({ system: SYSTEM, number: 3n, ...sizes });
 
 test("a timeline's history or a backup's label is never read past the size of any, and verify names it", async () => {
   const line = Buffer.from("1\t0/3000000\tno recovery target specified\n");
@@ -73,11 +65,11 @@ test("a timeline's history or a backup's label is never read past the size of an
 });
 
 test.each([
-  ["3 MiB segments", { segment: 3 * MIB }],
-  ["segments of nothing", { segment: 0 }],
-  ["2 GiB segments", { segment: 2 ** 31 }],
-  ["pages of nothing", { page: 0 }],
-  ["pages of 1 GiB", { page: 2 ** 30 }],
+  ["3 MiB segments", { segmentBytes: 3 * MIB }],
+  ["segments of nothing", { segmentBytes: 0 }],
+  ["2 GiB segments", { segmentBytes: 2 ** 31 }],
+  ["pages of nothing", { pageBytes: 0 }],
+  ["pages of 1 GiB", { pageBytes: 2 ** 30 }],
 ])("a segment that speaks of %s is refused before any of it is given away", async (_, sizes) => {
   await store(`00000001/${SEGMENT}`, firstPage(sizes));
   await store(`00000001/${SEGMENT}.00100000.part`, firstPage(sizes));

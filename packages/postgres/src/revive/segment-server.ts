@@ -86,6 +86,8 @@ export class SegmentServer {
   #ahead: { readonly name: string; readonly fetched: Promise<Fetched | undefined> } | undefined;
   /** Up to the segment that was handed over last. */
   #watched: Watched | undefined;
+  /** One request after the other: a server asks for the next when it has its answer. */
+  #handled: Promise<void> = Promise.resolve();
   /** What the watch does not let pass, whoever asks for it again. */
   #refused: { readonly name: string; readonly why: unknown } | undefined;
 
@@ -111,7 +113,9 @@ export class SegmentServer {
     const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
     const wal = await open(join(dataDirectory, "pg_wal"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     const server = new SegmentServer(init, wal, script);
-    onRequestLine(server.#requests, (line) => void server.#handle(line));
+    onRequestLine(server.#requests, (line) => {
+      server.#handled = server.#handled.then(() => server.#handle(line));
+    });
     return server;
   }
 
@@ -119,18 +123,27 @@ export class SegmentServer {
   async close(): Promise<void> {
     if (this.#requests.destroyed) return;
     this.#requests.destroy();
+    // A server that was killed while it waited for a file leaves its request here, half answered.
+    await this.#handled;
     closeSync(this.#answers);
     await this.#dropAhead();
     await this.#wal.close();
   }
 
   async #handle(line: string): Promise<void> {
+    if (this.#requests.destroyed) return;
     const [name = "", place = ""] = line.split(" ");
     const answer = await this.#serve(name, place).catch((cause: unknown) => {
       this.failure ??= cause;
       return "failed";
     });
-    if (!this.#requests.destroyed) writeSync(this.#answers, `${name} ${answer}\n`);
+    if (this.#requests.destroyed) return;
+    try {
+      writeSync(this.#answers, `${name} ${answer}\n`);
+    } catch (cause) {
+      // Full of answers that nobody reads: whoever asks so is no script of ours.
+      this.failure ??= cause;
+    }
   }
 
   async #serve(name: string, place: string): Promise<"present" | "absent"> {
@@ -199,9 +212,10 @@ export class SegmentServer {
   }
 
   async #dropAhead(): Promise<undefined> {
-    if (!this.#ahead) return;
-    await this.#ahead.fetched;
-    await rm(this.#fetchedPath(this.#ahead.name), { force: true });
+    const ahead = this.#ahead;
+    if (!ahead) return;
+    await ahead.fetched;
+    await rm(this.#fetchedPath(ahead.name), { force: true });
   }
 
   /** Beside its place, so that handing it over is a rename; the server knows no such name. */
