@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -48,19 +48,28 @@ test("a checkpoint that waits for our reader is looked for once commits have sto
   expect(checkpoints.oneWaits(point(99))).toBe(false);
 });
 
+/** Of another process; resolves once it waits for a reader, with what resolves when it is over. */
+async function waitingCheckpoint(path: string) {
+  const program = join(path, "..", "checkpoint.mjs");
+  await writeFile(program, CHECKPOINT);
+  const child = fork(program, [import.meta.filename, path]);
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  const gone = once(child, "exit");
+  const seen = new ForeignCheckpoints(path);
+  const committed = point(1);
+  await expect.poll(() => seen.oneWaits(committed)).toBe(true);
+  return { gone };
+}
+
 test("no way is made for a checkpoint that waits while frames lie in the WAL alone, and at once when they are stored", async () => {
   const { path, app } = await walApp();
   let stored = false;
   const holder = holderOf(path, { mayBeginAnew: () => stored });
   holder.takeHold();
   const { log } = progressOf(app);
-  const program = join(path, "..", "checkpoint.mjs");
-  await writeFile(program, CHECKPOINT);
-  const child = fork(program, [import.meta.filename, path]);
-  const gone = once(child, "exit");
-  const seen = new ForeignCheckpoints(path);
-  const committed = point(1);
-  await expect.poll(() => seen.oneWaits(committed)).toBe(true);
+  const { gone } = await waitingCheckpoint(path);
   // It tries again each tenth of a second at least.
   for (let look = 0; look < 10; look++) {
     holder.makeWay();
@@ -72,4 +81,26 @@ test("no way is made for a checkpoint that waits while frames lie in the WAL alo
   await gone;
   clearInterval(making);
   expect(progressOf(app).log).toBe(0);
+});
+
+test("no way is made for a checkpoint that would have the WAL begun anew before its commits were read", async () => {
+  const { path, app, commit } = await walApp();
+  const holder = holderOf(path);
+  holder.takeHold();
+  expect(holder.copyBack()).toBeDefined();
+  commit();
+  const { log } = progressOf(app);
+  const wal = await open(`${path}-wal`, "r+");
+  await wal.write(Buffer.from([0xff]), 0, 1, 32 + log * (24 + 4096) - 100);
+  await wal.close();
+  holder.poll();
+  await waitingCheckpoint(path);
+  const making = async () => {
+    for (;;) {
+      holder.makeWay();
+      expect(progressOf(app).log).toBe(log);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  await expect(making()).rejects.toThrow("commits that cannot be read");
 });

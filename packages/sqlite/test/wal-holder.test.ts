@@ -203,3 +203,45 @@ test("a WAL that was begun for what was rolled back, and then begun anew once mo
   holder.poll();
   expect(found).toBe(progressOf(app).log);
 });
+
+/** A WAL whose first transaction was rolled back by one connection of the app, while a watch saw it. Another commits next: it writes the header anew, under the same salts. */
+async function headerWrittenAnew(init: Parameters<typeof holderOf>[1]) {
+  const { path, app, commit } = await walApp();
+  const other = new Database(path, { timeout: 100 });
+  onTestFinished(() => {
+    other.close();
+  });
+  other.pragma("wal_autocheckpoint = 0");
+  const commitByOther = () => {
+    other.exec("UPDATE counter SET v = v + 1");
+  };
+  const holder = holderOf(path, init);
+  holder.takeHold();
+  // Each connection numbers the runs that it began, and one that began none chooses salts of its own.
+  for (const begin of [commit, commit, commitByOther]) {
+    expect(holder.copyBack()).toBeDefined();
+    begin();
+    holder.poll();
+  }
+  expect(holder.copyBack()).toBeDefined();
+  app.pragma("cache_size = 5");
+  app.exec("BEGIN; UPDATE ledger SET payload = randomblob(4000); ROLLBACK");
+  holder.poll();
+  const rolledBack = holder.wal.header();
+  commitByOther();
+  expect(holder.wal.header()?.salts).toEqual(rolledBack?.salts);
+  expect(holder.wal.header()?.checksum).not.toEqual(rolledBack?.checksum);
+  return { path, app, holder, commitByOther };
+}
+
+test("a WAL whose first transaction was rolled back is read from the header that the next one wrote anew", async () => {
+  let found = 0;
+  const { app, holder } = await headerWrittenAnew({
+    found: ({ from, to }) => {
+      found += to.frames - from.frames;
+    },
+  });
+  found = 0;
+  holder.pollToEnd();
+  expect(found).toBe(progressOf(app).log);
+});

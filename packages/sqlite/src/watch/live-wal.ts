@@ -3,7 +3,7 @@ import { isSystemError } from "@lifeboat/core";
 import type { ChecksumWords } from "../wal/checksum.ts";
 import { FRAME, FRAME_HEADER_BYTES } from "../wal/frame.ts";
 import { FrameScanner, type ScanPoint } from "../wal/frame-scanner.ts";
-import { parseWalHeader, WAL_HEADER_BYTES, type WalHeader } from "../wal/header.ts";
+import { parseWalHeader, type Salts, WAL_HEADER_BYTES, type WalHeader } from "../wal/header.ts";
 import type { LogPlace } from "../wal/place.ts";
 
 const CHUNK_BYTES = 1 << 20;
@@ -50,10 +50,14 @@ export class LiveWal {
     return this.#scanner?.header;
   }
 
-  /** Whether a header belongs to another run than the one that is being read. */
-  isOther({ salts }: WalHeader): boolean {
-    const own = this.run?.salts;
-    return own === undefined || own[0] !== salts[0] || own[1] !== salts[1];
+  /**
+   * Whether a header is another than that of the run that is being read. Its salts alone do not tell: where the first transaction of a run
+   * was rolled back, the next writer writes the header again, with the same salts and its own count of checkpoints
+   * (sqlite.org/fileformat2.html, 4.1), and the frames' checksums go on from that one's.
+   */
+  isOther({ salts, checksum }: WalHeader): boolean {
+    const own = this.run;
+    return own === undefined || !areSame(own.salts, salts) || !areSame(own.checksum, checksum);
   }
 
   /** Reads from now on the run of this header, from its start or from a point of it. */
@@ -205,13 +209,17 @@ export class LiveWal {
 
 /** Whether a place was reached in the run with this header. */
 export function isOfRun({ salts }: WalHeader, { salt1, salt2 }: LogPlace): boolean {
-  return salts[0] === salt1 && salts[1] === salt2;
+  return areSame(salts, [salt1, salt2]);
 }
 
 const NOTHING: ScanPoint = { frames: 0, checksum: [0, 0], pages: 0 };
 
-function isChecksum([first, second]: ChecksumWords, place: LogPlace): boolean {
-  return first === place.checksum1 && second === place.checksum2;
+function isChecksum(words: ChecksumWords, { checksum1, checksum2 }: LogPlace): boolean {
+  return areSame(words, [checksum1, checksum2]);
+}
+
+function areSame(ones: Salts | ChecksumWords, others: Salts | ChecksumWords): boolean {
+  return ones[0] === others[0] && ones[1] === others[1];
 }
 
 function inodeOf(path: string): number | undefined {

@@ -45,19 +45,19 @@ export class Relay {
 
   /**
    * The other reader takes hold at the newest commit, then the one that held lets go.
-   * @param whileBothHold runs in between
+   * @param whileBothHold runs in between, and says whether to pass: beside a reader on read lock 0 the WAL may be begun anew, so that
+   *   all up to there has to be read by then
    */
-  pass(whileBothHold: () => void): void {
+  pass(whileBothHold: () => boolean): void {
     const [holder, other] = this.#readers;
     beginRead(other);
+    let passes = false;
     try {
-      whileBothHold();
-    } catch (thrown) {
-      other.exec("COMMIT");
-      throw thrown;
+      passes = whileBothHold();
+    } finally {
+      (passes ? holder : other).exec("COMMIT");
     }
-    holder.exec("COMMIT");
-    this.#readers.reverse();
+    if (passes) this.#readers.reverse();
   }
 
   /** Lets go, for a moment only behind the gate. */

@@ -68,8 +68,7 @@ export class WalHolder {
    * that what is read and what is held are the same.
    * @param from where reading goes on, the instant that was reached there, and how the file lay then if that is known; left
    *   out: at the WAL's start
-   * @returns false when the WAL does not prove that all since that place is still to be read; it is held all
-   *   the same
+   * @returns false when the WAL does not prove that all since that place is still to be read; it is held all the same
    * @throws SqliteError busy when a writer was at work for longer than one try takes; nothing is held then
    */
   takeHold(from?: ReadFrom): boolean {
@@ -106,8 +105,7 @@ export class WalHolder {
     if (fileAt(configured) !== this.#held.identity)
       throw new Hole("another file was put in the database's place, or it was removed");
     const now = Date.now();
-    const { logged } = this.#relay.progress();
-    this.#look(logged);
+    const logged = this.#look();
     this.#reading.looked({ at: now, logged, read: this.wal.committed.frames });
   }
 
@@ -123,10 +121,12 @@ export class WalHolder {
     }
   }
 
-  #look(logged: number): void {
+  /** @returns how many frames are committed by the WAL's index */
+  #look(): number {
+    let { logged } = this.#relay.progress();
     const header = this.wal.header();
     // None yet; or one that is being written, and then there is nothing to read either.
-    if (!header) return;
+    if (!header) return logged;
     if (this.wal.isOther(header)) {
       // One without a commit in it is begun anew when its first transaction was rolled back.
       if (this.wal.committed.frames > 0 && !this.#mayRestart)
@@ -134,13 +134,16 @@ export class WalHolder {
       this.wal.begin(header);
       this.#mayRestart = false;
       this.#copiedBytes = 0;
+      // Asked before, it may have told of the run before.
+      logged = this.#relay.progress().logged;
     }
     const frames = this.wal.advance(logged);
-    if (!frames) return;
+    if (!frames) return logged;
     // Written behind what is copied back, as a reader of the app's kept the WAL from being begun anew.
     this.#mayRestart = false;
     this.#lastInstant = Math.max(this.#lastInstant, Date.now());
     this.#init.found(frames, this.#lastInstant);
+    return logged;
   }
 
   /**
@@ -175,17 +178,16 @@ export class WalHolder {
     if (!this.#checkpoints.oneWaits(this.wal.committed)) return;
     this.poll();
     if (!this.#init.mayBeginAnew()) return;
-    let allIsRead = false;
     try {
       this.#relay.pass(() => {
         this.poll();
-        allIsRead = this.wal.committed.frames === this.#relay.progress().logged;
+        const allIsRead = this.wal.committed.frames === this.#relay.progress().logged;
+        this.#mayRestart ||= allIsRead;
+        return allIsRead;
       });
     } catch (thrown) {
-      if (isBusy(thrown)) return;
-      throw thrown;
+      if (!isBusy(thrown)) throw thrown;
     }
-    this.#mayRestart ||= allIsRead;
   }
 
   /**
@@ -286,7 +288,10 @@ export class WalHolder {
    */
   #copyBulk(): void {
     for (let round = 0; round < ROUNDS; round++) {
-      this.#relay.pass(() => this.poll());
+      this.#relay.pass(() => {
+        this.poll();
+        return this.#reading.isWhole;
+      });
       if (this.#init.checkpointFreely) this.#relay.checkpoint();
       this.poll();
       if (!this.#init.checkpointFreely || !this.#residue.isExceededBy(this.#restBytes())) return;
