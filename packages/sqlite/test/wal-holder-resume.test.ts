@@ -110,6 +110,28 @@ describe("a watch that was stopped in order goes on", () => {
     expect(holderOf(path).takeHold(from)).toBe(true);
   });
 
+  test("with all that was committed meanwhile, though a writer kept the first try out", async () => {
+    const { path, app, holder, from } = await settled();
+    closeBoth(app, holder, path);
+    const next = new Database(path);
+    next.pragma("wal_autocheckpoint = 0");
+    next.exec("UPDATE counter SET v = v + 1");
+    let found = 0;
+    const late = holderOf(path, {
+      found: ({ from, to }) => {
+        found += to.frames - from.frames;
+      },
+    });
+    next.exec("BEGIN IMMEDIATE");
+    expect(() => late.takeHold(from)).toThrow("locked");
+    next.exec("COMMIT");
+    found = 0;
+    expect(late.takeHold(from)).toBe(true);
+    late.pollToEnd();
+    expect(found).toBe(progressOf(next).log);
+    next.close();
+  });
+
   test("not where the file was replaced since, nor where it was and is back", async () => {
     const { path, app, other, holder, from } = await settled();
     closeBoth(app, holder, path);

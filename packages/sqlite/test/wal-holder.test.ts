@@ -6,6 +6,9 @@ import { expect, onTestFinished, test } from "vitest";
 import { has } from "../../../test/support/outside-programs.ts";
 import { heard } from "../../../test/support/sqlite.ts";
 import { formatWalHeader } from "../src/wal/header.ts";
+import { WATCH_LIMITS } from "../src/watch/limits.ts";
+import type { NewFrames } from "../src/watch/live-wal.ts";
+import { WalHolder } from "../src/watch/wal-holder.ts";
 import { holderOf, progressOf, walApp } from "./wal-app.ts";
 
 const SHM = "-shm";
@@ -99,7 +102,10 @@ test("a WAL that was begun anew although it was held is a hole, also where all o
   holder.takeHold();
   first.commit();
   holder.poll();
+  const { frames } = holder.wal.committed;
+  expect(holder.wal.frames(0, frames)).toHaveLength(frames * (24 + 4096));
   await beginAnewByForce(first.path);
+  expect(() => holder.wal.frames(0, frames)).toThrow("before all that was read of it was stored");
   expect(() => holder.poll()).toThrow("begun anew although it was held");
 
   const { path, app } = await walApp();
@@ -244,4 +250,76 @@ test("a WAL whose first transaction was rolled back is read from the header that
   found = 0;
   holder.pollToEnd();
   expect(found).toBe(progressOf(app).log);
+});
+
+/** How many frames are found from now on. */
+function counting() {
+  const counted = { found: 0 };
+  const found = ({ from, to }: NewFrames) => {
+    counted.found += to.frames - from.frames;
+  };
+  return { counted, found };
+}
+
+test("a WAL that was copied back by others, and begun anew by a writer that kept the gate open, is no hole", async () => {
+  const { path, app } = await walApp();
+  const { counted, found } = counting();
+  const holder = holderOf(path, { found });
+  holder.takeHold();
+  holder.poll();
+  app.pragma("wal_checkpoint(PASSIVE)");
+  app.exec("BEGIN IMMEDIATE");
+  expect(holder.copyBack()).toBeUndefined();
+  app.exec("UPDATE counter SET v = v + 1; COMMIT");
+  counted.found = 0;
+  holder.poll();
+  expect(counted.found).toBe(progressOf(app).log);
+});
+
+test("what lies in the WAL alone is held where a checkpoint of somebody else copies it back in between", async () => {
+  const { path, app, commit } = await walApp();
+  let between = () => {};
+  let liesThereAlone = false;
+  let asked = 0;
+  const holder = new WalHolder({
+    path,
+    limits: { ...WATCH_LIMITS, residueBytes: 0 },
+    // Ours does nothing, as beside one that is under way.
+    get checkpointFreely() {
+      return asked++ % 2 === 0;
+    },
+    get pageSize() {
+      between();
+      return 4096;
+    },
+    found: () => {
+      liesThereAlone = true;
+    },
+    mayBeginAnew: () => !liesThereAlone,
+  });
+  onTestFinished(() => holder.close());
+  holder.takeHold();
+  holder.poll();
+  liesThereAlone = false;
+  commit();
+  const before = progressOf(app).log;
+  between = () => app.pragma("wal_checkpoint(PASSIVE)");
+  expect(holder.copyBack()).toBeUndefined();
+  expect(progressOf(app).checkpointed).toBe(before);
+  commit();
+  expect(progressOf(app).log).toBeGreaterThan(before);
+});
+
+test("a database whose WAL was emptied since is at rest", async () => {
+  const { path, app } = await walApp();
+  const holder = holderOf(path);
+  holder.takeHold();
+  expect(holder.copyBack()).toBeDefined();
+  expect(app.pragma("wal_checkpoint(TRUNCATE)", { simple: true })).toBe(0);
+  expect(holder.settle()).toBeDefined();
+});
+
+test("a WAL that nobody holds is not read", async () => {
+  const { path } = await walApp();
+  expect(() => holderOf(path).poll()).toThrow("not held");
 });

@@ -60,15 +60,25 @@ export class Relay {
     if (passes) this.#readers.reverse();
   }
 
+  /** Whether one of the readers is there. */
+  get holds(): boolean {
+    return this.#readers[0].inTransaction;
+  }
+
   /** Lets go, for a moment only behind the gate. */
   letGo(): void {
-    const [holder] = this.#readers;
-    if (holder.inTransaction) holder.exec("COMMIT");
+    if (this.holds) this.#readers[0].exec("COMMIT");
   }
 
   /** Takes hold again at the newest commit; where all is copied back, by read lock 0. */
   takeHold(): void {
     beginRead(this.#readers[0]);
+  }
+
+  /** Behind the gate: lets go and takes hold at the newest commit. */
+  renewHold(): void {
+    this.letGo();
+    this.takeHold();
   }
 
   /** The same after {@link letGo}. @throws Hole when it cannot: whatever is committed from now on may be overwritten unread */

@@ -102,6 +102,7 @@ export class WalHolder {
    */
   poll(): void {
     const { path, configured = path } = this.#init;
+    if (!this.#relay.holds) throw new Hole("the WAL is not held any longer");
     if (fileAt(configured) !== this.#held.identity)
       throw new Hole("another file was put in the database's place, or it was removed");
     const now = Date.now();
@@ -177,14 +178,8 @@ export class WalHolder {
   makeWay(): void {
     if (!this.#checkpoints.oneWaits(this.wal.committed)) return;
     this.poll();
-    if (!this.#init.mayBeginAnew()) return;
     try {
-      this.#relay.pass(() => {
-        this.poll();
-        const allIsRead = this.wal.committed.frames === this.#relay.progress().logged;
-        this.#mayRestart ||= allIsRead;
-        return allIsRead;
-      });
+      this.#pass();
     } catch (thrown) {
       if (!isBusy(thrown)) throw thrown;
     }
@@ -202,7 +197,7 @@ export class WalHolder {
       isCopiedBack: () => {
         this.poll();
         const { logged, checkpointed } = this.#relay.progress();
-        return logged === checkpointed && this.wal.committed.frames === logged;
+        return logged === checkpointed && this.#reading.isWhole;
       },
     });
   }
@@ -226,8 +221,7 @@ export class WalHolder {
 
   /** Behind the gate, as {@link #takeHoldOfRest}. */
   #takeHoldSince(rest: FileAtRest | undefined): boolean {
-    this.#relay.letGo();
-    this.#relay.takeHold();
+    this.#relay.renewHold();
     this.poll();
     const { logged, checkpointed } = this.#relay.progress();
     this.#mayRestart = logged === checkpointed;
@@ -242,8 +236,7 @@ export class WalHolder {
    * @returns false when it cannot: the WAL was begun anew meanwhile
    */
   #takeHoldOfRest(goesOn: boolean): boolean {
-    this.#relay.letGo();
-    this.#relay.takeHold();
+    this.#relay.renewHold();
     const header = this.wal.header();
     const isSame = header !== undefined && !this.wal.isOther(header);
     if (goesOn && isSame) this.poll();
@@ -253,7 +246,7 @@ export class WalHolder {
     return !goesOn || (isSame && this.wal.committed.frames === logged);
   }
 
-  /** Nobody writes meanwhile, so nothing needs to be held while the reader changes its place. */
+  /** Nobody writes meanwhile: nothing needs to be held while the reader changes its place. */
   #copyRest(): Omit<CopiedBack, "gateMs"> | undefined {
     const { logged } = this.#relay.progress();
     if (logged < 0) return undefined;
@@ -265,9 +258,10 @@ export class WalHolder {
     if (logged > 0 && this.wal.committed.frames !== logged) throw unreadable();
     if (!this.#init.mayBeginAnew()) return undefined;
     this.#relay.letGo();
+    // From here on, since a checkpoint of somebody else may end what ours could not.
+    this.#mayRestart = true;
     try {
       if (!this.#relay.copyAllBack(this.#init.limits.gateMs)) return undefined;
-      this.#mayRestart = true;
       this.#copiedBytes = this.wal.committedBytes;
       this.#residue.reset();
       return { at: new Date(), place: this.wal.place };
@@ -276,22 +270,27 @@ export class WalHolder {
     }
   }
 
+  /** The other reader takes hold once all up to there is read: where all is copied back, by whomever, the next writer begins the WAL anew. */
+  #pass(): void {
+    if (!this.#init.mayBeginAnew()) return;
+    this.#relay.pass(() => {
+      this.poll();
+      const { isWhole } = this.#reading;
+      this.#mayRestart ||= isWhole && this.#init.mayBeginAnew();
+      return isWhole;
+    });
+  }
+
   /** Bytes that are still to be read or to be copied back behind the gate. */
   #restBytes(): number {
     const { logged, checkpointed } = this.#relay.progress();
     return (logged - Math.min(checkpointed, this.wal.committed.frames)) * this.#init.pageSize;
   }
 
-  /**
-   * Copies back what it can while writers write. Each round leaves what was written during it: a few soon leave little,
-   * unless an old reader stands in the way.
-   */
+  /** While writers write. Each round leaves what was written during it: a few soon leave little, unless an old reader stands in the way. */
   #copyBulk(): void {
     for (let round = 0; round < ROUNDS; round++) {
-      this.#relay.pass(() => {
-        this.poll();
-        return this.#reading.isWhole;
-      });
+      this.#pass();
       if (this.#init.checkpointFreely) this.#relay.checkpoint();
       this.poll();
       if (!this.#init.checkpointFreely || !this.#residue.isExceededBy(this.#restBytes())) return;
