@@ -7,7 +7,7 @@ import type { LogPlace } from "../src/wal/place.ts";
 import type { ReadFrom } from "../src/watch/holding.ts";
 import { Hole } from "../src/watch/hole.ts";
 import type { WalHolder } from "../src/watch/wal-holder.ts";
-import { holderOf, progressOf, walApp } from "./wal-app.ts";
+import { holderOf, progressOf, spoilNewest, walApp } from "./wal-app.ts";
 
 describe("a watch that comes back goes on", () => {
   /** Reads up to here, lets go, and says where it was. */
@@ -65,6 +65,14 @@ describe("a watch that comes back goes on", () => {
     const frames = progressOf(other).log;
     expect(goesOn(copy, { ...place, frames })).toBe(false);
     other.close();
+  });
+
+  test("not where the commits behind it cannot be read", async () => {
+    const { path, commit } = await walApp();
+    const place = readUpTo(path);
+    commit();
+    await spoilNewest(path);
+    expect(goesOn(path, place)).toBe(false);
   });
 
   test("not where the WAL is shorter than what was read of it", async () => {
@@ -129,6 +137,17 @@ describe("a watch that was stopped in order goes on", () => {
     expect(late.takeHold(from)).toBe(true);
     late.pollToEnd();
     expect(found).toBe(progressOf(next).log);
+    next.close();
+  });
+
+  test("not where what was committed since cannot be read", async () => {
+    const { path, app, holder, from } = await settled();
+    closeBoth(app, holder, path);
+    const next = new Database(path);
+    next.pragma("wal_autocheckpoint = 0");
+    next.exec("UPDATE counter SET v = v + 1");
+    await spoilNewest(path);
+    expect(holderOf(path).takeHold(from)).toBe(false);
     next.close();
   });
 

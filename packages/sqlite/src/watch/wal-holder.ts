@@ -3,7 +3,7 @@ import type { HeldFile } from "../hold/held.ts";
 import { fileAt } from "./file-at.ts";
 import { type FileAtRest, isAtRest } from "./file-at-rest.ts";
 import { GateTimes } from "./gate-times.ts";
-import { goOn } from "./go-on.ts";
+import { type GoingOn, goOn } from "./go-on.ts";
 import { heldAfter } from "./held-after.ts";
 import type { CopiedBack, HeldAt, HolderInit, ReadFrom } from "./holding.ts";
 import { Hole } from "./hole.ts";
@@ -83,12 +83,17 @@ export class WalHolder {
         this.poll();
       }
       return this.#relay.whileGated(() => {
-        const proven =
-          by === "rest"
-            ? this.#takeHoldSince(from?.rest)
-            : this.#takeHoldOfRest(by !== undefined) && (by !== undefined || from === undefined);
+        // One of our readers holds already, maybe on a mark; where all is copied back it belongs on read lock 0.
+        this.#relay.renewHold();
+        const isRead = this.#readRest(by);
+        const { logged, checkpointed } = this.#relay.progress();
+        this.#mayRestart = logged === checkpointed;
+        if (!from) return true;
         // All that is copied back may be overwritten from now on: what is to be shipped of it is in memory, or lost.
-        return proven && (!this.#mayRestart || this.#init.mayBeginAnew());
+        if (!isRead || this.wal.committed.frames !== logged) return false;
+        if (this.#mayRestart && !this.#init.mayBeginAnew()) return false;
+        // Asked last: who copied anything of this WAL back has written to the file by now.
+        return by === "place" || (from.rest !== undefined && isAtRest(this.#init.path, from.rest));
       });
     } catch (thrown) {
       this.#relay.letGo();
@@ -133,7 +138,6 @@ export class WalHolder {
       if (this.wal.committed.frames > 0 && !this.#mayRestart)
         throw new Hole("the WAL was begun anew although it was held");
       this.wal.begin(header);
-      this.#mayRestart = false;
       this.#copiedBytes = 0;
       // Asked before, it may have told of the run before.
       logged = this.#relay.progress().logged;
@@ -219,31 +223,14 @@ export class WalHolder {
     this.wal.close();
   }
 
-  /** Behind the gate, as {@link #takeHoldOfRest}. */
-  #takeHoldSince(rest: FileAtRest | undefined): boolean {
-    this.#relay.renewHold();
-    this.poll();
-    const { logged, checkpointed } = this.#relay.progress();
-    this.#mayRestart = logged === checkpointed;
-    // Asked last: who copied anything of this WAL back has written to the file by now.
-    if (this.wal.committed.frames !== logged || !rest) return false;
-    return isAtRest(this.#init.path, rest);
-  }
-
-  /**
-   * Behind the gate. One of our readers holds already, maybe on a mark; where all is copied back it belongs on read lock 0.
-   * @param goesOn what was read so far is to go on
-   * @returns false when it cannot: the WAL was begun anew meanwhile
-   */
-  #takeHoldOfRest(goesOn: boolean): boolean {
-    this.#relay.renewHold();
+  /** Behind the gate. @returns false when reading does not go on: by nothing, or as the WAL was begun anew since its place was found */
+  #readRest(by: GoingOn | undefined): boolean {
     const header = this.wal.header();
     const isSame = header !== undefined && !this.wal.isOther(header);
-    if (goesOn && isSame) this.poll();
+    const goesOn = by === "rest" || (by === "place" && isSame);
+    if (goesOn) this.poll();
     else if (header) this.wal.begin(header);
-    const { logged, checkpointed } = this.#relay.progress();
-    this.#mayRestart = logged === checkpointed;
-    return !goesOn || (isSame && this.wal.committed.frames === logged);
+    return goesOn;
   }
 
   /** Nobody writes meanwhile: nothing needs to be held while the reader changes its place. */
