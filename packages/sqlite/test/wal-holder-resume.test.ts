@@ -67,6 +67,21 @@ describe("a watch that comes back goes on", () => {
     other.close();
   });
 
+  test("with what is committed while it takes hold", async () => {
+    const { path, app, commit } = await walApp();
+    const place = readUpTo(path);
+    commit();
+    let frames = 0;
+    const holder = holderOf(path, {
+      found: ({ to }) => {
+        if (frames === 0) commit();
+        frames = to.frames;
+      },
+    });
+    expect(holder.takeHold({ place, instant: 0 })).toBe(true);
+    expect(frames).toBe(progressOf(app).log);
+  });
+
   test("not where the commits behind it cannot be read", async () => {
     const { path, commit } = await walApp();
     const place = readUpTo(path);
@@ -137,6 +152,17 @@ describe("a watch that was stopped in order goes on", () => {
     expect(late.takeHold(from)).toBe(true);
     late.pollToEnd();
     expect(found).toBe(progressOf(next).log);
+    next.close();
+  });
+
+  test("not where what was committed since is copied back while it takes hold", async () => {
+    const { path, app, holder, from } = await settled();
+    closeBoth(app, holder, path);
+    const next = new Database(path);
+    next.pragma("wal_autocheckpoint = 0");
+    next.exec("UPDATE counter SET v = v + 1");
+    const late = holderOf(path, { found: () => next.pragma("wal_checkpoint(PASSIVE)") });
+    expect(late.takeHold(from)).toBe(false);
     next.close();
   });
 

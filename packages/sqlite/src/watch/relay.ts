@@ -75,12 +75,6 @@ export class Relay {
     beginRead(this.#readers[0]);
   }
 
-  /** Behind the gate: lets go and takes hold at the newest commit. */
-  renewHold(): void {
-    this.letGo();
-    this.takeHold();
-  }
-
   /** The same after {@link letGo}. @throws Hole when it cannot: whatever is committed from now on may be overwritten unread */
   takeHoldAgain(): void {
     try {

@@ -3,7 +3,7 @@ import type { HeldFile } from "../hold/held.ts";
 import { fileAt } from "./file-at.ts";
 import { type FileAtRest, isAtRest } from "./file-at-rest.ts";
 import { GateTimes } from "./gate-times.ts";
-import { type GoingOn, goOn } from "./go-on.ts";
+import { goOn } from "./go-on.ts";
 import { heldAfter } from "./held-after.ts";
 import type { CopiedBack, HeldAt, HolderInit, ReadFrom } from "./holding.ts";
 import { Hole } from "./hole.ts";
@@ -68,7 +68,7 @@ export class WalHolder {
    * that what is read and what is held are the same.
    * @param from where reading goes on, the instant that was reached there, and how the file lay then if that is known; left
    *   out: at the WAL's start
-   * @returns false when the WAL does not prove that all since that place is still to be read; it is held all the same
+   * @returns whether it goes on from there: the WAL proves that all since is still to be read. It is held either way
    * @throws SqliteError busy when a writer was at work for longer than one try takes; nothing is held then
    */
   takeHold(from?: ReadFrom): boolean {
@@ -83,17 +83,14 @@ export class WalHolder {
         this.poll();
       }
       return this.#relay.whileGated(() => {
-        // One of our readers holds already, maybe on a mark; where all is copied back it belongs on read lock 0.
-        this.#relay.renewHold();
-        const isRead = this.#readRest(by);
+        if (by) this.poll();
         const { logged, checkpointed } = this.#relay.progress();
         this.#mayRestart = logged === checkpointed;
-        if (!from) return true;
+        if (!by || this.wal.committed.frames !== logged) return false;
         // All that is copied back may be overwritten from now on: what is to be shipped of it is in memory, or lost.
-        if (!isRead || this.wal.committed.frames !== logged) return false;
         if (this.#mayRestart && !this.#init.mayBeginAnew()) return false;
         // Asked last: who copied anything of this WAL back has written to the file by now.
-        return by === "place" || (from.rest !== undefined && isAtRest(this.#init.path, from.rest));
+        return by === "place" || (from?.rest !== undefined && isAtRest(this.#init.path, from.rest));
       });
     } catch (thrown) {
       this.#relay.letGo();
@@ -221,16 +218,6 @@ export class WalHolder {
     this.#closed = true;
     this.#relay.close();
     this.wal.close();
-  }
-
-  /** Behind the gate. @returns false when reading does not go on: by nothing, or as the WAL was begun anew since its place was found */
-  #readRest(by: GoingOn | undefined): boolean {
-    const header = this.wal.header();
-    const isSame = header !== undefined && !this.wal.isOther(header);
-    const goesOn = by === "rest" || (by === "place" && isSame);
-    if (goesOn) this.poll();
-    else if (header) this.wal.begin(header);
-    return goesOn;
   }
 
   /** Nobody writes meanwhile: nothing needs to be held while the reader changes its place. */
