@@ -77,6 +77,8 @@ export class WalHolder {
       // Since it was looked at the app may have left WAL mode: to hold it would keep every commit out.
       if (this.#relay.facts().journalMode !== "wal")
         throw new Hole("the database is not in WAL mode any more");
+      // From now on it is known by its file, should another one come into its place.
+      this.wal.header();
       const by = from && goOn(this.wal, this.#init.path, from);
       if (by) {
         this.#lastInstant = from.instant;
