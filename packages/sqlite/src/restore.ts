@@ -104,7 +104,10 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
       pageCount: build.parts.pageCount,
       whole,
     };
-    const check = () => checkRestored(copy, expected, build.manifest.id);
+    const { id, consistentAt } = build.manifest;
+    const { time } = request.plan.willRecoverTo;
+    const madeOf = { backup: id, logUpTo: time === consistentAt ? null : time };
+    const check = () => checkRestored(copy, expected, madeOf);
     findings.push(...(await whileSyncing(copy, check)));
     request.signal.throwIfAborted();
     const { force } = request;
