@@ -1,6 +1,7 @@
-import { writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Engine, verify } from "@lifeboat/core";
+import { execa } from "execa";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { elsewhereFinding } from "../../packages/postgres/src/archive/elsewhere.ts";
 import { withClient } from "../../packages/postgres/src/connection/connection.ts";
@@ -136,6 +137,38 @@ describe("the WAL of a backup", () => {
     expect(await problems()).toEqual([]);
     await kept.folder.removeLog(archived[2] as string);
     expect(await problems()).toEqual(["WAL_GAP"]);
+  });
+
+  test("of a server that was put back to an older state is not taken for that of the time before", async () => {
+    const { cluster, kept } = await archiving();
+    await archiveInto(cluster);
+    await cluster.query("create table ledger(n int)");
+    await cluster.server.stop();
+    const aside = join(cluster.directory, "aside");
+    await execa("cp", ["-a", cluster.dataDirectory, aside]);
+    await cluster.restart();
+    for (let n = 1; n <= 6; n++)
+      await cluster.query(`insert into ledger values (${n}); select pg_switch_wal()`);
+    const { id } = await kept.take({ wal: "archive" });
+    await cluster.server.stop();
+    await rm(cluster.dataDirectory, { recursive: true });
+    await rename(aside, cluster.dataDirectory);
+    await cluster.restart();
+    await cluster.query("insert into ledger values (7)");
+    // All of its segments are there, each whole: of another time.
+    await expect(kept.take({ wal: "archive" })).rejects.toMatchObject({
+      code: "WAL_PARTED",
+      remedy: expect.stringContaining("restore_command = 'false'"),
+    });
+    const backups = async () =>
+      (await kept.repository.backups(kept.folder)).manifests.map((each) => each.id);
+    expect(await backups()).toEqual([id]);
+    // As the remedy says.
+    await cluster.server.stop();
+    await writeFile(join(cluster.dataDirectory, "recovery.signal"), "");
+    await cluster.restart({ restore_command: "false" });
+    await kept.take({ wal: "archive" });
+    expect(await countAfter(cluster, kept)).toMatchObject({ count: 1, timeline: 2 });
   });
 
   test("asked for from an archive that is off is refused before anything is stored", async () => {
