@@ -139,7 +139,7 @@ const preparedOnes: Member = async (say, turn) => {
 const largeObjects: Member = async (say, turn) => {
   await say(`select lo_from_bytea(0, convert_to(repeat('${turn} ', 4000), 'UTF8'))`);
   await say(
-    "select lo_unlink(oid) from (select oid from pg_largeobject_metadata order by oid limit 3 offset 8) some",
+    "select lo_unlink(oid) from (select oid from pg_largeobject_metadata order by oid limit 3 offset 8) as few",
   );
 };
 
