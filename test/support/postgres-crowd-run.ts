@@ -70,7 +70,7 @@ export async function backUpACrowd(init: {
   const work = async () => {
     for (let round = 1; round <= init.rounds; round++) {
       await run.round();
-      init.say?.(`${round} rounds, ${run.faults.length} faults`);
+      init.say?.(`${round} rounds, ${run.faults.join("; ") || "no fault"}`);
     }
     await run.conclude();
   };

@@ -45,9 +45,13 @@ const UNDEFINED_FILE = "58P01";
 /** The timeline that a primary writes: a checkpoint may still tell the one before. */
 const TIMELINE_QUERY = "select left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline";
 
+/** Without a WAL sender the history that is there cannot be compared; a backup that needs none goes on. */
+const NO_SENDER = new Set(["SENDERS_EXHAUSTED", "REPLICATION_DENIED", "HBA_ENTRY_MISSING"]);
+
 /**
  * Stores the history of the timeline that the primary is on, where the repository has it not: the archiver hands it over only
  * where archiving was on when the server came to that timeline, and no recovery begins on one whose history it cannot have.
+ * @throws LifeboatError `LOG_OBJECT_DIFFERS` where it has that of another timeline of this number
  */
 export async function assureHistory(
   connection: ServerConnection,
@@ -56,10 +60,12 @@ export async function assureHistory(
 ): Promise<void> {
   const { rows } = await client.query<{ timeline: string }>(TIMELINE_QUERY);
   const timeline = Number.parseInt(rows[0]?.timeline ?? "", 16);
-  if (timeline === 1 || (await folder.statLog(logName(historyName(timeline))))) return;
+  if (timeline === 1) return;
+  const isThere = (await folder.statLog(logName(historyName(timeline)))) !== undefined;
   try {
     await withBriefSender(connection, client, (sender) => storeHistory(sender, folder, timeline));
   } catch (thrown) {
+    if (isThere && thrown instanceof LifeboatError && NO_SENDER.has(thrown.code)) return;
     // One whose WAL was begun anew by pg_resetwal may have none itself.
     if (!(thrown instanceof pg.DatabaseError) || thrown.code !== UNDEFINED_FILE) throw thrown;
   }

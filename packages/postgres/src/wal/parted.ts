@@ -10,6 +10,6 @@ export function walParted(message: string): LifeboatError {
     kind: "refused",
     message: `${message}: the server was put back to an older state, and goes on under the same names`,
     remedy:
-      "bring it to a timeline of its own: stop it, touch recovery.signal in its data directory, start it with restore_command = 'false' (it opens by itself), and take a backup; what the repository holds of the time before stays",
+      "give it a repository, or an app, of its own in the configuration, set the archive_command that lifeboat doctor prints then, and take a backup: what lies here of the time before stays as it is",
   });
 }
