@@ -163,6 +163,8 @@ describe("the WAL of a backup", () => {
     expect(await problems()).toEqual([]);
     await kept.folder.removeLog(archived[2] as string);
     expect(await problems()).toEqual(["WAL_GAP"]);
+    const about = { repository: kept.repository, engines: [kept.offline], deep: false, signal };
+    expect((await verify(about)).problems[0]?.message).toContain("lifeboat status asks it");
   });
 
   test("of a server that was put back to an older state is not taken for that of the time before", async () => {

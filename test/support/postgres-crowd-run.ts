@@ -36,6 +36,8 @@ import {
 import { randomFrom } from "./random-from.ts";
 
 const PATIENCE_MS = 120_000;
+/** A copy needs as many as its original. */
+const PREPARED = { max_prepared_transactions: "20" };
 
 export interface CrowdReport {
   readonly backups: Readonly<Record<string, number>>;
@@ -112,7 +114,7 @@ class CrowdRun {
       ...(major !== undefined && { major }),
       settings: {
         ...{ archive_mode: "on", autovacuum: "on", autovacuum_naptime: "1s" },
-        ...{ max_prepared_transactions: "20", max_wal_size: "16MB", checkpoint_timeout: "30s" },
+        ...{ ...PREPARED, max_wal_size: "16MB", checkpoint_timeout: "30s" },
         ...{ shared_buffers: "4MB", allow_in_place_tablespaces: "on" },
         ...(major !== undefined && major >= 17 && { summarize_wal: "on" }),
       },
@@ -322,7 +324,7 @@ class CrowdRun {
 
   async #compare(dataDirectory: string, where: string, some?: Acknowledged): Promise<void> {
     const { programs, account } = this.#cluster;
-    const settings = { archive_mode: "off", fsync: "off", restart_after_crash: "off" };
+    const settings = { archive_mode: "off", fsync: "off", ...PREPARED };
     const copy = await Server.start({ programs, account, dataDirectory, settings });
     try {
       await copy.accepting("postgres");

@@ -130,13 +130,20 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
     check.problems.push({
       object,
       code: "WAL_GAP",
-      message: hole?.endsList
-        ? `${object} is missing, and so are ${MOST_MISSING} before it: what more is missing behind it was not looked for`
-        : `${object} is missing: no recovery gets past it`,
+      message: gapMessage(object, hole),
       ...(!hole?.endsList && isNext(hole, before) && { continues: true }),
     });
     before = hole;
   }
+}
+
+/** A backup that streams its own WAL is ahead of an archiver that lags: what lies between is on the server yet, which is not asked here. */
+function gapMessage(object: string, hole: MissingSegment | undefined): string {
+  if (hole?.endsList)
+    return `${object} is missing, and so are ${MOST_MISSING} before it: what more is missing behind it was not looked for`;
+  const message = `${object} is missing: no recovery gets past it`;
+  if (!hole || hole.ofBackup) return message;
+  return `${message}, unless the server still has it to bring (lifeboat status asks it)`;
 }
 
 function isNext(ref: SegmentRef | undefined, before: SegmentRef | undefined): boolean {
