@@ -36,8 +36,8 @@ import {
 import { randomFrom } from "./random-from.ts";
 
 const PATIENCE_MS = 120_000;
-/** A copy needs as many as its original. */
-const PREPARED = { max_prepared_transactions: "20" };
+/** What a copy needs as its original does. */
+const NEEDED = { max_prepared_transactions: "20", allow_in_place_tablespaces: "on" };
 
 export interface CrowdReport {
   readonly backups: Readonly<Record<string, number>>;
@@ -114,8 +114,8 @@ class CrowdRun {
       ...(major !== undefined && { major }),
       settings: {
         ...{ archive_mode: "on", autovacuum: "on", autovacuum_naptime: "1s" },
-        ...{ ...PREPARED, max_wal_size: "16MB", checkpoint_timeout: "30s" },
-        ...{ shared_buffers: "4MB", allow_in_place_tablespaces: "on" },
+        ...{ ...NEEDED, max_wal_size: "16MB", checkpoint_timeout: "30s" },
+        ...{ shared_buffers: "4MB" },
         ...(major !== undefined && major >= 17 && { summarize_wal: "on" }),
       },
       initdb: ["--wal-segsize=4", "--data-checksums"],
@@ -305,7 +305,9 @@ class CrowdRun {
     } catch (thrown) {
       this.faults.push(`${where}: ${reasonOf(thrown)}`);
     }
-    for (const path of [to, spaces]) await rm(path, { recursive: true, force: true });
+    // Its prefetcher ends a little later.
+    const gone = { recursive: true, force: true, maxRetries: 20, retryDelay: 100 };
+    for (const path of [to, spaces]) await rm(path, gone);
   }
 
   /** Each tablespace of the backup that is chosen gets a place beside the cluster's. */
@@ -324,7 +326,7 @@ class CrowdRun {
 
   async #compare(dataDirectory: string, where: string, some?: Acknowledged): Promise<void> {
     const { programs, account } = this.#cluster;
-    const settings = { archive_mode: "off", fsync: "off", ...PREPARED };
+    const settings = { archive_mode: "off", fsync: "off", ...NEEDED };
     const copy = await Server.start({ programs, account, dataDirectory, settings });
     try {
       await copy.accepting("postgres");
