@@ -32,7 +32,7 @@ export async function ledgerOf(server: Server): Promise<ReadonlySet<number>> {
 export async function dumpOf(installation: Installation, server: Server): Promise<string> {
   const child = execa(
     ...program(installation, "pg_dumpall", ["--no-unlogged-table-data", ...reach(server)]),
-    { ...runAs(installation.account), buffer: false },
+    { ...runAs(installation.account), buffer: { stdout: false } },
   );
   const hash = createHash("sha256");
   for await (const line of createInterface({ input: child.stdout }))

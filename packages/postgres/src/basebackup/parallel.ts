@@ -57,7 +57,7 @@ export const parallelTransport: Transport = {
 async function sourceOf(mode: BackupMode, request: BaseBackupRequest): Promise<FileSource> {
   const directory = await liveDirectory(mode.client, request.server);
   if (directory !== undefined) return new LocalFiles(directory);
-  return ServerFiles.open(request.connection, request.jobs);
+  return ServerFiles.open(request.connection, request.jobs, mode.client);
 }
 
 async function take(
