@@ -163,6 +163,7 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     const replayed = async (stop: bigint) => {
       const details = {
         serverVersion: major * 10_000,
+        startLsn: formatLsn(segmentStart(first, SEGMENT)),
         stopLsn: formatLsn(stop),
         walSegmentBytes: SEGMENT,
       } as PostgresDetails;

@@ -47,6 +47,8 @@ export class RecoveryWatch {
   readonly #consistent: Lsn;
   /** A recovery that replayed the record here, or one behind it, has what was promised. */
   readonly #goal: Lsn | undefined;
+  /** Only from the backup's start on it is known what was replayed: a server asks for its last segment once more when it has ended. */
+  #seesAll: boolean;
 
   /** @param from the first byte of a segment; or what has followed the records up to there */
   constructor(plan: RecoveryPlan, details: PostgresDetails, from: Lsn | RecordScanner) {
@@ -57,6 +59,7 @@ export class RecoveryWatch {
     this.#details = details;
     this.#isPast = pastTarget(plan);
     this.#goal = goalOf(plan);
+    this.#seesAll = typeof from === "bigint" && from <= lsnOf(details.startLsn);
     this.#consistent = lsnOf(details.stopLsn);
   }
 
@@ -64,6 +67,7 @@ export class RecoveryWatch {
   fork(): RecoveryWatch {
     const other = new RecoveryWatch(this.#plan, this.#details, this.#scanner.fork());
     other.isOver = this.isOver;
+    other.#seesAll = this.#seesAll;
     return other;
   }
 
@@ -78,7 +82,8 @@ export class RecoveryWatch {
       if (this.#replays(mark) && mark.kind === "tablespace")
         await assertPlaceUnused(mark.location, major);
     const { broken, lastRecord } = this.#scanner;
-    if (broken && !this.#isEnough(broken.at, lastRecord)) throw walBroken(broken, lastRecord);
+    if (this.#seesAll && broken && !this.#isEnough(broken.at, lastRecord))
+      throw walBroken(broken, lastRecord);
   }
 
   #isEnough(brokenAt: Lsn, lastRecord: Lsn | undefined): boolean {
