@@ -6,7 +6,7 @@ import { execa } from "execa";
 import pg from "pg";
 import type { TestCluster } from "./postgres.ts";
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 600_000;
 
 type Installation = Pick<TestCluster, "programs" | "account">;
 

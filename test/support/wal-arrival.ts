@@ -4,7 +4,7 @@ import { receiveWal } from "@lifeboat/postgres";
 import type { TestCluster } from "./postgres.ts";
 import { archiveInto, type ClusterRepository } from "./postgres-repository.ts";
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 600_000;
 
 /** How the WAL of a cluster comes into its repository: by a receiver of this process, or by the server's archiver. */
 export class WalArrival {
