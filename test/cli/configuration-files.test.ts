@@ -127,3 +127,15 @@ test("checks that a module exports are checked as those in the file", async () =
     expect.stringContaining("drill.checks[0].statement: is an unknown key"),
   ]);
 });
+
+test("a configuration that ends the process, or never ends itself, is no success and says so", async () => {
+  for (const [name, text] of [
+    ["exits.js", "process.exit(0);"],
+    ["waits.js", "await new Promise(() => {}); export default {};"],
+  ] as const) {
+    await place.write(name, text);
+    const ran = await place.run(["backup", "--config", name, "--json"]);
+    expect(ran.status, name).toBe(1);
+    expect(errorOf(ran).code, name).toBe("ENDED_EARLY");
+  }
+});

@@ -334,3 +334,12 @@ test("several databases are backed up in one run and restored together, each com
   expect((await readdir(join(folder, "to"))).sort()).toEqual(["events.db", "orders.db"]);
   expect(restored.databases.map(({ path }) => expectCleanPrefix(path))).toEqual([50, 50]);
 });
+
+test("a place that no file can lie at is named with what is wrong with it", async () => {
+  const app = await backedUp();
+  await symlink(join(app.folder, "nowhere"), join(app.folder, "link"));
+  await expect(app.restore(join(app.folder, "link", "to"))).rejects.toMatchObject({
+    code: "TARGET_UNWRITABLE",
+    message: expect.stringContaining("EEXIST"),
+  });
+});

@@ -62,6 +62,32 @@ test("is not held by an entry of another machine whose lease has ended, nor for 
   await (await repository.lock("x", "test")).release();
 });
 
+test("that killed runs left hundreds of entries of is taken, and not waited for by whoever is told to stop meanwhile", async () => {
+  const memory = new RepositoryMemory(state);
+  const stop = new AbortController();
+  let reads = 0;
+  const counted = faultyStorage(storage, {
+    read(path, range) {
+      if (path.includes("/locks/") && ++reads === 150) stop.abort(new Error("told to stop"));
+      return storage.read(path, range);
+    },
+  });
+  const repository = await Repository.open({
+    storage: counted,
+    app: "documint",
+    memory,
+    mode: "write",
+  });
+  for (let left = 0; left < 250; left += 1)
+    await storage.create(`documint/locks/x/${left}.json`, Buffer.from("{}"));
+  const { signal } = stop;
+  await expect(repository.lock("x", "test", { signal })).rejects.toThrow("told to stop");
+  expect(await entries()).toHaveLength(150);
+  const lock = await repository.lock("x", "test");
+  expect(await entries()).toHaveLength(1);
+  await lock.release();
+});
+
 test("lives past its lease: a new entry takes the place of the old one, and the release takes that", async () => {
   const memory = new RepositoryMemory(state);
   const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });

@@ -81,7 +81,9 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
         title: "take the lock",
         run: async () => {
           for (const folder of folders)
-            locks.push(await repository.lock(lockName(folder), `backup of ${folder.database}`));
+            locks.push(
+              await repository.lock(lockName(folder), `backup of ${folder.database}`, { signal }),
+            );
           if (request.type === "incremental") basis = await basisOf(repository, engine, folders);
           if (basis.type !== request.type) findings.push(basis.obstacle);
           for (const folder of folders) {
