@@ -57,7 +57,9 @@ export async function status(request: {
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
     alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
     // Before an upgrade it was another cluster, of which nothing comes any more.
-    const isOver = folder !== folders.findLast(({ engine }) => engine === folder.engine);
+    const isOver =
+      folder.engine === "postgres" &&
+      folder !== folders.findLast(({ engine }) => engine === folder.engine);
     if (!isOver && known.windows.length > 0 && folder.engine === (live ?? folder.engine))
       alerts.push(...(await known.holes()));
   }
