@@ -40,7 +40,8 @@ export async function reachOfLog(
   const find = (listed: Lineages) => {
     // One that no backup names may have been begun since the backups were read.
     const own = new Map([...listed].filter(([lineage]) => known.has(lineage)));
-    return holeBehind(folder, own, Math.max(...backups.map((each) => endOfLog(each, own))));
+    const reached = backups.reduce((most, each) => Math.max(most, endOfLog(each, own)), 0);
+    return holeBehind(folder, own, reached);
   };
   return {
     windows: windowsIn(folder, backups, lineages),
