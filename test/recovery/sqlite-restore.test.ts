@@ -23,19 +23,7 @@ import {
   overwrite,
   testFolder,
 } from "../support/sqlite.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
-
-/** An app with one backup of 50 rows. */
-async function backedUp(
-  shape: Parameters<typeof makeLedger>[1] = {},
-  limits: SqliteApp["limits"] = {},
-): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"), limits);
-  makeLedger(app.path, shape);
-  await app.backup();
-  return app;
-}
+import { backedUp, SqliteApp } from "../support/sqlite-repository.ts";
 
 test("a restored WAL-mode database is complete without a -wal and still in WAL mode", async () => {
   const app = await backedUp();
