@@ -207,6 +207,16 @@ describe("of a configuration is refused, with its path,", () => {
       { ...COMPLETE, schema: { sqlite: "./schema.ts" } },
       "schema.sqlite: must be a function",
     ],
+    [
+      "a switch that cannot be asked",
+      { ...COMPLETE, migrate: { onCutover: { url: "https://" } } },
+      "migrate.onCutover.url: is no URL",
+    ],
+    [
+      "a switch whose password cannot be read",
+      { ...COMPLETE, migrate: { onRollback: "http://me:100%@switch/shop" } },
+      "migrate.onRollback: is no URL",
+    ],
   ])("%s", (_, value, said) => {
     const { message, kind } = failureOf(value);
     expect(kind).toBe("usage");
