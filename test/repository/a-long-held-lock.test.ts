@@ -105,6 +105,32 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
   expect(await entries()).toEqual([]);
 });
 
+test("outlives a renewal that fails, since the next one comes before the lease ends", async () => {
+  const memory = new RepositoryMemory(state);
+  let isAway = false;
+  const sometimes = faultyStorage(storage, {
+    async create(path, content) {
+      if (isAway) throw new Error("the storage is away");
+      return storage.create(path, content);
+    },
+  });
+  const repository = await Repository.open({
+    storage: sometimes,
+    app: "documint",
+    memory,
+    mode: "write",
+  });
+  const lock = await repository.lock("sqlite-app", "backup of app");
+  isAway = true;
+  await vi.advanceTimersByTimeAsync(6 * MINUTE);
+  isAway = false;
+  await vi.advanceTimersByTimeAsync(6 * MINUTE);
+  expect(await lock.isHeld()).toBe(true);
+  expect(await repository.isLocked("sqlite-app")).toBe(true);
+  await lock.release();
+  expect(await entries()).toEqual([]);
+});
+
 test("that is released while it is renewed leaves no entry behind", async () => {
   const memory = new RepositoryMemory(state);
   const inner = storage;
