@@ -31,7 +31,7 @@ async function entries(): Promise<{ path: string; until: string }[]> {
   return found;
 }
 
-test("is not held by an entry of another machine whose lease has ended, nor for ever by one from a clock gone wrong", async () => {
+test("is not held by an entry of another machine whose lease has ended, nor for ever by one from a clock gone wrong, nor by one that does not say whose it is", async () => {
   const memory = new RepositoryMemory(state);
   const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
   const entry = {
@@ -43,7 +43,7 @@ test("is not held by an entry of another machine whose lease has ended, nor for 
     since: new Date().toISOString(),
   };
   const until = (minutes: number) => new Date(Date.now() + minutes * MINUTE).toISOString();
-  const write = (name: string, minutes: number, more: { quiet?: true } = {}) =>
+  const write = (name: string, minutes: number, more: object = {}) =>
     storage.create(
       `documint/locks/x/${name}.json`,
       Buffer.from(JSON.stringify({ ...entry, ...more, until: until(minutes) })),
@@ -51,6 +51,10 @@ test("is not held by an entry of another machine whose lease has ended, nor for 
   await write("living", 9);
   expect(await repository.isLocked("x")).toBe(true);
   await storage.remove("documint/locks/x/living.json");
+  for (const lacking of ["purpose", "host", "user", "since", "pid"] as const) {
+    await write(lacking, 9, { [lacking]: null });
+    expect(await repository.isLocked("x"), lacking).toBe(false);
+  }
   for (const [name, minutes, more] of [
     ["ended", -1],
     ["of-a-watch", -1, { quiet: true }],

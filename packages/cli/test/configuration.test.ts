@@ -57,15 +57,20 @@ describe("a configuration", () => {
   });
 
   test("has relative paths from its own folder", () => {
-    const { repository, sqlite } = resolveConfiguration(
+    const { repository, sqlite, postgres } = resolveConfiguration(
       {
         app: "a",
         repository: { type: "filesystem", path: "../backups" },
         sqlite: { path: "data/a.b.db" },
+        postgres: { ...COMPLETE.postgres, dataDirectory: "pg/data", binDirectory: "pg/bin" },
       },
       PLACE,
     );
     expect(repository.path).toBe("/etc/backups");
+    expect(postgres).toMatchObject({
+      dataDirectory: "/etc/app/pg/data",
+      binDirectory: "/etc/app/pg/bin",
+    });
     expect(sqlite).toEqual([{ name: "a.b", path: "/etc/app/data/a.b.db" }]);
   });
 
@@ -91,6 +96,20 @@ describe("a configuration", () => {
     expect(levels(undefined)).toEqual({ level: 3, logLevel: 3 });
     expect(levels({ level: 7 })).toEqual({ level: 7, logLevel: 7 });
     expect(levels({ wal: 1 })).toEqual({ level: 3, logLevel: 1 });
+  });
+
+  test("names the product's switch as a line, as a list, or by what it is", () => {
+    const list = ["systemctl", "restart", "shop"];
+    for (const [given, meant] of [
+      ["restart", "restart"],
+      [list, list],
+      [{ command: list }, list],
+      [{ command: "restart" }, "restart"],
+      [{ url: "https://switch/shop" }, { url: "https://switch/shop" }],
+    ])
+      expect(
+        resolveConfiguration({ ...COMPLETE, migrate: { onCutover: given } }, PLACE).migrate,
+      ).toEqual({ onCutover: meant });
   });
 
   test("finds the product's traffic by its own place, and knows a rate for it", () => {
@@ -206,6 +225,16 @@ describe("of a configuration is refused, with its path,", () => {
       "a schema that is no function",
       { ...COMPLETE, schema: { sqlite: "./schema.ts" } },
       "schema.sqlite: must be a function",
+    ],
+    [
+      "a database whose file makes no folder's name",
+      { ...COMPLETE, sqlite: { path: "/srv/my orders.db" } },
+      "sqlite.path: makes no safe name for a folder",
+    ],
+    [
+      "a variable with something beside it",
+      { ...COMPLETE, app: { env: "PATH", else: "documint" } },
+      "app: must be a string, not an object",
     ],
     [
       "a switch that cannot be asked",
