@@ -197,6 +197,27 @@ describe("of a configuration is refused, with its path,", () => {
       "compression.level: must be a number, not a string",
     ],
     [
+      "a policy without its bound",
+      { ...COMPLETE, archive: { policy: "database" } },
+      "archive: policy database needs maxBacklog",
+    ],
+    [
+      "a bound where the server has its own",
+      { ...COMPLETE, archive: { mode: "receive", maxBacklog: "1G" } },
+      "archive: mode receive has no maxBacklog",
+    ],
+    ["a list of configurations", [COMPLETE], "must be an object, not a list"],
+    [
+      "a level that zstd has and Lifeboat does not",
+      { ...COMPLETE, compression: { level: 20 } },
+      "compression.level: must be 1 to 19",
+    ],
+    [
+      "no time at all for a switch",
+      { ...COMPLETE, migrate: { budget: 0 } },
+      "migrate.budget: must be more than 0",
+    ],
+    [
       "a broken level",
       { ...COMPLETE, compression: { level: 1.5 } },
       "compression.level: must be a whole number",
