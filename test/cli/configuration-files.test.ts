@@ -68,6 +68,14 @@ describe("is refused with exit 2:", () => {
       "CONFIG_INVALID",
       "is not valid JSON",
     ],
+    // The engine's own message would quote it.
+    [
+      "JSON with a word that is no text",
+      "unquoted.json",
+      `{ "app": hunter2 }`,
+      "CONFIG_INVALID",
+      "unquoted.json: is not valid JSON",
+    ],
     ["a file that is empty", "empty.json", "\n", "CONFIG_INVALID", "empty.json: is empty"],
     ["a list", "list.json", "[]", "CONFIG_INVALID", "list.json: must be an object, not a list"],
     [
