@@ -1,6 +1,11 @@
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { loadConfiguration } from "../src/config/load.ts";
 import { resolveConfiguration } from "../src/config/resolve.ts";
+import type { LifeboatConfig } from "../src/configuration.ts";
 
 const PLACE = {
   source: "lifeboat.config.json",
@@ -72,6 +77,15 @@ describe("a configuration", () => {
       binDirectory: "/etc/app/pg/bin",
     });
     expect(sqlite).toEqual([{ name: "a.b", path: "/etc/app/data/a.b.db" }]);
+  });
+
+  test("is the file that is named, though another is built into the command", async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), "lifeboat-named-"));
+    const file = join(folder.path, "other.json");
+    await writeFile(file, JSON.stringify({ ...COMPLETE, app: "other" }));
+    const builtIn = async () => COMPLETE as LifeboatConfig;
+    expect((await loadConfiguration({ file, builtIn })).app).toBe("other");
+    expect((await loadConfiguration({ builtIn })).app).toBe("documint");
   });
 
   test("takes any string from the environment", () => {
