@@ -1,5 +1,6 @@
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
+import { logBegin } from "../capture/change-log.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
 import { qualified } from "../ddl.ts";
 import { finding, type MigrationFinding } from "../finding.ts";
@@ -39,6 +40,27 @@ async function refusalsGone(client: Client, plan: MigrationPlan): Promise<Migrat
       summary: `${table} takes the product's writes in Postgres, which a cutover that was taken back had refused: what is written there is lost. Lead whatever writes there to SQLite; the next migrate cutover sets it right`,
     });
   });
+}
+
+/**
+ * Whether Postgres still holds all that SQLite has forgotten: not where it was restored to an earlier state since. Rows that are missing there
+ * would pass for rows in flight, which no sync brings any more.
+ * @param newest the watermark of Postgres, asked once the log is read: a sync forgets only what is committed there
+ */
+export async function logGoesOn(
+  db: Database,
+  newest: () => Promise<bigint>,
+): Promise<MigrationFinding[]> {
+  const first = logBegin(db);
+  if (first === null || first <= (await newest()) + 1n) return [];
+  return [
+    finding({
+      id: "postgres-set-back",
+      severity: "error",
+      summary:
+        "Postgres lacks changes that it held already and that are no longer in SQLite's log: it was restored to an earlier state, or failed over to a server that lacked its last commits. Migrate abort --drop-loaded, and load anew",
+    }),
+  ];
 }
 
 /** What ends the following of SQLite. What is not logged is in nobody's sight. */
