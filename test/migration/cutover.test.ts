@@ -722,6 +722,10 @@ describe("a cutover", () => {
     one.sqlite("DELETE FROM notes WHERE rowid < 100");
     await cutover();
     expect(await differences()).toEqual([]);
+    // And in Postgres what gives rows other values and fires no trigger.
+    await one.query("ALTER TABLE accounts ALTER balance TYPE double precision USING 2.5");
+    await rollbackMigration(request());
+    expect(await differences()).toEqual([]);
   });
 
   it("stops where an older copy of the file was put in its place, whatever was written to that since", async () => {

@@ -9,13 +9,20 @@ import { unfollowable } from "../reverse/assert-followable.ts";
 import { REFUSAL_TRIGGER } from "../reverse/refuse-target-writes.ts";
 import type { JournalEntry } from "../target/journal.ts";
 
+const NO_WAY_BACK = new Set([
+  "table-not-in-sqlite",
+  "column-not-in-sqlite",
+  "table-inherits",
+  "table-subscribed",
+]);
+
 /** What of Postgres ends the way back once the product has moved, and what of ours is gone there that keeps writes from being lost. */
 export async function targetGoesOn(
   client: Client,
   { plan, details }: JournalEntry,
 ): Promise<MigrationFinding[]> {
   const ways = (await unfollowable(client, plan))
-    .filter(({ id }) => id === "table-not-in-sqlite" || id === "column-not-in-sqlite")
+    .filter(({ id }) => NO_WAY_BACK.has(id))
     .map((one): MigrationFinding => {
       const summary = `${one.summary}: once the product has moved there is no way back to SQLite while it is there`;
       return { ...one, severity: "warning", summary };
