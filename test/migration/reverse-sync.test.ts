@@ -139,8 +139,12 @@ describe("what is written in Postgres after the cutover comes back to SQLite", (
     await client.query(
       "INSERT INTO users(email) VALUES ('x'), ('y'); DELETE FROM users WHERE id > 3; UPDATE codes SET body = '\\x01'",
     );
+    // Some of them come back before the row whose rowid is the last, some after it.
+    await client.query("INSERT INTO codes SELECT n || 'new' FROM generate_series(1, 9) AS n");
     expect(await one.differencesAfterFollowing()).toEqual([]);
-    expect(rows("SELECT code, rowid FROM codes ORDER BY code")).toEqual(before);
+    expect(rows("SELECT code, rowid FROM codes WHERE code LIKE 'k%' ORDER BY code")).toEqual(
+      before,
+    );
     expect(rows("SELECT seq FROM sqlite_sequence WHERE name = 'users'")).toEqual([[5]]);
   });
 });
