@@ -260,6 +260,11 @@ describe("what SQLite can't hold", () => {
       /table notes has a parent or child table/,
     ],
     [
+      "a table that a subscription writes",
+      "SET allow_system_table_mods = on; INSERT INTO pg_subscription_rel(srsubid, srrelid, srsubstate) VALUES (1, 'public.notes'::regclass, 'r')",
+      /table notes is written by a subscription/,
+    ],
+    [
       "a table whose capture was taken away",
       "DROP TRIGGER lifeboat_insert ON notes",
       /table notes lost the triggers/,
@@ -273,7 +278,7 @@ describe("what SQLite can't hold", () => {
       await one.cutOver();
       const client = await one.client();
       await client.query("INSERT INTO codes VALUES ('good', NULL)");
-      await client.query(sql);
+      await cluster.query(sql, new URL(one.url).pathname.slice(1));
       await expect(one.follow()).rejects.toMatchObject({
         code: "NOT_FOLLOWABLE",
         message: expect.stringMatching(says),
