@@ -309,7 +309,16 @@ describe("a cutover", () => {
     const locked = { code: "LOCKED", kind: "locked", details: { pid: rows[0]?.pid } };
     await hold();
     await expect(cutover()).rejects.toMatchObject(locked);
-    expect((await migrationStatus(request())).phase).toBe("loaded");
+    const phase = async () => (await migrationStatus(request())).phase;
+    expect(await phase()).toBe("loaded");
+    // A cutover that came later, and got the lock first, goes on.
+    const second = expect(cutover()).rejects.toMatchObject(locked);
+    await expect.poll(phase, PATIENCE).toBe("cutting-over");
+    await another.query(
+      `UPDATE lifeboat.migrations SET details = (details::jsonb || '{"claimedBy": ${rows[0]?.pid}}')::json`,
+    );
+    await second;
+    expect(await phase()).toBe("cutting-over");
     await another.query("SELECT pg_advisory_unlock_all()");
     await cutover();
     await hold();

@@ -41,6 +41,12 @@ export async function takeTargetLockOver(client: Client, report?: Report): Promi
   }
 }
 
+/** The session by which the lock was not to be had; null where that is not why. */
+export function holderOf(cause: unknown): number | null {
+  if (!(cause instanceof LifeboatError) || cause.code !== "LOCKED") return null;
+  return typeof cause.details.pid === "number" ? cause.details.pid : null;
+}
+
 function isHeldBySync(cause: unknown): boolean {
   return cause instanceof LifeboatError && cause.code === "LOCKED" && cause.details.isSync === true;
 }
