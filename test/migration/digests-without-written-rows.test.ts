@@ -115,7 +115,7 @@ describe("the digests of a part without the rows that were written since", () =>
   });
 });
 
-it("looks at a part of very many rows that differs in smaller ones, and names what one look at all would", async () => {
+it("looks at a part of very many rows that differs in smaller ones, however many Postgres has there, and names what one look at all would", async () => {
   const one = await liveCase(
     cluster,
     `CREATE TABLE t(k TEXT PRIMARY KEY, v INT);
@@ -142,15 +142,25 @@ it("looks at a part of very many rows that differs in smaller ones, and names wh
   const sizes = { chunkRows: 20, partRows: 6 };
   await compareKeyed(input, differences, { isIndexed: false, sizes });
   expect(differences.found.map(({ key, kind }) => `${key} ${kind}`)).toEqual([
-    "Key 21 different",
     "Key 11 missing-in-sqlite",
+    "Key 21 different",
     "Key 69 missing-in-postgres",
     "zz missing-in-sqlite",
     " missing-in-postgres",
   ]);
   expect([differences.here, differences.there]).toEqual([60, 60]);
   expect([...differences.inFlight.rows.values()].toSorted()).toEqual(["Key 15", "key 60"]);
-  const answers: { rows: unknown[] }[] = await Promise.all(asked.mock.results.map((r) => r.value));
+  const most = async () => {
+    const answers: { rows: unknown[] }[] = await Promise.all(
+      asked.mock.results.map((r) => r.value),
+    );
+    return Math.max(...answers.map(({ rows }) => rows.length));
+  };
   // A row of Postgres that SQLite lacks comes on top of those of a part.
-  expect(Math.max(...answers.map(({ rows }) => rows.length))).toBe(7);
+  expect(await most()).toBe(7);
+  await one.query("INSERT INTO t SELECT 'zz' || n, n FROM generate_series(1, 4500) AS n");
+  const more = new Differences();
+  await compareKeyed(input, more, { isIndexed: false, sizes });
+  expect(more.count).toBe(differences.count + 4500);
+  expect(await most()).toBe(2000);
 });

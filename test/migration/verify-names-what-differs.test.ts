@@ -119,7 +119,7 @@ describe("verify after a load", () => {
         table: "kv",
         column: null,
         count: 2,
-        sample: ["ns2, 1000 (missing-in-postgres)", "ns2, 5 (missing-in-sqlite)"],
+        sample: ["ns2, 5 (missing-in-sqlite)", "ns2, 1000 (missing-in-postgres)"],
       },
     ]);
     one.sqlite(

@@ -15,7 +15,7 @@ import { heldSides, type Moment, NO_ROWS, type Sides, type WrittenRows } from ".
 
 const MAX_CHUNK_ROWS = 20_000;
 /** Of which the rows are compared one by one where their digests differ: so many keys of either side are held in memory. */
-const MAX_NAMED_ROWS = 50_000;
+const MAX_NAMED_ROWS = 20_000;
 /**
  * Where Postgres has no index in the key's order, each chunk reads the whole table there: few and large ones, unless SQLite's
  * snapshot of one would be held for long.
@@ -157,7 +157,7 @@ async function compareChunk(
     return { rows: here.rows, isTold: false };
   differences.rows(here.rows, there.rows);
   if (isEqual) differences.inFlight.addAll(written);
-  else await findDifferences(input, moment, input.terms, input.canon, rows, differences);
+  else await findDifferences(input, moment, input, rows, differences);
   return { rows: here.rows, isTold: true };
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
@@ -24,7 +24,7 @@ export function bucketsInSqlite({ db, table }: CompareInput): Buckets {
   for (const [bucket, count, digests] of rows)
     buckets.set(bucket, {
       rows: Number(count),
-      digest: createHash("md5").update(digests).digest("hex"),
+      digest: hash("md5", digests),
     });
   return buckets;
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { qualified } from "../ddl.ts";
 import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
@@ -42,9 +42,7 @@ export function digestInSqlite(
     )
     .raw()
     .get(...keys, ...values) as [bigint, Buffer | null];
-  const digest = createHash("md5")
-    .update(content ?? Buffer.alloc(0))
-    .digest("hex");
+  const digest = hash("md5", content ?? "");
   return { rows: Number(rows), digest };
 }
 

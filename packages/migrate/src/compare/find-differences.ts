@@ -1,11 +1,11 @@
 import { qualified } from "../ddl.ts";
-import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
 import type { Difference, Differences } from "./differences.ts";
 import { isToldByRowid } from "./logged-writes.ts";
 import { postgresCanon, type RowCanon, sqliteCanon } from "./row-canon.ts";
-import { type KeyTerm, type RangeSql, spelledKey, spelledKeyIn } from "./row-key.ts";
+import { type KeyTerm, type RangeSql, spelledKeyIn } from "./row-key.ts";
 import { RowsByKey } from "./rows-by-key.ts";
+import { RowsHere, type RowThere } from "./rows-here.ts";
 import type { Moment, WrittenSince } from "./sides.ts";
 
 /** The same rows, as a WHERE clause of either side. */
@@ -22,6 +22,9 @@ export interface UnlikeRow {
   readonly kind: Difference["kind"];
 }
 
+/** Rows of Postgres that are held at once. */
+const AT_ONCE = 2000;
+
 /**
  * Names the rows by which the two sides of some rows differ, and for the first of them the columns. Those that SQLite
  * wrote since are not told to differ yet: they are kept to be looked at again.
@@ -29,18 +32,23 @@ export interface UnlikeRow {
 export async function findDifferences(
   input: CompareInput,
   moment: Moment,
-  terms: readonly KeyTerm[],
-  canon: RowCanon,
+  form: { readonly terms: readonly KeyTerm[]; readonly canon: RowCanon },
   rows: RowsOfBoth,
   differences: Differences,
 ): Promise<void> {
-  const there = await postgresRows(input, terms, canon, rows.postgres);
-  const found = moment.inSqlite((written) => {
-    const unlike = unlikeRows(sqliteRows(input, terms, canon, rows.sqlite), there);
-    const proved = provedOf(input, written, unlike, differences);
-    return { proved, columns: columnsHere(input, proved.slice(0, differences.room)) };
-  });
-  await nameDifferences(input, found.proved, found.columns, differences);
+  // The log is read in younger snapshots than the rows: what it does not name there it did not name before.
+  const tell = async (unlike: readonly UnlikeRow[]) => {
+    if (unlike.length === 0) return;
+    const found = moment.inSqlite((written) => {
+      const proved = provedOf(input, written, unlike, differences);
+      return { proved, columns: columnsHere(input, proved.slice(0, differences.room)) };
+    });
+    await nameDifferences(input, found.proved, found.columns, differences);
+  };
+  const here = moment.inSqlite(() => new RowsHere(input, form, rows.sqlite));
+  for await (const batch of postgresRows(input, form, rows.postgres))
+    await tell(batch.flatMap((row) => here.meet(row) ?? []));
+  for (const batch of here.unlike(AT_ONCE)) await tell(batch);
 }
 
 /** Keeps those that are no proof apart. */
@@ -50,7 +58,6 @@ function provedOf(
   unlike: readonly UnlikeRow[],
   differences: Differences,
 ): readonly UnlikeRow[] {
-  if (unlike.length === 0) return [];
   const { table } = input;
   const isProof = (input.sides?.keepsRowids ?? true) || !isToldByRowid(table);
   const touched =
@@ -100,65 +107,23 @@ export async function nameDifferences(
   }
 }
 
-interface Row {
-  /** The key as people read it. */
-  readonly shown: string;
-  readonly digest: string;
-}
-
-/** By the key as both sides spell it alike. */
-type Rows = ReadonlyMap<string, Row>;
-
-function unlikeRows(here: Rows, there: Rows): UnlikeRow[] {
-  const unlike: UnlikeRow[] = [];
-  for (const [key, { shown, digest }] of here) {
-    const other = there.get(key);
-    if (other?.digest === digest) continue;
-    unlike.push({ key, shown, kind: other ? "different" : "missing-in-postgres" });
-  }
-  for (const [key, { shown }] of there)
-    if (!here.has(key)) unlike.push({ key, shown, kind: "missing-in-sqlite" });
-  return unlike;
-}
-
-function sqliteRows(
-  { db, table }: CompareInput,
-  terms: readonly KeyTerm[],
-  canon: RowCanon,
-  { where, values }: RangeSql,
-): Rows {
-  const shown = terms.map((term) => term.input).join(", ");
-  const rows = db
-    .prepare<unknown[], unknown[]>(
-      `SELECT ${spelledKey(terms)}, lifeboat_md5(${canon.sqlite}), ${shown} FROM ${quoteName(table.name)} ${where}`,
-    )
-    .raw()
-    .all(...values);
-  return byKey(rows);
-}
-
-async function postgresRows(
+/** Some at a time, in the caller's transaction. */
+async function* postgresRows(
   { client, schema, table }: CompareInput,
-  terms: readonly KeyTerm[],
-  canon: RowCanon,
+  { terms, canon }: { readonly terms: readonly KeyTerm[]; readonly canon: RowCanon },
   { where, values }: RangeSql,
-): Promise<Rows> {
-  const shown = terms.map((term) => term.shownIn).join(", ");
-  const { rows } = await client.query<unknown[]>({
-    text: `SELECT ${spelledKeyIn(terms)}, md5(${canon.postgres}), ${shown} FROM ${qualified(schema, table.target)} ${where}`,
-    values: [...values],
-    rowMode: "array",
-  });
-  return byKey(rows);
-}
-
-/** A key that comes twice, where no constraint of Postgres forbids it, is a row more. */
-function byKey(rows: readonly unknown[][]): Rows {
-  const found = new Map<string, Row>();
-  for (const [spelled, digest, ...shown] of rows) {
-    let key = String(spelled);
-    while (found.has(key)) key += "+";
-    found.set(key, { shown: shown.join(", "), digest: String(digest) });
+): AsyncGenerator<RowThere[]> {
+  const shown = terms.map((term) => `coalesce(${term.shownIn}, '')`).join(" || ', ' || ");
+  await client.query(
+    `DECLARE lifeboat_rows NO SCROLL CURSOR FOR
+     SELECT coalesce(${spelledKeyIn(terms)}, 'N') AS key, ${shown} AS shown, md5(${canon.postgres}) AS digest
+     FROM ${qualified(schema, table.target)} ${where}`,
+    [...values],
+  );
+  for (;;) {
+    const { rows } = await client.query<RowThere>(`FETCH ${AT_ONCE} FROM lifeboat_rows`);
+    if (rows.length === 0) break;
+    yield rows;
   }
-  return found;
+  await client.query("CLOSE lifeboat_rows");
 }

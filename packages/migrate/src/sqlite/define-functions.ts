@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Database } from "better-sqlite3";
 
 /**
@@ -9,9 +9,7 @@ import type { Database } from "better-sqlite3";
 export function defineFunctions(db: Database): void {
   const options = { deterministic: true, directOnly: true };
   db.function("lifeboat_is_utf8", options, (bytes: Buffer) => (isUtf8(bytes) ? 1n : 0n));
-  db.function("lifeboat_md5", options, (row: Buffer) =>
-    createHash("md5").update(row).digest("hex"),
-  );
+  db.function("lifeboat_md5", options, (row: Buffer) => hash("md5", row));
   db.function("lifeboat_real", options, realBytes);
   db.function("lifeboat_real_hex", options, (real: number) => realBytes(real).toString("hex"));
   db.function("lifeboat_real_of", options, (hex: string) => Buffer.from(hex, "hex").readDoubleBE());
