@@ -1,4 +1,4 @@
-import { loadMigration, type SyncRequest, syncMigration } from "@lifeboat/migrate";
+import { loadMigration, type SyncRequest, syncMigration, verifyMigration } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -19,7 +19,7 @@ describe("a sync that runs for days", () => {
   beforeEach(async () => {
     one = await migrationCase(
       cluster,
-      "PRAGMA journal_mode = WAL; CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT)",
+      "PRAGMA journal_mode = WAL; CREATE TABLE ledger(seq INTEGER PRIMARY KEY, body TEXT); CREATE TABLE words(word TEXT PRIMARY KEY)",
     );
     await loadMigration({ ...request(), live: true });
     stop = new AbortController();
@@ -65,6 +65,42 @@ describe("a sync that runs for days", () => {
     stop.abort();
     expect((await running).rows).toBe(12_004);
     expect(await rows()).toBe(12_004);
+  });
+
+  it("stops where Postgres was set back to an earlier state, and a verification says why: SQLite has forgotten what is missing there", async () => {
+    write();
+    await sync({ until: "caught-up" });
+    const [then] = await one.query<{ details: string }>(
+      "SELECT details::text FROM lifeboat.migrations",
+    );
+    write();
+    write();
+    await sync({ until: "caught-up" });
+    await one.query(
+      `DELETE FROM ledger WHERE seq > 1; UPDATE lifeboat.migrations SET details = '${then?.details}'`,
+    );
+    write();
+    const { findings } = await verifyMigration({
+      ...request(),
+      patience: { total: 1000, idle: 100 },
+    });
+    expect(findings).toContainEqual(
+      expect.objectContaining({ id: "postgres-set-back", severity: "error" }),
+    );
+    const setBack = { code: "POSTGRES_SET_BACK", remedy: expect.stringContaining("load anew") };
+    await expect(sync({ until: "caught-up" })).rejects.toMatchObject(setBack);
+    expect(await rows()).toBe(1);
+  });
+
+  it("stops at a key that is NULL, which SQLite allows and Postgres does not", async () => {
+    one.sqlite("INSERT INTO words VALUES (NULL)");
+    await expect(sync({ until: "caught-up" })).rejects.toMatchObject({
+      code: "TARGET_REFUSED_ROWS",
+      message: expect.stringContaining("a row of words (SQLSTATE 23502)"),
+    });
+    one.sqlite("UPDATE words SET word = 'a'");
+    await sync({ until: "caught-up" });
+    expect(await one.query("SELECT word FROM words")).toEqual([{ word: "a" }]);
   });
 
   it("goes on while the product holds SQLite's write lock for long, and waits for none of it", async () => {

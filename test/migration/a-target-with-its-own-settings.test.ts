@@ -1,5 +1,8 @@
+import { loadMigration } from "@lifeboat/migrate";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { TransactionPooler } from "../support/transaction-pooler.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
 const HOSTILE = [
@@ -54,6 +57,22 @@ describe("a target database with settings of its own", () => {
     expect(cluster.server.log.lines().join("\n")).toMatch(
       /building index "t_pkey" on table "t" with request for [1-9] parallel worker/,
     );
+  });
+
+  it("is refused through a pooler that gives each transaction another session, before anything is set there", async () => {
+    await using pooler = await TransactionPooler.start(one.url);
+    const postgres = { url: pooler.through(one.url) };
+    const load = loadMigration({
+      sqlite: { path: one.path },
+      postgres,
+      signal: new AbortController().signal,
+    });
+    await expect(load).rejects.toMatchObject({ code: "POOLED_CONNECTION", kind: "usage" });
+    const product = new pg.Client(postgres.url);
+    await product.connect();
+    const { rows } = await product.query("SELECT current_setting('lifeboat.own_session', true)");
+    expect(rows).toEqual([{ current_setting: null }]);
+    await product.end();
   });
 
   it("is refused by name where its sessions may only read", async () => {

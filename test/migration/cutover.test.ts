@@ -15,6 +15,8 @@ import { leastPrivilegeScript } from "@lifeboat/postgres";
 import Database from "better-sqlite3";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { connectTarget } from "../../packages/migrate/src/target/connect.ts";
+import { takeTargetLockOver } from "../../packages/migrate/src/target/lock.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { LIVE_SCHEMA, type LiveWriter, startLiveWriter } from "./cutover-case.ts";
@@ -309,7 +311,16 @@ describe("a cutover", () => {
     const locked = { code: "LOCKED", kind: "locked", details: { pid: rows[0]?.pid } };
     await hold();
     await expect(cutover()).rejects.toMatchObject(locked);
-    expect((await migrationStatus(request())).phase).toBe("loaded");
+    const phase = async () => (await migrationStatus(request())).phase;
+    expect(await phase()).toBe("loaded");
+    // A cutover that came later, and got the lock first, goes on.
+    const second = expect(cutover()).rejects.toMatchObject(locked);
+    await expect.poll(phase, PATIENCE).toBe("cutting-over");
+    await another.query(
+      `UPDATE lifeboat.migrations SET details = (details::jsonb || '{"claimedBy": ${rows[0]?.pid}}')::json`,
+    );
+    await second;
+    expect(await phase()).toBe("cutting-over");
     await another.query("SELECT pg_advisory_unlock_all()");
     await cutover();
     await hold();
@@ -336,6 +347,10 @@ describe("a cutover", () => {
         });
     };
     const moved = cutover({ run });
+    const impatient = await connectTarget({ url: one.url });
+    const given = takeTargetLockOver(impatient, undefined, 0);
+    await expect(given).rejects.toMatchObject({ code: "LOCKED", details: { isSync: true } });
+    await impatient.end();
     expect(await isWaiting).toBe("waits for the sync to end what it brings now");
     await sync.end();
     expect((await moved).phase).toBe("cutover");
@@ -722,6 +737,10 @@ describe("a cutover", () => {
     one.sqlite("DELETE FROM notes WHERE rowid < 100");
     await cutover();
     expect(await differences()).toEqual([]);
+    // And in Postgres what gives rows other values and fires no trigger.
+    await one.query("ALTER TABLE accounts ALTER balance TYPE double precision USING 2.5");
+    await rollbackMigration(request());
+    expect(await differences()).toEqual([]);
   });
 
   it("stops where an older copy of the file was put in its place, whatever was written to that since", async () => {
@@ -739,7 +758,8 @@ describe("a cutover", () => {
     for (const end of ["-wal", "-shm"]) await rm(`${one.path}${end}`, { force: true });
     await rename(`${one.path}.old`, one.path);
     await expect(cutover()).rejects.toMatchObject(replaced);
-    one.sqlite("INSERT INTO ledger(seq, body) VALUES (3, 'a'), (4, 'b'), (5, 'c')");
+    // The rows get the ids that those had which were brought, and the log's entries their numbers.
+    one.sqlite("INSERT INTO ledger(seq, body) VALUES (1, 'a'), (2, 'b'), (3, 'c')");
     await expect(cutover()).rejects.toMatchObject(replaced);
     expect(await ledger()).toEqual([1, 2]);
   });

@@ -45,9 +45,28 @@ export interface RunningVerb {
   stop(): void;
 }
 
+/** Programs that write beside the writers, to tables of their own: what they lose, a comparison finds. */
+export interface Beside {
+  readonly schema: string;
+  start(product: {
+    readonly path: string;
+    readonly side: string;
+    readonly environment: NodeJS.ProcessEnv;
+  }): Promise<void>;
+  /** Ends them in order. */
+  stop(): Promise<void>;
+  kill(): void;
+}
+
 interface Writer {
   readonly child: ChildProcess;
   readonly exit: Promise<unknown[]>;
+}
+
+export interface KillCaseInit {
+  /** Milliseconds between two commits of a writer; 1 when left out. */
+  readonly pause?: number;
+  readonly beside?: Beside | undefined;
 }
 
 /** A product of two processes that write all the time, and its migration. */
@@ -57,6 +76,7 @@ export class KillCase {
   readonly #cluster: TestCluster;
   readonly #before: unknown[];
   readonly #pause: number;
+  readonly #beside: Beside | undefined;
   readonly #writers = new Map<number, Writer>();
   readonly #verbs = new Set<ChildProcess>();
 
@@ -64,25 +84,25 @@ export class KillCase {
     cluster: TestCluster,
     one: MigrationCase,
     plan: MigrationPlan,
-    pause: number,
+    { pause = 1, beside }: KillCaseInit,
   ) {
     this.#cluster = cluster;
     this.one = one;
     this.plan = plan;
     this.#pause = pause;
+    this.#beside = beside;
     this.#before = schemaOf(one.path);
     this.switchTo("sqlite");
   }
 
-  /** @param pause milliseconds between two commits of a writer */
-  static async make(cluster: TestCluster, { pause = 1 } = {}): Promise<KillCase> {
-    const one = await migrationCase(cluster, SCHEMA);
+  static async make(cluster: TestCluster, init: KillCaseInit = {}): Promise<KillCase> {
+    const one = await migrationCase(cluster, `${SCHEMA} ${init.beside?.schema ?? ""}`);
     const plan = await planMigration({
       sqlite: { path: one.path },
       postgres: { url: one.url },
       signal: new AbortController().signal,
     });
-    return new KillCase(cluster, one, plan, pause);
+    return new KillCase(cluster, one, plan, init);
   }
 
   /** Where the product believes to belong. */
@@ -125,10 +145,13 @@ export class KillCase {
 
   async startWriters(): Promise<void> {
     await Promise.all(BASES.map((base) => this.#startWriter(base)));
+    const [path, side, environment] = [this.one.path, this.#side, this.#environment()];
+    await this.#beside?.start({ path, side, environment });
   }
 
   /** Ends them in order: what they were at is acknowledged. */
   async stopWriters(): Promise<void> {
+    await this.#beside?.stop();
     for (const { child, exit } of this.#writers.values()) {
       child.stdin?.end();
       const [status] = await exit;
@@ -247,6 +270,7 @@ export class KillCase {
   }
 
   async end(): Promise<void> {
+    this.#beside?.kill();
     for (const { child, exit } of this.#writers.values()) {
       child.kill("SIGKILL");
       await exit;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { orStopped } from "../support/or-stopped.ts";
 import type { TestCluster } from "../support/postgres.ts";
 import { randomFrom } from "../support/random-from.ts";
-import { KillCase, type RunningVerb, type Side, type Verb } from "./kill-case.ts";
+import { type Beside, KillCase, type RunningVerb, type Side, type Verb } from "./kill-case.ts";
 
 const VICTIMS = ["runner", "runner", "writer", "server"] as const;
 type Victim = (typeof VICTIMS)[number];
@@ -41,6 +41,8 @@ export interface KillRunInit {
   readonly killsAVerb?: number;
   /** Milliseconds between two commits of each of the two writers. */
   readonly pause?: number;
+  /** Programs that write beside the two, in each round. */
+  readonly beside?: (round: number) => Beside;
   say?(line: string): void;
   /** Ends it in the midst of a round, of which nothing is told then. */
   readonly signal?: AbortSignal;
@@ -103,7 +105,10 @@ class KillRun {
 
   async round(): Promise<void> {
     this.rounds++;
-    const it = await KillCase.make(this.#init.cluster, { pause: this.#init.pause ?? 1 });
+    const it = await KillCase.make(this.#init.cluster, {
+      pause: this.#init.pause ?? 1,
+      beside: this.#init.beside?.(this.rounds),
+    });
     try {
       await it.startWriters();
       await orStopped(this.#migrate(it), this.#init.signal);

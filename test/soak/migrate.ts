@@ -2,9 +2,10 @@ import { parseArgs } from "node:util";
 import { killMigrations } from "../migration/kill-run.ts";
 import { startCluster } from "../support/postgres.ts";
 import { askedToStop, endSoak } from "./asked-to-stop.ts";
+import { crowdOf } from "./migrate-crowd.ts";
 
 /**
- * `npm run soak:migrate -- --seed N --rounds N`: a product of two processes moved to Postgres and back under hundreds of kills; exit
+ * `npm run soak:migrate -- --seed N --rounds N`: a product of two processes, and a crowd beside them that writes all that a product may, moved to Postgres and back under hundreds of kills; exit
  * status 1 when a write was lost or is there twice, or anything is left. Ctrl-C ends it with what was proved by then. Every other round's role may pass over foreign keys.
  */
 const { values } = parseArgs({
@@ -30,6 +31,7 @@ try {
       seed: seed + part,
       rounds: share,
       killsAVerb: 3,
+      beside: (round) => crowdOf(2, seed + part + round),
       say,
       signal: asked,
     });

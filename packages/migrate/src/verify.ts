@@ -6,7 +6,7 @@ import { addedObjects } from "./compare/added-objects.ts";
 import { BrokenReferences } from "./compare/broken-references.ts";
 import { compareCatalog } from "./compare/compare-catalog.ts";
 import { changedDefinitions, missingColumns } from "./compare/compare-structure.ts";
-import { sourceGoesOn, targetGoesOn } from "./compare/going-on.ts";
+import { logGoesOn, sourceGoesOn, targetGoesOn } from "./compare/going-on.ts";
 import { LiveSides } from "./compare/live-sides.ts";
 import { loadedEntry, movedOn } from "./compare/loaded-entry.ts";
 import { type Catalog, readCatalog } from "./compare/read-catalog.ts";
@@ -225,7 +225,8 @@ class Verification {
   /** What does not concern the rows as they are, but ends the migration, or its way back, later. */
   async #goingOn(live: LiveSides): Promise<MigrationFinding[]> {
     const target = await live.look(() => targetGoesOn(this.#client, this.#entry));
-    return [...sourceGoesOn(this.#source.db, this.#entry.plan), ...target];
+    const log = await logGoesOn(this.#source.db, () => live.newestWatermark());
+    return [...sourceGoesOn(this.#source.db, this.#entry.plan), ...log, ...target];
   }
 
   async #lookForParents(table: PlannedTable, report: Report): Promise<void> {

@@ -25,6 +25,8 @@ const SCHEMAS: Readonly<Record<string, string>> = {
     "CREATE TABLE t(id INT, a TEXT COLLATE NOCASE, b INT, c INT, PRIMARY KEY(a COLLATE BINARY))",
   "a key WITHOUT ROWID":
     "CREATE TABLE t(id INT, a TEXT, b INT, c INT UNIQUE, PRIMARY KEY(a, b)) WITHOUT ROWID",
+  "unique columns that take their defaults for NULL": `CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT NOT NULL DEFAULT "a b" UNIQUE, b INT NOT NULL DEFAULT 3 UNIQUE,
+     c INT NOT NULL DEFAULT (1 + 1)); CREATE UNIQUE INDEX both ON t(a || b); CREATE UNIQUE INDEX word ON t(c, b)`,
   "no key": "CREATE TABLE t(id INT, a TEXT UNIQUE, b INT, c INT, UNIQUE(b, c))",
   "conflict clauses of its own":
     "CREATE TABLE t(id INTEGER PRIMARY KEY ON CONFLICT REPLACE, a TEXT UNIQUE ON CONFLICT REPLACE, b INT, c INT)",
@@ -41,7 +43,13 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-function statement(next: (below: number) => number, hasRowid: boolean): string {
+interface Workload {
+  readonly hasRowid: boolean;
+  /** Whether a REPLACE gives columns their defaults. */
+  readonly nullable: boolean;
+}
+
+function statement(next: (below: number) => number, { hasRowid, nullable }: Workload): string {
   const text = () => `'${"abABxX"[next(6)]}${"abX"[next(3)]}'`;
   const [id, a, b, c] = [next(25), text(), next(6), next(10)];
   const forms = [
@@ -58,6 +66,12 @@ function statement(next: (below: number) => number, hasRowid: boolean): string {
     `SAVEPOINT s; REPLACE INTO t(id, a, b, c) VALUES (${id}, ${a}, ${b}, ${c}); ROLLBACK TO s; RELEASE s`,
     `REPLACE INTO t(id, a, b, c) SELECT id + 1, a, b + 1, c FROM t WHERE id < ${id}`,
   ];
+  if (nullable) {
+    forms.push(
+      `REPLACE INTO t(id, a, b, c) VALUES (${id}, NULL, ${b}, NULL)`,
+      `UPDATE OR REPLACE t SET b = NULL WHERE a = ${a}`,
+    );
+  }
   if (hasRowid) {
     forms.push(
       `REPLACE INTO t(rowid, id, a, b, c) VALUES (${id}, ${id}, ${a}, ${b}, ${c})`,
@@ -122,11 +136,12 @@ it.each(Object.keys(SCHEMAS))(
     try {
       const [table] = one.plan.tables;
       const next = random(SEED);
+      const nullable = SCHEMAS[name]?.includes("DEFAULT") === true;
       const mirror = new Mirror(one);
       let accepted = 0;
       for (let round = 0; round < 1500; round++) {
         try {
-          one.db.exec(statement(next, table?.rowid !== null));
+          one.db.exec(statement(next, { hasRowid: table?.rowid !== null, nullable }));
           accepted++;
         } catch (cause) {
           // A statement that SQLite refuses is part of the workload.

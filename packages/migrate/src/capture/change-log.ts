@@ -8,6 +8,18 @@ export function logEnd(db: Database): bigint | null {
   return last.safeIntegers().get() ?? null;
 }
 
+/** The first entry of the log; null where it is empty. */
+export function logBegin(db: Database): bigint | null {
+  const first = db.prepare<[], bigint | null>(`SELECT min(seq) FROM ${LOG_TABLE}`).pluck();
+  return first.safeIntegers().get() ?? null;
+}
+
+/** Whether the log holds all that came after a watermark: numbers follow one on another and go from below, so a hole means that some went. */
+export function reachesBackTo(db: Database, watermark: bigint): boolean {
+  const first = logBegin(db);
+  return first === null || first <= watermark + 1n;
+}
+
 /** Entries that wait after a watermark. */
 export function waitingChanges(db: Database, after: bigint): number {
   return Number(

@@ -64,10 +64,15 @@ export function capturedFor(db: Database): string | null {
   return db.prepare<[], string>(`SELECT migration FROM ${STATE_TABLE}`).pluck().get() ?? null;
 }
 
-/** No AUTOINCREMENT: it would leave sqlite_sequence behind, which can't be dropped. See decision 30. */
+/**
+ * No AUTOINCREMENT: it would leave sqlite_sequence behind, which can't be dropped. By its stamp an entry is told from the one that an older
+ * copy of the file gives the same number and key: a product that only adds rows gives them the same ids again. See decision 30.
+ */
 function createTables(db: Database, plan: MigrationPlan, migration: string): void {
   const keys = logColumns(widestIdentity(plan)).join(", ");
-  db.exec(`CREATE TABLE ${LOG_TABLE} (seq INTEGER PRIMARY KEY, tbl INTEGER NOT NULL, ${keys})`);
+  db.exec(
+    `CREATE TABLE ${LOG_TABLE} (seq INTEGER PRIMARY KEY, tbl INTEGER NOT NULL, ${keys}, stamp INTEGER NOT NULL DEFAULT (random()))`,
+  );
   db.exec(
     `CREATE TABLE ${STATE_TABLE} (refused INTEGER NOT NULL, until INTEGER, migration TEXT NOT NULL, schema_version INTEGER, schema_digest TEXT)`,
   );

@@ -1,6 +1,12 @@
 import { LifeboatError } from "@lifeboat/core";
-import { quoteName } from "../quote.ts";
-import type { SqliteIndex, SqliteIndexColumn, SqliteTable } from "../sqlite/schema.ts";
+import { quoteName, quoteText } from "../quote.ts";
+import { withoutQuotedStrings } from "../sqlite/quoted-strings.ts";
+import {
+  columnNamed,
+  type SqliteIndex,
+  type SqliteIndexColumn,
+  type SqliteTable,
+} from "../sqlite/schema.ts";
 import { type Token, tokensOf } from "../sqlite/tokens.ts";
 import type { CapturedTable } from "./captured-table.ts";
 
@@ -8,6 +14,8 @@ import type { CapturedTable } from "./captured-table.ts";
 const COMPARING_SIGNS = ["=", "==", "<", ">", "<=", ">=", "<>", "!="];
 const COMPARING_WORDS =
   /^(?:is|in|between|like|glob|regexp|match|case|min|max|nullif|isnull|notnull|select|collate|iif)$/i;
+
+const CONSTANT = /^(?:null|true|false|current_\w+)$/i;
 
 /** One way in which a row that is there may stand in the way of the new one. */
 export interface Conflict {
@@ -53,11 +61,27 @@ function conflictOn(source: SqliteTable, index: SqliteIndex): string {
   const equal = index.columns.map((term) => {
     const collated = `COLLATE ${quoteName(term.collation)}`;
     if (term.column !== null)
-      return `${quoteName(term.column)} ${collated} = new.${quoteName(term.column)}`;
+      return `${quoteName(term.column)} ${collated} = ${newValue(source, term.column)}`;
     return `(${expressionOf(term)}) ${collated} = (${ofNewRow(source, index, term)})`;
   });
   // As written, so that SQLite sees that the partial index answers it.
   return [...equal, ...(index.where === null ? [] : [`(${index.where})`])].join(" AND ");
+}
+
+/** A REPLACE gives a NOT NULL column its default in place of a NULL, once the BEFORE triggers have run (lang_conflict.html). */
+function newValue(source: SqliteTable, name: string): string {
+  const given = `new.${quoteName(name)}`;
+  const column = columnNamed(source, name);
+  if (!column?.notNull || column.defaultSql === null) return given;
+  return `ifnull(${given}, ${defaultValue(column.defaultSql, source)})`;
+}
+
+/** A name in a default, quoted or bare, is a text: no column can be meant (lang_createtable.html). */
+function defaultValue(sql: string, source: SqliteTable): string {
+  const [first, ...more] = tokensOf(sql);
+  const isName = first?.kind === "quoted" || (first?.kind === "word" && !CONSTANT.test(first.text));
+  if (isName && more.length === 0) return quoteText(first.text);
+  return withoutQuotedStrings(sql, { ...source, columns: [] });
 }
 
 function expressionOf(term: SqliteIndexColumn): string {
@@ -69,7 +93,9 @@ function ofNewRow(source: SqliteTable, index: SqliteIndex, term: SqliteIndexColu
   const sql = expressionOf(term);
   const comparing = comparingIn(term);
   if (comparing !== undefined) throw notCapturable(source, index, comparing);
-  const columns = source.columns.map(({ name }) => `new.${quoteName(name)} AS ${quoteName(name)}`);
+  const columns = source.columns.map(
+    ({ name }) => `${newValue(source, name)} AS ${quoteName(name)}`,
+  );
   if (source.rowid !== null && source.rowidAlias === null)
     columns.push(`new.${source.rowid} AS ${source.rowid}`);
   return `SELECT ${sql} FROM (SELECT ${columns.join(", ")})`;

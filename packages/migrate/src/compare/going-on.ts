@@ -1,5 +1,6 @@
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
+import { logBegin } from "../capture/change-log.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
 import { qualified } from "../ddl.ts";
 import { finding, type MigrationFinding } from "../finding.ts";
@@ -8,13 +9,20 @@ import { unfollowable } from "../reverse/assert-followable.ts";
 import { REFUSAL_TRIGGER } from "../reverse/refuse-target-writes.ts";
 import type { JournalEntry } from "../target/journal.ts";
 
+const NO_WAY_BACK = new Set([
+  "table-not-in-sqlite",
+  "column-not-in-sqlite",
+  "table-inherits",
+  "table-subscribed",
+]);
+
 /** What of Postgres ends the way back once the product has moved, and what of ours is gone there that keeps writes from being lost. */
 export async function targetGoesOn(
   client: Client,
   { plan, details }: JournalEntry,
 ): Promise<MigrationFinding[]> {
   const ways = (await unfollowable(client, plan))
-    .filter(({ id }) => id === "table-not-in-sqlite" || id === "column-not-in-sqlite")
+    .filter(({ id }) => NO_WAY_BACK.has(id))
     .map((one): MigrationFinding => {
       const summary = `${one.summary}: once the product has moved there is no way back to SQLite while it is there`;
       return { ...one, severity: "warning", summary };
@@ -39,6 +47,27 @@ async function refusalsGone(client: Client, plan: MigrationPlan): Promise<Migrat
       summary: `${table} takes the product's writes in Postgres, which a cutover that was taken back had refused: what is written there is lost. Lead whatever writes there to SQLite; the next migrate cutover sets it right`,
     });
   });
+}
+
+/**
+ * Whether Postgres still holds all that SQLite has forgotten: not where it was restored to an earlier state since. Rows that are missing there
+ * would pass for rows in flight, which no sync brings any more.
+ * @param newest the watermark of Postgres, asked once the log is read: a sync forgets only what is committed there
+ */
+export async function logGoesOn(
+  db: Database,
+  newest: () => Promise<bigint>,
+): Promise<MigrationFinding[]> {
+  const first = logBegin(db);
+  if (first === null || first <= (await newest()) + 1n) return [];
+  return [
+    finding({
+      id: "postgres-set-back",
+      severity: "error",
+      summary:
+        "Postgres lacks changes that it held already and that are no longer in SQLite's log: it was restored to an earlier state, or failed over to a server that lacked its last commits. Migrate abort --drop-loaded, and load anew",
+    }),
+  ];
 }
 
 /** What ends the following of SQLite. What is not logged is in nobody's sight. */

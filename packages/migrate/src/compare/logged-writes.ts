@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { logEnd } from "../capture/change-log.ts";
+import { logEnd, reachesBackTo } from "../capture/change-log.ts";
 import { identityColumns, logColumns } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
 import type { PlannedTable } from "../plan.ts";
@@ -92,14 +92,4 @@ export function isToldByRowid({ key, rowid, constraints }: PlannedTable): boolea
 
 function isPrimaryKey({ kind }: { readonly kind: string }): boolean {
   return kind === "primary-key";
-}
-
-/** Numbers follow one on another and go from below once applied: a hole behind the watermark means that some went. */
-function reachesBackTo(db: Database, watermark: bigint): boolean {
-  const first = db
-    .prepare<[], bigint | null>(`SELECT min(seq) FROM ${LOG_TABLE}`)
-    .pluck()
-    .safeIntegers()
-    .get();
-  return first === null || first === undefined || first <= watermark + 1n;
 }

@@ -1,8 +1,8 @@
 import { LifeboatError, type Report } from "@lifeboat/core";
 import type { Client } from "pg";
 import { breakable } from "../target/break-connection.ts";
-import { advance, currentMigration, type JournalEntry } from "../target/journal.ts";
-import { takeTargetLockOver } from "../target/lock.ts";
+import { advance, claim, currentMigration, type JournalEntry, unclaim } from "../target/journal.ts";
+import { holderOf, takeTargetLockOver } from "../target/lock.ts";
 import { type StoodInFor, standIn } from "../target/stand-in.ts";
 import { takenOver } from "../target/taken-over.ts";
 import { claimLeft } from "./cutover-failures.ts";
@@ -19,17 +19,18 @@ export async function claimCutover(
 ): Promise<JournalEntry> {
   const { client, signal } = run;
   // Until the answer has come it may have been so.
-  const claim = { mayHave: true };
+  const claimed = { mayHave: true };
   try {
     return await breakable(client, signal, async () => {
-      claim.mayHave = await advance(client, id, "loaded", "cutting-over");
+      claimed.mayHave = await advance(client, id, "loaded", "cutting-over");
       await takeTargetLockOver(client, report);
+      await claim(client, id, ["loaded", "cutting-over"]);
       // Another run may have given it back while this one waited for the lock.
       await advance(client, id, "loaded", "cutting-over");
       return await standingNow(client, id);
     });
   } catch (cause) {
-    if (claim.mayHave) await unclaim(run, id, cause);
+    if (claimed.mayHave) await giveUp(run, id, cause);
     throw cause;
   }
 }
@@ -42,12 +43,12 @@ async function standingNow(client: Client, id: string): Promise<JournalEntry> {
 }
 
 /** Nothing was begun yet, unless by a run before. */
-async function unclaim(run: StoodInFor, id: string, cause: unknown): Promise<void> {
+async function giveUp(run: StoodInFor, id: string, cause: unknown): Promise<void> {
   try {
     await standIn(run, async (client) => {
       const now = await currentMigration(client);
       if (now?.id !== id || now.details.switching === true) return;
-      await advance(client, id, "cutting-over", "loaded");
+      await unclaim(client, id, { from: "cutting-over", to: "loaded", holder: holderOf(cause) });
     });
   } catch (failure) {
     // Then another run is at work, and the journal is its own.

@@ -152,7 +152,6 @@ export class ExpressionParser {
     const distinct = this.word("DISTINCT");
     const list = star || isSign(this.peek(), ")") ? [] : this.commaList();
     this.expectSign(")");
-    if (isWord(this.peek(), "OVER") || isWord(this.peek(), "FILTER")) throw this.unknown();
     return { kind: "call", name: name.toLowerCase(), arguments: list, star, distinct };
   }
 

@@ -1,6 +1,6 @@
 import type { Statement } from "better-sqlite3";
 import type { Client } from "pg";
-import { logEnd } from "../capture/change-log.ts";
+import { logEnd, reachesBackTo } from "../capture/change-log.ts";
 import { widestIdentity } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
 import { isToldByRowid } from "../compare/logged-writes.ts";
@@ -15,7 +15,7 @@ import { ChangedKeys } from "./changed-keys.ts";
 import { assertSumsEqual } from "./compare-touched.ts";
 import { FarKeys } from "./far-keys.ts";
 import { refusedValue } from "./refused-value.ts";
-import { replaced, schemaChanged } from "./source-moved-on.ts";
+import { replaced, schemaChanged, setBack } from "./source-moved-on.ts";
 import { type TouchedKeys, type TouchedRows, touchedKeys, touchedRows } from "./touched-rows.ts";
 
 /** So many keys of a table without indexes must not be taken for a few. */
@@ -146,12 +146,13 @@ export class ChangeApplier {
     return { name: one.table.name, written, removed };
   }
 
-  /** @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED` */
+  /** @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED`, `POSTGRES_SET_BACK` */
   #end(after: bigint): bigint {
     if (schemaSince(this.#source.db) === "changed") throw schemaChanged(this.#plan);
     // The last entry that was brought stays in the log: where there is none none was brought.
     const through = logEnd(this.#source.db) ?? 0n;
     if (through < after) throw replaced(this.#plan);
+    if (!reachesBackTo(this.#source.db, after)) throw setBack(this.#plan);
     return through;
   }
 
@@ -159,7 +160,7 @@ export class ChangeApplier {
    * Applies what the snapshot, which the caller holds, has in its log. Call it within a transaction of Postgres.
    * @param after the last entry that the target holds, where the caller's transaction has gone on
    * @returns null where nothing waits
-   * @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED`, `VALUE_NOT_PLANNED`, `TARGET_REFUSED_ROWS`, `NOT_APPLIED`
+   * @throws LifeboatError `SOURCE_CHANGED`, `SQLITE_REPLACED`, `POSTGRES_SET_BACK`, `VALUE_NOT_PLANNED`, `TARGET_REFUSED_ROWS`, `NOT_APPLIED`
    */
   async apply(
     { compare }: ApplyOptions,

@@ -22,6 +22,17 @@ export function replaced({ source }: MigrationPlan): LifeboatError {
   });
 }
 
+/** SQLite has forgotten what Postgres had once said to hold. */
+export function setBack({ source }: MigrationPlan): LifeboatError {
+  return new LifeboatError({
+    code: "POSTGRES_SET_BACK",
+    message: `Postgres lacks changes of ${source.file} that it held already, and that are no longer in SQLite's log: it was restored to an earlier state, or failed over to a server that lacked its last commits`,
+    remedy:
+      "SQLite has everything and stays as it is: run lifeboat migrate abort --drop-loaded, and load anew",
+    details: { file: source.file },
+  });
+}
+
 /** @throws LifeboatError `SQLITE_REPLACED` where the path names another file by now */
 export function assertInPlace({ isInPlace, path }: LiveSource): void {
   if (isInPlace) return;

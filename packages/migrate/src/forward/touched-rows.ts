@@ -116,10 +116,13 @@ function columnsOfLog(keys: readonly PlannedColumn[]): string {
     .join(", ");
 }
 
-/** Equal to the bit: an index of another collation finds the row, and the key is compared once more. */
+/**
+ * Equal to the bit: an index of another collation finds the row, and the key is compared once more. A key that is NULL, as SQLite
+ * allows, is found as well: Postgres refuses its row, which would else be lost.
+ */
 function isLogged({ source }: PlannedColumn): string {
   const c = quoteName(source);
-  return `t.${c} = l.${c} AND t.${c} COLLATE BINARY = l.${c} AND typeof(t.${c}) = typeof(l.${c})`;
+  return `t.${c} IS l.${c} AND t.${c} COLLATE BINARY IS l.${c} AND typeof(t.${c}) = typeof(l.${c})`;
 }
 
 /** Another key never came to Postgres; the row that bears it, if it is there, is refused by name. */

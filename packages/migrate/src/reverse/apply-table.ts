@@ -51,14 +51,16 @@ async function applyKeyed(
     );
     for (const [at, canon] of canons.entries()) touched.place(chunk[at]?.id, writer.delete(canon));
   }
-  for (const chunk of touched.chunks()) {
-    signal.throwIfAborted();
-    const rows = await reader.rowsOf(
-      table,
-      chunk.map((one) => one.key),
-    );
-    for (const row of rows) writer.insert(row, chunk[row.mark]?.place ?? null);
-  }
+  // A new row gets the rowid after the last one, which a row that comes back may have had.
+  for (const which of ["placed", "new"] as const)
+    for (const chunk of touched.chunks(which)) {
+      signal.throwIfAborted();
+      const rows = await reader.rowsOf(
+        table,
+        chunk.map((one) => one.key),
+      );
+      for (const row of rows) writer.insert(row, chunk[row.mark]?.place ?? null);
+    }
 }
 
 async function applyCopies(

@@ -9,12 +9,17 @@ interface ColumnRow {
   readonly type: string;
   readonly captured: boolean;
   readonly generated: boolean;
+  /** Written through another table, or holding rows that were written to another. */
+  readonly related: boolean;
+  readonly subscribed: boolean;
 }
 
 /** Tables with their columns, and whether all four triggers of the capture are there and fire. */
 const COLUMNS = `
   SELECT c.relname AS relation, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
          a.attgenerated <> '' AS generated,
+         EXISTS (SELECT 1 FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) AS related,
+         EXISTS (SELECT 1 FROM pg_subscription_rel s WHERE s.srrelid = c.oid) AS subscribed,
          (SELECT count(*) = 4 FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
           AND t.tgname IN ('lifeboat_insert', 'lifeboat_update', 'lifeboat_delete', 'lifeboat_truncate')) AS captured
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -54,6 +59,18 @@ function changedColumns(
     findings.push(fault(id, table.name, column, what));
   if (!columns.every((column) => column.captured))
     note("capture-missing", null, "lost the triggers that keep its changes");
+  if (columns.some((column) => column.related))
+    note(
+      "table-inherits",
+      null,
+      "has a parent or child table in Postgres, by which rows are written that its triggers don't see",
+    );
+  if (columns.some((column) => column.subscribed))
+    note(
+      "table-subscribed",
+      null,
+      "is written by a subscription in Postgres, which fires no trigger for each statement",
+    );
   for (const { column, type, generated } of columns) {
     const planned = table.columns.find((one) => one.target === column);
     if (planned && planned.type !== type) note("column-changed", column, `became ${type}`);

@@ -5,6 +5,7 @@ import type { MigrationPlan } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import { holdingTables } from "../target/hold-tables.ts";
 import { captureFunction } from "./capture-function.ts";
+import { storedAs } from "./stored-as.ts";
 
 /** How long a capture that is not needed any more may wait to be taken away. */
 const PATIENCE_SECONDS = 3;
@@ -38,10 +39,13 @@ export async function installReverseCapture(client: Client, plan: MigrationPlan)
     CREATE TABLE IF NOT EXISTS lifeboat.followed (
       one boolean PRIMARY KEY DEFAULT true CHECK (one),
       batch bigint NOT NULL DEFAULT 0,
-      at timestamptz
+      at timestamptz,
+      look text,
+      look_before text,
+      stored json
     );
     COMMENT ON TABLE lifeboat.followed IS
-      'the batch of changes that SQLite is known to hold, so that an older copy of its file is told';
+      'the batch of changes that SQLite is known to hold, so that an older copy of its file is told, and by the marks of the last looks an older state of this database';
     INSERT INTO lifeboat.followed DEFAULT VALUES ON CONFLICT DO NOTHING`);
   for (const [position, table] of plan.tables.entries()) {
     const relation = qualified(plan.schema, table.target);
@@ -63,9 +67,10 @@ export async function installReverseCapture(client: Client, plan: MigrationPlan)
  */
 export async function beginReverseCapture(client: Client, plan: MigrationPlan): Promise<void> {
   await installReverseCapture(client, plan);
-  await client.query(
-    "DELETE FROM lifeboat.changes; UPDATE lifeboat.followed SET batch = 0, at = NULL",
-  );
+  await client.query("DELETE FROM lifeboat.changes; DELETE FROM lifeboat.followed");
+  await client.query("INSERT INTO lifeboat.followed (stored) VALUES ($1)", [
+    JSON.stringify(await storedAs(client, plan)),
+  ]);
 }
 
 /** Takes the capture away again, and with it what was not followed. What is not there is no fault. */

@@ -5,6 +5,7 @@ import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { nameList, quoteName, quoteText } from "../quote.ts";
 import { canonInPostgres } from "./canon-columns.ts";
 import { comparedTable, loggedColumns, storedColumns } from "./logged-columns.ts";
+import { type StoredAs, storedAs } from "./stored-as.ts";
 
 /** Nothing was visible yet: every change is new. */
 export const FROM_THE_START = "1:1:";
@@ -18,8 +19,14 @@ export interface TouchedTable {
   readonly table: PlannedTable;
   /** Entries of the log. */
   readonly entries: number;
-  /** It was emptied, so its rows are taken as they are. */
+  /** It was emptied, or written anew, so its rows are taken as they are. */
   readonly whole: boolean;
+}
+
+/** By which Postgres knows a look again that SQLite holds. */
+export interface LookMark {
+  readonly look: string;
+  readonly before: string | null;
 }
 
 /** A row as Postgres holds it now: canons of the stored columns, and the digest of the whole row. */
@@ -71,6 +78,11 @@ export class ChangeReader {
       const found = rows.find((row) => row.relation === table.target);
       return found ? [{ table, entries: Number(found.entries), whole: found.whole }] : [];
     });
+  }
+
+  /** How the tables are stored now, by which rows are told that were written without a trigger. */
+  stored(): Promise<StoredAs> {
+    return storedAs(this.#client, this.#plan);
   }
 
   /** The keys of rows that were written, each once, as the log spells them. */
@@ -151,14 +163,20 @@ export class ChangeReader {
    * Ends the look, and makes what it saw lasting in Postgres before SQLite holds it: a commit that the server's
    * crash takes back (synchronous_commit = off) must not stay in SQLite. Entries that SQLite held already go.
    * @param batch the batch that SQLite holds already
+   * @param mark of this look, and of the one that SQLite holds; absent where it brings nothing
    */
-  async commit(batch: number): Promise<void> {
+  async commit(batch: number, mark?: LookMark): Promise<void> {
     await this.#client.query(
       `DELETE FROM lifeboat.changes WHERE pg_visible_in_snapshot(xid, ${quoteText(this.#since)})`,
     );
     await this.#client.query("UPDATE lifeboat.followed SET batch = $1, at = clock_timestamp()", [
       batch,
     ]);
+    if (mark)
+      await this.#client.query("UPDATE lifeboat.followed SET look = $1, look_before = $2", [
+        mark.look,
+        mark.before,
+      ]);
     await this.#client.query("COMMIT");
   }
 

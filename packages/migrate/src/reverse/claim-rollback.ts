@@ -3,8 +3,8 @@ import type { Client } from "pg";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
 import { assertPhase } from "../target/assert-phase.ts";
 import { breakable } from "../target/break-connection.ts";
-import { advance, currentMigration, type JournalEntry } from "../target/journal.ts";
-import { takeTargetLockOver } from "../target/lock.ts";
+import { advance, claim, currentMigration, type JournalEntry, unclaim } from "../target/journal.ts";
+import { holderOf, takeTargetLockOver } from "../target/lock.ts";
 import { type StoodInFor, standIn } from "../target/stand-in.ts";
 import type { FrozenFile } from "./frozen-file.ts";
 import { claimLeft } from "./rollback-failures.ts";
@@ -28,23 +28,24 @@ export async function claimRollback(
   const entry = assertRollable(found, schema);
   if (entry.phase !== "rolled-back") file.assertFrozenBy(entry.id);
   // Until the answer has come it may have been so.
-  const claim = { mayHave: entry.phase === "cut-over" };
+  const claimed = { mayHave: entry.phase === "cut-over" };
   try {
     return await breakable(client, signal, async () => {
-      claim.mayHave = await advance(client, entry.id, "cut-over", "rolling-back");
+      claimed.mayHave = await advance(client, entry.id, "cut-over", "rolling-back");
       await takeTargetLockOver(client);
+      await claim(client, entry.id, ["cut-over", "rolling-back"]);
       // Another run may have ended it, or given it back, while this one waited for the lock. How far one came that was killed, SQLite tells.
       await advance(client, entry.id, "cut-over", "rolling-back");
       return assertRollable(await currentMigration(client), schema);
     });
   } catch (cause) {
-    if (claim.mayHave) await unclaim({ client, address, signal }, file, entry.id, cause);
+    if (claimed.mayHave) await giveUp({ client, address, signal }, file, entry.id, cause);
     throw cause;
   }
 }
 
 /** Nothing was begun yet, unless by a run before. */
-async function unclaim(
+async function giveUp(
   run: StoodInFor,
   file: FrozenFile,
   id: string,
@@ -52,7 +53,8 @@ async function unclaim(
 ): Promise<void> {
   try {
     await standIn(run, async (client) => {
-      if (file.refusesWrites()) await advance(client, id, "rolling-back", "cut-over");
+      if (!file.refusesWrites()) return;
+      await unclaim(client, id, { from: "rolling-back", to: "cut-over", holder: holderOf(cause) });
     });
   } catch (failure) {
     // Then another run is at work, and the journal is its own.

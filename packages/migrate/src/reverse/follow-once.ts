@@ -1,4 +1,4 @@
-import { LifeboatError } from "@lifeboat/core";
+import { randomUUID } from "node:crypto";
 import type { Client } from "pg";
 import type { MigrationPlan } from "../plan.ts";
 import { sameName, tableNamed } from "../sqlite/schema.ts";
@@ -6,7 +6,9 @@ import { abandon } from "../target/abandon.ts";
 import { applyTable } from "./apply-table.ts";
 import { assertFollowable, unfollowable } from "./assert-followable.ts";
 import { ChangeReader, type TouchedTable } from "./change-reader.ts";
-import type { Followed, FrozenFile } from "./frozen-file.ts";
+import type { FrozenFile } from "./frozen-file.ts";
+import { assertOneHistory, knownLook } from "./known-look.ts";
+import { rewrittenSince, type StoredAs } from "./stored-as.ts";
 
 export interface FollowedTable {
   readonly name: string;
@@ -29,31 +31,50 @@ export interface FollowInput {
  * Brings SQLite to what Postgres holds now: one look at the log, one transaction there. Its commit comes after that of
  * Postgres, and holds how far it came.
  * @returns what was touched; empty where nothing was new
- * @throws LifeboatError `NOT_FOLLOWABLE`; then SQLite is as it was, and Postgres keeps the changes
+ * @throws LifeboatError `NOT_FOLLOWABLE`, `SQLITE_REPLACED`, `POSTGRES_SET_BACK` (refused); then SQLite is as it was, and Postgres keeps the changes
  */
 export async function followOnce(input: FollowInput): Promise<FollowedTable[]> {
   const { client, file, plan } = input;
   const followed = file.followed();
-  const known = await assertSameFile(client, followed);
+  const known = await knownLook(client);
+  assertOneHistory(known, followed);
   const reader = await ChangeReader.begin(client, plan, followed.snapshot);
   try {
-    const touched = await reader.touched();
-    if (touched.length > 0 || input.isIdleChecked !== false)
-      assertFollowable(await unfollowable(client, plan));
+    const logged = await reader.touched();
+    const isChecked = logged.length > 0 || input.isIdleChecked !== false;
+    if (isChecked) assertFollowable(await unfollowable(client, plan));
+    const stored = isChecked ? await reader.stored() : {};
+    const touched = withRewritten(logged, plan, followed.stored ?? known.stored ?? stored, stored);
     if (touched.length === 0) {
-      if (known < followed.batch) await reader.commit(followed.batch);
+      if (known.batch < followed.batch) await reader.commit(followed.batch);
       else await client.query("COMMIT");
       return [];
     }
     const tables = await applyTouched(input, reader, touched);
-    await reader.commit(followed.batch);
-    file.commit({ batch: followed.batch + 1, snapshot: reader.snapshot });
+    const look = randomUUID();
+    await reader.commit(followed.batch, { look, before: followed.look });
+    file.commit({ batch: followed.batch + 1, snapshot: reader.snapshot, look, stored });
     return tables;
   } catch (cause) {
     file.rollback();
     await abandon(client);
     throw cause;
   }
+}
+
+/** A table that was written anew is taken as it is, whatever the log says of it. */
+function withRewritten(
+  logged: readonly TouchedTable[],
+  { tables }: MigrationPlan,
+  then: StoredAs,
+  now: StoredAs,
+): TouchedTable[] {
+  const rewritten = rewrittenSince(then, now);
+  return tables.flatMap((table) => {
+    const found = logged.find((one) => one.table === table);
+    if (!rewritten.has(table.target)) return found ?? [];
+    return { table, entries: found?.entries ?? 0, whole: true };
+  });
 }
 
 async function applyTouched(
@@ -96,20 +117,4 @@ async function raiseSequence(
   file.db
     .prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)")
     .run(own?.name ?? table.name, last);
-}
-
-/**
- * An older copy of the file lacks changes that Postgres has forgotten.
- * @returns the batch up to which it has
- */
-async function assertSameFile(client: Client, followed: Followed): Promise<number> {
-  const { rows } = await client.query<{ batch: string }>("SELECT batch FROM lifeboat.followed");
-  const known = Number(rows[0]?.batch ?? 0);
-  if (followed.batch >= known) return known;
-  throw new LifeboatError({
-    code: "SQLITE_REPLACED",
-    kind: "refused",
-    message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, and batch ${known} was followed already: it is an older copy of the file`,
-    remedy: "bring back the file that was followed; from an older copy no way leads back",
-  });
 }

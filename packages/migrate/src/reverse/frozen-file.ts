@@ -7,6 +7,7 @@ import { readSchema } from "../sqlite/read-schema.ts";
 import type { SqliteSchema } from "../sqlite/schema.ts";
 import { FROM_THE_START } from "./change-reader.ts";
 import { setTriggersAside } from "./set-triggers-aside.ts";
+import type { StoredAs } from "./stored-as.ts";
 
 /** How far SQLite has followed Postgres. */
 export interface Followed {
@@ -14,7 +15,12 @@ export interface Followed {
   readonly batch: number;
   /** The snapshot of Postgres that the file holds. */
   readonly snapshot: string;
+  /** The mark of the look that brought it, and how the tables were stored then; null where none has, or one of an earlier version. */
+  readonly look: string | null;
+  readonly stored: StoredAs | null;
 }
+
+const NOTHING: Followed = { batch: 0, snapshot: FROM_THE_START, look: null, stored: null };
 
 const REMEDIES = {
   missing: "bring the file back that the cutover froze: without it there is no way back",
@@ -67,15 +73,20 @@ export class FrozenFile {
   }
 
   followed(): Followed {
-    if (!this.#has("lifeboat_followed")) return { batch: 0, snapshot: FROM_THE_START };
+    if (!this.#has("lifeboat_followed")) return NOTHING;
     const row = this.db
-      .prepare<[], { batch: bigint; snapshot: string }>(
-        "SELECT batch, snapshot FROM lifeboat_followed",
+      .prepare<[], { batch: bigint; snapshot: string; look?: string | null; stored?: string }>(
+        "SELECT * FROM lifeboat_followed",
       )
       .get();
-    return row
-      ? { batch: Number(row.batch), snapshot: row.snapshot }
-      : { batch: 0, snapshot: FROM_THE_START };
+    if (!row) return NOTHING;
+    const { batch, snapshot, look = null, stored = null } = row;
+    return {
+      batch: Number(batch),
+      snapshot,
+      look,
+      stored: stored === null ? null : (JSON.parse(stored) as StoredAs),
+    };
   }
 
   /**
@@ -93,12 +104,17 @@ export class FrozenFile {
 
   commit(followed: Followed): void {
     this.#putBack?.();
-    this.db.exec(
-      "CREATE TABLE IF NOT EXISTS lifeboat_followed (one INTEGER PRIMARY KEY CHECK (one = 1), batch INTEGER NOT NULL, snapshot TEXT NOT NULL)",
-    );
+    this.#prepareFollowed();
     this.db
-      .prepare("INSERT OR REPLACE INTO lifeboat_followed VALUES (1, ?, ?)")
-      .run(BigInt(followed.batch), followed.snapshot);
+      .prepare(
+        "INSERT OR REPLACE INTO lifeboat_followed (one, batch, snapshot, look, stored) VALUES (1, ?, ?, ?, ?)",
+      )
+      .run(
+        BigInt(followed.batch),
+        followed.snapshot,
+        followed.look,
+        JSON.stringify(followed.stored),
+      );
     if (this.#has("lifeboat_state")) this.db.exec("UPDATE lifeboat_state SET refused = 1");
     this.db.exec("COMMIT");
   }
@@ -130,6 +146,18 @@ export class FrozenFile {
 
   close(): void {
     this.db.close();
+  }
+
+  #prepareFollowed(): void {
+    this.db.exec(
+      "CREATE TABLE IF NOT EXISTS lifeboat_followed (one INTEGER PRIMARY KEY CHECK (one = 1), batch INTEGER NOT NULL, snapshot TEXT NOT NULL, look TEXT, stored TEXT)",
+    );
+    const sql = "SELECT 1 FROM pragma_table_info('lifeboat_followed') WHERE name = 'look'";
+    if (this.db.prepare(sql).get() !== undefined) return;
+    // One of an earlier version.
+    this.db.exec(
+      "ALTER TABLE lifeboat_followed ADD look TEXT; ALTER TABLE lifeboat_followed ADD stored TEXT",
+    );
   }
 
   /** Where SQLite takes the product's writes again, ours would be lost updates. */

@@ -2,6 +2,8 @@ import type { Database } from "better-sqlite3";
 
 const CHUNK = 500;
 
+const TESTS = { all: "", placed: "AND place IS NOT NULL", new: "AND place IS NULL" };
+
 interface TouchedKey {
   readonly id: bigint;
   /** As the log of Postgres spells it. */
@@ -29,9 +31,9 @@ export class TouchedKeys {
     this.#db.prepare("UPDATE temp.lifeboat_touched SET place = ? WHERE id = ?").run(place, id);
   }
 
-  *chunks(): Generator<readonly TouchedKey[]> {
+  *chunks(which: "all" | "placed" | "new" = "all"): Generator<readonly TouchedKey[]> {
     const next = this.#db.prepare<[bigint], { id: bigint; key: string; place: bigint | null }>(
-      `SELECT id, key, place FROM temp.lifeboat_touched WHERE id > ? ORDER BY id LIMIT ${CHUNK}`,
+      `SELECT id, key, place FROM temp.lifeboat_touched WHERE id > ? ${TESTS[which]} ORDER BY id LIMIT ${CHUNK}`,
     );
     let after = 0n;
     for (;;) {

@@ -1,6 +1,7 @@
 import { LifeboatError } from "@lifeboat/core";
 import pg from "pg";
 import type { TargetAddress } from "../request.ts";
+import { assertOwnSession } from "./assert-own-session.ts";
 import { breakOnAbort, endConnection } from "./break-connection.ts";
 import { unreachable } from "./unreachable.ts";
 
@@ -19,26 +20,25 @@ export const OWN_SESSION = "lifeboat.own_session";
 /**
  * Connects to the target with settings under which texts, instants and numbers are spelled one way.
  * @param signal ends it at once, with its reason: nothing was begun there
- * @throws LifeboatError `POSTGRES_UNREACHABLE`, `TARGET_ENCODING`, `TARGET_TOO_OLD`
+ * @throws LifeboatError `POSTGRES_UNREACHABLE`, `POOLED_CONNECTION`, `TARGET_ENCODING`, `TARGET_TOO_OLD`
  */
 export async function connectTarget(
   address: TargetAddress,
   signal?: AbortSignal,
 ): Promise<pg.Client> {
   signal?.throwIfAborted();
-  const client = new pg.Client({
-    connectionString: address.url,
-    application_name: SESSION_NAME,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-  });
-  // A server that goes away is reported by the query that runs; without a listener it would end the process.
-  client.on("error", () => undefined);
+  const client = clientOf(address);
   const late = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
   const isOver = signal ? AbortSignal.any([signal, late]) : late;
   using _ = breakOnAbort(client, isOver, 0);
   try {
-    await connectAndPrepare(client);
+    await connect(client);
+    await assertOwnSession(client, async () => {
+      const other = clientOf(address);
+      breakOnAbort(other, isOver, 0);
+      return await connect(other);
+    });
+    await prepareSession(client);
     signal?.throwIfAborted();
     return client;
   } catch (cause) {
@@ -48,13 +48,25 @@ export async function connectTarget(
   }
 }
 
-async function connectAndPrepare(client: pg.Client): Promise<void> {
+function clientOf({ url }: TargetAddress): pg.Client {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: SESSION_NAME,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  // A server that goes away is reported by the query that runs; without a listener it would end the process.
+  client.on("error", () => undefined);
+  return client;
+}
+
+async function connect(client: pg.Client): Promise<pg.Client> {
   try {
     await client.connect();
   } catch (cause) {
     throw unreachable(cause);
   }
-  await prepareSession(client);
+  return client;
 }
 
 function silent(): Error {

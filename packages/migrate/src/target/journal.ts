@@ -94,6 +94,30 @@ export async function advance(
   return rowCount === 1;
 }
 
+/** Says whose the migration is, by the session that holds its lock: another run that could not get that leaves the journal to it. */
+export async function claim(
+  client: Client,
+  id: string,
+  phases: readonly MigrationPhase[],
+): Promise<void> {
+  await client.query(
+    `UPDATE ${TABLE} SET details = (details::jsonb || jsonb_build_object('claimedBy', pg_backend_pid()))::json WHERE id = $1 AND phase = ANY ($2)`,
+    [id, phases],
+  );
+}
+
+/** Moves it back to an earlier phase, unless the session that holds its lock has claimed it. */
+export async function unclaim(
+  client: Client,
+  id: string,
+  { from, to, holder }: { from: MigrationPhase; to: MigrationPhase; holder: number | null },
+): Promise<void> {
+  await client.query(
+    `UPDATE ${TABLE} SET phase = $3 WHERE id = $1 AND phase = $2 AND (details->>'claimedBy')::integer IS DISTINCT FROM $4::integer`,
+    [id, from, to, holder ?? 0],
+  );
+}
+
 /**
  * Notes in the caller's transaction what the target holds since, as long as the migration is in one of these phases.
  * @returns false where somebody else moved it on

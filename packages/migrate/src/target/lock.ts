@@ -6,7 +6,7 @@ import { SYNC_SESSION_NAME } from "./connect.ts";
 const LOCK_KEY = "5497853339122026";
 /** A load that was killed lets go within seconds of its client's end. */
 const PATIENCE = "5s";
-/** A sync lets go once its look is done: what it brings there would else be brought by whoever takes over. */
+/** How long it is waited for a sync, which lets go once its look is done: what it brings there would else be brought by whoever takes over. */
 const SYNC_PATIENCE_MS = 120_000;
 
 /**
@@ -29,8 +29,12 @@ export async function takeTargetLock(client: Client): Promise<void> {
  * @param report is told that it waits for one
  * @throws LifeboatError `LOCKED` (locked)
  */
-export async function takeTargetLockOver(client: Client, report?: Report): Promise<void> {
-  const until = performance.now() + SYNC_PATIENCE_MS;
+export async function takeTargetLockOver(
+  client: Client,
+  report?: Report,
+  patienceMs = SYNC_PATIENCE_MS,
+): Promise<void> {
+  const until = performance.now() + patienceMs;
   for (;;) {
     try {
       return await takeTargetLock(client);
@@ -39,6 +43,12 @@ export async function takeTargetLockOver(client: Client, report?: Report): Promi
       report?.({ note: "waits for the sync to end what it brings now" });
     }
   }
+}
+
+/** The session by which the lock was not to be had; null where that is not why. */
+export function holderOf(cause: unknown): number | null {
+  if (!(cause instanceof LifeboatError) || cause.code !== "LOCKED") return null;
+  return typeof cause.details.pid === "number" ? cause.details.pid : null;
 }
 
 function isHeldBySync(cause: unknown): boolean {

@@ -1,0 +1,52 @@
+import { LifeboatError } from "@lifeboat/core";
+import type { Client } from "pg";
+import type { Followed } from "./frozen-file.ts";
+import type { StoredAs } from "./stored-as.ts";
+
+/** What Postgres knows of the file that follows it. */
+export interface KnownLook {
+  /** The batch up to which the file has its changes. */
+  readonly batch: number;
+  /** The mark of the last look, and of the one before it, after which the file may have been left behind. */
+  readonly look: string | null;
+  readonly look_before: string | null;
+  /** How its tables were stored as the product moved there. */
+  readonly stored: StoredAs | null;
+}
+
+/** Reads it, and adds what an earlier version did not know. */
+export async function knownLook(client: Client): Promise<KnownLook> {
+  const { rows } = await client.query<{ known: Omit<KnownLook, "batch"> & { batch: string } }>(
+    "SELECT to_json(f) AS known FROM lifeboat.followed AS f",
+  );
+  const known = rows[0]?.known;
+  if (known && !("look" in known))
+    await client.query(
+      "ALTER TABLE lifeboat.followed ADD look text, ADD look_before text, ADD stored json",
+    );
+  const { batch = 0, look = null, look_before = null, stored = null } = known ?? {};
+  return { batch: Number(batch), look, look_before, stored };
+}
+
+/**
+ * @throws LifeboatError `SQLITE_REPLACED`: an older copy of the file lacks changes that Postgres has forgotten; `POSTGRES_SET_BACK`: Postgres does not
+ * know the look that the file holds, and gives its numbers of transactions once more, so that new ones would pass for known
+ */
+export function assertOneHistory(known: KnownLook, followed: Followed): void {
+  if (followed.batch < known.batch)
+    throw new LifeboatError({
+      code: "SQLITE_REPLACED",
+      kind: "refused",
+      message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, and batch ${known.batch} was followed already: it is an older copy of the file`,
+      remedy: "bring back the file that was followed; from an older copy no way leads back",
+    });
+  if (followed.look === null || [known.look, known.look_before].includes(followed.look)) return;
+  throw new LifeboatError({
+    code: "POSTGRES_SET_BACK",
+    kind: "refused",
+    message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, which this Postgres does not know: it was restored to an earlier state, or failed over to a server that lacked its last commits`,
+    remedy:
+      "nothing was changed on either side; keep a copy of the SQLite file, which holds what Postgres lost. Where the product stays in Postgres, lifeboat migrate finish --without-sqlite gives the way back up",
+    details: { batch: followed.batch },
+  });
+}
