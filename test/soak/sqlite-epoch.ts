@@ -10,10 +10,10 @@ import type { WatchFacts } from "../../packages/sqlite/src/watch/watch-facts.ts"
 import { makeLedger } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { lineageOf, restoreByHand } from "../support/sqlite-watch.ts";
-import { Crowd } from "./crowd.ts";
-import { makeRoomForCrowd } from "./crowd-scene.ts";
 import { GrowingLedger } from "./growing-ledger.ts";
 import { oneOf } from "./one-of.ts";
+import { Crowd } from "./sqlite-crowd.ts";
+import { makeRoomForCrowd } from "./sqlite-crowd-scene.ts";
 import { dueAt, prefixOf } from "./sqlite-prefix.ts";
 
 export interface EpochInit {

@@ -9,7 +9,6 @@ import {
 import { findingsFor } from "./archive/findings.ts";
 import { isStillToCome } from "./archive/still-to-come.ts";
 import { type ArchiveChoice, watchServer } from "./archive/watch-server.ts";
-import { parallelTransport } from "./basebackup/parallel.ts";
 import { type ServerConnection, withClient } from "./connection/connection.ts";
 import { postgresDetails } from "./details.ts";
 import { describeServer } from "./facts/server-facts.ts";
@@ -18,7 +17,7 @@ import { logReach, planRecovery, verifyWal } from "./log.ts";
 import { damageProof } from "./restore/damage.ts";
 import { restorePostgres } from "./restore.ts";
 import { revivePostgres } from "./revive.ts";
-import { chooseTransport, refuseContradictions } from "./snapshot/choices.ts";
+import { asksForSeveral, refuseContradictions } from "./snapshot/choices.ts";
 import { isPart } from "./snapshot/stored-parts.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { serverStatus } from "./status.ts";
@@ -46,8 +45,7 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       withClient(live(), async (client) => [(await describeServer(client)).systemIdentifier]),
     inspect: async () => findingsFor(await inspectServer(live()), archive),
     refuseOptions: async (options) => refuseContradictions(options),
-    canGoOnWith: async (object, options) =>
-      chooseTransport(options) === parallelTransport && isPart(object),
+    canGoOnWith: async (object, options) => asksForSeveral(options) && isPart(object),
     async snapshot(request) {
       const taken = await takeSnapshot(live(), request);
       return { ...taken, findings: findingsFor(taken.findings, archive) };

@@ -65,7 +65,7 @@ export async function takeSnapshot(
     if (refused) throw refused;
     const wal = await chooseWalSource(client, server, request);
     const source = await backupSource(connection, server);
-    const transport = chooseTransport(request.options);
+    const transport = chooseTransport(request.options, server);
     const parentManifest = await parentManifestOf(client, server, request);
     findings.push(...(await combineFindings(connection, server, request)));
     if (request.type === "full") findings.push(...(await spaceFindings(client, request.folder)));

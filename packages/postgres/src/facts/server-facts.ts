@@ -1,9 +1,15 @@
+import { isAbsolute } from "node:path";
 import type pg from "pg";
 
 export interface ServerTablespace {
   readonly oid: number;
   /** Absolute, or below the data directory (`pg_tblspc/…`) for one that was made in place. */
   readonly location: string;
+}
+
+/** Whether it was made in place, in the data directory (`allow_in_place_tablespaces`). */
+export function isInPlace({ location }: ServerTablespace): boolean {
+  return !isAbsolute(location);
 }
 
 /** What a backup needs to know of a live server. */

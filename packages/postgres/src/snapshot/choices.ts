@@ -6,7 +6,7 @@ import type { Transport } from "../basebackup/transport.ts";
 import { wireTransport } from "../basebackup/wire.ts";
 import type { WalSource } from "../details.ts";
 import { readArchiver } from "../facts/archiver.ts";
-import type { ServerFacts } from "../facts/server-facts.ts";
+import { isInPlace, type ServerFacts } from "../facts/server-facts.ts";
 import { SENDERS_OF_STREAM, senderHolders } from "../preflight/live.ts";
 import { logName, parseWalFileName } from "../wal/segment-name.ts";
 
@@ -84,12 +84,28 @@ async function assertSendersFree(client: pg.Client, server: ServerFacts): Promis
   });
 }
 
+/** Whether several workers are asked for, whatever the server is. */
+export function asksForSeveral({ transport = "auto", jobs = 1 }: SnapshotOptions): boolean {
+  return transport === "parallel" || (transport === "auto" && jobs > 1);
+}
+
 /**
  * As asked; several jobs are parallel's; else the wire, which needs no program, takes every cluster, and
- * is faster than pg_basebackup's output read through a pipe (`.github/decisions/0022-…`).
+ * is faster than pg_basebackup's output read through a pipe (`.github/decisions/0022-…`). But a server of version 15 sends nothing of a tablespace that was
+ * made in place, and says nothing of it.
+ * @throws LifeboatError `TRANSPORT_UNFIT` (usage), where what was asked for would leave such a one out
  */
-export function chooseTransport(options: SnapshotOptions): Transport {
-  const { transport = "auto", jobs = 1 } = options;
-  if (transport === "parallel" || (transport === "auto" && jobs > 1)) return parallelTransport;
+export function chooseTransport(options: SnapshotOptions, server: ServerFacts): Transport {
+  const { transport = "auto" } = options;
+  const leftOut = server.major < 16 ? server.tablespaces.find(isInPlace) : undefined;
+  if (asksForSeveral(options) || (transport === "auto" && leftOut)) return parallelTransport;
+  if (leftOut)
+    throw new LifeboatError({
+      code: "TRANSPORT_UNFIT",
+      kind: "usage",
+      message: `a server of version ${server.major} leaves tablespace ${leftOut.oid}, which was made in place, out of what --transport ${transport} asks it for`,
+      remedy: "take --transport parallel",
+      details: { transport, tablespace: leftOut.oid },
+    });
   return transport === "pg_basebackup" ? pgBasebackupTransport : wireTransport;
 }

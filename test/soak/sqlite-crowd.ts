@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { randomFrom } from "../support/random-from.ts";
-import { nextScene, type Step } from "./crowd-scene.ts";
 import { oneOf } from "./one-of.ts";
+import { nextScene, type Step } from "./sqlite-crowd-scene.ts";
 
 const MOST = 3;
-const MEMBER = fileURLToPath(new URL("./crowd-member.ts", import.meta.url));
+const MEMBER = fileURLToPath(new URL("./sqlite-crowd-member.ts", import.meta.url));
 
 export interface CrowdInit {
   readonly path: string;

@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import Database from "better-sqlite3";
 import { randomFrom } from "../support/random-from.ts";
-import { nextScene, type Scene } from "./crowd-scene.ts";
 import { oneOf } from "./one-of.ts";
+import { nextScene, type Scene } from "./sqlite-crowd-scene.ts";
 
 /**
  * One of a crowd in a process of its own: `crowd-member.ts <database> <folder> <seed>` plays scene after scene on connections that it
