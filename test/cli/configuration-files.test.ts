@@ -68,6 +68,14 @@ describe("is refused with exit 2:", () => {
       "CONFIG_INVALID",
       "is not valid JSON",
     ],
+    // The engine's own message would quote it.
+    [
+      "JSON with a word that is no text",
+      "unquoted.json",
+      `{ "app": hunter2 }`,
+      "CONFIG_INVALID",
+      "unquoted.json: is not valid JSON",
+    ],
     ["a file that is empty", "empty.json", "\n", "CONFIG_INVALID", "empty.json: is empty"],
     ["a list", "list.json", "[]", "CONFIG_INVALID", "list.json: must be an object, not a list"],
     [
@@ -126,4 +134,16 @@ test("checks that a module exports are checked as those in the file", async () =
     expect.stringContaining("drill.checks[0].sql: is missing"),
     expect.stringContaining("drill.checks[0].statement: is an unknown key"),
   ]);
+});
+
+test("a configuration that ends the process, or never ends itself, is no success and says so", async () => {
+  for (const [name, text] of [
+    ["exits.js", "process.exit(0);"],
+    ["waits.js", "await new Promise(() => {}); export default {};"],
+  ] as const) {
+    await place.write(name, text);
+    const ran = await place.run(["backup", "--config", name, "--json"]);
+    expect(ran.status, name).toBe(1);
+    expect(errorOf(ran).code, name).toBe("ENDED_EARLY");
+  }
 });

@@ -79,6 +79,7 @@ describe("exit status 1, failed or found something wrong:", () => {
           { name: "says so as a text", sql: "select 'true'" },
           { name: "has no row", sql: "select 1 where false" },
           { name: "knows nothing", sql: "select null" },
+          { name: "talks", sql: "select hex(zeroblob(1000))" },
         ],
       },
     });
@@ -86,11 +87,12 @@ describe("exit status 1, failed or found something wrong:", () => {
     expect(ran.status).toBe(1);
     const { ok, checks } = JSON.parse(ran.stdout);
     expect(ok).toBe(false);
-    expect(checks.slice(-4)).toEqual([
+    expect(checks.slice(-5)).toEqual([
       { name: "has a thousand orders", ok: false, message: "answered 0 instead of true" },
       { name: "says so as a text", ok: false, message: 'answered "true" instead of true' },
       { name: "has no row", ok: false, message: "answered no row instead of true" },
       { name: "knows nothing", ok: false, message: "answered null instead of true" },
+      { name: "talks", ok: false, message: `answered "${"0".repeat(199)}… instead of true` },
     ]);
   });
 

@@ -24,6 +24,23 @@ interface Status {
   readonly alerts: readonly { id: string }[];
 }
 
+/** `watch --quiet` as a process of its own, and what it has said on stderr by now. */
+function startWatch(place: Place) {
+  const child = spawn(process.execPath, [BIN, "watch", "--quiet"], {
+    cwd: place.path,
+    env: { ...process.env, ...place.environment },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let text = "";
+  child.stderr.on("data", (chunk) => {
+    text += chunk;
+  });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  return { child, said: () => text };
+}
+
 async function statusOf(place: Place): Promise<Status | undefined> {
   const { stdout } = await place.run(["status", "--json"]);
   const status = JSON.parse(stdout);
@@ -33,18 +50,7 @@ async function statusOf(place: Place): Promise<Status | undefined> {
 test("watch ships until it is told to stop, status says how it stands, and restore gives any instant of it", async () => {
   const place = await shop();
   const writer = await startWriter(place.at("app.db"), { rate: 200 });
-  const child = spawn(process.execPath, [BIN, "watch", "--quiet"], {
-    cwd: place.path,
-    env: { ...process.env, ...place.environment },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let said = "";
-  child.stderr?.on("data", (chunk) => {
-    said += chunk;
-  });
-  onTestFinished(() => {
-    child.kill("SIGKILL");
-  });
+  const { child, said } = startWatch(place);
   await expect
     .poll(async () => (await statusOf(place))?.archive, { interval: 200 })
     .toMatchObject({ ok: true, lastSegment: expect.any(String) });
@@ -78,7 +84,7 @@ test("watch ships until it is told to stop, status says how it stands, and resto
   const gone = once(child, "exit");
   child.kill("SIGTERM");
   expect(await gone).toEqual([143, null]);
-  expect(said).toContain("stopped by SIGTERM");
+  expect(said()).toContain("stopped by SIGTERM");
   expect((await statusOf(place))?.alerts.map(({ id }) => id)).toContain("watch-stopped");
 
   const { stdout } = await place.run(["list", "--json"]);
@@ -100,30 +106,19 @@ test("watch ships until it is told to stop, status says how it stands, and resto
 
 test("watch --quiet says on stderr that the repository is away, and that it is back", async () => {
   const place = await shop();
-  const child = spawn(process.execPath, [BIN, "watch", "--quiet"], {
-    cwd: place.path,
-    env: { ...process.env, ...place.environment },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let said = "";
-  child.stderr?.on("data", (chunk) => {
-    said += chunk;
-  });
-  onTestFinished(() => {
-    child.kill("SIGKILL");
-  });
+  const { child, said } = startWatch(place);
   const options = { interval: 200 };
   await expect.poll(async () => (await statusOf(place))?.archive?.ok, options).toBe(true);
   await rename(place.at("repository"), place.at("away"));
   await writeFile(place.at("repository"), "");
   const writer = await startWriter(place.at("app.db"), { rate: 50 });
-  await expect.poll(() => said, options).toContain("app: nothing is shipped since ");
+  await expect.poll(said, options).toContain("app: nothing is shipped since ");
   await rm(place.at("repository"));
   await rename(place.at("away"), place.at("repository"));
-  await expect.poll(() => said, options).toContain("; nothing is lost\n");
+  await expect.poll(said, options).toContain("; nothing is lost\n");
   await writer.stop();
   const gone = once(child, "exit");
   child.kill("SIGTERM");
   await gone;
-  expect(said.match(/nothing is shipped/g)).toHaveLength(1);
+  expect(said().match(/nothing is shipped/g)).toHaveLength(1);
 });

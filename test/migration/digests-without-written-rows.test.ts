@@ -26,6 +26,19 @@ afterAll(() => cluster.stop());
 const WHOLE = { from: null, to: null };
 const EVERYWHERE = { where: "", values: [] };
 
+/** A connection to either side, and what a comparison of the one table takes. */
+async function bothSides({ url, product: db, migrated }: Awaited<ReturnType<typeof liveCase>>) {
+  const client = new pg.Client(url);
+  await client.connect();
+  onTestFinished(() => client.end());
+  defineFunctions(db);
+  const [table] = migrated.tables;
+  if (!table) throw new Error("no table was migrated");
+  const { signal } = new AbortController();
+  const input = { db, client, schema: "public", table, report: () => undefined, signal };
+  return { db, client, table, input };
+}
+
 describe("the digests of a part without the rows that were written since", () => {
   it.each([
     ["numbers", "k INTEGER PRIMARY KEY", "n"],
@@ -44,15 +57,7 @@ describe("the digests of a part without the rows that were written since", () =>
        WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 40) INSERT INTO t(k, v) SELECT ${key}, n FROM n`,
       );
       onTestFinished(() => one.end());
-      const client = new pg.Client(one.url);
-      await client.connect();
-      onTestFinished(() => client.end());
-      const db = one.product;
-      defineFunctions(db);
-      const table = one.migrated.tables[0];
-      if (!table) throw new Error("no table was migrated");
-      const { signal } = new AbortController();
-      const input = { db, client, schema: "public", table, report: () => undefined, signal };
+      const { db, table, input } = await bothSides(one);
       const digests = async (byRow: boolean) => {
         const form: DigestForm = { terms: keyTerms(table), canon: rowCanon(table), byRow };
         const written = new LoggedWrites(db, new WrittenKeys(db, one.migrated), 0n);
@@ -122,16 +127,8 @@ it("looks at a part of very many rows that differs in smaller ones, however many
      WITH RECURSIVE n(n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM n WHERE n < 69) INSERT INTO t SELECT CASE n % 2 WHEN 1 THEN 'Key ' ELSE 'key ' END || n, n FROM n`,
   );
   onTestFinished(() => one.end());
-  const client = new pg.Client(one.url);
-  await client.connect();
-  onTestFinished(() => client.end());
-  const db = one.product;
-  defineFunctions(db);
-  const [table] = one.migrated.tables;
-  if (!table) throw new Error("no table was migrated");
-  const { signal } = new AbortController();
+  const { db, client, input } = await bothSides(one);
   const sides = new LiveSides(db, client, { id: one.id, plan: one.migrated });
-  const input = { db, client, schema: "public", table, report: () => undefined, signal, sides };
   one.unlogged("DELETE FROM t WHERE k = 'Key 11'; INSERT INTO t VALUES (NULL, 0)");
   db.exec("UPDATE t SET v = -1 WHERE k IN ('Key 15', 'key 60')");
   await one.query(
@@ -140,7 +137,7 @@ it("looks at a part of very many rows that differs in smaller ones, however many
   const differences = new Differences();
   const asked = vi.spyOn(client, "query");
   const sizes = { chunkRows: 20, partRows: 6 };
-  await compareKeyed(input, differences, { isIndexed: false, sizes });
+  await compareKeyed({ ...input, sides }, differences, { isIndexed: false, sizes });
   expect(differences.found.map(({ key, kind }) => `${key} ${kind}`)).toEqual([
     "Key 11 missing-in-sqlite",
     "Key 21 different",
@@ -160,7 +157,7 @@ it("looks at a part of very many rows that differs in smaller ones, however many
   expect(await most()).toBe(7);
   await one.query("INSERT INTO t SELECT 'zz' || n, n FROM generate_series(1, 4500) AS n");
   const more = new Differences();
-  await compareKeyed(input, more, { isIndexed: false, sizes });
+  await compareKeyed({ ...input, sides }, more, { isIndexed: false, sizes });
   expect(more.count).toBe(differences.count + 4500);
   expect(await most()).toBe(2000);
 });

@@ -1,18 +1,34 @@
-import { writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Engine, verify } from "@lifeboat/core";
+import { receiveWal } from "@lifeboat/postgres";
+import { execa } from "execa";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { elsewhereFinding } from "../../packages/postgres/src/archive/elsewhere.ts";
 import { withClient } from "../../packages/postgres/src/connection/connection.ts";
 import { describeServer } from "../../packages/postgres/src/facts/server-facts.ts";
+import { lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
+import { listParts } from "../../packages/postgres/src/wal/segment-part.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { countAfter } from "../support/postgres-copies.ts";
+import { startReceiving } from "../support/postgres-receiving.ts";
 import {
   archiveInto,
   type ClusterRepository,
   repositoryBeside,
 } from "../support/postgres-repository.ts";
+
+async function positionOf(cluster: TestCluster): Promise<bigint> {
+  const [row] = await cluster.query<{ lsn: string }>("select pg_current_wal_flush_lsn() as lsn");
+  return lsnOf(row?.lsn ?? "");
+}
+
+/** A receiver that ends by itself, as it should. */
+function receiveFrom({ superuserUrl: url }: TestCluster, { folder }: ClusterRepository) {
+  const signal = AbortSignal.timeout(PATIENCE.timeout);
+  return receiveWal({ connection: { url }, folder, report: () => {}, signal });
+}
 
 describe("the WAL of a backup", () => {
   const open: TestCluster[] = [];
@@ -97,8 +113,19 @@ describe("the WAL of a backup", () => {
     expect((await verify(about)).problems).toEqual([]);
     expect(await countAfter(cluster, kept)).toMatchObject({ count: 2, timeline: 2 });
     // Backups were taken without it once, and it may be lost: what lies on that timeline alone needs none.
-    await kept.folder.removeLog("00000002/00000002.history");
+    const history = "00000002/00000002.history";
+    await kept.folder.removeLog(history);
     expect(await countAfter(cluster, kept)).toMatchObject({ count: 2, timeline: 2 });
+    // That of another copy, which was promoted elsewhere: its way is not this server's.
+    await kept.folder.storeLog(history, async function* () {
+      yield Buffer.from("1\t0/9000000\tno recovery target specified\n");
+    });
+    const differs = {
+      code: "LOG_OBJECT_DIFFERS",
+      message: expect.stringContaining(history),
+    };
+    await expect(kept.take()).rejects.toMatchObject(differs);
+    await expect(receiveFrom(cluster, kept)).rejects.toMatchObject(differs);
   });
 
   test("is all that verify asks for where nothing is archived, or not yet; within an archive a hole is one", async () => {
@@ -136,6 +163,57 @@ describe("the WAL of a backup", () => {
     expect(await problems()).toEqual([]);
     await kept.folder.removeLog(archived[2] as string);
     expect(await problems()).toEqual(["WAL_GAP"]);
+    const about = { repository: kept.repository, engines: [kept.offline], deep: false, signal };
+    expect((await verify(about)).problems[0]?.message).toContain("lifeboat status asks it");
+  });
+
+  test("of a server that was put back to an older state is not taken for that of the time before", async () => {
+    const { cluster, kept } = await archiving();
+    await archiveInto(cluster);
+    await cluster.query("create table ledger(n int)");
+    await cluster.server.stop();
+    const aside = join(cluster.directory, "aside");
+    await execa("cp", ["-a", cluster.dataDirectory, aside]);
+    await cluster.restart();
+    for (let n = 1; n <= 6; n++)
+      await cluster.query(`insert into ledger values (${n}); select pg_switch_wal()`);
+    const { id } = await kept.take({ wal: "archive" });
+    const receiver = startReceiving(cluster, kept);
+    await cluster.query("insert into ledger values (7)");
+    const end = await positionOf(cluster);
+    await expect.poll(() => receiver.durable, PATIENCE).toBeGreaterThanOrEqual(end);
+    const { upTo } = await receiver.stop();
+    await cluster.crash();
+    await rm(cluster.dataDirectory, { recursive: true });
+    await rename(aside, cluster.dataDirectory);
+    await cluster.restart();
+    await cluster.query("insert into ledger values (7)");
+    // All of its segments are there, each whole: of another time.
+    await expect(kept.take({ wal: "archive" })).rejects.toMatchObject({
+      code: "WAL_PARTED",
+      remedy: expect.stringContaining("give it a repository, or an app, of its own"),
+    });
+    const backups = async () =>
+      (await kept.repository.backups(kept.folder)).manifests.map((each) => each.id);
+    expect(await backups()).toEqual([id]);
+    // Nor is it streamed: neither while it is behind, nor when it has come past what is archived.
+    const received = () => receiveFrom(cluster, kept);
+    await expect(received()).rejects.toMatchObject({
+      code: "WAL_PARTED",
+      message: expect.stringContaining(`archived up to ${upTo}`),
+    });
+    while ((await positionOf(cluster)) < lsnOf(upTo ?? ""))
+      await cluster.query("insert into ledger values (8); select pg_switch_wal()");
+    await expect(received()).rejects.toMatchObject({
+      code: "WAL_PARTED",
+      message: expect.stringContaining("was shipped of its segment"),
+    });
+    for (const { name } of await listParts(kept.folder, "00000001"))
+      await kept.folder.removeLog(name);
+    await expect(received()).rejects.toMatchObject({
+      code: "WAL_PARTED",
+      message: expect.stringContaining("does not go on where the archive ends"),
+    });
   });
 
   test("asked for from an archive that is off is refused before anything is stored", async () => {

@@ -1,9 +1,12 @@
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { drill, list, verify } from "@lifeboat/core";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parallelTransport } from "../../packages/postgres/src/basebackup/parallel.ts";
+import { withClient } from "../../packages/postgres/src/connection/connection.ts";
+import { describeServer } from "../../packages/postgres/src/facts/server-facts.ts";
 import {
   outermostMajors,
   startCluster,
@@ -30,6 +33,11 @@ describe.each(outermost)("a backup by several workers of version %i", (major) =>
     kept = await repositoryBeside(cluster);
     const place = await tablespaceFolder(cluster, "space");
     await cluster.query(`create tablespace space location '${place}'`);
+    // Beside the cluster's own folders: another version's cluster, and what a mount point has that only root may look into.
+    for (const folder of [join(place, "PG_9_1"), join(cluster.dataDirectory, "pg_wal")]) {
+      await mkdir(join(folder, "lost+found"), { recursive: true });
+      await writeFile(join(folder, "lost+found", "theirs"), "");
+    }
     await cluster.query("create table ledger(n int primary key)");
     await cluster.query(
       "create table far tablespace space as select n, repeat(md5(n::text), 50) from generate_series(1, 25000) n",
@@ -71,6 +79,8 @@ describe.each(outermost)("a backup by several workers of version %i", (major) =>
     ]);
     if (checked.exitCode !== undefined)
       expect(checked.all).toContain("backup successfully verified");
+    expect(await readdir(place)).toEqual([expect.stringMatching(`^PG_${major}_`)]);
+    expect(await readdir(join(copy.path, "pg_wal"))).not.toContain("lost+found");
     const drilled = await practise(
       id,
       "select (select count(*) from far) = 25000 and (select count(*) from near) = 40000",
@@ -89,6 +99,25 @@ describe.each(outermost)("a backup by several workers of version %i", (major) =>
     cluster.query<{ query: string }>(
       "select query from pg_stat_activity where query like '%segment_size%' and application_name = 'lifeboat'",
     );
+
+  test("holds the tablespaces of the instant at which it begins, though the server was asked about itself before", async () => {
+    const connection = { url: cluster.superuserUrl };
+    const server = await withClient(connection, describeServer);
+    const [known] = server.tablespaces;
+    const place = await tablespaceFolder(cluster, "later");
+    await cluster.query(`create tablespace later location '${place}'`);
+    const archives: (string | undefined)[] = [];
+    await parallelTransport.takeBaseBackup({
+      ...{ connection, server, label: "later", maxRate: null, parentManifest: null, jobs: 1 },
+      async archive({ tablespace, part, content }) {
+        for await (const _ of content);
+        if (part === null) archives.push(tablespace?.location);
+      },
+      ...{ report: () => {}, signal: never },
+    });
+    await cluster.query("drop tablespace later");
+    expect(archives).toEqual([undefined, known?.location, place]);
+  });
 
   test("and one in a single stream do not go together", async () => {
     await expect(kept.take({ transport: "wire", jobs: 4 })).rejects.toMatchObject({

@@ -11,6 +11,8 @@ import {
 } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { keptFrom } from "../../packages/postgres/src/archive/receiver-status.ts";
+import { withClient } from "../../packages/postgres/src/connection/connection.ts";
 import { formatLsn, parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
 import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type Counted, countAfter, restoreBeside } from "../support/postgres-copies.ts";
@@ -40,6 +42,14 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
   function receive(): Receiving {
     receiving = startReceiving(cluster, kept);
     return receiving;
+  }
+
+  function receiveThrough(slot: string) {
+    const controller = new AbortController();
+    const connection = { url: cluster.superuserUrl };
+    const { signal } = controller;
+    const done = receiveWal({ connection, folder: kept.folder, slot, report: () => {}, signal });
+    return { controller, done };
   }
 
   async function commit(n: number): Promise<void> {
@@ -391,6 +401,21 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       expect(await restored()).toMatchObject({ count: await rows() });
       expect(log.join("\n")).toMatch(/^WAL of \d+: WAL is missing .*: take a new backup$/m);
       expect(log.join("\n")).not.toContain("nothing is lost");
+    },
+  );
+
+  test.runIf(thorough)(
+    "through another slot than the usual one it is seen as well, with what the server keeps for it",
+    async () => {
+      const live = { url: cluster.superuserUrl };
+      await cluster.query("select pg_drop_replication_slot(slot_name) from pg_replication_slots");
+      expect(await withClient(live, keptFrom)).toBeUndefined();
+      const { controller, done } = receiveThrough("another");
+      await expect.poll(async () => (await status()).archive).toMatchObject({ ok: true });
+      expect(await withClient(live, keptFrom)).toBeGreaterThan(0n);
+      controller.abort();
+      await done;
+      await dropSlot(live, "another");
     },
   );
 

@@ -1,9 +1,10 @@
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LifeboatError, type RecoveryTarget, status, verify } from "@lifeboat/core";
+import { drill, LifeboatError, type RecoveryTarget, status, verify } from "@lifeboat/core";
 import { Server } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { RecordScanner } from "../../packages/postgres/src/wal/record-scanner.ts";
 import {
   logName,
   parseWalFileName,
@@ -302,7 +303,60 @@ describe.each(majors)("recovery of a server of version %i from its archive", (ma
       }
     },
   );
+
+  test.runIf(major === majors[0]).each(["a page", "a record"])(
+    "WAL in which %s was damaged before it was archived is never taken for the end",
+    async (what) => {
+      const name = (await segments(kept)).at(-3) as string;
+      const own = logName(name);
+      const file = kept.file(kept.folder.logPath(own));
+      const whole = Buffer.concat(await Array.fromAsync(kept.folder.readLog(own)));
+      const damaged = what === "a page" ? withoutPage(whole) : withDamagedRecord(whole);
+      await rename(file, `${file}.kept`);
+      await kept.folder.storeLog(own, async function* () {
+        yield damaged;
+      });
+      try {
+        const { repository, offline } = kept;
+        const { problems } = await verify({
+          ...{ repository, engines: [offline], deep: true, signal: never },
+        });
+        const known = what === "a page";
+        expect(problems.map(({ object }) => object)).toEqual(
+          known ? [kept.folder.logPath(own)] : [],
+        );
+        const target = { kind: "latest" } as const;
+        if (known) await expect(bring(target)).rejects.toMatchObject({ code: "WAL_BROKEN" });
+        const drilled = drill({
+          ...{ repository, engines: [offline], target, checks: () => [], keep: false },
+          signal: never,
+        });
+        await expect(drilled).rejects.toMatchObject({
+          code: known ? "WAL_BROKEN" : "RECOVERY_SHORT",
+          remedy: expect.stringMatching(/--lsn 0\//),
+        });
+      } finally {
+        await rename(`${file}.kept`, file);
+      }
+    },
+  );
 });
+
+function withoutPage(segment: Buffer): Buffer {
+  return Buffer.from(segment).fill(0, segment.length / 2, segment.length / 2 + 8192);
+}
+
+/** Where only its checksum tells. */
+function withDamagedRecord(segment: Buffer): Buffer {
+  const sizes = { start: segment.readBigUInt64LE(8), segmentBytes: segment.length };
+  for (let at = segment.length / 2 + 4096; ; at += 8) {
+    const damaged = Buffer.from(segment);
+    for (let byte = at; byte < at + 8; byte++) damaged[byte] = (damaged[byte] as number) ^ 0xff;
+    const scanner = new RecordScanner(sizes);
+    scanner.push(damaged);
+    if (!scanner.broken) return damaged;
+  }
+}
 
 /** What is done to a segment; the reading is the same for all versions, so one takes all of it. */
 function damages(major: number): string[] {

@@ -151,7 +151,8 @@ test("a drill checks each database, and each check goes to the database that it 
 });
 
 test("a drill of several says of each what it was brought back to", async () => {
-  const taken = await takeBoth({ orders: "orders.db", users: "users.db" });
+  // Backed up in this order: the last by its name is of the earliest instant.
+  const taken = await takeBoth({ users: "users.db", orders: "orders.db" });
   const drilling = { repository, engines, checks: () => [], keep: false, signal };
   const report = await drill({ ...drilling, target: { kind: "latest" } });
   expect(report.databases?.map(({ database }) => database)).toEqual(["orders", "users"]);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Storage } from "@lifeboat/core";
 import { CompactionState, compactLog, sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { mergeFrames } from "../../packages/sqlite/src/compact/merge-frames.ts";
 import { type LogObject, lineagesOf, noteOf } from "../../packages/sqlite/src/log/objects.ts";
 import { logPartFor } from "../../packages/sqlite/src/log.ts";
@@ -57,6 +57,21 @@ async function counterAt(app: SqliteApp, at: number): Promise<number> {
 /** The start of the next hour. */
 function nextHour(): number {
   return (Math.floor(Date.now() / HOUR) + 1) * HOUR;
+}
+
+/** An app that committed once in each of so many seconds of an hour, each commit shipped by itself. */
+async function shippedBySecond(count: number) {
+  const app = await ledgerApp();
+  const recorder = await Recorder.begin(app);
+  const first = nextHour();
+  const instants = Array.from({ length: count }, (_, second) => first + second * 1000);
+  await shipAt(app, recorder, instants);
+  /** Of what lies in the log now, by the numbers of segments. */
+  const spans = async () =>
+    ((await lineagesOf(recorder.folder)).get(recorder.lineage) ?? [])
+      .filter(({ kind }) => kind === "frames")
+      .map((object) => [object.first, object.last]);
+  return { app, recorder, first, instants, spans };
 }
 
 test("seconds become minutes without an instant lost, hours and days are skipped over, and verify finds all well", async () => {
@@ -133,39 +148,26 @@ test("what is of a minute that may still grow stays, and what comes late is merg
 });
 
 test("nothing is merged over a segment that is gone: the hole stays one, and what lies before it is restored", async () => {
-  const app = await ledgerApp();
-  const recorder = await Recorder.begin(app);
-  const start = nextHour();
-  const instants = [0, 1, 2, 3, 4].map((second) => start + second * 1000);
-  await shipAt(app, recorder, instants);
+  const { app, recorder, first, spans } = await shippedBySecond(5);
   const { folder, lineage } = recorder;
   await folder.removeLog(recorder.names[2] as string);
-  await compactLog(folder, lineage, new CompactionState(), start + 2 * HOUR);
-  const spans = async () =>
-    ((await lineagesOf(folder)).get(lineage) ?? [])
-      .filter(({ kind }) => kind === "frames")
-      .map(({ first, last }) => [first, last]);
+  await compactLog(folder, lineage, new CompactionState(), first + 2 * HOUR);
   expect(await spans()).toEqual([
     [1, 2],
     [4, 5],
   ]);
-  expect(await counterAt(app, start + 1000)).toBe(start + 1000);
+  expect(await counterAt(app, first + 1000)).toBe(first + 1000);
   await expect(app.restore(join(app.folder, "latest"))).rejects.toMatchObject({ code: "LOG_HOLE" });
 });
 
 test("of spans that overlap none goes that another one does not hold whole", async () => {
-  const app = await ledgerApp();
-  const recorder = await Recorder.begin(app);
-  const start = nextHour();
-  const instants = [0, 1, 2, 3].map((second) => start + second * 1000);
-  await shipAt(app, recorder, instants);
+  const { app, recorder, first, instants, spans } = await shippedBySecond(4);
   const { folder, lineage } = recorder;
   const objects = (await lineagesOf(folder)).get(lineage) ?? [];
   for (const run of [objects.slice(0, 3), objects.slice(1)]) await mergeFrames(folder, run);
   // Not over yet: nothing is merged.
-  await compactLog(folder, lineage, new CompactionState(), start + 5000);
-  const left = (await lineagesOf(folder)).get(lineage) ?? [];
-  expect(left.map(({ first, last }) => [first, last])).toEqual([
+  await compactLog(folder, lineage, new CompactionState(), first + 5000);
+  expect(await spans()).toEqual([
     [1, 3],
     [2, 4],
   ]);
@@ -173,16 +175,11 @@ test("of spans that overlap none goes that another one does not hold whole", asy
 });
 
 test("where one object would tell of more looks than one may, several are made, with all their instants", async () => {
-  const app = await ledgerApp();
-  const recorder = await Recorder.begin(app);
-  const start = nextHour();
-  const instants = [0, 1, 2, 3, 4].map((second) => start + second * 1000);
-  await shipAt(app, recorder, instants);
+  const { app, recorder, first, instants, spans } = await shippedBySecond(5);
   const { folder, lineage } = recorder;
   await mergeFrames(folder, (await lineagesOf(folder)).get(lineage) ?? [], 2);
-  await compactLog(folder, lineage, new CompactionState(), start + 5000);
-  const left = (await lineagesOf(folder)).get(lineage) ?? [];
-  expect(left.map(({ first, last }) => [first, last])).toEqual([
+  await compactLog(folder, lineage, new CompactionState(), first + 5000);
+  expect(await spans()).toEqual([
     [1, 2],
     [3, 4],
     [5, 5],
@@ -238,11 +235,15 @@ test("a backup whose place lies within what was merged since, and merged once mo
   const { folder, lineage } = recorder;
   const database = new Database(app.path);
   database.pragma("wal_autocheckpoint = 0");
+  // All of it within one minute: by the machine's clock it may cross into the next.
+  vi.useFakeTimers({ toFake: ["Date"], now: nextHour() });
+  onTestFinished(() => void vi.useRealTimers());
+  const later = () => vi.setSystemTime(Date.now() + 1000);
   const commit = async () => {
-    const at = Date.now();
-    database.prepare("UPDATE counter SET v = ?").run(at);
+    later();
+    database.prepare("UPDATE counter SET v = ?").run(Date.now());
     await recorder.ship();
-    while (Date.now() === at) await new Promise((resolve) => setTimeout(resolve, 1));
+    later();
   };
   const framesOf = async () => {
     const objects = [...(await lineagesOf(folder)).values()].flat();

@@ -162,6 +162,28 @@ test.each(["flipped", "cut", "removed"])(
   },
 );
 
+test.each(["cut", "removed"])(
+  "a base whose pages were %s is told by status, and the next backup does not build on it",
+  async (how) => {
+    const app = await ledgerApp({});
+    await app.backup();
+    const { path } = await objectOf(app, "database");
+    await app.backupIncrement();
+    if (how === "removed") await rm(path);
+    else await truncate(path, 60);
+    const told = async () => {
+      const repository = await app.repository();
+      const { alerts } = await status({ repository, engines: [app.engine], live: "sqlite" });
+      return alerts.filter(({ id }) => id === "backup-damaged").map(({ summary }) => summary);
+    };
+    expect(await told()).toEqual([expect.stringContaining("app.db.zst")]);
+    const { type, findings } = await app.backupIncrement();
+    expect([type, findings[0]?.id]).toEqual(["full", "incremental-became-full"]);
+    expect(await told()).toEqual([]);
+    await expectSameFile(app);
+  },
+);
+
 test("incremental backups under traffic restore to clean prefixes, pinned, streamed, or through the backup API", async () => {
   for (const limits of [{}, { spareBytes: Number.MAX_SAFE_INTEGER }, { pinPatienceMs: 50 }]) {
     const app = await ledgerApp({ rows: 500 }, limits);

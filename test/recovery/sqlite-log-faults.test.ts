@@ -67,7 +67,10 @@ test("a hole: the newest state is refused with what is missing, windows end befo
     message: expect.stringContaining("segment 3 of"),
   });
   const { folder, manifests } = await app.manifests();
-  const windows = (await app.engine.reach(folder, manifests)).windows;
+  const { windows, holes } = await app.engine.reach(folder, manifests);
+  expect(await holes()).toMatchObject([
+    { id: "log-hole", severity: "error", summary: expect.stringContaining("segment 3 of") },
+  ]);
   expect(windows.map(({ to }) => to)).toEqual([new Date(states[1]?.at ?? 0).toISOString()]);
   await expect(restoreAt(app, "to", states[3]?.at)).rejects.toMatchObject({
     code: "TARGET_OUTSIDE_WINDOWS",

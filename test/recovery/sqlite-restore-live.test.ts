@@ -2,26 +2,8 @@ import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import {
-  expectCleanPrefix,
-  makeLedger,
-  startBystander,
-  startWriter,
-  testFolder,
-} from "../support/sqlite.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
-
-/** An app with one backup of 50 rows. */
-async function backedUp(
-  shape: Parameters<typeof makeLedger>[1] = {},
-  limits: SqliteApp["limits"] = {},
-): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"), limits);
-  makeLedger(app.path, shape);
-  await app.backup();
-  return app;
-}
+import { expectCleanPrefix, makeLedger, startBystander, startWriter } from "../support/sqlite.ts";
+import { backedUp } from "../support/sqlite-repository.ts";
 
 test.each([
   ["idle", "wal"],

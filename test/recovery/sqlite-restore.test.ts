@@ -23,19 +23,7 @@ import {
   overwrite,
   testFolder,
 } from "../support/sqlite.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
-
-/** An app with one backup of 50 rows. */
-async function backedUp(
-  shape: Parameters<typeof makeLedger>[1] = {},
-  limits: SqliteApp["limits"] = {},
-): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"), limits);
-  makeLedger(app.path, shape);
-  await app.backup();
-  return app;
-}
+import { backedUp, SqliteApp } from "../support/sqlite-repository.ts";
 
 test("a restored WAL-mode database is complete without a -wal and still in WAL mode", async () => {
   const app = await backedUp();
@@ -333,4 +321,13 @@ test("several databases are backed up in one run and restored together, each com
   const restored = await app.restore(join(folder, "to"));
   expect((await readdir(join(folder, "to"))).sort()).toEqual(["events.db", "orders.db"]);
   expect(restored.databases.map(({ path }) => expectCleanPrefix(path))).toEqual([50, 50]);
+});
+
+test("a place that no file can lie at is named with what is wrong with it", async () => {
+  const app = await backedUp();
+  await symlink(join(app.folder, "nowhere"), join(app.folder, "link"));
+  await expect(app.restore(join(app.folder, "link", "to"))).rejects.toMatchObject({
+    code: "TARGET_UNWRITABLE",
+    message: expect.stringContaining("EEXIST"),
+  });
 });

@@ -297,7 +297,7 @@ test("a backup whose place in the log is not known begins no lineage: another on
   expect((await app.verify(false)).problems).toEqual([]);
 });
 
-test("status says of a watch that it lives, that it is stopped, that it is gone, and that a log is not gone on with", async () => {
+test("status says of a watch that it lives, that it is stopped, that it is gone, that only another account can ask it, and that a log is not gone on with", async () => {
   const app = await ledgerApp();
   const watch = await WatchProcess.start(app);
   await sqlite3(app.path, "UPDATE counter SET v = v + 1");
@@ -319,6 +319,8 @@ test("status says of a watch that it lives, that it is stopped, that it is gone,
   const late = await status({ alive: true, at: living?.at as string, facts });
   expect(late.alerts).toEqual(["log-late"]);
   expect(late.archive?.lagSeconds).toBeGreaterThanOrEqual(90);
+  // Of an account that cannot read its note.
+  expect(await status(null)).toEqual({ archive: null, alerts: ["watch-elsewhere"] });
   process.kill(watch.pid, "SIGSTOP");
   expect(await status(living)).toMatchObject({
     archive: { ok: false, lagSeconds: null, lagBytes: null, lastSegment },

@@ -31,7 +31,7 @@ async function entries(): Promise<{ path: string; until: string }[]> {
   return found;
 }
 
-test("is not held by an entry of another machine whose lease has ended, nor for ever by one from a clock gone wrong", async () => {
+test("is not held by an entry of another machine whose lease has ended, nor for ever by one from a clock gone wrong, nor by one that does not say whose it is", async () => {
   const memory = new RepositoryMemory(state);
   const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
   const entry = {
@@ -43,7 +43,7 @@ test("is not held by an entry of another machine whose lease has ended, nor for 
     since: new Date().toISOString(),
   };
   const until = (minutes: number) => new Date(Date.now() + minutes * MINUTE).toISOString();
-  const write = (name: string, minutes: number, more: { quiet?: true } = {}) =>
+  const write = (name: string, minutes: number, more: object = {}) =>
     storage.create(
       `documint/locks/x/${name}.json`,
       Buffer.from(JSON.stringify({ ...entry, ...more, until: until(minutes) })),
@@ -51,6 +51,10 @@ test("is not held by an entry of another machine whose lease has ended, nor for 
   await write("living", 9);
   expect(await repository.isLocked("x")).toBe(true);
   await storage.remove("documint/locks/x/living.json");
+  for (const lacking of ["purpose", "host", "user", "since", "pid"] as const) {
+    await write(lacking, 9, { [lacking]: null });
+    expect(await repository.isLocked("x"), lacking).toBe(false);
+  }
   for (const [name, minutes, more] of [
     ["ended", -1],
     ["of-a-watch", -1, { quiet: true }],
@@ -60,6 +64,32 @@ test("is not held by an entry of another machine whose lease has ended, nor for 
     expect(await repository.isLocked("x"), name).toBe(false);
   }
   await (await repository.lock("x", "test")).release();
+});
+
+test("that killed runs left hundreds of entries of is taken, and not waited for by whoever is told to stop meanwhile", async () => {
+  const memory = new RepositoryMemory(state);
+  const stop = new AbortController();
+  let reads = 0;
+  const counted = faultyStorage(storage, {
+    read(path, range) {
+      if (path.includes("/locks/") && ++reads === 150) stop.abort(new Error("told to stop"));
+      return storage.read(path, range);
+    },
+  });
+  const repository = await Repository.open({
+    storage: counted,
+    app: "documint",
+    memory,
+    mode: "write",
+  });
+  for (let left = 0; left < 250; left += 1)
+    await storage.create(`documint/locks/x/${left}.json`, Buffer.from("{}"));
+  const { signal } = stop;
+  await expect(repository.lock("x", "test", { signal })).rejects.toThrow("told to stop");
+  expect(await entries()).toHaveLength(150);
+  const lock = await repository.lock("x", "test");
+  expect(await entries()).toHaveLength(1);
+  await lock.release();
 });
 
 test("lives past its lease: a new entry takes the place of the old one, and the release takes that", async () => {
@@ -75,6 +105,32 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
   const [now] = await entries();
   expect(now?.path).not.toBe(first?.path);
   expect(Date.parse(now?.until ?? "")).toBeGreaterThan(Date.now());
+  await lock.release();
+  expect(await entries()).toEqual([]);
+});
+
+test("outlives a renewal that fails, since the next one comes before the lease ends", async () => {
+  const memory = new RepositoryMemory(state);
+  let isAway = false;
+  const sometimes = faultyStorage(storage, {
+    async create(path, content) {
+      if (isAway) throw new Error("the storage is away");
+      return storage.create(path, content);
+    },
+  });
+  const repository = await Repository.open({
+    storage: sometimes,
+    app: "documint",
+    memory,
+    mode: "write",
+  });
+  const lock = await repository.lock("sqlite-app", "backup of app");
+  isAway = true;
+  await vi.advanceTimersByTimeAsync(6 * MINUTE);
+  isAway = false;
+  await vi.advanceTimersByTimeAsync(6 * MINUTE);
+  expect(await lock.isHeld()).toBe(true);
+  expect(await repository.isLocked("sqlite-app")).toBe(true);
   await lock.release();
   expect(await entries()).toEqual([]);
 });

@@ -13,7 +13,7 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Repository, RepositoryMemory, sealedJson } from "@lifeboat/core";
+import { type DrillRecord, Repository, RepositoryMemory, sealedJson } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -140,6 +140,20 @@ describe("a repository that was there and is gone is an error, never made anew",
     await expect(open("write")).resolves.toBeInstanceOf(Repository);
   });
 
+  test("also where what is remembered was damaged, which is said and mended once it is there again", async () => {
+    await open("write");
+    const [name = ""] = await readdir(join(folder, "state"));
+    await writeFile(join(folder, "state", name), "{ cut");
+    await rename(join(folder, "repository"), join(folder, "elsewhere"));
+    await expect(open("write")).rejects.toMatchObject({
+      code: "STATE_UNREADABLE",
+      remedy: expect.stringContaining(`rm ${join(folder, "state", name)}`),
+    });
+    await rename(join(folder, "elsewhere"), join(folder, "repository"));
+    const { id } = await open("write");
+    expect(JSON.parse(await readFile(join(folder, "state", name), "utf8"))).toMatchObject({ id });
+  });
+
   test("until the file that the remedy names is removed", async () => {
     await open("write");
     await rm(join(folder, "repository"), { recursive: true });
@@ -148,6 +162,16 @@ describe("a repository that was there and is gone is an error, never made anew",
     await rm(file);
     await expect(open("write")).resolves.toBeInstanceOf(Repository);
   });
+});
+
+test("a record that is longer than any that is read again is not written", async () => {
+  const repository = await open("write");
+  const message = "x".repeat(16 << 20);
+  const checks = [{ name: "long", ok: false, message }];
+  await expect(
+    repository.writeDrill({ id: "20261122T101500.123Z", checks } as unknown as DrillRecord),
+  ).rejects.toMatchObject({ code: "DOCUMENT_TOO_LONG" });
+  expect((await repository.storage.list({ prefix: "documint/drills/" })).objects).toEqual([]);
 });
 
 describe("a lock", () => {

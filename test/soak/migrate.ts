@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { killMigrations } from "../migration/kill-run.ts";
 import { startCluster } from "../support/postgres.ts";
 import { askedToStop, endSoak } from "./asked-to-stop.ts";
-import { crowdOf } from "./crowd.ts";
+import { crowdOf } from "./migrate-crowd.ts";
 
 /**
  * `npm run soak:migrate -- --seed N --rounds N`: a product of two processes, and a crowd beside them that writes all that a product may, moved to Postgres and back under hundreds of kills; exit

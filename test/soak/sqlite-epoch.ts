@@ -5,20 +5,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { WatchNotes } from "@lifeboat/core";
-import Database from "better-sqlite3";
 import { execa } from "execa";
+import type { WatchFacts } from "../../packages/sqlite/src/watch/watch-facts.ts";
 import { makeLedger } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 import { lineageOf, restoreByHand } from "../support/sqlite-watch.ts";
+import { Crowd } from "./crowd.ts";
+import { makeRoomForCrowd } from "./crowd-scene.ts";
 import { GrowingLedger } from "./growing-ledger.ts";
-
-/**
- * Every commit that was acknowledged before an instant less so much is in what is restored of it: one poll on a quiet machine, and
- * on a busy one what a process that is started anew, or is not let run, takes to look at the WAL.
- */
-const LOOK_MS = 15_000;
-/** Where the ledger has a longer gap, nobody was let run, the watch as little as the writer: no more of it counts. */
-const GAP_MS = 1000;
+import { oneOf } from "./one-of.ts";
+import { dueAt, prefixOf } from "./sqlite-prefix.ts";
 
 export interface EpochInit {
   readonly folder: string;
@@ -39,6 +35,9 @@ export class Epoch {
   readonly #app: SqliteApp;
   readonly #ledger: GrowingLedger;
   readonly #copy: string;
+  readonly #crowd: Crowd;
+  /** Of the watch that runs, once it had begun to ship. */
+  #holes = 0;
   #writer: ChildProcess;
   #watch: ChildProcess;
   #shipped = 0;
@@ -49,6 +48,8 @@ export class Epoch {
     this.#ledger = new GrowingLedger(join(init.folder, "ledger"));
     this.#copy = join(init.folder, "copy");
     makeLedger(this.#app.path, { pageSize: init.pageSize });
+    makeRoomForCrowd(this.#app.path);
+    this.#crowd = new Crowd({ ...init, path: this.#app.path });
     this.#writer = this.#startWriter();
     this.#watch = this.#startWatch();
   }
@@ -70,11 +71,13 @@ export class Epoch {
       Array<string>(name.startsWith("kill") ? 4 : 1).fill(name),
     );
     const name = oneOf(random, weighted);
-    await sleep(random() * 700);
     try {
+      await this.#crowd.change();
+      await sleep(random() * 700);
       await this.#actions[name]?.();
       await this.#proveLatest();
       await this.#proveInstant();
+      await this.#proveNoHole();
     } catch (thrown) {
       throw new Error(`after "${name}": ${thrown instanceof Error ? thrown.message : thrown}`, {
         cause: thrown,
@@ -85,6 +88,7 @@ export class Epoch {
 
   /** Ends both in order: all that was acknowledged is in the repository, for us and for sqlite3 alone. */
   async end(): Promise<readonly unknown[]> {
+    await this.#crowd.leave();
     await this.#stopInOrder();
     const byHand = prefixOf(await restoreByHand(this.#app, join(this.#init.folder, "by-hand")));
     if (byHand !== this.#shipped)
@@ -147,11 +151,6 @@ export class Epoch {
       this.#watch = this.#startWatch();
       await this.#isShipping();
     },
-    checkpoint: () =>
-      this.#sql(
-        `PRAGMA wal_checkpoint(${oneOf(this.#init.random, ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])})`,
-      ),
-    vacuum: () => this.#sql("VACUUM"),
     "create and drop": () =>
       this.#sql("DROP TABLE IF EXISTS other; CREATE TABLE other AS SELECT * FROM ledger"),
     "a spilled transaction that is rolled back": () => this.#bystander("spill"),
@@ -178,6 +177,13 @@ export class Epoch {
     if (before && before[1] > at + 1) throw new Error(`${then} is from after ${at}`);
     const due = dueAt(ledger, at);
     if (then < due) throw new Error(`${then} of the ${due} commits that ${at} should have`);
+  }
+
+  /** Whatever the others do: what a watch ships has a hole only where it did not run. */
+  async #proveNoHole(): Promise<void> {
+    const { holes, holeCount } = ((await this.#note())?.facts ?? {}) as Partial<WatchFacts>;
+    if (holeCount !== undefined && holeCount !== this.#holes)
+      throw new Error(`the log has a hole while it was watched: ${holes?.at(-1)}`);
   }
 
   async #stopInOrder(): Promise<void> {
@@ -223,6 +229,7 @@ export class Epoch {
       `--database=${this.#app.path}`,
       `--ledger=${this.#ledger.path}`,
       `--rate=${this.#init.rate}`,
+      "--journal=wal",
     ]);
   }
 
@@ -254,8 +261,11 @@ export class Epoch {
       const { manifests } = await this.#app.manifests();
       const note = await this.#note();
       const begun = manifests.map(({ details }) => lineageOf(details));
-      const { lineage, state } = note?.facts ?? {};
-      if (note?.alive && state === "shipping" && begun.includes(lineage as string)) return;
+      const { lineage, state, holeCount = 0 } = (note?.facts ?? {}) as Partial<WatchFacts>;
+      if (note?.alive && state === "shipping" && begun.includes(lineage)) {
+        this.#holes = holeCount;
+        return;
+      }
       if (this.#watch.exitCode !== null)
         throw new Error(`the watch ended with ${this.#watch.exitCode}`);
       await sleep(50);
@@ -279,45 +289,9 @@ export class Epoch {
   }
 }
 
-export function oneOf<T>(random: () => number, all: readonly T[]): T {
-  return all[Math.floor(random() * all.length)] as T;
-}
-
 export async function stop(child: ChildProcess, how: NodeJS.Signals): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
   const gone = once(child, "exit");
   child.kill(how);
   return (await gone)[0] as number | null;
-}
-
-/** The newest commit after which so much time went by until an instant that a look at the WAL must have found it. */
-function dueAt(ledger: readonly (readonly [seq: number, at: number])[], at: number): number {
-  let passed = 0;
-  let later = at;
-  for (const [seq, acknowledged] of ledger.toReversed()) {
-    if (acknowledged >= at) continue;
-    passed += Math.min(later - acknowledged, GAP_MS);
-    if (passed > LOOK_MS) return seq;
-    later = acknowledged;
-  }
-  return 0;
-}
-
-/** How far a copy goes. @throws Error when it is no whole prefix */
-function prefixOf(path: string): number {
-  const database = new Database(path, { fileMustExist: true, readonly: true });
-  try {
-    const ask = (sql: string) => database.prepare(sql).pluck().get();
-    const found = [
-      ask("SELECT count(*) FROM ledger"),
-      ask("SELECT max(seq) FROM ledger"),
-      ask("SELECT v FROM counter"),
-    ];
-    const check = ask("PRAGMA integrity_check");
-    if (check !== "ok" || new Set(found).size !== 1)
-      throw new Error(`no prefix: rows, newest, counter ${found.join(", ")}; ${check}`);
-    return found[0] as number;
-  } finally {
-    database.close();
-  }
 }

@@ -8,11 +8,12 @@ import keepCompiled from "../support/compile-cache.ts";
 import { orStopped } from "../support/or-stopped.ts";
 import { randomFrom } from "../support/random-from.ts";
 import { askedToStop, endSoak } from "./asked-to-stop.ts";
-import { Epoch, oneOf, stop } from "./sqlite-epoch.ts";
+import { oneOf } from "./one-of.ts";
+import { Epoch, stop } from "./sqlite-epoch.ts";
 
 /**
  * `npm run soak:sqlite -- --seed N --rounds 2000 [--minutes M] [--at-once 3]`: kills of a writer with a ledger, of a watch and of
- * backups, at random instants in any order. After each round the latest state and a random instant are restored: each must
+ * backups, at random instants in any order, amid a crowd of other processes that are at work on the same database. After each round the latest state and a random instant are restored: each must
  * be a whole prefix of the ledger, with all that it promises and never a row from after its instant. Every 100 rounds a new
  * database with pages of another size begins, so that a round costs the same at the end as at the start. Several products
  * go through this at once, each with a database, a repository and a random sequence of its own: most of a round is

@@ -1,14 +1,21 @@
-import { type EngineKind, migrationRecordId, Repository, RepositoryMemory } from "@lifeboat/core";
+import {
+  type EngineKind,
+  type MigrationRecord,
+  migrationRecordId,
+  Repository,
+  RepositoryMemory,
+} from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 
-/** Writes the record of a verb that moved a product, as the verb would. */
+/** Writes the record of a verb that moved a product, or of one that moved none, as the verb would. */
 export async function sealedRecord(
   path: string,
   app: string,
   startedAt: Date,
   verb: string,
-  live: EngineKind,
-  details: Readonly<Record<string, unknown>> = {},
+  live: EngineKind | null,
+  details: MigrationRecord["details"] = {},
+  steps: MigrationRecord["steps"] = [],
 ): Promise<void> {
   const repository = await Repository.open({
     storage: filesystemStorage({ path }),
@@ -29,7 +36,7 @@ export async function sealedRecord(
     finishedAt: at,
     seconds: 0,
     live,
-    steps: [],
+    steps,
     details,
   });
 }

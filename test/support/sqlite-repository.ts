@@ -17,6 +17,7 @@ import {
 import { type SqliteEngineInit, sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import type { ShippedDatabase } from "../../packages/sqlite/src/watch/shipped-database.ts";
+import { makeLedger, testFolder } from "./sqlite.ts";
 
 /** A repository on disk below `folder`, and an app with a SQLite database in it, `app` unless named. */
 export class SqliteApp {
@@ -117,4 +118,16 @@ export class SqliteApp {
       signal: options.signal ?? new AbortController().signal,
     });
   }
+}
+
+/** An app with one backup of 50 rows. */
+export async function backedUp(
+  shape: Parameters<typeof makeLedger>[1] = {},
+  limits: SqliteApp["limits"] = {},
+): Promise<SqliteApp> {
+  const folder = await testFolder();
+  const app = new SqliteApp(folder, join(folder, "app.db"), limits);
+  makeLedger(app.path, shape);
+  await app.backup();
+  return app;
 }

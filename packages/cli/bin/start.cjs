@@ -40,6 +40,7 @@ function start(packageDirectory, sourceEntry, bundleEntry) {
   beginFrugally();
   Object.keys(STOPPED).forEach(catchSignal);
   process.on("uncaughtException", crash);
+  process.on("exit", endEarly);
   process.stdout.on("error", notTaken);
   process.stderr.on("error", readerLeft);
   /* What a configuration module prints must not get among the result. */
@@ -169,6 +170,18 @@ function leave(status) {
   });
 }
 
+/** A module that the configuration names may end the process, or wait for what never comes: then nothing else would say so. */
+function endEarly() {
+  if (isLeaving) return;
+  var message = "the command ended before its work was done";
+  var remedy =
+    "look for process.exit, or for an await that never ends, in the configuration and what it imports";
+  process.exitCode = statusOf(1);
+  var json = process.argv.indexOf("--json") > 0;
+  var error = { code: "ENDED_EARLY", message: message, remedy: remedy, details: {} };
+  fs.writeSync(json ? 1 : 2, textOf(error, json));
+}
+
 /** `lifeboat list | head -1`: what nobody reads any more need not be written. */
 function notTaken(failure) {
   if (failure.code === "EPIPE" || outputLost) return;
@@ -193,9 +206,13 @@ function crash(failure) {
 }
 
 function say(error) {
-  if (process.argv.indexOf("--json") > 0)
-    process.stdout.write(JSON.stringify({ error: error }, null, 2) + "\n");
-  else process.stderr.write("lifeboat: " + error.message + ": " + error.remedy + "\n");
+  var json = process.argv.indexOf("--json") > 0;
+  (json ? process.stdout : process.stderr).write(textOf(error, json));
+}
+
+function textOf(error, json) {
+  if (json) return JSON.stringify({ error: error }, null, 2) + "\n";
+  return "lifeboat: " + error.message + ": " + error.remedy + "\n";
 }
 
 function statusOf(status) {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core/errors";
@@ -25,9 +26,10 @@ export async function writeDocument(file: string, document: WrittenDocument): Pr
       message: `${path} is there and is no ${document.what}`,
       remedy: "name another file by --out",
     });
-  const growing = `${path}.${process.pid}`;
+  // A name that nobody can guess, and never over what is there: in a folder for all, a link may wait under it.
+  const growing = `${path}.${randomBytes(6).toString("hex")}`;
   try {
-    await writeFile(growing, document.text, { mode: document.mode, flush: true });
+    await writeFile(growing, document.text, { flag: "wx", mode: document.mode, flush: true });
     await rename(growing, path);
   } catch (cause) {
     await rm(growing, { force: true });

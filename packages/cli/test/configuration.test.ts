@@ -1,6 +1,11 @@
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { loadConfiguration } from "../src/config/load.ts";
 import { resolveConfiguration } from "../src/config/resolve.ts";
+import type { LifeboatConfig } from "../src/configuration.ts";
 
 const PLACE = {
   source: "lifeboat.config.json",
@@ -57,16 +62,30 @@ describe("a configuration", () => {
   });
 
   test("has relative paths from its own folder", () => {
-    const { repository, sqlite } = resolveConfiguration(
+    const { repository, sqlite, postgres } = resolveConfiguration(
       {
         app: "a",
         repository: { type: "filesystem", path: "../backups" },
         sqlite: { path: "data/a.b.db" },
+        postgres: { ...COMPLETE.postgres, dataDirectory: "pg/data", binDirectory: "pg/bin" },
       },
       PLACE,
     );
     expect(repository.path).toBe("/etc/backups");
+    expect(postgres).toMatchObject({
+      dataDirectory: "/etc/app/pg/data",
+      binDirectory: "/etc/app/pg/bin",
+    });
     expect(sqlite).toEqual([{ name: "a.b", path: "/etc/app/data/a.b.db" }]);
+  });
+
+  test("is the file that is named, though another is built into the command", async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), "lifeboat-named-"));
+    const file = join(folder.path, "other.json");
+    await writeFile(file, JSON.stringify({ ...COMPLETE, app: "other" }));
+    const builtIn = async () => COMPLETE as LifeboatConfig;
+    expect((await loadConfiguration({ file, builtIn })).app).toBe("other");
+    expect((await loadConfiguration({ builtIn })).app).toBe("documint");
   });
 
   test("takes any string from the environment", () => {
@@ -91,6 +110,20 @@ describe("a configuration", () => {
     expect(levels(undefined)).toEqual({ level: 3, logLevel: 3 });
     expect(levels({ level: 7 })).toEqual({ level: 7, logLevel: 7 });
     expect(levels({ wal: 1 })).toEqual({ level: 3, logLevel: 1 });
+  });
+
+  test("names the product's switch as a line, as a list, or by what it is", () => {
+    const list = ["systemctl", "restart", "shop"];
+    for (const [given, meant] of [
+      ["restart", "restart"],
+      [list, list],
+      [{ command: list }, list],
+      [{ command: "restart" }, "restart"],
+      [{ url: "https://switch/shop" }, { url: "https://switch/shop" }],
+    ])
+      expect(
+        resolveConfiguration({ ...COMPLETE, migrate: { onCutover: given } }, PLACE).migrate,
+      ).toEqual({ onCutover: meant });
   });
 
   test("finds the product's traffic by its own place, and knows a rate for it", () => {
@@ -178,6 +211,27 @@ describe("of a configuration is refused, with its path,", () => {
       "compression.level: must be a number, not a string",
     ],
     [
+      "a policy without its bound",
+      { ...COMPLETE, archive: { policy: "database" } },
+      "archive: policy database needs maxBacklog",
+    ],
+    [
+      "a bound where the server has its own",
+      { ...COMPLETE, archive: { mode: "receive", maxBacklog: "1G" } },
+      "archive: mode receive has no maxBacklog",
+    ],
+    ["a list of configurations", [COMPLETE], "must be an object, not a list"],
+    [
+      "a level that zstd has and Lifeboat does not",
+      { ...COMPLETE, compression: { level: 20 } },
+      "compression.level: must be 1 to 19",
+    ],
+    [
+      "no time at all for a switch",
+      { ...COMPLETE, migrate: { budget: 0 } },
+      "migrate.budget: must be more than 0",
+    ],
+    [
       "a broken level",
       { ...COMPLETE, compression: { level: 1.5 } },
       "compression.level: must be a whole number",
@@ -206,6 +260,26 @@ describe("of a configuration is refused, with its path,", () => {
       "a schema that is no function",
       { ...COMPLETE, schema: { sqlite: "./schema.ts" } },
       "schema.sqlite: must be a function",
+    ],
+    [
+      "a database whose file makes no folder's name",
+      { ...COMPLETE, sqlite: { path: "/srv/my orders.db" } },
+      "sqlite.path: makes no safe name for a folder",
+    ],
+    [
+      "a variable with something beside it",
+      { ...COMPLETE, app: { env: "PATH", else: "documint" } },
+      "app: must be a string, not an object",
+    ],
+    [
+      "a switch that cannot be asked",
+      { ...COMPLETE, migrate: { onCutover: { url: "https://" } } },
+      "migrate.onCutover.url: is no URL",
+    ],
+    [
+      "a switch whose password cannot be read",
+      { ...COMPLETE, migrate: { onRollback: "http://me:100%@switch/shop" } },
+      "migrate.onRollback: is no URL",
     ],
   ])("%s", (_, value, said) => {
     const { message, kind } = failureOf(value);

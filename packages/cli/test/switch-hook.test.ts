@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type RequestListener } from "node:h
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { LifeboatError } from "@lifeboat/core";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Hook } from "../src/configuration.ts";
 import { runSwitch } from "../src/switch-hook.ts";
@@ -32,12 +33,13 @@ describe("a switch by HTTP", () => {
   test("is asked by POST for the engine that the product moves to, and done when it answers 2xx", async () => {
     const asked: unknown[] = [];
     const url = await serve(async (request, response) => {
-      asked.push([request.method, request.headers["content-type"], await bodyOf(request)]);
+      const { "content-type": type, authorization } = request.headers;
+      asked.push([request.method, type, authorization, await bodyOf(request)]);
       response.writeHead(204).end();
     });
     await run({ url: url.href });
     await run(url.href);
-    const one = ["POST", "application/json", FACTS];
+    const one = ["POST", "application/json", undefined, FACTS];
     expect(asked).toEqual([one, one]);
   });
 
@@ -103,6 +105,13 @@ describe("a switch by a command", () => {
     }
   });
 
+  test("is told by its last words alone", async () => {
+    const hook = "head -c 600 /dev/zero | tr '\\0' x >&2; echo 'no such host' >&2; exit 7";
+    const failure = await run(hook).catch((thrown: unknown) => thrown);
+    const { said } = (failure as LifeboatError).details as { said: string };
+    expect(said).toMatch(/^x{100,487}no such host$/);
+  });
+
   test("that is no program, or was killed, has failed", async () => {
     await expect(run(["/nowhere/switch"])).rejects.toMatchObject({
       message: expect.stringContaining("ENOENT"),
@@ -112,18 +121,19 @@ describe("a switch by a command", () => {
     });
   });
 
-  test("ends with its budget, and all that it has started with it", async () => {
+  test("ends with its budget, in order where it can, and all that it has started with it", async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), "lifeboat-hook-"));
     const file = join(folder.path, "pid");
     const budget = new AbortController();
     const hook = run(
-      `sh -c 'trap "" TERM; echo $$ > ${file}; sleep 600; sleep 600'; true`,
+      `trap 'echo told > ${file}-told; exit 1' TERM; sh -c 'trap "" TERM; echo $$ > ${file}; sleep 600; sleep 600' & wait`,
       budget.signal,
     );
     const pid = async () => Number(await readFile(file, "utf8").catch(() => "0"));
     await expect.poll(pid).toBeGreaterThan(0);
     budget.abort(new DOMException("over", "TimeoutError"));
     await expect(hook).rejects.toMatchObject({ name: "TimeoutError" });
+    expect(await readFile(`${file}-told`, "utf8")).toBe("told\n");
     const child = await pid();
     await expect.poll(() => isRunning(child)).toBe(false);
   });

@@ -7,6 +7,7 @@ import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import type { Lock } from "./lock.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
+import { objectsAmiss } from "./objects-amiss.ts";
 import { type Report, runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import {
@@ -81,7 +82,9 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
         title: "take the lock",
         run: async () => {
           for (const folder of folders)
-            locks.push(await repository.lock(lockName(folder), `backup of ${folder.database}`));
+            locks.push(
+              await repository.lock(lockName(folder), `backup of ${folder.database}`, { signal }),
+            );
           if (request.type === "incremental") basis = await basisOf(repository, engine, folders);
           if (basis.type !== request.type) findings.push(basis.obstacle);
           for (const folder of folders) {
@@ -182,6 +185,8 @@ async function basisOf(
     const fault = byChain(manifests).broken.get(newest);
     if (fault) return { ...NO_BASIS, obstacle: cannotBuildOn(fault) };
     const chain = backupChain(newest, manifests);
+    const [amiss] = await objectsAmiss(folder, chain);
+    if (amiss) return { ...NO_BASIS, obstacle: cannotBuildOn(amiss) };
     const obstacle = (await engine.obstacleToBuildOn?.(folder, chain)) ?? null;
     if (obstacle) return { ...NO_BASIS, obstacle };
     parents.set(folder, chain);
@@ -189,7 +194,7 @@ async function basisOf(
   return { type: "incremental", parents, obstacle: NOTHING_TO_BUILD_ON };
 }
 
-function cannotBuildOn({ message }: LifeboatError): Finding {
+function cannotBuildOn({ message }: { readonly message: string }): Finding {
   return {
     id: "incremental-became-full",
     severity: "warning",

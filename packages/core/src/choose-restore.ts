@@ -257,7 +257,11 @@ export function noSuchBackup(id: string): LifeboatError {
   });
 }
 
-function nothingThere(repository: Repository, engine: EngineKind | undefined): LifeboatError {
+/** Of an app, or of one of its engines, nothing lies in the repository. */
+export function nothingThere(
+  repository: Repository,
+  engine: EngineKind | undefined,
+): LifeboatError {
   return new LifeboatError({
     code: "BACKUP_NOT_FOUND",
     kind: "not-found",

@@ -22,6 +22,9 @@ export interface DrillAnswer {
   readonly message: string;
 }
 
+/** Characters of an answer that are told. */
+const MOST_SHOWN = 200;
+
 /** The drill of one database: restore into a scratch place, bring to life, check. */
 export class DrillRun {
   readonly choice: ChosenRestore;
@@ -133,11 +136,16 @@ async function answerOf(
       return { name, ok: true, message: "true" };
     // Quoted, so that the text "true" is told from true.
     const text = typeof answer === "string" ? JSON.stringify(answer) : String(answer);
-    const said = rows.length === 0 ? "no row" : text;
+    const said = rows.length === 0 ? "no row" : shortened(text);
     return { name, ok: false, message: `answered ${said} instead of true` };
   } catch (thrown) {
     // A check that cannot be asked has failed: that is its answer, and the drill's record shows it.
     const message = thrown instanceof LifeboatError ? thrown.message : reasonOf(thrown);
     return { name, ok: false, message };
   }
+}
+
+/** An answer is told and recorded, and a whole document of the product belongs into neither. */
+function shortened(text: string): string {
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }

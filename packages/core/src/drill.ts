@@ -66,7 +66,7 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
   let left = NOTHING_KEPT;
   try {
     for (const choice of choices) {
-      const own = await ownFolder(scratch, choice);
+      const own = join(scratch, choice.folder.database);
       const drillRun = new DrillRun(choice, {
         scratch: own,
         keep,
@@ -74,6 +74,8 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
         signal,
       });
       runs.push(drillRun);
+      // Passed through by other accounts, as the scratch folder itself: a server that we start runs as one.
+      await mkdir(own, { mode: 0o711 });
       await run(drillRun.steps());
       await drillRun.close();
     }
@@ -123,13 +125,6 @@ async function recorded(repository: Repository, record: DrillRecord): Promise<st
     if (cause instanceof LifeboatError) return cause.message;
     throw cause;
   }
-}
-
-/** Passed through by other accounts, as the scratch folder itself: a server that we start runs as one. */
-async function ownFolder(scratch: string, { folder }: ChosenRestore): Promise<string> {
-  const own = join(scratch, folder.database);
-  await mkdir(own, { mode: 0o711 });
-  return own;
 }
 
 /** Of several SQLite databases each check belongs to the one that it names, or to the first. */

@@ -48,7 +48,9 @@ export async function exportToRepository(
       {
         title: "take the lock",
         run: async () => {
-          lock = await repository.lock(exportLockName(folder), `export of ${folder.database}`);
+          lock = await repository.lock(exportLockName(folder), `export of ${folder.database}`, {
+            signal,
+          });
           await removeUnfinishedExports(folder);
           id = await freeId(folder);
         },

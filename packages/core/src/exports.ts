@@ -1,3 +1,4 @@
+import { createDocument } from "./create-document.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
@@ -44,7 +45,7 @@ export async function writeExportManifest(
   manifest: ExportManifest,
 ): Promise<void> {
   const text = sealedJson(manifest as unknown as Record<string, unknown>);
-  await folder.storage.create(manifestPath(folder, manifest.id), Buffer.from(text));
+  await createDocument(folder.storage, manifestPath(folder, manifest.id), text);
 }
 
 /**

@@ -2,7 +2,7 @@ import { LifeboatError } from "./errors.ts";
 import type { Storage } from "./storage.ts";
 
 /** Far above any manifest, mark, lock or drill record that Lifeboat writes. */
-const LARGEST_DOCUMENT = 16 << 20;
+export const LARGEST_DOCUMENT = 16 << 20;
 
 /**
  * A small document of a repository, whole; undefined when it is not there. Reading ends where no

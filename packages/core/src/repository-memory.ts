@@ -3,6 +3,7 @@ import { open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, LifeboatError, reasonOf } from "./errors.ts";
 import { makeDirectories } from "./make-directories.ts";
+import { shellWord } from "./shell-word.ts";
 import { syncDirectory } from "./sync-directory.ts";
 
 /** What is remembered of a repository that was seen. */
@@ -41,15 +42,30 @@ export class RepositoryMemory {
         code: "STATE_UNREADABLE",
         message: `cannot read ${file}: ${reasonOf(cause)}`,
         remedy:
-          "give this account the right to it, or set LIFEBOAT_STATE_DIRECTORY to a directory of its own",
+          cause instanceof SyntaxError
+            ? `it is damaged: see that the repository is where it should be (a disk that is not mounted looks empty), then remove it: rm ${shellWord(file)}`
+            : "give this account the right to it, or set LIFEBOAT_STATE_DIRECTORY to a directory of its own",
         cause,
       });
     }
   }
 
+  /** The repository was seen by now, so that a note that is damaged has nothing more to say. */
+  async #recallWhole({
+    storage,
+    app,
+  }: RememberedRepository): Promise<RememberedRepository | undefined> {
+    try {
+      return await this.recall(storage, app);
+    } catch (thrown) {
+      if (thrown instanceof LifeboatError && thrown.cause instanceof SyntaxError) return undefined;
+      throw thrown;
+    }
+  }
+
   async remember(repository: RememberedRepository): Promise<void> {
     const file = this.fileOf(repository.storage, repository.app);
-    if ((await this.recall(repository.storage, repository.app))?.id === repository.id) return;
+    if ((await this.#recallWhole(repository))?.id === repository.id) return;
     const growing = `${file}.${randomBytes(6).toString("hex")}`;
     try {
       await makeDirectories(this.#directory, 0o700);

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { createDocument } from "./create-document.ts";
 import { type Compression, DatabaseFolder } from "./database-folder.ts";
 import { assertDrillShape, type DrillRecord } from "./drill-record.ts";
 import type { Problem } from "./engine.ts";
@@ -6,7 +7,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
 import { SAFE_NAME } from "./json-shape.ts";
 import { foldersBelow } from "./listing.ts";
-import { type Lock, type LockOptions, lockIsHeld, takeLock } from "./lock.ts";
+import { type Lock, type LockOptions, lockHolder, takeLock } from "./lock.ts";
 import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts";
 import { assertMigrationRecordShape, type MigrationRecord } from "./migration-record.ts";
 import { readDocument } from "./read-document.ts";
@@ -105,7 +106,7 @@ export class Repository {
 
   /** Makes the backup exist: nothing of it is written after this. */
   async writeManifest(folder: DatabaseFolder, manifest: Manifest): Promise<void> {
-    await this.storage.create(manifestPath(folder, manifest.id), encodeManifest(manifest));
+    await createDocument(this.storage, manifestPath(folder, manifest.id), encodeManifest(manifest));
   }
 
   /** Whether anything lies under a backup's id in any of these folders. */
@@ -123,13 +124,13 @@ export class Repository {
   }
 
   /** Whether a living run holds a lock. */
-  isLocked(name: string): Promise<boolean> {
-    return lockIsHeld(this.storage, `${this.app}/locks/${name}`);
+  async isLocked(name: string): Promise<boolean> {
+    return (await lockHolder(this.storage, `${this.app}/locks/${name}`)) !== undefined;
   }
 
   async writeDrill(record: DrillRecord): Promise<void> {
     const text = sealedJson(record as unknown as Record<string, unknown>);
-    await this.storage.create(`${this.app}/drills/${record.id}.json`, Buffer.from(text));
+    await createDocument(this.storage, `${this.app}/drills/${record.id}.json`, text);
   }
 
   /** Recorded drills, oldest first; records that cannot be read are problems. */
@@ -139,7 +140,7 @@ export class Repository {
 
   async writeMigrationRecord(record: MigrationRecord): Promise<void> {
     const text = sealedJson(record as unknown as Record<string, unknown>);
-    await this.storage.create(`${this.app}/migrations/${record.id}.json`, Buffer.from(text));
+    await createDocument(this.storage, `${this.app}/migrations/${record.id}.json`, text);
   }
 
   /** Records of migrations, oldest first; those that cannot be read are problems. */

@@ -1,4 +1,4 @@
-import { access, chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { access, chmod, lstat, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LifeboatError, reasonOf } from "./errors.ts";
@@ -41,9 +41,16 @@ async function removeAbandoned(): Promise<void> {
     if (!name.startsWith(PREFIX)) continue;
     const mark = name.slice(PREFIX.length, name.lastIndexOf("-"));
     const directory = join(tmpdir(), name);
-    if (!processOfMarkIsGone(mark) || (await isKept(directory))) continue;
+    if (!processOfMarkIsGone(mark) || !(await isOurs(directory)) || (await isKept(directory)))
+      continue;
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** What another account left is its own to remove: we may not, or as root would be led by its links. */
+async function isOurs(directory: string): Promise<boolean> {
+  const found = await lstat(directory).catch(() => undefined);
+  return found?.uid === process.geteuid?.();
 }
 
 /** Of one that we may not look into it cannot be said, and we could not remove it either. */

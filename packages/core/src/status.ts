@@ -1,4 +1,5 @@
 import { lockName } from "./backup.ts";
+import { byChain } from "./backup-chain.ts";
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
 import { windowsAhead } from "./clock-behind.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
@@ -9,6 +10,7 @@ import { configuredDatabases, engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
 import type { Manifest } from "./manifest.ts";
 import { markFindings } from "./mark-findings.ts";
+import { newestAmiss } from "./objects-amiss.ts";
 import { reachOf } from "./reach-of.ts";
 import type { Repository } from "./repository.ts";
 import { findUnfinished } from "./unfinished-backup.ts";
@@ -55,9 +57,12 @@ export async function status(request: {
     const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
+    alerts.push(...(await newestAmiss(folder, byChain(found.manifests).whole)));
     alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
     // Before an upgrade it was another cluster, of which nothing comes any more.
-    const isOver = folder !== folders.findLast(({ engine }) => engine === folder.engine);
+    const isOver =
+      folder.engine === "postgres" &&
+      folder !== folders.findLast(({ engine }) => engine === folder.engine);
     if (!isOver && known.windows.length > 0 && folder.engine === (live ?? folder.engine))
       alerts.push(...(await known.holes()));
   }

@@ -1,10 +1,10 @@
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { ExportManifest } from "./export-manifest.ts";
 import { exportIds, exportLockName, exportsOf } from "./exports.ts";
-import { holdsObjects } from "./listing.ts";
 import type { Report } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { checkObject, type Tally } from "./verify-object.ts";
+import { manifestsMissing } from "./verify-unfinished.ts";
 
 /** Reads the manifests of one cluster's exports, and names those that are missing or damaged. */
 export async function checkExportManifests(
@@ -15,20 +15,15 @@ export async function checkExportManifests(
   const { manifests, problems } = await exportsOf(folder);
   tally.objects += manifests.length + problems.length;
   tally.problems.push(...problems);
-  const known = new Set([
-    ...manifests.map(({ id }) => id),
-    ...problems.map(({ object }) => object.split("/").at(-2)),
-  ]);
-  const without = (await exportIds(folder)).filter((id) => !known.has(id));
-  // An export that is being written has no manifest yet, and nothing is wrong with that.
-  if (without.length > 0 && !(await repository.isLocked(exportLockName(folder))))
-    for (const id of without)
-      if (await holdsObjects(repository.storage, `${folder.exportPath(id)}/`))
-        tally.problems.push({
-          object: `${folder.exportPath(id)}/manifest.json`,
-          code: "MANIFEST_MISSING",
-          message: `${folder.exportPath(id)} has objects but no manifest: it was never finished (then the next export removes it), or its manifest was removed`,
-        });
+  const missing = await manifestsMissing(repository, {
+    name: "export",
+    ids: await exportIds(folder),
+    manifests,
+    problems,
+    pathOf: (id) => folder.exportPath(id),
+    lock: exportLockName(folder),
+  });
+  tally.problems.push(...missing);
   return manifests;
 }
 

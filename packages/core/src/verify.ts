@@ -1,17 +1,19 @@
 import { lockName } from "./backup.ts";
 import { chainProblems } from "./backup-chain.ts";
 import { damageIn } from "./backup-summary.ts";
+import { nothingThere } from "./choose-restore.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, Problem } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import type { ExportManifest } from "./export-manifest.ts";
-import { foldersBelow, holdsObjects } from "./listing.ts";
+import { foldersBelow } from "./listing.ts";
 import { BACKUP_ID, type Manifest } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { checkExportManifests, checkExports } from "./verify-exports.ts";
 import { checkObject, type Tally } from "./verify-object.ts";
+import { manifestsMissing } from "./verify-unfinished.ts";
 
 export interface VerifyReport {
   readonly ok: boolean;
@@ -25,6 +27,7 @@ export interface VerifyReport {
  * Reads every stored byte of a repository and compares it with the digests: backups, exports, manifests
  * and log. `deep` also unpacks the backups' objects and checks their content. Finds all that is wrong
  * rather than stopping at the first.
+ * @throws LifeboatError `BACKUP_NOT_FOUND` (kind `not-found`) where nothing of any database lies there
  */
 export async function verify(request: {
   readonly repository: Repository;
@@ -80,7 +83,10 @@ export async function verify(request: {
       },
     ]),
   ]);
-  return { ok: tally.problems.length === 0, ...tally };
+  const ok = tally.problems.length === 0;
+  // Of nothing it can't be said that it is whole.
+  if (ok && folders.length === 0) throw nothingThere(repository, request.engine);
+  return { ok, ...tally };
 }
 
 async function checkManifests(
@@ -91,21 +97,16 @@ async function checkManifests(
   const { manifests, problems } = await repository.backups(folder);
   tally.objects += manifests.length + problems.length;
   tally.problems.push(...problems);
-  const known = new Set([
-    ...manifests.map(({ id }) => id),
-    ...problems.map(({ object }) => object.split("/").at(-2)),
-  ]);
   const all = await foldersBelow(repository.storage, `${folder.path}/backups/`);
-  const without = all.filter((name) => BACKUP_ID.test(name) && !known.has(name));
-  // A backup that is being taken has no manifest yet, and nothing is wrong with that.
-  if (without.length > 0 && !(await repository.isLocked(lockName(folder))))
-    for (const id of without)
-      if (await holdsObjects(repository.storage, `${folder.backupPath(id)}/`))
-        tally.problems.push({
-          object: `${folder.backupPath(id)}/manifest.json`,
-          code: "MANIFEST_MISSING",
-          message: `${folder.backupPath(id)} has objects but no manifest: it was never finished (then the next backup removes it), or its manifest was removed`,
-        });
+  const missing = await manifestsMissing(repository, {
+    name: "backup",
+    ids: all.filter((name) => BACKUP_ID.test(name)),
+    manifests,
+    problems,
+    pathOf: (id) => folder.backupPath(id),
+    lock: lockName(folder),
+  });
+  tally.problems.push(...missing);
   return manifests;
 }
 

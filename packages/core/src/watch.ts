@@ -44,6 +44,7 @@ export async function watch(order: WatchOrder): Promise<WatchReport> {
       locks.push(
         await repository.lock(watchLockName(folder), `watch of ${folder.database}`, {
           quiet: true,
+          signal: order.signal,
         }),
       );
     await run([

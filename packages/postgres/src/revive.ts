@@ -19,6 +19,7 @@ import { findPrograms, programPath, type ServerPrograms } from "./server/program
 import { Scratch } from "./server/scratch.ts";
 import { Server, serverEnded } from "./server/server.ts";
 import { reachablePrograms } from "./server/staging.ts";
+import { lsnOf } from "./wal/lsn.ts";
 
 export interface ReviveOptions {
   /** `binDirectory` of the configuration. */
@@ -50,7 +51,7 @@ export async function revivePostgres(
   const { programs, release } = await reachablePrograms(found, account);
   try {
     const revival = await recover(request, programs, account);
-    return await RevivedCluster.open({
+    const cluster = await RevivedCluster.open({
       ...revival,
       ...options,
       major,
@@ -58,10 +59,30 @@ export async function revivePostgres(
       database: options.database,
       release,
     });
+    await assertNotShort(request, cluster);
+    return cluster;
   } catch (cause) {
     await release();
     throw cause;
   }
+}
+
+/**
+ * A server that finds a record which its checksum does not fit takes it for the end of the archive, and opens. Of a target it tells
+ * itself that it was not reached; of the archive's end only we know where that is.
+ */
+async function assertNotShort({ plan }: ReviveRequest, cluster: RevivedCluster): Promise<void> {
+  const { target, willRecoverTo } = plan;
+  const { recoveredLsn: reached } = cluster;
+  if (target.kind !== "latest" || willRecoverTo.lsn === null || reached === null) return;
+  if (lsnOf(reached) > lsnOf(willRecoverTo.lsn)) return;
+  await cluster.close();
+  throw new LifeboatError({
+    code: "RECOVERY_SHORT",
+    message: `the server replayed up to ${reached} and took that for the end, while records are archived up to ${willRecoverTo.lsn}: the WAL behind it is damaged`,
+    remedy: `take a new backup (lifeboat backup); what lies before it can be recovered: --lsn ${reached}`,
+    details: { reached, archived: willRecoverTo.lsn },
+  });
 }
 
 /** Where the plan ends with a commit that it knows. */

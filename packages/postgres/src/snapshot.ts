@@ -51,7 +51,7 @@ interface Work {
  * Takes a base backup of the whole cluster into the repository, with its settings files and all WAL
  * that it needs to become consistent, and proves that WAL before it resolves.
  * @throws LifeboatError `DATABASE_CHANGED`, what {@link preflight} found to be in the way, what the
- *   transport or the repository threw, `WAL_NOT_ARCHIVED`, `WAL_GAP`
+ *   transport or the repository threw, `WAL_NOT_ARCHIVED`, `WAL_GAP`, `WAL_PARTED`
  */
 export async function takeSnapshot(
   connection: ServerConnection,
@@ -118,7 +118,7 @@ async function takeWithWal(work: Work): Promise<Taken> {
         signal,
       });
     const { backup, ...stored } = await storeBaseBackup(work, whole);
-    const needed = neededWal(server, backup);
+    const needed = neededWal(server, backup, !isStandby);
     if (isStandby) await endSegment(work.client);
     request.report({ note: `storing the WAL up to ${formatLsn(needed.stop)}` });
     if (receiver) await receiver.until(endOf(needed), signal);
@@ -131,12 +131,13 @@ async function takeWithWal(work: Work): Promise<Taken> {
   }
 }
 
-function neededWal(server: ServerFacts, backup: BaseBackup): NeededWal {
+function neededWal(server: ServerFacts, backup: BaseBackup, endIsWritten: boolean): NeededWal {
   return {
     timeline: backup.timeline,
     start: backup.startLsn,
     stop: backup.stopLsn,
     segmentBytes: server.walSegmentBytes,
+    endIsWritten,
   };
 }
 

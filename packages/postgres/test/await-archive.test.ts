@@ -32,6 +32,7 @@ const needed: NeededWal = {
   start: BigInt(2 * 16 * MIB) + 40n,
   stop: BigInt(4 * 16 * MIB),
   segmentBytes: 16 * MIB,
+  endIsWritten: true,
 };
 
 function wait(patienceMs: number, signal = new AbortController().signal) {

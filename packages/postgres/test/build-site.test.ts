@@ -129,6 +129,8 @@ describe("a directory built beside its place", () => {
     const living = await built("15");
     const dead = join(at.folder, await deadRun(at));
     await mkdir(dead);
+    // It keeps nobody out, before it is cleared as well.
+    await (await BuildSite.open(at.place, at.account)).discard();
     await clearLeftovers(at.place);
     expect(await readdir(at.folder)).toEqual([basename(living.path)]);
   });

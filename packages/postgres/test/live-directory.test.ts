@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import { liveDirectory } from "../src/basebackup/parallel/live-directory.ts";
+import { ServerFiles } from "../src/basebackup/parallel/server-files.ts";
 import { withClient } from "../src/connection/connection.ts";
 import { describeServer } from "../src/facts/server-facts.ts";
 
@@ -37,4 +38,24 @@ test("another one of the same cluster is not, though it has the same system iden
 
 test("one that is not there is none", async () => {
   expect(await found(join(cluster.directory, "nowhere"))).toBeUndefined();
+});
+
+test("readers that came to another server than the one in backup mode are refused, and leave it", async () => {
+  const other = await startCluster();
+  try {
+    const connection = { url: other.superuserUrl };
+    await withClient({ url: cluster.superuserUrl }, async (mode) => {
+      await expect(ServerFiles.open(connection, 2, mode)).rejects.toMatchObject({
+        code: "SERVER_DIFFERS",
+        remedy: expect.stringContaining("name one server"),
+      });
+    });
+    const ours = "select from pg_stat_activity where application_name = 'lifeboat'";
+    await expect.poll(() => other.query(ours)).toEqual([]);
+    await withClient(connection, async (mode) =>
+      (await ServerFiles.open(connection, 2, mode)).close(),
+    );
+  } finally {
+    await other.stop();
+  }
 });

@@ -39,11 +39,14 @@ test("it begins behind the last whole segment, also before what the slot keeps, 
   expect(await startIn({}, request)).toEqual([1, 6, 0n, []]);
 });
 
-test("it begins at what the slot keeps and the archive has not, though it has what is behind", async () => {
+test("it begins at what the archive has not before what the slot keeps, though it has what is behind", async () => {
   const files = whole(1, 1, 2, 4, 7);
   expect(await startIn(files, { timeline: 1, kept: at(2) + 5n })).toEqual([1, 3, 0n, []]);
-  expect(await startIn(files, { timeline: 1, kept: at(4) })).toEqual([1, 5, 0n, []]);
-  expect(await startIn(files, { timeline: 1, kept: at(7) })).toEqual([1, 8, 0n, []]);
+  expect(await startIn(files, { timeline: 1, kept: at(5) })).toEqual([1, 5, 0n, []]);
+  // The slot was made anew, and a backup has streamed the segment for itself: what lies between may still be there.
+  const anew = { timeline: 1, kept: at(7) };
+  expect(await startIn(files, anew)).toEqual([1, 5, 0n, []]);
+  expect(await startIn(files, { ...anew, overHole: true })).toEqual([1, 8, 0n, []]);
 });
 
 test("a part of its segment counts as shipped, and is cleared away with older ones; later ones stay", async () => {

@@ -13,7 +13,7 @@ import { lastCommitBefore, settledTarget } from "./idle-target.ts";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
 import { checkLog } from "./log/check.ts";
-import { windowsOf } from "./log/windows.ts";
+import { reachOfLog } from "./log/reach.ts";
 import { planRecovery } from "./log.ts";
 import { SpareReader } from "./raw/spare-reader.ts";
 import { restoreDatabase } from "./restore.ts";
@@ -77,11 +77,7 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
       }),
     status: async (folder, note) =>
       statusOf(folder ? [named(folder.database)] : live(), { folder, note, directory }),
-    // Of a hole in the log its watch tells.
-    reach: async (folder, backups) => ({
-      windows: await windowsOf(folder, byChain(backups).whole),
-      holes: async () => [],
-    }),
+    reach: (folder, backups) => reachOfLog(folder, byChain(backups).whole),
     holdsIdle: async (folder, backups, at) =>
       (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,
     plan: async (folder, backups, target, options) => {

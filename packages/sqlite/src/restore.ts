@@ -21,7 +21,13 @@ import { idsFor } from "./owner.ts";
 import { checkRestored } from "./restore/check-restored.ts";
 import { compose } from "./restore/compose.ts";
 import { type Parts, partsOf } from "./restore/parts.ts";
-import { assertPlaceIsFree, type Place, placeOf, putInPlace } from "./restore/place.ts";
+import {
+  assertPlaceIsFree,
+  type Place,
+  placeFailure,
+  placeOf,
+  putInPlace,
+} from "./restore/place.ts";
 import { Scratch } from "./restore/scratch.ts";
 
 /**
@@ -56,7 +62,7 @@ export async function restoreDatabase(
     return { path: place.file, bytes, willRecoverTo, recoveredTo: willRecoverTo.time, findings };
   } catch (thrown) {
     if (made !== undefined) await removeEmpty(to, made);
-    throw databaseFailure(place.file, thrown);
+    throw placeFailure(to, databaseFailure(place.file, thrown));
   }
 }
 
@@ -104,7 +110,10 @@ async function buildAndName(request: RestoreRequest, build: Build): Promise<Find
       pageCount: build.parts.pageCount,
       whole,
     };
-    const check = () => checkRestored(copy, expected, build.manifest.id);
+    const { id, consistentAt } = build.manifest;
+    const { time } = request.plan.willRecoverTo;
+    const madeOf = { backup: id, logUpTo: time === consistentAt ? null : time };
+    const check = () => checkRestored(copy, expected, madeOf);
     findings.push(...(await whileSyncing(copy, check)));
     request.signal.throwIfAborted();
     const { force } = request;

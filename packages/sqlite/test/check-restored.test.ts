@@ -13,13 +13,18 @@ test.each([true, false])(
     const pageCount = Number(database.pragma("page_count", { simple: true }));
     database.close();
     const right = { path, fileName: "app.db", pageSize: 4096, pageCount, whole };
-    expect(checkRestored(path, right, "the-backup")).toEqual([]);
+    const madeOf = { backup: "the-backup", logUpTo: null };
+    expect(checkRestored(path, right, madeOf)).toEqual([]);
     for (const wrong of [{ pageCount: pageCount + 1 }, { pageSize: 8192 }])
-      expect(() => checkRestored(path, { ...right, ...wrong }, "the-backup")).toThrow(
+      expect(() => checkRestored(path, { ...right, ...wrong }, madeOf)).toThrow(
         expect.objectContaining({
           code: "RESTORED_COPY_DAMAGED",
           message: expect.stringContaining(`instead of ${Object.values(wrong)[0]}`),
         }),
       );
+    const logUpTo = "2026-11-28T02:10:04.406Z";
+    expect(() => checkRestored(path, { ...right, pageCount: 1 }, { ...madeOf, logUpTo })).toThrow(
+      `the database of ${logUpTo}, to which backup the-backup and its log lead, is damaged`,
+    );
   },
 );

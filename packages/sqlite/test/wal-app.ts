@@ -1,3 +1,4 @@
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { onTestFinished } from "vitest";
@@ -42,4 +43,12 @@ export function holderOf(path: string, init: Partial<HolderInit> = {}): WalHolde
 export function progressOf(app: Database.Database): { log: number; checkpointed: number } {
   const [row] = app.pragma("wal_checkpoint(NOOP)") as { log: number; checkpointed: number }[];
   return row ?? { log: -1, checkpointed: -1 };
+}
+
+/** As a disk gives back another block than was written: the newest frame of the WAL. */
+export async function spoilNewest(path: string): Promise<void> {
+  const file = await open(`${path}-wal`, "r+");
+  const { size } = await file.stat();
+  await file.write(Buffer.from([0xff]), 0, 1, size - 100);
+  await file.close();
 }

@@ -7,7 +7,7 @@ import type { LogPlace } from "../src/wal/place.ts";
 import type { ReadFrom } from "../src/watch/holding.ts";
 import { Hole } from "../src/watch/hole.ts";
 import type { WalHolder } from "../src/watch/wal-holder.ts";
-import { holderOf, progressOf, walApp } from "./wal-app.ts";
+import { holderOf, progressOf, spoilNewest, walApp } from "./wal-app.ts";
 
 describe("a watch that comes back goes on", () => {
   /** Reads up to here, lets go, and says where it was. */
@@ -67,6 +67,29 @@ describe("a watch that comes back goes on", () => {
     other.close();
   });
 
+  test("with what is committed while it takes hold", async () => {
+    const { path, app, commit } = await walApp();
+    const place = readUpTo(path);
+    commit();
+    let frames = 0;
+    const holder = holderOf(path, {
+      found: ({ to }) => {
+        if (frames === 0) commit();
+        frames = to.frames;
+      },
+    });
+    expect(holder.takeHold({ place, instant: 0 })).toBe(true);
+    expect(frames).toBe(progressOf(app).log);
+  });
+
+  test("not where the commits behind it cannot be read", async () => {
+    const { path, commit } = await walApp();
+    const place = readUpTo(path);
+    commit();
+    await spoilNewest(path);
+    expect(goesOn(path, place)).toBe(false);
+  });
+
   test("not where the WAL is shorter than what was read of it", async () => {
     const { path } = await walApp();
     const place = readUpTo(path);
@@ -108,6 +131,50 @@ describe("a watch that was stopped in order goes on", () => {
     expect(holderOf(path).takeHold(from)).toBe(false);
     vi.useRealTimers();
     expect(holderOf(path).takeHold(from)).toBe(true);
+  });
+
+  test("with all that was committed meanwhile, though a writer kept the first try out", async () => {
+    const { path, app, holder, from } = await settled();
+    closeBoth(app, holder, path);
+    const next = new Database(path);
+    next.pragma("wal_autocheckpoint = 0");
+    next.exec("UPDATE counter SET v = v + 1");
+    let found = 0;
+    const late = holderOf(path, {
+      found: ({ from, to }) => {
+        found += to.frames - from.frames;
+      },
+    });
+    next.exec("BEGIN IMMEDIATE");
+    expect(() => late.takeHold(from)).toThrow("locked");
+    next.exec("COMMIT");
+    found = 0;
+    expect(late.takeHold(from)).toBe(true);
+    late.pollToEnd();
+    expect(found).toBe(progressOf(next).log);
+    next.close();
+  });
+
+  test("not where what was committed since is copied back while it takes hold", async () => {
+    const { path, app, holder, from } = await settled();
+    closeBoth(app, holder, path);
+    const next = new Database(path);
+    next.pragma("wal_autocheckpoint = 0");
+    next.exec("UPDATE counter SET v = v + 1");
+    const late = holderOf(path, { found: () => next.pragma("wal_checkpoint(PASSIVE)") });
+    expect(late.takeHold(from)).toBe(false);
+    next.close();
+  });
+
+  test("not where what was committed since cannot be read", async () => {
+    const { path, app, holder, from } = await settled();
+    closeBoth(app, holder, path);
+    const next = new Database(path);
+    next.pragma("wal_autocheckpoint = 0");
+    next.exec("UPDATE counter SET v = v + 1");
+    await spoilNewest(path);
+    expect(holderOf(path).takeHold(from)).toBe(false);
+    next.close();
   });
 
   test("not where the file was replaced since, nor where it was and is back", async () => {

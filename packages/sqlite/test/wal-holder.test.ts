@@ -1,12 +1,11 @@
 import { spawn } from "node:child_process";
-import { copyFile, open, readFile, stat } from "node:fs/promises";
+import { copyFile, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { has } from "../../../test/support/outside-programs.ts";
 import { heard } from "../../../test/support/sqlite.ts";
-import { formatWalHeader } from "../src/wal/header.ts";
-import { holderOf, progressOf, walApp } from "./wal-app.ts";
+import { holderOf, progressOf, spoilNewest, walApp } from "./wal-app.ts";
 
 const SHM = "-shm";
 
@@ -73,47 +72,12 @@ test("commits that are not to be found, look after look, end what is held", asyn
   const holder = holderOf(path);
   holder.takeHold();
   commit();
-  const { size } = await stat(`${path}-wal`);
-  // As a disk gives back another block than was written.
-  const file = await open(`${path}-wal`, "r+");
-  await file.write(Buffer.from([0xff]), 0, 1, size - 100);
-  await file.close();
+  await spoilNewest(path);
   holder.poll();
   expect(holder.allReadAt).toBeUndefined();
   // Copied back, they would be overwritten, and nobody had read them.
   expect(() => holder.copyBack()).toThrow("commits that cannot be read");
   expect(() => holder.pollToEnd()).toThrow("commits that cannot be read");
-});
-
-/** As whoever goes past SQLite's locks: the WAL has the header of another run from now on. */
-async function beginAnewByForce(path: string): Promise<void> {
-  const { bytes } = formatWalHeader({ pageSize: 4096, salts: [4711, 4712] });
-  const file = await open(`${path}-wal`, "r+");
-  await file.write(bytes, 0, bytes.length, 0);
-  await file.close();
-}
-
-test("a WAL that was begun anew although it was held is a hole, also where all of it had been copied back and more was written behind it", async () => {
-  const first = await walApp();
-  const holder = holderOf(first.path);
-  holder.takeHold();
-  first.commit();
-  holder.poll();
-  await beginAnewByForce(first.path);
-  expect(() => holder.poll()).toThrow("begun anew although it was held");
-
-  const { path, app } = await walApp();
-  const other = holderOf(path);
-  other.takeHold();
-  const before = progressOf(app).log;
-  // A reader on the newest commit keeps nothing from being copied back, and appends where it writes.
-  app.exec("BEGIN; SELECT * FROM counter");
-  expect(other.copyBack()).toBeDefined();
-  app.exec("UPDATE counter SET v = v + 1; COMMIT");
-  expect(progressOf(app).log).toBeGreaterThan(before);
-  other.poll();
-  await beginAnewByForce(path);
-  expect(() => other.poll()).toThrow("begun anew although it was held");
 });
 
 test("what lies in the WAL alone is neither copied back nor taken for held where it may be overwritten", async () => {
@@ -131,11 +95,19 @@ test("what lies in the WAL alone is neither copied back nor taken for held where
   commit();
   // It is found on the way, as late as that.
   expect(holder.copyBack()).toBeUndefined();
+  const shut = holder.gates.summary();
+  expect(holder.copyBack()).toBeUndefined();
+  expect(holder.gates.summary()).toEqual(shut);
   const before = progressOf(app).log;
   commit();
   expect(progressOf(app).log).toBeGreaterThan(before);
   const { place } = holder.wal;
   holder.close();
+  // While it is not copied back, to hold it is enough.
+  const late = holderOf(path, init);
+  expect(late.takeHold({ place, instant: 0 })).toBe(true);
+  expect(liesThereAlone).toBe(true);
+  late.close();
   app.pragma("wal_checkpoint(PASSIVE)");
   // The next writer begins this WAL anew.
   liesThereAlone = false;
@@ -170,78 +142,26 @@ test("a file is held until it is released, or until the holder lets go of it", a
   expect(second.isHeld?.()).toBe(false);
 });
 
-test("what waits to be copied back is counted anew where the WAL was begun anew", async () => {
-  const { path, commit } = await walApp();
+test("a database is at rest once that is copied back too which was committed as the gate had opened", async () => {
+  const { path, app, commit } = await walApp();
   const holder = holderOf(path);
   holder.takeHold();
-  for (let n = 0; n < 3; n++) commit();
-  holder.poll();
-  expect(holder.copyBack()).toBeDefined();
-  expect(holder.backlogBytes).toBe(0);
-  commit();
-  holder.poll();
-  expect(holder.wal.committed.frames).toBe(1);
-  expect(holder.backlogBytes).toBe(holder.wal.committedBytes);
+  vi.spyOn(holder.gates, "add").mockImplementationOnce(commit);
+  expect(holder.settle()).toBeDefined();
+  const { log, checkpointed } = progressOf(app);
+  expect(checkpointed).toBe(log);
 });
 
-test("a WAL that was begun for what was rolled back, and then begun anew once more, is no hole", async () => {
-  const { path, app, commit } = await walApp();
-  let found = 0;
-  const holder = holderOf(path, {
-    found: ({ from, to }) => {
-      found += to.frames - from.frames;
-    },
-  });
+test("a database whose WAL was emptied since is at rest", async () => {
+  const { path, app } = await walApp();
+  const holder = holderOf(path);
   holder.takeHold();
   expect(holder.copyBack()).toBeDefined();
-  app.pragma("cache_size = 5");
-  app.exec("BEGIN; UPDATE ledger SET payload = randomblob(4000); ROLLBACK");
-  holder.poll();
-  app.pragma("wal_checkpoint(TRUNCATE)");
-  commit();
-  found = 0;
-  holder.poll();
-  expect(found).toBe(progressOf(app).log);
+  expect(app.pragma("wal_checkpoint(TRUNCATE)", { simple: true })).toBe(0);
+  expect(holder.settle()).toBeDefined();
 });
 
-/** A WAL whose first transaction was rolled back by one connection of the app, while a watch saw it. Another commits next: it writes the header anew, under the same salts. */
-async function headerWrittenAnew(init: Parameters<typeof holderOf>[1]) {
-  const { path, app, commit } = await walApp();
-  const other = new Database(path, { timeout: 100 });
-  onTestFinished(() => {
-    other.close();
-  });
-  other.pragma("wal_autocheckpoint = 0");
-  const commitByOther = () => {
-    other.exec("UPDATE counter SET v = v + 1");
-  };
-  const holder = holderOf(path, init);
-  holder.takeHold();
-  // Each connection numbers the runs that it began, and one that began none chooses salts of its own.
-  for (const begin of [commit, commit, commitByOther]) {
-    expect(holder.copyBack()).toBeDefined();
-    begin();
-    holder.poll();
-  }
-  expect(holder.copyBack()).toBeDefined();
-  app.pragma("cache_size = 5");
-  app.exec("BEGIN; UPDATE ledger SET payload = randomblob(4000); ROLLBACK");
-  holder.poll();
-  const rolledBack = holder.wal.header();
-  commitByOther();
-  expect(holder.wal.header()?.salts).toEqual(rolledBack?.salts);
-  expect(holder.wal.header()?.checksum).not.toEqual(rolledBack?.checksum);
-  return { path, app, holder, commitByOther };
-}
-
-test("a WAL whose first transaction was rolled back is read from the header that the next one wrote anew", async () => {
-  let found = 0;
-  const { app, holder } = await headerWrittenAnew({
-    found: ({ from, to }) => {
-      found += to.frames - from.frames;
-    },
-  });
-  found = 0;
-  holder.pollToEnd();
-  expect(found).toBe(progressOf(app).log);
+test("a WAL that nobody holds is not read", async () => {
+  const { path } = await walApp();
+  expect(() => holderOf(path).poll()).toThrow("not held");
 });

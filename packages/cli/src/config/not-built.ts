@@ -32,7 +32,7 @@ function valueAt(value: unknown, key: string): unknown {
     .split(".")
     .reduce<unknown>(
       (inside, name) =>
-        typeof inside === "object" && inside !== null && Object.hasOwn(inside, name)
+        typeof inside === "object" && inside !== null
           ? (inside as Record<string, unknown>)[name]
           : undefined,
       value,

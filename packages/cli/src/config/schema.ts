@@ -60,10 +60,17 @@ const archive = v.pipe(
 const positive = v.pipe(v.number(), v.minValue(0.001, "must be more than 0 seconds"));
 const seconds = v.pipe(text, v.check(isDuration, "must be a duration such as 10s or 2m"));
 
-const webUrl = v.pipe(text, v.regex(/^https?:\/\//, "must start with http:// or https://"));
+const WEB = /^https?:\/\//;
+// Found in the middle of a cutover, it would be too late.
+const askable = v.check<string, string>((value) => !WEB.test(value) || isUrl(value), "is no URL");
+const webUrl = v.pipe(text, v.regex(WEB, "must start with http:// or https://"), askable);
 
-/** A line for the shell, or a command with its arguments. */
-const command = either(Array.isArray, v.pipe(v.array(text), v.nonEmpty("is empty")), text);
+/** A line for the shell, or a URL like the one below; or a command with its arguments. */
+const command = either(
+  Array.isArray,
+  v.pipe(v.array(text), v.nonEmpty("is empty")),
+  v.pipe(text, askable),
+);
 /** A command, or a URL that is asked by POST. */
 const hook = either(
   (value) => isObject(value) && !Array.isArray(value),
@@ -157,6 +164,16 @@ function either<A extends v.GenericSchema, B extends v.GenericSchema>(
   second: B,
 ) {
   return v.lazy<A | B>((value) => (isFirst(value) ? first : second));
+}
+
+/** User and password in it are decoded when it is asked. */
+function isUrl(value: string): boolean {
+  try {
+    const { username, password } = new URL(value);
+    return decodeURIComponent(username + password) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function isSize(value: string): boolean {

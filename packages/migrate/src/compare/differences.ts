@@ -11,6 +11,14 @@ export interface Difference {
   readonly columns: readonly string[];
 }
 
+/** The same as it is found, whether or not that proves anything yet. */
+export interface UnlikeRow {
+  /** As both sides spell it alike, and as people read it. */
+  readonly key: string;
+  readonly shown: string;
+  readonly kind: Difference["kind"];
+}
+
 /** Gathers what the comparison of one table finds. */
 export class Differences {
   readonly found: Difference[] = [];

@@ -1,6 +1,6 @@
 import { qualified } from "../ddl.ts";
 import type { CompareInput } from "./compare-input.ts";
-import type { Difference, Differences } from "./differences.ts";
+import type { Differences, UnlikeRow } from "./differences.ts";
 import { isToldByRowid } from "./logged-writes.ts";
 import { postgresCanon, type RowCanon, sqliteCanon } from "./row-canon.ts";
 import { type KeyTerm, type RangeSql, spelledKeyIn } from "./row-key.ts";
@@ -12,14 +12,6 @@ import type { Moment, WrittenSince } from "./sides.ts";
 export interface RowsOfBoth {
   readonly sqlite: RangeSql;
   readonly postgres: RangeSql;
-}
-
-/** A row that the two sides do not hold alike. */
-export interface UnlikeRow {
-  /** As both sides spell it alike, and as people read it. */
-  readonly key: string;
-  readonly shown: string;
-  readonly kind: Difference["kind"];
 }
 
 /** Rows of Postgres that are held at once. */

@@ -1,6 +1,6 @@
 import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
-import type { UnlikeRow } from "./find-differences.ts";
+import type { UnlikeRow } from "./differences.ts";
 import type { RowCanon } from "./row-canon.ts";
 import { type KeyTerm, type RangeSql, spelledKey } from "./row-key.ts";
 

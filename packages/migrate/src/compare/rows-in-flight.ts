@@ -1,6 +1,6 @@
 import type { CompareInput } from "./compare-input.ts";
-import type { Differences } from "./differences.ts";
-import { columnsHere, nameDifferences, type UnlikeRow } from "./find-differences.ts";
+import type { Differences, UnlikeRow } from "./differences.ts";
+import { columnsHere, nameDifferences } from "./find-differences.ts";
 import { rowCanon } from "./row-canon.ts";
 import { RowsByKey } from "./rows-by-key.ts";
 import type { Unsettled } from "./settle.ts";

@@ -19,8 +19,9 @@ import { OWN_SLOT_PREFIX, readSlots } from "../slots/slots.ts";
 import { guardedFolder } from "../wal/guarded-folder.ts";
 import { identifySystem } from "../wal/identify-system.ts";
 import { formatLsn, type Lsn } from "../wal/lsn.ts";
+import { walParted } from "../wal/parted.ts";
 import { assertSlotName, ensureSlot } from "../wal/receive-slot.ts";
-import { receiveStart, startOfTimeline } from "../wal/receive-start.ts";
+import { type ReceiveStart, receiveStart, startOfTimeline } from "../wal/receive-start.ts";
 import { receiveStream } from "../wal/receive-stream.ts";
 import { storeHistory } from "../wal/timeline-file.ts";
 import { subjectOf } from "./outage-subject.ts";
@@ -62,7 +63,9 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 30_000;
 
 /** What no trying again mends: the wrong server, a history that parted, a slot of another kind. */
-const FINAL = new Set(["WAL_FOREIGN", "LOG_OBJECT_DIFFERS", "WAL_INVALID", "SLOT_UNUSABLE"]);
+const FINAL = new Set([
+  ...["WAL_FOREIGN", "LOG_OBJECT_DIFFERS", "WAL_INVALID", "WAL_PARTED", "SLOT_UNUSABLE"],
+]);
 const UNDEFINED_FILE = "58P01";
 
 /** What one connection leaves to the next. */
@@ -88,7 +91,7 @@ interface Course {
  * back by itself, more and more slowly, when server or repository are away. When it ends, what was
  * received is shipped; the slot stays.
  * @returns what came since it began, and up to where
- * @throws LifeboatError what keeps it from ever beginning; `WAL_FOREIGN`, `LOG_OBJECT_DIFFERS`
+ * @throws LifeboatError what keeps it from ever beginning; `WAL_FOREIGN`, `LOG_OBJECT_DIFFERS`, `WAL_PARTED`
  */
 export async function receiveWal(request: ReceiveWal): Promise<ReceivedWal> {
   const { signal, report } = request;
@@ -165,6 +168,8 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
   await storeHistory(client, folder, timeline);
   const { overHole } = course;
   let start = await receiveStart({ folder, segmentBytes, timeline, kept, overHole });
+  // A standby that is behind has it still to come.
+  if (!server.inRecovery) await assertNotBehind(client, start);
   course.proven = true;
   for (;;) {
     report({ note: `streaming from ${formatLsn(start.position)}, timeline ${start.timeline}` });
@@ -186,6 +191,15 @@ async function streamAll(client: pg.Client, streaming: Streaming): Promise<void>
     await storeHistory(client, folder, next.timeline);
     start = await startOfTimeline({ folder, segmentBytes }, next.timeline, next.position);
   }
+}
+
+/** What a primary has not written cannot be archived, but by what it was before. */
+async function assertNotBehind(client: pg.Client, { shipped: { upTo } }: ReceiveStart) {
+  const { position } = await identifySystem(client);
+  if (position < upTo)
+    throw walParted(
+      `the server stands at ${formatLsn(position)}, and its WAL is archived up to ${formatLsn(upTo)}`,
+    );
 }
 
 function goesOn(course: Course): void {

@@ -96,10 +96,12 @@ async function shippedUpTo(
   };
 }
 
-/** Of the usual slot, what the server keeps for it; undefined where there is none. */
+/** Of the usual slot, and of any other that a receiver streams through, what the server keeps for it; undefined where there is none. */
 export async function keptFrom(client: pg.Client): Promise<Lsn | undefined> {
   const { rows } = await client.query<{ kept: string | null }>(
-    "select restart_lsn::text as kept from pg_replication_slots where slot_name = $1",
+    `select min(r.restart_lsn)::text as kept
+     from pg_replication_slots r left join pg_stat_replication s on s.pid = r.active_pid
+     where r.slot_name = $1 or (s.application_name = r.slot_name and s.replay_lsn is null)`,
     [RECEIVE_SLOT],
   );
   return rows[0]?.kept ? lsnOf(rows[0].kept) : undefined;

@@ -1,4 +1,5 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core";
+import { readTablespaces } from "../facts/server-facts.ts";
 import { inParallel } from "../in-parallel.ts";
 import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
@@ -56,7 +57,7 @@ export const parallelTransport: Transport = {
 async function sourceOf(mode: BackupMode, request: BaseBackupRequest): Promise<FileSource> {
   const directory = await liveDirectory(mode.client, request.server);
   if (directory !== undefined) return new LocalFiles(directory);
-  return ServerFiles.open(request.connection, request.jobs);
+  return ServerFiles.open(request.connection, request.jobs, mode.client);
 }
 
 async function take(
@@ -64,8 +65,10 @@ async function take(
   source: FileSource,
   request: BaseBackupRequest,
 ): Promise<BaseBackup> {
-  const { server, signal } = request;
-  const found = await backupFiles(source);
+  const { signal } = request;
+  // Not those of some time ago: the server notes as it begins where each of them lies.
+  const server = { ...request.server, tablespaces: await readTablespaces(mode.client) };
+  const found = await backupFiles(source, server);
   const proof = new ArchiveProof();
   const manifest = new ManifestWriter(server);
   const note = (files: readonly TakenFile[]) => {
@@ -85,8 +88,8 @@ async function take(
     const own: TakenFile[] = [];
     const content = bundleContent(bundle, found, { ...taking, taken: own, signal: both });
     const fileDigests = () => own.map(({ sha256 }) => sha256);
-    const place = placeOf(bundle.tablespace, request);
-    await archive({ ...place, part: bundle.part, content, fileDigests });
+    const tablespace = server.tablespaces.find(({ oid }) => oid === bundle.tablespace) ?? null;
+    await archive({ tablespace, part: bundle.part, content, fileDigests });
     note(own);
   });
   const control = await controlFile(source);
@@ -144,22 +147,6 @@ function numbered(files: FileList, { jobs, interrupted }: BaseBackupRequest): Nu
     const part = (counts.get(bundle.tablespace) ?? before) + 1;
     counts.set(bundle.tablespace, part);
     return { ...bundle, part };
-  });
-}
-
-/** A tablespace that was made after we asked belongs to no part of the backup: replay makes it. */
-function placeOf(
-  oid: number | null,
-  { server }: BaseBackupRequest,
-): Pick<TablespaceArchive, "tablespace"> {
-  if (oid === null) return { tablespace: null };
-  const location = server.tablespaces.find((each) => each.oid === oid)?.location;
-  if (location !== undefined) return { tablespace: { oid, location } };
-  throw new LifeboatError({
-    code: "TABLESPACE_NEW",
-    message: `tablespace ${oid} was made while the backup began`,
-    remedy: "run the backup again",
-    details: { oid },
   });
 }
 

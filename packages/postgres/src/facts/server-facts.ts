@@ -73,7 +73,6 @@ export async function describeServer(client: pg.Client): Promise<ServerFacts> {
     ServerFacts,
     "systemIdentifier" | "inRecovery" | "clock" | "timeline"
   >;
-  const tablespaces = await client.query<{ oid: string; location: string }>(TABLESPACES_QUERY);
   const version = Number(setting("server_version_num"));
   return {
     ...state,
@@ -89,10 +88,16 @@ export async function describeServer(client: pg.Client): Promise<ServerFacts> {
     archiveLibrary: setting("archive_library"),
     archiveTimeout: Number(setting("archive_timeout")),
     synchronousStandbys: setting("synchronous_standby_names"),
-    tablespaces: tablespaces.rows.map(({ oid, location }) => ({ oid: Number(oid), location })),
+    tablespaces: await readTablespaces(client),
     dataDirectory: settings.get("data_directory") ?? null,
     settingsFiles: settingsFilesOf(settings),
   };
+}
+
+/** Those outside the data directory, and those that were made in place. Any role may ask. */
+export async function readTablespaces(client: pg.Client): Promise<ServerTablespace[]> {
+  const { rows } = await client.query<{ oid: string; location: string }>(TABLESPACES_QUERY);
+  return rows.map(({ oid, location }) => ({ oid: Number(oid), location }));
 }
 
 function settingsFilesOf(settings: ReadonlyMap<string, string>): ServerFacts["settingsFiles"] {

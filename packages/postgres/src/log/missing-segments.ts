@@ -8,6 +8,8 @@ export const MOST_MISSING = 1000;
 export interface MissingSegment extends SegmentRef {
   /** No more were looked for behind it. */
   readonly endsList: boolean;
+  /** The backup had it when it ended: nobody still brings it. */
+  readonly ofBackup: boolean;
 }
 
 /**
@@ -35,7 +37,7 @@ export function* missingSegments(
     if (number > base.lastSegment && !hasBegun) return;
     // One stray segment with a great number would make a hole of billions.
     const endsList = named++ === MOST_MISSING;
-    yield { ...ref, endsList };
+    yield { ...ref, endsList, ofBackup: number <= base.lastSegment };
     if (endsList) return;
   }
 }

@@ -20,18 +20,20 @@ interface Check {
   readonly folder: DatabaseFolder;
   readonly deep: boolean;
   readonly problems: Problem[];
+  /** What has followed the records up to the end of the segment that was read last, by its timeline. */
+  followed: { readonly timeline: number; readonly scanner: RecordScanner } | undefined;
 }
 
 /**
  * Reads every object of the log and names what is damaged, foreign or missing. Segments that no
- * backup needs are no fault. With `deep` the records of each segment are followed as well.
+ * backup needs are no fault. With `deep` the records are followed as well, from each segment into the next.
  */
 export async function verifyWal(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
   { deep, signal }: { readonly deep: boolean; readonly signal: AbortSignal },
 ): Promise<LogCheck> {
-  const check: Check = { folder, deep, problems: [] };
+  const check: Check = { folder, deep, problems: [], followed: undefined };
   let objects = 0;
   let bytes = 0;
   for await (const { name, stored } of folder.listLog()) {
@@ -54,16 +56,15 @@ async function verifyObject(check: Check, name: string): Promise<void> {
   }
 }
 
-async function readObject({ folder, deep }: Check, name: string, object: string): Promise<void> {
+async function readObject(check: Check, name: string, object: string): Promise<void> {
+  const { folder, deep } = check;
   const base = name.slice(name.indexOf("/") + 1);
   if (parsePartName(base)) return verifyPart(folder, base);
   const file = parseWalFileName(base);
   if (!file || name !== logName(base)) throw strange(object);
-  if (file.kind === "segment" || file.kind === "partial") {
-    const follow = deep && file.kind === "segment";
-    await readWhole(checkedSegment(folder, base), follow ? object : undefined);
-    return;
-  }
+  if (file.kind === "segment" && deep) return followSegment(check, { base, object, ...file });
+  if (file.kind === "segment" || file.kind === "partial")
+    return readWhole(checkedSegment(folder, base));
   const content = Buffer.concat(await Array.fromAsync(readSmallLog(folder, base)));
   if (file.kind === "history") parseTimelineHistory(content.toString(), file.timeline, object);
 }
@@ -82,27 +83,41 @@ async function verifyPart(folder: DatabaseFolder, name: string): Promise<void> {
   }
 }
 
-/** Reads a segment to its end, which checks it; and follows its records when it is named. */
-async function readWhole(content: AsyncIterable<Uint8Array>, object?: string): Promise<void> {
+/** Reads a segment to its end, which checks it. */
+async function readWhole(content: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of content);
+}
+
+/** Its records have to go on where those of the segment before ended. */
+async function followSegment(
+  check: Check,
+  { base, object, timeline }: { base: string; object: string; timeline: number },
+): Promise<void> {
+  const before = check.followed?.timeline === timeline ? check.followed.scanner : undefined;
+  check.followed = undefined;
   let scanner: RecordScanner | undefined;
-  for await (const chunk of content) {
-    if (object === undefined) continue;
-    scanner ??= scannerFor(chunk);
+  for await (const chunk of checkedSegment(check.folder, base)) {
+    scanner ??= scannerFor(chunk, before);
     scanner.push(chunk);
   }
-  if (scanner?.broken)
-    throw new LifeboatError({
-      code: "WAL_INVALID",
-      message: `${object}: ${scanner.broken.why} at ${formatLsn(scanner.broken.at)}`,
-      remedy: "take a new backup: nothing can be recovered past this place",
-      details: { object },
-    });
+  if (!scanner?.broken) {
+    check.followed = scanner && { timeline, scanner };
+    return;
+  }
+  throw new LifeboatError({
+    code: "WAL_INVALID",
+    message: `${object}: ${scanner.broken.why} at ${formatLsn(scanner.broken.at)}`,
+    remedy: "take a new backup: nothing can be recovered past this place",
+    details: { object },
+  });
 }
 
 /** Where the segment begins and how large it is stands in its first page, which has been checked. */
-function scannerFor(chunk: Uint8Array): RecordScanner {
+function scannerFor(chunk: Uint8Array, before: RecordScanner | undefined): RecordScanner {
   const page = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  return new RecordScanner({ start: page.readBigUInt64LE(8), segmentBytes: page.readUInt32LE(32) });
+  const start = page.readBigUInt64LE(8);
+  if (before?.position === start) return before;
+  return new RecordScanner({ start, segmentBytes: page.readUInt32LE(32) });
 }
 
 /** From each backup on, along each timeline it reaches, up to the last segment there is. */
@@ -130,13 +145,20 @@ async function verifyNoGaps(check: Check, backups: readonly Manifest[]): Promise
     check.problems.push({
       object,
       code: "WAL_GAP",
-      message: hole?.endsList
-        ? `${object} is missing, and so are ${MOST_MISSING} before it: what more is missing behind it was not looked for`
-        : `${object} is missing: no recovery gets past it`,
+      message: gapMessage(object, hole),
       ...(!hole?.endsList && isNext(hole, before) && { continues: true }),
     });
     before = hole;
   }
+}
+
+/** A backup that streams its own WAL is ahead of an archiver that lags: what lies between is on the server yet, which is not asked here. */
+function gapMessage(object: string, hole: MissingSegment | undefined): string {
+  if (hole?.endsList)
+    return `${object} is missing, and so are ${MOST_MISSING} before it: what more is missing behind it was not looked for`;
+  const message = `${object} is missing: no recovery gets past it`;
+  if (!hole || hole.ofBackup) return message;
+  return `${message}, unless the server still has it to bring (lifeboat status asks it)`;
 }
 
 function isNext(ref: SegmentRef | undefined, before: SegmentRef | undefined): boolean {

@@ -34,11 +34,9 @@ export async function* tarOf(
   digested: (name: string, sha256: string) => void = () => {},
 ): AsyncGenerator<Uint8Array> {
   const tar = pack();
-  const feeding = feed(tar, entries, digested);
-  // Told by the archive, which it ends; here only so that it is no unhandled one.
-  feeding.catch((cause: unknown) => tar.destroy(cause as Error));
+  // What goes wrong is told by the archive, which it ends.
+  feed(tar, entries, digested).catch((cause: unknown) => tar.destroy(cause as Error));
   for await (const chunk of tar) yield chunk as Uint8Array;
-  await feeding;
 }
 
 async function feed(

@@ -21,6 +21,7 @@ export async function linkTablespaces(
   tablespaces: RestorePlaces["tablespaces"],
   { account, mode }: { account: Account; mode: number },
 ): Promise<void> {
+  await writeTablespaceMap(directory, tablespaces, { account, mode });
   if (tablespaces.length === 0) return;
   const folder = join(directory, "pg_tblspc");
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -30,16 +31,17 @@ export async function linkTablespaces(
     if (account.foreign) await lchown(link, account.uid, account.gid);
   }
   await syncDirectories([folder]);
-  await writeTablespaceMap(directory, tablespaces, { account, mode });
 }
 
-/** Says in `tablespace_map` what the links say, unless it does already. */
+/**
+ * Says in `tablespace_map` what the links say, unless it does already. That may be less: of a tablespace that was dropped as the
+ * backup began the backup has nothing, and a link to where it lay would lead out of the copy.
+ */
 export async function writeTablespaceMap(
   directory: string,
   tablespaces: RestorePlaces["tablespaces"],
   { account, mode }: { account: Account; mode: number },
 ): Promise<void> {
-  if (tablespaces.length === 0) return;
   const path = join(directory, "tablespace_map");
   const before = await readSmallFile(path).catch((cause: unknown) => {
     if (isSystemError(cause, "ENOENT")) return undefined;

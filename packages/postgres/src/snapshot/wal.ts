@@ -6,6 +6,8 @@ import type { ServerConnection } from "../connection/connection.ts";
 import { readArchiver } from "../facts/archiver.ts";
 import { readSegment } from "../wal/archived-segment.ts";
 import { formatLsn, type Lsn } from "../wal/lsn.ts";
+import type { WalMark } from "../wal/mark.ts";
+import { walParted } from "../wal/parted.ts";
 import { RecordScanner } from "../wal/record-scanner.ts";
 import {
   historyName,
@@ -23,6 +25,8 @@ export interface NeededWal {
   readonly start: Lsn;
   readonly stop: Lsn;
   readonly segmentBytes: number;
+  /** A primary writes into its WAL that a backup has ended; a standby writes none. */
+  readonly endIsWritten: boolean;
 }
 
 export function firstSegment(needed: NeededWal): bigint {
@@ -41,9 +45,13 @@ const UNDEFINED_FILE = "58P01";
 /** The timeline that a primary writes: a checkpoint may still tell the one before. */
 const TIMELINE_QUERY = "select left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline";
 
+/** Without a WAL sender the history that is there cannot be compared; a backup that needs none goes on. */
+const NO_SENDER = new Set(["SENDERS_EXHAUSTED", "REPLICATION_DENIED", "HBA_ENTRY_MISSING"]);
+
 /**
  * Stores the history of the timeline that the primary is on, where the repository has it not: the archiver hands it over only
  * where archiving was on when the server came to that timeline, and no recovery begins on one whose history it cannot have.
+ * @throws LifeboatError `LOG_OBJECT_DIFFERS` where it has that of another timeline of this number
  */
 export async function assureHistory(
   connection: ServerConnection,
@@ -52,10 +60,12 @@ export async function assureHistory(
 ): Promise<void> {
   const { rows } = await client.query<{ timeline: string }>(TIMELINE_QUERY);
   const timeline = Number.parseInt(rows[0]?.timeline ?? "", 16);
-  if (timeline === 1 || (await folder.statLog(logName(historyName(timeline))))) return;
+  if (timeline === 1) return;
+  const isThere = (await folder.statLog(logName(historyName(timeline)))) !== undefined;
   try {
     await withBriefSender(connection, client, (sender) => storeHistory(sender, folder, timeline));
   } catch (thrown) {
+    if (isThere && thrown instanceof LifeboatError && NO_SENDER.has(thrown.code)) return;
     // One whose WAL was begun anew by pg_resetwal may have none itself.
     if (!(thrown instanceof pg.DatabaseError) || thrown.code !== UNDEFINED_FILE) throw thrown;
   }
@@ -109,10 +119,11 @@ async function notArchived({ client, folder }: ArchiveWait, name: string): Promi
 
 /**
  * Reads back every segment that the backup needs and follows the records from start to stop: proof
- * that nothing is damaged, foreign or missing between them.
+ * that nothing is damaged, foreign or missing between them. And that they are this server's: one that was put back to an older state
+ * goes on under the names of segments that are stored already, of the time that it knows no more.
  * @returns the time of the last commit or abort before the stop, in microseconds since 1970;
  *   undefined when there is none
- * @throws LifeboatError `WAL_GAP`, or what reading a segment threw
+ * @throws LifeboatError `WAL_GAP`, `WAL_PARTED`, or what reading a segment threw
  */
 export async function proveWal(
   folder: DatabaseFolder,
@@ -122,17 +133,49 @@ export async function proveWal(
   const { timeline, segmentBytes } = needed;
   const start = segmentStart(firstSegment(needed), segmentBytes);
   const scanner = new RecordScanner({ start, segmentBytes });
+  const own = new OwnWal(needed);
   let last: number | undefined;
   for (let number = firstSegment(needed); number <= lastSegment(needed); number++) {
     signal.throwIfAborted();
     for await (const chunk of segmentOf(folder, { timeline, number }, segmentBytes))
-      for (const mark of scanner.push(chunk))
+      for (const mark of scanner.push(chunk)) {
+        own.see(mark);
         if ((mark.kind === "commit" || mark.kind === "abort") && mark.lsn < needed.stop)
           last = Math.max(last ?? 0, mark.micros);
+      }
   }
   const { broken } = scanner;
   if (broken && broken.at < needed.stop) throw gap(folder, broken);
+  own.assertSeen(folder);
   return last;
+}
+
+/** What this backup has written, and no other time's WAL holds: the checkpoint that it begins with, and its end. */
+class OwnWal {
+  readonly #needed: NeededWal;
+  #begins = false;
+  #ends: boolean;
+
+  constructor(needed: NeededWal) {
+    this.#needed = needed;
+    this.#ends = !needed.endIsWritten;
+  }
+
+  see(mark: WalMark): void {
+    const { start, stop } = this.#needed;
+    if (mark.lsn >= stop) return;
+    if (mark.kind === "checkpoint") this.#begins ||= mark.redo === start;
+    if (mark.kind === "backup-end") this.#ends ||= mark.start === start;
+  }
+
+  assertSeen(folder: DatabaseFolder): void {
+    if (this.#begins && this.#ends) return;
+    const { start, stop } = this.#needed;
+    const span = `from ${formatLsn(start)} to ${formatLsn(stop)}`;
+    throw walParted(
+      `the WAL ${span} that ${folder.path}/wal holds is not the one that this backup wrote`,
+    );
+  }
 }
 
 async function* segmentOf(

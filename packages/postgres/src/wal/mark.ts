@@ -15,7 +15,8 @@ export type WalMark = { readonly lsn: Lsn } & (
   | { readonly kind: "restore-point"; readonly name: string; readonly micros: number }
   /** `micros` of the second in which it began; `redo` is where the WAL was then. */
   | { readonly kind: "checkpoint"; readonly micros: number; readonly redo: Lsn }
-  | { readonly kind: "backup-end" }
+  /** `start` is the redo position of the backup that it ends. */
+  | { readonly kind: "backup-end"; readonly start: Lsn }
   /** CREATE TABLESPACE, which the replay does again, at the same place. Empty for one that is made in place. */
   | { readonly kind: "tablespace"; readonly location: string }
   | { readonly kind: "switch" }
@@ -172,7 +173,9 @@ function readControlMark(lsn: Lsn, header: RecordHeader, head: Buffer): WalMark 
     case 0x40:
       return { kind: "switch", lsn };
     case 0x50:
-      return { kind: "backup-end", lsn };
+      return data && data.length >= 8
+        ? { kind: "backup-end", lsn, start: data.readBigUInt64LE(0) }
+        : undefined;
     case 0x70:
       return data && data.length >= 72
         ? { kind: "restore-point", lsn, name: cText(data.subarray(8)), micros: serverTime(data, 0) }

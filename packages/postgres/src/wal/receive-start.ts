@@ -1,5 +1,6 @@
 import type { DatabaseFolder } from "@lifeboat/core";
-import { type LogArchive, newestWhole, readLogArchive, TimelinePath } from "./log-archive.ts";
+import type { SegmentRef } from "./archived-segment.ts";
+import { type LogArchive, readLogArchive, TimelinePath } from "./log-archive.ts";
 import type { Lsn } from "./lsn.ts";
 import { logName, segmentAt, segmentName, segmentStart } from "./segment-name.ts";
 import { listParts, type SegmentPart } from "./segment-part.ts";
@@ -11,6 +12,8 @@ export interface ReceiveStart {
   readonly position: Lsn;
   /** What an earlier run has shipped of that segment, and of those before it that it did not clear away. */
   readonly shipped: { readonly upTo: Lsn; readonly parts: readonly string[] };
+  /** What is archived and has to go on in what is streamed: the longest part of that segment, and the whole one before it. */
+  readonly archived: { readonly part?: SegmentPart; readonly before?: SegmentRef };
 }
 
 export interface StartRequest {
@@ -25,30 +28,36 @@ export interface StartRequest {
 }
 
 /**
- * Behind the last whole segment that the repository has along the server's timeline; where it has
+ * Behind the last whole segment that the repository has before what the slot keeps, along the server's timeline; where it has
  * none, at what the slot keeps. Always at the beginning of a segment, which is streamed anew: so a
- * receiver needs no memory of its own. But a backup that streamed WAL for itself while nobody received has stored segments
- * of a later time: what the slot keeps before them is still to come, or would be a hole for ever.
+ * receiver needs no memory of its own. A backup that streamed WAL for itself while nobody received has stored segments
+ * of a later time: what is missing before them is still to come, or would be a hole for ever.
  */
 export async function receiveStart(request: StartRequest): Promise<ReceiveStart> {
-  const { folder, segmentBytes, timeline, kept } = request;
+  const { folder, segmentBytes, timeline, kept, overHole } = request;
   const archive = await readLogArchive(folder, segmentBytes);
   const path = new TimelinePath(archive, timeline);
   const keptSegment = segmentAt(kept, segmentBytes);
-  let number = keptSegment;
-  for (const each of [
-    timeline,
-    ...(archive.histories.get(timeline) ?? []).toReversed().map((step) => step.timeline),
-  ]) {
-    const newest = newestWhole(archive, each);
-    if (newest === undefined) continue;
-    number = lastOnPath(path, each, newest) + 1n;
-    break;
-  }
-  for (let each = keptSegment; each < number; each++)
-    if (!isWhole(archive, path, each)) number = each;
-  if (request.overHole && number < keptSegment) number = keptSegment;
-  return startAt({ folder, segmentBytes }, path.segment(number).timeline, number);
+  const last = overHole ? undefined : lastWholeBefore(archive, path, keptSegment);
+  let number = last === undefined ? keptSegment : last + 1n;
+  while (isWhole(archive, path, number)) number++;
+  const start = await startAt({ folder, segmentBytes }, path.segment(number).timeline, number);
+  if (!isWhole(archive, path, number - 1n)) return start;
+  return { ...start, archived: { ...start.archived, before: path.segment(number - 1n) } };
+}
+
+/** An old primary may have written on after it was left: that is none of this way. */
+function lastWholeBefore(
+  { segments }: LogArchive,
+  path: TimelinePath,
+  end: bigint,
+): bigint | undefined {
+  let last: bigint | undefined;
+  for (const [timeline, numbers] of segments)
+    for (const number of numbers.keys())
+      if (number < end && (last === undefined || number > last))
+        if (path.segment(number).timeline === timeline) last = number;
+  return last;
 }
 
 function isWhole({ segments }: LogArchive, path: TimelinePath, segment: bigint): boolean {
@@ -63,13 +72,6 @@ export async function startOfTimeline(
   position: Lsn,
 ): Promise<ReceiveStart> {
   return startAt(place, timeline, segmentAt(position, place.segmentBytes));
-}
-
-/** An old primary may have written on after it was left: that is none of this way. */
-function lastOnPath(path: TimelinePath, timeline: number, newest: bigint): bigint {
-  let number = newest;
-  while (number > 0n && path.segment(number).timeline !== timeline) number--;
-  return number;
 }
 
 async function startAt(
@@ -90,6 +92,7 @@ async function startAt(
       upTo: position + BigInt(own?.offset ?? 0),
       parts: parts.map((part) => part.name),
     },
+    archived: own ? { part: own } : {},
   };
 }
 

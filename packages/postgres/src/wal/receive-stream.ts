@@ -3,6 +3,7 @@ import type { DatabaseFolder } from "@lifeboat/core";
 import type pg from "pg";
 import type { Lsn } from "./lsn.ts";
 import { type NextTimeline, ReceiveQuery } from "./receive-query.ts";
+import { ReceiveSeam } from "./receive-seam.ts";
 import type { ReceiveStart } from "./receive-start.ts";
 import { SegmentStore } from "./segment-store.ts";
 import { throttledTake } from "./throttled-take.ts";
@@ -39,12 +40,13 @@ export interface StreamRequest {
  * something fails. What was received is shipped before it returns, and the server is told only of
  * what is durable there.
  * @returns the timeline that follows; undefined after an abort
- * @throws what storing, or the server, threw
+ * @throws LifeboatError `WAL_PARTED`; what storing, or the server, threw
  */
 export async function receiveStream(request: StreamRequest): Promise<NextTimeline | undefined> {
   const { client, folder, segmentBytes, slot, start, signal } = request;
   const over = new AbortController();
   const { timeline, position, shipped } = start;
+  const seam = await ReceiveSeam.read(folder, start, segmentBytes);
   const segments = new SegmentStore({
     ...{ folder, timeline, segmentBytes, start: position, shipped },
     onFailure: (reason) => over.abort(reason),
@@ -59,7 +61,15 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
   };
   const came = new Arrival();
   const keep = throttledTake(client, segments);
+  let parted: unknown;
   const take = (bytes: Buffer) => {
+    if (parted !== undefined) return;
+    try {
+      seam.push(bytes);
+    } catch (thrown) {
+      parted = thrown;
+      return over.abort(thrown);
+    }
     keep(bytes);
     came.announce();
   };
@@ -70,14 +80,15 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
   const stop = AbortSignal.any([signal, over.signal]);
   const silenceMs = request.silenceMs ?? SILENCE_MS;
   while (!stop.aborted) {
-    await ship(request, segments, query);
+    await ship(request, { segments, query, seam });
     tell();
     if (query.silentMs > silenceMs)
       throw new Error(`the server has said nothing for ${Math.round(query.silentMs / 1000)} s`);
     const pause = delay(SHIP_INTERVAL_MS, undefined, { signal: stop });
     await Promise.race(request.synchronous ? [pause, came.next()] : [pause]).catch(() => {});
   }
-  await ship(request, segments, query);
+  if (parted !== undefined) throw parted;
+  await ship(request, { segments, query, seam });
   tell();
   if (!signal.aborted) return ended;
   query.stop();
@@ -87,13 +98,17 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
 
 async function ship(
   { kept, silenceMs }: StreamRequest,
-  segments: SegmentStore,
-  query: ReceiveQuery,
+  stream: {
+    readonly segments: SegmentStore;
+    readonly query: ReceiveQuery;
+    readonly seam: ReceiveSeam;
+  },
 ): Promise<void> {
-  await segments.shipPart();
+  const { segments, query, seam } = stream;
+  if (seam.isProved) await segments.shipPart();
   // An earlier position would put the slot back, to WAL that the server may have removed already.
   const ask = query.silentMs > (silenceMs ?? SILENCE_MS) / ASK_PART;
-  query.sendStatus(segments.durable >= kept ? segments.durable : 0n, ask);
+  query.sendStatus(seam.isProved && segments.durable >= kept ? segments.durable : 0n, ask);
 }
 
 /** Wakes whoever waits for more. What came while nobody waited wakes the next at once. */

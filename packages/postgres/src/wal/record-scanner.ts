@@ -43,6 +43,11 @@ export class RecordScanner {
     return this.#recordStart !== undefined;
   }
 
+  /** The first byte that it has not looked at. */
+  get position(): Lsn {
+    return BigInt(this.#address);
+  }
+
   /** @param start where the scan begins: the first byte of a segment */
   constructor(init: { start: Lsn; segmentBytes: number; pageBytes?: number }) {
     this.#segmentBytes = init.segmentBytes;

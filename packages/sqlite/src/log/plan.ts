@@ -5,10 +5,11 @@ import {
   type RecoveryTarget,
 } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
-import { coverOf, hasHoleAt } from "./cover.ts";
+import { coverOf } from "./cover.ts";
 import type { Mark, SegmentNote } from "./note.ts";
 import { type Lineages, type LogObject, lineagesOf, noteOf } from "./objects.ts";
 import { assertNewest } from "./order.ts";
+import { holeBehind } from "./reach.ts";
 import { type Located, type LoggedBackup, locate, loggedBackup } from "./start.ts";
 import { endOfLog } from "./windows.ts";
 
@@ -47,7 +48,9 @@ export async function newestOfLog(
   if (!newest) return undefined;
   assertNewest(newest, byEnd);
   const reached = newest.end;
-  assertNothingBeyond(folder, lineages, reached);
+  // To restore less than there is, without a word, would be a loss that nobody sees.
+  const hole = holeBehind(folder, lineages, reached);
+  if (hole) throw hole;
   for (const { manifest } of byEnd.filter(({ end }) => end === reached)) {
     const part = await partFrom(folder, manifest, { lineages, reaches: () => true });
     if (part) return part;
@@ -141,27 +144,6 @@ function lastMark({ marks }: SegmentNote): Mark {
 
 function markBefore({ marks }: SegmentNote, reaches: Reaches): Mark | undefined {
   return marks.findLast(([instant]) => reaches(instant));
-}
-
-/** The newest state is behind a hole: to restore less without a word would be a loss that nobody sees. */
-function assertNothingBeyond(folder: DatabaseFolder, lineages: Lineages, reached: number): void {
-  for (const [lineage, objects] of lineages)
-    if (objects.some(({ instant }) => instant > reached))
-      throw hole(`${folder.path}/wal/${lineage}`, objects, reached);
-}
-
-function hole(path: string, objects: readonly LogObject[], reached: number): LifeboatError {
-  const { next } = coverOf(objects, objects[0]?.first ?? 1, () => true);
-  const missing = hasHoleAt(objects, next)
-    ? `segment ${next} of ${path} is missing`
-    : `no backup leads to ${path}`;
-  const until = new Date(reached).toISOString();
-  return new LifeboatError({
-    code: "LOG_HOLE",
-    message: `the log goes on after ${until}, but ${missing}: what follows cannot be restored`,
-    remedy: `bring it back from a copy of the repository, or restore what there is up to the hole: --at ${until}`,
-    details: { object: path, until },
-  });
 }
 
 function placeUnknown(folder: DatabaseFolder, { id, consistentAt }: Manifest): LifeboatError {

@@ -1,21 +1,12 @@
 import type { DatabaseFolder, Manifest, RecoveryWindow } from "@lifeboat/core";
-import { detailsOf } from "../details.ts";
 import { coverOf } from "./cover.ts";
-import { type Lineages, lineagesOf } from "./objects.ts";
+import type { Lineages } from "./objects.ts";
 import { loggedBackup } from "./start.ts";
 
 /**
  * Spans in which every instant can be restored: from each backup to the last commit that its lineage
  * holds without a hole. A backup outside of the log is an instant by itself.
  */
-export async function windowsOf(
-  folder: DatabaseFolder,
-  backups: readonly Manifest[],
-): Promise<readonly RecoveryWindow[]> {
-  for (const manifest of backups) detailsOf(manifest);
-  return windowsIn(folder, backups, await lineagesOf(folder));
-}
-
 export function windowsIn(
   folder: DatabaseFolder,
   backups: readonly Manifest[],

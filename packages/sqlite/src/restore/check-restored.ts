@@ -14,16 +14,23 @@ export interface Expected {
   readonly whole: boolean;
 }
 
+/** What a copy was made of: a backup, and of its log all up to an instant (ISO 8601 UTC) where any was laid over it. */
+export interface MadeOf {
+  readonly backup: string;
+  readonly logUpTo: string | null;
+}
+
 /**
  * Checks a restored copy before it gets its name: page size and count as they were, and SQLite's
- * `integrity_check`, unless that was to be left out. Its digests were checked already, so what is found here was wrong in the source.
+ * `integrity_check`, unless that was to be left out. Its digests were checked already: what is found here was wrong in the source, or in
+ * what was read of its WAL.
  * @param copy in a folder of its own, since reading a WAL-mode database makes files beside it
  * @throws LifeboatError `RESTORED_COPY_DAMAGED`
  */
 export function checkRestored(
   copy: string,
   expected: Expected,
-  backup: string,
+  madeOf: MadeOf,
 ): readonly Finding[] {
   const connection = connect(copy, { readonly: true });
   try {
@@ -32,12 +39,12 @@ export function checkRestored(
       ["page_count", expected.pageCount],
     ] as const) {
       const found = pragmaNumber(connection, pragma);
-      if (found !== wanted) throw damaged(backup, `${pragma} is ${found} instead of ${wanted}`);
+      if (found !== wanted) throw damaged(madeOf, `${pragma} is ${found} instead of ${wanted}`);
     }
     if (!expected.whole) return asFarAsReadable(() => migrationFinding(connection, expected.path));
     const integrity = withFileMapped(connection, () => integrityOf(connection, "integrity_check"));
     const [first] = integrity.damage;
-    if (first !== undefined) throw damaged(backup, first);
+    if (first !== undefined) throw damaged(madeOf, first);
     return [
       ...findingsOf(expected.fileName, integrity),
       ...migrationFinding(connection, expected.path),
@@ -76,12 +83,20 @@ function findingsOf(fileName: string, { violations, unchecked }: Integrity): Fin
   return findings;
 }
 
-function damaged(backup: string, what: string): LifeboatError {
+function damaged({ backup, logUpTo }: MadeOf, what: string): LifeboatError {
+  const byHand =
+    "to save what can be read, unpack the objects by hand as RESTORE.md says and use sqlite3's .recover";
+  if (logUpTo !== null)
+    return new LifeboatError({
+      code: "RESTORED_COPY_DAMAGED",
+      message: `the database of ${logUpTo}, to which backup ${backup} and its log lead, is damaged: ${what}`,
+      remedy: `restore that backup alone (--backup ${backup}) or another instant (lifeboat list), and check the source: lifeboat backup --check; ${byHand}`,
+      details: { backup, time: logUpTo },
+    });
   return new LifeboatError({
     code: "RESTORED_COPY_DAMAGED",
     message: `the database in backup ${backup} was damaged before it was backed up: ${what}`,
-    remedy:
-      "restore an older backup (lifeboat list); to save what can be read, unpack the object by hand as RESTORE.md says and use sqlite3's .recover",
+    remedy: `restore an older backup (lifeboat list); ${byHand}`,
     details: { backup },
   });
 }

@@ -147,3 +147,16 @@ function refused(code: string, path: string, what: string, remedy: string): Life
     details: { path },
   });
 }
+
+/** A path that is too long, leads in circles, or into what is no file system of files: whatever SQLite's own failures don't tell. */
+export function placeFailure(to: string, cause: unknown): unknown {
+  if (!(cause instanceof Error) || !("syscall" in cause)) return cause;
+  return new LifeboatError({
+    code: "TARGET_UNWRITABLE",
+    message: `${to} could not be restored: ${cause.message}`,
+    remedy:
+      "name a directory that this account may write to, and run it again: nothing was left behind",
+    details: { path: to },
+    cause,
+  });
+}

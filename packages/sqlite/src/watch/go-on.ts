@@ -20,5 +20,8 @@ export function goOn(wal: LiveWal, path: string, { place, rest }: ReadFrom): Goi
   }
   // Of the very run that was being read the place is missing: that is no WAL to go on with.
   if (!rest || (header && isOfRun(header, place))) return undefined;
-  return isAtRest(path, rest) ? "rest" : undefined;
+  if (!isAtRest(path, rest)) return undefined;
+  // At each try from its start: what was found at one that the app's writers ended is gone with it.
+  if (header) wal.begin(header);
+  return "rest";
 }

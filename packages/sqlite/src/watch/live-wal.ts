@@ -136,10 +136,14 @@ export class LiveWal {
   /**
    * The frames from one number up to another, as they lie in the file.
    * @param begin frames before the first one wanted
+   * @throws Error where they may be those of another run: whoever begins a WAL anew writes its header first
    */
   frames(begin: number, end: number): Buffer {
     const bytes = Buffer.allocUnsafeSlow((end - begin) * this.#running().frameBytes);
     this.fill(bytes, begin);
+    const header = this.header();
+    if (!header || this.isOther(header))
+      throw new Error(`${this.#path} was begun anew before all that was read of it was stored`);
     return bytes;
   }
 

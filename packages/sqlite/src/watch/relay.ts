@@ -60,10 +60,14 @@ export class Relay {
     if (passes) this.#readers.reverse();
   }
 
+  /** Whether one of the readers is there. */
+  get holds(): boolean {
+    return this.#readers[0].inTransaction;
+  }
+
   /** Lets go, for a moment only behind the gate. */
   letGo(): void {
-    const [holder] = this.#readers;
-    if (holder.inTransaction) holder.exec("COMMIT");
+    if (this.holds) this.#readers[0].exec("COMMIT");
   }
 
   /** Takes hold again at the newest commit; where all is copied back, by read lock 0. */

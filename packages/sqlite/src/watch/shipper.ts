@@ -104,11 +104,12 @@ export class Shipper implements ShippedDatabase {
 
   /**
    * Takes hold of the WAL, and goes on where a lineage ended if that is given and the WAL proves that
-   * nothing was lost since; otherwise the next backup begins a new one.
+   * nothing was lost since; otherwise the next backup begins a new one. At each try all is gathered from there.
    * @returns whether it goes on with a lineage
    * @throws SqliteError busy when a writer was at work for longer than one try takes
    */
   takeHold(end: LineageEnd | undefined): boolean {
+    this.startAnew();
     this.#begun = end !== undefined;
     if (end) {
       this.#store = new SegmentStore(this.#init.folder, end.seat);
@@ -228,10 +229,6 @@ export class Shipper implements ShippedDatabase {
     return ageMs !== undefined && (needsWal || ageMs >= this.#init.limits.segmentMs);
   }
 
-  #oldest(): PendingSegment {
-    return this.#closed[0] ?? this.#pending;
-  }
-
   async #storeOldest(signal: AbortSignal): Promise<void> {
     const closed = this.#closed.shift();
     const segment = closed ?? this.#pending;
@@ -267,7 +264,7 @@ export class Shipper implements ShippedDatabase {
     const grace = AbortSignal.timeout(this.#init.limits.graceMs);
     const rest = async () => {
       await storing.done();
-      for (let next = this.#oldest(); !next.isEmpty; next = this.#oldest()) {
+      for (let [next] = this.#unstored(); next && !next.isEmpty; [next] = this.#unstored()) {
         if (onlyFromMemory && next.needsWal) return;
         await this.#storeOldest(grace);
       }

@@ -68,7 +68,7 @@ export class WalHolder {
    * that what is read and what is held are the same.
    * @param from where reading goes on, the instant that was reached there, and how the file lay then if that is known; left
    *   out: at the WAL's start
-   * @returns false when the WAL does not prove that all since that place is still to be read; it is held all the same
+   * @returns whether it goes on from there: the WAL proves that all since is still to be read. It is held either way
    * @throws SqliteError busy when a writer was at work for longer than one try takes; nothing is held then
    */
   takeHold(from?: ReadFrom): boolean {
@@ -77,18 +77,22 @@ export class WalHolder {
       // Since it was looked at the app may have left WAL mode: to hold it would keep every commit out.
       if (this.#relay.facts().journalMode !== "wal")
         throw new Hole("the database is not in WAL mode any more");
+      // From now on it is known by its file, should another one come into its place.
+      this.wal.header();
       const by = from && goOn(this.wal, this.#init.path, from);
       if (by) {
         this.#lastInstant = from.instant;
         this.poll();
       }
       return this.#relay.whileGated(() => {
-        const proven =
-          by === "rest"
-            ? this.#takeHoldSince(from?.rest)
-            : this.#takeHoldOfRest(by !== undefined) && (by !== undefined || from === undefined);
+        if (by) this.poll();
+        const { logged, checkpointed } = this.#relay.progress();
+        this.#mayRestart = logged === checkpointed;
+        if (!by || this.wal.committed.frames !== logged) return false;
         // All that is copied back may be overwritten from now on: what is to be shipped of it is in memory, or lost.
-        return proven && (!this.#mayRestart || this.#init.mayBeginAnew());
+        if (this.#mayRestart && !this.#init.mayBeginAnew()) return false;
+        // Asked last: who copied anything of this WAL back has written to the file by now.
+        return by === "place" || (from?.rest !== undefined && isAtRest(this.#init.path, from.rest));
       });
     } catch (thrown) {
       this.#relay.letGo();
@@ -102,6 +106,7 @@ export class WalHolder {
    */
   poll(): void {
     const { path, configured = path } = this.#init;
+    if (!this.#relay.holds) throw new Hole("the WAL is not held any longer");
     if (fileAt(configured) !== this.#held.identity)
       throw new Hole("another file was put in the database's place, or it was removed");
     const now = Date.now();
@@ -132,7 +137,6 @@ export class WalHolder {
       if (this.wal.committed.frames > 0 && !this.#mayRestart)
         throw new Hole("the WAL was begun anew although it was held");
       this.wal.begin(header);
-      this.#mayRestart = false;
       this.#copiedBytes = 0;
       // Asked before, it may have told of the run before.
       logged = this.#relay.progress().logged;
@@ -177,14 +181,8 @@ export class WalHolder {
   makeWay(): void {
     if (!this.#checkpoints.oneWaits(this.wal.committed)) return;
     this.poll();
-    if (!this.#init.mayBeginAnew()) return;
     try {
-      this.#relay.pass(() => {
-        this.poll();
-        const allIsRead = this.wal.committed.frames === this.#relay.progress().logged;
-        this.#mayRestart ||= allIsRead;
-        return allIsRead;
-      });
+      this.#pass();
     } catch (thrown) {
       if (!isBusy(thrown)) throw thrown;
     }
@@ -202,7 +200,7 @@ export class WalHolder {
       isCopiedBack: () => {
         this.poll();
         const { logged, checkpointed } = this.#relay.progress();
-        return logged === checkpointed && this.wal.committed.frames === logged;
+        return logged === checkpointed && this.#reading.isWhole;
       },
     });
   }
@@ -224,36 +222,7 @@ export class WalHolder {
     this.wal.close();
   }
 
-  /** Behind the gate, as {@link #takeHoldOfRest}. */
-  #takeHoldSince(rest: FileAtRest | undefined): boolean {
-    this.#relay.letGo();
-    this.#relay.takeHold();
-    this.poll();
-    const { logged, checkpointed } = this.#relay.progress();
-    this.#mayRestart = logged === checkpointed;
-    // Asked last: who copied anything of this WAL back has written to the file by now.
-    if (this.wal.committed.frames !== logged || !rest) return false;
-    return isAtRest(this.#init.path, rest);
-  }
-
-  /**
-   * Behind the gate. One of our readers holds already, maybe on a mark; where all is copied back it belongs on read lock 0.
-   * @param goesOn what was read so far is to go on
-   * @returns false when it cannot: the WAL was begun anew meanwhile
-   */
-  #takeHoldOfRest(goesOn: boolean): boolean {
-    this.#relay.letGo();
-    this.#relay.takeHold();
-    const header = this.wal.header();
-    const isSame = header !== undefined && !this.wal.isOther(header);
-    if (goesOn && isSame) this.poll();
-    else if (header) this.wal.begin(header);
-    const { logged, checkpointed } = this.#relay.progress();
-    this.#mayRestart = logged === checkpointed;
-    return !goesOn || (isSame && this.wal.committed.frames === logged);
-  }
-
-  /** Nobody writes meanwhile, so nothing needs to be held while the reader changes its place. */
+  /** Nobody writes meanwhile: nothing needs to be held while the reader changes its place. */
   #copyRest(): Omit<CopiedBack, "gateMs"> | undefined {
     const { logged } = this.#relay.progress();
     if (logged < 0) return undefined;
@@ -265,9 +234,10 @@ export class WalHolder {
     if (logged > 0 && this.wal.committed.frames !== logged) throw unreadable();
     if (!this.#init.mayBeginAnew()) return undefined;
     this.#relay.letGo();
+    // From here on, since a checkpoint of somebody else may end what ours could not.
+    this.#mayRestart = true;
     try {
       if (!this.#relay.copyAllBack(this.#init.limits.gateMs)) return undefined;
-      this.#mayRestart = true;
       this.#copiedBytes = this.wal.committedBytes;
       this.#residue.reset();
       return { at: new Date(), place: this.wal.place };
@@ -276,22 +246,27 @@ export class WalHolder {
     }
   }
 
+  /** The other reader takes hold once all up to there is read: where all is copied back, by whomever, the next writer begins the WAL anew. */
+  #pass(): void {
+    if (!this.#init.mayBeginAnew()) return;
+    this.#relay.pass(() => {
+      this.poll();
+      const { isWhole } = this.#reading;
+      this.#mayRestart ||= isWhole && this.#init.mayBeginAnew();
+      return isWhole;
+    });
+  }
+
   /** Bytes that are still to be read or to be copied back behind the gate. */
   #restBytes(): number {
     const { logged, checkpointed } = this.#relay.progress();
     return (logged - Math.min(checkpointed, this.wal.committed.frames)) * this.#init.pageSize;
   }
 
-  /**
-   * Copies back what it can while writers write. Each round leaves what was written during it: a few soon leave little,
-   * unless an old reader stands in the way.
-   */
+  /** While writers write. Each round leaves what was written during it: a few soon leave little, unless an old reader stands in the way. */
   #copyBulk(): void {
     for (let round = 0; round < ROUNDS; round++) {
-      this.#relay.pass(() => {
-        this.poll();
-        return this.#reading.isWhole;
-      });
+      this.#pass();
       if (this.#init.checkpointFreely) this.#relay.checkpoint();
       this.poll();
       if (!this.#init.checkpointFreely || !this.#residue.isExceededBy(this.#restBytes())) return;

@@ -3,8 +3,12 @@ import {
   type EngineStatus,
   type Finding,
   foldersBelow,
+  type LockHolder,
+  lockHolder,
   type WatchNote,
+  watchLockName,
 } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { holdSocket, ShippedElsewhere } from "./hold-elsewhere.ts";
 import type { Waiting } from "./source-file.ts";
 import type { WatchFacts } from "./watch-facts.ts";
@@ -52,6 +56,9 @@ function secondsSince(instant: string | null): number {
 
 /** A log that was begun and that nobody goes on with is a recovery point that grows old. */
 async function unwatched(folder: DatabaseFolder): Promise<Finding[]> {
+  const locks = `${folder.app}/locks/${watchLockName(folder)}`;
+  const holder = await lockHolder(folder.storage, locks);
+  if (holder) return [watchedElsewhere(holder)];
   const lineages = await foldersBelow(folder.storage, `${folder.path}/wal/`);
   const newest = lineages.at(-1);
   if (newest === undefined) return [];
@@ -63,6 +70,16 @@ async function unwatched(folder: DatabaseFolder): Promise<Finding[]> {
       remedy: REMEDY,
     },
   ];
+}
+
+/** What a watch says of itself lies in the state directory of its own account. */
+function watchedElsewhere({ user, host, pid }: LockHolder): Finding {
+  return {
+    id: "watch-elsewhere",
+    severity: "warning",
+    summary: `a watch of account ${user} on ${host} (pid ${pid}) ships the log, and what it says of itself cannot be read from here: whether it keeps up is not known`,
+    remedy: `ask there as that account: sudo -u ${shellWord(user)} lifeboat status (with its LIFEBOAT_STATE_DIRECTORY, where it has one)`,
+  };
 }
 
 async function isSilent(folder: DatabaseFolder, directory: string): Promise<boolean> {

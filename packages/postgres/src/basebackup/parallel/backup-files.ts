@@ -1,3 +1,4 @@
+import { versionFolder } from "../../places/version-folder.ts";
 import { FileList } from "./file-list.ts";
 import type { DirectoryEntry, FileSource } from "./file-source.ts";
 
@@ -36,11 +37,22 @@ const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
 const TEMPORARY_RELATION = /^t\d+_\d+(?:_(?:fsm|vm))?(?:\.\d+)?$/;
 const RELATION = /^(\d+)(?:_(fsm|vm|init))?(?:\.\d+)?$/;
 
+/** What lies in pg_wal: segments, which come by another way, and what others put there. */
+const OF_WAL: ReadonlySet<string> = new Set(["pg_wal/archive_status", "pg_wal/summaries"]);
+const IN_TABLESPACE = /^pg_tblspc\/(\d+)(?:\/([^/]+)$)?/;
+
 /**
  * Walks the data directory and its tablespaces and chooses as BASE_BACKUP does: no temporary files, no
- * caches, nothing of the running server, of unlogged relations only what they are made anew from.
+ * caches, nothing of the running server, of unlogged relations only what they are made anew from. Of a tablespace only the
+ * folder that servers of this version make: beside it may lie another cluster's, or what a mount point has of its own.
+ * @param cluster its tablespaces when the backup began: replay makes one that came later
  */
-export async function backupFiles(source: FileSource): Promise<BackupFiles> {
+export async function backupFiles(
+  source: FileSource,
+  cluster: { readonly major: number; readonly tablespaces: readonly { readonly oid: number }[] },
+): Promise<BackupFiles> {
+  const own = versionFolder(cluster.major);
+  const oids = new Set(cluster.tablespaces.map(({ oid }) => oid));
   const directories: { path: string; mode: number }[] = [];
   const files = new FileList();
   const walk = async (folder: string): Promise<void> => {
@@ -48,17 +60,24 @@ export async function backupFiles(source: FileSource): Promise<BackupFiles> {
     const unlogged = DATABASE.test(folder) ? unloggedIn(entries) : new Set<string>();
     for (const entry of entries) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-      if (isTemporary(entry.name, folder)) continue;
+      if (isTemporary(entry.name, folder) || isForeign(path, own, oids)) continue;
       const { bytes, mode, modifiedMs } = entry;
       if (entry.kind === "directory") {
         directories.push({ path, mode });
         if (!EMPTIED.has(path)) await walk(path);
       } else if (!isLeftOut(path, entry.name) && !isUnlogged(entry.name, unlogged))
-        if (!path.startsWith("pg_wal/")) files.add({ path, bytes, mode, modifiedMs });
+        files.add({ path, bytes, mode, modifiedMs });
     }
   };
   await walk("");
   return { directories, files };
+}
+
+function isForeign(path: string, own: RegExp, tablespaces: ReadonlySet<number>): boolean {
+  if (path.startsWith("pg_wal/")) return !OF_WAL.has(path);
+  const [, oid, name] = IN_TABLESPACE.exec(path) ?? [];
+  if (oid === undefined) return false;
+  return !tablespaces.has(Number(oid)) || (name !== undefined && !own.test(name));
 }
 
 function isTemporary(name: string, folder: string): boolean {

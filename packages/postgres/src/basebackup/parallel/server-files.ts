@@ -1,6 +1,7 @@
-import type { LifeboatError } from "@lifeboat/core";
+import { LifeboatError } from "@lifeboat/core";
 import pg from "pg";
 import { connect, hangUp, type ServerConnection } from "../../connection/connection.ts";
+import { nameOf } from "../../connection/failure.ts";
 import { FILE_FUNCTIONS } from "../../rights/least-privilege.ts";
 import { grantMissing } from "./backup-mode.ts";
 import { CopyRows } from "./copy-rows.ts";
@@ -16,6 +17,7 @@ const DIRECTORY_QUERY = `
 const FILE_QUERY = `
   select size::text as bytes, modification as modified from pg_stat_file($1, true)
   where size is not null`;
+const STARTED_QUERY = "select pg_postmaster_start_time()::text as at";
 const MODE_QUERY = "select current_setting('data_directory_mode') as mode";
 
 /**
@@ -34,10 +36,20 @@ export class ServerFiles implements FileSource {
     this.#groupReads = groupReads;
   }
 
-  static async open(connection: ServerConnection, jobs: number): Promise<ServerFiles> {
+  /**
+   * @param mode the session that holds the server in backup mode: every reader has to have come to the same server. Behind a
+   *   name that leads to several, such as that of all standbys, another's files would be those of another instant.
+   * @throws LifeboatError `SERVER_DIFFERS`; what connecting threw
+   */
+  static async open(
+    connection: ServerConnection,
+    jobs: number,
+    mode?: pg.Client,
+  ): Promise<ServerFiles> {
     const clients: pg.Client[] = [];
     try {
       for (let n = 0; n < jobs; n++) clients.push(await connect(connection));
+      if (mode) await assertSameServer(mode, clients);
       const { rows } = await (clients[0] as pg.Client).query<{ mode: string }>(MODE_QUERY);
       return new ServerFiles(clients, Number.parseInt(rows[0]?.mode ?? "", 8) === 0o750);
     } catch (cause) {
@@ -123,6 +135,23 @@ export class ServerFiles implements FileSource {
     if (isDirectory) return this.#groupReads ? 0o750 : 0o700;
     return this.#groupReads ? 0o640 : 0o600;
   }
+}
+
+/** No two servers were started in the same microsecond. */
+async function assertSameServer(mode: pg.Client, clients: readonly pg.Client[]): Promise<void> {
+  const started = async (client: pg.Client) =>
+    (await client.query<{ at: string }>(STARTED_QUERY)).rows[0]?.at;
+  const own = await started(mode);
+  for (const client of clients) if ((await started(client)) !== own) throw serverDiffers(client);
+}
+
+function serverDiffers({ host, port }: pg.Client): LifeboatError {
+  return new LifeboatError({
+    code: "SERVER_DIFFERS",
+    message: `several servers answer at ${nameOf({ host, port })}, and the files of one backup have to be one server's`,
+    remedy:
+      "name one server (postgres.url, postgres.backupFrom), or take --transport wire, which reads all through one connection",
+  });
 }
 
 function notAllowed(cause: unknown, user: string): LifeboatError | undefined {

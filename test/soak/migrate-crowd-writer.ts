@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import Database from "better-sqlite3";
 import pg from "pg";
 import { randomFrom } from "../support/random-from.ts";
-import { postgresStatement, sqliteStatement } from "./crowd-statements.ts";
+import { postgresStatement, sqliteStatement } from "./migrate-crowd-statements.ts";
 
 /**
  * One program of a crowd that writes to a product's database all that a product may: transactions of many statements, savepoints and

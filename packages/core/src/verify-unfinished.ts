@@ -1,0 +1,42 @@
+import type { Problem } from "./engine.ts";
+import { holdsObjects } from "./listing.ts";
+import type { Repository } from "./repository.ts";
+
+/** What has a folder of its own and is there once its manifest is: the backups or the exports of a database. */
+export interface ManifestKind {
+  readonly name: "backup" | "export";
+  /** Those that have a folder. */
+  readonly ids: readonly string[];
+  /** Those whose manifest was read, and what was wrong with the others'. */
+  readonly manifests: readonly { readonly id: string }[];
+  readonly problems: readonly Problem[];
+  readonly pathOf: (id: string) => string;
+  /** Held while one is made. */
+  readonly lock: string;
+}
+
+/** Names those that have objects and no manifest, and are not just being made. */
+export async function manifestsMissing(
+  repository: Repository,
+  { name, ids, manifests, problems, pathOf, lock }: ManifestKind,
+): Promise<Problem[]> {
+  const known = new Set([
+    ...manifests.map(({ id }) => id),
+    ...problems.map(({ object }) => object.split("/").at(-2)),
+  ]);
+  const without = ids.filter((id) => !known.has(id));
+  if (without.length === 0 || (await repository.isLocked(lock))) return [];
+  const missing: Problem[] = [];
+  for (const id of without) {
+    const object = `${pathOf(id)}/manifest.json`;
+    if (!(await holdsObjects(repository.storage, `${pathOf(id)}/`))) continue;
+    // One that was being made when the manifests were read may have ended since, and let go of its lock.
+    if (await repository.storage.stat(object)) continue;
+    missing.push({
+      object,
+      code: "MANIFEST_MISSING",
+      message: `${pathOf(id)} has objects but no manifest: it was never finished (then the next ${name} removes it), or its manifest was removed`,
+    });
+  }
+  return missing;
+}
