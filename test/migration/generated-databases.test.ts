@@ -11,7 +11,12 @@ import {
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
-import { generatedDatabases, moveValues, writeDatabase } from "./generated-databases.ts";
+import {
+  generatedDatabases,
+  hasOrphans,
+  moveValues,
+  writeDatabase,
+} from "./generated-databases.ts";
 import { compareIndependently } from "./independent-comparison.ts";
 
 let cluster: TestCluster;
@@ -62,8 +67,17 @@ it("moves any database faithfully and follows it, or refuses it with findings th
         path,
         plan.tables.map(({ name }) => name),
       );
-      await syncMigration({ ...request(choices), until: "caught-up" });
-      await equal();
+      try {
+        await syncMigration({ ...request(choices), until: "caught-up" });
+        await equal();
+      } catch (cause) {
+        // Where the product passes foreign keys by, it may leave a row without a parent behind a constraint that held when it was loaded.
+        expect(hasOrphans(path), String(cause)).toBe(true);
+        expect(cause).toMatchObject({
+          code: "TARGET_REFUSED",
+          details: { phase: "foreign-keys" },
+        });
+      }
       await cluster.query(`DROP SCHEMA ${schema} CASCADE`);
       await rm(path);
     }),

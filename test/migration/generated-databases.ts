@@ -321,6 +321,16 @@ export function moveValues(path: string, tables: readonly string[]): void {
   db.close();
 }
 
+/** Whether any row names a parent that is not there. */
+export function hasOrphans(path: string): boolean {
+  const db = new Database(path, { readonly: true });
+  try {
+    return (db.pragma("foreign_key_check") as unknown[]).length > 0;
+  } finally {
+    db.close();
+  }
+}
+
 /** What SQLite refuses is no row of the database: REPLACE passes over no NULL and no CHECK. */
 function orRefused(write: () => void): void {
   try {

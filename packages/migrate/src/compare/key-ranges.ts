@@ -10,7 +10,7 @@ import {
 import type { Sides } from "./sides.ts";
 
 /** More rows of a range than this, that were written since, are not left out at once: their keys are held in memory. */
-const MOST_WRITTEN = 20_000;
+const MOST_WRITTEN = 50_000;
 
 interface Ranges {
   /** How many rows of SQLite each holds, or some more. */
