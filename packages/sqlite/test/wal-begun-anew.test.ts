@@ -1,7 +1,9 @@
+import { truncateSync } from "node:fs";
 import { open } from "node:fs/promises";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { formatWalHeader } from "../src/wal/header.ts";
+import { Hole } from "../src/watch/hole.ts";
 import { WATCH_LIMITS } from "../src/watch/limits.ts";
 import type { NewFrames } from "../src/watch/live-wal.ts";
 import { WalHolder } from "../src/watch/wal-holder.ts";
@@ -237,4 +239,17 @@ test("what lies in the WAL alone is held where a checkpoint of somebody else cop
   expect(progressOf(app).checkpointed).toBe(before);
   commit();
   expect(progressOf(app).log).toBeGreaterThan(before);
+});
+
+test("a WAL that another process empties while it is read is a hole", async () => {
+  const { path, commit } = await walApp();
+  const holder = holderOf(path, {
+    found: ({ from, to }) => {
+      truncateSync(`${path}-wal`, 0);
+      holder.wal.frames(from.frames, to.frames);
+    },
+  });
+  holder.takeHold();
+  commit();
+  expect(() => holder.poll()).toThrow(Hole);
 });

@@ -5,6 +5,7 @@ import { FRAME, FRAME_HEADER_BYTES } from "../wal/frame.ts";
 import { FrameScanner, type ScanPoint } from "../wal/frame-scanner.ts";
 import { parseWalHeader, type Salts, WAL_HEADER_BYTES, type WalHeader } from "../wal/header.ts";
 import type { LogPlace } from "../wal/place.ts";
+import { Hole } from "./hole.ts";
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -150,10 +151,11 @@ export class LiveWal {
   /**
    * Fills memory with frames as they lie in the file.
    * @param begin frames before the first one wanted
+   * @throws Hole where the file has ended before them: while hold is taken another process may empty it, that has copied all back
    */
   fill(memory: Buffer, begin: number): void {
     const read = this.#readAt(memory, this.#offset(begin));
-    if (read < memory.length) throw new Error(`${this.#path} is shorter than what was read of it`);
+    if (read < memory.length) throw new Hole("the WAL was shortened while it was read");
   }
 
   close(): void {
