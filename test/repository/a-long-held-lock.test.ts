@@ -22,6 +22,12 @@ afterEach(async () => {
   await rm(state, { recursive: true });
 });
 
+const opened = (over: Storage = storage) =>
+  Repository.open({
+    ...{ storage: over, app: "documint", mode: "write" },
+    memory: new RepositoryMemory(state),
+  });
+
 async function entries(): Promise<{ path: string; until: string }[]> {
   const found: { path: string; until: string }[] = [];
   for await (const { path } of allObjects(storage, "documint/locks/")) {
@@ -32,8 +38,7 @@ async function entries(): Promise<{ path: string; until: string }[]> {
 }
 
 test("is not held by an entry of another machine whose lease has ended, nor for ever by one from a clock gone wrong, nor by one that does not say whose it is", async () => {
-  const memory = new RepositoryMemory(state);
-  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const repository = await opened();
   const entry = {
     purpose: "a backup",
     host: "elsewhere",
@@ -67,7 +72,6 @@ test("is not held by an entry of another machine whose lease has ended, nor for 
 });
 
 test("that killed runs left hundreds of entries of is taken, and not waited for by whoever is told to stop meanwhile", async () => {
-  const memory = new RepositoryMemory(state);
   const stop = new AbortController();
   let reads = 0;
   const counted = faultyStorage(storage, {
@@ -76,12 +80,7 @@ test("that killed runs left hundreds of entries of is taken, and not waited for 
       return storage.read(path, range);
     },
   });
-  const repository = await Repository.open({
-    storage: counted,
-    app: "documint",
-    memory,
-    mode: "write",
-  });
+  const repository = await opened(counted);
   for (let left = 0; left < 250; left += 1)
     await storage.create(`documint/locks/x/${left}.json`, Buffer.from("{}"));
   const { signal } = stop;
@@ -93,8 +92,7 @@ test("that killed runs left hundreds of entries of is taken, and not waited for 
 });
 
 test("lives past its lease: a new entry takes the place of the old one, and the release takes that", async () => {
-  const memory = new RepositoryMemory(state);
-  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const repository = await opened();
   const lock = await repository.lock("sqlite-app", "backup of app");
   const [first] = await entries();
   for (let minute = 0; minute < 25; minute += 1) {
@@ -110,7 +108,6 @@ test("lives past its lease: a new entry takes the place of the old one, and the 
 });
 
 test("outlives a renewal that fails, since the next one comes before the lease ends", async () => {
-  const memory = new RepositoryMemory(state);
   let isAway = false;
   const sometimes = faultyStorage(storage, {
     async create(path, content) {
@@ -118,12 +115,7 @@ test("outlives a renewal that fails, since the next one comes before the lease e
       return storage.create(path, content);
     },
   });
-  const repository = await Repository.open({
-    storage: sometimes,
-    app: "documint",
-    memory,
-    mode: "write",
-  });
+  const repository = await opened(sometimes);
   const lock = await repository.lock("sqlite-app", "backup of app");
   isAway = true;
   await vi.advanceTimersByTimeAsync(6 * MINUTE);
@@ -136,7 +128,6 @@ test("outlives a renewal that fails, since the next one comes before the lease e
 });
 
 test("that is released while it is renewed leaves no entry behind", async () => {
-  const memory = new RepositoryMemory(state);
   const inner = storage;
   let slow = Promise.resolve();
   const slowly = faultyStorage(inner, {
@@ -145,12 +136,7 @@ test("that is released while it is renewed leaves no entry behind", async () => 
       return inner.create(path, content);
     },
   });
-  const repository = await Repository.open({
-    storage: slowly,
-    app: "documint",
-    memory,
-    mode: "write",
-  });
+  const repository = await opened(slowly);
   const lock = await repository.lock("sqlite-app", "backup of app");
   const { promise, resolve } = Promise.withResolvers<void>();
   slow = promise;
@@ -163,8 +149,7 @@ test("that is released while it is renewed leaves no entry behind", async () => 
 });
 
 test("that another run took over, while its holder stood still, is not taken back by a renewal", async () => {
-  const memory = new RepositoryMemory(state);
-  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const repository = await opened();
   const lock = await repository.lock("sqlite-app", "backup of app");
   const [first] = await entries();
   await storage.remove(first?.path ?? "");
@@ -174,8 +159,7 @@ test("that another run took over, while its holder stood still, is not taken bac
 });
 
 test("a quiet one holds for as long as its process lives, and writes nothing meanwhile", async () => {
-  const memory = new RepositoryMemory(state);
-  const repository = await Repository.open({ storage, app: "documint", memory, mode: "write" });
+  const repository = await opened();
   const lock = await repository.lock("watch", "watch of app", { quiet: true });
   const first = await entries();
   await vi.advanceTimersByTimeAsync(100 * MINUTE);

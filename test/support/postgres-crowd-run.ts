@@ -11,8 +11,8 @@ import {
   verify,
 } from "@lifeboat/core";
 import { postgresDetails, postgresEngine, Server } from "@lifeboat/postgres";
+import { inRounds, type RandomRun } from "./in-rounds.ts";
 import { type Acknowledged, LedgerWriter } from "./ledger-writer.ts";
-import { orStopped } from "./or-stopped.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "./postgres.ts";
 import { restoreBeside } from "./postgres-copies.ts";
 import { Crowd } from "./postgres-crowd.ts";
@@ -47,22 +47,13 @@ export async function backUpACrowd(init: {
   readonly signal?: AbortSignal;
 }): Promise<CrowdReport> {
   const run = await CrowdRun.begin(init.seed, init.major);
-  const work = async () => {
-    for (let round = 1; round <= init.rounds; round++) {
-      await run.round();
-      init.say?.(`${round} rounds, ${run.faults.join("; ") || "no fault"}`);
-    }
-    await run.conclude();
-  };
-  try {
-    await orStopped(work(), init.signal);
-    return run.report();
-  } finally {
-    await run.end();
-  }
+  return inRounds(run, init, async (round) => {
+    await run.round();
+    return `${round} rounds, ${run.faults.join("; ") || "no fault"}`;
+  });
 }
 
-class CrowdRun {
+class CrowdRun implements RandomRun<CrowdReport> {
   readonly faults: string[] = [];
   readonly #cluster: TestCluster;
   readonly #kept: ClusterRepository;

@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { verify } from "@lifeboat/core";
 import { execa } from "execa";
 import pg from "pg";
+import { inRounds, type RandomRun } from "./in-rounds.ts";
 import { descendants, killTree, tryKill } from "./kill-tree.ts";
-import { orStopped } from "./or-stopped.ts";
 import { PATIENCE } from "./patience.ts";
 import { startCluster, type TestCluster } from "./postgres.ts";
 import { countAfter, restoreBeside } from "./postgres-copies.ts";
@@ -44,23 +44,15 @@ export async function killAtRandom(init: {
   readonly signal?: AbortSignal;
 }): Promise<KillReport> {
   const run = await KillRun.begin(init.seed);
-  const work = async () => {
-    for (let kill = 1; kill <= init.kills; kill++) {
-      await run.killOne();
-      if (kill % KILLS_A_RECOVERY === 0 || kill === init.kills) await run.recover();
-      init.say?.(`${kill} kills, ${run.faults.length} faults`);
-    }
-    await run.conclude();
-  };
-  try {
-    await orStopped(work(), init.signal);
-    return run.report();
-  } finally {
-    await run.end();
-  }
+  const { kills } = init;
+  return inRounds(run, { ...init, rounds: kills }, async (kill) => {
+    await run.killOne();
+    if (kill % KILLS_A_RECOVERY === 0 || kill === kills) await run.recover();
+    return `${kill} kills, ${run.faults.length} faults`;
+  });
 }
 
-class KillRun {
+class KillRun implements RandomRun<KillReport> {
   readonly faults: string[] = [];
   readonly #cluster: TestCluster;
   readonly #kept: ClusterRepository;

@@ -14,7 +14,7 @@ import { type KeyRange, keyTerms, postgresRange, sqliteRange } from "./row-key.t
 import { heldSides, type Moment, NO_ROWS, type Sides, type WrittenRows } from "./sides.ts";
 
 const MAX_CHUNK_ROWS = 20_000;
-/** Of which the rows are compared one by one where their digests differ: so many keys of either side are held in memory. */
+/** Of which the rows are compared one by one where their digests differ: so many keys of SQLite are held in memory. */
 const MAX_NAMED_ROWS = 20_000;
 /**
  * Where Postgres has no index in the key's order, each chunk reads the whole table there: few and large ones, unless SQLite's

@@ -5,10 +5,14 @@ import type { CompareInput } from "./compare-input.ts";
 import type { RowCanon } from "./row-canon.ts";
 import { type KeyTerm, type RangeSql, spelledKey, spelledKeyIn } from "./row-key.ts";
 
-/** How the rows of a table are digested: in the order of its key, on both sides alike. */
-export interface DigestForm {
+/** How a table's rows are told apart and spelled, on both sides alike. */
+export interface RowForm {
   readonly terms: readonly KeyTerm[];
   readonly canon: RowCanon;
+}
+
+/** How they are digested: in the order of the key. */
+export interface DigestForm extends RowForm {
   /** Digests the rows one by one first, so that a chunk of long ones is never held as a whole. */
   readonly byRow: boolean;
 }

@@ -1,9 +1,10 @@
 import { qualified } from "../ddl.ts";
 import type { CompareInput } from "./compare-input.ts";
 import type { Differences, UnlikeRow } from "./differences.ts";
+import type { RowForm } from "./digest-rows.ts";
 import { isToldByRowid } from "./logged-writes.ts";
-import { postgresCanon, type RowCanon, sqliteCanon } from "./row-canon.ts";
-import { type KeyTerm, type RangeSql, spelledKeyIn } from "./row-key.ts";
+import { postgresCanon, sqliteCanon } from "./row-canon.ts";
+import { type RangeSql, spelledKeyIn } from "./row-key.ts";
 import { RowsByKey } from "./rows-by-key.ts";
 import { RowsHere, type RowThere } from "./rows-here.ts";
 import type { Moment, WrittenSince } from "./sides.ts";
@@ -24,7 +25,7 @@ const AT_ONCE = 2000;
 export async function findDifferences(
   input: CompareInput,
   moment: Moment,
-  form: { readonly terms: readonly KeyTerm[]; readonly canon: RowCanon },
+  form: RowForm,
   rows: RowsOfBoth,
   differences: Differences,
 ): Promise<void> {
@@ -102,7 +103,7 @@ export async function nameDifferences(
 /** Some at a time, in the caller's transaction. */
 async function* postgresRows(
   { client, schema, table }: CompareInput,
-  { terms, canon }: { readonly terms: readonly KeyTerm[]; readonly canon: RowCanon },
+  { terms, canon }: RowForm,
   { where, values }: RangeSql,
 ): AsyncGenerator<RowThere[]> {
   const shown = terms.map((term) => `coalesce(${term.shownIn}, '')`).join(" || ', ' || ");

@@ -1,8 +1,8 @@
 import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
 import type { UnlikeRow } from "./differences.ts";
-import type { RowCanon } from "./row-canon.ts";
-import { type KeyTerm, type RangeSql, spelledKey } from "./row-key.ts";
+import type { RowForm } from "./digest-rows.ts";
+import { type RangeSql, spelledKey } from "./row-key.ts";
 
 const DIGEST_DIGITS = 32;
 /** In place of a row's digest, once one of Postgres bore its key. */
@@ -21,11 +21,7 @@ export class RowsHere {
   readonly #rows = new Map<string, string>();
 
   /** To be called in the snapshot. */
-  constructor(
-    { db, table }: CompareInput,
-    { terms, canon }: { readonly terms: readonly KeyTerm[]; readonly canon: RowCanon },
-    { where, values }: RangeSql,
-  ) {
+  constructor({ db, table }: CompareInput, { terms, canon }: RowForm, { where, values }: RangeSql) {
     const shown = terms
       .map((term) => `coalesce(CAST(${term.input} AS TEXT), '')`)
       .join(" || ', ' || ");
