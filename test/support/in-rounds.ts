@@ -26,7 +26,10 @@ export async function inRounds<Report>(
   round: (number: number) => Promise<string>,
 ): Promise<Report> {
   const work = async () => {
-    for (let number = 1; number <= rounds; number++) say?.(await round(number));
+    for (let number = 1; number <= rounds; number++) {
+      const line = await round(number);
+      say?.(line);
+    }
     await run.conclude();
   };
   try {
