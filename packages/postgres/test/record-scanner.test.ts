@@ -1,6 +1,6 @@
 import { mkdir, readFile, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { RecoveryPlan } from "@lifeboat/core";
+import type { DatabaseFolder, RecoveryPlan } from "@lifeboat/core";
 import { execa } from "execa";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -17,6 +17,7 @@ import { hasProgram, programPath } from "../src/server/programs.ts";
 import { proveWal } from "../src/snapshot/wal.ts";
 import { formatLsn, lsnOf } from "../src/wal/lsn.ts";
 import type { WalMark } from "../src/wal/mark.ts";
+import { ReceiveSeam } from "../src/wal/receive-seam.ts";
 import { RecordScanner } from "../src/wal/record-scanner.ts";
 import { logName, segmentAt, segmentName, segmentStart } from "../src/wal/segment-name.ts";
 import { clusterFolder } from "./cluster-folder.ts";
@@ -115,6 +116,24 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     return join(cluster.dataDirectory, "pg_wal", segmentName(1, number, SEGMENT));
   }
 
+  async function systemIdentifier(): Promise<string> {
+    const sql = "select system_identifier::text as own from pg_control_system()";
+    return (await cluster.query<{ own: string }>(sql))[0]?.own ?? "";
+  }
+
+  /** A segment as it is, or with a page of another time. */
+  async function segmentBytes(number: bigint, damaged = false): Promise<Buffer> {
+    const bytes = await readFile(segmentPath(number));
+    return damaged ? bytes.fill(0, SEGMENT / 2, SEGMENT / 2 + 8192) : bytes;
+  }
+
+  async function store(folder: DatabaseFolder, number: bigint, damaged = false): Promise<void> {
+    const bytes = await segmentBytes(number, damaged);
+    await folder.storeLog(logName(segmentName(1, number, SEGMENT)), async function* () {
+      yield bytes;
+    });
+  }
+
   test("gives each commit with the time that the server itself remembers", async () => {
     const { marks, scanner } = await marksFrom(first);
     expect(scanner.broken).toBeUndefined();
@@ -188,20 +207,10 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
   });
 
   test("a backup whose WAL has all its segments, each whole, and a page of another time in one, has no proof", async () => {
-    const database = String(
-      (await cluster.query("select system_identifier::text from pg_control_system()"))[0]
-        ?.system_identifier,
-    );
-    const stored = async (damaged?: bigint, missing?: bigint, owner = database) => {
-      const folder = clusterFolder({ database: owner });
-      for (let number = first; number < first + 4n; number++) {
-        const bytes = await readFile(segmentPath(number));
-        if (number === damaged) bytes.fill(0, SEGMENT / 2, SEGMENT / 2 + 8192);
-        if (number === missing) continue;
-        await folder.storeLog(logName(segmentName(1, number, SEGMENT)), async function* () {
-          yield bytes;
-        });
-      }
+    const stored = async (damaged?: bigint, missing?: bigint, owner?: string) => {
+      const folder = clusterFolder({ database: owner ?? (await systemIdentifier()) });
+      for (let number = first; number < first + 4n; number++)
+        if (number !== missing) await store(folder, number, number === damaged);
       return folder;
     };
     const start = segmentStart(first, SEGMENT);
@@ -230,6 +239,53 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
     // What lies behind the backup's end is none of its.
     const early = { ...needed, stop: start + BigInt(2 * SEGMENT) + 1000n };
     expect(await proveWal(await stored(first + 2n), early, signal)).toBeGreaterThan(0);
+  });
+
+  test("that is streamed goes on where the archive ends by its first record, not by what belongs to the one before", async () => {
+    let undecided = 0;
+    for (let number = first; number < last; number++) {
+      const folder = clusterFolder({ database: await systemIdentifier() });
+      await store(folder, number);
+      const position = segmentStart(number + 1n, SEGMENT);
+      const seamAt = () =>
+        ReceiveSeam.read(
+          folder,
+          {
+            ...{ timeline: 1, position, shipped: { upTo: position, parts: [] } },
+            archived: { before: { timeline: 1, number } },
+          },
+          SEGMENT,
+        );
+      const seam = await seamAt();
+      expect(seam.isProved).toBe(false);
+      for (let each = number + 1n; each <= last && !seam.isProved; each++) {
+        seam.push(await segmentBytes(each));
+        if (!seam.isProved) undecided++;
+      }
+      const other = await seamAt();
+      const before = await segmentBytes(number);
+      expect(() => other.push(before)).toThrow(/does not go on where the archive ends/);
+    }
+    // A record of 3 MB is longer than two segments.
+    expect(undecided).toBeGreaterThanOrEqual(2);
+  });
+
+  test("ends a recovery that has replayed it from its backup on where it breaks, and none that only asks for a segment once more", async () => {
+    const details = {
+      serverVersion: major * 10_000,
+      startLsn: formatLsn(segmentStart(first, SEGMENT)),
+      stopLsn: formatLsn(segmentStart(first, SEGMENT) + 1000n),
+    } as PostgresDetails;
+    const plan = {
+      target: { kind: "latest" },
+      willRecoverTo: { lsn: formatLsn(segmentStart(last, SEGMENT)) },
+    } as RecoveryPlan;
+    const damaged = await segmentBytes(first + 2n, true);
+    const again = new RecoveryWatch(plan, details, segmentStart(first + 2n, SEGMENT));
+    await again.push(damaged);
+    const all = new RecoveryWatch(plan, details, segmentStart(first, SEGMENT));
+    for (const number of [first, first + 1n]) await all.push(await segmentBytes(number));
+    await expect(all.push(damaged)).rejects.toMatchObject({ code: "WAL_BROKEN" });
   });
 
   test("can be entered at any segment, also in the midst of a record", async () => {
