@@ -2,14 +2,8 @@ import { mkdir, readFile, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseFolder, RecoveryPlan } from "@lifeboat/core";
 import { execa } from "execa";
-import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  availableMajors,
-  startCluster,
-  type TestCluster,
-  tablespaceFolder,
-} from "../../../test/support/postgres.ts";
+import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
 import type { PostgresDetails } from "../src/details.ts";
 import { runAs } from "../src/files/account.ts";
 import { RecoveryWatch } from "../src/restore/prove-recovery.ts";
@@ -20,6 +14,7 @@ import type { WalMark } from "../src/wal/mark.ts";
 import { ReceiveSeam } from "../src/wal/receive-seam.ts";
 import { RecordScanner } from "../src/wal/record-scanner.ts";
 import { logName, segmentAt, segmentName, segmentStart } from "../src/wal/segment-name.ts";
+import { busyTime, type Prepared } from "./busy-time.ts";
 import { clusterFolder } from "./cluster-folder.ts";
 
 const SEGMENT = 1 << 20;
@@ -29,7 +24,7 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
   let cluster: TestCluster;
   let first: bigint;
   let last: bigint;
-  const prepared: Record<string, number> = {};
+  let prepared: Prepared;
 
   beforeAll(async () => {
     cluster = await startCluster({
@@ -42,7 +37,7 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
       initdb: ["--wal-segsize=1"],
     });
     first = segmentAt(await position(), SEGMENT);
-    await busyTime();
+    prepared = await busyTime(cluster);
     last = segmentAt(await position(), SEGMENT) - 1n;
   });
   afterAll(() => cluster?.stop());
@@ -52,49 +47,6 @@ describe.each(await availableMajors())("the WAL of a server of version %i", (maj
       "select pg_switch_wal(), pg_current_wal_lsn() as lsn",
     );
     return lsnOf(row?.lsn ?? "");
-  }
-
-  /** Commits of all kinds, aborts, records larger than a page and than a segment, a restore point. */
-  async function busyTime(): Promise<void> {
-    const client = new pg.Client(cluster.server.clientConfig("postgres", "app"));
-    await client.connect();
-    await client.query("create table t(n int, wide text)");
-    for (let n = 0; n < 40; n++) {
-      const wide = `(select string_agg(md5((${n} * i)::text), '') from generate_series(1, 2000) i)`;
-      await client.query(`insert into t values (${n}, ${wide})`);
-      if (n % 8 === 0) await client.query("checkpoint");
-    }
-    await client.query("select pg_logical_emit_message(true, 'lifeboat', repeat('x', 3000000))");
-    await client.query("begin; insert into t values (-1, 'away'); rollback");
-    // Its commit record lists a subtransaction, files to remove, statistics and invalidations before its id.
-    await client.query("create table goes(n int primary key); create table stays(n int)");
-    await client.query("begin; insert into t values (-2, 'two-phase'); drop table goes");
-    // So many that the list goes over pages.
-    await client.query(`do $$ begin for i in 1..5000 loop
-      begin perform pg_logical_emit_message(true, 's', ''); exception when others then raise; end; end loop; end $$`);
-    await client.query("savepoint a; alter table stays add m int; release a; select 1");
-    await prepare(client, "kept");
-    await client.query("begin; insert into t values (-3, 'two-phase')");
-    await prepare(client, "given up");
-    await client.query("commit prepared 'kept'");
-    await client.query("rollback prepared 'given up'");
-    await client.query("select pg_create_restore_point('before the storm')");
-    await client.query(
-      `create tablespace aside location '${await tablespaceFolder(cluster, "aside")}'`,
-    );
-    await client.query("drop tablespace aside");
-    await client.query(
-      "begin; savepoint a; insert into t values (1, 'x'); release a; savepoint b; insert into t values (2, 'y'); commit",
-    );
-    await client.end();
-  }
-
-  async function prepare(client: pg.Client, name: string): Promise<void> {
-    const { rows } = await client.query<{ xid: string }>(
-      "select pg_current_xact_id()::text as xid",
-    );
-    prepared[name] = Number(rows[0]?.xid);
-    await client.query(`prepare transaction '${name}'`);
   }
 
   async function marksFrom(number: bigint): Promise<{ marks: WalMark[]; scanner: RecordScanner }> {
