@@ -31,8 +31,11 @@ const cluster = (major: number) => clusters.get(major) as TestCluster;
 /** Scratch folders are made here, so that what is left of one is seen. */
 const temporary = () => place.at("tmp");
 
+/** By which the server's own programs, left alone, would ask another server than the one that was named. */
+const ELSEWHERE = { PGSERVICE: "elsewhere", PGHOSTADDR: "192.0.2.1" };
+
 function run(words: readonly string[], url = cluster(oldest).superuserUrl) {
-  return place.run([...words, "--json"], { SHOP_URL: url, TMPDIR: temporary() });
+  return place.run([...words, "--json"], { SHOP_URL: url, TMPDIR: temporary(), ...ELSEWHERE });
 }
 
 let count = 0;

@@ -2,7 +2,7 @@ import { chown, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { execa } from "execa";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   availableMajors,
   type TestCluster,
@@ -48,7 +48,11 @@ describe.each(await availableMajors())("base backups of a server of version %i",
       skip(`the programs of version ${major} here have no pg_basebackup`);
     await cluster.query("checkpoint");
     const wire = await one.unpacked(wireTransport, "wire");
+    // Of these libpq hears, where our own connections do not.
+    vi.stubEnv("PGSERVICE", "elsewhere");
+    vi.stubEnv("PGHOSTADDR", "192.0.2.1");
     const program = await one.unpacked(pgBasebackupTransport, "program");
+    vi.unstubAllEnvs();
     const left = await filesBelow(join(wire.folder, "data"));
     const right = await filesBelow(join(program.folder, "data"));
     expect([...left.keys()].sort()).toEqual([...right.keys()].sort());

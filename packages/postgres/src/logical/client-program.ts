@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { createInterface } from "node:readline";
 import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
+import type { ProgramEnvironment } from "../basebackup/libpq-environment.ts";
 import type { Watchdog } from "../server/watchdog.ts";
 
 /** How long a program may take to cancel its statements and to end when told to. */
@@ -11,7 +12,7 @@ export interface ClientProgram {
   readonly program: string;
   readonly args: readonly string[];
   /** The connection: nothing of it stands in an argument list that every user of the host can read. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: ProgramEnvironment;
   /** Ends the program if we are killed. */
   readonly watchdog: Watchdog;
   readonly signal: AbortSignal;

@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Dump, DumpSource, Finding } from "@lifeboat/core";
 import type pg from "pg";
-import { KEEP_ALIVE } from "../basebackup/libpq-environment.ts";
+import { KEEP_ALIVE, type ProgramEnvironment } from "../basebackup/libpq-environment.ts";
 import { type ServerConnection, withClient } from "../connection/connection.ts";
 import { ownAccount } from "../files/account.ts";
 import { programPath, type ServerPrograms } from "../server/programs.ts";
@@ -88,7 +88,7 @@ export function postgresDumpSource(request: DumpRequest): DumpSource {
 }
 
 interface SourceDatabase {
-  readonly env: Record<string, string>;
+  readonly env: ProgramEnvironment;
   readonly database: string;
   readonly version: number;
   readonly major: number;

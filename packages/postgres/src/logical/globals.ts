@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding } from "@lifeboat/core";
-import { KEEP_ALIVE } from "../basebackup/libpq-environment.ts";
+import { KEEP_ALIVE, type ProgramEnvironment } from "../basebackup/libpq-environment.ts";
 import { hasProgram, programPath, type ServerPrograms } from "../server/programs.ts";
 import type { Scratch } from "../server/scratch.ts";
 import { ProgramFailure, runClientProgram } from "./client-program.ts";
@@ -14,7 +14,7 @@ import { GLOBALS } from "./postgres-dump.ts";
  */
 export async function dumpGlobals(work: {
   readonly programs: ServerPrograms;
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: ProgramEnvironment;
   readonly scratch: Scratch;
   readonly signal: AbortSignal;
 }): Promise<{ globals: DumpFile | null; findings: Finding[] }> {

@@ -3,7 +3,12 @@ import { basename, dirname, join } from "node:path";
 import { type Extracted, LifeboatError, ownProcessMark, syncDirectory } from "@lifeboat/core";
 import { execa } from "execa";
 import type pg from "pg";
-import { KEEP_ALIVE, libpqEnvironment } from "../basebackup/libpq-environment.ts";
+import {
+  KEEP_ALIVE,
+  libpqEnvironment,
+  NOT_ELSEWHERE,
+  type ProgramEnvironment,
+} from "../basebackup/libpq-environment.ts";
 import { parseConnectionUrl } from "../connection/connection.ts";
 import { ownAccount } from "../files/account.ts";
 import { findPrograms, programPath, type ServerPrograms } from "../server/programs.ts";
@@ -139,6 +144,7 @@ async function runDump(
   await run(programPath(programs, "pg_dump"), args, {
     signal,
     env: {
+      ...NOT_ELSEWHERE,
       LC_ALL: "C",
       PGAPPNAME: "lifeboat",
       PGHOST: String(config.host),
@@ -169,7 +175,7 @@ async function fill({ programs, into, signal }: Extraction, dump: string): Promi
 async function run(
   program: string,
   args: readonly string[],
-  { env, signal }: { readonly env: Record<string, string>; readonly signal: AbortSignal },
+  { env, signal }: { readonly env: ProgramEnvironment; readonly signal: AbortSignal },
 ): Promise<void> {
   const { failed, stderr } = await execa(program, [...args], {
     env,
