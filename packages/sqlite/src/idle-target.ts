@@ -10,7 +10,7 @@ import { type Lineages, lineagesOf } from "./log/objects.ts";
 import { lastOf } from "./log/start.ts";
 import { endOfLog, windowsIn } from "./log/windows.ts";
 import { holdSocket, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
-import { type IdleLog, isIdleLog } from "./watch/idle-log.ts";
+import { type IdleLog, isIdleLog, knownUntil } from "./watch/idle-log.ts";
 
 /**
  * An instant behind the last commit, while the watch ran and found nothing: what it recovers to is that commit. Only the watch
@@ -31,7 +31,7 @@ export async function lastCommitBefore(
   const end = Date.parse(windows.at(-1)?.to ?? "");
   if (!(at.getTime() > end)) return undefined;
   const idle = await knownIdle(directory, folder);
-  if (!idle || at.getTime() > Date.parse(idle.until)) return undefined;
+  if (!idle || at.getTime() > knownUntil(idle)) return undefined;
   return isWhole(idle, { backups, lineages, end }) ? end : undefined;
 }
 
