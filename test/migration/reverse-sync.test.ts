@@ -446,7 +446,9 @@ describe("a table that the product wants for itself, to empty or alter it", () =
     });
     await expect(rollback).rejects.toMatchObject({
       code: "TABLES_IN_USE",
-      message: expect.stringMatching(/process \d+ of \w+ holds AccessExclusiveLock on public\.codes/),
+      message: expect.stringMatching(
+        /process \d+ of \w+ holds AccessExclusiveLock on public\.codes/,
+      ),
     });
     await product.query("INSERT INTO codes VALUES ('goes on'); COMMIT");
     expect(await one.differencesAfterFollowing()).toEqual([]);

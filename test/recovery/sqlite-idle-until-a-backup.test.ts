@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
@@ -101,6 +101,19 @@ test("a commit behind the log's end that was not shipped keeps the windows apart
   const end = new Date(states.at(-1)?.at as number).toISOString();
   expect(await windowsOf(app)).toEqual([
     [expect.any(String), end],
+    [at, at],
+  ]);
+  await expect(restoreAt(app, between)).rejects.toMatchObject(outside);
+});
+
+test("a backup from which a segment is missing does not lead to the log's end, nor to the idle time behind it", async () => {
+  const { app, recorder, states } = await loggedApp();
+  await history(app, ["UPDATE counter SET v = 3"], { recorder });
+  const { between, at } = await laterBackup(app);
+  const { folder } = await app.manifests();
+  await rm(join(app.folder, "repository", folder.logPath(recorder.names[1] as string)));
+  expect(await windowsOf(app)).toEqual([
+    [expect.any(String), new Date(states[0].at).toISOString()],
     [at, at],
   ]);
   await expect(restoreAt(app, between)).rejects.toMatchObject(outside);
