@@ -37,6 +37,7 @@ const configure = (migrate: Record<string, unknown>, more: Record<string, unknow
 
 function sqlite(sql: string): void {
   const database = new Database(place.at("shop.db"));
+  database.pragma("journal_mode = WAL");
   database.exec(sql);
   database.close();
 }

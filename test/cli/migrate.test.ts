@@ -21,6 +21,7 @@ beforeAll(async () => {
   place = await Place.make();
   cluster = await startCluster();
   const database = new Database(place.at("shop.db"));
+  database.pragma("journal_mode = WAL");
   database.exec("create table orders (id integer primary key, note text not null, price real)");
   database.exec("insert into orders (note, price) values ('first', 1.5), ('second', 2.25)");
   database.close();

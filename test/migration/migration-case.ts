@@ -38,7 +38,7 @@ export interface MigrationCase {
 
 let databases = 0;
 
-/** @param sql what makes the SQLite database */
+/** @param sql what makes the SQLite database, which is in WAL mode unless that changes it */
 export async function migrationCase(cluster: TestCluster, sql: string): Promise<MigrationCase> {
   const folder = await mkdtemp(join(tmpdir(), "lifeboat-migration-"));
   const path = join(folder, "app.db");
@@ -93,7 +93,7 @@ export async function migrationCase(cluster: TestCluster, sql: string): Promise<
       await rm(folder, { recursive: true, force: true });
     },
   };
-  made.sqlite(sql);
+  made.sqlite(`PRAGMA journal_mode = WAL; ${sql}`);
   return made;
 }
 

@@ -51,6 +51,14 @@ describe("limits of Postgres", () => {
     ]);
   });
 
+  it("a database in rollback-journal mode is a warning of the plan with what to run, and of no load beside which nobody writes", async () => {
+    one = await migrationCase(cluster, "PRAGMA journal_mode = DELETE; CREATE TABLE t(id INTEGER)");
+    const { findings, path } = { ...(await one.plan()), path: one.path };
+    expect(findings).toMatchObject([{ id: "rollback-journal", severity: "warning", table: null }]);
+    expect(findings[0]?.summary).toContain(`sqlite3 ${path} "PRAGMA journal_mode=WAL"`);
+    expect((await one.load()).findings).toEqual([]);
+  });
+
   it("a row that no page holds is an error of the plan that names it", async () => {
     const findings = await planned(
       `CREATE TABLE wide(${many(1100, (at) => `c${at} INT`)});

@@ -1,8 +1,10 @@
+import { uptime } from "node:os";
 import { join } from "node:path";
 import { status } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { type IdleLog, knownUntil } from "../../packages/sqlite/src/watch/idle-log.ts";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { newestLineageEnd } from "../../packages/sqlite/src/watch/resume.ts";
 import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
@@ -208,4 +210,31 @@ test("a backup that was taken by a clock which was ahead, and set back under the
   expect((await app.verify(true)).problems).toEqual([]);
   watch.stop();
   await watch.ended;
+});
+
+test("what a watch knew as it ended by a clock that was ahead is known no further than to that moment by the clock as it is now", async () => {
+  const app = await ledgerApp();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const databases = [{ name: "app", path: app.path }];
+  const watch = await WatchInProcess.start({ folder: app.folder, storage, databases });
+  const before = Date.now();
+  await ahead(async () => {
+    watch.stop();
+    await watch.ended;
+  });
+  const ended = Date.now();
+  await expect.poll(Date.now).toBeGreaterThan(ended + 100);
+  change(app, 7000);
+  const restoreAt = (at: number, name: string) => {
+    const target = { kind: "time", at: new Date(at), exclusive: false } as const;
+    return app.restore(join(app.folder, name), { target, onItsHost: true });
+  };
+  const outside = { code: "TARGET_OUTSIDE_WINDOWS" };
+  await expect(restoreAt(Date.now(), "after")).rejects.toMatchObject(outside);
+  expect(count((await restoreAt(before, "before")).path)).toBe(50);
+  // The machine was started anew since: all the time that it has been up lies behind that look.
+  const { idle } = (await watch.facts()) ?? {};
+  const untilBoot = Date.now() - (uptime() - 1) * 1000;
+  expect(idle).toMatchObject({ uptime: expect.any(Number) });
+  expect(knownUntil({ ...(idle as IdleLog), uptime: uptime() + 60 })).toBeLessThan(untilBoot);
 });

@@ -74,7 +74,7 @@ test("an instant of idle time behind the last commit gives that commit while the
   database.close();
 });
 
-test("after a watch ended in order it is known up to its end, and not beyond; after a kill not at all", async () => {
+test("after a watch ended in order it is known up to its end, and not beyond; after a kill not until a backup at the same place of the log proves it", async () => {
   const { app, database } = await ledgerApp();
   const first = await WatchProcess.start(app);
   commit(database, 51);
@@ -91,6 +91,10 @@ test("after a watch ended in order it is known up to its end, and not beyond; af
   expect(expectCleanPrefix((await restoreAt(app, idleAgain)).path)).toBe(52);
   await second.stop("SIGKILL");
   await expect(restoreAt(app, idleAgain)).rejects.toMatchObject(outside);
+  const third = await WatchProcess.start(app);
+  await app.backup();
+  expect(await third.stop("SIGKILL")).toBe(null);
+  expect(expectCleanPrefix((await restoreAt(app, idleAgain, false)).path)).toBe(52);
   database.close();
 });
 

@@ -57,6 +57,21 @@ describe("of a configuration is refused, with its path,", () => {
       { ...COMPLETE, archive: { mode: "receive", maxBacklog: "1G" } },
       "archive: mode receive has no maxBacklog",
     ],
+    [
+      "a NUL byte in a path",
+      { ...COMPLETE, repository: { type: "filesystem", path: "/var/\0backups" } },
+      "repository.path: holds a NUL byte",
+    ],
+    [
+      "what is nested very deep",
+      { ...COMPLETE, app: JSON.parse(`${"[".repeat(1e5)}${"]".repeat(1e5)}`) },
+      "app: is nested more than 32 levels deep, or holds itself",
+    ],
+    [
+      "what holds itself",
+      { ...COMPLETE, more: holdsItself() },
+      "more: is nested more than 32 levels deep",
+    ],
     ["a list of configurations", [COMPLETE], "must be an object, not a list"],
     [
       "a level that zstd has and Lifeboat does not",
@@ -142,3 +157,11 @@ describe("what the contract names and this version does not do is refused by its
     expect(details.keys).toEqual([key]);
   });
 });
+
+/** Twice: whoever followed each way would never end. */
+function holdsItself(): object {
+  const more: Record<string, unknown> = {};
+  more.a = more;
+  more.b = [more];
+  return more;
+}

@@ -84,7 +84,7 @@ export class LiveSource {
    */
   makeDurable(): void {
     if (this.db.pragma("journal_mode", { simple: true }) !== "wal") return;
-    const wal = `${this.path}-wal`;
+    const wal = `${this.#ownName()}-wal`;
     if (!existsSync(wal)) return;
     // Locks lie on the database file and the -shm, so opening and closing this one lets go of none.
     const fd = openSync(wal, "r+");
@@ -93,6 +93,12 @@ export class LiveSource {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** The file's path with all links followed, as SQLite knows it: the WAL lies beside that one. */
+  #ownName(): string {
+    const [main] = this.db.pragma("database_list") as { readonly file: string }[];
+    return main?.file ?? this.path;
   }
 
   close(): void {

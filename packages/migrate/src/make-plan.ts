@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { LifeboatError, runSteps } from "@lifeboat/core";
+import { shellWord } from "@lifeboat/core/shell-word";
 import { assertChoicesUsed, assertCodecsKnown } from "./choices.ts";
 import { ddlOf } from "./ddl.ts";
 import { driftFindings } from "./drift.ts";
@@ -100,6 +101,7 @@ function mapSource(source: PlanSource, profiles: Profiles, request: PlanRequest)
   const tables = mapTables(context);
   const views = mapViews(context, tables);
   if (source.schema.tables.length === 0) context.findings.push(noTables(source));
+  context.findings.push(...rollbackJournal(source));
   context.findings.push(...driftFindings(request.declared, source.schema, tables));
   const plan = assemblePlan(source, context, tables, views);
   assertChoicesUsed(choices, context.knownKeys, plan.leftOut);
@@ -114,6 +116,19 @@ function noTables({ path }: PlanSource): MigrationFinding {
     count: 0,
     summary: `${path} holds no table: is it the product's database?`,
   });
+}
+
+/** Readers and writers of such a file keep each other out, however short our reads are (sqlite.org/lockingv3.html). */
+function rollbackJournal({ db, path, isLive }: PlanSource): MigrationFinding[] {
+  if (!isLive || db.pragma("journal_mode", { simple: true }) === "wal") return [];
+  const sql = `sqlite3 ${shellWord(path)} "PRAGMA journal_mode=WAL"`;
+  return [
+    finding({
+      id: "rollback-journal",
+      severity: "warning",
+      summary: `${path} is in rollback-journal mode: while plan, load, sync or verify reads a part of it nobody can commit, and while the product commits they wait. Nothing is lost, but where the product writes beside them its commits wait for up to seconds, and fail with SQLITE_BUSY (database is locked) where its busy_timeout is shorter. Let the product switch it to WAL once, which stays with the file, or do so with the product stopped: ${sql}`,
+    }),
+  ];
 }
 
 function assemblePlan(

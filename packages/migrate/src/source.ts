@@ -16,6 +16,8 @@ export interface PlanSource {
   readonly schemaVersion: number;
   readonly path: string;
   readonly bytes: number;
+  /** Whether the product may write to it between two reads. */
+  readonly isLive: boolean;
   /** Reads in one snapshot: of its own where none is held. */
   look<Result>(read: () => Result): Result;
   /** May be called twice. */
@@ -83,7 +85,7 @@ function assertUtf8(db: Connection, path: string): void {
 function inParts(db: Connection, path: string): PlanSource {
   const reads = new ShortReads(db);
   const look: PlanSource["look"] = (read) => reads.read(read);
-  return { ...look(() => described(db, path)), look };
+  return { ...look(() => described(db, path)), isLive: true, look };
 }
 
 function described(db: Connection, path: string) {
@@ -110,6 +112,7 @@ function snapshotOf(db: Connection, path: string): Source {
   hold();
   return {
     ...described(db, path),
+    isLive: false,
     look: (read) => read(),
     hold,
     release() {

@@ -156,6 +156,7 @@ it("sees each value of a large database that two threads read, and a table that 
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, "app.db");
   const db = new Database(path);
+  db.pragma("journal_mode = WAL");
   db.function("of_the_product", { deterministic: true }, (value) => value);
   db.exec(
     `CREATE TABLE unread(id INTEGER PRIMARY KEY, u TEXT, made AS (of_the_product(u)));

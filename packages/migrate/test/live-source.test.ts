@@ -1,4 +1,4 @@
-import { type fdatasyncSync, fstatSync, statSync } from "node:fs";
+import { type fdatasyncSync, fstatSync, statSync, symlinkSync } from "node:fs";
 import { afterEach, expect, it, vi } from "vitest";
 import { LiveSource } from "../src/live-source.ts";
 import { type CapturedCase, plannedCase } from "./captured-case.ts";
@@ -24,4 +24,12 @@ it("makes what the product committed durable, wherever it lies: in its WAL", asy
   source.makeDurable();
   expect(synced).toEqual([statSync(`${one.path}-wal`).ino]);
   source.close();
+  // By a link as well: SQLite names the WAL after the file that the link leads to.
+  const link = `${one.path}-link`;
+  symlinkSync(one.path, link);
+  const linked = LiveSource.open(link);
+  synced.length = 0;
+  linked.makeDurable();
+  expect(synced).toEqual([statSync(`${one.path}-wal`).ino]);
+  linked.close();
 });

@@ -4,12 +4,13 @@ import {
   type RecoveryTarget,
   WatchNotes,
 } from "@lifeboat/core";
+import { whileMerging } from "./compact/while-merging.ts";
 import { detailsOf } from "./details.ts";
 import { type Lineages, lineagesOf } from "./log/objects.ts";
 import { lastOf } from "./log/start.ts";
 import { endOfLog, windowsIn } from "./log/windows.ts";
 import { holdSocket, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
-import { type IdleLog, isIdleLog } from "./watch/idle-log.ts";
+import { type IdleLog, isIdleLog, knownUntil } from "./watch/idle-log.ts";
 
 /**
  * An instant behind the last commit, while the watch ran and found nothing: what it recovers to is that commit. Only the watch
@@ -23,11 +24,14 @@ export async function lastCommitBefore(
   { at, directory }: { readonly at: Date; readonly directory: string | undefined },
 ): Promise<number | undefined> {
   if (directory === undefined) return undefined;
-  const lineages = await lineagesOf(folder);
-  const end = Date.parse(windowsIn(folder, backups, lineages).at(-1)?.to ?? "");
+  const { lineages, windows } = await whileMerging(folder, async () => {
+    const listed = await lineagesOf(folder);
+    return { lineages: listed, windows: await windowsIn(folder, backups, listed) };
+  });
+  const end = Date.parse(windows.at(-1)?.to ?? "");
   if (!(at.getTime() > end)) return undefined;
   const idle = await knownIdle(directory, folder);
-  if (!idle || at.getTime() > Date.parse(idle.until)) return undefined;
+  if (!idle || at.getTime() > knownUntil(idle)) return undefined;
   return isWhole(idle, { backups, lineages, end }) ? end : undefined;
 }
 

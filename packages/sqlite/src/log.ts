@@ -65,7 +65,7 @@ export async function logPartFor(
       const lineages = await lineagesOf(folder);
       const part = await partFor(folder, backups, { lineages, target });
       if (part) return part;
-      throw outsideEveryWindow(target.at, windowsIn(folder, backups, lineages));
+      throw outsideEveryWindow(target.at, await windowsIn(folder, backups, lineages));
     }
     case "lsn":
     case "xid":

@@ -3,7 +3,9 @@ import * as v from "valibot";
 import { parseDuration, parseSize } from "../option-values.ts";
 import type { Fault } from "./fault.ts";
 
-const text = v.pipe(v.string(), v.minLength(1, "is empty"));
+// No path, argument of a program or text of Postgres can hold one.
+const withoutNul = v.check<string, string>((value) => !value.includes("\0"), "holds a NUL byte");
+const text = v.pipe(v.string(), v.minLength(1, "is empty"), withoutNul);
 const name = v.pipe(
   text,
   v.regex(SAFE_NAME, "may hold only letters, digits, hyphens, dots and underscores"),

@@ -11,6 +11,7 @@ import { type Lineages, type LogObject, lineagesOf, noteOf } from "./objects.ts"
 import { assertNewest } from "./order.ts";
 import { holeBehind } from "./reach.ts";
 import { type Located, type LoggedBackup, locate, loggedBackup } from "./start.ts";
+import { reachedWhileIdle, stillnessOf } from "./stood-still.ts";
 import { endOfLog } from "./windows.ts";
 
 /** What of the log is laid over a backup. */
@@ -73,9 +74,11 @@ export async function partFor(
   const before = backups
     .filter(({ consistentAt }) => reaches(Date.parse(consistentAt)))
     .sort((a, b) => Date.parse(b.consistentAt) - Date.parse(a.consistentAt));
+  const stillness = await stillnessOf(folder, backups, lineages);
   for (const manifest of before) {
     if (Date.parse(manifest.consistentAt) === at) return partOfBackup(manifest);
-    if (endOfLog(manifest, lineages) < at) continue;
+    const end = endOfLog(manifest, lineages);
+    if (reachedWhileIdle(manifest, end, { lineages, stillness }) < at) continue;
     const part = await partFrom(folder, manifest, { lineages, reaches });
     if (part) return part;
   }

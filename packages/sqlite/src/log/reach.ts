@@ -5,6 +5,7 @@ import {
   type Manifest,
   type Reach,
 } from "@lifeboat/core";
+import { whileMerging } from "../compact/while-merging.ts";
 import { detailsOf } from "../details.ts";
 import { coverOf, hasHoleAt } from "./cover.ts";
 import { type Lineages, type LogObject, lineagesOf } from "./objects.ts";
@@ -36,7 +37,10 @@ export async function reachOfLog(
   backups: readonly Manifest[],
 ): Promise<Reach> {
   const known = new Set(backups.map((each) => detailsOf(each).log?.lineage));
-  const lineages = await lineagesOf(folder);
+  const { lineages, windows } = await whileMerging(folder, async () => {
+    const listed = await lineagesOf(folder);
+    return { lineages: listed, windows: await windowsIn(folder, backups, listed) };
+  });
   const find = (listed: Lineages) => {
     // One that no backup names may have been begun since the backups were read.
     const own = new Map([...listed].filter(([lineage]) => known.has(lineage)));
@@ -44,7 +48,7 @@ export async function reachOfLog(
     return holeBehind(folder, own, reached);
   };
   return {
-    windows: windowsIn(folder, backups, lineages),
+    windows,
     async holes() {
       // Looked for twice: segments are stored, and merged, meanwhile.
       const hole = find(lineages) && find(await lineagesOf(folder));

@@ -2,20 +2,25 @@ import type { DatabaseFolder, Manifest, RecoveryWindow } from "@lifeboat/core";
 import { coverOf } from "./cover.ts";
 import type { Lineages } from "./objects.ts";
 import { loggedBackup } from "./start.ts";
+import { reachedWhileIdle, stillnessOf } from "./stood-still.ts";
 
 /**
  * Spans in which every instant can be restored: from each backup to the last commit that its lineage
- * holds without a hole. A backup outside of the log is an instant by itself.
+ * holds without a hole, and on to a later backup where the two prove that nothing was committed in between. A backup outside
+ * of the log is an instant by itself.
  */
-export function windowsIn(
+export async function windowsIn(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
   lineages: Lineages,
-): readonly RecoveryWindow[] {
+): Promise<readonly RecoveryWindow[]> {
+  const stillness = await stillnessOf(folder, backups, lineages);
+  const endOf = (manifest: Manifest) =>
+    reachedWhileIdle(manifest, endOfLog(manifest, lineages), { lineages, stillness });
   const spans = backups
     .map((manifest): [string, string] => [
       manifest.consistentAt,
-      new Date(endOfLog(manifest, lineages)).toISOString(),
+      new Date(endOf(manifest)).toISOString(),
     ])
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   const windows: [string, string][] = [];

@@ -10,7 +10,7 @@ import type { FileAtRest } from "./file-at-rest.ts";
 import { FrameMemory } from "./frame-memory.ts";
 import type { HolderInit } from "./holding.ts";
 import { Hole } from "./hole.ts";
-import type { IdleLog } from "./idle-log.ts";
+import { type IdleLog, idleUntil } from "./idle-log.ts";
 import { leftBehind } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
 import type { NewFrames } from "./live-wal.ts";
@@ -98,8 +98,8 @@ export class Shipper implements ShippedDatabase {
     const { allReadAt } = this.#holder;
     const isAllStored = this.#unstored().every(({ isEmpty }) => isEmpty);
     if (!this.#begun || allReadAt === undefined || !isAllStored) return null;
-    const until = new Date(allReadAt).toISOString();
-    return { lineage: this.lineage, number: this.#store.stored, until, rest: this.#rest };
+    const { lineage } = this;
+    return { lineage, number: this.#store.stored, ...idleUntil(allReadAt), rest: this.#rest };
   }
 
   /**
