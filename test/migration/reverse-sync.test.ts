@@ -1,5 +1,6 @@
 import { finishMigration, followReverse, rollbackMigration } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
+import type pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ReverseCase, reverseCase } from "./reverse-case.ts";
@@ -376,5 +377,78 @@ describe("what SQLite can't hold", () => {
     expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
       { phase: "cut-over" },
     ]);
+  });
+});
+
+describe("a table that the product wants for itself, to empty or alter it", () => {
+  /** Waits until somebody waits for such a lock on a table of the product's. */
+  async function isWaitedFor(watcher: pg.Client, mode: string): Promise<void> {
+    await expect
+      .poll(async () => {
+        const { rows } = await watcher.query(
+          `SELECT 1 FROM pg_locks WHERE locktype = 'relation' AND NOT granted AND mode = $1 AND database =
+             (SELECT oid FROM pg_database WHERE datname = current_database())`,
+          [mode],
+        );
+        return rows.length;
+      }, POLL)
+      .toBe(1);
+  }
+  const POLL = { interval: 10, timeout: 20_000 };
+
+  it("is let go of by a finish that holds the tables still, which begins anew behind it", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const [writer, truncating, watcher] = [
+      await one.client(),
+      await one.client(),
+      await one.client(),
+    ];
+    await writer.query("BEGIN; INSERT INTO codes VALUES ('late')");
+    const finish = finishMigration({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+    });
+    await isWaitedFor(watcher, "ShareRowExclusiveLock");
+    const truncate = truncating.query("TRUNCATE codes");
+    await isWaitedFor(watcher, "AccessExclusiveLock");
+    await writer.query("COMMIT");
+    await truncate;
+    expect(await finish).toMatchObject({ live: "postgres" });
+    expect(rows("SELECT count(*) FROM codes")).toEqual([[0]]);
+  });
+
+  it("is let go of by a sync, which gives way to a transaction that wants another one first", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const [product, watcher] = [await one.client(), await one.client()];
+    await product.query("INSERT INTO users(email) VALUES ('d'); INSERT INTO codes VALUES ('n')");
+    await product.query("BEGIN; TRUNCATE codes");
+    const following = one.differencesAfterFollowing();
+    await isWaitedFor(watcher, "AccessShareLock");
+    await product.query("TRUNCATE users CASCADE; COMMIT");
+    expect(await following).toEqual([]);
+    expect(rows("SELECT count(*) FROM users")).toEqual([[0]]);
+  });
+
+  it("is named, with who has it, where a rollback can't read it in time; the product stays in Postgres", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const product = await one.client();
+    await product.query("INSERT INTO codes VALUES ('n')");
+    await product.query("BEGIN; LOCK TABLE codes IN ACCESS EXCLUSIVE MODE");
+    const rollback = rollbackMigration({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+      budgetSeconds: 0.1,
+    });
+    await expect(rollback).rejects.toMatchObject({
+      code: "TABLES_IN_USE",
+      message: expect.stringMatching(/process \d+ of \w+ holds AccessExclusiveLock on public\.codes/),
+    });
+    await product.query("INSERT INTO codes VALUES ('goes on'); COMMIT");
+    expect(await one.differencesAfterFollowing()).toEqual([]);
   });
 });

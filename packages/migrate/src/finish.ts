@@ -9,7 +9,8 @@ import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { removeReverseCapture } from "./reverse/capture.ts";
 import { FROM_THE_START } from "./reverse/change-reader.ts";
 import { FollowTally } from "./reverse/follow.ts";
-import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
+import { type FollowedTable, type FollowInput, followOnce } from "./reverse/follow-once.ts";
+import { followPatiently } from "./reverse/follow-patiently.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { removeRefusals, writersOut } from "./reverse/refuse-target-writes.ts";
 import { assertPhase } from "./target/assert-phase.ts";
@@ -207,24 +208,22 @@ class Finish {
   }
 
   async #catchUp(): Promise<void> {
-    if (this.#entry.phase === "cut-over") await this.#follow();
+    if (this.#entry.phase !== "cut-over") return;
+    await this.#follow((input) => followPatiently(input, this.#patienceSeconds));
   }
 
-  async #follow(): Promise<void> {
+  async #follow(look: (input: FollowInput) => Promise<FollowedTable[]>): Promise<void> {
     if (this.#file === null) return;
-    this.#tally.add(
-      await followOnce({
-        client: this.#follower,
-        file: this.#file,
-        plan: this.#plan,
-        signal: this.#signal,
-      }),
-    );
+    const [client, file, plan, signal] = [this.#follower, this.#file, this.#plan, this.#signal];
+    this.#tally.add(await look({ client, file, plan, signal }));
   }
 
   /**
    * The tables are held still while the last changes go over, so that none falls between the two. Readers are let in until the
    * end, when taking triggers and columns away needs a moment without them too.
+   *
+   * A TRUNCATE or ALTER that was sent meanwhile waits for what is held, and the follower's own connection behind it: nobody but
+   * we can see that circle. So the follower gives up soon, what is held is let go of, and all of it begins anew.
    */
   async #removeFromTarget(): Promise<void> {
     const { phase, id } = this.#entry;
@@ -237,7 +236,7 @@ class Finish {
       signal: this.#signal,
     };
     await holdingTables(writersOut(lock), async () => {
-      if (phase === "cut-over") await this.#follow();
+      if (phase === "cut-over") await this.#follow(followOnce);
       if (this.#dropLoaded) await this.#assertUntouched();
       await removeReverseCapture(client, this.#plan);
       await removeRefusals(client, this.#plan);

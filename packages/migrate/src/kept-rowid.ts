@@ -3,6 +3,7 @@ import { qualified } from "./ddl.ts";
 import { finding, type MigrationFinding } from "./finding.ts";
 import type { MigrationPlan, PlannedColumn, PlannedTable } from "./plan.ts";
 import { sameName } from "./sqlite/schema.ts";
+import { LOCK_TIMEOUT_MS } from "./target/hold-tables.ts";
 
 /** Where the target keeps SQLite's rowid of a table without a key, until the cutover. */
 export const KEPT_ROWID = "lifeboat_rowid";
@@ -51,8 +52,6 @@ export async function indexKeptRowids(client: Client, plan: MigrationPlan): Prom
     );
 }
 
-/** Below deadlock_timeout; the product's transactions go first. */
-const LOCK_TIMEOUT_MS = 500;
 const TRIES = 6;
 
 /**

@@ -7,7 +7,8 @@ import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { countChanges } from "./reverse/change-reader.ts";
 import { claimRollback } from "./reverse/claim-rollback.ts";
 import { FollowTally } from "./reverse/follow.ts";
-import { type FollowedTable, followOnce } from "./reverse/follow-once.ts";
+import type { FollowedTable } from "./reverse/follow-once.ts";
+import { followPatiently } from "./reverse/follow-patiently.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { allowTargetWrites, refuseTargetWrites } from "./reverse/refuse-target-writes.ts";
 import {
@@ -60,7 +61,7 @@ export interface RollbackReport {
  * Takes the product back to SQLite and loses nothing: Postgres refuses writes, its last changes are brought over and
  * SQLite takes writes again. Before that last commit any failure gives the product back to Postgres; a kill leaves
  * what the next run ends; one that is done already changes nothing. See decision 37.
- * @throws LifeboatError `NOT_CUT_OVER` (not-found), `WRITERS_BUSY`, `NOT_FOLLOWABLE`, `SQLITE_REPLACED` (refused), `ROLLBACK_TOO_SLOW`,
+ * @throws LifeboatError `NOT_CUT_OVER` (not-found), `WRITERS_BUSY`, `TABLES_IN_USE`, `NOT_FOLLOWABLE`, `SQLITE_REPLACED` (refused), `ROLLBACK_TOO_SLOW`,
  * `SWITCH_FAILED`, `LOCKED`, `POSTGRES_LOST`, `ROLLBACK_HALF_DONE`, `ROLLBACK_UNFINISHED`
  */
 export async function rollbackMigration(request: RollbackRequest): Promise<RollbackReport> {
@@ -214,7 +215,7 @@ class Rollback {
       signal,
     };
     const before = tally.rows;
-    tally.add(await followOnce(input));
+    tally.add(await followPatiently(input, this.#budget()));
     signal.throwIfAborted();
     return tally.rows - before;
   }

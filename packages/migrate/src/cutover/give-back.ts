@@ -5,7 +5,7 @@ import { allowWrites, type Refusal, refusalOf } from "../freeze.ts";
 import type { LiveSource } from "../live-source.ts";
 import { installReverseCapture, removeReverseCaptureBeside } from "../reverse/capture.ts";
 import { countChanges, FROM_THE_START } from "../reverse/change-reader.ts";
-import { followOnce } from "../reverse/follow-once.ts";
+import { followPatiently } from "../reverse/follow-patiently.ts";
 import { FrozenFile } from "../reverse/frozen-file.ts";
 import { refuseTargetWrites } from "../reverse/refuse-target-writes.ts";
 import { FOLLOWED_TABLE } from "../sqlite/own-objects.ts";
@@ -106,7 +106,7 @@ async function bringBack(
   if ((await countChanges(client, FROM_THE_START)) === 0) return;
   const file = FrozenFile.open(source.path);
   try {
-    await followOnce({ client, file, plan, signal });
+    await followPatiently({ client, file, plan, signal }, PATIENCE_SECONDS);
   } finally {
     file.close();
   }

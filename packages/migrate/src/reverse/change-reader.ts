@@ -3,6 +3,7 @@ import { rowCanon } from "../compare/row-canon.ts";
 import { qualified } from "../ddl.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { nameList, quoteName, quoteText } from "../quote.ts";
+import { LOCK_TIMEOUT_MS } from "../target/hold-tables.ts";
 import { canonInPostgres } from "./canon-columns.ts";
 import { comparedTable, loggedColumns, storedColumns } from "./logged-columns.ts";
 import { type StoredAs, storedAs } from "./stored-as.ts";
@@ -58,7 +59,10 @@ export class ChangeReader {
 
   /** @param since the snapshot up to which SQLite holds everything */
   static async begin(client: Client, plan: MigrationPlan, since: string): Promise<ChangeReader> {
-    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    // It reads table after table, and lets go of none before its end: whoever wants those must not be waited for.
+    await client.query(
+      `BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
+    );
     const { rows } = await client.query<{ snapshot: string }>(
       "SELECT pg_current_snapshot()::text AS snapshot",
     );

@@ -31,7 +31,8 @@ export interface FollowInput {
  * Brings SQLite to what Postgres holds now: one look at the log, one transaction there. Its commit comes after that of
  * Postgres, and holds how far it came.
  * @returns what was touched; empty where nothing was new
- * @throws LifeboatError `NOT_FOLLOWABLE`, `SQLITE_REPLACED`, `POSTGRES_SET_BACK` (refused); then SQLite is as it was, and Postgres keeps the changes
+ * @throws LifeboatError `NOT_FOLLOWABLE`, `SQLITE_REPLACED`, `POSTGRES_SET_BACK` (refused), and Postgres' own 55P03 or 40P01
+ *   where somebody keeps a table from being read; then SQLite is as it was, and Postgres keeps the changes
  */
 export async function followOnce(input: FollowInput): Promise<FollowedTable[]> {
   const { client, file, plan } = input;

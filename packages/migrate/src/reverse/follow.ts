@@ -2,8 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type OutageLog, type Report, runSteps } from "@lifeboat/core";
 import { SqliteError } from "better-sqlite3";
 import type { Client } from "pg";
+import { qualified } from "../ddl.ts";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
 import { assertPhase } from "../target/assert-phase.ts";
+import { holdersInWords, isLockTaken } from "../target/hold-tables.ts";
 import { currentMigration, type JournalEntry, phaseOf } from "../target/journal.ts";
 import { takeTargetLock, takeTargetLockWhile } from "../target/lock.ts";
 import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
@@ -43,7 +45,7 @@ export interface FollowReport {
 /**
  * Brings Postgres' changes since the cutover back to the frozen SQLite file, until stopped or caught up, so that a
  * rollback loses nothing. Stands by while a rollback takes over: goes on where that is refused or given back, and ends by itself once the
- * product is back in SQLite. Where somebody holds SQLite's lock it tries again; where Postgres goes away it connects again until it answers, unless it was to end when caught up.
+ * product is back in SQLite. Where somebody holds SQLite's lock, or keeps a table from being read in Postgres, it tries again; where Postgres goes away it connects again until it answers, unless it was to end when caught up.
  * @throws LifeboatError `NOT_CUT_OVER` (not-found), `NOT_FOLLOWABLE`, `SQLITE_REPLACED`, `LOCKED`, `POSTGRES_LOST`
  */
 export async function followReverse(request: FollowRequest): Promise<FollowReport> {
@@ -112,32 +114,42 @@ async function followUntil(
     if (tables === "stopped") return;
     if (tables === "busy")
       outages.failing({ reason: "another process holds SQLite's lock", meanwhile: "trying again" });
+    else if (tables === "locked")
+      outages.failing({ reason: await lockedBy(input), meanwhile: "trying again" });
     else {
       outages.working();
       tell(tables);
     }
     // A rollback that waits to take over says so in the journal.
     if (!(await isCutOver())) return;
-    if (tables !== "busy" && tables.length > 0) continue;
-    if (request.until === "caught-up") return;
+    const isWaiting = tables === "busy" || tables === "locked";
+    if (!isWaiting && tables.length > 0) continue;
+    if (!isWaiting && request.until === "caught-up") return;
     await sleep(PAUSE_MS, undefined, { signal: request.signal }).catch(() => {
       // Stopped by hand: the loop's own question ends it.
     });
   }
 }
 
-/** The batch that a stop broke off, or that did not get SQLite's lock, has changed nothing. */
+/** The batch that a stop broke off, or that did not get a lock on either side, has changed nothing. */
 async function orBrokenOff<Result>(
   batch: Promise<Result>,
   { signal, until }: FollowRequest,
-): Promise<Result | "stopped" | "busy"> {
+): Promise<Result | "stopped" | "busy" | "locked"> {
   try {
     return await batch;
   } catch (cause) {
     if (signal.aborted && cause === signal.reason) return "stopped";
     if (until === undefined && isBusy(cause)) return "busy";
+    if (isLockTaken(cause)) return "locked";
     throw cause;
   }
+}
+
+async function lockedBy({ client, plan }: FollowInput): Promise<string> {
+  const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
+  const holders = await holdersInWords({ client, relations, mode: "ACCESS SHARE" });
+  return `a table can't be read in Postgres${holders === "" ? "" : ` (${holders})`}`;
 }
 
 function isBusy(cause: unknown): boolean {

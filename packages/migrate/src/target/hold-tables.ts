@@ -4,13 +4,16 @@ import type { Client } from "pg";
 import { abandon } from "./abandon.ts";
 
 /** Below deadlock_timeout, so that where both wait for each other it is we who give way, never the product. */
-const LOCK_TIMEOUT_MS = 500;
+export const LOCK_TIMEOUT_MS = 500;
 const PAUSE_MS = 250;
 /** lock_not_available and deadlock_detected: manual, appendix A. */
 const TRY_AGAIN = new Set(["55P03", "40P01"]);
 
 /** What keeps writers out, and what keeps everybody out (manual, "Table-Level Locks"). */
 export type LockMode = "SHARE ROW EXCLUSIVE" | "ACCESS EXCLUSIVE";
+
+/** What a lock of ours meets: a reader's, which only an ACCESS EXCLUSIVE one is in the way of, is taken by reading. */
+type Wanted = LockMode | "ACCESS SHARE";
 
 export interface TableLock {
   readonly client: Client;
@@ -22,13 +25,14 @@ export interface TableLock {
   readonly signal: AbortSignal;
 }
 
-/** A lock that is in the way. */
+/** A lock that is in the way, or, of a reader, somebody's wish for one that came first. */
 interface Holder {
   /** Null of a prepared transaction. */
   readonly pid: number | null;
   readonly role: string | null;
   readonly relation: string;
   readonly mode: string;
+  readonly granted: boolean;
 }
 
 /**
@@ -65,7 +69,7 @@ export async function holdingTables<Result>(
     } catch (cause) {
       await abandon(client);
       if (!isLockTaken(cause)) throw cause;
-      if (performance.now() > end) throw await busy({ ...lock, mode }, cause);
+      if (performance.now() > end) throw await tablesBusy({ ...lock, mode }, cause);
     }
     await sleep(PAUSE_MS, undefined, { signal });
   }
@@ -86,22 +90,26 @@ async function present(client: Client, relations: readonly string[]): Promise<st
 
 /** Who holds the tables, in words; empty where all have just gone. */
 export async function holdersInWords(
-  lock: Pick<TableLock, "client" | "relations" | "mode">,
+  lock: Pick<TableLock, "client" | "relations"> & { readonly mode: Wanted },
 ): Promise<string> {
   return inWords(await holdersOf(lock));
 }
 
 function inWords(holders: readonly Holder[]): string {
   return holders
-    .map(({ pid, role, relation, mode }) =>
+    .map(({ pid, role, relation, mode, granted }) =>
       pid === null
         ? `a prepared transaction holds ${mode} on ${relation}`
-        : `process ${pid}${role === null ? "" : ` of ${role}`} holds ${mode} on ${relation}`,
+        : `process ${pid}${role === null ? "" : ` of ${role}`} ${granted ? "holds" : "waits for"} ${mode} on ${relation}`,
     )
     .join("; ");
 }
 
-async function busy(lock: TableLock, cause: unknown): Promise<LifeboatError> {
+/** `WRITERS_BUSY` or `TABLES_IN_USE`, with who was in the way for all of the patience. */
+export async function tablesBusy(
+  lock: Pick<TableLock, "client" | "relations" | "patienceSeconds"> & { readonly mode: Wanted },
+  cause: unknown,
+): Promise<LifeboatError> {
   const holders = await holdersOf(lock);
   const isWriting = lock.mode === "SHARE ROW EXCLUSIVE";
   const what = isWriting
@@ -127,16 +135,18 @@ async function holdersOf({
   client,
   relations,
   mode,
-}: Pick<TableLock, "client" | "relations" | "mode">): Promise<Holder[]> {
+}: Pick<TableLock, "client" | "relations"> & { readonly mode: Wanted }): Promise<Holder[]> {
   const { rows } = await client.query<Holder>(
-    `SELECT l.pid, a.usename AS role, l.relation::regclass::text AS relation, l.mode
+    `SELECT l.pid, a.usename AS role, l.relation::regclass::text AS relation, l.mode, l.granted
      FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-     WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+     WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_backend_pid()
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND l.relation IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
-       AND ($2 OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
+       AND CASE $2 WHEN 'ACCESS SHARE' THEN l.mode = 'AccessExclusiveLock'
+                   WHEN 'ACCESS EXCLUSIVE' THEN l.granted
+                   ELSE l.granted AND l.mode NOT IN ('AccessShareLock', 'RowShareLock') END
      ORDER BY a.xact_start NULLS FIRST, l.pid, relation LIMIT 5`,
-    [relations, mode === "ACCESS EXCLUSIVE"],
+    [relations, mode],
   );
   return rows;
 }
