@@ -159,8 +159,9 @@ class CrowdRun implements RandomRun<CrowdReport> {
 
   async #backUp(): Promise<void> {
     const { superuserUrl: url } = this.#cluster;
-    // pg_basebackup takes no cluster of several tablespaces.
-    const transport = this.#random() < 0.5 ? "wire" : "parallel";
+    // pg_basebackup takes no cluster of several tablespaces; a server of 15 leaves those made in place out of what it streams.
+    const streamed = this.#cluster.programs.major >= 16 && this.#random() < 0.5;
+    const transport = streamed ? "wire" : "parallel";
     const wal = this.#streams || this.#random() < 0.5 ? "stream" : "archive";
     const mayBuild = this.#combines && this.#hasFull && transport === "wire";
     const type = mayBuild && this.#random() < 0.7 ? "incremental" : "full";
