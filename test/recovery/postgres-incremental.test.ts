@@ -1,6 +1,6 @@
 import { readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BackupReport, backup, drill, verify } from "@lifeboat/core";
+import { type BackupReport, backup, drill, type Manifest, verify } from "@lifeboat/core";
 import { findPrograms, hasProgram, postgresEngine } from "@lifeboat/postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { contentOf } from "../support/content-of.ts";
@@ -44,6 +44,17 @@ describe.each(await combinableMajors())(
       const { repository } = kept;
       const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
       return backup({ repository, engine, type, options, signal: never });
+    }
+
+    async function newest(): Promise<Manifest> {
+      const { manifests } = await kept.repository.backups(kept.folder);
+      return manifests.at(-1) as Manifest;
+    }
+
+    /** What keeps an incremental backup from building on the newest one, if its details were these. */
+    async function obstacle(details: Manifest["details"]) {
+      const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
+      return engine.obstacleToBuildOn?.(kept.folder, [{ ...(await newest()), details }]);
     }
 
     /** What a copy of that backup holds, brought to life in private. */
@@ -190,6 +201,29 @@ describe.each(await combinableMajors())(
       const incremental = await take("incremental");
       expect(incremental).toMatchObject({ type: "incremental", parent: full.id });
       expect(incremental.storedBytes).toBeLessThan(full.storedBytes / 4);
+    });
+
+    test("become full ones where the server may have been put back since, or stands before the end of the newest", async () => {
+      await take("full");
+      const { serverStartedAt, ...details } = (await newest()).details;
+      expect(await obstacle(details)).toMatchObject({
+        summary: expect.stringContaining("does not tell in which run of the server"),
+      });
+      const later = "FFFFFF/0";
+      expect(await obstacle({ ...details, serverStartedAt, stopLsn: later })).toMatchObject({
+        severity: "warning",
+        summary: expect.stringContaining(`before ${later}`),
+      });
+      await cluster.restart();
+      const { type, findings } = await take("incremental");
+      expect([type, findings[0]]).toEqual([
+        "full",
+        expect.objectContaining({
+          id: "incremental-became-full",
+          severity: "info",
+          summary: expect.stringContaining("the server was started anew at "),
+        }),
+      ]);
     });
 
     test("of which a parent is missing are passed over, and refused by name", async () => {

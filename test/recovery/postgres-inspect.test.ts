@@ -1,8 +1,11 @@
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding } from "@lifeboat/core";
 import { makeStandby, postgresEngine } from "@lifeboat/postgres";
+import pg from "pg";
 import { afterEach, expect, test, vi } from "vitest";
 import { connectForReplication } from "../../packages/postgres/src/connection/connection.ts";
+import { readTablespaces } from "../../packages/postgres/src/facts/server-facts.ts";
 import { PATIENCE } from "../support/patience.ts";
 import {
   startCluster,
@@ -55,6 +58,37 @@ test("a server in good order, archiving into the repository, has nothing to repo
     expect(archive?.lastSegment).toMatch(/\.backup$/);
     expect(archive?.lagBytes).toBeLessThan(32 << 20);
   }, PATIENCE);
+});
+
+test("a tablespace that is being dropped, whose folder is gone already, is waited for", async () => {
+  const cluster = await started({});
+  await cluster.query(`create tablespace going location '${await tablespaceFolder(cluster, "a")}'`);
+  const [row] = await cluster.query<{ oid: number }>(
+    "select oid::int from pg_tablespace where spcname = 'going'",
+  );
+  const link = join(cluster.dataDirectory, "pg_tblspc", String(row?.oid));
+  const client = new pg.Client(cluster.superuserUrl);
+  await client.connect();
+  try {
+    await rename(link, `${link}.gone`);
+    const query = client.query.bind(client);
+    let failed = 0;
+    client.query = (async (text: string) => {
+      try {
+        return await query(text);
+      } catch (thrown) {
+        failed++;
+        // As it is in the end, the catalog knows nothing of it either.
+        await rename(`${link}.gone`, link);
+        await cluster.query("drop tablespace going");
+        throw thrown;
+      }
+    }) as typeof client.query;
+    expect(await readTablespaces(client)).toEqual([]);
+    expect(failed).toBe(1);
+  } finally {
+    await client.end();
+  }
 });
 
 test("what would go wrong on the worst day is found beforehand, each with a remedy", async () => {

@@ -13,7 +13,7 @@ import {
 import { postgresDetails, postgresEngine, Server } from "@lifeboat/postgres";
 import { inRounds, type RandomRun } from "./in-rounds.ts";
 import { type Acknowledged, LedgerWriter } from "./ledger-writer.ts";
-import { startCluster, type TestCluster, tablespaceFolder } from "./postgres.ts";
+import { combinableMajors, startCluster, type TestCluster, tablespaceFolder } from "./postgres.ts";
 import { restoreBeside } from "./postgres-copies.ts";
 import { Crowd } from "./postgres-crowd.ts";
 import { type ClusterRepository, repositoryBeside, walCommand } from "./postgres-repository.ts";
@@ -59,6 +59,8 @@ class CrowdRun implements RandomRun<CrowdReport> {
   readonly #kept: ClusterRepository;
   readonly #random: () => number;
   readonly #streams: boolean;
+  /** It takes incremental backups, and the program that puts them together is here. */
+  readonly #combines: boolean;
   readonly #backups: Record<string, number> = {};
   readonly #refused: Record<string, number> = {};
   #arrival: WalArrival | undefined;
@@ -71,30 +73,36 @@ class CrowdRun implements RandomRun<CrowdReport> {
   private constructor(
     cluster: TestCluster,
     kept: ClusterRepository,
-    chance: { readonly random: () => number; readonly streams: boolean },
+    chance: {
+      readonly random: () => number;
+      readonly streams: boolean;
+      readonly combines: boolean;
+    },
   ) {
     this.#cluster = cluster;
     this.#ledger = new LedgerWriter(cluster);
     this.#kept = kept;
     this.#random = chance.random;
     this.#streams = chance.streams;
+    this.#combines = chance.combines;
   }
 
   static async begin(seed: number, major?: number): Promise<CrowdRun> {
     const random = randomFrom(seed);
     const streams = random() < 0.5;
+    const combines = major !== undefined && (await combinableMajors()).includes(major);
     const cluster = await startCluster({
       ...(major !== undefined && { major }),
       settings: {
         ...{ archive_mode: streams ? "off" : "on", autovacuum: "on", autovacuum_naptime: "1s" },
         ...{ ...NEEDED, max_wal_size: "16MB", checkpoint_timeout: "30s", shared_buffers: "4MB" },
-        ...(major !== undefined && major >= 17 && { summarize_wal: "on" }),
+        ...(combines && { summarize_wal: "on" }),
       },
       initdb: ["--wal-segsize=4", "--data-checksums"],
     });
     const kept = await repositoryBeside(cluster);
     const folder = (name: string) => tablespaceFolder(cluster, name);
-    const run = new CrowdRun(cluster, kept, { random, streams });
+    const run = new CrowdRun(cluster, kept, { random, streams, combines });
     await cluster.query("create table ledger(n int primary key, filler text)");
     await Crowd.prepare(cluster, [await folder("space-a"), await folder("space-b")]);
     run.#arrival = await WalArrival.start(cluster, kept, {
@@ -109,8 +117,11 @@ class CrowdRun implements RandomRun<CrowdReport> {
     const writing = new AbortController();
     const written = this.#ledger.write(writing.signal);
     try {
-      await delay(this.#random() * 2_000);
-      await this.#backUp();
+      // Several in one run of the server, since none builds on a backup of an earlier one.
+      for (let more = Math.floor(this.#random() * 3); more >= 0; more--) {
+        await delay(this.#random() * 2_000);
+        await this.#backUp();
+      }
       await delay(this.#random() * 2_000);
       const chance = this.#random();
       if (chance < 0.4) await this.#kill();
@@ -147,11 +158,12 @@ class CrowdRun implements RandomRun<CrowdReport> {
   }
 
   async #backUp(): Promise<void> {
-    const { programs, superuserUrl: url } = this.#cluster;
-    // pg_basebackup takes no cluster of several tablespaces.
-    const transport = this.#random() < 0.5 ? "wire" : "parallel";
+    const { superuserUrl: url } = this.#cluster;
+    // pg_basebackup takes no cluster of several tablespaces; a server of 15 leaves those made in place out of what it streams.
+    const streamed = this.#cluster.programs.major >= 16 && this.#random() < 0.5;
+    const transport = streamed ? "wire" : "parallel";
     const wal = this.#streams || this.#random() < 0.5 ? "stream" : "archive";
-    const mayBuild = programs.major >= 17 && this.#hasFull && transport === "wire";
+    const mayBuild = this.#combines && this.#hasFull && transport === "wire";
     const type = mayBuild && this.#random() < 0.7 ? "incremental" : "full";
     const options: SnapshotOptions = { transport, wal };
     const isKilled = this.#random() < 0.2;
@@ -159,9 +171,9 @@ class CrowdRun implements RandomRun<CrowdReport> {
       ...{ repository: this.#kept.repository, engine: postgresEngine({ connection: { url } }) },
       ...{ type, options, signal: new AbortController().signal },
     }).then(
-      () => {
+      (taken) => {
         this.#hasFull = true;
-        count(this.#backups, `${type} ${transport} ${wal}`);
+        count(this.#backups, `${taken.type} ${transport} ${wal}`);
       },
       (thrown: unknown) => {
         const code = thrown instanceof LifeboatError ? thrown.code : "";

@@ -52,6 +52,8 @@ export interface PostgresDetails {
   readonly owner: string | null;
   /** The database that was connected to: the product's, among those of the cluster. */
   readonly database: string | null;
+  /** When the run of the primary began in which it was taken, to the microsecond; earlier backups do not tell. */
+  readonly serverStartedAt?: string;
   /** Pages that were damaged in the cluster and are so in the backup, in words; left out where there are none. */
   readonly damage?: readonly string[];
   /** What an interrupted backup had stored and is part of this one; left out where nothing was. */
@@ -85,6 +87,7 @@ export function postgresDetails(manifest: Manifest): PostgresDetails {
   need("settings", (value) => Array.isArray(value) && value.every(isSettings));
   need("owner", (value) => value === null || isAccountName(value));
   need("damage", (value) => value === undefined || (Array.isArray(value) && value.every(isText)));
+  need("serverStartedAt", (value) => value === undefined || isText(value));
   need("database", (value) => value === null || isText(value));
   return found as unknown as PostgresDetails;
 }

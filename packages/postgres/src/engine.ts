@@ -18,6 +18,7 @@ import { damageProof } from "./restore/damage.ts";
 import { restorePostgres } from "./restore.ts";
 import { revivePostgres } from "./revive.ts";
 import { asksForSeveral, refuseContradictions } from "./snapshot/choices.ts";
+import { obstacleOfPast } from "./snapshot/parents-run.ts";
 import { isPart } from "./snapshot/stored-parts.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { serverStatus } from "./status.ts";
@@ -50,6 +51,7 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       const taken = await takeSnapshot(live(), request);
       return { ...taken, findings: findingsFor(taken.findings, archive) };
     },
+    obstacleToBuildOn: (_, parents) => obstacleOfPast(live(), parents.at(-1) ?? parents[0]),
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
     reach: (folder, backups) =>

@@ -66,7 +66,7 @@ export async function takeSnapshot(
     const wal = await chooseWalSource(client, server, request);
     const source = await backupSource(connection, server);
     const transport = chooseTransport(request.options, server);
-    const parentManifest = await parentManifestOf(client, server, request);
+    const parentManifest = await parentManifestOf(request);
     findings.push(...(await combineFindings(connection, server, request)));
     if (request.type === "full") findings.push(...(await spaceFindings(client, request.folder)));
     const settings = await storeSettings(client, server, (name, content) =>
@@ -179,6 +179,7 @@ async function detailsOf(
     settings,
     owner: await directoryOwner(server),
     database: client.database ?? null,
+    serverStartedAt: server.startedAt,
     ...(damage.length > 0 ? { damage } : {}),
     ...(reused.objects > 0 ? { reused } : {}),
   };

@@ -20,7 +20,7 @@ const FAILURES: readonly (readonly [said: RegExp, code: string, remedy: string])
   [
     /manifest requires WAL from (initial|final) timeline/,
     "INCREMENTAL_PARENT_NEWER",
-    "nothing was written since the backup it builds on, or this standby is behind it: run it again later, or take a full backup",
+    "this standby is behind the backup it builds on, or the server was put back to an older state: run it again, and take a full backup (lifeboat backup) if that does not help",
   ],
 ];
 

@@ -1,5 +1,6 @@
 import { isAbsolute } from "node:path";
-import type pg from "pg";
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
 
 export interface ServerTablespace {
   readonly oid: number;
@@ -44,6 +45,8 @@ export interface ServerFacts {
   } | null;
   /** The server's clock, read now. */
   readonly clock: Date;
+  /** When this run of the server began, by its clock, to the microsecond: `2026-11-28T06:40:58.123456Z`. */
+  readonly startedAt: string;
 }
 
 /** Units are the settings' own: `wal_segment_size` is in bytes. */
@@ -58,6 +61,7 @@ const STATE_QUERY = `
   select system_identifier::text as "systemIdentifier",
          pg_is_in_recovery() as "inRecovery",
          clock_timestamp() as clock,
+         to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "startedAt",
          timeline_id as timeline
   from pg_control_system(), pg_control_checkpoint()`;
 
@@ -77,7 +81,7 @@ export async function describeServer(client: pg.Client): Promise<ServerFacts> {
   const setting = (name: string) => settings.get(name) ?? "";
   const state = (await client.query(STATE_QUERY)).rows[0] as Pick<
     ServerFacts,
-    "systemIdentifier" | "inRecovery" | "clock" | "timeline"
+    "systemIdentifier" | "inRecovery" | "clock" | "startedAt" | "timeline"
   >;
   const version = Number(setting("server_version_num"));
   return {
@@ -100,10 +104,22 @@ export async function describeServer(client: pg.Client): Promise<ServerFacts> {
   };
 }
 
+/** Asked again so long while one is on its way out: its folder goes before it leaves the catalog. */
+const DROP_TRIES = 20;
+const DROP_POLL_MS = 100;
+const UNDEFINED_FILE = "58P01";
+
 /** Those outside the data directory, and those that were made in place. Any role may ask. */
 export async function readTablespaces(client: pg.Client): Promise<ServerTablespace[]> {
-  const { rows } = await client.query<{ oid: string; location: string }>(TABLESPACES_QUERY);
-  return rows.map(({ oid, location }) => ({ oid: Number(oid), location }));
+  for (let tries = 1; ; tries++)
+    try {
+      const { rows } = await client.query<{ oid: string; location: string }>(TABLESPACES_QUERY);
+      return rows.map(({ oid, location }) => ({ oid: Number(oid), location }));
+    } catch (thrown) {
+      const isGone = thrown instanceof pg.DatabaseError && thrown.code === UNDEFINED_FILE;
+      if (!isGone || tries === DROP_TRIES) throw thrown;
+      await delay(DROP_POLL_MS);
+    }
 }
 
 function settingsFilesOf(settings: ReadonlyMap<string, string>): ServerFacts["settingsFiles"] {

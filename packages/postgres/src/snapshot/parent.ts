@@ -18,24 +18,28 @@ const INCREMENTAL_SINCE = 17;
 const MANIFEST = "backup_manifest";
 
 /**
- * The manifest of the backup that an incremental one builds on; null for a full one. What makes an
- * incremental backup impossible is said before a byte of it moves.
- * @throws LifeboatError `INCREMENTAL_UNSUPPORTED`, `WAL_SUMMARIES_OFF`, `BACKUP_MANIFEST_MISSING`; what
- *   reading the parent's object threw
+ * What makes every incremental backup of a server impossible is said before a byte of one moves.
+ * @throws LifeboatError `INCREMENTAL_UNSUPPORTED`, `WAL_SUMMARIES_OFF` (kind `usage`)
  */
-export async function parentManifestOf(
-  client: pg.Client,
-  server: ServerFacts,
-  { folder, type, parents }: SnapshotRequest,
-): Promise<PackedBytes | null> {
-  const parent = parents.at(-1);
-  if (type !== "incremental" || !parent) return null;
+export async function assertTakesIncrements(client: pg.Client, server: ServerFacts): Promise<void> {
   if (server.major < INCREMENTAL_SINCE) throw unsupported(server);
   const { rows } = await client.query<{ on: boolean }>(
     "select current_setting('summarize_wal')::bool as on",
   );
   if (rows[0]?.on !== true) throw summariesOff();
-  return storedManifest(folder, parent);
+}
+
+/**
+ * The manifest of the backup that an incremental one builds on; null for a full one.
+ * @throws LifeboatError `BACKUP_MANIFEST_MISSING`; what reading the parent's object threw
+ */
+export async function parentManifestOf({
+  folder,
+  type,
+  parents,
+}: SnapshotRequest): Promise<PackedBytes | null> {
+  const parent = parents.at(-1);
+  return type === "incremental" && parent ? storedManifest(folder, parent) : null;
 }
 
 /** An incremental backup is worth nothing where nobody can put it together. */
