@@ -16,19 +16,13 @@ import type { LogPlace } from "../../packages/sqlite/src/wal/place.ts";
 import { saltsFor, WalWriter } from "../../packages/sqlite/src/wal/wal-writer.ts";
 import { faultyStorage } from "../support/faulty-storage.ts";
 import { heldMemory } from "../support/held-memory.ts";
-import { expectCleanPrefix, isThere, makeLedger, testFolder } from "../support/sqlite.ts";
+import { ledgerApp } from "../support/ledger-app.ts";
+import { expectCleanPrefix, isThere } from "../support/sqlite.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
+import type { SqliteApp } from "../support/sqlite-repository.ts";
 import { nextFrame } from "../support/wal-frame.ts";
 
 afterEach(closeHistories);
-
-async function ledgerApp(): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"));
-  makeLedger(app.path);
-  return app;
-}
 
 const digestOf = (bytes: Uint8Array) => ({
   bytes: bytes.length,

@@ -8,10 +8,10 @@ import { type IdleLog, knownUntil } from "../../packages/sqlite/src/watch/idle-l
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { newestLineageEnd } from "../../packages/sqlite/src/watch/resume.ts";
 import { WalHolder } from "../../packages/sqlite/src/watch/wal-holder.ts";
-import { makeLedger, testFolder } from "../support/sqlite.ts";
+import { ledgerApp } from "../support/ledger-app.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
+import type { SqliteApp } from "../support/sqlite-repository.ts";
 import { WatchInProcess } from "../support/watch-in-process.ts";
 
 /** The machine's own clock, whatever is made of it. */
@@ -22,13 +22,6 @@ afterEach(() => {
   vi.useRealTimers();
   closeHistories();
 });
-
-async function ledgerApp(): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"));
-  makeLedger(app.path);
-  return app;
-}
 
 /** By a clock that is an hour ahead. */
 async function ahead<T>(work: () => Promise<T>): Promise<T> {

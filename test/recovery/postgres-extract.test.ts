@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/prom
 import { join } from "node:path";
 import { hasProgram, postgresEngine } from "@lifeboat/postgres";
 import { execa } from "execa";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
@@ -34,8 +34,14 @@ beforeAll(async () => {
   await cluster.query('insert into "Parted" values (11, 1), (22, 2)');
   await kept.take();
   await cluster.query('drop table orders, "Parted"');
+  // Of these libpq hears, where our own connections do not.
+  vi.stubEnv("PGSERVICE", "elsewhere");
+  vi.stubEnv("PGHOSTADDR", "192.0.2.1");
 });
-afterAll(() => cluster?.stop());
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await cluster?.stop();
+});
 
 let count = 0;
 let to = "";

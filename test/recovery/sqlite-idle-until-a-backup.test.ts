@@ -2,19 +2,12 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
-import { makeLedger, testFolder } from "../support/sqlite.ts";
+import { ledgerApp } from "../support/ledger-app.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
+import type { SqliteApp } from "../support/sqlite-repository.ts";
 
 afterEach(closeHistories);
-
-async function ledgerApp(): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"));
-  makeLedger(app.path);
-  return app;
-}
 
 /** A log of two commits that goes on. */
 async function loggedApp() {

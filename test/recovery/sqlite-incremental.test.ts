@@ -3,24 +3,16 @@ import { join } from "node:path";
 import { encodeManifest, list, type Manifest, status } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
+import { ledgerApp } from "../support/ledger-app.ts";
 import {
   expectBetween,
   expectCleanPrefix,
-  type LedgerShape,
-  makeLedger,
   startBystander,
   startWriter,
   testFolder,
 } from "../support/sqlite.ts";
 import { closeHistories, history } from "../support/sqlite-history.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
-
-async function ledgerApp(shape: LedgerShape, limits: SqliteApp["limits"] = {}): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"), limits);
-  makeLedger(app.path, shape);
-  return app;
-}
 
 /** Runs statements as the app would, and closes. */
 function change(app: SqliteApp, sql: string): void {

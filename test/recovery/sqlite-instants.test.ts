@@ -1,23 +1,11 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
-import {
-  expectCleanPrefix,
-  type LedgerShape,
-  makeLedger,
-  startWriter,
-  testFolder,
-} from "../support/sqlite.ts";
+import { ledgerApp } from "../support/ledger-app.ts";
+import { expectCleanPrefix, makeLedger, startWriter, testFolder } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
-
-async function ledgerApp(shape: LedgerShape = {}): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"));
-  makeLedger(app.path, shape);
-  return app;
-}
 
 afterEach(closeHistories);
 

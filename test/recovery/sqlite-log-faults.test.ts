@@ -3,21 +3,15 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { formatLogName, parseLogName } from "../../packages/sqlite/src/log/name.ts";
-import { isThere, makeLedger, testFolder } from "../support/sqlite.ts";
+import { ledgerApp } from "../support/ledger-app.ts";
+import { isThere } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
 import { Recorder } from "../support/sqlite-recorder.ts";
-import { SqliteApp } from "../support/sqlite-repository.ts";
+import type { SqliteApp } from "../support/sqlite-repository.ts";
 
 afterEach(closeHistories);
 
 const COUNTS = [1, 2, 3, 4, 5].map((v) => `UPDATE counter SET v = ${v}`);
-
-async function ledgerApp(): Promise<SqliteApp> {
-  const folder = await testFolder();
-  const app = new SqliteApp(folder, join(folder, "app.db"));
-  makeLedger(app.path);
-  return app;
-}
 
 /** A log of five segments of one commit each. */
 async function fiveSegments() {

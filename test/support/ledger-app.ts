@@ -1,14 +1,17 @@
 import { join } from "node:path";
 import { execa } from "execa";
-import { makeLedger, testFolder } from "./sqlite.ts";
+import { type LedgerShape, makeLedger, testFolder } from "./sqlite.ts";
 import { SqliteApp } from "./sqlite-repository.ts";
 
 /** An app whose database holds a ledger, in a folder of its own. */
-export async function ledgerApp(shape: Parameters<typeof makeLedger>[1] = {}): Promise<SqliteApp> {
+export async function ledgerApp(
+  shape: LedgerShape = {},
+  limits: SqliteApp["limits"] = {},
+): Promise<SqliteApp> {
   const folder = await testFolder();
   const path = join(folder, "app.db");
   makeLedger(path, shape);
-  return new SqliteApp(folder, path);
+  return new SqliteApp(folder, path, limits);
 }
 
 /** What the `sqlite3` command says: another program that writes as a product does. */

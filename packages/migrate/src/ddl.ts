@@ -1,5 +1,6 @@
 import type {
   DdlStatement,
+  MigrationPlan,
   PlannedColumn,
   PlannedConstraint,
   PlannedTable,
@@ -35,6 +36,11 @@ export function ddlOf(input: DdlInput): DdlStatement[] {
 
 export function qualified(schema: string, name: string): string {
   return `${quoteName(schema)}.${quoteName(name)}`;
+}
+
+/** The qualified names of the tables that a plan makes in Postgres. */
+export function targetTables({ schema, tables }: MigrationPlan): string[] {
+  return tables.map(({ target }) => qualified(schema, target));
 }
 
 function createTable(schema: string, table: PlannedTable): DdlStatement {

@@ -2,7 +2,7 @@ import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
 import { logBegin } from "../capture/change-log.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
-import { qualified } from "../ddl.ts";
+import { targetTables } from "../ddl.ts";
 import { finding, type MigrationFinding } from "../finding.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { unfollowable } from "../reverse/assert-followable.ts";
@@ -32,7 +32,7 @@ export async function targetGoesOn(
 
 /** After a switch that failed Postgres refuses the product, whose writes there would be lost. */
 async function refusalsGone(client: Client, plan: MigrationPlan): Promise<MigrationFinding[]> {
-  const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
+  const relations = targetTables(plan);
   const { rows } = await client.query<{ at: string }>(
     `SELECT at FROM unnest($1::text[]) WITH ORDINALITY AS one(name, at) WHERE to_regclass(name) IS NOT NULL AND NOT EXISTS
        (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(name) AND tgname = '${REFUSAL_TRIGGER}' AND tgenabled = 'A')`,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LifeboatError, type OutageLog, type Report, runSteps } from "@lifeboat/core";
 import type { Client } from "pg";
 import { capturedFor } from "../capture/install-capture.ts";
-import { qualified } from "../ddl.ts";
+import { targetTables } from "../ddl.ts";
 import { LiveSource } from "../live-source.ts";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
 import { assertPhase } from "../target/assert-phase.ts";
@@ -156,7 +156,7 @@ async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 }
 
 async function lockedBy({ client, entry: { plan } }: Following): Promise<string> {
-  const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
+  const relations = targetTables(plan);
   const holders = await holdersInWords({ client, relations, mode: "SHARE ROW EXCLUSIVE" });
   return `the tables are locked in Postgres${holders === "" ? "" : ` (${holders})`}`;
 }

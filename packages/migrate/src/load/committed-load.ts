@@ -2,7 +2,7 @@ import type { Report, Step } from "@lifeboat/core";
 import type { Client } from "pg";
 import { forgetApplied } from "../capture/forget-applied.ts";
 import { compareTable } from "../compare.ts";
-import { qualified } from "../ddl.ts";
+import { qualified, targetTables } from "../ddl.ts";
 import { finding } from "../finding.ts";
 import type { LiveSource } from "../live-source.ts";
 import type { PlannedTable } from "../plan.ts";
@@ -31,7 +31,7 @@ export async function committedLoad(
 async function areThere(client: Client, { plan }: JournalEntry): Promise<boolean> {
   const { rows } = await client.query<{ there: boolean }>(
     "SELECT coalesce(bool_and(to_regclass(name) IS NOT NULL), true) AS there FROM unnest($1::text[]) AS name",
-    [plan.tables.map(({ target }) => qualified(plan.schema, target))],
+    [targetTables(plan)],
   );
   return rows[0]?.there === true;
 }

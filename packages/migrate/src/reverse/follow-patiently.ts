@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { qualified } from "../ddl.ts";
+import { targetTables } from "../ddl.ts";
 import { isLockTaken, tablesBusy } from "../target/hold-tables.ts";
 import { type FollowedTable, type FollowInput, followOnce } from "./follow-once.ts";
 
@@ -21,7 +21,7 @@ export async function followPatiently(
       return await followOnce(input);
     } catch (cause) {
       if (!isLockTaken(cause)) throw cause;
-      const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
+      const relations = targetTables(plan);
       if (performance.now() > end)
         throw await tablesBusy({ client, relations, mode: "ACCESS SHARE", patienceSeconds }, cause);
     }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type OutageLog, type Report, runSteps } from "@lifeboat/core";
 import { SqliteError } from "better-sqlite3";
 import type { Client } from "pg";
-import { qualified } from "../ddl.ts";
+import { targetTables } from "../ddl.ts";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
 import { assertPhase } from "../target/assert-phase.ts";
 import { holdersInWords, isLockTaken } from "../target/hold-tables.ts";
@@ -147,7 +147,7 @@ async function orBrokenOff<Result>(
 }
 
 async function lockedBy({ client, plan }: FollowInput): Promise<string> {
-  const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
+  const relations = targetTables(plan);
   const holders = await holdersInWords({ client, relations, mode: "ACCESS SHARE" });
   return `a table can't be read in Postgres${holders === "" ? "" : ` (${holders})`}`;
 }

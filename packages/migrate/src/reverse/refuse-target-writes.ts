@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { qualified } from "../ddl.ts";
+import { qualified, targetTables } from "../ddl.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { quoteText } from "../quote.ts";
 import { OWN_SESSION } from "../target/connect.ts";
@@ -47,7 +47,7 @@ export async function refuseTargetWrites(lock: WriterLock): Promise<number> {
 
 /** Keeps writers out of every planned table, and lets readers in. */
 export function writersOut({ plan, ...lock }: WriterLock): TableLock {
-  const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
+  const relations = targetTables(plan);
   return { ...lock, relations, mode: "SHARE ROW EXCLUSIVE" };
 }
 
@@ -59,7 +59,7 @@ export async function allowTargetWrites(client: Client, plan: MigrationPlan): Pr
   const { rows } = await client.query<{ name: string }>(
     `SELECT name FROM unnest($1::text[]) AS name WHERE EXISTS
        (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(name) AND tgname = '${REFUSAL_TRIGGER}' AND tgenabled <> 'D')`,
-    [plan.tables.map(({ target }) => qualified(plan.schema, target))],
+    [targetTables(plan)],
   );
   const allowed = rows.map(({ name }) => `ALTER TABLE ${name} DISABLE TRIGGER ${REFUSAL_TRIGGER}`);
   if (allowed.length > 0) await client.query(allowed.join("; "));

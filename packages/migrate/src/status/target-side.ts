@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { qualified } from "../ddl.ts";
+import { targetTables } from "../ddl.ts";
 import { finding, type MigrationFinding } from "../finding.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { REFUSAL_TRIGGER } from "../reverse/refuse-target-writes.ts";
@@ -30,7 +30,7 @@ export async function isRunning(client: Client): Promise<boolean> {
 
 /** Whether any of the migrated tables refuses the product's writes, as they are, whatever the journal says. */
 export async function refusesTargetWrites(client: Client, plan: MigrationPlan): Promise<boolean> {
-  const relations = plan.tables.map(({ target }) => qualified(plan.schema, target));
+  const relations = targetTables(plan);
   const { rows } = await client.query<{ refused: boolean }>(
     `SELECT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = '${REFUSAL_TRIGGER}' AND tgenabled <> 'D'
        AND tgrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)) AS refused`,
