@@ -190,7 +190,7 @@ const READINGS: readonly FailureReading[] = [
   {
     matches: /could not obtain lock|lock timeout/,
     remedy: () =>
-      "somebody changes or locks that table: wait until they are done; select * from pg_locks where mode = 'AccessExclusiveLock' shows who",
+      "somebody empties, changes or locks that table: wait until they are done (select * from pg_locks where mode = 'AccessExclusiveLock' shows who), or use --jobs 1, which waits for them: several connections give up at once",
   },
   {
     matches: /No space left|could not write/,
