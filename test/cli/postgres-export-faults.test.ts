@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   copyFile,
   cp,
@@ -236,6 +237,32 @@ describe("a file that is not what export wrote never reaches the database:", () 
     expect({ status: ran.status, code: errorOf(ran).code }).toEqual({ status: 1, code });
     expect(await tablesOf(target)).toEqual([]);
   });
+});
+
+test("a file whose list of contents leads to another file of this host brings nothing of that into the database", async () => {
+  const secret = await place.write("secret.txt", "1\tsecret\n");
+  const rows = /\0([\s\S]{4})(\d+\.dat)/g;
+  const hostile = await forged("l.zst", (entries) => {
+    const list = entries.find(({ name }) => name === "dump/toc.dat") as Entry;
+    const way = `${"../".repeat(30)}${secret.slice(1)}`;
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(way.length);
+    const named = `\0${size.toString("latin1")}${way}`;
+    list.content = Buffer.from(list.content.toString("latin1").replaceAll(rows, named), "latin1");
+    const sum = createHash("sha256").update(list.content).digest("hex");
+    const sums = entries.at(-1) as Entry;
+    sums.content = Buffer.from(
+      sums.content.toString().replace(/^\w+(?= {2}dump\/toc\.dat$)/m, sum),
+    );
+    return entries;
+  });
+  const target = await emptyDatabase();
+  const { code, message, remedy } = errorOf(await into(target, hostile, "--jobs", "1"));
+  expect({ code, message }).toEqual({
+    code: "IMPORT_FAILED",
+    message: 'pg_restore failed: file name too long: "dump"; the target is as empty as before',
+  });
+  expect(remedy).toContain("whose origin is known");
 });
 
 async function exportFolder(of = id): Promise<string> {

@@ -10,7 +10,7 @@ const HOSTILE = [
   "timezone = 'America/New_York'",
   "standard_conforming_strings = off",
   "extra_float_digits = -15",
-  "search_path = 'nowhere'",
+  "search_path = planted, public, pg_catalog",
   "bytea_output = 'escape'",
   "client_encoding = 'LATIN1'",
   "statement_timeout = '5ms'",
@@ -40,6 +40,8 @@ describe("a target database with settings of its own", () => {
     one.query(`ALTER DATABASE ${new URL(one.url).pathname.slice(1)} SET ${setting}`);
 
   it("is loaded and verified as any other, whatever it sets for its sessions", async () => {
+    await one.query(`CREATE SCHEMA planted`);
+    await one.query(`CREATE FUNCTION planted.pg_backend_pid() RETURNS int RETURN 1 / 0`);
     for (const setting of HOSTILE) await set(setting);
     await one.load();
     expect((await one.verify()).findings).toEqual([]);

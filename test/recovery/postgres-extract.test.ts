@@ -32,7 +32,10 @@ beforeAll(async () => {
   await cluster.query('create table "odd.name".deep partition of "odd.name"."First" default');
   await cluster.query('create table second partition of "Parted" for values in (2)');
   await cluster.query('insert into "Parted" values (11, 1), (22, 2)');
+  // Who extracts is the copy's superuser: nothing that others put on the path may answer in its sessions.
+  await cluster.query("create function public.quote_ident(name) returns text return 'planted'");
   await kept.take();
+  await cluster.query("drop function public.quote_ident(name)");
   await cluster.query('drop table orders, "Parted"');
   // Of these libpq hears, where our own connections do not.
   vi.stubEnv("PGSERVICE", "elsewhere");

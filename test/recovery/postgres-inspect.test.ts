@@ -110,7 +110,9 @@ test("what would go wrong on the worst day is found beforehand, each with a reme
     "pg_drop_replication_slot('left_behind')",
   );
   // Its index is none.
-  expect(findings.get("unlogged-tables")?.summary).toMatch(/^1 unlogged tables .* scratch:/);
+  expect(findings.get("unlogged-tables")?.summary).toMatch(
+    /^1 unlogged tables .* public\.scratch:/,
+  );
   expect(findings.get("tablespaces")?.summary).toContain(place);
   for (const { remedy } of findings.values()) expect(remedy).not.toBe("");
   const status = await postgresEngine({ connection: { url: cluster.superuserUrl } }).status(

@@ -73,6 +73,10 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     await archiveInto(cluster);
     await cluster.query("create table ledger(n int, filler text)");
     await cluster.query("create materialized view total as select count(*) from ledger");
+    // Who proves it is the copy's superuser: nothing that others put on the path may answer in its sessions.
+    await cluster.query(
+      "create function public.format(text, name, name) returns text return 'planted'",
+    );
     await store.take();
     // What was written before it may still be on its way into the archive.
     const [stop] = await cluster.query<{ name: string }>(

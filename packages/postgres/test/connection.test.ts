@@ -6,6 +6,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { PATIENCE } from "../../../test/support/patience.ts";
 import { availableMajors, startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import { TransactionPooler } from "../../../test/support/transaction-pooler.ts";
 import {
   connect,
   connectForReplication,
@@ -89,6 +90,30 @@ describe.each(await availableMajors())("connections to a server of version %i", 
     const failure = await refusal(connect({ url: urlOf("plain", SECRET, "nowhere") }));
     expect(failure).toMatchObject({ code: "DATABASE_MISSING" });
     expect(failure.message).toContain('"nowhere"');
+  });
+
+  test("nothing that a database's owner put before the server's own functions and views is run", async () => {
+    await cluster.query("create schema planted; grant usage on schema planted to public");
+    await cluster.query("create function planted.current_setting(text) returns text return 'mine'");
+    await cluster.query("create view planted.pg_settings as select 'mine' as setting");
+    await cluster.query("create function public.quote_ident(name) returns text return 'mine'");
+    await cluster.query("alter database app set search_path = planted, public, pg_catalog");
+    const client = await connect({ url: urlOf("sender") });
+    const { rows } = await client.query(
+      `select quote_ident('a'::name) as name, current_setting('port') as port, setting
+       from pg_settings where name = 'port'`,
+    );
+    expect(rows).toEqual([{ name: "a", port: `${cluster.port}`, setting: `${cluster.port}` }]);
+    await client.end();
+    await cluster.query("alter database app reset search_path");
+  });
+
+  test("a pooler's session, which may be the product's next, keeps its own settings", async () => {
+    await using pooler = await TransactionPooler.start(cluster.superuserUrl);
+    const client = await connect({ url: pooler.through(cluster.superuserUrl) });
+    const { rows } = await client.query("show search_path");
+    expect(rows).toEqual([{ search_path: '"$user", public' }]);
+    await client.end();
   });
 
   test("when all WAL senders are taken, the setting is named", async () => {

@@ -32,7 +32,8 @@ export async function assertOwnSession(
 }
 
 async function sessionOf(client: Client): Promise<number | undefined> {
-  const { rows } = await client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+  // The session's settings are not ours yet: on its search_path somebody may have a function of this name.
+  const { rows } = await client.query<{ pid: number }>("SELECT pg_catalog.pg_backend_pid() AS pid");
   return rows[0]?.pid;
 }
 

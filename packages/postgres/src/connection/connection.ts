@@ -2,6 +2,7 @@ import { LifeboatError, reasonOf } from "@lifeboat/core";
 import pg from "pg";
 import { type ConnectionOptions, parse, toClientConfig } from "pg-connection-string";
 import { connectionFailure, type Place, serverFailure } from "./failure.ts";
+import { useOwnNames } from "./own-names.ts";
 import { storedPassword } from "./password.ts";
 import { BACKEND_QUERY, type Backend, backendOf, SILENCE_MS, watchSilence } from "./silence.ts";
 
@@ -52,7 +53,7 @@ function badUrl(why: string): LifeboatError {
 }
 
 /**
- * Connects for SQL. The password comes from the URL, PGPASSWORD or the password file.
+ * Connects for SQL, in which names without a schema are the server's own. The password comes from the URL, PGPASSWORD or the password file.
  * @throws LifeboatError as {@link connectionFailure} words it
  */
 export function connect(connection: ServerConnection): Promise<pg.Client> {
@@ -103,8 +104,19 @@ export function hangUp(client: pg.Client): void {
 async function open(connection: ServerConnection, extra: Extra): Promise<pg.Client> {
   const client = await opened(connection, extra);
   const { silenceMs = SILENCE_MS } = connection;
-  watchSilence(client, { silenceMs, ask: (pid) => askAbout(pid, connection, silenceMs) });
-  return client;
+  watchSilence(client, {
+    silenceMs,
+    ask: (pid) => askAbout(pid, connection, silenceMs),
+  });
+  // A WAL sender takes no statements, and calls nothing that a database holds.
+  if (extra.replication !== undefined) return client;
+  try {
+    await useOwnNames(client);
+    return client;
+  } catch (cause) {
+    hangUp(client);
+    throw serverFailure(cause, client);
+  }
 }
 
 /** Of a server that says no (it has no connection left) nothing is known but that it is there. */
@@ -114,10 +126,14 @@ async function askAbout(
   silenceMs: number,
 ): Promise<Backend | undefined> {
   const patience = Math.min(CONNECT_TIMEOUT_MS, silenceMs);
-  const timeouts = { connectionTimeoutMillis: patience, query_timeout: patience };
+  const timeouts = {
+    connectionTimeoutMillis: patience,
+    query_timeout: patience,
+  };
   let asking: pg.Client | undefined;
   try {
     asking = await opened(connection, timeouts);
+    await useOwnNames(asking);
     const { processID } = asking as pg.Client & { processID: number | null };
     const { rows } = await asking.query(BACKEND_QUERY, [pid, processID]);
     return backendOf(rows[0]);
@@ -152,7 +168,10 @@ async function opened(connection: ServerConnection, extra: Extra): Promise<pg.Cl
   try {
     await client.connect();
   } catch (cause) {
-    throw connectionFailure(cause, { ...place, replication: extra.replication !== undefined });
+    throw connectionFailure(cause, {
+      ...place,
+      replication: extra.replication !== undefined,
+    });
   }
   return client;
 }

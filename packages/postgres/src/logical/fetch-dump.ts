@@ -43,6 +43,13 @@ export interface FetchedDump {
 const IN_PARTS = /^dump(\/[\w.]+)?$/;
 const IN_FILE = /^(dump(\/[\w.]+)?|export\.json|globals\.sql|SHA256SUMS)$/;
 
+/** Bytes of the longest path that pg_restore opens (MAXPGPATH, less its end). */
+const PG_RESTORE_PATH = 1023;
+/** `blobs_4294967295.toc` has twenty bytes. */
+const LONGEST_NAME = 22;
+/** More than a name of that length can climb, three bytes a step. */
+const LEVELS = 8;
+
 /**
  * Unpacks a dump into a scratch folder, all its digests checked: what is damaged, cut or swapped ends
  * here, before a byte of it reaches a database.
@@ -51,8 +58,8 @@ const IN_FILE = /^(dump(\/[\w.]+)?|export\.json|globals\.sql|SHA256SUMS)$/;
  */
 export async function fetchDump(request: FetchDump): Promise<FetchedDump> {
   const { origin, into } = request;
-  const place = join(into, "unpacked");
-  await mkdir(place, { mode: 0o700 });
+  const place = join(into, ...Array.from({ length: LEVELS }, () => "unpacked"));
+  await mkdir(place, { mode: 0o700, recursive: true });
   try {
     const facts =
       "file" in origin
@@ -60,7 +67,7 @@ export async function fetchDump(request: FetchDump): Promise<FetchedDump> {
         : await fromParts(origin, place, request);
     const directory = join(place, DUMP_FOLDER);
     await stat(join(directory, "toc.dat"));
-    return { facts, directory };
+    return { facts, directory: withoutWayOut(directory) };
   } catch (cause) {
     if (isSystemError(cause, "ENOSPC") || isSystemError(cause, "EDQUOT"))
       throw scratchFull(`${into} has no room for the dump: ${reasonOf(cause)}`, into, cause);
@@ -68,6 +75,15 @@ export async function fetchDump(request: FetchDump): Promise<FetchedDump> {
       throw damaged(nameOf(origin), "holds no dump (no toc.dat)", cause);
     throw cause;
   }
+}
+
+/**
+ * The same directory, by a name so long that pg_restore refuses each name in it that is longer than the dump's own, and with that every one
+ * that climbs out: its list of contents names the files, and of `../../etc/shadow` it would load every line into the database.
+ */
+function withoutWayOut(directory: string): string {
+  const most = PG_RESTORE_PATH - "/".length - LONGEST_NAME;
+  return directory + "/.".repeat(Math.max(0, Math.floor((most - directory.length) / 2)));
 }
 
 /** What to call it in messages. */
@@ -84,7 +100,11 @@ async function fromParts(
   const parts = objects.filter(({ role }) => role === "dump");
   const totalBytes = parts.reduce((bytes, { content }) => bytes + content.bytes, 0);
   await assertScratchHolds(place, totalBytes);
-  const unpacker = new Unpacker({ into: place, account: ownAccount(), only: IN_PARTS });
+  const unpacker = new Unpacker({
+    into: place,
+    account: ownAccount(),
+    only: IN_PARTS,
+  });
   let bytes = 0;
   for (const part of parts) {
     const content = passing(folder.readExportObject(id, part), signal, (chunk) => {
@@ -101,7 +121,11 @@ async function fromFile(
   place: string,
   { report, signal }: FetchDump,
 ): Promise<DumpFacts> {
-  const unpacker = new Unpacker({ into: place, account: ownAccount(), only: IN_FILE });
+  const unpacker = new Unpacker({
+    into: place,
+    account: ownAccount(),
+    only: IN_FILE,
+  });
   let bytes = 0;
   const content = passing(readCompressedFile(file), signal, (chunk) => {
     bytes += chunk;

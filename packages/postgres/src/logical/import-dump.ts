@@ -8,7 +8,12 @@ import { ownAccount } from "../files/account.ts";
 import { programPath } from "../server/programs.ts";
 import { Scratch } from "../server/scratch.ts";
 import { clientEnvironment } from "./client-environment.ts";
-import { type FailureReading, programFailure, runClientProgram } from "./client-program.ts";
+import {
+  type FailureReading,
+  ProgramFailure,
+  programFailure,
+  runClientProgram,
+} from "./client-program.ts";
 import { restorePrograms } from "./dump-programs.ts";
 import { assertRoles } from "./dump-roles.ts";
 import { usualJobs } from "./dump-source.ts";
@@ -149,8 +154,18 @@ async function load(request: ImportDump, loading: Loading): Promise<void> {
     const left = await leftIn(client);
     if (signal.aborted && left !== NOTHING) throw stopped(left, target);
     const how = { code: "IMPORT_FAILED", role: client.user ?? "", left };
-    throw programFailure(cause, { ...how, next: afterFailure(left, target) }, READINGS);
+    throw programFailure(
+      withShortNames(cause, directory),
+      { ...how, next: afterFailure(left, target) },
+      READINGS,
+    );
   }
+}
+
+/** The directory's name is long on purpose, and nobody's business. */
+function withShortNames(cause: unknown, directory: string): unknown {
+  if (!(cause instanceof ProgramFailure)) return cause;
+  return new ProgramFailure(cause.program, cause.message.replaceAll(directory, "dump"));
 }
 
 const NOTHING = "the target is as empty as before";
@@ -207,6 +222,11 @@ const READINGS: readonly FailureReading[] = [
     matches: /unrecognized configuration parameter/,
     remedy: () =>
       "this pg_restore is newer than the server: install the client programs of the server's own version",
+  },
+  {
+    matches: /file name too long/,
+    remedy: () =>
+      "its list of contents names a file outside of it, which none that lifeboat export wrote does: import a dump whose origin is known",
   },
   {
     matches: /extension .* is not available|could not open extension control file/,

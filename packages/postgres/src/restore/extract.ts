@@ -22,14 +22,18 @@ export interface Extraction {
   readonly databases: readonly string[];
   /** The product's database, for a name that says no other. */
   readonly usual: string;
-  /** One question to one of the copy's databases. */
-  readonly ask: (sql: string, database: string) => Promise<readonly (readonly unknown[])[]>;
+  /** One question to one of the copy's databases, under its own search_path. */
+  readonly ask: Question;
+  /** The same where all names without a schema are the server's own. */
+  readonly askCatalog: Question;
   /** A database; or a table: `invoices`, `sales.invoices`, `shop.sales.invoices`. */
   readonly name: string;
   /** A file, absolute; or the URL of the database to fill. */
   readonly into: string;
   readonly signal: AbortSignal;
 }
+
+type Question = (sql: string, database: string) => Promise<readonly (readonly unknown[])[]>;
 
 /** What a name turned out to be. */
 interface Wanted {
@@ -46,7 +50,11 @@ export function extractPrograms(
   binDirectory: string | undefined,
   major: number,
 ): Promise<ServerPrograms> {
-  return findPrograms({ binDirectory, major, needs: ["pg_dump", "pg_restore"] });
+  return findPrograms({
+    binDirectory,
+    major,
+    needs: ["pg_dump", "pg_restore"],
+  });
 }
 
 /**
@@ -91,15 +99,21 @@ async function intoFile(work: Extraction, wanted: Wanted, into: string): Promise
   }
 }
 
-async function find({ name, databases, usual, ask }: Extraction): Promise<Wanted> {
+async function find({ name, databases, usual, ask, askCatalog }: Extraction): Promise<Wanted> {
   if (databases.includes(name)) return { database: name, tables: [] };
   const at = name.indexOf(".");
   const tries: [database: string, table: string][] = [[usual, name]];
   const first = name.slice(0, Math.max(0, at));
   if (databases.includes(first)) tries.push([first, name.slice(at + 1)]);
   for (const [database, table] of tries) {
-    const rows = await ask(familyOf(literal(table)), database).catch(() => []);
-    if (rows.length > 0) return { database, tables: rows.map(([each]) => exactPattern(`${each}`)) };
+    const [named] = await ask(tableNamed(literal(table)), database).catch(() => []);
+    if (!named?.[0]) continue;
+    const rows = await askCatalog(familyOf(String(named[0])), database);
+    if (rows.length > 0)
+      return {
+        database,
+        tables: rows.map(([each]) => exactPattern(`${each}`)),
+      };
   }
   throw new LifeboatError({
     code: "EXTRACT_NOT_FOUND",
@@ -110,15 +124,19 @@ async function find({ name, databases, usual, ask }: Extraction): Promise<Wanted
   });
 }
 
+/** Only the database's own path tells which table a name without a schema means; nothing else in this is looked for on it. */
+function tableNamed(table: string): string {
+  return `select coalesce(pg_catalog.to_regclass(${table}), pg_catalog.to_regclass(pg_catalog.quote_ident(${table})))::pg_catalog.oid`;
+}
+
 /**
  * A table, first, and its partitions and children: their rows are its own to whoever reads it, and pg_dump leaves them out
  * (`--table-and-children` came with 16).
  */
-function familyOf(table: string): string {
+function familyOf(oid: string): string {
   return `
     with recursive family(oid, depth) as (
-      select * from (select coalesce(to_regclass(${table}), to_regclass(quote_ident(${table})))::oid, 0) named(oid, depth)
-      where oid is not null
+      select ${oid}::oid, 0
       union all
       select inhrelid, depth + 1 from family join pg_inherits on inhparent = oid)
     select quote_ident(nspname) || '.' || quote_ident(relname)
@@ -169,7 +187,10 @@ async function fill({ programs, into, signal }: Extraction, dump: string): Promi
     `--dbname=${database} ${KEEP_ALIVE}`,
     dump,
   ];
-  await run(programPath(programs, "pg_restore"), args, { signal, env: libpqEnvironment(options) });
+  await run(programPath(programs, "pg_restore"), args, {
+    signal,
+    env: libpqEnvironment(options),
+  });
 }
 
 async function run(

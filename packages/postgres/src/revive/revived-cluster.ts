@@ -71,7 +71,7 @@ export class RevivedCluster implements RevivedDatabase {
 
   /** Reads how far the server has come. It is stopped if that fails. */
   static async open(init: RevivedClusterInit): Promise<RevivedCluster> {
-    const client = new pg.Client(init.server.clientConfig(init.superuser, "postgres"));
+    const client = clientOf(init, "postgres", OURS);
     try {
       await client.connect();
       const { rows } = await client.query<Recovered>(RECOVERED_QUERY);
@@ -91,7 +91,7 @@ export class RevivedCluster implements RevivedDatabase {
   async prove(): Promise<Proof[]> {
     const proofs: Proof[] = [];
     for (const name of this.#databases) proofs.push(await this.#proveOne(name));
-    proofs.push(await provePages(await this.#clientFor("postgres")));
+    proofs.push(await this.#asOurselves("postgres", provePages));
     for (const library of this.#init.missingLibraries) proofs.push(withoutLibrary(library));
     return proofs;
   }
@@ -113,6 +113,8 @@ export class RevivedCluster implements RevivedDatabase {
       databases: this.#databases,
       usual: this.#usual,
       ask: (sql, database) => this.query(sql, database),
+      askCatalog: (sql, database) =>
+        this.#asOurselves(database, async (client) => (await client.query(oneStatement(sql))).rows),
       ...{ name, into, signal },
     });
   }
@@ -126,29 +128,53 @@ export class RevivedCluster implements RevivedDatabase {
   }
 
   async #proveOne(name: string): Promise<Proof> {
-    const client = await this.#connect(name, "off").catch((cause: unknown) => cause);
+    const client = await connected(clientOf(this.#init, name, OURS)).catch(
+      (cause: unknown) => cause,
+    );
     if (!(client instanceof pg.Client)) return cannotEnter(name, client);
     return proveDatabase(client, name).finally(() => client.end());
   }
 
+  async #asOurselves<T>(database: string, run: (client: pg.Client) => Promise<T>): Promise<T> {
+    const client = await connected(clientOf(this.#init, database, OURS));
+    return run(client).finally(() => client.end());
+  }
+
   #clientFor(database: string): Promise<pg.Client> {
-    const known = this.#clients.get(database) ?? this.#connect(database, "on");
+    const known = this.#clients.get(database) ?? connected(clientOf(this.#init, database, CHECKS));
     this.#clients.set(database, known);
     // One that failed is no connection: the next question tries again.
     known.catch(() => this.#clients.delete(database));
     return known;
   }
+}
 
-  async #connect(database: string, readOnly: "on" | "off"): Promise<pg.Client> {
-    const { server, superuser } = this.#init;
-    const config = server.clientConfig(superuser, database);
-    const options = `${config.options} -c default_transaction_read_only=${readOnly}`;
-    const client = new pg.Client({ ...config, options });
-    // A server that ends is noticed by the next query; the event says nothing more.
-    client.on("error", () => {});
-    await client.connect();
-    return client;
-  }
+/** A check names the product's tables as the product does, and only reads. */
+const CHECKS = "default_transaction_read_only=on";
+/**
+ * In statements of our own a name is the server's. We are the copy's superuser, and whoever could create something in a schema on the path of the
+ * original could have us run it, and with COPY TO PROGRAM any command of this host.
+ */
+const OURS = "search_path=pg_catalog";
+
+function clientOf(
+  { server, superuser }: RevivedClusterInit,
+  database: string,
+  setting: string,
+): pg.Client {
+  const config = server.clientConfig(superuser, database);
+  const client = new pg.Client({
+    ...config,
+    options: `${config.options} -c ${setting}`,
+  });
+  // A server that ends is noticed by the next query; the event says nothing more.
+  client.on("error", () => {});
+  return client;
+}
+
+async function connected(client: pg.Client): Promise<pg.Client> {
+  await client.connect();
+  return client;
 }
 
 /** Sent by the extended protocol, which takes one statement and no more. */
@@ -170,7 +196,11 @@ const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
 
 function cannotEnter(name: string, cause: unknown): Proof {
   const message = cause instanceof Error ? cause.message : String(cause);
-  return { name: `tables of ${name}`, ok: false, message: `cannot connect: ${message}` };
+  return {
+    name: `tables of ${name}`,
+    ok: false,
+    message: `cannot connect: ${message}`,
+  };
 }
 
 function withoutLibrary(library: string): Proof {
