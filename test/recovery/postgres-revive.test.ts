@@ -77,6 +77,7 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
     await cluster.query(
       "create function public.format(text, name, name) returns text return 'planted'",
     );
+    await cluster.query("alter database app set statement_timeout = '1h'");
     await store.take();
     // What was written before it may still be on its way into the archive.
     const [stop] = await cluster.query<{ name: string }>(
@@ -188,6 +189,8 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
       const own = privateSettings({ major, ...files, preload: [] });
       for (const name of Object.keys(ORIGINALS))
         expect([name, await set(name)]).toEqual([name, own[name]]);
+      // Whole tables are read there, which takes longer than a statement of the product may.
+      expect(await set("statement_timeout")).toBe("0");
       expect(await inRepository()).toEqual(archivedBefore);
     });
   });

@@ -108,6 +108,22 @@ describe.each(await availableMajors())("connections to a server of version %i", 
     await cluster.query("alter database app reset search_path");
   });
 
+  test("what is set for the product's statements does not hold for ours", async () => {
+    const set = ["statement_timeout = '1min'", "idle_session_timeout = '1min'"];
+    set.push("datestyle = 'German'", "default_transaction_isolation = serializable");
+    for (const setting of set) await cluster.query(`alter role sender set ${setting}`);
+    const client = await connect({ url: urlOf("sender") });
+    const { rows } = await client.query(
+      `select current_setting('statement_timeout') as statement, current_setting('idle_session_timeout') as idle,
+         current_setting('transaction_isolation') as isolation, '2026-01-02'::timestamptz as instant`,
+    );
+    expect(rows).toEqual([
+      { statement: "0", idle: "0", isolation: "read committed", instant: expect.any(Date) },
+    ]);
+    await client.end();
+    await cluster.query("alter role sender reset all");
+  });
+
   test("a pooler's session, which may be the product's next, keeps its own settings", async () => {
     await using pooler = await TransactionPooler.start(cluster.superuserUrl);
     const client = await connect({ url: pooler.through(cluster.superuserUrl) });

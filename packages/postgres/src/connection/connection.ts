@@ -2,7 +2,7 @@ import { LifeboatError, reasonOf } from "@lifeboat/core";
 import pg from "pg";
 import { type ConnectionOptions, parse, toClientConfig } from "pg-connection-string";
 import { connectionFailure, type Place, serverFailure } from "./failure.ts";
-import { useOwnNames } from "./own-names.ts";
+import { takeSession } from "./own-session.ts";
 import { storedPassword } from "./password.ts";
 import { BACKEND_QUERY, type Backend, backendOf, SILENCE_MS, watchSilence } from "./silence.ts";
 
@@ -53,7 +53,7 @@ function badUrl(why: string): LifeboatError {
 }
 
 /**
- * Connects for SQL, in which names without a schema are the server's own. The password comes from the URL, PGPASSWORD or the password file.
+ * Connects for SQL, with settings of our own. The password comes from the URL, PGPASSWORD or the password file.
  * @throws LifeboatError as {@link connectionFailure} words it
  */
 export function connect(connection: ServerConnection): Promise<pg.Client> {
@@ -111,7 +111,7 @@ async function open(connection: ServerConnection, extra: Extra): Promise<pg.Clie
   // A WAL sender takes no statements, and calls nothing that a database holds.
   if (extra.replication !== undefined) return client;
   try {
-    await useOwnNames(client);
+    await takeSession(client);
     return client;
   } catch (cause) {
     hangUp(client);
@@ -133,7 +133,7 @@ async function askAbout(
   let asking: pg.Client | undefined;
   try {
     asking = await opened(connection, timeouts);
-    await useOwnNames(asking);
+    await takeSession(asking);
     const { processID } = asking as pg.Client & { processID: number | null };
     const { rows } = await asking.query(BACKEND_QUERY, [pid, processID]);
     return backendOf(rows[0]);

@@ -151,12 +151,15 @@ export class Server {
 
 /**
  * What ALTER DATABASE and ALTER ROLE can set past the command line: libraries that each session would
- * load, triggers of its login, and leave to read damaged pages as if they were whole.
+ * load, triggers of its login, leave to read damaged pages as if they were whole, and bounds on how
+ * long the product may take, which are none for reading whole tables.
  */
 function sessionOptions(major: number): string {
   const names = ["session_preload_libraries=", "local_preload_libraries="];
   names.push("zero_damaged_pages=off", "ignore_checksum_failure=off");
-  if (major >= 17) names.push("event_triggers=off");
+  names.push("statement_timeout=0", "lock_timeout=0", "idle_session_timeout=0");
+  names.push("idle_in_transaction_session_timeout=0");
+  if (major >= 17) names.push("event_triggers=off", "transaction_timeout=0");
   return names.map((setting) => `-c ${setting}`).join(" ");
 }
 
