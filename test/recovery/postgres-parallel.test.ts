@@ -158,7 +158,7 @@ describe.each(outermost)("a backup by several workers of version %i", (major) =>
 
   test("with a damaged page is marked in the report, the list, verify, restore and drill", async () => {
     const path = await rottenTable(cluster);
-    const named = `rotten in database app, block 1 of file ${path}`;
+    const named = `public.rotten in database app, block 1 of file ${path}`;
     // One way each; that each of the ways names them is the transports' own test.
     const transport = major === outermost[0] ? "parallel" : "wire";
     const taken = await kept.take({ transport });

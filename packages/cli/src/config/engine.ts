@@ -11,7 +11,9 @@ async function loadEngine(
     case "sqlite": {
       const { sqliteEngine } = await import("@lifeboat/sqlite");
       const databases = configuration?.sqlite ?? [];
-      return sqliteEngine({ databases, watchDirectory: stateDirectory() });
+      // Whoever only restores has nothing of this host to remember.
+      const state = databases.length === 0 ? {} : { watchDirectory: stateDirectory() };
+      return sqliteEngine({ databases, ...state });
     }
     case "postgres": {
       const { postgresEngine } = await import("@lifeboat/postgres");
