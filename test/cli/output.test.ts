@@ -124,6 +124,10 @@ test("what a backup is called commands no terminal and draws no line of its own"
   const { stdout } = await place.run(["list"]);
   expect(stdout).toContain("\\x1b]0;title\\x07\\x1b[31mred\\x0aERROR  forged\\x9b2J\\u202e");
   const { stderr } = await place.run(["restore", "--to", "x", "--backup", label]);
+  expect(stderr.split("\n")).toHaveLength(3);
+  const json = (await place.run(["list", "--json"])).stdout;
+  expect(json).toContain("\\u009b2J\\u202e");
+  expect(JSON.parse(json).backups.at(-1).label).toBe(label);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not come out
   expect(`${stdout}${stderr}`).not.toMatch(/[\0-\x08\x0b-\x1f\x7f-\x9f\u202e]/);
 });

@@ -71,6 +71,14 @@ export function stopDocument(
     : document("STOPPED", `stopped by ${stop}`, "run it again; everything was cleaned up");
 }
 
+/** Errors of ours that are lists. */
+const A_LINE_A_FAULT = new Set(["CONFIG_INVALID", "NOT_AVAILABLE"]);
+
+/** What a server or a repository says draws no line of its own, such as another remedy. */
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, " ");
+}
+
 /** A failure as people read it, with `verbose` down to its causes. */
 export function failureText(
   document: FailureDocument,
@@ -79,7 +87,8 @@ export function failureText(
   verbose: boolean,
 ): string {
   const { code, message, remedy } = document.error;
-  const lines = [`${program}: ${message} [${code}]`, `  what to do: ${remedy}`];
+  const said = A_LINE_A_FAULT.has(code) ? message : oneLine(message);
+  const lines = [`${program}: ${said} [${code}]`, `  what to do: ${oneLine(remedy)}`];
   if (verbose) lines.push(...stacks(thrown));
   return `${lines.join("\n")}\n`;
 }

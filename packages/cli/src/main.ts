@@ -6,7 +6,7 @@ import { exitStatus } from "./exit-status.ts";
 import { failureDocument, failureText, stopDocument } from "./failure.ts";
 import type { GlobalOptions } from "./global-options.ts";
 import { withGrace } from "./grace.ts";
-import { printable } from "./printable.ts";
+import { printable, printableJson } from "./printable.ts";
 import { stopSwitch } from "./stop-signal.ts";
 import type { Outcome, Verb } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
@@ -53,7 +53,7 @@ export async function main(argv: readonly string[], init: CommandInit): Promise<
     const failure = signal
       ? stopDocument(signal, finished, thrown, told)
       : failureDocument(thrown, verbose);
-    if (words.includes("--json")) print(`${JSON.stringify(failure, null, 2)}\n`);
+    if (words.includes("--json")) print(`${printableJson(failure)}\n`);
     else process.stderr.write(printable(failureText(failure, thrown, init.program, verbose)));
     return exitStatus(thrown, verb?.name ?? verbNamedBy(words), signal);
   } finally {
@@ -85,7 +85,7 @@ async function perform(
 
 async function show(outcome: Outcome, { json }: GlobalOptions): Promise<void> {
   if (outcome.document === null) return;
-  if (json) print(`${JSON.stringify(outcome.document, null, 2)}\n`);
+  if (json) print(`${printableJson(outcome.document)}\n`);
   else print(printable(await outcome.show()));
 }
 

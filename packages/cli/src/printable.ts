@@ -15,6 +15,15 @@ export function inOneLine(text: string): string {
   return printable(text).replace(/[\t\n]/g, escaped);
 }
 
+/** JSON for a script, or a terminal: JSON itself leaves what is beyond ASCII as it is, and so marks that command a terminal. */
+export function printableJson(value: unknown): string {
+  const text = JSON.stringify(value, null, 2);
+  return text.replace(/[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    const code = character.charCodeAt(0).toString(16).padStart(4, "0");
+    return `\\u${code}`;
+  });
+}
+
 function escaped(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   return code < 0x100
