@@ -50,3 +50,11 @@ test("a message that no server sends ends the connection", async () => {
   socket.write(Buffer.from([0x4e, 0xff, 0xff, 0xff, 0xff]));
   expect((await failed).message).toMatch(/a message of 4294967296 bytes/);
 });
+
+test("a message that cannot be read ends the connection, and not the process", async () => {
+  const socket = new PassThrough();
+  CopyFrames.takeOver(socket, ({ bytes }) => void bytes.readBigInt64BE(1));
+  const failed = new Promise<Error>((resolve) => socket.once("error", resolve));
+  socket.write(message("d", "p"));
+  expect((await failed).message).toMatch(/^the server's answer cannot be read: /);
+});

@@ -25,3 +25,15 @@ test("WAL that does not follow what came before is not taken, and ends the strea
     expect(taken).toBe(150);
   }
 });
+
+test("what is no message of a server's ends the stream, and not the process", async () => {
+  const wrong: ((query: ReceiveQuery) => void)[] = [
+    (query) => query.handleCopyData({ chunk: Buffer.from("w") }),
+    (query) => query.handleDataRow({ fields: ["2", "nowhere"] }),
+  ];
+  for (const say of wrong) {
+    const query = new ReceiveQuery({ slot: "s", start: START, timeline: 1, take: () => {} });
+    say(query);
+    await expect(query.ended).rejects.toThrow("the server's stream cannot be read");
+  }
+});

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { release } from "@lifeboat/core";
+import { reasonOf, release } from "@lifeboat/core";
 
 /** A message: its type, and its length without that (manual, "Message Formats"). */
 const HEADER_BYTES = 5;
@@ -47,7 +47,12 @@ export class CopyFrames {
     const frames = new CopyFrames(socket, onData);
     socket.removeAllListeners("data");
     socket.on("data", (chunk: Buffer) => {
-      frames.#take(chunk);
+      try {
+        frames.#take(chunk);
+      } catch (cause) {
+        // Thrown out of here it would end the process, and not the backup.
+        socket.destroy(new Error(`the server's answer cannot be read: ${reasonOf(cause)}`));
+      }
       release(chunk);
     });
   }

@@ -1,3 +1,4 @@
+import { reasonOf } from "@lifeboat/core";
 import type { Connection, Submittable } from "pg";
 import { formatLsn, type Lsn, lsnOf } from "./lsn.ts";
 
@@ -81,7 +82,7 @@ export class ReceiveQuery implements Submittable {
 
   handleCopyData({ chunk }: { chunk: Buffer }): void {
     this.#heardAt = performance.now();
-    if (chunk[0] === 0x77) this.#takeWal(chunk);
+    if (chunk[0] === 0x77) this.#orEnd(() => this.#takeWal(chunk));
     else if (chunk[0] === 0x6b && chunk[17] === 1) this.sendStatus();
   }
 
@@ -117,7 +118,18 @@ export class ReceiveQuery implements Submittable {
   handleRowDescription(): void {}
 
   handleDataRow({ fields: [timeline, position] }: { fields: readonly unknown[] }): void {
-    this.#next = { timeline: Number(String(timeline)), position: lsnOf(String(position)) };
+    this.#orEnd(() => {
+      this.#next = { timeline: Number(String(timeline)), position: lsnOf(String(position)) };
+    });
+  }
+
+  /** What is thrown to `pg` ends the process, and not the stream. */
+  #orEnd(read: () => void): void {
+    try {
+      read();
+    } catch (cause) {
+      this.#end.reject(new Error(`the server's stream cannot be read: ${reasonOf(cause)}`));
+    }
   }
 
   handleCommandComplete(): void {}
