@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { postgresDetails, postgresEngine } from "@lifeboat/postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -54,6 +54,25 @@ describe("a backup of a cluster whose settings lie elsewhere", () => {
     }
     expect(report.findings.map(({ id }) => id)).not.toContain("settings-unread");
   });
+
+  test.runIf(process.getuid?.() === 0)(
+    "taken by root holds nothing that a link of the server's account leads to and that account may not read",
+    async () => {
+      const hba = join(cluster.directory, "etc", "pg_hba.conf");
+      const secret = join(cluster.directory, "secret");
+      await writeFile(secret, "secret", { mode: 0o600 });
+      await rename(hba, `${hba}.aside`);
+      await symlink(secret, hba);
+      const { findings } = await kept.take();
+      await rename(`${hba}.aside`, hba);
+      const manifest = (await kept.repository.backups(kept.folder)).manifests.at(-1);
+      const { settings } = postgresDetails(manifest as NonNullable<typeof manifest>);
+      expect(settings.map(({ setting }) => setting)).not.toContain("hba_file");
+      expect(findings.find(({ id }) => id === "settings-unread")?.summary).toContain(
+        `${secret} cannot be read: it belongs to another account`,
+      );
+    },
+  );
 
   test("taken by a role that may not read them says so and is a backup all the same", async () => {
     await cluster.query("create role modest login replication password 'modest'");

@@ -1,5 +1,6 @@
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import { readTablespaces } from "../facts/server-facts.ts";
+import { ownerAccount } from "../files/as-owner.ts";
 import { inParallel } from "../in-parallel.ts";
 import { ArchiveProof } from "./archive-proof.ts";
 import { baseBackupFailure } from "./base-backup-failure.ts";
@@ -56,7 +57,10 @@ export const parallelTransport: Transport = {
 
 async function sourceOf(mode: BackupMode, request: BaseBackupRequest): Promise<FileSource> {
   const directory = await liveDirectory(mode.client, request.server);
-  if (directory !== undefined) return new LocalFiles(directory);
+  if (directory !== undefined) {
+    const account = await ownerAccount(directory);
+    return new LocalFiles(directory, account.foreign ? account : undefined);
+  }
   return ServerFiles.open(request.connection, request.jobs, mode.client);
 }
 

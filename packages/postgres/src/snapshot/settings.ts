@@ -1,10 +1,12 @@
-import { readFile } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { basename, isAbsolute, join, relative } from "node:path";
 import { type Finding, reasonOf, SAFE_NAME } from "@lifeboat/core";
 import type pg from "pg";
+import { LocalFiles } from "../basebackup/parallel/local-files.ts";
 import type { SettingsDetail } from "../details.ts";
 import { localDirectory } from "../facts/local-directory.ts";
 import type { ServerFacts } from "../facts/server-facts.ts";
+import { ownerAccount } from "../files/as-owner.ts";
 
 /** Only superusers may ask by default; nobody else can name the included files. */
 const INCLUDED_QUERY = `
@@ -94,8 +96,26 @@ async function contentOf(client: pg.Client, server: ServerFacts, path: string): 
     return Buffer.from(rows[0]?.content ?? "", "base64");
   } catch (cause) {
     // On the database's own host the file can be read without any right in the database.
-    if (await localDirectory(server)) return readFile(path);
+    const directory = await localDirectory(server);
+    if (directory !== undefined) return readHere(path, directory);
     throw cause;
+  }
+}
+
+/** Far above any settings file. */
+const LONGEST_SETTINGS = 16 << 20;
+
+/** The server's account may have laid a link there, or a pipe: nothing comes into the backup by us that it may not read itself. */
+async function readHere(path: string, dataDirectory: string): Promise<Buffer> {
+  const account = await ownerAccount(dataDirectory);
+  const files = new LocalFiles("/", account.foreign ? account : undefined);
+  const file = await files.open(await realpath(path));
+  if (!file) throw new Error("it is not there any more");
+  try {
+    if (file.bytes > LONGEST_SETTINGS) throw new Error(`it has ${file.bytes} bytes`);
+    return Buffer.from(await file.readAt(0, file.bytes));
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,7 +1,9 @@
-import type { Stats } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, LifeboatError, reasonOf } from "@lifeboat/core";
+import { execa } from "execa";
+import { type Account, runAs } from "../../files/account.ts";
 import type { DirectoryEntry, FileSource, SourceFile } from "./file-source.ts";
 
 /** A multiple of every page size. */
@@ -12,11 +14,17 @@ const LOOKS_AT_ONCE = 256;
 /** A data directory on this host, read straight from the disk. */
 export class LocalFiles implements FileSource {
   readonly #directory: string;
+  readonly #account: Account | undefined;
   /** Memory of chunks that were read through: fresh memory for each costs a fifth of a backup's time. */
   readonly #spares: Buffer[] = [];
 
-  constructor(directory: string) {
+  /**
+   * @param account that writes there, and is not ourselves: between our look and our reading it can put a link to any file of the host in the place of one
+   *   of its own, or a pipe that nobody fills. Only what it may read itself is read. Everything when left out
+   */
+  constructor(directory: string, account?: Account) {
     this.#directory = directory;
+    this.#account = account;
   }
 
   async readDirectory(path: string): Promise<readonly DirectoryEntry[]> {
@@ -36,7 +44,7 @@ export class LocalFiles implements FileSource {
   }
 
   async open(path: string): Promise<SourceFile | undefined> {
-    const file = await this.#tried(path, () => open(join(this.#directory, path)));
+    const file = await this.#tried(path, () => this.#opened(join(this.#directory, path)));
     if (!file) return undefined;
     const { size: bytes, mode, mtime: modified } = await file.stat();
     return {
@@ -50,6 +58,24 @@ export class LocalFiles implements FileSource {
   }
 
   async close(): Promise<void> {}
+
+  /** All is asked of what was opened: the name may be another file's a moment later. */
+  async #opened(path: string): Promise<FileHandle> {
+    const file = await open(path, READ).catch((cause: unknown) => {
+      throw isSystemError(cause, "ELOOP") ? new Error("it is a symbolic link", { cause }) : cause;
+    });
+    try {
+      const found = await file.stat();
+      if (!found.isFile()) throw new Error("it is no regular file");
+      const account = this.#account;
+      if (account && found.uid !== account.uid && !(await mayRead(account, path, found)))
+        throw new Error(`it belongs to another account, and ${account.name} may not read it`);
+      return file;
+    } catch (cause) {
+      await file.close();
+      throw cause;
+    }
+  }
 
   async *#chunksOf(file: FileHandle, bytes: number): AsyncGenerator<Buffer> {
     const memory = this.#spares.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -74,6 +100,24 @@ export class LocalFiles implements FileSource {
       throw unreadable(join(this.#directory, path), cause);
     }
   }
+}
+
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/**
+ * Whether the account itself gets to this very file by that name, and may read it, as a key of the server's that belongs to root. A program that we
+ * start as the account is in none of its further groups.
+ */
+async function mayRead(account: Account, path: string, found: Stats): Promise<boolean> {
+  const script = 'stat -L -c %d:%i -- "$1" && test -r "$1"';
+  const { stdout, failed } = await execa("sh", ["-c", script, "sh", path], {
+    ...runAs(account),
+    reject: false,
+  });
+  if (stdout !== `${found.dev}:${found.ino}`) return false;
+  if (!failed) return true;
+  const { stdout: groups } = await execa("id", ["-G", "--", account.name]);
+  return (found.mode & 0o040) !== 0 && groups.split(" ").includes(`${found.gid}`);
 }
 
 function entryOf(name: string, found: Stats | undefined): DirectoryEntry | undefined {
