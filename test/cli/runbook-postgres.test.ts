@@ -1,8 +1,10 @@
-import { chmod, rm } from "node:fs/promises";
+import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { sealedJson } from "@lifeboat/core";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
-import { Place } from "./command.ts";
+import { errorOf, Place } from "./command.ts";
 import { commandsIn, typed } from "./runbook-commands.ts";
 
 let place: Place;
@@ -101,5 +103,15 @@ describe("a product in Postgres", () => {
     expect(lines.join("\n")).toContain(
       `--app shop restore --engine postgres --to ${cluster.dataDirectory} --replay`,
     );
+    // A manifest whose place is none gives nobody a line to type.
+    const [system = ""] = await readdir(place.at("repository", "shop", "postgres"));
+    const backups = place.at("repository", "shop", "postgres", system, "backups");
+    const newest = join(backups, (await readdir(backups)).toSorted().at(-1) ?? "", "manifest.json");
+    const manifest = JSON.parse(await readFile(newest, "utf8"));
+    const details = { ...manifest.details, dataDirectory: "-rf", tablespaces: 1.5 };
+    await rm(newest);
+    await writeFile(newest, sealedJson({ ...manifest, details }));
+    const ran = await place.run(["runbook", "restore", ...own, "--json"]);
+    expect(errorOf(ran).code).toBe("MANIFEST_CORRUPT");
   });
 });

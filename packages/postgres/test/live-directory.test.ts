@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -34,6 +35,13 @@ test("another one of the same cluster is not, though it has the same system iden
   expect(await found(clone)).toBeUndefined();
   // A standby's state is another one than its primary's, whatever the checkpoint.
   expect(await found(undefined, true)).toBeUndefined();
+});
+
+test("one whose control file is a pipe is not waited for", async () => {
+  const hostile = join(cluster.directory, "hostile");
+  await mkdir(join(hostile, "global"), { recursive: true });
+  execFileSync("mkfifo", [join(hostile, "global", "pg_control")]);
+  expect(await found(hostile)).toBeUndefined();
 });
 
 test("one that is not there is none", async () => {

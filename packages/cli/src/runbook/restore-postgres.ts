@@ -1,5 +1,4 @@
 import { shellWord } from "@lifeboat/core/shell-word";
-import type { PostgresDetails } from "@lifeboat/postgres";
 import {
   type Block,
   code,
@@ -41,8 +40,12 @@ export async function restorePostgresBlocks(facts: RunbookFacts): Promise<PlaceB
 }
 
 async function siteOf({ newest, configuration, app }: RunbookFacts): Promise<Site> {
-  const { controlProgram, serverAccount, startLine, stopLine } = await import("@lifeboat/postgres");
-  const details = newest.at(-1)?.details as PostgresDetails | undefined;
+  const { controlProgram, postgresDetails, serverAccount, startLine, stopLine } = await import(
+    "@lifeboat/postgres"
+  );
+  const last = newest.at(-1);
+  // What becomes a line to type is checked like what becomes a path.
+  const details = last && postgresDetails(last);
   const configured = configuration?.postgres;
   const original = configured?.dataDirectory ?? details?.dataDirectory ?? null;
   const dataDirectory = original ?? `/var/lib/postgresql/restored-${app}`;

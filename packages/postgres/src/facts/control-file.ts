@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServerFacts } from "./server-facts.ts";
@@ -21,7 +22,8 @@ export interface ControlFile {
 /** @throws the system's error when there is no such file or it may not be read */
 export async function readControlFile(dataDirectory: string): Promise<ControlFile> {
   const path = join(dataDirectory, "global", "pg_control");
-  const file = await open(path, "r");
+  // Of a pipe in its place nothing is waited for.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(NEEDED_BYTES), 0, NEEDED_BYTES, 0);
     if (bytesRead < NEEDED_BYTES) throw new Error(`${path} is cut short`);

@@ -16,7 +16,7 @@ export async function localDirectory(server: ServerFacts): Promise<string | unde
     const isIts = found.systemIdentifier === server.systemIdentifier && fitsState(found, server);
     return isIts ? server.dataDirectory : undefined;
   } catch (thrown) {
-    for (const code of ["ENOENT", "EACCES", "ENOTDIR"])
+    for (const code of ["ENOENT", "EACCES", "ENOTDIR", "ESPIPE"])
       if (isSystemError(thrown, code)) return undefined;
     throw thrown;
   }
