@@ -375,10 +375,15 @@ test("one that is removed beside its primary takes no tablespace of that with it
   await primary.query("checkpoint");
   // As its server links it when it makes it again.
   await symlink(shared, join(it.path, "pg_tblspc", "99999"));
+  // The links are its account's to set: root removes nothing of another one's for it.
+  const others = join(primary.directory, "others");
+  await mkdir(join(others, `PG_${primary.programs.major}_1`), { recursive: true });
+  await symlink(others, join(it.path, "pg_tblspc", "99998"));
   const files = () => readdir(shared, { recursive: true });
   const were = await files();
   expect(await removeStandby(connection(), it.path)).toMatchObject({ kept: [shared] });
   expect(await files()).toEqual(were);
+  if (primary.account.foreign) expect(await readdir(others)).toHaveLength(1);
 });
 
 test("a port that it cannot have is refused before anything is copied, a free one is its own", async () => {

@@ -1,4 +1,4 @@
-import { readdir, readlink, rm, stat } from "node:fs/promises";
+import { lstat, readdir, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import { type ServerConnection, withClient } from "../connection/connection.ts";
@@ -44,11 +44,16 @@ export async function removeStandby(
   if (slot !== null && known.includes(slot)) await dropSlot(connection, slot);
   const own = versionFolder(String(await readSmallFile(join(path, "PG_VERSION"))).trim());
   const kept: string[] = [];
+  const { uid } = await stat(path);
   for (const tablespace of await tablespacesOf(path))
     if (primarys.has(await settled(tablespace))) kept.push(tablespace);
     else
-      for (const name of await readdir(tablespace).catch((): string[] => []))
-        if (own.test(name)) await rm(join(tablespace, name), { recursive: true, force: true });
+      for (const name of await readdir(tablespace).catch((): string[] => [])) {
+        const folder = join(tablespace, name);
+        // The links are the account's to set, and may lead to another one's cluster.
+        if (own.test(name) && (await lstat(folder)).uid === uid)
+          await rm(folder, { recursive: true, force: true });
+      }
   // A link that leads to it was set by the engineer, and stays.
   const dataDirectory = await settled(path);
   await rm(dataDirectory, { recursive: true, force: true });
