@@ -1,5 +1,14 @@
 import { readFileSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BuildSite } from "../src/places/build-site.ts";
@@ -21,6 +30,9 @@ async function built(version: string, replaces = true): Promise<BuildSite> {
 }
 
 const version = () => readFile(join(at.place, "PG_VERSION"), "utf8");
+
+/** An account that is neither ours nor the server's; it need have no name. */
+const SOMEBODY = 54_321;
 
 describeInEachPlace("a directory", at, () => {
   test("gets its name when it is put in its place, and not before", async () => {
@@ -134,6 +146,23 @@ describe("a directory built beside its place", () => {
     await clearLeftovers(at.place);
     expect(await readdir(at.folder)).toEqual([basename(living.path)]);
   });
+
+  test.runIf(process.getuid?.() === 0)(
+    "that somebody else laid into a folder for all has nothing removed",
+    async () => {
+      await chmod(at.folder, 0o1777);
+      const planted = join(at.folder, await deadRun(at));
+      await mkdir(planted);
+      await writeFile(join(planted, MOVING), "base");
+      await chown(planted, SOMEBODY, SOMEBODY);
+      await mkdir(join(at.place, "base"), { recursive: true });
+      await clearLeftovers(at.place);
+      expect(await readdir(at.place)).toEqual(["base"]);
+      await chown(planted, at.account.uid, at.account.gid);
+      await clearLeftovers(at.place);
+      expect(await readdir(at.folder)).toEqual([basename(at.place)]);
+    },
+  );
 
   test("of a killed run takes the tablespaces along that it had put in place, and no others", async () => {
     const dead = await deadRun(at);

@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, readlink, rm } from "node:fs/promises";
+import { lstat, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
   isSystemError,
@@ -7,6 +7,7 @@ import {
   processOfMarkIsGone,
   processOfMarkLives,
 } from "@lifeboat/core";
+import { serverAccount } from "../files/account.ts";
 import { readSmallFile } from "../files/small-file.ts";
 import { versionFolder } from "./version-folder.ts";
 
@@ -45,12 +46,25 @@ export async function clearLeftovers(place: string): Promise<void> {
     for (const name of await readdir(folder).catch((): string[] => [])) {
       if (!isDeadRun(name, leftoverPrefix(place))) continue;
       const leftover = join(folder, name);
+      if (!(await isOfARun(leftover, folder))) continue;
       for (const tablespace of await linksIn(join(leftover, "pg_tblspc")))
         if ((await readMark(tablespace)) === name)
           await emptyOut(tablespace, await othersIn(tablespace, await ownFolder(leftover)));
       await clearMoved(leftover, place);
       await rm(leftover, { recursive: true, force: true });
     }
+}
+
+/**
+ * In a folder for all anybody may lay a directory of such a name, and have us remove by it what lies in the place and is not his. So there it
+ * has to be our own, that of the folder's owner, who needs no help of ours, or that of the account for which root restores.
+ */
+async function isOfARun(leftover: string, folder: string): Promise<boolean> {
+  const [own, around] = await Promise.all([lstat(leftover), stat(folder)]);
+  if (!own.isDirectory()) return false;
+  if ((around.mode & 0o022) === 0) return true;
+  const { uid } = await serverAccount(folder);
+  return [around.uid, process.geteuid?.(), uid].includes(own.uid);
 }
 
 /**
