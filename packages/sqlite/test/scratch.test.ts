@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ownProcessMark } from "@lifeboat/core";
 import { expect, test } from "vitest";
@@ -31,6 +31,23 @@ test("what dead processes left is removed, what living ones hold stays", async (
   expect(parent).toBeGreaterThan(0);
   expect((await readdir(folder)).sort()).toEqual([basename(own.path), basename(other.path)].sort());
 });
+
+test.runIf(process.getuid?.() === 0)(
+  "in a folder for all what is another account's is left to that",
+  async () => {
+    const folder = await testFolder();
+    const [place, pid, start] = ownProcessMark().split("-");
+    const theirs = await foreignScratch(folder, `${place}-${pid}-${Number(start) + 1}`, "00000001");
+    await chown(theirs, 54_321, 54_321);
+    await chmod(folder, 0o1777);
+    const own = await Scratch.make(folder);
+    expect((await readdir(folder)).sort()).toEqual([basename(theirs), basename(own.path)].sort());
+    await chmod(folder, 0o755);
+    await own.remove();
+    await (await Scratch.make(folder)).remove();
+    expect(await readdir(folder)).toEqual([]);
+  },
+);
 
 test("what cannot be seen from here is removed only after a day without a change", async () => {
   const folder = await testFolder();

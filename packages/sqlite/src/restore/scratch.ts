@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError, ownProcessMark, processOfMarkIsGone } from "@lifeboat/core";
 
@@ -44,8 +44,16 @@ export async function removeDeadScratches(parent: string): Promise<void> {
     const mark = NAME.exec(name)?.[1];
     if (mark === undefined || mark === ownProcessMark()) continue;
     const path = join(parent, name);
-    if (processOfMarkIsGone(mark) || (await isForgotten(path))) await removeOwn(path);
+    if (!processOfMarkIsGone(mark) && !(await isForgotten(path))) continue;
+    if (await isRemovable(path, parent)) await removeOwn(path);
   }
+}
+
+/** Out of a folder for all only what is ours: as root we would be led by the links that somebody puts into his while we remove it. */
+async function isRemovable(path: string, parent: string): Promise<boolean> {
+  if (((await stat(parent)).mode & 0o022) === 0) return true;
+  const found = await lstat(path).catch(() => undefined);
+  return found?.uid === process.geteuid?.();
 }
 
 async function removeOwn(path: string): Promise<void> {
