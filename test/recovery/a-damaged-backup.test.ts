@@ -62,13 +62,14 @@ test("where the newest backup is damaged the log leads to the same state from an
   });
 });
 
-test("of several backups that are damaged each is tried once, and where none is left the restore names what is damaged", async () => {
+test("of several backups that are damaged each is tried once, and where none is left the restore names what was damaged first and last", async () => {
   const { app, first, second, file } = await twoBackupsOnOneLog();
   await rm(file(second, "app.db.zst"));
   await rm(file(first, "app.db.zst"));
   await expect(app.restore(restoredTo(app, "to"))).rejects.toMatchObject({
     code: "OBJECT_MISSING",
-    message: expect.stringContaining(`${first.id}/app.db.zst`),
+    message: expect.stringMatching(`${second.id}/app.db.zst .* not .*${first.id}/app.db.zst`),
+    details: { object: expect.stringContaining(second.id) },
   });
   expect(await isThere(restoredTo(app, "to"))).toBe(false);
 });

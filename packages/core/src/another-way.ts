@@ -45,6 +45,17 @@ export async function anotherWay(
   }
 }
 
+/**
+ * What is told once no way is left: what was damaged first, which would have been the shortest way, and then what was damaged last.
+ * @param first undefined where there was but one way
+ */
+export function noWayLeft(first: unknown, last: unknown): unknown {
+  if (!(first instanceof LifeboatError) || !isObjectDamage(last)) return last;
+  const { code, kind, remedy, details } = first;
+  const message = `${first.message}; by an older backup and the log it is not to be had either: ${last.message}`;
+  return new LifeboatError({ code, kind, message, remedy, details, cause: last });
+}
+
 /** Meanwhile the log may have grown. */
 function leadsAsFar(other: RecoveryPlan, plan: RecoveryPlan): boolean {
   if (other.timeline !== plan.timeline) return false;

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { anotherWay } from "./another-way.ts";
+import { anotherWay, noWayLeft } from "./another-way.ts";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import { latestAhead } from "./clock-behind.ts";
@@ -161,6 +161,7 @@ async function restoreOne(order: RestoreOrder, choice: ChosenRestore): Promise<R
   const { engine, folder } = choice;
   const damaged: Finding[] = [];
   const without = new Set<string>();
+  let first: unknown;
   let { plan } = choice;
   const started = performance.now();
   let copy = {} as RestoredDatabase;
@@ -178,7 +179,8 @@ async function restoreOne(order: RestoreOrder, choice: ChosenRestore): Promise<R
           return;
         } catch (thrown) {
           const other = await anotherWay(order, { ...choice, plan }, { thrown, without });
-          if (!other) throw thrown;
+          if (!other) throw noWayLeft(first, thrown);
+          first ??= thrown;
           ({ plan } = other);
           damaged.push(other.finding);
         }
