@@ -20,7 +20,7 @@ import { extract, pack } from "tar-stream";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { descendants } from "../support/kill-tree.ts";
 import { has } from "../support/outside-programs.ts";
-import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { BIN, errorOf, Place, type Ran } from "./command.ts";
 
 let place: Place;
@@ -70,7 +70,10 @@ beforeAll(async () => {
   await cluster.query(
     `insert into orders select n, repeat(md5(n::text), 20) from generate_series(1, ${ROWS}) n`,
   );
-  await cluster.query("create table small as select 1 as n");
+  await cluster.query(
+    `create tablespace aside location '${await tablespaceFolder(cluster, "aside")}'`,
+  );
+  await cluster.query("create table small tablespace aside as select 1 as n");
   const ran = await run(["export"]);
   expect(ran).toMatchObject({ status: 0 });
   id = JSON.parse(ran.stdout).id;
@@ -305,36 +308,39 @@ describe("an export in the repository", () => {
     await rm(await exportFolder(other), { recursive: true });
   });
 
-  test.runIf(has("zstd", "tar", "sha256sum", "python3"))(
-    "comes back by the words of RESTORE.md alone",
-    async () => {
-      const guide = await readFile(place.at("repository", "RESTORE.md"), "utf8");
-      const blocks = (guide.match(/(?:^ {4}.*\n)+/gm) ?? []).map((each) =>
-        each.replaceAll(/^ {4}/gm, ""),
-      );
-      const block = (words: string) => blocks.find((each) => each.includes(words)) as string;
-      const folder = await exportFolder();
-      const target = await emptyDatabase();
-      await cluster.query(`drop database ${nameOf(target)}`, "postgres");
-      const script = [block("sha256sum -c"), block("dump.*.tar.zst"), block("createdb")]
-        .join("")
-        .replace(/^cd .*$/m, `cd ${folder}`)
-        // The roles are there: psql says so, and goes on.
-        .replaceAll("/restore", place.at("restored"))
-        .replaceAll("NAME", nameOf(target));
-      const { stdout } = await execa("bash", ["-ec", script], {
-        env: {
-          PATH: `${cluster.programs.directory}:${process.env.PATH}`,
-          PGHOST: "127.0.0.1",
-          PGPORT: String(cluster.port),
-          PGUSER: "postgres",
-          PGPASSWORD: target.password,
-        },
-      });
-      expect(stdout.match(/: OK/g)).toHaveLength(2);
-      expect(await tablesOf(target)).toEqual(["orders", "small"]);
-    },
-  );
+  test.runIf(has("zstd", "tar", "sha256sum", "python3")).each([
+    ["as it was", "createdb", "aside"],
+    ["without its tablespaces", "--no-tablespaces", null],
+  ])("comes back by the words of RESTORE.md alone, %s", async (_, load, tablespace) => {
+    const guide = await readFile(place.at("repository", "RESTORE.md"), "utf8");
+    const blocks = (guide.match(/(?:^ {4}.*\n)+/gm) ?? []).map((each) =>
+      each.replaceAll(/^ {4}/gm, ""),
+    );
+    const block = (words: string) => blocks.find((each) => each.includes(words)) as string;
+    const folder = await exportFolder();
+    const target = await emptyDatabase();
+    await cluster.query(`drop database ${nameOf(target)}`, "postgres");
+    const script = [block("sha256sum -c"), block("dump.*.tar.zst"), block(load)]
+      .join("")
+      .replace(/^cd .*$/m, `cd ${folder}`)
+      .replaceAll("/restore", place.at(`restored-${nameOf(target)}`))
+      .replaceAll("NAME", nameOf(target));
+    const { stdout, stderr } = await execa("bash", ["-ec", script], {
+      env: {
+        PATH: `${cluster.programs.directory}:${process.env.PATH}`,
+        PGHOST: "127.0.0.1",
+        PGPORT: String(cluster.port),
+        PGUSER: "postgres",
+        PGPASSWORD: target.password,
+      },
+    });
+    expect(stdout.match(/: OK/g)).toHaveLength(2);
+    // The roles, and where it is asked for the tablespace, are there: psql says so, and goes on.
+    expect(stderr.includes('tablespace "aside" already exists')).toBe(tablespace !== null);
+    expect(await tablesOf(target)).toEqual(["orders", "small"]);
+    const lies = "select tablespace as place from pg_tables where tablename = 'small'";
+    expect(await cluster.query(lies, nameOf(target))).toEqual([{ place: tablespace }]);
+  });
 });
 
 async function namedDatabase(name: string): Promise<URL> {

@@ -1,7 +1,13 @@
 import { readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Manifest, RecoveryPlan, RecoveryTarget } from "@lifeboat/core";
+import {
+  LifeboatError,
+  type Manifest,
+  type RecoveryPlan,
+  type RecoveryTarget,
+} from "@lifeboat/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { anotherWay } from "../../packages/core/src/another-way.ts";
 import { type Log, readLog } from "../../packages/postgres/src/log/chains.ts";
 import { livingWindow } from "../../packages/postgres/src/log/living.ts";
 import { logWindows } from "../../packages/postgres/src/log/windows.ts";
@@ -151,6 +157,33 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
     expect(Date.parse(time)).toBe(Math.ceil(entry(100).micros / 1000));
     expect((await planned(xid(100, true))).willRecoverTo.time).toBeNull();
   });
+
+  test.runIf(thorough)(
+    "where an object of the base is damaged the plan for the same state goes by an older one, and never by an older state",
+    async () => {
+      const [first, second] = history.backups;
+      const { folder, offline: engine, repository } = kept;
+      const without = async (target: RecoveryTarget) => {
+        const plan = await planned(target);
+        const object = `${folder.backupPath(plan.backups[0].id)}/base.tar.zst`;
+        const [code, message, remedy] = ["OBJECT_MISSING", "it is missing", "bring it back"];
+        const thrown = new LifeboatError({ code, message, remedy, details: { object } });
+        const choice = { engine, folder, plan, target };
+        const other = await anotherWay({ repository }, choice, { thrown, without: new Set() });
+        return { plan, other: other?.plan };
+      };
+      const { lsn } = (await planned(xid(100))).willRecoverTo as { lsn: string };
+      for (const target of [xid(100), { kind: "lsn", lsn, exclusive: false }] as const) {
+        const { plan, other } = await without(target);
+        expect(plan.backups[0].id).toBe(second);
+        expect(other?.backups[0].id).toBe(first);
+        expect(other?.willRecoverTo).toEqual(plan.willRecoverTo);
+      }
+      expect((await without({ kind: "latest" })).other?.backups[0].id).toBe(history.backups.at(-2));
+      expect((await without({ kind: "immediate" })).other).toBeUndefined();
+      expect((await without(xid(55))).other).toBeUndefined();
+    },
+  );
 
   test.runIf(thorough)(
     "what committed while a backup was taken is no target: its copy is not consistent before it has passed that",

@@ -194,12 +194,13 @@ test("incremental backups under traffic restore to clean prefixes, pinned, strea
   }
 });
 
-test("a chain whose middle is damaged names the object, and leaves nothing", async () => {
+test("a chain whose middle is damaged names the object, and leaves nothing; verify tells what builds on it", async () => {
   const app = await ledgerApp({});
   await app.backup();
   change(app, "UPDATE counter SET v = v");
   await app.backupIncrement();
   const { path } = await objectOf(app, "pages");
+  const { id: child } = await app.backupIncrement();
   await app.backupIncrement();
   const file = await open(path, "r+");
   await file.write(Buffer.from("damage"), 0, 6, 100);
@@ -209,6 +210,8 @@ test("a chain whose middle is damaged names the object, and leaves nothing", asy
     message: expect.stringContaining("app.db-wal.zst"),
   });
   await expect(readFile(join(app.folder, "to"))).rejects.toMatchObject({ code: "ENOENT" });
+  const builds = expect.stringMatching(`SHA-256 .*; ${child} and 1 more build on this backup$`);
+  expect((await app.verify(false)).problems).toMatchObject([{ message: builds }]);
 });
 
 test("a full backup whose manifest was lost: what builds on it is told, nothing older is restored as the latest, its objects stay, and the next incremental one is full", async () => {

@@ -77,6 +77,16 @@ export function chainProblems(folder: DatabaseFolder, manifests: readonly Manife
   }));
 }
 
+/** The ids of the backups that need this one, however many lie between, oldest first. */
+export function buildingOn(id: string, manifests: readonly Manifest[]): string[] {
+  const needing = new Set([id]);
+  // Ids sort by time, and nothing builds on what came later; in a circle of a hostile repository each is met once only.
+  for (const { id: own, parent } of manifests.toSorted((a, b) => (a.id < b.id ? -1 : 1)))
+    if (parent !== null && needing.has(parent)) needing.add(own);
+  needing.delete(id);
+  return [...needing];
+}
+
 function parentMissing(manifest: Manifest, parent: string): LifeboatError {
   return new LifeboatError({
     code: "BACKUP_PARENT_MISSING",

@@ -19,6 +19,8 @@ export interface ChosenRestore {
   readonly engine: Engine;
   readonly folder: DatabaseFolder;
   readonly plan: RecoveryPlan;
+  /** What was asked of this database; the engine may have named it otherwise in the plan. */
+  readonly target: RecoveryTarget;
 }
 
 interface Candidate {
@@ -61,8 +63,11 @@ export async function chooseRestore(request: {
     const { engine, folder, problems } = candidate;
     const own = chosen[0] ? await siblingTarget(candidate, target, chosen[0]) : target;
     const plan = await planFor(candidate, own, timeline);
-    if (target.kind !== "backup") assertReadable(newerDamaged(problems, chosenBackup(plan)));
-    chosen.push({ engine, folder, plan });
+    if (target.kind !== "backup") {
+      const damaged = newerDamaged(problems, chosenBackup(plan));
+      if (damaged && !(await isInWindow(candidate, own))) throw unreadable(damaged, plan);
+    }
+    chosen.push({ engine, folder, plan, target: own });
   }
   if (chosen.length === 0) throw nothingThere(repository, request.engine);
   assertNamesDiffer(chosen);
@@ -222,13 +227,33 @@ function newerDamaged(problems: readonly Problem[], base: Manifest): Problem | u
   return problems.find(({ object }) => (object.split("/").at(-2) ?? "") > base.id);
 }
 
+/** Then the log leads from an older backup past the instant: whatever a damaged one holds, it holds nothing else of it. */
+async function isInWindow(
+  { engine, folder, manifests }: Candidate,
+  target: RecoveryTarget,
+): Promise<boolean> {
+  if (target.kind !== "time") return false;
+  const { windows } = await engine.reach(folder, manifests);
+  return windows.some((window) => windowHolds(window, target.at));
+}
+
 function assertReadable(problem: Problem | undefined): void {
-  if (!problem) return;
-  throw new LifeboatError({
-    code: problem.code,
-    message: problem.message,
-    remedy: `${problem.code === "FORMAT_TOO_NEW" ? "use a newer Lifeboat" : "bring this object back from a copy of the repository"}, or choose an older backup by --backup ID (lifeboat list)`,
-    details: { object: problem.object },
+  if (problem) throw unreadable(problem);
+}
+
+/** @param without where the log leads without it, as far as it does */
+function unreadable({ code, message, object }: Problem, without?: RecoveryPlan): LifeboatError {
+  const mend =
+    code === "FORMAT_TOO_NEW"
+      ? "use a newer Lifeboat"
+      : "bring this object back from a copy of the repository";
+  const upTo = without?.willRecoverTo.time;
+  const log = upTo ? `, or what the log leads to without it: --at ${upTo}` : "";
+  return new LifeboatError({
+    code,
+    message,
+    remedy: `${mend}${log}, or choose an older backup by --backup ID (lifeboat list)`,
+    details: { object },
   });
 }
 

@@ -178,7 +178,13 @@ then load it:
     createdb -T template0 NAME
     pg_restore --exit-on-error --jobs 2 -d NAME /restore/dump
 
-psql complains of the roles that are there already, and of nothing else.
+psql complains of the roles that are there already, and of nothing else. If \`zstd -dc globals.sql.zst | grep TABLESPACE\` names
+tablespaces, make their directories first, at the paths in those lines, empty and of the server's own account; or put all that
+is in them into the database's own place, with these lines instead:
+
+    zstd -dc globals.sql.zst | grep -v TABLESPACE | psql -d postgres
+    createdb -T template0 NAME
+    pg_restore --exit-on-error --jobs 2 --no-tablespaces -d NAME /restore/dump
 
 A dump that \`export --to\` wrote into a file of its own is one such tar, with \`export.json\` and \`globals.sql\` in it; when it is
 unpacked, \`sha256sum -c SHA256SUMS\` in that directory checks it.

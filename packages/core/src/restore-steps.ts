@@ -12,7 +12,7 @@ export function restoreSteps(database: string): readonly DescribedStep<RestoreSt
         "Reads the backup and the log from the repository, checks every object by its digest, and builds the copy beside its place. It gets its name only when it is whole and durable.",
       expected: "The path of the copy, the backup that it came from, and the state that it holds.",
       onFailure:
-        "What was begun is removed and nothing that stood there was touched. The message names the object that is missing or damaged: restore an earlier backup by `--backup ID`.",
+        "What was begun is removed and nothing that stood there was touched. The message names the object that is missing or damaged; no other backup leads to the same state by the log, or that one had been taken: restore an earlier one by `--backup ID`.",
     },
     {
       id: "replay",

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { anotherWay, noWayLeft } from "./another-way.ts";
 import { chosenBackup } from "./backup-chain.ts";
 import { type ChosenRestore, chooseRestore } from "./choose-restore.ts";
 import { latestAhead } from "./clock-behind.ts";
@@ -9,6 +10,7 @@ import type {
   Extracted,
   ExtractRequest,
   RestoredDatabase,
+  RestoreRequest,
   VerifiedBy,
 } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
@@ -79,7 +81,8 @@ export interface RestoreReport extends RestoredReport {
 
 /**
  * Restores an app's databases into a directory, from the repository alone. What stands there is
- * touched only with `force`; a copy gets its name only when all of it was checked.
+ * touched only with `force`; a copy gets its name only when all of it was checked. Where a backup is damaged, and
+ * another one with the log leads to the same state, that one is taken, and a finding tells so.
  *
  * @throws LifeboatError kind `not-found` when the target cannot be had, before anything is written;
  *   kind `refused` when the directory is in the way; kind `failed` naming the object that is damaged
@@ -90,9 +93,9 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   const choices = await chooseRestore(order);
   findings.push(...(await notRestored(order, choices)));
   for (const choice of choices) {
-    const { report, copy } = await restoreOne(order, choice);
+    const { report, copy, done, damaged } = await restoreOne(order, choice);
     reports.push(report);
-    findings.push(...copy.findings, ...endsBefore(order.target, choice));
+    findings.push(...damaged, ...copy.findings, ...endsBefore(order.target, done));
     if (order.target.kind === "latest") findings.push(...latestAhead(copy.willRecoverTo.time));
   }
   const [first] = reports as [RestoredReport];
@@ -144,11 +147,22 @@ const NOT_THERE_YET: Readonly<Record<EngineKind, string>> = {
   postgres: "archived yet: look at lifeboat status, and at the server's pg_wal",
 };
 
-async function restoreOne(
-  order: RestoreOrder,
-  { engine, folder, plan }: ChosenRestore,
-): Promise<{ report: RestoredReport; copy: RestoredDatabase }> {
+interface RestoredOne {
+  readonly report: RestoredReport;
+  readonly copy: RestoredDatabase;
+  /** By which plan it was restored in the end. */
+  readonly done: ChosenRestore;
+  /** The backups that could not be had, though the log leads to the same state from another. */
+  readonly damaged: readonly Finding[];
+}
+
+async function restoreOne(order: RestoreOrder, choice: ChosenRestore): Promise<RestoredOne> {
   const { run = runSteps, signal } = order;
+  const { engine, folder } = choice;
+  const damaged: Finding[] = [];
+  const without = new Set<string>();
+  let first: unknown;
+  let { plan } = choice;
   const started = performance.now();
   let copy = {} as RestoredDatabase;
   let replayedTo: string | null = null;
@@ -158,22 +172,19 @@ async function restoreOne(
 
   const runs: Readonly<Record<RestoreStepId, Step["run"]>> = {
     restore: async (report) => {
-      signal.throwIfAborted();
-      copy = await engine.restore({
-        folder,
-        plan,
-        to: resolve(order.to),
-        tablespaceMapping: order.tablespaceMapping,
-        tablespaceRoot: null,
-        force: order.force,
-        delta: order.delta,
-        skipCheck: order.skipCheck ?? false,
-        jobs: order.jobs,
-        fetchCommand: order.fetchCommand,
-        willExtract: order.extract !== undefined,
-        report,
-        signal,
-      });
+      for (;;) {
+        signal.throwIfAborted();
+        try {
+          copy = await engine.restore(requestOf(order, { folder, plan, report }));
+          return;
+        } catch (thrown) {
+          const other = await anotherWay(order, { ...choice, plan }, { thrown, without });
+          if (!other) throw noWayLeft(first, thrown);
+          first ??= thrown;
+          ({ plan } = other);
+          damaged.push(other.finding);
+        }
+      }
     },
     replay: async (report) => {
       const revived = await engine
@@ -213,7 +224,27 @@ async function restoreOne(
     delta: copy.delta ?? null,
     verified: copy.verified ?? null,
   };
-  return { report, copy };
+  return { report, copy, done: { ...choice, plan }, damaged };
+}
+
+function requestOf(
+  order: RestoreOrder,
+  what: Pick<RestoreRequest, "folder" | "plan" | "report">,
+): RestoreRequest {
+  const { tablespaceMapping, force, delta, skipCheck, jobs, fetchCommand, signal } = order;
+  return {
+    ...what,
+    to: resolve(order.to),
+    tablespaceMapping,
+    tablespaceRoot: null,
+    force,
+    delta,
+    skipCheck: skipCheck ?? false,
+    jobs,
+    fetchCommand,
+    willExtract: order.extract !== undefined,
+    signal,
+  };
 }
 
 function nothingToExtract(database: string): LifeboatError {

@@ -1,5 +1,5 @@
 import { lockName } from "./backup.ts";
-import { chainProblems } from "./backup-chain.ts";
+import { buildingOn, chainProblems } from "./backup-chain.ts";
 import { damageIn } from "./backup-summary.ts";
 import { nothingThere } from "./choose-restore.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
@@ -134,6 +134,7 @@ async function checkBackups(
         code: "SOURCE_DAMAGED",
         message: `${manifest.id} holds what was damaged in the database when it was backed up: ${damage.join("; ")}`,
       });
+    const before = tally.problems.length;
     for (const object of manifest.objects) {
       const path = folder.objectPath(manifest, object);
       await checkObject(folder, path, object, {
@@ -144,5 +145,17 @@ async function checkBackups(
         },
       });
     }
+    if (tally.problems.length === before) continue;
+    const needing = buildingOn(manifest.id, manifests);
+    if (needing.length === 0) continue;
+    for (const problem of tally.problems.splice(before))
+      tally.problems.push({ ...problem, message: `${problem.message}; ${builtUpon(needing)}` });
   }
+}
+
+/** Of a long chain the first is enough: those behind it build on it too. */
+function builtUpon([first, ...more]: readonly string[]): string {
+  return more.length === 0
+    ? `${first} builds on this backup`
+    : `${first} and ${more.length} more build on this backup`;
 }

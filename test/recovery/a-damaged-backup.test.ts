@@ -1,0 +1,105 @@
+import { open, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Manifest } from "@lifeboat/core";
+import { afterEach, expect, test } from "vitest";
+import { ledgerApp } from "../support/ledger-app.ts";
+import { isThere } from "../support/sqlite.ts";
+import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
+import type { SqliteApp } from "../support/sqlite-repository.ts";
+
+afterEach(closeHistories);
+
+const counting = (values: readonly number[]) =>
+  values.map((value) => `UPDATE counter SET v = ${value}`);
+
+/** A backup whose log goes on past a second one. */
+async function twoBackupsOnOneLog() {
+  const app = await ledgerApp();
+  const { recorder } = await history(app, counting([1, 2]));
+  const { id } = await app.backup();
+  const { states } = await history(app, counting([3, 4]), { recorder });
+  const { folder, manifests } = await app.manifests();
+  const [first, second] = manifests as [Manifest, Manifest];
+  expect(second.id).toBe(id);
+  const file = (manifest: Manifest, name: string) =>
+    join(app.folder, "repository", folder.backupPath(manifest.id), name);
+  return { app, first, second, states, file };
+}
+
+/** With as many bytes as before. */
+async function rot(file: string): Promise<void> {
+  const handle = await open(file, "r+");
+  await handle.write(Buffer.from("damage"), 0, 6, 200);
+  await handle.close();
+}
+
+const time = (at: number) => ({ kind: "time", at: new Date(at), exclusive: false }) as const;
+
+const restoredTo = (app: SqliteApp, name: string) => join(app.folder, name);
+
+test("where the newest backup is damaged the log leads to the same state from an older one, and that is told", async () => {
+  const { app, first, second, states, file } = await twoBackupsOnOneLog();
+  await rot(file(second, "app.db.zst"));
+  for (const [name, { at, dump }] of Object.entries({ third: states[0], fourth: states[1] }) as [
+    string,
+    { at: number; dump: string },
+  ][]) {
+    const restored = await app.restore(restoredTo(app, name), { target: time(at) });
+    expect(dumpOf(restored.path)).toBe(dump);
+    expect(restored.backup).toBe(first.id);
+  }
+  const latest = await app.restore(restoredTo(app, "latest"));
+  expect(dumpOf(latest.path)).toBe(states[1]?.dump);
+  expect(latest).toMatchObject({
+    backup: first.id,
+    findings: [
+      {
+        id: "backup-damaged",
+        severity: "warning",
+        summary: expect.stringContaining(`${second.id}/app.db.zst`),
+      },
+    ],
+  });
+});
+
+test("of several backups that are damaged each is tried once, and where none is left the restore names what was damaged first and last", async () => {
+  const { app, first, second, file } = await twoBackupsOnOneLog();
+  await rm(file(second, "app.db.zst"));
+  await rm(file(first, "app.db.zst"));
+  await expect(app.restore(restoredTo(app, "to"))).rejects.toMatchObject({
+    code: "OBJECT_MISSING",
+    message: expect.stringMatching(`${second.id}/app.db.zst .* not .*${first.id}/app.db.zst`),
+    details: { object: expect.stringContaining(second.id) },
+  });
+  expect(await isThere(restoredTo(app, "to"))).toBe(false);
+});
+
+test("a damaged backup that is named, or holds what no log leads to, is refused: an older state is never given in its place", async () => {
+  const { app, second, file } = await twoBackupsOnOneLog();
+  await rm(file(second, "app.db.zst"));
+  await expect(
+    app.restore(restoredTo(app, "named"), { target: { kind: "backup", id: second.id } }),
+  ).rejects.toMatchObject({ code: "OBJECT_MISSING" });
+  const logless = await ledgerApp();
+  await logless.backup();
+  const { id: newest } = await logless.backup();
+  const { folder } = await logless.manifests();
+  await rm(join(logless.folder, "repository", folder.backupPath(newest), "app.db.zst"));
+  for (const kind of ["latest", "immediate"] as const)
+    await expect(
+      logless.restore(restoredTo(logless, kind), { target: { kind } }),
+    ).rejects.toMatchObject({ code: "OBJECT_MISSING" });
+});
+
+test("a damaged manifest keeps no instant from being restored that the log holds from an older backup; of the newest state it says how far that leads", async () => {
+  const { app, first, second, states, file } = await twoBackupsOnOneLog();
+  await writeFile(file(second, "manifest.json"), "{}");
+  const { at, dump } = states[1] as { at: number; dump: string };
+  const restored = await app.restore(restoredTo(app, "fourth"), { target: time(at) });
+  expect(dumpOf(restored.path)).toBe(dump);
+  expect(restored.backup).toBe(first.id);
+  await expect(app.restore(restoredTo(app, "latest"))).rejects.toMatchObject({
+    code: "MANIFEST_CORRUPT",
+    remedy: expect.stringContaining(`--at ${new Date(at).toISOString()}`),
+  });
+});
