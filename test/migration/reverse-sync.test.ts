@@ -191,7 +191,7 @@ describe("the product's own triggers in SQLite", () => {
     CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT, touched INTEGER DEFAULT 0);
     CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT);
     CREATE VIRTUAL TABLE docs_fts USING fts5(body, content='docs', content_rowid='id');
-    CREATE TRIGGER ai AFTER INSERT ON docs BEGIN
+    CREATE TRIGGER lifeboat_ai AFTER INSERT ON docs BEGIN
       INSERT INTO docs_fts(rowid, body) VALUES (new.id, new.body); INSERT INTO audit(what) VALUES ('in; ' || new.id); END;
     CREATE TRIGGER ad AFTER DELETE ON docs BEGIN INSERT INTO docs_fts(docs_fts, rowid, body) VALUES ('delete', old.id, old.body); END;
     CREATE TRIGGER au AFTER UPDATE OF body ON docs WHEN old.body <> new.body BEGIN
@@ -206,7 +206,7 @@ describe("the product's own triggers in SQLite", () => {
     await one.cutOver();
     const schema = () =>
       rows(
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'lifeboat%' ORDER BY name",
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'lifeboat%' OR name = 'lifeboat_ai' ORDER BY name",
       );
     const before = schema();
     const client = await one.client();
@@ -252,8 +252,8 @@ describe("what SQLite can't hold", () => {
     ],
     [
       "a new column",
-      "ALTER TABLE codes ADD COLUMN extra text",
-      /column extra of table codes|column extra of codes/,
+      "ALTER TABLE codes ADD COLUMN lifeboat_extra text",
+      /column lifeboat_extra of codes/,
     ],
     ["a new table", "CREATE TABLE public.invoices(id int)", /table invoices came to Postgres/],
     [
@@ -378,6 +378,23 @@ describe("what SQLite can't hold", () => {
     expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
       { phase: "cut-over" },
     ]);
+  });
+});
+
+describe("a finish", () => {
+  it("takes away the rowids that were kept aside, and no column of the product's, whatever its name", async () => {
+    one = await reverseCase(
+      cluster,
+      "CREATE TABLE boats(lifeboat_name TEXT, lifeboat_rowid_ INTEGER, crew INTEGER); INSERT INTO boats VALUES ('Grace', 1, 9)",
+    );
+    await one.cutOver();
+    await finishMigration({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+    });
+    const boat = { lifeboat_name: "Grace", lifeboat_rowid_: "1", crew: "9" };
+    expect(await one.query("SELECT * FROM boats")).toEqual([boat]);
   });
 });
 
