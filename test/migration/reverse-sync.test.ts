@@ -1,7 +1,13 @@
-import { finishMigration, followReverse, rollbackMigration } from "@lifeboat/migrate";
+import {
+  finishMigration,
+  followReverse,
+  type PlannedTable,
+  rollbackMigration,
+} from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { ChangeReader, FROM_THE_START } from "../../packages/migrate/src/reverse/change-reader.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ReverseCase, reverseCase } from "./reverse-case.ts";
 
@@ -185,6 +191,30 @@ it.each([
     expect(await one.differencesAfterFollowing()).toEqual([]);
   },
 );
+
+it("rows that are far larger than any the plan has seen are fetched a few at a time, however they are found", async () => {
+  one = await reverseCase(
+    cluster,
+    "CREATE TABLE files(id INTEGER PRIMARY KEY, body TEXT, meta JSON); CREATE TABLE bag(body BLOB); INSERT INTO files VALUES (1, 'a', '{}'); INSERT INTO bag VALUES (x'00')",
+  );
+  const plan = await one.cutOver();
+  const [files, bag] = plan.tables as [PlannedTable, PlannedTable];
+  const client = await one.client();
+  await client.query(
+    `INSERT INTO files SELECT i, repeat('x', 800000 + i), to_json(repeat('y', 200000)) FROM generate_series(11, 22) AS i;
+     INSERT INTO bag SELECT decode(repeat('0f', 1000000 + i), 'hex') FROM generate_series(1, 12) AS i`,
+  );
+  const reader = await ChangeReader.begin(client, plan, FROM_THE_START);
+  const keys = Array.from({ length: 12 }, (_, at) => [`${at + 11}`]);
+  const ways = [reader.rowsOf(files, keys), reader.allRows(files), reader.copies(bag)];
+  for (const [at, parts] of ways.entries()) {
+    const lengths = (await Array.fromAsync(parts)).map((rows) => rows.length);
+    expect(lengths.reduce((sum, length) => sum + length)).toBe([12, 13, 12][at]);
+    // The log spells bytes in hexadecimal.
+    expect(Math.max(...lengths)).toBe([8, 8, 4][at]);
+  }
+  await client.query("ROLLBACK");
+});
 
 describe("the product's own triggers in SQLite", () => {
   const FTS = `
