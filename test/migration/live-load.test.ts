@@ -409,6 +409,7 @@ const KEYED = `
   CREATE TABLE three(a INTEGER, b TEXT, c BLOB, v TEXT, PRIMARY KEY(a, b, c)) WITHOUT ROWID;
   CREATE TABLE flag(k BOOLEAN PRIMARY KEY, v TEXT) WITHOUT ROWID;
   CREATE TABLE mixed(k PRIMARY KEY, v TEXT) WITHOUT ROWID;
+  CREATE TABLE rowed(k TEXT PRIMARY KEY, v TEXT);
   INSERT INTO flag VALUES (0, 'old'), (1, 'old');
   INSERT INTO mixed VALUES (7, 'old'), ('seven', 'old');
   INSERT INTO whole VALUES (-9223372036854775808, 'old'), (7, 'old');
@@ -448,13 +449,14 @@ describe("a sync", () => {
       "moment(k) VALUES ('2026-13-02T03:04:05.678Z'), ('0000-01-02T03:04:05.678Z')",
       "flag(k) VALUES (2)",
       "mixed(k) VALUES ('seven' || char(0))",
+      "rowed(k) VALUES (NULL)",
     ];
     for (const rows of unheld) {
       product.exec(`INSERT INTO ${rows}`);
       const table = rows.slice(0, rows.indexOf("("));
       await expect(syncMigration({ ...request, until: "caught-up" })).rejects.toMatchObject({
         code: "TARGET_REFUSED_ROWS",
-        details: { table },
+        details: rows.includes("NULL") ? { table, column: "k" } : { table },
       });
       product.exec(`DELETE FROM ${table} WHERE v IS NULL`);
       await syncMigration({ ...request, until: "caught-up" });

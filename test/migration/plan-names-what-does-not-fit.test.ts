@@ -95,6 +95,42 @@ describe("limits of Postgres", () => {
     ]);
   });
 
+  it("a calculated column that is answered stays on record, and no key is made of the columns that are left of it", async () => {
+    one = await migrationCase(
+      cluster,
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, gone TEXT AS (hex(a)), kept TEXT AS (hex(a)), UNIQUE (a, gone));
+       CREATE INDEX by_gone ON t(gone); CREATE VIEW every AS SELECT * FROM t; CREATE TABLE c(a INT, gone TEXT, FOREIGN KEY (a, gone) REFERENCES p(id, gone));
+       CREATE TABLE p(id INTEGER PRIMARY KEY, gone TEXT AS (hex(id)), UNIQUE (id, gone)); INSERT INTO t(a) VALUES (1), (2)`,
+    );
+    const skip = { generated: "skip" } as const;
+    one.choices = { "t.gone": skip, "t.kept": { generated: "plain" }, "p.gone": skip };
+    const found = async () =>
+      (await one?.plan())?.findings.map(({ id, severity, column, summary }) => {
+        const [, answer = ""] = /(?:; |: its column .* is )(.*)$/.exec(summary) ?? [];
+        return [severity, id, column, answer].join(" ");
+      });
+    const settled = [
+      "warning generated-not-translated gone chosen: skip",
+      "warning generated-not-translated kept chosen: plain",
+    ];
+    expect(await found()).toEqual(expect.arrayContaining(settled));
+    expect(await found()).toEqual(
+      expect.arrayContaining([
+        "error unique-not-translated a,gone left out",
+        "warning index-not-translated by_gone left out",
+        "error unique-not-translated id,gone left out",
+        "error foreign-key-types a,gone ",
+        "warning view-not-translated  ",
+      ]),
+    );
+    await one.answerAll();
+    const { tables } = await one.loadFaithfully();
+    expect(tables.flatMap(({ constraints }) => constraints.map(({ name }) => name))).toEqual([
+      "t_pkey",
+      "p_pkey",
+    ]);
+  });
+
   it("what the server refuses is an error that its answer settles", async () => {
     const names = many(33, (at) => `c${at}`);
     one = await migrationCase(

@@ -1,7 +1,13 @@
-import { finishMigration, followReverse, rollbackMigration } from "@lifeboat/migrate";
+import {
+  finishMigration,
+  followReverse,
+  type PlannedTable,
+  rollbackMigration,
+} from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { ChangeReader, FROM_THE_START } from "../../packages/migrate/src/reverse/change-reader.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ReverseCase, reverseCase } from "./reverse-case.ts";
 
@@ -186,12 +192,36 @@ it.each([
   },
 );
 
+it("rows that are far larger than any the plan has seen are fetched a few at a time, however they are found", async () => {
+  one = await reverseCase(
+    cluster,
+    "CREATE TABLE files(id INTEGER PRIMARY KEY, body TEXT, meta JSON); CREATE TABLE bag(body BLOB); INSERT INTO files VALUES (1, 'a', '{}'); INSERT INTO bag VALUES (x'00')",
+  );
+  const plan = await one.cutOver();
+  const [files, bag] = plan.tables as [PlannedTable, PlannedTable];
+  const client = await one.client();
+  await client.query(
+    `INSERT INTO files SELECT i, repeat('x', 800000 + i), to_json(repeat('y', 200000)) FROM generate_series(11, 22) AS i;
+     INSERT INTO bag SELECT decode(repeat('0f', 1000000 + i), 'hex') FROM generate_series(1, 12) AS i`,
+  );
+  const reader = await ChangeReader.begin(client, plan, FROM_THE_START);
+  const keys = Array.from({ length: 12 }, (_, at) => [`${at + 11}`]);
+  const ways = [reader.rowsOf(files, keys), reader.allRows(files), reader.copies(bag)];
+  for (const [at, parts] of ways.entries()) {
+    const lengths = (await Array.fromAsync(parts)).map((rows) => rows.length);
+    expect(lengths.reduce((sum, length) => sum + length)).toBe([12, 13, 12][at]);
+    // The log spells bytes in hexadecimal.
+    expect(Math.max(...lengths)).toBe([8, 8, 4][at]);
+  }
+  await client.query("ROLLBACK");
+});
+
 describe("the product's own triggers in SQLite", () => {
   const FTS = `
     CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT, touched INTEGER DEFAULT 0);
     CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT);
     CREATE VIRTUAL TABLE docs_fts USING fts5(body, content='docs', content_rowid='id');
-    CREATE TRIGGER ai AFTER INSERT ON docs BEGIN
+    CREATE TRIGGER lifeboat_ai AFTER INSERT ON docs BEGIN
       INSERT INTO docs_fts(rowid, body) VALUES (new.id, new.body); INSERT INTO audit(what) VALUES ('in; ' || new.id); END;
     CREATE TRIGGER ad AFTER DELETE ON docs BEGIN INSERT INTO docs_fts(docs_fts, rowid, body) VALUES ('delete', old.id, old.body); END;
     CREATE TRIGGER au AFTER UPDATE OF body ON docs WHEN old.body <> new.body BEGIN
@@ -206,7 +236,7 @@ describe("the product's own triggers in SQLite", () => {
     await one.cutOver();
     const schema = () =>
       rows(
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'lifeboat%' ORDER BY name",
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'lifeboat%' OR name = 'lifeboat_ai' ORDER BY name",
       );
     const before = schema();
     const client = await one.client();
@@ -252,8 +282,8 @@ describe("what SQLite can't hold", () => {
     ],
     [
       "a new column",
-      "ALTER TABLE codes ADD COLUMN extra text",
-      /column extra of table codes|column extra of codes/,
+      "ALTER TABLE codes ADD COLUMN lifeboat_extra text",
+      /column lifeboat_extra of codes/,
     ],
     ["a new table", "CREATE TABLE public.invoices(id int)", /table invoices came to Postgres/],
     [
@@ -378,6 +408,23 @@ describe("what SQLite can't hold", () => {
     expect(await one.query("SELECT phase FROM lifeboat.migrations")).toEqual([
       { phase: "cut-over" },
     ]);
+  });
+});
+
+describe("a finish", () => {
+  it("takes away the rowids that were kept aside, and no column of the product's, whatever its name", async () => {
+    one = await reverseCase(
+      cluster,
+      "CREATE TABLE boats(lifeboat_name TEXT, lifeboat_rowid_ INTEGER, crew INTEGER); INSERT INTO boats VALUES ('Grace', 1, 9)",
+    );
+    await one.cutOver();
+    await finishMigration({
+      sqlite: { path: one.path },
+      postgres: { url: one.url },
+      signal: new AbortController().signal,
+    });
+    const boat = { lifeboat_name: "Grace", lifeboat_rowid_: "1", crew: "9" };
+    expect(await one.query("SELECT * FROM boats")).toEqual([boat]);
   });
 });
 

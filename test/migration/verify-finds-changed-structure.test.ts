@@ -125,30 +125,36 @@ describe("verify names what was changed after the load", () => {
   const TOUCH = `CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN UPDATE public.p SET word = word; RETURN NULL; END'`;
   const TRIGGER =
-    "CREATE TRIGGER touching AFTER INSERT ON public.c EXECUTE FUNCTION public.touch()";
+    "CREATE TRIGGER lifeboat_touching AFTER INSERT ON public.c EXECUTE FUNCTION public.touch()";
   // What a sync, whose role may not pass over it, would set off is an error; what only refuses, or does nothing yet, a warning.
   it.each<[severity: string, id: string, column: string | null, change: string, back: string]>([
-    ["error", "trigger-not-planned", "touching", TRIGGER, "DROP TRIGGER touching ON public.c"],
     [
       "error",
       "trigger-not-planned",
-      "touching",
-      `${TRIGGER}; ALTER TABLE public.c ENABLE ALWAYS TRIGGER touching`,
-      "DROP TRIGGER touching ON public.c",
+      "lifeboat_touching",
+      TRIGGER,
+      "DROP TRIGGER lifeboat_touching ON public.c",
     ],
     [
       "error",
       "trigger-not-planned",
-      "touching",
-      `${TRIGGER}; ALTER TABLE public.c ENABLE REPLICA TRIGGER touching`,
-      "DROP TRIGGER touching ON public.c",
+      "lifeboat_touching",
+      `${TRIGGER}; ALTER TABLE public.c ENABLE ALWAYS TRIGGER lifeboat_touching`,
+      "DROP TRIGGER lifeboat_touching ON public.c",
+    ],
+    [
+      "error",
+      "trigger-not-planned",
+      "lifeboat_touching",
+      `${TRIGGER}; ALTER TABLE public.c ENABLE REPLICA TRIGGER lifeboat_touching`,
+      "DROP TRIGGER lifeboat_touching ON public.c",
     ],
     [
       "warning",
       "trigger-not-planned",
-      "touching",
-      `${TRIGGER}; ALTER TABLE public.c DISABLE TRIGGER touching`,
-      "DROP TRIGGER touching ON public.c",
+      "lifeboat_touching",
+      `${TRIGGER}; ALTER TABLE public.c DISABLE TRIGGER lifeboat_touching`,
+      "DROP TRIGGER lifeboat_touching ON public.c",
     ],
     [
       "error",
@@ -211,7 +217,7 @@ describe("verify names what was changed after the load", () => {
     await one.query(`${TOUCH}; ${TRIGGER}`);
     const severities = async () => (await one.verify()).findings.map(({ severity }) => severity);
     expect(await severities()).toEqual(["warning"]);
-    await one.query("ALTER TABLE public.c ENABLE ALWAYS TRIGGER touching");
+    await one.query("ALTER TABLE public.c ENABLE ALWAYS TRIGGER lifeboat_touching");
     expect(await severities()).toEqual(["error"]);
     await one.query("DROP FUNCTION public.touch() CASCADE");
     await cluster.query("REVOKE SET ON PARAMETER session_replication_role FROM lifeboat");
@@ -220,7 +226,7 @@ describe("verify names what was changed after the load", () => {
   it("nothing of an index that is not unique, nor of a product's other tables", async () => {
     await one.query(
       `CREATE INDEX c_more ON public.c (p, k); CREATE TABLE public.other (v int UNIQUE); ${TOUCH};
-       CREATE TRIGGER touching AFTER INSERT ON public.other EXECUTE FUNCTION public.touch()`,
+       CREATE TRIGGER lifeboat_touching AFTER INSERT ON public.other EXECUTE FUNCTION public.touch()`,
     );
     expect((await one.verify()).findings).toEqual([]);
     await one.query(

@@ -41,9 +41,7 @@ class Emission {
       plan.schema === "public" ? null : this.#source.variables.of(plan.schema, NO_NAME);
     for (const table of plan.tables) {
       this.#source.variables.of(table.target);
-      const columns = Identifiers.ofColumns();
-      for (const column of table.columns) columns.of(column.target);
-      this.#columns.set(table.target, columns);
+      this.#columns.set(table.target, Identifiers.ofColumns());
     }
   }
 
@@ -60,7 +58,7 @@ class Emission {
       `${DRIZZLE_HEADER} from ${literal(this.#plan.source.file)}.`,
       ...(open > 0
         ? [
-            `// NOT FINAL: ${open === 1 ? "1 error" : `${open} errors`} of the plan to be answered first, and columns may change by that.`,
+            `// NOT FINAL: errors of the plan are to be answered first (${open}), and columns may change by that.`,
           ]
         : []),
     ];

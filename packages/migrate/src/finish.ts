@@ -1,10 +1,9 @@
 import { LifeboatError, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
-import { qualified } from "./ddl.ts";
 import { assertMayDrop, assertUntouchedSince, dropLoaded } from "./drop-loaded.ts";
 import { finding, type MigrationFinding } from "./finding.ts";
+import { dropKeptRowids } from "./kept-rowid.ts";
 import type { MigrationPlan } from "./plan.ts";
-import { quoteName } from "./quote.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
 import { removeReverseCapture } from "./reverse/capture.ts";
 import { FROM_THE_START } from "./reverse/change-reader.ts";
@@ -241,7 +240,7 @@ class Finish {
       await removeReverseCapture(client, this.#plan);
       await removeRefusals(client, this.#plan);
       if (this.#dropLoaded) await dropLoaded(client, this.#plan);
-      else await this.#dropKeptColumns();
+      else await dropKeptRowids(client, this.#plan);
       await advance(client, id, phase, "finished", {
         live: this.#live,
         dropped: this.#dropLoaded,
@@ -262,20 +261,6 @@ class Finish {
     if (this.#file === null) this.#findings.push(sqliteLeft());
     await this.#onEnd?.(this.report());
     await this.#client.query("COMMIT");
-  }
-
-  /** Rowids that were kept aside for tables without a key. */
-  async #dropKeptColumns(): Promise<void> {
-    for (const { target } of this.#plan.tables) {
-      const relation = qualified(this.#plan.schema, target);
-      const { rows } = await this.#client.query<{ name: string }>(
-        `SELECT attname AS name FROM pg_attribute WHERE attrelid = to_regclass($1)
-         AND attnum > 0 AND NOT attisdropped AND attname LIKE 'lifeboat\\_%'`,
-        [relation],
-      );
-      for (const { name } of rows)
-        await this.#client.query(`ALTER TABLE ${relation} DROP COLUMN ${quoteName(name)}`);
-    }
   }
 }
 

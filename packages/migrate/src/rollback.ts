@@ -136,7 +136,7 @@ class Rollback {
       phase: "rollback",
       id: this.#id,
       tables: this.#tally.tables,
-      findings: unfedIndexes(this.#file.db, this.#file.schema),
+      findings: unfedIndexes(this.#file.schema),
       rows: this.#tally.rows,
       holdSeconds: this.#holdSeconds,
       movedAt: this.#movedAt,

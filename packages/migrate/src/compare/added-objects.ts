@@ -1,7 +1,10 @@
 import type { Client } from "pg";
 import { finding, type MigrationFinding } from "../finding.ts";
+import { KEPT_ROWID } from "../kept-rowid.ts";
 import type { MigrationPlan } from "../plan.ts";
 import { quoteName } from "../quote.ts";
+import { CAPTURE_TRIGGERS } from "../reverse/capture.ts";
+import { REFUSAL_TRIGGER } from "../reverse/refuse-target-writes.ts";
 
 interface AddedRow {
   readonly kind: "trigger" | "rule" | "constraint" | "index" | "row-security";
@@ -22,7 +25,7 @@ const ADDED = `
   SELECT 'trigger' AS kind, c.relname AS relation, t.tgname AS name, pg_get_triggerdef(t.oid) AS definition,
          t.tgenabled::text AS fires, true AS acts
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-   WHERE NOT t.tgisinternal AND t.tgname NOT LIKE 'lifeboat\\_%' AND ${OURS}
+   WHERE NOT t.tgisinternal AND t.tgname <> ALL ($3) AND ${OURS}
   UNION ALL
   SELECT 'rule', c.relname, r.rulename, pg_get_ruledef(r.oid), r.ev_enabled::text, true
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
@@ -36,7 +39,7 @@ const ADDED = `
   SELECT 'index', c.relname, x.relname, pg_get_indexdef(i.indexrelid), 'O', false
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid
    WHERE i.indisunique AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
-     AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND a.attname LIKE 'lifeboat\\_%')
+     AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND a.attname = '${KEPT_ROWID}')
      AND ${OURS}
   UNION ALL
   SELECT 'row-security', c.relname, c.relname, '', 'O', false FROM pg_class c WHERE c.relrowsecurity AND ${OURS}
@@ -54,6 +57,7 @@ export async function addedObjects(
   const { rows } = await client.query<AddedRow>(ADDED, [
     plan.schema,
     plan.tables.map(({ target }) => target),
+    [...CAPTURE_TRIGGERS, REFUSAL_TRIGGER],
   ]);
   const added = rows.filter((row) => !isPlanned(plan, row));
   if (added.length === 0) return [];

@@ -101,7 +101,7 @@ async function* watched(
 export function refusedRows(table: PlannedTable, cause: unknown): unknown {
   const { code, severity } = cause as { code?: string; severity?: string };
   if (severity === undefined || isLockTaken(cause)) return cause;
-  const column = refusedColumn(table, cause as { where?: string });
+  const column = refusedColumn(table, cause as RefusedPlace);
   const place = column === null ? table.name : `${table.name}, for its ${column}`;
   return new LifeboatError({
     code: "TARGET_REFUSED_ROWS",
@@ -114,13 +114,20 @@ export function refusedRows(table: PlannedTable, cause: unknown): unknown {
   });
 }
 
+interface RefusedPlace {
+  readonly where?: string;
+  /** Where a NOT NULL is what refuses. */
+  readonly column?: string;
+}
+
 /** What COPY says of the place: `COPY t, line 1, column c: "value"`, in its binary form without the value. */
 function refusedColumn(
   { columns }: PlannedTable,
-  { where = "" }: { where?: string },
+  { where = "", column }: RefusedPlace,
 ): string | null {
   const [, rest] = /^COPY .*?, line \d+, column (.*)$/s.exec(where) ?? [];
-  if (rest === undefined) return null;
-  const named = columns.find(({ target }) => rest === target || rest.startsWith(`${target}: "`));
+  const named = columns.find(
+    ({ target }) => target === column || rest === target || rest?.startsWith(`${target}: "`),
+  );
   return named?.source ?? null;
 }

@@ -53,7 +53,7 @@ function mapForeignKey(
   if (!sameTypes(reference)) {
     refused(
       "foreign-key-types",
-      `${what} refers to values of another type, which Postgres does not compare`,
+      `${what} refers to values of another type, which Postgres does not compare, or to a column that is left out`,
     );
     return;
   }
@@ -70,9 +70,13 @@ function mapForeignKey(
 }
 
 function sameTypes({ child, key, parent, parentColumns }: Reference): boolean {
-  const types = (columns: readonly PlannedColumn[], names: readonly string[]) =>
-    names.map((name) => columns.find((one) => sameName(one.source, name))?.type).join();
-  return types(child.columns, key.columns) === types(parent.columns, parentColumns);
+  const typeOf = (columns: readonly PlannedColumn[], name = "") =>
+    columns.find((one) => sameName(one.source, name))?.type;
+  if (key.columns.length !== parentColumns.length) return false;
+  return key.columns.every((name, at) => {
+    const type = typeOf(child.columns, name);
+    return type !== undefined && type === typeOf(parent.columns, parentColumns[at]);
+  });
 }
 
 /** A parent key that is unique under NOCASE or RTRIM is unique byte by byte all the more. */

@@ -36,25 +36,53 @@ export function mapGenerated(
   asPlain: () => PlannedColumn,
 ): PlannedColumn | null {
   const { generated } = context.choice(table.name, column.name, "generated");
-  if (generated === "skip") return null;
-  if (generated === "plain") return { ...asPlain(), default: null };
+  if (generated !== undefined) {
+    noteAnswered(context, table, column, generated);
+    return generated === "skip" ? null : { ...asPlain(), default: null };
+  }
   try {
     return calculated(context, table, column, plain);
   } catch (cause) {
     if (!(cause instanceof Untranslatable)) throw cause;
     context.add(
       finding({
-        id: "generated-not-translated",
+        ...foundAt(context, table, column),
         severity: "error",
-        table: table.name,
-        column: column.name,
-        count: context.profile(table).rows,
-        choices: [{ generated: "plain" }, { generated: "skip" }],
         summary: `${table.name}.${column.name} is calculated by ${column.generated?.sql}, which is left to choose: ${cause.message}`,
       }),
     );
     return { ...asPlain(), default: null };
   }
+}
+
+function foundAt(context: MapContext, table: SqliteTable, column: SqliteColumn) {
+  return {
+    id: "generated-not-translated",
+    table: table.name,
+    column: column.name,
+    count: context.profile(table).rows,
+    choices: [{ generated: "plain" }, { generated: "skip" }],
+  } as const;
+}
+
+/** What becomes of a column that Postgres does not calculate is for the product to know: SQLite goes on calculating it. */
+function noteAnswered(
+  context: MapContext,
+  table: SqliteTable,
+  column: SqliteColumn,
+  answer: "plain" | "skip",
+): void {
+  const what =
+    answer === "skip"
+      ? "has no place in Postgres"
+      : "is a plain column in Postgres, which the product fills there: a value that SQLite calculates otherwise keeps it from following Postgres";
+  context.add(
+    finding({
+      ...foundAt(context, table, column),
+      severity: "warning",
+      summary: `${table.name}.${column.name}, calculated by ${column.generated?.sql}, ${what}; chosen: ${answer}`,
+    }),
+  );
 }
 
 function calculated(

@@ -112,6 +112,13 @@ function addUnique(
   const names = index.columns.flatMap((term) => term.column ?? []);
   const parts = targetsOf(columns, names);
   const subject = names.join(",");
+  const missing = names.find((name) => targetsOf(columns, [name]).length === 0);
+  // Over the columns that are left it would refuse rows that SQLite takes.
+  if (missing !== undefined) {
+    const id = "unique-not-translated";
+    refuseIndex(context, table, index, { subject, reason: leftOut(missing), id });
+    return;
+  }
   const long = longKeys(context, table, names);
   if (long && refuseLength(context, table, subject, long)) return;
   const definition = `UNIQUE (${nameList(parts)})`;
@@ -154,7 +161,8 @@ function definitionOf(index: SqliteIndex, columns: readonly PlannedColumn[], sco
   const terms = index.columns.map((term) => {
     const direction = term.descending ? " DESC" : "";
     if (term.column === null) return `(${expressionSql(term, scope)})${direction}`;
-    const [name = ""] = targetsOf(columns, [term.column]);
+    const [name] = targetsOf(columns, [term.column]);
+    if (name === undefined) throw new Untranslatable(leftOut(term.column));
     const found = scope(null, term.column);
     if (term.collation === "BINARY" || (found && !["text", "opaque"].includes(found.type)))
       return `${quoteName(name)}${direction}`;
@@ -169,6 +177,10 @@ function definitionOf(index: SqliteIndex, columns: readonly PlannedColumn[], sco
       ? ""
       : ` WHERE ${asCondition(translate(parseExpression(index.where), scope))}`;
   return `(${terms.join(", ")})${where}`;
+}
+
+function leftOut(column: string): string {
+  return `its column ${column} is left out`;
 }
 
 /** A text is compared under the collation of the index, whatever that of its columns. */

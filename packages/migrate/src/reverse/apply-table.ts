@@ -54,12 +54,11 @@ async function applyKeyed(
   // A new row gets the rowid after the last one, which a row that comes back may have had.
   for (const which of ["placed", "new"] as const)
     for (const chunk of touched.chunks(which)) {
-      signal.throwIfAborted();
-      const rows = await reader.rowsOf(
-        table,
-        chunk.map((one) => one.key),
-      );
-      for (const row of rows) writer.insert(row, chunk[row.mark]?.place ?? null);
+      const keys = chunk.map((one) => one.key);
+      for await (const rows of reader.rowsOf(table, keys)) {
+        signal.throwIfAborted();
+        for (const row of rows) writer.insert(row, chunk[row.mark]?.place ?? null);
+      }
     }
 }
 

@@ -1,6 +1,7 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
 import { finding, type MigrationFinding } from "../finding.ts";
+import { KEPT_ROWID } from "../kept-rowid.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 
 interface ColumnRow {
@@ -74,8 +75,8 @@ function changedColumns(
   for (const { column, type, generated } of columns) {
     const planned = table.columns.find((one) => one.target === column);
     if (planned && planned.type !== type) note("column-changed", column, `became ${type}`);
-    // What is calculated, such as a tsvector, holds nothing of its own; what we keep aside, such as rowids, is none of the product's.
-    if (!planned && !generated && !column.startsWith("lifeboat_"))
+    // What is calculated, such as a tsvector, holds nothing of its own; the rowid that we keep aside is none of the product's.
+    if (!planned && !generated && column !== KEPT_ROWID)
       note("column-not-in-sqlite", column, "came to Postgres and is not in SQLite");
   }
   for (const { target } of table.columns)

@@ -18,6 +18,9 @@ const TRIGGERS: readonly (readonly [name: string, event: string, tables: string]
   ["lifeboat_truncate", "TRUNCATE", ""],
 ];
 
+/** Their names; any other `lifeboat_…` on a table is the product's. */
+export const CAPTURE_TRIGGERS: readonly string[] = TRIGGERS.map(([name]) => name);
+
 /**
  * From the commit of the caller's transaction on, the target keeps what is written to its tables, whether or
  * not anything of Lifeboat runs: which rows, and by which transaction. It may be called again.

@@ -92,7 +92,7 @@ export class ChangeReader {
   /** The keys of rows that were written, each once, as the log spells them. */
   keys(table: PlannedTable): AsyncGenerator<readonly (readonly string[])[]> {
     const sql = `SELECT DISTINCT key FROM lifeboat.changes WHERE ${this.#isNew(table)} AND key IS NOT NULL`;
-    return this.#fetch(sql, chunkRows(table), (row) => row[0] as string[]);
+    return this.#fetch({ sql, rows: MAX_ROWS, read: (row) => row[0] as string[] });
   }
 
   /** The canons of keys as the log spells them. */
@@ -114,37 +114,45 @@ export class ChangeReader {
   }
 
   /** The rows that bear these keys now. */
-  async rowsOf(table: PlannedTable, keys: readonly (readonly string[])[]): Promise<CanonRow[]> {
+  async *rowsOf(
+    table: PlannedTable,
+    keys: readonly (readonly string[])[],
+  ): AsyncGenerator<readonly CanonRow[]> {
     const columns = loggedColumns(table);
     const joined = columns.map(
       (column, at) => `lifeboat_row.${quoteName(column.target)} = lifeboat_k${at}::${column.type}`,
     );
-    const { rows } = await this.#client.query<unknown[]>({
-      text: `SELECT ${rowColumns(table)}, lifeboat_at - 1
-             FROM ${unnested(columns.length)} JOIN ${qualified(this.#plan.schema, table.target)} AS lifeboat_row ON ${joined.join(" AND ")}`,
-      values: transposed(keys, columns.length),
-      rowMode: "array",
-    });
-    return rows.map(canonRow);
+    const from = `${unnested(columns.length)} JOIN ${qualified(this.#plan.schema, table.target)} AS lifeboat_row ON ${joined.join(" AND ")}`;
+    const values = transposed(keys, columns.length);
+    const sql = `SELECT ${rowColumns(table)}, lifeboat_at - 1 FROM ${from}`;
+    const rows = await this.#rowsAtOnce(rowBytes(table), from, values);
+    yield* this.#fetch({ sql, values, rows, read: canonRow });
   }
 
   /** Every row of a table. */
-  allRows(table: PlannedTable): AsyncGenerator<readonly CanonRow[]> {
-    const sql = `SELECT ${rowColumns(table)}, 1 FROM ${qualified(this.#plan.schema, table.target)}`;
-    return this.#fetch(sql, chunkRows(table), canonRow);
+  async *allRows(table: PlannedTable): AsyncGenerator<readonly CanonRow[]> {
+    const from = qualified(this.#plan.schema, table.target);
+    const rows = await this.#rowsAtOnce(rowBytes(table), from);
+    yield* this.#fetch({
+      sql: `SELECT ${rowColumns(table)}, 1 FROM ${from}`,
+      rows,
+      read: canonRow,
+    });
   }
 
   /** Of a table without a key: what came and went, by content; what went comes first. */
-  copies(table: PlannedTable): AsyncGenerator<readonly CanonRow[]> {
+  async *copies(table: PlannedTable): AsyncGenerator<readonly CanonRow[]> {
     const stored = storedColumns(table);
     const named = stored.map(
       (column, at) => `key[${at + 1}]::${column.type} AS ${quoteName(column.target)}`,
     );
-    const counted = `SELECT key, sum(copies) AS copies FROM lifeboat.changes
-      WHERE ${this.#isNew(table)} AND key IS NOT NULL GROUP BY key HAVING sum(copies) <> 0`;
+    const logged = `lifeboat.changes WHERE ${this.#isNew(table)} AND key IS NOT NULL`;
+    const counted = `SELECT key, sum(copies) AS copies FROM ${logged} GROUP BY key HAVING sum(copies) <> 0`;
     const sql = `SELECT ${rowColumns(table)}, lifeboat_copies
       FROM (SELECT ${named.join(", ")}, copies AS lifeboat_copies FROM (${counted}) AS counted) AS rows ORDER BY lifeboat_copies`;
-    return this.#fetch(sql, chunkRows(table), canonRow);
+    const bytes = "(SELECT sum(octet_length(part)) FROM unnest(key) AS part)";
+    const rows = await this.#rowsAtOnce(bytes, logged);
+    yield* this.#fetch({ sql, rows, read: canonRow });
   }
 
   /** The last id that an identity column gave out; null where it gave none. */
@@ -190,12 +198,18 @@ export class ChangeReader {
     return `${own}xid >= pg_snapshot_xmin(${since}) AND NOT pg_visible_in_snapshot(xid, ${since})`;
   }
 
-  async *#fetch<T>(
-    sql: string,
-    rows: number,
-    read: (row: unknown[]) => T,
-  ): AsyncGenerator<readonly T[]> {
-    await this.#client.query(`DECLARE lifeboat_rows NO SCROLL CURSOR FOR ${sql}`);
+  /** So many rows that they are small together: the largest that is there now, which the plan may never have seen, tells. */
+  async #rowsAtOnce(bytes: string, from: string, values: unknown[] = []): Promise<number> {
+    const { rows } = await this.#client.query<{ largest: string | null }>(
+      `SELECT max(${bytes}) AS largest FROM ${from}`,
+      values,
+    );
+    const largest = Math.max(1, Number(rows[0]?.largest));
+    return Math.max(1, Math.min(MAX_ROWS, Math.floor(CHUNK_BYTES / largest)));
+  }
+
+  async *#fetch<T>({ sql, values = [], rows, read }: Fetched<T>): AsyncGenerator<readonly T[]> {
+    await this.#client.query(`DECLARE lifeboat_rows NO SCROLL CURSOR FOR ${sql}`, values);
     for (;;) {
       const fetched = await this.#client.query<unknown[]>({
         text: `FETCH ${rows} FROM lifeboat_rows`,
@@ -206,6 +220,14 @@ export class ChangeReader {
     }
     await this.#client.query("CLOSE lifeboat_rows");
   }
+}
+
+interface Fetched<T> {
+  readonly sql: string;
+  readonly values?: unknown[];
+  /** How many at once. */
+  readonly rows: number;
+  readonly read: (row: unknown[]) => T;
 }
 
 /** How many entries SQLite does not hold yet. */
@@ -236,6 +258,15 @@ function transposed(keys: readonly (readonly string[])[], columns: number): stri
   return Array.from({ length: columns }, (_, at) => keys.map((key) => key[at] ?? ""));
 }
 
-function chunkRows(table: PlannedTable): number {
-  return Math.max(1, Math.min(MAX_ROWS, Math.floor(CHUNK_BYTES / Math.max(1, table.maxRowBytes))));
+/** The types whose values may be of any length. */
+const OF_ANY_LENGTH = new Set(["text", "bytea", "json"]);
+
+/** What the values of a row take that may be long, as they are when they are not compressed. */
+function rowBytes(table: PlannedTable): string {
+  const long = storedColumns(table).filter(({ type }) => OF_ANY_LENGTH.has(type));
+  const sizes = long.map(({ target, type }) => {
+    const value = quoteName(target);
+    return `coalesce(octet_length(${type === "json" ? `${value}::text` : value}), 0)::bigint`;
+  });
+  return sizes.length === 0 ? "1" : sizes.join(" + ");
 }

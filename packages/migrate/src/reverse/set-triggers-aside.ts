@@ -1,5 +1,6 @@
 import type { Database } from "better-sqlite3";
 import { quoteName } from "../quote.ts";
+import { isOwnTrigger } from "../sqlite/own-objects.ts";
 import { type SqliteSchema, sameName } from "../sqlite/schema.ts";
 import { feedingPart } from "./feeding-part.ts";
 
@@ -24,9 +25,10 @@ export function setTriggersAside(
   const triggers = db
     .prepare<[], TriggerRow>(
       `SELECT name, tbl_name AS "table", sql FROM sqlite_schema
-       WHERE type = 'trigger' AND name NOT LIKE 'lifeboat\\_%' ESCAPE '\\' ORDER BY rowid`,
+       WHERE type = 'trigger' ORDER BY rowid`,
     )
     .all()
+    .filter(({ name }) => !isOwnTrigger(name))
     .filter((trigger) => tables.some((name) => sameName(name, trigger.table)));
   const feeding: string[] = [];
   for (const [position, trigger] of triggers.entries()) {

@@ -1,4 +1,3 @@
-import type { Database } from "better-sqlite3";
 import { finding, type MigrationFinding } from "../finding.ts";
 import { foldName, type SqliteSchema } from "../sqlite/schema.ts";
 import { feedingPart } from "./feeding-part.ts";
@@ -7,15 +6,11 @@ import { feedingPart } from "./feeding-part.ts";
  * Names the virtual tables that no trigger feeds: the product's own code does, and that ran against Postgres. They hold
  * what they held at the cutover.
  */
-export function unfedIndexes(db: Database, schema: SqliteSchema): MigrationFinding[] {
-  const triggers = db
-    .prepare<[], string>(
-      "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE 'lifeboat\\_%' ESCAPE '\\'",
-    )
-    .pluck()
-    .all();
+export function unfedIndexes(schema: SqliteSchema): MigrationFinding[] {
   return schema.virtualTables
-    .filter((one) => !triggers.some((sql) => feedingPart(sql, "fed", [one.name]) !== null))
+    .filter(
+      (one) => !schema.triggers.some(({ sql }) => feedingPart(sql, "fed", [one.name]) !== null),
+    )
     .map((one) =>
       finding({
         id: "index-not-followed",
