@@ -2,13 +2,13 @@ import { chown, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { backup, type Manifest, Repository, RepositoryMemory } from "@lifeboat/core";
-import { programPath, runAs } from "@lifeboat/postgres";
+import { postgresEngine, programPath, runAs } from "@lifeboat/postgres";
 import { CompactionState, compactLog, sqliteEngine } from "@lifeboat/sqlite";
 import { filesystemStorage } from "@lifeboat/storage";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { has } from "../support/outside-programs.ts";
-import { outermostMajors, startCluster } from "../support/postgres.ts";
+import { combinableMajors, outermostMajors, startCluster } from "../support/postgres.ts";
 import { repositoryBeside } from "../support/postgres-repository.ts";
 import { makeLedger } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history, type State } from "../support/sqlite-history.ts";
@@ -178,68 +178,136 @@ test.runIf(has("sqlite3", "zstd", "sha256sum"))(
   },
 );
 
-describe.runIf(has("zstd", "tar", "python3") && (await outermostMajors()).includes(15))(
+const APART = has("zstd", "tar", "python3");
+
+/** A cluster with a table of 1,000 rows in a tablespace, and its repository. */
+async function withTablespace(major: number) {
+  const cluster = await startCluster({ major });
+  const kept = await repositoryBeside(cluster);
+  const space = join(cluster.directory, "space");
+  await mkdir(space, { mode: 0o700 });
+  if (cluster.account.foreign) await chown(space, cluster.account.uid, cluster.account.gid);
+  await cluster.query(`create tablespace aside location '${space}'`);
+  await cluster.query("create table ledger tablespace aside as select generate_series(1, 1000) n");
+  const [row] = await cluster.query<{ oid: string }>(
+    "select oid::text from pg_tablespace where spcname = 'aside'",
+  );
+  return { cluster, kept, oid: String(row?.oid) };
+}
+
+/** Blocks of a guide as they are run, in places below `r`. */
+function scriptOf(
+  blocks: readonly string[],
+  { cluster, kept, oid }: Awaited<ReturnType<typeof withTablespace>>,
+): string {
+  return blocks
+    .join("")
+    .replace("-l /restore/log start", "-l /restore/log -w -o '-k /restore -h \"\"' start")
+    .replaceAll("OID", oid)
+    .replaceAll("WAL/", `${kept.path}/${kept.folder.path}/wal/`)
+    .replaceAll("/restore", join(cluster.directory, "r"));
+}
+
+/** Runs it as the server's account, and asks the copy how many rows there are. */
+async function rowsByHand(
+  script: string,
+  { cluster, kept }: Awaited<ReturnType<typeof withTablespace>>,
+): Promise<{ stdout: string; rows: string }> {
+  const place = join(cluster.directory, "r");
+  await mkdir(place, { mode: 0o700 });
+  if (cluster.account.foreign) await chown(place, cluster.account.uid, cluster.account.gid);
+  const bin = dirname(programPath(cluster.programs, "postgres"));
+  const shell = (command: string) =>
+    execa("bash", ["-ec", command], {
+      ...runAs(cluster.account),
+      cwd: kept.path,
+      env: { PATH: `${bin}:${process.env.PATH}` },
+    });
+  try {
+    const { stdout } = await shell(script);
+    const query = `psql -h ${place} -U postgres -qAt -c 'select count(*) from ledger' app`;
+    return { stdout, rows: (await shell(query)).stdout };
+  } finally {
+    // Not running when the script failed before it was started: the script's own error counts.
+    await shell(`pg_ctl -D ${place}/data -m immediate stop || true`);
+  }
+}
+
+describe.runIf(APART && (await outermostMajors()).includes(15))(
   "a Postgres cluster with a tablespace",
   () => {
     test.each(["wire", "parallel"] as const)(
       "taken by %s comes back by sha256sum, zstd, tar and the server's own programs",
       async (transport) => {
-        const cluster = await startCluster({ major: 15 });
+        const made = await withTablespace(15);
+        const { cluster, kept } = made;
         try {
-          const kept = await repositoryBeside(cluster);
-          const space = join(cluster.directory, "space");
-          await mkdir(space, { mode: 0o700 });
-          if (cluster.account.foreign) await chown(space, cluster.account.uid, cluster.account.gid);
-          await cluster.query(`create tablespace aside location '${space}'`);
-          await cluster.query(
-            "create table ledger tablespace aside as select generate_series(1, 1000) n",
-          );
           const { id } = await kept.take({ transport });
-          const { manifests } = await kept.repository.backups(kept.folder);
-          const details = (manifests[0] as Manifest).details as { tablespaces: [{ oid: number }] };
-          const [{ oid }] = details.tablespaces;
           await cluster.crash();
-
           const guide = await guideOf(kept.path);
-          const script = [
-            blockWith(guide, "sha256sum -c"),
-            blockWith(guide, "for part in base.tar.zst"),
-            blockWith(guide, "for part in OID.tar.zst").replaceAll("OID", String(oid)),
-            blockWith(guide, "pg_verifybackup"),
-            blockWith(guide, "tablespace_map").replaceAll("OID", String(oid)),
-            blockWith(guide, "recovery.signal").replace(
-              "-l /restore/log start",
-              "-l /restore/log -w -o '-k /restore -h \"\"' start",
-            ),
-          ]
-            .join("")
-            .replaceAll("APP/…/backups/ID", `${kept.folder.path}/backups/${id}`)
-            .replaceAll("WAL/", `${kept.path}/${kept.folder.path}/wal/`)
-            .replaceAll("/restore", join(cluster.directory, "r"));
-          await mkdir(join(cluster.directory, "r"), { mode: 0o700 });
-          if (cluster.account.foreign)
-            await chown(join(cluster.directory, "r"), cluster.account.uid, cluster.account.gid);
-          const bin = dirname(programPath(cluster.programs, "postgres"));
-          const shell = (command: string) =>
-            execa("bash", ["-ec", command], {
-              ...runAs(cluster.account),
-              cwd: kept.path,
-              env: { PATH: `${bin}:${process.env.PATH}` },
-            });
-          try {
-            const { stdout } = await shell(script);
-            expect(stdout).toContain("base.tar.zst: OK");
-            expect(stdout).toContain("backup successfully verified");
-            const query = `psql -h ${join(cluster.directory, "r")} -U postgres -qAt -c 'select count(*) from ledger' app`;
-            expect((await shell(query)).stdout).toBe("1000");
-          } finally {
-            // Not running when the script failed before it was started: the script's own error counts.
-            await shell(`pg_ctl -D ${join(cluster.directory, "r/data")} -m immediate stop || true`);
-          }
+          const words = [
+            ...["sha256sum -c", "for part in base.tar.zst", "for part in OID.tar.zst"],
+            ...["pg_verifybackup", "tablespace_map", "recovery.signal"],
+          ];
+          const blocks = words.map((each) => blockWith(guide, each));
+          const script = scriptOf(blocks, made).replaceAll(
+            "APP/…/backups/ID",
+            `${kept.folder.path}/backups/${id}`,
+          );
+          const { stdout, rows } = await rowsByHand(script, made);
+          expect(stdout).toContain("base.tar.zst: OK");
+          expect(stdout).toContain("backup successfully verified");
+          expect(rows).toBe("1000");
         } finally {
           await cluster.stop();
         }
       },
     );
+  },
+);
+
+const [combinable] = APART ? await combinableMajors() : [];
+
+test.runIf(combinable)(
+  "incremental backups of a Postgres cluster with a tablespace come back by the server's own programs",
+  async () => {
+    const made = await withTablespace(combinable as number);
+    const { cluster, kept } = made;
+    try {
+      await cluster.query("alter system set summarize_wal = on");
+      await cluster.query("select pg_reload_conf()");
+      const engine = postgresEngine({ connection: { url: cluster.superuserUrl } });
+      const ids: string[] = [];
+      for (const type of ["full", "incremental", "incremental"] as const) {
+        const signal = new AbortController().signal;
+        const { repository } = kept;
+        ids.push((await backup({ repository, engine, type, options: {}, signal })).id);
+        await cluster.query("insert into ledger select generate_series(1, 500)");
+      }
+      expect(ids.map((id) => id.slice(-4))).toEqual(["full", "incr", "incr"]);
+      await cluster.crash();
+      const guide = await guideOf(kept.path);
+      const unpack = blockWith(guide, "for part in base.tar.zst");
+      const space = blockWith(guide, "for part in OID.tar.zst");
+      const parts = ["full", "first", "second"].flatMap((name, at) => [
+        `cd ${join(kept.path, kept.folder.path, "backups", ids[at] as string)}\n`,
+        unpack.replaceAll("/restore/data", `/restore/${name}`),
+        space
+          .replaceAll("/restore/data", `/restore/${name}`)
+          .replaceAll("/restore/OID", `/restore/${name}-OID`),
+      ]);
+      const rest = ["pg_verifybackup", "tablespace_map", "recovery.signal"];
+      const blocks = [
+        ...parts,
+        blockWith(guide, "-T /restore"),
+        ...rest.map((each) => blockWith(guide, each)),
+      ];
+      const { stdout, rows } = await rowsByHand(scriptOf(blocks, made), made);
+      expect(stdout).toContain("backup successfully verified");
+      // All that the archive has: what came after the last backup is in no segment.
+      expect(rows).toBe("2000");
+    } finally {
+      await cluster.stop();
+    }
   },
 );

@@ -113,6 +113,11 @@ and put them together, the full one first; then go on with what came out:
 
     pg_combinebackup /restore/full /restore/first /restore/second -o /restore/data
 
+With tablespaces, unpack those of each backup beside its own directory (\`/restore/full-OID\`, \`/restore/first-OID\`, …) and link them from
+its \`pg_tblspc\`; then say for each of them where that of the last backup is to come to:
+
+    pg_combinebackup /restore/full /restore/first /restore/second -o /restore/data -T /restore/second-OID=/restore/OID
+
 Check what was unpacked with the server's own program, of the server's major version (without \`-n\` it
 also wants the WAL, which comes below):
 
