@@ -35,6 +35,8 @@ export interface ServerFacts {
   /** Seconds after which a segment that is not full is archived; 0: only full ones are. */
   readonly archiveTimeout: number;
   readonly synchronousStandbys: string;
+  /** What replication slots may hold back (`max_slot_wal_keep_size`); null for no bound. */
+  readonly slotKeepsBytes: number | null;
   readonly tablespaces: readonly ServerTablespace[];
   /** Settings that only a member of pg_read_all_settings may see; null when the role is none. */
   readonly dataDirectory: string | null;
@@ -49,13 +51,13 @@ export interface ServerFacts {
   readonly startedAt: string;
 }
 
-/** Units are the settings' own: `wal_segment_size` is in bytes. */
+/** Units are the settings' own: `wal_segment_size` is in bytes, `max_slot_wal_keep_size` in MiB. */
 const SETTINGS_QUERY = `
   select name, setting, enumvals as choices from pg_settings
   where name in ('server_version_num', 'wal_level', 'wal_segment_size', 'max_wal_senders',
                  'data_checksums', 'archive_mode', 'archive_command', 'archive_library', 'archive_timeout',
                  'synchronous_standby_names', 'data_directory', 'config_file', 'hba_file',
-                 'ident_file', 'wal_compression')`;
+                 'ident_file', 'wal_compression', 'max_slot_wal_keep_size')`;
 
 const STATE_QUERY = `
   select system_identifier::text as "systemIdentifier",
@@ -98,10 +100,16 @@ export async function describeServer(client: pg.Client): Promise<ServerFacts> {
     archiveLibrary: setting("archive_library"),
     archiveTimeout: Number(setting("archive_timeout")),
     synchronousStandbys: setting("synchronous_standby_names"),
+    slotKeepsBytes: mebibytes(setting("max_slot_wal_keep_size")),
     tablespaces: await readTablespaces(client),
     dataDirectory: settings.get("data_directory") ?? null,
     settingsFiles: settingsFilesOf(settings),
   };
+}
+
+/** Less than none is no bound. */
+function mebibytes(setting: string): number | null {
+  return Number(setting) < 0 ? null : Number(setting) * 2 ** 20;
 }
 
 /** Asked again so long while one is on its way out: its folder goes before it leaves the catalog. */

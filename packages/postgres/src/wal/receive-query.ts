@@ -46,6 +46,10 @@ export class ReceiveQuery implements Submittable {
   #ending = false;
   #next: NextTimeline | undefined;
   #heardAt = performance.now();
+  /** While we did not listen the server could not say anything. */
+  readonly #listenAgain = () => {
+    this.#heardAt = performance.now();
+  };
   readonly #end: {
     resolve(next: NextTimeline | undefined): void;
     reject(reason: unknown): void;
@@ -63,12 +67,10 @@ export class ReceiveQuery implements Submittable {
 
   submit(connection: Connection): void {
     this.#connection = connection as CopyConnection;
-    connection.stream.on("resume", () => {
-      this.#heardAt = performance.now();
-    });
+    connection.stream.on("resume", this.#listenAgain);
     const { slot, start, timeline } = this.#init;
     // The end of a timeline: the server waits for our CopyDone before it says which one follows.
-    connection.once("copyDone", () => this.#endCopy());
+    connection.once("copyDone", this.#endCopy);
     connection.query(
       `START_REPLICATION SLOT "${slot}" PHYSICAL ${formatLsn(start)} TIMELINE ${timeline}`,
     );
@@ -109,10 +111,16 @@ export class ReceiveQuery implements Submittable {
     this.#endCopy();
   }
 
-  #endCopy(): void {
+  readonly #endCopy = (): void => {
     if (this.#ending) return;
     this.#ending = true;
     this.#connection?.endCopyFrom();
+  };
+
+  /** The connection may have other commands after this one. */
+  #leave(): void {
+    this.#connection?.stream.off("resume", this.#listenAgain);
+    this.#connection?.off("copyDone", this.#endCopy);
   }
 
   handleRowDescription(): void {}
@@ -135,10 +143,12 @@ export class ReceiveQuery implements Submittable {
   handleCommandComplete(): void {}
 
   handleReadyForQuery(): void {
+    this.#leave();
     this.#end.resolve(this.#next);
   }
 
   handleError(reason: unknown): void {
+    this.#leave();
     this.#end.reject(reason);
   }
 
