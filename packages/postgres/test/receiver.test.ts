@@ -12,7 +12,13 @@ import { describeServer } from "../src/facts/server-facts.ts";
 import { scanSegments } from "../src/wal/archived-segment.ts";
 import { lsnOf } from "../src/wal/lsn.ts";
 import { WalReceiver } from "../src/wal/receiver.ts";
-import { segmentAt, segmentBefore, segmentStart } from "../src/wal/segment-name.ts";
+import {
+  logName,
+  segmentAt,
+  segmentBefore,
+  segmentName,
+  segmentStart,
+} from "../src/wal/segment-name.ts";
 
 const SEGMENT = 1 << 20;
 const never = new AbortController().signal;
@@ -28,11 +34,20 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
   });
   afterAll(() => cluster?.stop());
 
-  async function start(): Promise<WalReceiver> {
+  /** @param slotKeepsBytes so little that each segment is fetched as soon as it is whole */
+  async function start(slotKeepsBytes: number | null = 0): Promise<WalReceiver> {
     const connection = { url: cluster.superuserUrl };
-    const server = await withClient(connection, describeServer);
+    const server = { ...(await withClient(connection, describeServer)), slotKeepsBytes };
     return WalReceiver.start({ connection, server, folder: kept.folder });
   }
+
+  const state = async () =>
+    (await cluster.query<{ state: string }>("select state from pg_stat_replication"))[0]?.state;
+  /** Without a commit, which may wait for standbys. */
+  const writeASegment = async () => {
+    await cluster.query("select pg_create_restore_point('more')");
+    await cluster.query("select pg_switch_wal()");
+  };
 
   async function position(): Promise<bigint> {
     const [row] = await cluster.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");
@@ -51,12 +66,13 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
     await vi.waitFor(async () => expect((await facts()).synchronousStandbys).toBe("*"), PATIENCE);
     const receiver = await WalReceiver.start({
       connection,
-      server: await facts(),
+      server: { ...(await facts()), slotKeepsBytes: 0 },
       folder: kept.folder,
     });
     try {
       const said = async () =>
         (await cluster.query("select reply_time, flush_lsn from pg_stat_replication"))[0];
+      await writeASegment();
       await vi.waitFor(async () => expect((await said())?.reply_time).toBeTruthy(), PATIENCE);
       expect((await said())?.flush_lsn).toBeNull();
     } finally {
@@ -95,6 +111,22 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
     const scan = await scanSegments(kept.folder, refs as [(typeof refs)[0]], SEGMENT);
     expect(scan.broken).toBeUndefined();
     expect(scan.marks.filter(({ kind }) => kind === "commit").length).toBeGreaterThanOrEqual(15);
+  });
+
+  test("leaves the server alone until a burst of WAL waits there, and again after it", async () => {
+    const begun = segmentAt(await position(), SEGMENT);
+    const receiver = await start(8 * SEGMENT);
+    const has = (number: bigint) => kept.folder.statLog(logName(segmentName(1, number, SEGMENT)));
+    try {
+      await writeASegment();
+      expect(await state()).toBe("startup");
+      expect(await has(begun)).toBeUndefined();
+      await writeASegment();
+      await vi.waitFor(async () => expect(await has(begun + 1n)).toBeDefined(), PATIENCE);
+      await vi.waitFor(async () => expect(await state()).toBe("startup"), PATIENCE);
+    } finally {
+      await receiver.close();
+    }
   });
 
   test("says at once when the repository takes no more, or the server goes away", async () => {
