@@ -60,6 +60,8 @@ export class WalReceiver {
     this.#stream = stream;
     this.signal = this.#failure.signal;
     this.#segments = new SegmentStore({ ...store, onFailure: (reason) => this.#fail(reason) });
+    // Between two looks nothing is asked, and a connection that breaks would be noticed by the next one only.
+    client.connection.stream.once("close", () => this.#look.resolve());
     this.#fetching = this.#fetch().catch((cause: unknown) => this.#fail(cause));
   }
 
