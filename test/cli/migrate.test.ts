@@ -173,7 +173,7 @@ describe("migrate is refused", () => {
     const emitted = await place.run(emit);
     expect([emitted.status, emitted.stdout.split("\n")[1]]).toEqual([
       1,
-      "// NOT FINAL: 1 error of the plan to be answered first, and columns may change by that.",
+      "// NOT FINAL: errors of the plan are to be answered first (1), and columns may change by that.",
     ]);
   });
 

@@ -96,7 +96,7 @@ describe("a sync that runs for days", () => {
     one.sqlite("INSERT INTO words VALUES (NULL)");
     await expect(sync({ until: "caught-up" })).rejects.toMatchObject({
       code: "TARGET_REFUSED_ROWS",
-      message: expect.stringContaining("a row of words (SQLSTATE 23502)"),
+      message: expect.stringContaining("a row of words, for its word (SQLSTATE 23502)"),
     });
     one.sqlite("UPDATE words SET word = 'a'");
     await sync({ until: "caught-up" });
