@@ -57,7 +57,8 @@ test("a -wal with a wrong header is an error", async () => {
     database.close();
   });
   const wal = await open(`${path}-wal`, "r+");
-  await wal.write(Buffer.from([1]), 0, 1, 30);
+  const { buffer: byte } = await wal.read(Buffer.alloc(1), 0, 1, 30);
+  await wal.write(Buffer.from([(byte[0] as number) ^ 1]), 0, 1, 30);
   await wal.close();
   expect(await inspected(path)).toMatchObject([
     { id: "sqlite-wal-header-invalid", severity: "error" },
