@@ -113,10 +113,16 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
     expect(scan.marks.filter(({ kind }) => kind === "commit").length).toBeGreaterThanOrEqual(15);
   });
 
-  test("leaves the server alone until a burst of WAL waits there, and again after it", async () => {
+  test("leaves the server alone until a burst of WAL waits there, and lets go of what it has by the next one", async () => {
     const begun = segmentAt(await position(), SEGMENT);
     const receiver = await start(8 * SEGMENT);
     const has = (number: bigint) => kept.folder.statLog(logName(segmentName(1, number, SEGMENT)));
+    const keptFrom = async () => {
+      const [slot] = await cluster.query<{ lsn: string }>(
+        "select restart_lsn as lsn from pg_replication_slots",
+      );
+      return segmentAt(lsnOf(slot?.lsn as string), SEGMENT);
+    };
     try {
       await writeASegment();
       expect(await state()).toBe("startup");
@@ -124,6 +130,12 @@ describe.each(await availableMajors())("the WAL stream of a server of version %i
       await writeASegment();
       await vi.waitFor(async () => expect(await has(begun + 1n)).toBeDefined(), PATIENCE);
       await vi.waitFor(async () => expect(await state()).toBe("startup"), PATIENCE);
+      for (let segments = 0; segments < 2; segments++) await writeASegment();
+      await vi.waitFor(async () => expect(await has(begun + 3n)).toBeDefined(), PATIENCE);
+      await vi.waitFor(
+        async () => expect(await keptFrom()).toBeGreaterThanOrEqual(begun + 2n),
+        PATIENCE,
+      );
     } finally {
       await receiver.close();
     }

@@ -36,7 +36,7 @@ export interface ReceiverInit {
  * that, a kill included, removes the slot.
  *
  * It comes in bursts of whole segments, not as it is written: a stream that waits for more is woken by each
- * commit of the product, which on a busy machine doubles what its slowest commits take (decision 44).
+ * commit of the product, which on a busy machine makes its commits wait for it (decision 44).
  */
 export class WalReceiver {
   /** Aborted with the reason when the stream fails, so that the backup beside it need not go on. */
