@@ -1,6 +1,7 @@
 import { open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Manifest } from "@lifeboat/core";
+import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { ledgerApp } from "../support/ledger-app.ts";
 import { isThere } from "../support/sqlite.ts";
@@ -102,4 +103,46 @@ test("a damaged manifest keeps no instant from being restored that the log holds
     code: "MANIFEST_CORRUPT",
     remedy: expect.stringContaining(`--at ${new Date(at).toISOString()}`),
   });
+});
+
+test("where nothing was committed between the log's end and a damaged backup, the log leads to that backup's own state", async () => {
+  const app = await ledgerApp();
+  const { states } = await history(app, counting([1, 2]));
+  const { id } = await app.backup();
+  await app.backupIncrement();
+  const { folder, manifests } = await app.manifests();
+  const [first, second, third] = manifests as [Manifest, Manifest, Manifest];
+  expect(second.id).toBe(id);
+  await rot(join(app.folder, "repository", folder.backupPath(id), "app.db.zst"));
+  const asked = {
+    latest: { kind: "latest" },
+    second: time(Date.parse(second.consistentAt)),
+    third: time(Date.parse(third.consistentAt)),
+  } as const;
+  for (const [name, target] of Object.entries(asked)) {
+    const restored = await app.restore(restoredTo(app, name), { target });
+    expect(dumpOf(restored.path)).toBe(states[1]?.dump);
+    expect(restored.backup).toBe(first.id);
+    expect(restored.findings.map((each) => each.id)).toContain("backup-damaged");
+  }
+  await expect(
+    app.restore(restoredTo(app, "immediate"), { target: { kind: "immediate" } }),
+  ).rejects.toMatchObject({ code: "CHECKSUM_MISMATCH" });
+});
+
+test("a damaged backup that holds a commit which the log does not is refused, and not restored without that commit", async () => {
+  const app = await ledgerApp();
+  await history(app, counting([1, 2]));
+  const writer = new Database(app.path);
+  writer.exec("UPDATE counter SET v = 3");
+  const { id } = await app.backup();
+  writer.close();
+  const { folder, manifests } = await app.manifests();
+  await rot(join(app.folder, "repository", folder.backupPath(id), "app.db.zst"));
+  const { consistentAt, details } = manifests.at(-1) as Manifest;
+  expect(details.log).toMatchObject({ lineage: expect.any(String) });
+  for (const target of [{ kind: "latest" }, time(Date.parse(consistentAt))] as const)
+    await expect(app.restore(restoredTo(app, target.kind), { target })).rejects.toMatchObject({
+      code: "CHECKSUM_MISMATCH",
+    });
 });

@@ -5,6 +5,7 @@ import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { isObjectDamage } from "./object-damage.ts";
 import type { Repository } from "./repository.ts";
+import type { RecoveryTarget } from "./window.ts";
 
 /** A plan that does without a backup which turned out to be damaged, and what is to be told of that. */
 export interface AnotherWay {
@@ -33,16 +34,20 @@ export async function anotherWay(
   if (!damaged) return undefined;
   without.add(damaged.id);
   const { manifests } = await order.repository.backups(folder);
-  const whole = manifests.filter(({ id }) => !without.has(id));
-  try {
-    const other = await engine.plan(folder, whole, target, { timeline: order.timeline });
-    if (!leadsAsFar(other, plan)) return undefined;
-    return { plan: other, finding: backupDamaged(chosenBackup(plan).id, thrown) };
-  } catch (cause) {
-    // What was damaged first is the reason.
-    if (cause instanceof LifeboatError) return undefined;
-    throw cause;
-  }
+  const planned = (asked: RecoveryTarget) =>
+    engine.plan(folder, manifests, asked, { timeline: order.timeline, without });
+  const finding = backupDamaged(chosenBackup(plan).id, thrown);
+  const other = await planned(target).catch(noPlan);
+  if (other && leadsAsFar(other, plan)) return { plan: other, finding };
+  // One whose last commit is older leads to the same state all the same, where nothing was committed since.
+  const end = endOf(plan);
+  const same = end && (await planned(end).catch(noPlan));
+  return same && { plan: same, finding };
+}
+
+/** What was damaged first is the reason. */
+function noPlan(cause: unknown): undefined {
+  if (!(cause instanceof LifeboatError)) throw cause;
 }
 
 /**
@@ -60,8 +65,17 @@ export function noWayLeft(first: unknown, last: unknown): unknown {
 function leadsAsFar(other: RecoveryPlan, plan: RecoveryPlan): boolean {
   if (other.timeline !== plan.timeline) return false;
   const [mine, theirs] = [plan.willRecoverTo, other.willRecoverTo];
+  if (mine.lsn !== null && mine.lsn === theirs.lsn) return true;
   if (mine.time === null || theirs.time === null) return mine.lsn === theirs.lsn;
   return theirs.time >= mine.time;
+}
+
+/** Where a plan ends, as a target; undefined where the backup itself is meant, whatever the log holds. */
+function endOf({ target, willRecoverTo: { time } }: RecoveryPlan): RecoveryTarget | undefined {
+  const isOfLog = target.kind === "latest" || target.kind === "time";
+  return isOfLog && time !== null
+    ? { kind: "time", at: new Date(time), exclusive: false }
+    : undefined;
 }
 
 function backupDamaged(id: string, damage: LifeboatError): Finding {

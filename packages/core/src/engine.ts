@@ -131,6 +131,15 @@ export interface Reach {
   holes(): Promise<readonly Finding[]>;
 }
 
+export interface PlanOptions {
+  readonly timeline?: number | undefined;
+  /**
+   * Ids of backups that can't be restored: no plan builds on them. What their manifests tell of the log is true all the same, such as
+   * that nothing was committed before them.
+   */
+  readonly without?: ReadonlySet<string> | undefined;
+}
+
 /**
  * A database that can be backed up: the seam behind which SQLite and Postgres lie.
  *
@@ -212,7 +221,7 @@ export interface Engine {
     folder: DatabaseFolder,
     backups: readonly Manifest[],
     target: RecoveryTarget,
-    options: { readonly timeline?: number | undefined },
+    options: PlanOptions,
   ): Promise<RecoveryPlan>;
 
   /**

@@ -61,9 +61,10 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
         async (hole) =>
           init.connection !== undefined && (await isStillToCome(init.connection, archive, hole)),
       ),
-    async plan(folder, backups, target, { timeline }) {
+    async plan(folder, backups, target, { timeline, without = new Set() }) {
+      const left = backups.filter(({ id }) => !without.has(id));
       // The WAL leads to any state from an older base too: only who names a backup must have that one.
-      const usable = target.kind === "backup" ? backups : byChain(backups).whole;
+      const usable = target.kind === "backup" ? left : byChain(left).whole;
       const plan = await planRecovery({ folder, backups: usable, timeline }, target);
       return { ...plan, backups: backupChain(plan.backups[0], backups) };
     },

@@ -5,6 +5,7 @@ import {
   LifeboatError,
   type Manifest,
   outsideEveryWindow,
+  type PlanOptions,
   type RecoveryPlan,
   type RecoveryTarget,
 } from "@lifeboat/core";
@@ -23,15 +24,16 @@ export async function planRecovery(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
   target: RecoveryTarget,
-  options: { readonly timeline?: number | undefined },
+  { timeline, without = new Set() }: PlanOptions,
 ): Promise<RecoveryPlan> {
-  if (options.timeline !== undefined) throw foreignTarget("--timeline");
+  if (timeline !== undefined) throw foreignTarget("--timeline");
   // One that cannot be read may be what is meant by a time; a backup that is named stands for itself.
   if (target.kind !== "backup") for (const manifest of backups) detailsOf(manifest);
-  const { whole, broken } = byChain(backups);
+  const left = backups.filter(({ id }) => !without.has(id));
+  const { whole, broken } = byChain(left);
   // The log may lead to any state from an older backup too: only who names one must have that.
-  const usable = target.kind === "backup" || whole.length === 0 ? backups : whole;
-  const part = () => logPartFor(folder, usable, target);
+  const usable = target.kind === "backup" || whole.length === 0 ? left : whole;
+  const part = () => logPartFor(folder, usable, target, byChain(backups).whole);
   const { manifest, instant } = await whileMerging(folder, part);
   if (target.kind === "latest")
     for (const [each, lacks] of broken) if (Date.parse(each.consistentAt) > instant) throw lacks;
@@ -44,11 +46,15 @@ export async function planRecovery(
   };
 }
 
-/** The backup for a target with what of the log is laid over it. */
+/**
+ * The backup for a target with what of the log is laid over it.
+ * @param known with those that can't be restored themselves
+ */
 export async function logPartFor(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
   target: RecoveryTarget,
+  known: readonly Manifest[] = backups,
 ): Promise<LogPart> {
   switch (target.kind) {
     case "latest": {
@@ -63,7 +69,7 @@ export async function logPartFor(
       );
     case "time": {
       const lineages = await lineagesOf(folder);
-      const part = await partFor(folder, backups, { lineages, target });
+      const part = await partFor(folder, backups, { lineages, target, known });
       if (part) return part;
       throw outsideEveryWindow(target.at, await windowsIn(folder, backups, lineages));
     }

@@ -66,7 +66,16 @@ export async function newestOfLog(
 export async function partFor(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
-  { lineages, target }: { readonly lineages: Lineages; readonly target: InstantTarget },
+  {
+    lineages,
+    target,
+    known,
+  }: {
+    readonly lineages: Lineages;
+    readonly target: InstantTarget;
+    /** With those that can't be restored themselves: they tell when nothing was committed. */
+    readonly known: readonly Manifest[];
+  },
 ): Promise<LogPart | undefined> {
   const at = target.at.getTime();
   const reaches = (instant: number) =>
@@ -74,7 +83,7 @@ export async function partFor(
   const before = backups
     .filter(({ consistentAt }) => reaches(Date.parse(consistentAt)))
     .sort((a, b) => Date.parse(b.consistentAt) - Date.parse(a.consistentAt));
-  const stillness = await stillnessOf(folder, backups, lineages);
+  const stillness = await stillnessOf(folder, known, lineages);
   for (const manifest of before) {
     if (Date.parse(manifest.consistentAt) === at) return partOfBackup(manifest);
     const end = endOfLog(manifest, lineages);
