@@ -65,7 +65,7 @@ export function noWayLeft(first: unknown, last: unknown): unknown {
 function leadsAsFar(other: RecoveryPlan, plan: RecoveryPlan): boolean {
   if (other.timeline !== plan.timeline) return false;
   const [mine, theirs] = [plan.willRecoverTo, other.willRecoverTo];
-  if (mine.lsn !== null && mine.lsn === theirs.lsn) return true;
+
   if (mine.time === null || theirs.time === null) return mine.lsn === theirs.lsn;
   return theirs.time >= mine.time;
 }
