@@ -1,13 +1,15 @@
 import { readdirSync } from "node:fs";
-import { constants, setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
+
+const LOWER = constants.priority.PRIORITY_BELOW_NORMAL;
 
 /**
  * Leaves the processor to whoever else wants it, for the rest of this process: what it does is long, and the product beside it
  * serves people. It can't be taken back without rights, so no process that later holds the product still may do this. The threads
- * that it starts from here on, and the programs, do the same.
+ * that it starts from here on, and the programs, do the same. Whoever is as low already, by `nice` or a service manager, stays there.
  */
 export function giveWay(): void {
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  if (getPriority() < LOWER) setPriority(LOWER);
   // Linux keeps a priority for each thread, and those that compress and hash may be there already.
   for (const thread of otherThreads()) lower(thread);
 }
@@ -19,7 +21,7 @@ function otherThreads(): number[] {
 
 function lower(thread: number): void {
   try {
-    setPriority(thread, constants.priority.PRIORITY_BELOW_NORMAL);
+    if (getPriority(thread) < LOWER) setPriority(thread, LOWER);
   } catch (thrown) {
     // It ended meanwhile.
     if ((thrown as { code?: string }).code !== "ERR_SYSTEM_ERROR" || !hasEnded(thrown))
