@@ -1,4 +1,4 @@
-import { rename } from "node:fs/promises";
+import { readdir, rename, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding } from "@lifeboat/core";
 import { makeStandby, postgresEngine } from "@lifeboat/postgres";
@@ -58,6 +58,13 @@ test("a server in good order, archiving into the repository, has nothing to repo
     expect(archive?.lastSegment).toMatch(/\.backup$/);
     expect(archive?.lagBytes).toBeLessThan(32 << 20);
   }, PATIENCE);
+  // It had an archive, and has none any more.
+  await cluster.restart({ archive_mode: "off" });
+  const { status: off } = postgresEngine({ connection: { url: cluster.superuserUrl } });
+  expect(await off(kept.folder, null)).toMatchObject({
+    archive: null,
+    alerts: [{ id: "archive-mode-off" }],
+  });
 });
 
 test("a tablespace that is being dropped, whose folder is gone already, is waited for", async () => {
@@ -152,20 +159,50 @@ test("wal_level minimal is an error, and a backup is refused with it", async () 
   expect(findings.has("wal-senders-scarce")).toBe(false);
 });
 
-test("archiving without a command is an error that does not stop a backup", async () => {
+test("archiving by nobody is an error that does not stop a backup, and no healthy archive", async () => {
   const cluster = await started({ settings: { archive_mode: "on" } });
-  expect((await findingsOf(cluster)).get("archive-command-empty")?.severity).toBe("error");
+  expect((await findingsOf(cluster)).get("archive-command-empty")).toMatchObject({
+    severity: "error",
+    remedy: expect.stringMatching(/set it, then: select pg_reload_conf\(\)$/),
+  });
   const kept = await repositoryBeside(cluster);
   await expect(kept.take()).resolves.toMatchObject({ engine: "postgres" });
+  await expect(kept.take({ wal: "archive" })).rejects.toMatchObject({
+    message: expect.stringContaining("there is none"),
+  });
+  expect(await kept.engine.status(kept.folder, null)).toMatchObject({
+    archive: { ok: false, oldestUnarchived: expect.stringMatching(/^[0-9A-F]{24}$/) },
+    alerts: [{ id: "archive-command-empty" }],
+  });
   // A receiver takes nothing from the archiver, which keeps all the same what it was given.
   const archive = { mode: "receive" } as const;
   const engine = postgresEngine({ connection: { url: cluster.superuserUrl }, archive });
   const inspected = await engine.inspect();
   expect(inspected.map(({ id }) => id)).not.toContain("archive-timeout-off");
-  expect(inspected.find(({ id }) => id === "archive-command-empty")).toMatchObject({
+  const unneeded = {
+    id: "archive-command-empty",
     severity: "error",
     remedy: expect.stringContaining("archive_mode = off"),
-  });
+  };
+  expect(inspected).toContainEqual(expect.objectContaining(unneeded));
+  const { alerts } = await engine.status(kept.folder, null);
+  expect(alerts).toContainEqual(expect.objectContaining(unneeded));
+
+  // An archiver that does not come up, for want of its library, never fails.
+  await cluster.query("alter system set archive_library = 'none_of_that_name'");
+  await cluster.query("select pg_reload_conf()");
+  const stalled = async () => {
+    const { archive, alerts } = await kept.engine.status(kept.folder, null);
+    return { ok: archive?.ok, alerts: alerts.map(({ id }) => id) };
+  };
+  await vi.waitFor(async () => expect(await stalled()).toEqual({ ok: true, alerts: [] }), PATIENCE);
+  const marks = join(cluster.dataDirectory, "pg_wal", "archive_status");
+  const anHourAgo = Date.now() / 1000 - 3600;
+  for (const mark of await readdir(marks)) await utimes(join(marks, mark), anHourAgo, anHourAgo);
+  expect(await stalled()).toEqual({ ok: false, alerts: ["archive-stalled"] });
+  expect((await findingsOf(cluster)).get("archive-stalled")?.summary).toMatch(
+    /^for 60 minutes .* \d+ wait, the oldest [0-9A-F]{24}:/,
+  );
 });
 
 test("a server that is not there is a finding and an alert, never thrown", async () => {

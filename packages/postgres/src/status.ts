@@ -2,16 +2,18 @@ import { join } from "node:path";
 import type { DatabaseFolder, EngineStatus, Finding, WatchNote } from "@lifeboat/core";
 import type pg from "pg";
 import { elsewhereFinding } from "./archive/elsewhere.ts";
+import { findingsFor } from "./archive/findings.ts";
 import { givenUpFinding } from "./archive/given-up-wal.ts";
 import { isPushing } from "./archive/push-pipes.ts";
-import { receiverStatus } from "./archive/receiver-status.ts";
+import { isStreaming, receiverStatus } from "./archive/receiver-status.ts";
 import { SPOOL, WalSpool } from "./archive/wal-spool.ts";
 import type { ArchiveChoice } from "./archive/watch-server.ts";
 import { type ServerConnection, withClient } from "./connection/connection.ts";
 import { type ArchiverState, readArchiver } from "./facts/archiver.ts";
 import { localDirectory } from "./facts/local-directory.ts";
 import { describeServer, type ServerFacts } from "./facts/server-facts.ts";
-import { waitingSegments } from "./facts/waiting-segments.ts";
+import { type WaitingSegment, waitingSegments } from "./facts/waiting-segments.ts";
+import { configurationFindings } from "./preflight/configuration.ts";
 import { liveFindings } from "./preflight/live.ts";
 import { findingOf } from "./preflight.ts";
 import { readSlots } from "./slots/slots.ts";
@@ -36,14 +38,18 @@ export async function serverStatus(
   try {
     return await withClient(connection, async (client) => {
       const server = await describeServer(client);
-      const received =
-        archive.mode === "receive" ? await receiverStatus(client, server, folder) : undefined;
+      // Without an archiver WAL may come by a `wal receive` that somebody runs all the same.
+      const isReceived =
+        archive.mode === "receive" || (!server.archiving && (await isStreaming(client)));
+      const received = isReceived ? await receiverStatus(client, server, folder) : undefined;
       const byCommand = received || !server.archiving ? null : await archiveStatus(client, server);
       const given = await givenUp(server, folder);
       // What was given up is not in the repository either, and said already.
       const elsewhere =
         byCommand && given.length === 0 ? await elsewhereFinding(client, server, folder) : [];
-      const reaches = byCommand && { ...byCommand, ok: byCommand.ok && elsewhere.length === 0 };
+      const live = await liveAlerts(client, server);
+      const faults = [...elsewhere, ...live].filter(({ id }) => id.startsWith("archive-"));
+      const reaches = byCommand && { ...byCommand, ok: faults.length === 0 };
       return {
         archive: received?.archive ?? reaches,
         slots: (await readSlots(client)).map((slot) => ({ ...slot })),
@@ -51,7 +57,8 @@ export async function serverStatus(
           ...(received?.alerts ?? []),
           ...given,
           ...elsewhere,
-          ...(await liveAlerts(client, server)),
+          ...findingsFor(live, archive),
+          ...(isReceived || server.archiving ? [] : await noLonger(client, server)),
         ],
         ...(await shippingOf(server, about)),
       };
@@ -62,8 +69,23 @@ export async function serverStatus(
 }
 
 async function liveAlerts(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
-  const worrying = ["archive-failing", "slot-inactive", "slot-losing", "slot-lost"];
-  return (await liveFindings(client, server)).filter(({ id }) => worrying.includes(id));
+  const found = [...configurationFindings(server), ...(await liveFindings(client, server))];
+  return found.filter(({ id }) => WORRYING.has(id));
+}
+
+const WORRYING: ReadonlySet<string> = new Set([
+  "archive-command-empty",
+  "archive-failing",
+  "archive-stalled",
+  "slot-inactive",
+  "slot-losing",
+  "slot-lost",
+]);
+
+/** To do without an archive may be somebody's choice; one that the server had, and has no more, is a recovery point that grows old. */
+async function noLonger(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
+  if ((await readArchiver(client)).lastArchivedWal === null) return [];
+  return configurationFindings(server).filter(({ id }) => id === "archive-mode-off");
 }
 
 async function givenUp(server: ServerFacts, folder: DatabaseFolder | null): Promise<Finding[]> {
@@ -71,28 +93,31 @@ async function givenUp(server: ServerFacts, folder: DatabaseFolder | null): Prom
   return directory === undefined ? [] : givenUpFinding(directory, folder);
 }
 
-async function archiveStatus(client: pg.Client, server: ServerFacts): Promise<ArchiveStatus> {
+/** What only its faults tell is left to who knows them. */
+async function archiveStatus(
+  client: pg.Client,
+  server: ServerFacts,
+): Promise<Omit<ArchiveStatus, "ok">> {
   const archiver = await readArchiver(client);
   const waiting = await waitingSegments(client, server);
   const oldest = waiting[0] ?? null;
   return {
-    ok: !archiver.failing,
     lagSeconds: lagSeconds(archiver, oldest, server),
     lagBytes: await lagBytes(client, server, archiver),
     lastSegment: archiver.lastArchivedWal,
-    oldestUnarchived: oldest,
+    oldestUnarchived: oldest?.name ?? null,
   };
 }
 
 /** With nothing waiting there is no lag, however long ago the last segment was archived. */
 function lagSeconds(
   { lastArchivedTime }: ArchiverState,
-  oldest: string | null,
+  oldest: WaitingSegment | null,
   { clock }: ServerFacts,
-): number | null {
+): number {
   if (oldest === null) return 0;
-  if (lastArchivedTime === null) return null;
-  return Math.max(0, (clock.getTime() - lastArchivedTime.getTime()) / 1000);
+  const since = lastArchivedTime ?? oldest.since;
+  return Math.max(0, (clock.getTime() - since.getTime()) / 1000);
 }
 
 /** WAL written since the end of the last segment that was archived. */

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { assertNotRunning } from "../src/places/restore-places.ts";
 import { serverLines, startLine, stopLine } from "../src/server/server-line.ts";
 
 let folder: string;
@@ -47,5 +48,21 @@ test("a server that runs from a folder that nobody named is stopped by the progr
 });
 
 test("of a directory that is no cluster the program's name alone is said", async () => {
+  expect((await serverLines(folder)).stop).toContain(`pg_ctl stop -D ${folder}`);
+});
+
+test.each([
+  ["a pipe", (path: string) => execa("mkfifo", [path])],
+  ["a device", (path: string) => symlink("/dev/zero", path)],
+  ["a file of 1 GiB", (path: string) => writeFile(path, "").then(() => truncate(path, 2 ** 30))],
+])("%s in the place of a server's small files is neither waited for nor read", async (_, make) => {
+  for (const name of ["postmaster.pid", "postmaster.opts", "PG_VERSION"])
+    await make(join(folder, name));
+  await expect(assertNotRunning(folder)).rejects.toMatchObject({
+    code: "PID_FILE_UNFIT",
+    kind: "refused",
+    message: expect.stringContaining(join(folder, "postmaster.pid")),
+    remedy: expect.stringContaining("ls -l"),
+  });
   expect((await serverLines(folder)).stop).toContain(`pg_ctl stop -D ${folder}`);
 });

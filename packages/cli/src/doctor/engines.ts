@@ -4,8 +4,15 @@ import { engineOf } from "../config/engine.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import type { Session } from "../session.ts";
 
-/** Those whose remedy is to archive; the engine cannot know by which command. */
-const WANT_ARCHIVING: ReadonlySet<string> = new Set(["archive-mode-off", "archive-command-empty"]);
+/** Those whose remedy is to archive; the engine cannot know by which command. Only archive_mode takes a restart. */
+const WANT_ARCHIVING: ReadonlyMap<string, (setting: string) => string> = new Map([
+  [
+    "archive-mode-off",
+    (setting) =>
+      `alter system set archive_mode = on; alter system set ${setting}; then restart the server`,
+  ],
+  ["archive-command-empty", (setting) => `alter system set ${setting}; select pg_reload_conf()`],
+]);
 
 /** What the engines find in their live databases, and how WAL would be shipped. */
 export async function examineEngines(session: Session): Promise<Finding[]> {
@@ -31,7 +38,6 @@ export async function examineEngines(session: Session): Promise<Finding[]> {
 }
 
 function withCommand(finding: Finding, setting: string): Finding {
-  if (!WANT_ARCHIVING.has(finding.id)) return finding;
-  const remedy = `alter system set archive_mode = on; alter system set ${setting}; then restart the server`;
-  return { ...finding, remedy };
+  const remedy = WANT_ARCHIVING.get(finding.id);
+  return remedy ? { ...finding, remedy: remedy(setting) } : finding;
 }

@@ -45,7 +45,7 @@ export async function receiverStatus(
 }
 
 /** Our receivers bear the name of their slot. So do the standbys that we make, which replay what they are sent. */
-async function isStreaming(client: pg.Client): Promise<boolean> {
+export async function isStreaming(client: pg.Client): Promise<boolean> {
   const slots = await readSlots(client);
   if (slots.some(({ name, active }) => name === RECEIVE_SLOT && active)) return true;
   const { rows } = await client.query(

@@ -29,7 +29,7 @@ export async function isStillToCome(
 async function waitsForArchiver(client: pg.Client, { name, database }: ArchiveHole) {
   const server = await describeServer(client);
   if (server.systemIdentifier !== database) return false;
-  return (await waitingSegments(client, server)).includes(name);
+  return (await waitingSegments(client, server)).some((waiting) => waiting.name === name);
 }
 
 async function keepsForReceiver(client: pg.Client, { number, database }: ArchiveHole) {

@@ -60,25 +60,30 @@ function walLevel({ walLevel: level, archiving: on }: ServerFacts): Finding | un
 }
 
 function archiving(server: ServerFacts): Finding | undefined {
-  const remedy =
-    "lifeboat doctor prints the archive_command of this host: set it and archive_mode = on, then restart the server";
   if (!server.archiving)
     return {
       id: "archive-mode-off",
       severity: "warning",
       summary:
         "archive_mode is off: each backup restores only its own instant, and nothing between backups can be recovered",
-      remedy,
+      remedy:
+        "lifeboat doctor prints the archive_command of this host: set it and archive_mode = on, then restart the server",
     };
-  if (server.archiveCommand === "" && server.archiveLibrary === "")
+  if (isWithoutArchiver(server))
     return {
       id: "archive-command-empty",
       severity: "error",
       summary:
         "archive_mode is on without archive_command: WAL piles up in pg_wal until the disk is full",
-      remedy,
+      remedy:
+        "lifeboat doctor prints the archive_command of this host: set it, then: select pg_reload_conf()",
     };
   return undefined;
+}
+
+/** The server keeps WAL for an archiver that has nothing to call. */
+export function isWithoutArchiver(server: ServerFacts): boolean {
+  return server.archiving && server.archiveCommand === "" && server.archiveLibrary === "";
 }
 
 /** Manual, "archive_timeout": how long a commit of a server that writes little may lie on its own disk alone. */

@@ -1,11 +1,16 @@
 import type { Finding } from "@lifeboat/core";
 import type pg from "pg";
-import { readArchiver } from "../facts/archiver.ts";
+import { type ArchiverState, readArchiver } from "../facts/archiver.ts";
 import type { ServerFacts } from "../facts/server-facts.ts";
+import { waitingSegments } from "../facts/waiting-segments.ts";
+import { isWithoutArchiver } from "./configuration.ts";
 import { slotFindings } from "./slot-findings.ts";
 
 /** A backup that streams its WAL needs one sender for the data and one for the WAL. */
 export const SENDERS_OF_STREAM = 2;
+
+/** No segment takes so long that is on its way. */
+const STALLED_MINUTES = 10;
 
 const SENDERS_QUERY = `
   select coalesce(nullif(application_name, ''), 'pid ' || pid) as holder
@@ -47,15 +52,44 @@ async function senders(client: pg.Client, server: ServerFacts): Promise<Finding[
 }
 
 async function archiver(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
-  if (!server.archiving) return [];
+  // That nobody archives is said by what is configured.
+  if (!server.archiving || isWithoutArchiver(server)) return [];
   const state = await readArchiver(client);
-  if (!state.failing) return [];
+  if (!state.failing) return stalled(client, server, state);
   return [
     {
       id: "archive-failing",
       severity: "error",
       summary: `archive_command fails: ${state.failedCount} failures, last with ${state.lastFailedWal}`,
       remedy: "the server's log says what it printed; until it is mended, WAL piles up in pg_wal",
+    },
+  ];
+}
+
+/**
+ * An archiver that neither stores nor fails: its command hangs, or it does not come up at all, with a library that cannot be loaded, or
+ * with a command beside one (from 16 on). pg_stat_archiver then shows what it last did for ever.
+ */
+async function stalled(
+  client: pg.Client,
+  server: ServerFacts,
+  { lastArchivedTime }: ArchiverState,
+): Promise<Finding[]> {
+  // With archive_mode = on none runs there.
+  if (server.inRecovery) return [];
+  const waiting = await waitingSegments(client, server);
+  const [oldest] = waiting;
+  if (oldest === undefined) return [];
+  const still = Math.max(oldest.since.getTime(), lastArchivedTime?.getTime() ?? 0);
+  const minutes = Math.floor((server.clock.getTime() - still) / 60_000);
+  if (minutes < STALLED_MINUTES) return [];
+  return [
+    {
+      id: "archive-stalled",
+      severity: "error",
+      summary: `for ${minutes} minutes the archiver has neither stored a segment nor said that it failed, and ${waiting.length} wait, the oldest ${oldest.name}: WAL piles up in pg_wal`,
+      remedy:
+        "select pid from pg_stat_activity where backend_type = 'archiver'; where there is one, ps --ppid PID shows the archive_command that hangs: end that; where there is none, the server's log says why it does not start (archive_library, or archive_command set beside it)",
     },
   ];
 }

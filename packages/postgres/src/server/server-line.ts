@@ -1,8 +1,9 @@
-import { access, constants, readFile } from "node:fs/promises";
+import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
 import { shellWord } from "@lifeboat/core/shell-word";
 import { type Account, serverAccount } from "../files/account.ts";
+import { readOwned } from "../files/owned-file.ts";
 import { findPrograms, programPath } from "./programs.ts";
 
 /** What starts and stops servers. */
@@ -51,7 +52,7 @@ export async function controlProgram(
 
 /** Beside the program that a server was started with last in the data directory, which it notes in its first word. */
 async function programOfServer(dataDirectory: string): Promise<string | undefined> {
-  const options = await readFile(join(dataDirectory, "postmaster.opts"), "utf8").catch(() => "");
+  const options = await textOf(join(dataDirectory, "postmaster.opts"));
   const server = /^(\/\S+)\/postgres(?:\s|$)/.exec(options)?.[1];
   if (server === undefined) return undefined;
   const program = join(server, NAME);
@@ -59,6 +60,12 @@ async function programOfServer(dataDirectory: string): Promise<string | undefine
     () => program,
     () => undefined,
   );
+}
+
+/** A line of a directory that may be another account's; nothing where it cannot be had. */
+async function textOf(path: string): Promise<string> {
+  const read = readOwned(path, { owner: undefined, mostBytes: 2 ** 16 });
+  return read.then(String, () => "");
 }
 
 /** Lines that whoever reads a remedy can paste, as the account that he works as. */
@@ -83,8 +90,7 @@ export async function serverLines(
     readonly options?: string;
   } = {},
 ): Promise<ServerLines> {
-  const text = await readFile(join(liesAt, "PG_VERSION"), "utf8").catch(() => "");
-  const major = Number.parseInt(text, 10);
+  const major = Number.parseInt(await textOf(join(liesAt, "PG_VERSION")), 10);
   const found = major > 0 ? await controlProgram(major, binDirectory) : NAME;
   const program = found === NAME ? ((await programOfServer(liesAt)) ?? NAME) : found;
   const account = await serverAccount(liesAt);

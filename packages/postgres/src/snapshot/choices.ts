@@ -7,6 +7,7 @@ import { wireTransport } from "../basebackup/wire.ts";
 import type { WalSource } from "../details.ts";
 import { readArchiver } from "../facts/archiver.ts";
 import { isInPlace, type ServerFacts } from "../facts/server-facts.ts";
+import { isWithoutArchiver } from "../preflight/configuration.ts";
 import { SENDERS_OF_STREAM, senderHolders } from "../preflight/live.ts";
 import { logName, parseWalFileName } from "../wal/segment-name.ts";
 
@@ -47,11 +48,11 @@ export async function chooseWalSource(
   server: ServerFacts,
   { options, folder }: SnapshotRequest,
 ): Promise<WalSource> {
-  if (options.wal === "archive" && !server.archiving)
+  if (options.wal === "archive" && (!server.archiving || isWithoutArchiver(server)))
     throw new LifeboatError({
       code: "ARCHIVE_OFF",
       kind: "usage",
-      message: "--wal archive waits for archive_command, and archive_mode is off",
+      message: `--wal archive waits for archive_command, and ${server.archiving ? "there is none" : "archive_mode is off"}`,
       remedy: "take --wal stream, or set archive_mode and archive_command",
     });
   const wal = options.wal ?? ((await archives(client, server, folder)) ? "archive" : "stream");
@@ -64,7 +65,7 @@ async function archives(
   server: ServerFacts,
   folder: SnapshotRequest["folder"],
 ): Promise<boolean> {
-  if (!server.archiving) return false;
+  if (!server.archiving || isWithoutArchiver(server)) return false;
   const { failing, lastArchivedWal } = await readArchiver(client);
   if (failing || lastArchivedWal === null || !parseWalFileName(lastArchivedWal)) return false;
   return (await folder.statLog(logName(lastArchivedWal))) !== undefined;
