@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { LifeboatError } from "@lifeboat/core";
 import { hasProgram, postgresEngine } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
@@ -83,10 +84,13 @@ test("it comes straight into a live database, all of it or nothing", async ({ sk
   expect(row?.n).toBe("100");
   // There by now: the second time nothing may change.
   await cluster.query("delete from orders where n > 50");
+  // Only the copy tells which schema is meant.
+  await cluster.query("alter database app set search_path = pg_temp");
   await expect(extracting("orders", cluster.superuserUrl)).rejects.toMatchObject({
     code: "EXTRACT_FAILED",
     message: expect.stringContaining("already exists"),
   });
+  await cluster.query("alter database app reset search_path");
   const [after] = await cluster.query<{ n: string }>("select count(*) as n from orders");
   expect(after?.n).toBe("50");
 });
@@ -160,11 +164,32 @@ test("what is not there is said with what is", async ({ skip }) => {
   expect(await readdir(folder)).not.toContain("nothing.dump");
 });
 
-test("the password of the target stands in no argument list and no message", async ({ skip }) => {
+test("a target that cannot take it is found out before anything is fetched", async ({ skip }) => {
   if (!canDump) skip("there is no pg_dump");
-  const url = new URL(cluster.superuserUrl);
-  url.pathname = "/missing";
-  const failed = await extracting("orders", url.href).catch((cause: unknown) => cause);
-  expect(failed).toMatchObject({ code: "EXTRACT_FAILED" });
-  expect(`${(failed as Error).message}${JSON.stringify(failed)}`).not.toContain(url.password);
+  const at = (database: string, user?: string) => {
+    const url = new URL(cluster.superuserUrl);
+    url.pathname = `/${database}`;
+    if (user) [url.username, url.password] = [user, "secret"];
+    return url.href;
+  };
+  const refused = async (name: string, into: string) => {
+    const failure = await extracting(name, into).catch((cause: unknown) => cause);
+    expect(failure).toBeInstanceOf(LifeboatError);
+    const { code, kind, message, remedy, details } = failure as LifeboatError;
+    expect(await readdir(to).catch(() => "nothing")).toBe("nothing");
+    expect(`${message}${remedy}${JSON.stringify(details)}`).not.toContain(new URL(into).password);
+    expect(`${message}${remedy}`).not.toContain("postgres.url");
+    return `${kind} ${code}: ${message}`;
+  };
+  await cluster.query("create role helpless login password 'secret'");
+  await cluster.query("revoke create on schema public from public", "other");
+  expect(await refused("orders", at("missing"))).toMatch(/^failed DATABASE_MISSING/);
+  expect(await refused("orders", at("other", "nobody"))).toMatch(/^failed (AUTH|ROLE)/);
+  expect(await refused("orders", at("other", "helpless"))).toMatch(
+    /^failed TARGET_RIGHTS_MISSING: role "helpless" may make no table in database "other"/,
+  );
+  const standing = /^refused TARGET_NOT_EMPTY: database "other" on .* has public\.far already/;
+  for (const name of ["far", "public.far", "other.public.far"])
+    expect(await refused(name, at("other"))).toMatch(standing);
+  expect(await refused("app", at("other"))).toMatch(/^refused TARGET_NOT_EMPTY: .*public\.far/);
 });

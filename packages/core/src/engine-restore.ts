@@ -45,8 +45,8 @@ export interface RestoreRequest {
    * what was wrong before the bytes were ours; digests are checked all the same.
    */
   readonly skipCheck?: boolean;
-  /** Something will be extracted from the copy: what that takes is looked for before anything is written. */
-  readonly willExtract?: boolean;
+  /** This will be extracted from the copy: what that takes, and whether it can go where it shall, is looked at before anything is fetched. */
+  readonly extract?: Pick<ExtractRequest, "name" | "into"> | undefined;
   readonly report: Report;
   readonly signal: AbortSignal;
 }

@@ -242,7 +242,7 @@ function requestOf(
     skipCheck: skipCheck ?? false,
     jobs,
     fetchCommand,
-    willExtract: order.extract !== undefined,
+    extract: order.extract,
     signal,
   };
 }

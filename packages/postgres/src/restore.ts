@@ -16,7 +16,7 @@ import { linkTablespaces } from "./places/tablespace-links.ts";
 import { combineBackups, combineProgram } from "./restore/combine.ts";
 import { bytesOf, completeCopy, USUAL_JOBS } from "./restore/complete-copy.ts";
 import { ownerFor } from "./restore/copy-owner.ts";
-import { extractPrograms } from "./restore/extract.ts";
+import { assertExtractable } from "./restore/extract-target.ts";
 import { proveRecovery } from "./restore/prove-recovery.ts";
 import { assertRoom, combinedRoom, roomWanted } from "./restore/target-room.ts";
 import { verifyCopy } from "./restore/verify-copy.ts";
@@ -55,8 +55,7 @@ export async function restorePostgres(
     backups.length > 1
       ? await combineProgram(binDirectory, Math.trunc(details.serverVersion / 10_000))
       : undefined;
-  if (request.willExtract)
-    await extractPrograms(binDirectory, Math.trunc(details.serverVersion / 10_000));
+  if (request.extract) await assertExtractable(request.extract, details, binDirectory);
   const places = await freePlaces(request, details).catch((cause) => {
     throw isFaultOfTarget(cause) ? targetFailure(request.to, cause) : cause;
   });

@@ -1,7 +1,7 @@
-import { stat } from "node:fs/promises";
+import { access, constants, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { RestoreOrder, RestoreReport } from "@lifeboat/core";
-import { LifeboatError } from "@lifeboat/core/errors";
+import { LifeboatError, reasonOf } from "@lifeboat/core/errors";
 import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
@@ -106,8 +106,15 @@ async function extractOf({
       remedy: "name another file, or replace this one by --force",
       details: { path: file },
     });
-  if (!(await stat(dirname(file)).catch(() => undefined)))
-    throw usage(`--into: there is no folder ${dirname(file)}`, "make it first");
+  const folder = dirname(file);
+  if (!(await stat(folder).catch(() => undefined)))
+    throw usage(`--into: there is no folder ${folder}`, "make it first");
+  await access(folder, constants.W_OK).catch((cause: unknown) => {
+    throw usage(
+      `--into: nothing can be written into ${folder} (${reasonOf(cause)})`,
+      "name another folder",
+    );
+  });
   return { name, into: file };
 }
 

@@ -11,7 +11,7 @@ import { leftoverPrefix } from "../places/leftovers.ts";
 import { writeTablespaceMap } from "../places/tablespace-links.ts";
 import { bytesOf, completeCopy, USUAL_JOBS } from "../restore/complete-copy.ts";
 import { ownerFor } from "../restore/copy-owner.ts";
-import { extractPrograms } from "../restore/extract.ts";
+import { assertExtractable } from "../restore/extract-target.ts";
 import { proveRecovery } from "../restore/prove-recovery.ts";
 import { readRanges } from "../snapshot/stored-ranges.ts";
 import { restoreProgress, type Through } from "../unpack/progress.ts";
@@ -35,8 +35,7 @@ export async function restoreDelta(
 ): Promise<RestoredDatabase> {
   const { plan, folder } = request;
   const details = postgresDetails(chosenBackup(plan));
-  if (request.willExtract)
-    await extractPrograms(binDirectory, Math.trunc(details.serverVersion / 10_000));
+  if (request.extract) await assertExtractable(request.extract, details, binDirectory);
   const places = await deltaPlaces(request, details).catch((cause) => {
     throw isFaultOfTarget(cause) ? targetFailure(request.to, cause) : cause;
   });

@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { LifeboatError, type Report, reasonOf, runSteps, type StepRunner } from "@lifeboat/core";
 import type pg from "pg";
 import { KEEP_ALIVE } from "../basebackup/libpq-environment.ts";
-import { connect, end, hangUp } from "../connection/connection.ts";
+import { end, hangUp } from "../connection/connection.ts";
 import { serverFailure } from "../connection/failure.ts";
 import { ownAccount } from "../files/account.ts";
 import { programPath } from "../server/programs.ts";
@@ -19,7 +19,14 @@ import { assertRoles } from "./dump-roles.ts";
 import { usualJobs } from "./dump-source.ts";
 import { assertTablespaces } from "./dump-tablespaces.ts";
 import { type DumpOrigin, type FetchedDump, fetchDump, nameOf } from "./fetch-dump.ts";
-import { countTables, holdings, type TargetDatabase, takeTarget } from "./target-database.ts";
+import {
+  assertTakes,
+  connectTarget,
+  countTables,
+  holdings,
+  type TargetDatabase,
+  takeTarget,
+} from "./target-database.ts";
 
 export interface ImportDump {
   readonly origin: DumpOrigin;
@@ -55,7 +62,7 @@ export interface ImportReport {
 export async function importDump(request: ImportDump): Promise<ImportReport> {
   const { origin, into, signal, run = runSteps } = request;
   const began = performance.now();
-  const client = await connect({ url: into });
+  const client = await connectTarget(into);
   let scratch: Scratch | undefined;
   let tables = 0;
   try {
@@ -109,19 +116,6 @@ interface Loading {
   readonly dump: FetchedDump;
   readonly scratch: Scratch;
   readonly report: Report;
-}
-
-/** pg_restore would stumble over what an older server does not know, in the midst of it. */
-function assertTakes({ major, version }: TargetDatabase, dumpVersion: string): void {
-  const dumped = Number.parseInt(dumpVersion, 10);
-  if (major >= dumped) return;
-  throw new LifeboatError({
-    code: "SERVER_TOO_OLD",
-    kind: "refused",
-    message: `the target is PostgreSQL ${version}, and this dump was written by pg_dump ${dumpVersion}: an older server may not take it`,
-    remedy: `name a server of version ${dumped} or newer by --into`,
-    details: { server: version, dump: dumpVersion },
-  });
 }
 
 async function load(request: ImportDump, loading: Loading): Promise<void> {

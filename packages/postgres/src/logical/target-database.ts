@@ -1,5 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import type pg from "pg";
+import { connect } from "../connection/connection.ts";
 import { nameOf } from "../connection/failure.ts";
 
 /** The database that a dump is loaded into. */
@@ -8,6 +9,23 @@ export interface TargetDatabase {
   readonly major: number;
   /** As the server prints it: `18.4`. */
   readonly version: string;
+}
+
+/**
+ * Connects to the database that `--into` names.
+ * @throws LifeboatError as `connect` does, in words for that option
+ */
+export async function connectTarget(into: string): Promise<pg.Client> {
+  try {
+    return await connect({ url: into });
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    const { code, kind, details, cause } = thrown;
+    const [message, remedy] = [thrown.message, thrown.remedy].map((words) =>
+      words.replaceAll("postgres.url", "--into"),
+    ) as [string, string];
+    throw new LifeboatError({ code, kind, message, remedy, details, cause });
+  }
 }
 
 /** Serialises imports into one database: they would fill it together. */
@@ -52,18 +70,14 @@ export async function holdings(client: pg.Client): Promise<string[]> {
   );
 }
 
-/**
- * Looks at the target, and keeps others from importing into it for as long as the connection lasts.
- * @throws LifeboatError `TARGET_NOT_EMPTY`, `TARGET_IS_STANDBY` (kind `refused`), `LOCKED` (kind `locked`)
- */
-export async function takeTarget(client: pg.Client): Promise<TargetDatabase> {
+/** @throws LifeboatError `TARGET_IS_STANDBY` (kind `refused`) */
+export async function describeTarget(client: pg.Client): Promise<TargetDatabase> {
   const { rows } = await client.query<{ version: string; number: number; standby: boolean }>(
     `select current_setting('server_version') as version,
             current_setting('server_version_num')::int as number, pg_is_in_recovery() as standby`,
   );
   const { version, number, standby } = rows[0] as (typeof rows)[number];
   const database = client.database ?? "";
-  const place = `database "${database}" on ${nameOf(client)}`;
   if (standby)
     throw new LifeboatError({
       code: "TARGET_IS_STANDBY",
@@ -72,29 +86,65 @@ export async function takeTarget(client: pg.Client): Promise<TargetDatabase> {
       remedy: "name its primary by --into",
       details: { database },
     });
-  const [lock] = (await client.query<{ mine: boolean }>(LOCK)).rows;
-  if (!lock?.mine)
-    throw new LifeboatError({
-      code: "LOCKED",
-      kind: "locked",
-      message: `another import into ${place} is running`,
-      remedy: "wait until it has ended",
-      details: { database },
-    });
-  const holds = await holdings(client);
-  if (holds.length > 0)
-    throw new LifeboatError({
-      code: "TARGET_NOT_EMPTY",
-      kind: "refused",
-      message: `${place} is not empty: it holds ${holds.join(", ")}`,
-      remedy: "name an empty database, or make one: create database NAME template template0",
-      details: { database, holds },
-    });
   return {
     database,
     major: Math.floor(number / 10_000),
     version: version.split(" ")[0] ?? version,
   };
+}
+
+/**
+ * The same, and keeps others from importing into it for as long as the connection lasts.
+ * @throws LifeboatError `TARGET_NOT_EMPTY`, `TARGET_IS_STANDBY` (kind `refused`), `LOCKED` (kind `locked`)
+ */
+export async function takeTarget(client: pg.Client): Promise<TargetDatabase> {
+  const target = await describeTarget(client);
+  const { database } = target;
+  const [lock] = (await client.query<{ mine: boolean }>(LOCK)).rows;
+  if (!lock?.mine)
+    throw new LifeboatError({
+      code: "LOCKED",
+      kind: "locked",
+      message: `another import into ${targetName(client)} is running`,
+      remedy: "wait until it has ended",
+      details: { database },
+    });
+  await assertEmpty(client);
+  return target;
+}
+
+/** @throws LifeboatError `TARGET_NOT_EMPTY` (kind `refused`) */
+export async function assertEmpty(client: pg.Client): Promise<void> {
+  const holds = await holdings(client);
+  if (holds.length > 0)
+    throw new LifeboatError({
+      code: "TARGET_NOT_EMPTY",
+      kind: "refused",
+      message: `${targetName(client)} is not empty: it holds ${holds.join(", ")}`,
+      remedy: "name an empty database, or make one: create database NAME template template0",
+      details: { database: client.database, holds },
+    });
+}
+
+/**
+ * A dump would be stumbled over in the midst of it by an older server that does not know all of it.
+ * @param written the version of what wrote the dump: `18.4`
+ * @throws LifeboatError `SERVER_TOO_OLD` (kind `refused`)
+ */
+export function assertTakes({ major, version }: TargetDatabase, written: string): void {
+  if (major >= Number.parseInt(written, 10)) return;
+  throw new LifeboatError({
+    code: "SERVER_TOO_OLD",
+    kind: "refused",
+    message: `the target is PostgreSQL ${version}, and this dump was written by pg_dump ${written}: an older server may not take it`,
+    remedy: `name a server of version ${Number.parseInt(written, 10)} or newer by --into`,
+    details: { server: version, dump: written },
+  });
+}
+
+/** As messages name it. */
+export function targetName(client: pg.Client): string {
+  return `database "${client.database ?? ""}" on ${nameOf(client)}`;
 }
 
 /** What was loaded: tables, partitioned ones and partitions each for itself. */

@@ -57,6 +57,11 @@ export function extractPrograms(
   });
 }
 
+/** What it goes into is a database; else a file. */
+export function isDatabaseUrl(into: string): boolean {
+  return /^postgres(ql)?:/.test(into);
+}
+
 /**
  * Takes one database or table out of a running copy by pg_dump: into a file in its custom format (plain
  * SQL where the name ends in `.sql`), or straight into another database, all of it or nothing.
@@ -64,7 +69,7 @@ export function extractPrograms(
  */
 export async function extract(work: Extraction): Promise<Extracted> {
   const wanted = await find(work);
-  if (!/^postgres(ql)?:/.test(work.into)) return intoFile(work, wanted, work.into);
+  if (!isDatabaseUrl(work.into)) return intoFile(work, wanted, work.into);
   // A folder of ours alone: that of the server belongs to its account, which could have us write over another
   // file through a link, or give the other database what it likes.
   const scratch = await Scratch.make(ownAccount());
@@ -125,7 +130,7 @@ async function find({ name, databases, usual, ask, askCatalog }: Extraction): Pr
 }
 
 /** Only the database's own path tells which table a name without a schema means; nothing else in this is looked for on it. */
-function tableNamed(table: string): string {
+export function tableNamed(table: string): string {
   return `select coalesce(pg_catalog.to_regclass(${table}), pg_catalog.to_regclass(pg_catalog.quote_ident(${table})))::pg_catalog.oid`;
 }
 
@@ -145,9 +150,12 @@ function familyOf(oid: string): string {
     order by depth, pg_class.oid`;
 }
 
+/** Each part of a name with its schema, quotes included. */
+export const NAME_PART: RegExp = /"(?:[^"]|"")*"|[^".]+/g;
+
 /** In pg_dump's patterns only what stands in double quotes means itself. */
 function exactPattern(qualified: string): string {
-  return (qualified.match(/"(?:[^"]|"")*"|[^".]+/g) ?? [])
+  return (qualified.match(NAME_PART) ?? [])
     .map((part) => (part.startsWith('"') ? part : `"${part}"`))
     .join(".");
 }
