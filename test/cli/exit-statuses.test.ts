@@ -104,12 +104,15 @@ describe("exit status 1, failed or found something wrong:", () => {
     try {
       const ran = await place.run(["drill", "--quiet"]);
       expect(ran.status).toBe(1);
-      expect(ran.stdout).toMatch(/drill .*: passed/);
-      expect(ran.stdout).toContain("has orders");
-      expect(ran.stdout).toMatch(/NOT RECORDED .*status will not know/);
-      const { ok, notRecorded } = JSON.parse((await place.run(["drill", "--json"])).stdout);
-      expect(ok).toBe(true);
+      expect(ran.stdout).toMatch(/drill .*: the copy came back sound, and this is NOT RECORDED/);
+      expect(ran.stdout).toContain("ok      has orders");
+      expect(ran.stdout).toMatch(/FAILED {2}the drill is recorded .*status will not know/);
+      const said = await place.run(["drill", "--json"]);
+      const { ok, notRecorded, checks } = JSON.parse(said.stdout);
+      expect({ ok, status: said.status }).toEqual({ ok: false, status: 1 });
       expect(notRecorded).toContain("drills");
+      const failed = checks.filter((check: { ok: boolean }) => !check.ok);
+      expect(failed).toMatchObject([{ message: expect.stringContaining(notRecorded) }]);
     } finally {
       await rm(drills);
       await rename(place.at("drills"), drills);

@@ -49,7 +49,7 @@ export interface DrillReport extends DrillRecord, Kept {
 /**
  * Restores into a scratch place, brings the copies to life, asks whether they are sound and whether
  * what the product asserts is true, and records how long each part took: the measured recovery time. A
- * drill that finds something wrong returns `ok: false`.
+ * drill that finds something wrong, or cannot be recorded, returns `ok: false`.
  *
  * @throws LifeboatError when a copy could not be restored or brought to life; that is recorded as a
  *   failed drill, too. A copy that was to be kept is left all the same, if there is one, and named in the
@@ -94,8 +94,21 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
   }
   const done = record();
   const findings = markFindings(repository, "warning");
-  return { ...done, ...left, notRecorded: await recorded(repository, done), findings };
+  return { ...withRecording(done, await recorded(repository, done)), ...left, findings };
 }
+
+/**
+ * What is not recorded is no drill to `status`, and to whoever drills by the clock: it passed as a restore, and not as a drill. The reason is
+ * an answer among the others, so that `ok`, the checks and the exit status say the same.
+ */
+function withRecording(record: DrillRecord, notRecorded: string | null) {
+  if (notRecorded === null) return { ...record, notRecorded };
+  const message = `${notRecorded}: status will not know of this drill`;
+  const check = { name: NOT_RECORDED, ok: false, message };
+  return { ...record, ok: false, checks: [...record.checks, check], notRecorded };
+}
+
+const NOT_RECORDED = "the drill is recorded in the repository";
 
 const NOTHING_KEPT: Kept = { kept: null, serverLog: null };
 
