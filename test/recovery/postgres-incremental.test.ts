@@ -1,8 +1,10 @@
-import { readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type BackupReport, backup, drill, type Manifest, verify } from "@lifeboat/core";
 import { findPrograms, hasProgram, postgresEngine } from "@lifeboat/postgres";
+import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { logName } from "../../packages/postgres/src/wal/segment-name.ts";
 import { contentOf } from "../support/content-of.ts";
 import {
   availableMajors,
@@ -67,6 +69,11 @@ describe.each(await combinableMajors())(
         keep: false,
         signal: never,
       });
+    }
+
+    async function segmentOf(lsn: unknown): Promise<string> {
+      const asked = `select pg_walfile_name(pg_lsn '${lsn}' - 1) as name`;
+      return (await cluster.query<{ name: string }>(asked))[0]?.name ?? "";
     }
 
     const rowsUpTo = (n: number) => ({ ledger: `select count(*) = ${n} from ledger` });
@@ -206,15 +213,20 @@ describe.each(await combinableMajors())(
     test("become full ones where the server may have been put back since, or stands before the end of the newest", async () => {
       await take("full");
       const { serverStartedAt, ...details } = (await newest()).details;
-      expect(await obstacle(details)).toMatchObject({
-        summary: expect.stringContaining("does not tell in which run of the server"),
-      });
       const later = "FFFFFF/0";
       expect(await obstacle({ ...details, serverStartedAt, stopLsn: later })).toMatchObject({
         severity: "warning",
         summary: expect.stringContaining(`before ${later}`),
       });
       await cluster.restart();
+      for (let round = 0; round < 2; round++) {
+        await cluster.query("update big set filler = 'far from it' where n = 3");
+        await cluster.query("select pg_switch_wal()");
+        await cluster.query("checkpoint");
+      }
+      expect(await obstacle(details)).toMatchObject({
+        summary: expect.stringContaining("does not tell in which run of the server"),
+      });
       const { type, findings } = await take("incremental");
       expect([type, findings[0]]).toEqual([
         "full",
@@ -224,6 +236,54 @@ describe.each(await combinableMajors())(
           summary: expect.stringContaining("the server was started anew at "),
         }),
       ]);
+    });
+
+    test("go on after a restart or a promotion where the server still has the WAL in which the newest ended, of the same past", async () => {
+      const { dataDirectory: own, directory } = cluster;
+      const [older, newer] = [join(directory, "older"), join(directory, "newer")];
+      await cluster.query("alter system set wal_keep_size = '128MB'");
+      await cluster.server.stop();
+      await execa("cp", ["-a", own, older]);
+      await cluster.restart();
+      const full = await take("full");
+      await cluster.query("update big set filler = 'r' where n = 11");
+      await cluster.query("select pg_switch_wal()");
+      const { details } = await newest();
+      const segment = kept.file(kept.folder.logPath(logName(await segmentOf(details.stopLsn))));
+      const becameFull = { id: "incremental-became-full" };
+
+      await cluster.restart();
+      expect(await obstacle(details)).toBeNull();
+      const stored = await readFile(segment);
+      await truncate(segment, stored.length - 1);
+      expect(await obstacle(details)).toMatchObject(becameFull);
+      await writeFile(segment, stored);
+
+      // Put back to an older state, and past the backup's end by now.
+      await cluster.server.stop();
+      await rename(own, newer);
+      await rename(older, own);
+      await cluster.restart();
+      for (let round = 0; round < 4; round++)
+        await cluster.query("update big set filler = 's' where n = 12; select pg_switch_wal()");
+      expect(await obstacle(details)).toMatchObject(becameFull);
+      await cluster.server.stop();
+      await rm(own, { recursive: true });
+      await rename(newer, own);
+      // A standby that had all of its predecessor's WAL, and took over.
+      await writeFile(join(own, "standby.signal"), "");
+      await cluster.restart();
+      await cluster.query("select pg_promote()");
+
+      const { id, type, parent } = await take("incremental");
+      expect([type, parent]).toEqual(["incremental", full.id]);
+      const drilled = await drillOf(id, {
+        ...rowsUpTo(await ledger()),
+        changed: "select filler = 'r' from big where n = 11",
+      });
+      expect(drilled.checks.filter(({ ok }) => !ok)).toEqual([]);
+      await cluster.query("alter system reset wal_keep_size");
+      await cluster.query("select pg_reload_conf()");
     });
 
     test("of which a parent is missing are passed over, and refused by name", async () => {

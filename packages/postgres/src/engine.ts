@@ -51,7 +51,8 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       const taken = await takeSnapshot(live(), request);
       return { ...taken, findings: findingsFor(taken.findings, archive) };
     },
-    obstacleToBuildOn: (_, parents) => obstacleOfPast(live(), parents.at(-1) ?? parents[0]),
+    obstacleToBuildOn: (folder, parents) =>
+      obstacleOfPast(live(), folder, parents.at(-1) ?? parents[0]),
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
     reach: (folder, backups) =>

@@ -15,7 +15,8 @@ export interface NextTimeline {
 }
 
 export interface ReceiveInit {
-  readonly slot: string;
+  /** Null: what the server happens to have, which it may remove meanwhile. */
+  readonly slot: string | null;
   readonly start: Lsn;
   readonly timeline: number;
   /** Takes WAL as it comes, in order and without a gap. Copies what it keeps. */
@@ -72,7 +73,7 @@ export class ReceiveQuery implements Submittable {
     // The end of a timeline: the server waits for our CopyDone before it says which one follows.
     connection.once("copyDone", this.#endCopy);
     connection.query(
-      `START_REPLICATION SLOT "${slot}" PHYSICAL ${formatLsn(start)} TIMELINE ${timeline}`,
+      `START_REPLICATION ${slot === null ? "" : `SLOT "${slot}" `}PHYSICAL ${formatLsn(start)} TIMELINE ${timeline}`,
     );
   }
 
