@@ -1,4 +1,4 @@
-import { readdir, rename, utimes } from "node:fs/promises";
+import { readdir, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding } from "@lifeboat/core";
 import { makeStandby, postgresEngine } from "@lifeboat/postgres";
@@ -58,6 +58,16 @@ test("a server in good order, archiving into the repository, has nothing to repo
     expect(archive?.lastSegment).toMatch(/\.backup$/);
     expect(archive?.lagBytes).toBeLessThan(32 << 20);
   }, PATIENCE);
+  // After a failover the URL may name the old primary, made a standby: nothing of it is archived, and nothing waits.
+  const signalFile = join(cluster.dataDirectory, "standby.signal");
+  await writeFile(signalFile, "");
+  await cluster.restart();
+  const ofStandby = postgresEngine({ connection: { url: cluster.superuserUrl } });
+  expect(await ofStandby.status(kept.folder, null)).toMatchObject({
+    archive: { ok: false },
+    alerts: [{ id: "server-is-standby" }],
+  });
+  await rm(signalFile);
   // It had an archive, and has none any more.
   await cluster.restart({ archive_mode: "off" });
   const { status: off } = postgresEngine({ connection: { url: cluster.superuserUrl } });

@@ -48,7 +48,8 @@ export async function serverStatus(
       const elsewhere =
         byCommand && given.length === 0 ? await elsewhereFinding(client, server, folder) : [];
       const live = await liveAlerts(client, server);
-      const faults = [...elsewhere, ...live].filter(({ id }) => id.startsWith("archive-"));
+      // The archiver of a standby has nothing to do: that nothing waits for it tells nothing.
+      const faults = [...elsewhere, ...live].filter(({ id }) => /^(archive|server)-/.test(id));
       const reaches = byCommand && { ...byCommand, ok: faults.length === 0 };
       return {
         archive: received?.archive ?? reaches,
@@ -77,6 +78,7 @@ const WORRYING: ReadonlySet<string> = new Set([
   "archive-command-empty",
   "archive-failing",
   "archive-stalled",
+  "server-is-standby",
   "slot-inactive",
   "slot-losing",
   "slot-lost",

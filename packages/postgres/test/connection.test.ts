@@ -89,6 +89,17 @@ describe.each(await availableMajors())("connections to a server of version %i", 
     expect(failure.remedy).toContain("host replication shut 127.0.0.1/32 scram-sha-256;");
   });
 
+  test("a server that starts is waited for, and a standby that takes nobody is not", () => {
+    const place = { host: "db1", port: 5432, user: "a", database: "b", replication: false };
+    const remedyFor = (message: string) =>
+      connectionFailure(Object.assign(new Error(message), { code: "57P03" }), place).remedy;
+    const still = "the database system is not yet accepting connections";
+    expect(remedyFor(still)).toContain("wait until it has started");
+    // With the detail "Hot standby mode is disabled.", from 15 to 18.
+    const never = "the database system is not accepting connections";
+    expect(remedyFor(never)).toContain("hot_standby = off");
+  });
+
   test("a database that is not there is named", async () => {
     const failure = await refusal(connect({ url: urlOf("plain", SECRET, "nowhere") }));
     expect(failure).toMatchObject({ code: "DATABASE_MISSING" });

@@ -94,7 +94,11 @@ const READINGS: readonly Reading[] = [
     code: "SERVER_STARTING",
     matches: ({ code }) => code === "57P03",
     message: (at, text) => `${nameOf(at)} accepts no connections now: ${text}`,
-    remedy: () => "wait until it has started, then run this again",
+    // So it says for ever where hot_standby is off; "not yet accepting" while it starts.
+    remedy: (_, text) =>
+      /is not accepting connections/.test(text)
+        ? "a standby with hot_standby = off takes none: name its primary, or set it to on and restart the standby"
+        : "wait until it has started, then run this again",
   },
   {
     code: "CONNECTIONS_EXHAUSTED",
