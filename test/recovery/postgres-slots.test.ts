@@ -63,6 +63,7 @@ describe.each(majors)("replication slots of a server of version %i", (major) => 
 
   test("a forgotten one is an alert with the time in which it fills the disk", async () => {
     await make("forgotten");
+    await make("without_wal", false);
     await writeWal(3_000_000);
     const { alerts } = await postgresEngine({ connection: connection() }).status(null, null);
     expect(alerts).toMatchObject([
@@ -73,6 +74,7 @@ describe.each(majors)("replication slots of a server of version %i", (major) => 
           /at the present rate the disk is full in [1-9]\d* (minutes|hours|days)$/,
         ),
       },
+      { id: "slot-inactive", summary: expect.stringMatching(/\(nothing reserved\)$/) },
     ]);
   });
 

@@ -65,8 +65,11 @@ export async function unboundedSlots(client: pg.Client): Promise<Finding[]> {
 function inactive(slot: SlotState, seconds: number | null | undefined): Finding {
   const { name, retainedBytes, walStatus, inactiveSince, owner } = slot;
   const since = inactiveSince === null ? "" : ` since ${inactiveSince}`;
+  // What reserves nothing fills nothing.
   const fills =
-    seconds == null ? "" : `; at the present rate the disk is full in ${inWords(seconds)}`;
+    seconds == null || slot.verdict === "reserved"
+      ? ""
+      : `; at the present rate the disk is full in ${inWords(seconds)}`;
   const whose = owner === "lifeboat" ? " (Lifeboat's)" : "";
   return {
     id: "slot-inactive",
