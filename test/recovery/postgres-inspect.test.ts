@@ -1,6 +1,6 @@
 import { readdir, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Finding } from "@lifeboat/core";
+import { type Finding, status } from "@lifeboat/core";
 import { makeStandby, postgresEngine } from "@lifeboat/postgres";
 import pg from "pg";
 import { afterEach, expect, test, vi } from "vitest";
@@ -213,6 +213,33 @@ test("archiving by nobody is an error that does not stop a backup, and no health
   expect((await findingsOf(cluster)).get("archive-stalled")?.summary).toMatch(
     /^for 60 minutes .* \d+ wait, the oldest [0-9A-F]{24}:/,
   );
+});
+
+test("a cluster that was upgraded or made anew is not taken for that of the backups before", async () => {
+  const settings = { archive_mode: "on", archive_command: "true" };
+  const cluster = await started({ settings });
+  const { repository, take, folder } = await repositoryBeside(cluster);
+  await take({ wal: "stream" });
+  const alertsOf = async ({ superuserUrl: url }: TestCluster) => {
+    const engines = [postgresEngine({ connection: { url } })];
+    const { alerts } = await status({ repository, engines, live: "postgres" });
+    return alerts.filter(({ id }) => id !== "no-drill");
+  };
+  const another = await started({});
+  const [row] = await another.query<{ id: string }>(
+    "select system_identifier::text as id from pg_control_system()",
+  );
+  expect(await alertsOf(another)).toMatchObject([
+    { id: "no-backup", severity: "error", summary: expect.stringContaining(String(row?.id)) },
+  ]);
+  // Back from an upgrade, whose cluster has left a newer folder: its own archive is looked at.
+  const newer = repository.folder("postgres", "9".repeat(19));
+  await newer.storage.create(newer.logPath("00000001/0"), new Uint8Array(1));
+  await vi.waitFor(
+    async () => expect(await alertsOf(cluster)).toMatchObject([{ id: "archive-elsewhere" }]),
+    PATIENCE,
+  );
+  expect(folder.database < newer.database).toBe(true);
 });
 
 test("a server that is not there is a finding and an alert, never thrown", async () => {

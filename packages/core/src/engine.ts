@@ -100,6 +100,8 @@ export interface EngineStatus {
   } | null;
   readonly slots: readonly Readonly<Record<string, unknown>>[];
   readonly alerts: readonly Finding[];
+  /** The database that lives, where only a server tells which: it may be another than that of the repository, as after an upgrade. */
+  readonly database?: string;
   /** What only this engine knows of its shipping: times at the gate, requests, fallbacks. */
   readonly shipping?: Readonly<Record<string, unknown>>;
 }

@@ -50,6 +50,7 @@ export async function status(request: {
   const alerts: Finding[] = markFindings(repository);
   const held = new Set<string>();
   const folders = await repository.folders(request.engine);
+  const shipping = await shippingOf(request);
   for (const folder of folders) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
@@ -62,7 +63,8 @@ export async function status(request: {
     // Before an upgrade it was another cluster, of which nothing comes any more.
     const isOver =
       folder.engine === "postgres" &&
-      folder !== folders.findLast(({ engine }) => engine === folder.engine);
+      folder.database !==
+        (shipping.database ?? folders.findLast(({ engine }) => engine === folder.engine)?.database);
     if (!isOver && known.windows.length > 0 && folder.engine === (live ?? folder.engine))
       alerts.push(...(await known.holes()));
   }
@@ -75,8 +77,9 @@ export async function status(request: {
     drills.records.findLast((each) => each.engine === (request.engine ?? each.engine)) ?? null;
   const migrations = await repository.migrationRecords();
   alerts.push(...[...drills.problems, ...migrations.problems].map(damaged));
-  const shipping = await shippingOf(request);
-  alerts.push(...(newest ? await lackingAlerts(request, held) : NO_BACKUP));
+  alerts.push(
+    ...(newest ? await lackingAlerts({ ...request, lives: shipping.database }, held) : NO_BACKUP),
+  );
   alerts.push(...drillAlerts(lastDrill), ...shipping.alerts);
   alerts.push(...windowsAhead(windows));
   return {
@@ -115,21 +118,42 @@ export async function shippingOf(request: {
   const found: EngineStatus[] = [];
   const alerts: Finding[] = [];
   const shipping: Record<string, unknown> = {};
-  for (const folder of folders) {
-    const note = folder && notes ? await notes.read(folder) : null;
-    const status = await engine.status(folder, note);
+  for (const supposed of folders) {
+    const { folder, status } = await statusOf({ repository, engine, notes }, supposed);
     found.push(status);
     // Of several it must be said whose it is.
     const whose = folder && folders.length > 1 ? `${folder.database}: ` : "";
     alerts.push(...status.alerts.map((each) => ({ ...each, summary: `${whose}${each.summary}` })));
     if (folder && status.shipping) shipping[folder.database] = status.shipping;
   }
+  const [{ database } = {}] = found;
   return {
     archive: worst(found.map(({ archive }) => archive)),
     slots: found.flatMap(({ slots }) => slots),
     alerts,
+    ...(database !== undefined && { database }),
     ...(Object.keys(shipping).length > 0 && { shipping }),
   };
+}
+
+/** As it is asked about the folder that its live database turns out to have, which may be none: after an upgrade, or the way back from one. */
+async function statusOf(
+  about: {
+    readonly repository: Repository;
+    readonly engine: Engine;
+    readonly notes: WatchNotes | undefined;
+  },
+  supposed: DatabaseFolder | null,
+): Promise<{ folder: DatabaseFolder | null; status: EngineStatus }> {
+  const { repository, engine, notes } = about;
+  const ask = async (folder: DatabaseFolder | null) =>
+    engine.status(folder, folder && notes ? await notes.read(folder) : null);
+  const status = await ask(supposed);
+  const { database = supposed?.database } = status;
+  if (supposed === null || database === supposed.database) return { folder: supposed, status };
+  const folders = await repository.folders(engine.kind);
+  const folder = folders.find((each) => each.database === database) ?? null;
+  return { folder, status: await ask(folder) };
 }
 
 /**
@@ -157,19 +181,33 @@ const NO_BACKUP: readonly Finding[] = [
   { id: "no-backup", severity: "error", summary: "there is no backup yet", remedy: TAKE_ONE },
 ];
 
-/** Of several databases one may be new, or left out of every backup: a watch begins with one of its own only where there is a WAL. */
+/**
+ * Of several databases one may be new, or left out of every backup: a watch begins with one of its own only where there is a WAL. And a cluster
+ * that was upgraded or made anew is another one than that of the backups before.
+ */
 async function lackingAlerts(
-  { engines, engine, live }: Pick<Parameters<typeof status>[0], "engines" | "engine" | "live">,
+  {
+    engines,
+    engine,
+    live,
+    lives,
+  }: Pick<Parameters<typeof status>[0], "engines" | "engine" | "live"> & {
+    readonly lives: string | undefined;
+  },
   held: ReadonlySet<string>,
 ): Promise<Finding[]> {
-  if (live !== "sqlite" || (engine ?? live) !== live) return [];
-  const names = await configuredDatabases(engineOf(engines, live));
+  if (live === null || (engine ?? live) !== live) return [];
+  const names =
+    live === "sqlite" ? await configuredDatabases(engineOf(engines, live)) : [lives ?? []].flat();
   return names
     .filter((name) => !held.has(name))
     .map((name) => ({
       id: "no-backup",
       severity: "error",
-      summary: `there is no backup of ${name} yet`,
+      summary:
+        live === "sqlite"
+          ? `there is no backup of ${name} yet`
+          : `there is no backup of the cluster ${name}, which lives, yet: those in the repository are of another one, from before an upgrade or a new initdb`,
       remedy: TAKE_ONE,
     }));
 }

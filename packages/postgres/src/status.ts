@@ -61,6 +61,7 @@ export async function serverStatus(
           ...findingsFor(live, archive),
           ...(isReceived || server.archiving ? [] : await noLonger(client, server)),
         ],
+        database: server.systemIdentifier,
         ...(await shippingOf(server, about)),
       };
     });
