@@ -1,6 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  access,
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { Repository, RepositoryMemory, sealedJson } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
@@ -283,6 +293,16 @@ test("exit status 3, refused: a directory that holds something is not restored i
   expect(ran.status).toBe(3);
   expect(await readdir(place.at("full"))).toEqual(["app.db"]);
   await rm(place.at("full"), { recursive: true });
+});
+
+test("exit status 3, refused: nothing is restored into the app's folder of the repository, also through a link", async () => {
+  await symlink(place.at("repository"), place.at("linked"));
+  for (const to of ["repository/shop/drills/copy", "linked/shop/copy"]) {
+    const ran = await place.run(["restore", "--to", to, "--json"]);
+    expect(ran.status).toBe(3);
+    expect(errorOf(ran).code).toBe("TARGET_IN_REPOSITORY");
+    await expect(access(place.at(to))).rejects.toThrow("ENOENT");
+  }
 });
 
 test("exit status 4, locked: while another run backs the same database up", async () => {

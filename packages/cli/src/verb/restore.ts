@@ -5,6 +5,7 @@ import { LifeboatError, reasonOf } from "@lifeboat/core/errors";
 import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
+import { assertOutsideRepository } from "../outside-repository.ts";
 import type { Session } from "../session.ts";
 import type { StartCommand } from "../start-command.ts";
 import { DATABASE_OPTION, TARGET_OPTIONS, targetOf } from "../target.ts";
@@ -140,6 +141,13 @@ async function orderOf(
   const tablespaceMapping = new Map(mappings);
   if (tablespaceMapping.size < mappings.length)
     throw usage("--tablespace-mapping: one place is mapped twice", "map each place once");
+  const extract = await extractOf(options);
+  const file = extract?.into.startsWith("/") ? [extract.into] : [];
+  await assertOutsideRepository(session, [
+    options.to as string,
+    ...tablespaceMapping.values(),
+    ...file,
+  ]);
   return {
     repository: await session.openRepository("read"),
     engines: await session.engines(),
@@ -155,7 +163,7 @@ async function orderOf(
     skipCheck: options.skipCheck === true,
     jobs: options.jobs as number | undefined,
     replay: options.replay === true,
-    extract: await extractOf(options),
+    extract,
     fetchCommand: await fetchCommand(session),
     signal: session.signal,
     run: session.run,

@@ -1,0 +1,38 @@
+import { realpath } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { LifeboatError } from "@lifeboat/core/errors";
+import type { Session } from "./session.ts";
+
+/**
+ * What is laid into the app's folder of a repository, `verify` and `status` take for damaged objects of it; and one that is replaced there
+ * would be lost.
+ * @throws LifeboatError `TARGET_IN_REPOSITORY` (kind `refused`), for the first of these places that lies in it
+ */
+export async function assertOutsideRepository(
+  session: Session,
+  places: readonly string[],
+): Promise<void> {
+  const folder = dirname(await session.repositoryMark());
+  const settled = await settledPath(folder);
+  for (const place of places) {
+    const way = relative(settled, await settledPath(resolve(place)));
+    if (/^\.\.(\/|$)/.test(way)) continue;
+    throw new LifeboatError({
+      code: "TARGET_IN_REPOSITORY",
+      kind: "refused",
+      message: `${place} lies in the repository, below ${folder}`,
+      remedy: "name a place outside of it",
+      details: { path: place, repository: folder },
+    });
+  }
+}
+
+/** Through links, as far as it is there. */
+async function settledPath(path: string): Promise<string> {
+  const rest: string[] = [];
+  for (let known = path; ; known = dirname(known)) {
+    const real = await realpath(known).catch(() => undefined);
+    if (real !== undefined || known === dirname(known)) return join(real ?? known, ...rest);
+    rest.unshift(basename(known));
+  }
+}
