@@ -1,11 +1,15 @@
 import { readdir, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Finding, status } from "@lifeboat/core";
+import { type Finding, type SnapshotRequest, status } from "@lifeboat/core";
 import { makeStandby, postgresEngine } from "@lifeboat/postgres";
 import pg from "pg";
 import { afterEach, expect, test, vi } from "vitest";
-import { connectForReplication } from "../../packages/postgres/src/connection/connection.ts";
-import { readTablespaces } from "../../packages/postgres/src/facts/server-facts.ts";
+import {
+  connectForReplication,
+  withClient,
+} from "../../packages/postgres/src/connection/connection.ts";
+import { describeServer, readTablespaces } from "../../packages/postgres/src/facts/server-facts.ts";
+import { chooseWalSource } from "../../packages/postgres/src/snapshot/choices.ts";
 import { PATIENCE } from "../support/patience.ts";
 import {
   startCluster,
@@ -58,6 +62,21 @@ test("a server in good order, archiving into the repository, has nothing to repo
     expect(archive?.lastSegment).toMatch(/\.backup$/);
     expect(archive?.lagBytes).toBeLessThan(32 << 20);
   }, PATIENCE);
+  // A backup waits for an archiver, but not for one that does not come up any more.
+  await cluster.query("alter system set archive_library = 'none_of_that_name'");
+  await cluster.query("select pg_reload_conf()");
+  const marks = join(cluster.dataDirectory, "pg_wal", "archive_status");
+  await vi.waitFor(async () => {
+    await cluster.query("create table if not exists more as select 1; select pg_switch_wal()");
+    expect((await readdir(marks)).filter((name) => name.endsWith(".ready"))).not.toEqual([]);
+  }, PATIENCE);
+  await withClient({ url: cluster.superuserUrl }, async (client) => {
+    const facts = await describeServer(client);
+    const about = { folder: kept.folder, options: {} } as SnapshotRequest;
+    expect(await chooseWalSource(client, facts, about)).toBe("archive");
+    const inAnHour = { ...facts, clock: new Date(facts.clock.getTime() + 3_600_000) };
+    expect(await chooseWalSource(client, inAnHour, about)).toBe("stream");
+  });
   // After a failover the URL may name the old primary, made a standby: nothing of it is archived, and nothing waits.
   const signalFile = join(cluster.dataDirectory, "standby.signal");
   await writeFile(signalFile, "");

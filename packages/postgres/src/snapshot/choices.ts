@@ -8,7 +8,7 @@ import type { WalSource } from "../details.ts";
 import { readArchiver } from "../facts/archiver.ts";
 import { isInPlace, type ServerFacts } from "../facts/server-facts.ts";
 import { isWithoutArchiver } from "../preflight/configuration.ts";
-import { SENDERS_OF_STREAM, senderHolders } from "../preflight/live.ts";
+import { archiverFindings, SENDERS_OF_STREAM, senderHolders } from "../preflight/live.ts";
 import { logName, parseWalFileName } from "../wal/segment-name.ts";
 
 /**
@@ -66,8 +66,9 @@ async function archives(
   folder: SnapshotRequest["folder"],
 ): Promise<boolean> {
   if (!server.archiving || isWithoutArchiver(server)) return false;
-  const { failing, lastArchivedWal } = await readArchiver(client);
-  if (failing || lastArchivedWal === null || !parseWalFileName(lastArchivedWal)) return false;
+  if ((await archiverFindings(client, server)).length > 0) return false;
+  const { lastArchivedWal } = await readArchiver(client);
+  if (lastArchivedWal === null || !parseWalFileName(lastArchivedWal)) return false;
   return (await folder.statLog(logName(lastArchivedWal))) !== undefined;
 }
 
