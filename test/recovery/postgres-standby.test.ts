@@ -178,7 +178,7 @@ test("a standby is made from the primary, started, streams what is written, and 
   const received = { connection: connection(), archive: { mode: "receive" } } as const;
   expect(await postgresEngine(received).status(null, null)).toMatchObject({
     archive: { ok: false },
-    alerts: [{ id: "receiver-stopped" }],
+    alerts: [{ id: "receiver-stopped" }, { id: "archive-command-empty" }],
   });
   await primary.query("insert into ledger values (2001)");
   await expect
