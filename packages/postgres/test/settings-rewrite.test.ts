@@ -47,14 +47,21 @@ describe("where settings files go in a copy", () => {
       [`${HOME}/conf.d/one.conf`]: "conf.d/one.conf",
       "/srv/shared/common.conf": "included/common.conf",
       // A hostile manifest must not lay a file over the cluster's own.
-      [`${HOME}/global/pg_control`]: "included/pg_control",
+      [`${HOME}/global/pg_control`]: "included-2/pg_control",
     });
   });
 
-  test("two includes of one name keep apart", () => {
-    const same = stored("/a/x.conf", "/b/x.conf");
-    const { files: places } = new SettingsLayout({ settings: same, dataDirectory: null }, []);
-    expect(new Set(places.values()).size).toBe(2);
+  test("folders keep apart, so that one that is included whole takes in no file of another", () => {
+    const settings = stored("/a/x.conf", "/b/x.conf", "/a/y.conf");
+    // From an earlier restore.
+    const taken = ["base", "included"];
+    const apart = new SettingsLayout({ settings, dataDirectory: null }, taken);
+    expect([...apart.files.values()]).toEqual([
+      "included-2/x.conf",
+      "included-3/x.conf",
+      "included-2/y.conf",
+    ]);
+    expect(apart.find("/b")).toBe("included-3");
   });
 });
 

@@ -9,6 +9,8 @@ export class SettingsLayout {
   readonly #original: string | null;
   /** The folder of the original's postgresql.conf, when that lay outside the data directory. */
   readonly #home: string | null;
+  /** Of files that lay elsewhere: their folder → its place in the copy. */
+  readonly #folders = new Map<string, string>();
 
   /** @param taken the names that the copy's data directory holds already */
   constructor(
@@ -39,6 +41,17 @@ export class SettingsLayout {
     return this.#home === null ? undefined : pathBelow(this.#home, path);
   }
 
+  /** To each folder its own: whoever includes one of them whole would else take in the files of others, after or before its own. */
+  #folderFor(original: string, taken: readonly string[]): string {
+    const known = this.#folders.get(original);
+    if (known !== undefined) return known;
+    const others = new Set([...taken, ...this.#folders.values()]);
+    let folder = "included";
+    for (let count = 2; others.has(folder); count++) folder = `included-${count}`;
+    this.#folders.set(original, folder);
+    return folder;
+  }
+
   #placeFor(
     { setting, path }: SettingsDetail,
     taken: readonly string[],
@@ -50,7 +63,9 @@ export class SettingsLayout {
     const beside = this.#home === null ? undefined : pathBelow(this.#home, path);
     // Beside the settings as before (`conf.d/x.conf`), unless the cluster's own files are there.
     const free = beside !== undefined && !taken.includes(beside.split("/")[0] ?? "");
-    let place = free ? beside : join("included", basename(path));
+    let place = free
+      ? beside
+      : join(this.#folderFor(dirname(resolve(path)), taken), basename(path));
     while (used.has(place)) place = join(dirname(place), `again-${basename(place)}`);
     return place;
   }
