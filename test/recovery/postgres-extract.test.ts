@@ -189,7 +189,7 @@ test("a target that cannot take it is found out before anything is fetched", asy
     /^failed TARGET_RIGHTS_MISSING: role "helpless" may make no table in database "other"/,
   );
   const standing = /^refused TARGET_NOT_EMPTY: database "other" on .* has public\.far already/;
-  for (const name of ["far", "public.far", "other.public.far"])
+  for (const name of ["far", "public.far", "app.public.far"])
     expect(await refused(name, at("other"))).toMatch(standing);
   expect(await refused("app", at("other"))).toMatch(/^refused TARGET_NOT_EMPTY: .*public\.far/);
 });
