@@ -396,6 +396,9 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
       await expect
         .poll(async () => (await engine.status(kept.folder, null)).archive)
         .toMatchObject({ ok: true, lagBytes: 0, lagSeconds: 0 });
+      // Also where nothing is configured, and no archiver works.
+      const unaware = postgresEngine({ connection: { url: cluster.superuserUrl } });
+      expect((await unaware.status(kept.folder, null)).archive).toMatchObject({ ok: true });
       controller.abort();
       await done;
       expect(await restored()).toMatchObject({ count: await rows() });

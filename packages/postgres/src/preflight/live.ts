@@ -76,8 +76,6 @@ async function stalled(
   server: ServerFacts,
   { lastArchivedTime }: ArchiverState,
 ): Promise<Finding[]> {
-  // With archive_mode = on none runs there.
-  if (server.inRecovery) return [];
   const waiting = await waitingSegments(client, server);
   const [oldest] = waiting;
   if (oldest === undefined) return [];
