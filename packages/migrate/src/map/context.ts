@@ -53,8 +53,12 @@ export class MapContext {
     return this.#choices[key] ?? {};
   }
 
+  /** What answers it holds what is answered already under that key: one entry takes the place of the other. */
   add(finding: MigrationFinding): void {
-    this.findings.push(finding);
+    const { table, column } = finding;
+    const given = (table !== null && this.#choices[choiceKey(table, column)]) || {};
+    const choices = finding.choices.map((choice) => withGiven(given, choice));
+    this.findings.push({ ...finding, choices });
   }
 
   profile(table: SqliteTable): TableProfile {
@@ -79,4 +83,12 @@ export class MapContext {
   count(sql: string): number {
     return Number(this.source.db.prepare(sql).pluck().get() ?? 0);
   }
+}
+
+/** Type and codec of a column are one answer. */
+function withGiven({ type, codec, ...others }: Choice, choice: Choice): Choice {
+  if (choice.table) return choice;
+  const mapping = { ...(type !== undefined && { type }), ...(codec !== undefined && { codec }) };
+  const isMapped = choice.type !== undefined || choice.codec !== undefined;
+  return { ...(isMapped ? {} : mapping), ...others, ...choice };
 }
