@@ -67,13 +67,16 @@ export class MapContext {
     return profile;
   }
 
-  /** The keys of a few rows for which a condition holds, never their content. */
-  sample(table: SqliteTable, condition: string): string[] {
+  /**
+   * The keys of a few rows for which a condition holds, never their content.
+   * @param alias by which the condition may name the table, in place of the table's own name
+   */
+  sample(table: SqliteTable, condition: string, alias = table.name): string[] {
     const key = table.primaryKey.length > 0 && !table.rowid ? table.primaryKey : [];
     const columns = key.length > 0 ? key.map(quoteName) : [quoteName(table.rowid ?? "rowid")];
     return this.source.db
       .prepare(
-        `SELECT ${columns.join(", ")} FROM ${quoteName(table.name)} AS t WHERE ${condition} LIMIT 5`,
+        `SELECT ${columns.join(", ")} FROM ${quoteName(table.name)} AS ${quoteName(alias)} WHERE ${condition} LIMIT 5`,
       )
       .raw()
       .all()
