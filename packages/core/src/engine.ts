@@ -1,4 +1,5 @@
 import type { DatabaseFolder, StoredBeside } from "./database-folder.ts";
+import type { DrillRecord } from "./drill-record.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import type {
   RecoveryPlan,
@@ -129,6 +130,11 @@ export interface Reach {
    * live database, where one is configured: what it still brings is no hole.
    */
   holes(): Promise<readonly Finding[]>;
+  /**
+   * What of the log is proved to be gone, by the repository and what is known on this host. Left out where windows and `holes` tell all.
+   * @param drills they tell how far it led once
+   */
+  lost?(drills: readonly DrillRecord[]): Promise<readonly Problem[]>;
 }
 
 export interface PlanOptions {
@@ -237,6 +243,11 @@ export interface Engine {
   verifyLog(
     folder: DatabaseFolder,
     backups: readonly Manifest[],
-    options: { readonly deep: boolean; readonly signal: AbortSignal },
+    options: {
+      readonly deep: boolean;
+      readonly signal: AbortSignal;
+      /** They tell how far the log led once. */
+      readonly drills?: readonly DrillRecord[];
+    },
   ): Promise<LogCheck>;
 }

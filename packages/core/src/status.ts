@@ -8,6 +8,7 @@ import type { Engine, EngineStatus, Problem } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { configuredDatabases, engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
+import { lostLogFindings } from "./lost-log.ts";
 import type { Manifest } from "./manifest.ts";
 import { markFindings } from "./mark-findings.ts";
 import { newestAmiss } from "./objects-amiss.ts";
@@ -49,6 +50,7 @@ export async function status(request: {
   const windows: RecoveryWindow[] = [];
   const alerts: Finding[] = markFindings(repository);
   const held = new Set<string>();
+  const drills = await repository.drills();
   const folders = await repository.folders(request.engine);
   for (const folder of folders) {
     const found = await repository.backups(folder);
@@ -58,6 +60,7 @@ export async function status(request: {
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
     alerts.push(...(await newestAmiss(folder, byChain(found.manifests).whole)));
+    alerts.push(...lostLogFindings((await known.lost?.(drills.records)) ?? [], "error"));
     alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
     // Before an upgrade it was another cluster, of which nothing comes any more.
     const isOver =
@@ -70,7 +73,6 @@ export async function status(request: {
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),
     null,
   );
-  const drills = await repository.drills();
   const lastDrill =
     drills.records.findLast((each) => each.engine === (request.engine ?? each.engine)) ?? null;
   const migrations = await repository.migrationRecords();

@@ -7,10 +7,10 @@ import {
   type Problem,
   type StoredObject,
 } from "@lifeboat/core";
-import { detailsOf } from "../details.ts";
 import { assertContentSizes } from "../snapshot/backup-content.ts";
 import { assertFollows, LogChain, type Span } from "./chain.ts";
 import { commitsOf, ExpectedCommits } from "./expected-commits.ts";
+import { type LogWitnesses, logOf, lostSegments } from "./lost-segments.ts";
 import { parseLogName } from "./name.ts";
 import { bytesOfWal, type SegmentNote, wrongLogObject } from "./note.ts";
 import { type Lineages, type LogObject, lineagesOf, noteOf } from "./objects.ts";
@@ -25,7 +25,11 @@ import { pageAt, pageNumberAt, pagesAfter, storedFrames } from "./stored-frames.
 export async function checkLog(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
-  options: { readonly deep: boolean; readonly signal: AbortSignal },
+  options: {
+    readonly deep: boolean;
+    readonly signal: AbortSignal;
+    readonly witnesses: LogWitnesses;
+  },
 ): Promise<LogCheck> {
   const foreign = await foreignObjects(folder);
   const problems: Problem[] = foreign.map(({ path }) => unknownObject(path));
@@ -52,6 +56,7 @@ export async function checkLog(
     append(problems, chainProblems(folder, listed, spans));
     append(problems, holesIn(folder, lineage, { backups, lineages }));
   }
+  append(problems, lostSegments(folder, backups, lineages, options.witnesses));
   append(problems, await startProblems(folder, backups, lineages));
   return { objects, bytes, problems };
 }
@@ -177,7 +182,7 @@ function holesIn(
   const [first] = frames;
   const lacksStart = backups.some(
     (each) =>
-      lineageBehind(each) === lineage &&
+      logOf(each)?.lineage === lineage &&
       first !== undefined &&
       Date.parse(each.consistentAt) < first.instant &&
       loggedBackup(each, lineages) === undefined,
@@ -202,7 +207,7 @@ async function startProblems(
   lineages: Lineages,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
-  const led = new Set(backups.map(lineageBehind));
+  const led = new Set(backups.map((each) => logOf(each)?.lineage));
   for (const lineage of lineages.keys())
     if (!led.has(lineage))
       problems.push({
@@ -225,16 +230,6 @@ async function startProblems(
     });
   }
   return problems;
-}
-
-/** What is wrong with the details of a backup is told by itself, and keeps nothing else from being told. */
-function lineageBehind(manifest: Manifest): string | undefined {
-  try {
-    return detailsOf(manifest).log?.lineage;
-  } catch (thrown) {
-    if (isObjectDamage(thrown, "MANIFEST_CORRUPT")) return undefined;
-    throw thrown;
-  }
 }
 
 async function gathering(

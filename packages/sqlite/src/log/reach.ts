@@ -8,6 +8,7 @@ import {
 import { whileMerging } from "../compact/while-merging.ts";
 import { detailsOf } from "../details.ts";
 import { coverOf, hasHoleAt } from "./cover.ts";
+import { lostSegments, wordOfWatch } from "./lost-segments.ts";
 import { type Lineages, type LogObject, lineagesOf } from "./objects.ts";
 import { endOfLog, windowsIn } from "./windows.ts";
 
@@ -30,11 +31,13 @@ export function holeBehind(
  * What can be restored, and for `status` what behind a hole can't: a watch goes on where it was, and knows nothing of segments that were
  * lost since, or of a repository that was brought back from an older copy of itself.
  * @param backups those that have all that they build on
+ * @param directory where watches of this account leave word
  * @throws LifeboatError `MANIFEST_CORRUPT` naming a backup whose details are damaged
  */
 export async function reachOfLog(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
+  directory: string | undefined,
 ): Promise<Reach> {
   const known = new Set(backups.map((each) => detailsOf(each).log?.lineage));
   const { lineages, windows } = await whileMerging(folder, async () => {
@@ -53,6 +56,10 @@ export async function reachOfLog(
       // Looked for twice: segments are stored, and merged, meanwhile.
       const hole = find(lineages) && find(await lineagesOf(folder));
       return hole ? [finding(folder, hole)] : [];
+    },
+    async lost(drills) {
+      const watch = await wordOfWatch(folder, directory);
+      return lostSegments(folder, backups, await lineagesOf(folder), { drills, watch });
     },
   };
 }

@@ -1,0 +1,114 @@
+import {
+  type DatabaseFolder,
+  type DrillRecord,
+  isObjectDamage,
+  type Manifest,
+  type Problem,
+  WatchNotes,
+} from "@lifeboat/core";
+import { detailsOf, type LogMember } from "../details.ts";
+import { parseLogName } from "./name.ts";
+import type { Lineages } from "./objects.ts";
+import { lastOf } from "./start.ts";
+import { endOfLog } from "./windows.ts";
+
+/** Who knows that a segment was stored once. */
+export interface SegmentWitness {
+  readonly lineage: string;
+  readonly number: number;
+  /** When that was, as the end of a sentence. */
+  readonly when: string;
+}
+
+/** What proves that segments were stored, besides themselves. */
+export interface LogWitnesses {
+  readonly drills: readonly DrillRecord[];
+  readonly watch: SegmentWitness | undefined;
+}
+
+/**
+ * The ends of lineages that are gone, whole lineages too: what is left of the log looks as if no more had ever been shipped. Told by
+ * the backups that were taken later, by drills that restored more, and by the watch of this machine.
+ * @param witnesses of before the log was listed: what was stored since is no loss
+ */
+export function lostSegments(
+  folder: DatabaseFolder,
+  backups: readonly Manifest[],
+  lineages: Lineages,
+  { drills, watch }: LogWitnesses,
+): Problem[] {
+  const known = backups.flatMap((manifest) => {
+    const log = logOf(manifest);
+    return log ? [{ manifest, log }] : [];
+  });
+  const said = [...known.flatMap(witnessOf), ...(watch ? [watch] : [])];
+  const problems: Problem[] = [];
+  for (const lineage of new Set(known.map(({ log }) => log.lineage))) {
+    const own = known.filter(({ log }) => log.lineage === lineage);
+    const last = lastOf((lineages.get(lineage) ?? []).filter(({ kind }) => kind === "frames"));
+    const most = said
+      .filter((witness) => witness.lineage === lineage)
+      .toSorted((a, b) => b.number - a.number)[0];
+    const object = `${folder.path}/wal/${lineage}`;
+    const lost = (message: string) => problems.push({ object, code: "LOG_HOLE", message });
+    if (most && most.number > last)
+      lost(
+        `${object} lacks the segments ${last + 1} to ${most.number}, which were there ${most.when}: no instant in them can be restored`,
+      );
+    else {
+      const shorter = own.flatMap(({ manifest }) =>
+        drilledFurther(folder, manifest, lineages, drills),
+      );
+      if (shorter[0]) lost(`${object} ${shorter[0]}`);
+    }
+  }
+  return problems;
+}
+
+/** The watch's own word of the newest segment that it stored; undefined where none of this account and machine left one. */
+export async function wordOfWatch(
+  folder: DatabaseFolder,
+  directory: string | undefined,
+): Promise<SegmentWitness | undefined> {
+  const note = directory === undefined ? null : await new WatchNotes(directory).read(folder);
+  const { lastSegment } = (note?.facts ?? {}) as { lastSegment?: unknown };
+  const name = typeof lastSegment === "string" ? parseLogName(lastSegment) : undefined;
+  return (
+    name && { lineage: name.lineage, number: name.last, when: "by the word of the watch here" }
+  );
+}
+
+function witnessOf(of: { readonly manifest: Manifest; readonly log: LogMember }): SegmentWitness[] {
+  const { lineage, segments, previous } = of.log;
+  const when = `when backup ${of.manifest.id} was taken`;
+  const own = segments === undefined ? [] : [{ lineage, number: segments, when }];
+  return previous ? [...own, { lineage: previous.lineage, number: previous.segments, when }] : own;
+}
+
+function drilledFurther(
+  { database }: DatabaseFolder,
+  manifest: Manifest,
+  lineages: Lineages,
+  drills: readonly DrillRecord[],
+): string[] {
+  const end = endOfLog(manifest, lineages);
+  return drills.flatMap((drill) => {
+    const all = [drill, ...(drill.databases ?? [])];
+    const own = all.filter((each) => each.backup === manifest.id && each.database === database);
+    const isFurther = own.some(({ recoveredTo }) => Date.parse(recoveredTo ?? "") > end);
+    if (drill.engine !== "sqlite" || !drill.ok || !isFurther) return [];
+    return [
+      `leads from backup ${manifest.id} to ${new Date(end).toISOString()} only, and the drill ${drill.id} restored more: what follows is gone`,
+    ];
+  });
+}
+
+/** What is wrong with the details of a backup is told by itself, and keeps nothing else from being told. */
+export function logOf(manifest: Manifest): LogMember | undefined {
+  try {
+    return detailsOf(manifest).log ?? undefined;
+  } catch (thrown) {
+    if (isObjectDamage(thrown, "MANIFEST_CORRUPT")) return undefined;
+    throw thrown;
+  }
+}

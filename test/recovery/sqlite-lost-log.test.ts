@@ -1,0 +1,114 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { drill, list, status, verify, WatchNotes } from "@lifeboat/core";
+import { sqliteEngine } from "@lifeboat/sqlite";
+import { afterEach, expect, test } from "vitest";
+
+import { ledgerApp } from "../support/ledger-app.ts";
+import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
+import { Recorder } from "../support/sqlite-recorder.ts";
+import type { SqliteApp } from "../support/sqlite-repository.ts";
+
+afterEach(closeHistories);
+
+const { signal } = new AbortController();
+const COUNTS = [1, 2, 3].map((v) => `UPDATE counter SET v = ${v}`);
+
+/** A log of three segments behind its backup. */
+async function threeSegments() {
+  const app = await ledgerApp();
+  const { recorder, states } = await history(app, COUNTS);
+  const log = join(app.folder, "repository", recorder.folder.path, "wal", recorder.lineage);
+  return { app, recorder, states, log, object: `${recorder.folder.path}/wal/${recorder.lineage}` };
+}
+
+/** What the verbs say of the log, on this host or, as after a disaster, on another one. */
+async function said(app: SqliteApp, onItsHost = false) {
+  const directory = onItsHost ? { watchDirectory: join(app.folder, "memory") } : {};
+  const engines = [sqliteEngine({ databases: [], ...directory })];
+  const asked = { repository: await app.repository(), engines, live: null };
+  const { problems, windows } = await list(asked);
+  return {
+    verified: (await verify({ ...asked, deep: false, signal })).problems,
+    listed: problems,
+    alerts: (await status(asked)).alerts.filter(({ id }) => id === "log-lost"),
+    windows,
+  };
+}
+
+function loss(object: string, words: string) {
+  const problem = { object, code: "LOG_HOLE", message: expect.stringContaining(words) };
+  const alert = { severity: "error", summary: expect.stringContaining(words) };
+  return { verified: [problem], listed: [problem], alerts: [alert] };
+}
+
+const NONE = { verified: [], listed: [], alerts: [] };
+
+test("a log whose folder is gone is named by what a later backup knows of it, and so is one that lost its end", async () => {
+  const { app, recorder, states, log, object } = await threeSegments();
+  const { id } = await app.backup();
+  expect(await said(app)).toMatchObject(NONE);
+  const newest = recorder.names.at(-1) as string;
+  await rm(`${log.slice(0, -recorder.lineage.length)}${newest}.zst`);
+  expect(await said(app)).toMatchObject(
+    loss(object, `segments 3 to 3, which were there when backup ${id}`),
+  );
+  await rm(log, { recursive: true });
+  expect(await said(app)).toMatchObject(
+    loss(object, `segments 1 to 3, which were there when backup ${id}`),
+  );
+  // What the backup holds is the newest state all the same.
+  const { path } = await app.restore(join(app.folder, "to"));
+  expect(dumpOf(path)).toBe(states.at(-1)?.dump);
+});
+
+test("a lineage that ended is missed by the backup that the next one began with", async () => {
+  const { app, log, object } = await threeSegments();
+  await Recorder.begin(app);
+  const id = (await app.manifests()).manifests.at(-1)?.id;
+  expect(await said(app)).toMatchObject(NONE);
+  await rm(log, { recursive: true });
+  expect(await said(app)).toMatchObject(
+    loss(object, `segments 1 to 3, which were there when backup ${id}`),
+  );
+});
+
+test("a log of which nothing was shipped yet has no folder, and none is missed", async () => {
+  const app = await ledgerApp();
+  await Recorder.begin(app);
+  await app.backup();
+  expect((await app.manifests()).manifests).toMatchObject([
+    { details: { log: { segments: 0 } } },
+    { details: { log: { segments: 0 } } },
+  ]);
+  expect(await said(app)).toMatchObject(NONE);
+});
+
+test("a log that led further once is named by the drill that restored it, and a restore of the newest state tells of it", async () => {
+  const { app, log, object } = await threeSegments();
+  const repository = await app.repository();
+  const engines = [sqliteEngine({ databases: [] })];
+  const drilled = await drill({
+    ...{ repository, engines, target: { kind: "latest" }, checks: () => [], keep: false, signal },
+  });
+  expect(await said(app)).toMatchObject(NONE);
+  await rm(log, { recursive: true });
+  expect(await said(app)).toMatchObject(loss(object, `the drill ${drilled.id} restored more`));
+  const { findings } = await app.restore(join(app.folder, "to"));
+  expect(findings).toMatchObject([
+    { id: "log-lost", severity: "warning", summary: expect.stringContaining(drilled.id) },
+  ]);
+});
+
+test("a log that its watch shipped is missed on the watch's own host, and one of a repository made anew is not", async () => {
+  const { app, recorder, log, object } = await threeSegments();
+  const notes = new WatchNotes(join(app.folder, "memory"));
+  const leave = (lastSegment: string) => notes.write(recorder.folder, { lastSegment });
+  await leave(recorder.names.at(-1) as string);
+  expect(await said(app, true)).toMatchObject(NONE);
+  await rm(log, { recursive: true });
+  expect(await said(app, true)).toMatchObject(loss(object, "segments 1 to 3"));
+  expect(await said(app)).toMatchObject(NONE);
+  await leave("20200101T000000.000Z-00000000/0000000009-0000000009.20200101T000001.000Z.wal");
+  expect(await said(app, true)).toMatchObject(NONE);
+});
