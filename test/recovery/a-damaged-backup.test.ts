@@ -6,6 +6,7 @@ import { afterEach, expect, test } from "vitest";
 import { ledgerApp } from "../support/ledger-app.ts";
 import { isThere } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
+import { Recorder } from "../support/sqlite-recorder.ts";
 import type { SqliteApp } from "../support/sqlite-repository.ts";
 
 afterEach(closeHistories);
@@ -73,6 +74,41 @@ test("of several backups that are damaged each is tried once, and where none is 
     details: { object: expect.stringContaining(second.id) },
   });
   expect(await isThere(restoredTo(app, "to"))).toBe(false);
+});
+
+test("a damaged full backup with nothing but what builds on it is told at once, and not tried again and again", async () => {
+  const app = await ledgerApp();
+  const { id } = await app.backup();
+  expect((await app.backupIncrement()).parent).toBe(id);
+  const { folder } = await app.manifests();
+  await rot(join(app.folder, "repository", folder.backupPath(id), "app.db.zst"));
+  for (const kind of ["latest", "immediate"] as const)
+    await expect(
+      app.restore(restoredTo(app, kind), { target: { kind }, signal: AbortSignal.timeout(10_000) }),
+    ).rejects.toMatchObject({
+      code: "CHECKSUM_MISMATCH",
+      details: { object: expect.stringContaining(id) },
+    });
+});
+
+test("a damaged backup with which another log began after the clock was set back is not replaced by the older log, which has its instants too", async () => {
+  const app = await ledgerApp();
+  const old = await Recorder.begin(app);
+  // Behind the backup by the clock, and before the next one in truth.
+  old.clock = () => Date.now() + 60_000;
+  await history(app, counting([1]), { recorder: old });
+  const { states } = await history(app, counting([2]), { recorder: await Recorder.begin(app) });
+  const { folder, manifests } = await app.manifests();
+  const newer = manifests.at(-1) as Manifest;
+  const at = time(states[0].at);
+  expect(dumpOf((await app.restore(restoredTo(app, "sound"), { target: at })).path)).toBe(
+    states[0].dump,
+  );
+  await rot(join(app.folder, "repository", folder.backupPath(newer.id), "app.db.zst"));
+  await expect(app.restore(restoredTo(app, "damaged"), { target: at })).rejects.toMatchObject({
+    code: "CHECKSUM_MISMATCH",
+  });
+  expect(await isThere(restoredTo(app, "damaged"))).toBe(false);
 });
 
 test("a damaged backup that is named, or holds what no log leads to, is refused: an older state is never given in its place", async () => {
