@@ -1,6 +1,6 @@
-import { open, rm, writeFile } from "node:fs/promises";
+import { open, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Manifest } from "@lifeboat/core";
+import { list, type Manifest, status } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { ledgerApp } from "../support/ledger-app.ts";
@@ -74,6 +74,37 @@ test("of several backups that are damaged each is tried once, and where none is 
     details: { object: expect.stringContaining(second.id) },
   });
   expect(await isThere(restoredTo(app, "to"))).toBe(false);
+});
+
+test("a list names what of a backup is not there and offers no instant that needs it; status tells of an older one too", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  await app.backupIncrement();
+  await app.backup();
+  const { folder, manifests } = await app.manifests();
+  const [first, , newest] = manifests as [Manifest, Manifest, Manifest];
+  const file = (each: Manifest, name: string) => `${folder.backupPath(each.id)}/${name}`;
+  const remove = (object: string) => rm(join(app.folder, "repository", object));
+  const asked = { repository: await app.repository(), engines: [app.engine], live: null };
+  // Only a later backup would compare itself with these.
+  const hashes = file(newest, "app.db-pages.zst");
+  await remove(hashes);
+  expect(await list(asked)).toMatchObject({
+    problems: [{ object: hashes, code: "OBJECT_MISSING" }],
+    windows: manifests.map(({ consistentAt: from }) => ({ from })),
+  });
+  const base = file(first, "app.db.zst");
+  await truncate(join(app.folder, "repository", base), 10);
+  expect(await list(asked)).toMatchObject({
+    problems: [{ object: base, code: "CHECKSUM_MISMATCH" }, { object: hashes }],
+    windows: [{ from: newest.consistentAt }],
+  });
+  const { alerts, windows } = await status(asked);
+  expect(windows).toMatchObject([{ from: newest.consistentAt }]);
+  expect(alerts.filter(({ id }) => id === "backup-damaged")).toMatchObject([
+    { summary: expect.stringContaining(hashes) },
+    { summary: expect.stringMatching(`an older backup .*${base}`) },
+  ]);
 });
 
 test("a damaged full backup with nothing but what builds on it is told at once, and not tried again and again", async () => {

@@ -210,7 +210,11 @@ export interface Engine {
   status(folder: DatabaseFolder | null, note: WatchNote | null): Promise<EngineStatus>;
 
   /** What can be restored, by backups and log as they lie. */
-  reach(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<Reach>;
+  reach(
+    folder: DatabaseFolder,
+    backups: readonly Manifest[],
+    options?: Pick<PlanOptions, "without">,
+  ): Promise<Reach>;
 
   /**
    * Whether an instant behind the last window can be restored all the same, since it is known on this host that

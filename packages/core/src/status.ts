@@ -11,7 +11,7 @@ import type { Finding } from "./finding.ts";
 import { lostLogFindings } from "./lost-log.ts";
 import type { Manifest } from "./manifest.ts";
 import { markFindings } from "./mark-findings.ts";
-import { newestAmiss } from "./objects-amiss.ts";
+import { backupsAmiss, objectsAmiss } from "./objects-amiss.ts";
 import { reachOf } from "./reach-of.ts";
 import type { Repository } from "./repository.ts";
 import { findUnfinished } from "./unfinished-backup.ts";
@@ -56,10 +56,11 @@ export async function status(request: {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
     if (found.manifests.length > 0) held.add(folder.database);
-    const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests);
+    const amiss = await objectsAmiss(folder, found.manifests);
+    const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests, amiss);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
-    alerts.push(...(await newestAmiss(folder, byChain(found.manifests).whole)));
+    alerts.push(...backupsAmiss(folder, byChain(found.manifests).whole, amiss));
     alerts.push(...lostLogFindings((await known.lost?.(drills.records)) ?? [], "error"));
     alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
     // Before an upgrade it was another cluster, of which nothing comes any more.

@@ -78,7 +78,10 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
       }),
     status: async (folder, note) =>
       statusOf(folder ? [named(folder.database)] : live(), { folder, note, directory }),
-    reach: (folder, backups) => reachOfLog(folder, byChain(backups).whole, directory),
+    reach: (folder, backups, { without = new Set() } = {}) => {
+      const usable = byChain(backups.filter(({ id }) => !without.has(id))).whole;
+      return reachOfLog(folder, byChain(backups).whole, { usable, directory });
+    },
     holdsIdle: async (folder, backups, at) =>
       (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,
     plan: async (folder, backups, target, options) => {

@@ -27,22 +27,28 @@ export function holeBehind(
   return undefined;
 }
 
+export interface ReachOptions {
+  /** The backups that can be restored; what the others tell of the log is true all the same. */
+  readonly usable: readonly Manifest[];
+  /** Where watches of this account leave word. */
+  readonly directory: string | undefined;
+}
+
 /**
  * What can be restored, and for `status` what behind a hole can't: a watch goes on where it was, and knows nothing of segments that were
  * lost since, or of a repository that was brought back from an older copy of itself.
  * @param backups those that have all that they build on
- * @param directory where watches of this account leave word
  * @throws LifeboatError `MANIFEST_CORRUPT` naming a backup whose details are damaged
  */
 export async function reachOfLog(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
-  directory: string | undefined,
+  { usable, directory }: ReachOptions,
 ): Promise<Reach> {
   const known = new Set(backups.map((each) => detailsOf(each).log?.lineage));
   const { lineages, windows } = await whileMerging(folder, async () => {
     const listed = await lineagesOf(folder);
-    return { lineages: listed, windows: await windowsIn(folder, backups, listed) };
+    return { lineages: listed, windows: await windowsIn(folder, usable, listed, backups) };
   });
   const find = (listed: Lineages) => {
     // One that no backup names may have been begun since the backups were read.
