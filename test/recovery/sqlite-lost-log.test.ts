@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { drill, list, status, verify, WatchNotes } from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
@@ -60,6 +60,24 @@ test("a log whose folder is gone is named by what a later backup knows of it, an
   // What the backup holds is the newest state all the same.
   const { path } = await app.restore(join(app.folder, "to"));
   expect(dumpOf(path)).toBe(states.at(-1)?.dump);
+});
+
+test("segments that are missing before a later backup are named by a list and by status, once each", async () => {
+  const { app, recorder, log, object } = await threeSegments();
+  await app.backup();
+  await rm(`${log.slice(0, -recorder.lineage.length)}${recorder.names[1]}.zst`);
+  expect(await said(app)).toMatchObject(loss(object, "segments 2 to 2: no restore can cross this"));
+});
+
+test("a damaged object of the log is named by itself, and not as if backups in it were damaged too", async () => {
+  const { app, log, recorder } = await threeSegments();
+  const object = recorder.folder.logPath(recorder.names[0] as string);
+  await truncate(`${log.slice(0, -recorder.lineage.length)}${recorder.names[0]}.zst`, 200);
+  expect((await said(app)).verified).toMatchObject([{ object, code: "LOG_OBJECT_INVALID" }]);
+  await expect(app.restore(join(app.folder, "to"))).rejects.toMatchObject({
+    code: "LOG_OBJECT_INVALID",
+    remedy: expect.stringContaining("an instant before it"),
+  });
 });
 
 test("a lineage that ended is missed by the backup that the next one began with", async () => {

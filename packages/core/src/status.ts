@@ -61,14 +61,20 @@ export async function status(request: {
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
     alerts.push(...backupsAmiss(folder, byChain(found.manifests).whole, amiss));
-    alerts.push(...lostLogFindings((await known.lost?.(drills.records)) ?? [], "error"));
+    const lost = (await known.lost?.(drills.records)) ?? [];
     alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
     // Before an upgrade it was another cluster, of which nothing comes any more.
     const isOver =
       folder.engine === "postgres" &&
       folder !== folders.findLast(({ engine }) => engine === folder.engine);
-    if (!isOver && known.windows.length > 0 && folder.engine === (live ?? folder.engine))
-      alerts.push(...(await known.holes()));
+    const isLive = !isOver && folder.engine === (live ?? folder.engine);
+    const holes = isLive && known.windows.length > 0 ? await known.holes() : [];
+    alerts.push(...holes);
+    // What keeps the newest state from being restored says more than that something is gone there.
+    const others = lost.filter(
+      ({ object }) => !holes.some(({ summary }) => summary.includes(object)),
+    );
+    alerts.push(...lostLogFindings(others, "error"));
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),

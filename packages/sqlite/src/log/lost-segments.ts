@@ -8,8 +8,8 @@ import {
 } from "@lifeboat/core";
 import { detailsOf, type LogMember } from "../details.ts";
 import { parseLogName } from "./name.ts";
-import type { Lineages } from "./objects.ts";
-import { lastOf } from "./start.ts";
+import { type Lineages, lineagesOf } from "./objects.ts";
+import { lastOf, loggedBackup } from "./start.ts";
 import { endOfLog } from "./windows.ts";
 
 /** Who knows that a segment was stored once. */
@@ -27,11 +27,24 @@ export interface LogWitnesses {
 }
 
 /**
- * The ends of lineages that are gone, whole lineages too: what is left of the log looks as if no more had ever been shipped. Told by
- * the backups that were taken later, by drills that restored more, and by the watch of this machine.
- * @param witnesses of before the log was listed: what was stored since is no loss
+ * What is missing within a lineage, and the ends of lineages that are gone, whole lineages too: what is left of such a log looks as if
+ * no more had ever been shipped. Told by the backups that were taken later, by drills that restored more, and by the watch of this machine.
+ * @param lineages listed after the backups and the witnesses were read: what was stored since is no loss
  */
-export function lostSegments(
+export async function lostOfLog(
+  folder: DatabaseFolder,
+  backups: readonly Manifest[],
+  lineages: Lineages,
+  witnesses: LogWitnesses,
+): Promise<readonly Problem[]> {
+  const found = lostSegments(folder, backups, lineages, witnesses);
+  // Looked for twice: segments may have been merged while they were listed.
+  return found.length === 0
+    ? found
+    : lostSegments(folder, backups, await lineagesOf(folder), witnesses);
+}
+
+function lostSegments(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
   lineages: Lineages,
@@ -42,7 +55,10 @@ export function lostSegments(
     return log ? [{ manifest, log }] : [];
   });
   const said = [...known.flatMap(witnessOf), ...(watch ? [watch] : [])];
-  const problems: Problem[] = [];
+  const problems = [...lineages.keys()].flatMap((lineage) =>
+    holesIn(folder, lineage, { backups, lineages }),
+  );
+  const holed = new Set(problems.map(({ object }) => object));
   for (const lineage of new Set(known.map(({ log }) => log.lineage))) {
     const own = known.filter(({ log }) => log.lineage === lineage);
     const last = lastOf((lineages.get(lineage) ?? []).filter(({ kind }) => kind === "frames"));
@@ -55,12 +71,41 @@ export function lostSegments(
       lost(
         `${object} lacks the segments ${last + 1} to ${most.number}, which were there ${most.when}: no instant in them can be restored`,
       );
-    else {
+    else if (!holed.has(object)) {
       const shorter = own.flatMap(({ manifest }) =>
         drilledFurther(folder, manifest, lineages, drills),
       );
       if (shorter[0]) lost(`${object} ${shorter[0]}`);
     }
+  }
+  return problems;
+}
+
+/** Also the segments that led on from a backup which lies before all that are there. */
+function holesIn(
+  folder: DatabaseFolder,
+  lineage: string,
+  { backups, lineages }: { readonly backups: readonly Manifest[]; readonly lineages: Lineages },
+): Problem[] {
+  const problems: Problem[] = [];
+  const frames = (lineages.get(lineage) ?? []).filter(({ kind }) => kind === "frames");
+  const [first] = frames;
+  const lacksStart = backups.some(
+    (each) =>
+      logOf(each)?.lineage === lineage &&
+      first !== undefined &&
+      Date.parse(each.consistentAt) < first.instant &&
+      loggedBackup(each, lineages) === undefined,
+  );
+  let next = lacksStart ? 1 : (first?.first ?? 1);
+  for (const object of frames) {
+    if (object.first > next)
+      problems.push({
+        object: `${folder.path}/wal/${lineage}`,
+        code: "LOG_HOLE",
+        message: `${folder.path}/wal/${lineage} lacks the segments ${next} to ${object.first - 1}: no restore can cross this`,
+      });
+    next = Math.max(next, object.last + 1);
   }
   return problems;
 }

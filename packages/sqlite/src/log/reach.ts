@@ -8,7 +8,7 @@ import {
 import { whileMerging } from "../compact/while-merging.ts";
 import { detailsOf } from "../details.ts";
 import { coverOf, hasHoleAt } from "./cover.ts";
-import { lostSegments, wordOfWatch } from "./lost-segments.ts";
+import { lostOfLog, wordOfWatch } from "./lost-segments.ts";
 import { type Lineages, type LogObject, lineagesOf } from "./objects.ts";
 import { endOfLog, windowsIn } from "./windows.ts";
 
@@ -65,7 +65,7 @@ export async function reachOfLog(
     },
     async lost(drills) {
       const watch = await wordOfWatch(folder, directory);
-      return lostSegments(folder, backups, await lineagesOf(folder), { drills, watch });
+      return lostOfLog(folder, backups, await lineagesOf(folder), { drills, watch });
     },
   };
 }
