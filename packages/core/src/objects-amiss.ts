@@ -55,26 +55,31 @@ export function backupsAmiss(
 ): Finding[] {
   const newest = whole.at(-1);
   const chain = new Set(newest ? backupChain(newest, whole) : []);
-  const told = [
-    [
-      `the newest backup of ${database}, ${newest?.id},`,
-      amiss.filter((each) => chain.has(each.backup)),
-    ],
-    [`of ${database} an older backup`, amiss.filter((each) => !chain.has(each.backup))],
-  ] as const;
-  return told.flatMap(([which, problems]) => {
-    const [problem, ...more] = problems;
-    if (!problem) return [];
-    const others =
-      more.length > 0 ? `, and ${more.length} more of its objects are not as they were stored` : "";
-    return [
-      {
-        id: "backup-damaged",
-        severity: "error",
-        summary: `${which} is not whole: ${problem.message}${others}`,
-        remedy:
-          "bring that back from a copy of the repository, or take a new one: lifeboat backup --type full",
-      },
-    ];
-  });
+  const [own, older] = [true, false].map((isOwn) =>
+    amiss.filter(({ backup }) => chain.has(backup) === isOwn),
+  ) as [Amiss[], Amiss[]];
+  const found: Finding[] = [];
+  if (own.length > 0)
+    found.push({
+      id: "backup-damaged",
+      severity: "error",
+      summary: `the newest backup of ${database}, ${newest?.id}, is not whole: ${inWords(own)}`,
+      remedy:
+        "bring that back from a copy of the repository, or take a new one: lifeboat backup --type full",
+    });
+  if (older.length > 0)
+    found.push({
+      id: "older-backup-damaged",
+      severity: "warning",
+      summary: `of ${database} an older backup is not whole: ${inWords(older)}`,
+      remedy:
+        "bring that back from a copy of the repository; without it lifeboat list shows what can be restored",
+    });
+  return found;
+}
+
+function inWords([first, ...more]: readonly Amiss[]): string {
+  const others =
+    more.length > 0 ? `, and ${more.length} more objects are not as they were stored` : "";
+  return `${first?.message}${others}`;
 }
