@@ -36,6 +36,14 @@ async function said(app: SqliteApp, onItsHost = false) {
   };
 }
 
+async function drilledNewest(app: SqliteApp) {
+  const repository = await app.repository();
+  const engines = [sqliteEngine({ databases: [] })];
+  return drill({
+    ...{ repository, engines, target: { kind: "latest" }, checks: () => [], keep: false, signal },
+  });
+}
+
 function loss(object: string, words: string) {
   const problem = { object, code: "LOG_HOLE", message: expect.stringContaining(words) };
   const alert = { severity: "error", summary: expect.stringContaining(words) };
@@ -104,11 +112,7 @@ test("a log of which nothing was shipped yet has no folder, and none is missed",
 
 test("a log that led further once is named by the drill that restored it, and a restore of the newest state tells of it", async () => {
   const { app, log, object } = await threeSegments();
-  const repository = await app.repository();
-  const engines = [sqliteEngine({ databases: [] })];
-  const drilled = await drill({
-    ...{ repository, engines, target: { kind: "latest" }, checks: () => [], keep: false, signal },
-  });
+  const drilled = await drilledNewest(app);
   expect(await said(app)).toMatchObject(NONE);
   await rm(log, { recursive: true });
   expect(await said(app)).toMatchObject(loss(object, `the drill ${drilled.id} restored more`));
@@ -116,6 +120,17 @@ test("a log that led further once is named by the drill that restored it, and a 
   expect(findings).toMatchObject([
     { id: "log-lost", severity: "warning", summary: expect.stringContaining(drilled.id) },
   ]);
+});
+
+test("a state that a drill restored is missed where the backup that led to it is gone as well, until there is a newer one", async () => {
+  const { app, recorder } = await threeSegments();
+  await app.backup();
+  const { id, backup } = await drilledNewest(app);
+  const object = recorder.folder.path;
+  await rm(join(app.folder, "repository", recorder.folder.backupPath(backup)), { recursive: true });
+  expect(await said(app)).toMatchObject(loss(object, `the drill ${id} restored the state of`));
+  await app.backup();
+  expect(await said(app)).toMatchObject(NONE);
 });
 
 test("a log that its watch shipped is missed on the watch's own host, and one of a repository made anew is not", async () => {

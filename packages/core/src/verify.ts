@@ -53,11 +53,12 @@ export async function verify(request: {
     {
       title: "read the manifests",
       run: async () => {
+        // Before the backups, which a drill that ends meanwhile may have had more of.
+        drills = await checkRecords(repository, tally);
         for (const folder of folders)
           manifests.set(folder, await checkManifests(repository, folder, tally));
         for (const folder of folders)
           exported.set(folder, await checkExportManifests(repository, folder, tally));
-        drills = await checkRecords(repository, tally);
       },
     },
     ...folders.flatMap((folder) => [

@@ -78,7 +78,7 @@ function lostSegments(
       if (shorter[0]) lost(`${object} ${shorter[0]}`);
     }
   }
-  return problems;
+  return problems.length > 0 ? problems : drilledAfterAll(folder, backups, lineages, drills);
 }
 
 /** Also the segments that led on from a backup which lies before all that are there. */
@@ -131,21 +131,53 @@ function witnessOf(of: { readonly manifest: Manifest; readonly log: LogMember })
 }
 
 function drilledFurther(
-  { database }: DatabaseFolder,
+  folder: DatabaseFolder,
   manifest: Manifest,
   lineages: Lineages,
   drills: readonly DrillRecord[],
 ): string[] {
   const end = endOfLog(manifest, lineages);
-  return drills.flatMap((drill) => {
-    const all = [drill, ...(drill.databases ?? [])];
-    const own = all.filter((each) => each.backup === manifest.id && each.database === database);
-    const isFurther = own.some(({ recoveredTo }) => Date.parse(recoveredTo ?? "") > end);
-    if (drill.engine !== "sqlite" || !drill.ok || !isFurther) return [];
-    return [
-      `leads from backup ${manifest.id} to ${new Date(end).toISOString()} only, and the drill ${drill.id} restored more: what follows is gone`,
-    ];
-  });
+  return drilled(folder, drills)
+    .filter(({ backup, to }) => backup === manifest.id && to > end)
+    .map(
+      ({ id }) =>
+        `leads from backup ${manifest.id} to ${new Date(end).toISOString()} only, and the drill ${id} restored more: what follows is gone`,
+    );
+}
+
+/** A backup may be gone with its manifest, which then tells nothing of its log. */
+function drilledAfterAll(
+  folder: DatabaseFolder,
+  backups: readonly Manifest[],
+  lineages: Lineages,
+  drills: readonly DrillRecord[],
+): Problem[] {
+  const object = folder.path;
+  const end = backups.reduce(
+    (most, each) =>
+      Math.max(most, logOf(each) ? endOfLog(each, lineages) : Date.parse(each.consistentAt)),
+    0,
+  );
+  const further = drilled(folder, drills).filter(({ to }) => to > end);
+  const newest = further.toSorted((a, b) => b.to - a.to)[0];
+  if (!newest || backups.length === 0) return [];
+  const [reached, was] = [end, newest.to].map((instant) => new Date(instant).toISOString());
+  const message = `all that is there of ${object} leads to ${reached} only, and the drill ${newest.id} restored the state of ${was}: what led there is gone`;
+  return [{ object, code: "LOG_HOLE", message }];
+}
+
+/** What drills brought back of a database; instants in ms. */
+function drilled({ database }: DatabaseFolder, drills: readonly DrillRecord[]) {
+  return drills
+    .filter(({ engine, ok }) => engine === "sqlite" && ok)
+    .flatMap((drill) =>
+      [drill, ...(drill.databases ?? [])]
+        .filter((each) => each.database === database)
+        .map(({ backup, recoveredTo }) => ({
+          ...{ id: drill.id, backup },
+          to: Date.parse(recoveredTo ?? ""),
+        })),
+    );
 }
 
 /** What is wrong with the details of a backup is told by itself, and keeps nothing else from being told. */
