@@ -142,6 +142,21 @@ test("a damaged backup with which another log began after the clock was set back
   expect(await isThere(restoredTo(app, "damaged"))).toBe(false);
 });
 
+test("a backup that can't be restored keeps no instant before it, and none of a later log, from being had", async () => {
+  const app = await ledgerApp();
+  const before = await history(app, counting([1]));
+  app.shipping.clear();
+  const { id } = await app.backup();
+  await Recorder.begin(app, "incremental");
+  const after = await history(app, counting([2]), { recorder: await Recorder.begin(app) });
+  const { folder } = await app.manifests();
+  await rm(join(app.folder, "repository", folder.backupPath(id), "manifest.json"));
+  for (const { at, dump } of [before.states[0], after.states[0]]) {
+    const { path } = await app.restore(restoredTo(app, `at-${at}`), { target: time(at) });
+    expect(dumpOf(path)).toBe(dump);
+  }
+});
+
 test("a damaged backup that is named, or holds what no log leads to, is refused: an older state is never given in its place", async () => {
   const { app, second, file } = await twoBackupsOnOneLog();
   await rm(file(second, "app.db.zst"));
@@ -186,6 +201,10 @@ test("where nothing was committed between the log's end and a damaged backup, th
     second: time(Date.parse(second.consistentAt)),
     third: time(Date.parse(third.consistentAt)),
   } as const;
+  const without = new Set([second.id]);
+  expect((await app.engine.reach(folder, manifests, { without })).windows).toMatchObject([
+    { from: first.consistentAt, to: third.consistentAt },
+  ]);
   for (const [name, target] of Object.entries(asked)) {
     const restored = await app.restore(restoredTo(app, name), { target });
     expect(dumpOf(restored.path)).toBe(states[1]?.dump);

@@ -1,8 +1,11 @@
 import { rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import { drill, list, status, verify, WatchNotes } from "@lifeboat/core";
+import { drill, list, type Manifest, status, verify, WatchNotes } from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { afterEach, expect, test } from "vitest";
+import { detailsOf } from "../../packages/sqlite/src/details.ts";
+import { lostOfLog } from "../../packages/sqlite/src/log/lost-segments.ts";
+import { lineagesOf } from "../../packages/sqlite/src/log/objects.ts";
 
 import { ledgerApp } from "../support/ledger-app.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
@@ -72,9 +75,13 @@ test("a log whose folder is gone is named by what a later backup knows of it, an
 
 test("segments that are missing before a later backup are named by a list and by status, once each", async () => {
   const { app, recorder, log, object } = await threeSegments();
-  await app.backup();
+  await drilledNewest(app);
   await rm(`${log.slice(0, -recorder.lineage.length)}${recorder.names[1]}.zst`);
-  expect(await said(app)).toMatchObject(loss(object, "segments 2 to 2: no restore can cross this"));
+  const missing = loss(object, "segments 2 to 2: no restore can cross this");
+  // Here status says which state is the newest that can be had.
+  expect(await said(app)).toMatchObject({ ...missing, alerts: [] });
+  await app.backup();
+  expect(await said(app)).toMatchObject(missing);
 });
 
 test("a damaged object of the log is named by itself, and not as if backups in it were damaged too", async () => {
@@ -131,6 +138,53 @@ test("a state that a drill restored is missed where the backup that led to it is
   expect(await said(app)).toMatchObject(loss(object, `the drill ${id} restored the state of`));
   await app.backup();
   expect(await said(app)).toMatchObject(NONE);
+  const backups = join(app.folder, "repository", object, "backups");
+  await rm(backups, { recursive: true });
+  expect((await said(app)).listed).toMatchObject([
+    { object, message: expect.stringContaining(`no backup is left, and the drill ${id}`) },
+  ]);
+});
+
+test("what a listing missed and the next one has is no loss: segments are merged meanwhile", async () => {
+  const { app } = await threeSegments();
+  const { folder, manifests } = await app.manifests();
+  const listed = [...(await lineagesOf(folder))].map(
+    ([lineage, objects]) => [lineage, objects.slice(0, 1).concat(objects.slice(2))] as const,
+  );
+  const witnesses = { drills: [], watch: undefined };
+  expect(await lostOfLog(folder, manifests, new Map(listed), witnesses)).toEqual([]);
+});
+
+test("a drill of several databases proves what it restored of each, and nothing of another", async () => {
+  const { app, object, log } = await threeSegments();
+  const { folder, manifests } = await app.manifests();
+  const { id, ...record } = await drilledNewest(app);
+  const own = { database: "app", backup: record.backup, recoveredTo: record.recoveredTo };
+  const other = { ...own, database: "other", recoveredTo: "2099-01-01T00:00:00.000Z" };
+  const drills = [{ ...record, id, database: "app, other", databases: [own, other] }];
+  const lost = async () =>
+    lostOfLog(folder, manifests, await lineagesOf(folder), { drills, watch: undefined });
+  expect(await lost()).toEqual([]);
+  await rm(log, { recursive: true });
+  expect(await lost()).toMatchObject([{ object, message: expect.stringContaining(id) }]);
+});
+
+test("how much of a log was stored has to be a number, and the lineage before a lineage", async () => {
+  const { manifests } = await (await threeSegments()).app.manifests();
+  const [manifest] = manifests as [Manifest];
+  const log = manifest.details.log as object;
+  const previous = { lineage: "20260101T000000.000Z-00000000", segments: 1 };
+  const read = (more: object) =>
+    detailsOf({ ...manifest, details: { ...manifest.details, log: { ...log, ...more } } });
+  expect(read({ previous }).log).toMatchObject({ previous });
+  for (const wrong of [
+    { segments: -1 },
+    { segments: "1" },
+    { previous: null },
+    { previous: { ...previous, lineage: "../x" } },
+    { previous: { ...previous, segments: 0.5 } },
+  ])
+    expect(() => read(wrong)).toThrow(/log/);
 });
 
 test("a log that its watch shipped is missed on the watch's own host, and one of a repository made anew is not", async () => {

@@ -31,8 +31,7 @@ export async function anotherWay(
   if (!isObjectDamage(thrown) || order.delta) return undefined;
   const object = String(thrown.details.object);
   const damaged = plan.backups.find(({ id }) => object.startsWith(`${folder.backupPath(id)}/`));
-  // One that was planned once more all the same would be planned for ever.
-  if (!damaged || without.has(damaged.id)) return undefined;
+  if (!damaged) return undefined;
   without.add(damaged.id);
   const { manifests } = await order.repository.backups(folder);
   const planned = (asked: RecoveryTarget) =>

@@ -206,15 +206,14 @@ async function inLog(
   const segments = await segmentsStored(folder, lineage);
   if (segments > 0) return { lineage, place, segments };
   const all = await foldersBelow(folder.storage, `${folder.path}/wal/`);
-  const before = all.findLast((name) => name !== lineage && isLineage(name));
+  const before = all.findLast(isLineage);
   if (before === undefined) return { lineage, place, segments };
   const previous = { lineage: before, segments: await segmentsStored(folder, before) };
   return { lineage, place, segments, previous };
 }
 
 async function segmentsStored(folder: DatabaseFolder, lineage: string): Promise<number> {
-  const objects = (await lineagesOf(folder, `${lineage}/`)).get(lineage) ?? [];
-  return lastOf(objects.filter(({ kind }) => kind === "frames"));
+  return lastOf((await lineagesOf(folder, `${lineage}/`)).get(lineage) ?? []);
 }
 
 function rounded(value: number): number {

@@ -160,24 +160,24 @@ function drilledAfterAll(
   );
   const further = drilled(folder, drills).filter(({ to }) => to > end);
   const newest = further.toSorted((a, b) => b.to - a.to)[0];
-  if (!newest || backups.length === 0) return [];
+  if (!newest) return [];
   const [reached, was] = [end, newest.to].map((instant) => new Date(instant).toISOString());
-  const message = `all that is there of ${object} leads to ${reached} only, and the drill ${newest.id} restored the state of ${was}: what led there is gone`;
+  const left =
+    backups.length === 0 ? "no backup is left" : `all that is left leads to ${reached} only`;
+  const message = `of ${object} ${left}, and the drill ${newest.id} restored the state of ${was}: what led there is gone`;
   return [{ object, code: "LOG_HOLE", message }];
 }
 
 /** What drills brought back of a database; instants in ms. */
 function drilled({ database }: DatabaseFolder, drills: readonly DrillRecord[]) {
-  return drills
-    .filter(({ engine, ok }) => engine === "sqlite" && ok)
-    .flatMap((drill) =>
-      [drill, ...(drill.databases ?? [])]
-        .filter((each) => each.database === database)
-        .map(({ backup, recoveredTo }) => ({
-          ...{ id: drill.id, backup },
-          to: Date.parse(recoveredTo ?? ""),
-        })),
-    );
+  return drills.flatMap((drill) =>
+    [drill, ...(drill.databases ?? [])]
+      .filter((each) => each.database === database)
+      .map(({ backup, recoveredTo }) => ({
+        ...{ id: drill.id, backup },
+        to: Date.parse(recoveredTo ?? ""),
+      })),
+  );
 }
 
 /** What is wrong with the details of a backup is told by itself, and keeps nothing else from being told. */
