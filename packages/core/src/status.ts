@@ -199,11 +199,16 @@ async function unfinishedAlerts(
       id: "backup-interrupted",
       severity: "warning",
       summary: `the backup ${id} of ${folder.database} was interrupted, and ${bytes} bytes of it lie in the repository`,
-      remedy:
-        "take the next one: lifeboat backup --transport parallel goes on with what it stored, any other removes that",
+      remedy: `if it was finished, bring its manifest.json back from a copy of the repository; else take the next one: ${NEXT_ONE[folder.engine]}`,
     },
   ];
 }
+
+const NEXT_ONE: Readonly<Record<EngineKind, string>> = {
+  sqlite: "lifeboat backup removes what it stored",
+  postgres:
+    "lifeboat backup --transport parallel goes on with what it stored, any other removes that",
+};
 
 function drillAlerts(last: DrillRecord | null): Finding[] {
   const remedy = "run lifeboat drill; a backup that nobody restored is only believed to work";
