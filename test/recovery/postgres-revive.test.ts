@@ -1,5 +1,14 @@
 import { once } from "node:events";
-import { appendFile, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  access,
+  appendFile,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
@@ -78,6 +87,19 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
       "create function public.format(text, name, name) returns text return 'planted'",
     );
     await cluster.query("alter database app set statement_timeout = '1h'");
+    // What the product's own role may do, and whoever got hold of it.
+    await cluster.query(`
+      create role product;
+      create function climb(file text) returns bool language plpgsql as $$
+        begin execute format('copy (select 1) to program %L', 'touch ' || file); return true; end $$;
+      create view invoices as select climb('${join(cluster.directory, "climbed")}') as paid;
+      alter function climb(text) owner to product;
+      alter view invoices owner to product;
+      create table of_others as select 7 as n;
+      alter table of_others enable row level security;
+      alter table of_others force row level security;
+      create extension amcheck;
+      create index on ledger(n)`);
     await store.take();
     // What was written before it may still be on its way into the archive.
     const [stop] = await cluster.query<{ name: string }>(
@@ -181,12 +203,27 @@ describe.each(majors)("a copy of version %i brought to life in private", (major)
       expect(await revived.query("select current_database()", "postgres")).toEqual([["postgres"]]);
     });
 
+    test("asks what the product can change as nobody who may do more than read, and that all", async () => {
+      await expect(revived.query("select paid from invoices")).rejects.toMatchObject({
+        code: "CHECK_NOT_PERMITTED",
+        message: expect.stringMatching(/COPY .*program.*: a check is asked as a role/),
+      });
+      await expect(access(join(cluster.directory, "climbed"))).rejects.toThrow("ENOENT");
+      expect(await revived.query("select n from of_others")).toEqual([[7]]);
+      const checked = "select count(*) from (select bt_index_check('ledger_n_idx')) as checked";
+      expect(await revived.query(checked)).toEqual([[1]]);
+    });
+
     test("archives nothing, has no workers, cannot be reached by the network, and does nothing that its original is set to do", async () => {
       const set = async (name: string) =>
         (await revived.query(`select current_setting('${name}')`))[0]?.[0];
       expect(await set("listen_addresses")).toBe("");
       const files = { restoreCommand: "", hbaFile: "", identFile: "" };
-      const own = privateSettings({ major, ...files, preload: [] });
+      const own: Record<string, string> = {
+        ...privateSettings({ major, ...files, preload: [] }),
+        // One that is there: a role cannot be set to a list of none.
+        session_preload_libraries: "plpgsql",
+      };
       for (const name of Object.keys(ORIGINALS))
         expect([name, await set(name)]).toEqual([name, own[name]]);
       // Whole tables are read there, which takes longer than a statement of the product may.

@@ -155,6 +155,10 @@ describe("what the contract names and this version does not do is refused by its
     expect({ code, kind }).toEqual({ code: "NOT_AVAILABLE", kind: "usage" });
     expect(message).toContain(`${key}: `);
     expect(details.keys).toEqual([key]);
+    // Who leaves it out should not find the next fault only then.
+    const more = failureOf({ ...COMPLETE, ...addition, nonsense: 1 });
+    expect(more.code).toBe("CONFIG_INVALID");
+    expect(more.message.split("\n").map((each) => each.split(": ")[1])).toEqual([key, "nonsense"]);
   });
 });
 

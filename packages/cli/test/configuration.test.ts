@@ -119,6 +119,7 @@ describe("a configuration", () => {
       postgres: { url: "mysql://secret@h/d" },
       compression: { level: 99 },
       surprise: true,
+      another: true,
     });
     expect({ code, kind }).toEqual({ code: "CONFIG_INVALID", kind: "usage" });
     expect(message.split("\n")).toEqual([
@@ -129,7 +130,8 @@ describe("a configuration", () => {
       "lifeboat.config.json: postgres.url: must start with postgres://",
       "lifeboat.config.json: compression.level: must be 1 to 19",
       "lifeboat.config.json: surprise: is an unknown key",
+      "lifeboat.config.json: another: is an unknown key",
     ]);
-    expect(details.faults).toHaveLength(7);
+    expect(details.faults).toHaveLength(8);
   });
 });

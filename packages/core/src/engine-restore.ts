@@ -113,7 +113,10 @@ export interface RevivedDatabase {
   readonly recoveredLsn: string | null;
   /** The engine's own proof that the copy is sound (`integrity_check`, a read of every table …). */
   prove(): Promise<readonly { name: string; ok: boolean; message: string }[]>;
-  /** Runs one statement that reads; rows as arrays of plain values. `database` as the engine names them. */
+  /**
+   * Runs one statement that reads; rows as arrays of plain values. `database` as the engine names them. What the product's own role
+   * could put behind a table's name must not get more rights by it than to read.
+   */
   query(sql: string, database?: string): Promise<readonly (readonly unknown[])[]>;
   /** Takes one part out of the copy, as a dump; engines without parts have no such thing. */
   extract?(request: ExtractRequest): Promise<Extracted>;

@@ -24,11 +24,13 @@ export function resolveConfiguration(
   place: { readonly source: string; readonly file: string | null; readonly directory: string },
 ): Configuration {
   const notBuilt = notBuiltKeys(value);
-  if (notBuilt.length > 0) throw configurationNotAvailable(place.source, notBuilt);
   const resolved = withEnvironment(value, process.env);
   const result = checkConfiguration(resolved.value);
-  const faults = [...resolved.faults];
-  if ("faults" in result) faults.push(...result.faults.filter(isNew(resolved.faults)));
+  const faults = [...resolved.faults.filter(isBeside(notBuilt)), ...notBuilt];
+  if ("faults" in result)
+    faults.push(...result.faults.filter(isNew(resolved.faults)).filter(isBeside(notBuilt)));
+  if (notBuilt.length > 0 && faults.length === notBuilt.length)
+    throw configurationNotAvailable(place.source, notBuilt);
   if ("faults" in result || faults.length > 0) throw configurationInvalid(place.source, faults);
   const checked = result.value;
   const sqlite = sqliteOf(checked, place);
@@ -58,6 +60,12 @@ export function resolveConfiguration(
 /** A variable that is not set leaves a hole, which the schema would report once more. */
 function isNew(before: readonly Fault[]): (fault: Fault) => boolean {
   return ({ path }) => !before.some((fault) => fault.path === path);
+}
+
+/** What is said of a key that is not built, or of what stands beside the value that is not, is not about this version. */
+function isBeside(notBuilt: readonly Fault[]): (fault: Fault) => boolean {
+  const tops = new Set(notBuilt.map(({ path }) => path.split(".")[0]));
+  return ({ path }) => !tops.has(path.split(/[.[]/)[0]);
 }
 
 function sqliteOf(

@@ -23,18 +23,18 @@ const lazy = v.custom<() => Promise<Record<string, unknown>>>(
   "must be a function that imports a module",
 );
 
-const sqlite = v.strictObject({ name: v.optional(name), path: text });
+const sqlite = exactly({ name: v.optional(name), path: text });
 
-const check = v.strictObject({
+const check = exactly({
   name: text,
-  sql: either(isObject, v.strictObject({ sqlite: text, postgres: text }), text),
+  sql: either(isObject, exactly({ sqlite: text, postgres: text }), text),
   database: v.optional(text),
 });
 
 const checks = v.array(check);
 
 /** The answers that migrate's findings offer; what a codec may be called, migrate knows. */
-const choice = v.strictObject({
+const choice = exactly({
   type: v.optional(text),
   codec: v.optional(text),
   constraint: v.optional(v.picklist(["skip", "not-valid"])),
@@ -44,7 +44,7 @@ const choice = v.strictObject({
 });
 
 const archive = v.pipe(
-  v.strictObject({
+  exactly({
     mode: v.optional(v.picklist(["command", "receive"]), "command"),
     maxBacklog: v.optional(v.pipe(text, v.check(isSize, "must be a size such as 10G"))),
     policy: v.optional(v.picklist(["database", "chain"])),
@@ -78,20 +78,20 @@ const hook = either(
   (value) => isObject(value) && !Array.isArray(value),
   either(
     (value) => isObject(value) && "command" in value,
-    v.strictObject({ command }),
-    v.strictObject({ url: webUrl }),
+    exactly({ command }),
+    exactly({ url: webUrl }),
   ),
   command,
 );
 
-const configuration = v.strictObject({
+const configuration = exactly({
   app: name,
-  repository: v.strictObject({ type: v.literal("filesystem"), path: text }),
+  repository: exactly({ type: v.literal("filesystem"), path: text }),
   sqlite: v.optional(
     either(Array.isArray, v.pipe(v.array(sqlite), v.nonEmpty("is empty")), sqlite),
   ),
   postgres: v.optional(
-    v.strictObject({
+    exactly({
       url,
       backupFrom: v.optional(url),
       extraPaths: v.optional(v.array(absolutePath)),
@@ -99,11 +99,11 @@ const configuration = v.strictObject({
       binDirectory: v.optional(text),
     }),
   ),
-  compression: v.optional(v.strictObject({ level: v.optional(level), wal: v.optional(level) })),
+  compression: v.optional(exactly({ level: v.optional(level), wal: v.optional(level) })),
   archive: v.optional(archive),
-  drill: v.optional(v.strictObject({ checks: v.optional(either(isFunction, lazy, checks)) })),
+  drill: v.optional(exactly({ checks: v.optional(either(isFunction, lazy, checks)) })),
   migrate: v.optional(
-    v.strictObject({
+    exactly({
       schema: v.optional(text),
       columns: v.optional(v.record(v.string(), choice)),
       appRole: v.optional(text),
@@ -113,12 +113,12 @@ const configuration = v.strictObject({
     }),
   ),
   traffic: v.optional(
-    v.strictObject({
+    exactly({
       program: text,
       rate: v.optional(v.pipe(v.number(), v.gtValue(0, "must be above zero"))),
     }),
   ),
-  schema: v.optional(v.strictObject({ sqlite: v.optional(lazy), postgres: v.optional(lazy) })),
+  schema: v.optional(exactly({ sqlite: v.optional(lazy), postgres: v.optional(lazy) })),
 });
 
 export type CheckedConfiguration = v.InferOutput<typeof configuration>;
@@ -157,6 +157,11 @@ function checkWith<S extends v.GenericSchema>(
 
 function isFirstAtItsPath({ path }: Fault, index: number, all: readonly Fault[]): boolean {
   return all.findIndex((fault) => fault.path === path) === index;
+}
+
+/** An object that has no other keys. Unlike valibot's own it names each that is too many, and not only the first. */
+function exactly<const E extends v.ObjectEntries>(entries: E): v.StrictObjectSchema<E, undefined> {
+  return v.objectWithRest(entries, v.never()) as never;
 }
 
 /** One of two shapes, chosen by a look at the value: the faults are then those of the shape that was meant. */
@@ -212,7 +217,7 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
 
 /** Never valibot's own words: they repeat the value, which may be a secret. */
 function messageOf(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === "strict_object" && issue.expected === "never") return "is an unknown key";
+  if (issue.type === "never") return "is an unknown key";
   if (issue.received === "undefined") return "is missing";
   if (issue.kind === "validation" || issue.type === "custom") return issue.message;
   if (issue.type === "literal" || issue.type === "picklist")
@@ -228,7 +233,7 @@ function wanted(issue: v.BaseIssue<unknown>): string {
       return "a number";
     case "array":
       return "a list";
-    case "strict_object":
+    case "object_with_rest":
       return "an object";
     default:
       return "another kind of value";

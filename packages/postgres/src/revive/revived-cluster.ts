@@ -1,9 +1,15 @@
-import type { Extracted, ExtractRequest, RevivedDatabase } from "@lifeboat/core";
+import {
+  type Extracted,
+  type ExtractRequest,
+  LifeboatError,
+  type RevivedDatabase,
+} from "@lifeboat/core";
 import pg from "pg";
 import { extract, extractPrograms } from "../restore/extract.ts";
 import type { Server } from "../server/server.ts";
 import { lsnOf } from "../wal/lsn.ts";
 import { type Proof, proveDatabase, provePages } from "./prove.ts";
+import { admitReader, makeReader } from "./reader-role.ts";
 
 export interface RevivedClusterInit {
   readonly server: Server;
@@ -59,6 +65,7 @@ export class RevivedCluster implements RevivedDatabase {
   readonly #databases: readonly string[];
   readonly #usual: string;
   readonly #clients = new Map<string, Promise<pg.Client>>();
+  #reader: Promise<string> | undefined;
 
   private constructor(init: RevivedClusterInit, { time, lsn, databases }: Recovered) {
     this.#init = init;
@@ -71,7 +78,7 @@ export class RevivedCluster implements RevivedDatabase {
 
   /** Reads how far the server has come. It is stopped if that fails. */
   static async open(init: RevivedClusterInit): Promise<RevivedCluster> {
-    const client = clientOf(init, "postgres", OURS);
+    const client = ourClient(init, "postgres");
     try {
       await client.connect();
       const { rows } = await client.query<Recovered>(RECOVERED_QUERY);
@@ -101,7 +108,7 @@ export class RevivedCluster implements RevivedDatabase {
     database: string = this.#usual,
   ): Promise<readonly (readonly unknown[])[]> {
     const client = await this.#clientFor(database);
-    const { rows } = await client.query<unknown[]>(oneStatement(sql));
+    const { rows } = await client.query<unknown[]>(oneStatement(sql)).catch(asReader);
     return rows;
   }
 
@@ -128,45 +135,65 @@ export class RevivedCluster implements RevivedDatabase {
   }
 
   async #proveOne(name: string): Promise<Proof> {
-    const client = await connected(clientOf(this.#init, name, OURS)).catch(
-      (cause: unknown) => cause,
-    );
+    const client = await connected(ourClient(this.#init, name)).catch((cause: unknown) => cause);
     if (!(client instanceof pg.Client)) return cannotEnter(name, client);
     return proveDatabase(client, name).finally(() => client.end());
   }
 
   async #asOurselves<T>(database: string, run: (client: pg.Client) => Promise<T>): Promise<T> {
-    const client = await connected(clientOf(this.#init, database, OURS));
+    const client = await connected(ourClient(this.#init, database));
     return run(client).finally(() => client.end());
   }
 
   #clientFor(database: string): Promise<pg.Client> {
-    const known = this.#clients.get(database) ?? connected(clientOf(this.#init, database, CHECKS));
+    const known = this.#clients.get(database) ?? this.#enterAsReader(database);
     this.#clients.set(database, known);
     // One that failed is no connection: the next question tries again.
     known.catch(() => this.#clients.delete(database));
     return known;
   }
+
+  async #enterAsReader(database: string): Promise<pg.Client> {
+    const { server } = this.#init;
+    this.#reader ??= this.#asOurselves("postgres", makeReader);
+    const role = await this.#reader;
+    await this.#asOurselves(database, (client) =>
+      admitReader(client, role, server.sessionSettings),
+    );
+    return connected(clientOf({ ...server.clientConfig(role, database), options: CHECKS }));
+  }
 }
 
 /** A check names the product's tables as the product does, and only reads. */
-const CHECKS = "default_transaction_read_only=on";
+const CHECKS = "-c default_transaction_read_only=on -c local_preload_libraries=";
 /**
  * In statements of our own a name is the server's. We are the copy's superuser, and whoever could create something in a schema on the path of the
  * original could have us run it, and with COPY TO PROGRAM any command of this host.
  */
-const OURS = "search_path=pg_catalog";
+const OURS = "-c search_path=pg_catalog -c default_transaction_read_only=off";
 
-function clientOf(
-  { server, superuser }: RevivedClusterInit,
-  database: string,
-  setting: string,
-): pg.Client {
-  const config = server.clientConfig(superuser, database);
-  const client = new pg.Client({
-    ...config,
-    options: `${config.options} -c ${setting}`,
+/** Why somebody who is used to ask as a superuser is not let. */
+function asReader(cause: unknown): never {
+  if (!(cause instanceof pg.DatabaseError) || cause.code !== NOT_PERMITTED) throw cause;
+  throw new LifeboatError({
+    code: "CHECK_NOT_PERMITTED",
+    message: `${cause.message}: a check is asked as a role that reads all tables and is no superuser`,
+    remedy:
+      "ask something that such a role may: what the product can put in a table's place would run with its rights",
+    cause,
   });
+}
+
+/** `insufficient_privilege`. */
+const NOT_PERMITTED = "42501";
+
+function ourClient({ server, superuser }: RevivedClusterInit, database: string): pg.Client {
+  const config = server.clientConfig(superuser, database);
+  return clientOf({ ...config, options: `${config.options} ${OURS}` });
+}
+
+function clientOf(config: pg.ClientConfig): pg.Client {
+  const client = new pg.Client(config);
   // A server that ends is noticed by the next query; the event says nothing more.
   client.on("error", () => {});
   return client;

@@ -42,14 +42,15 @@ export class Server {
   readonly ended: Promise<void>;
   readonly #process: ReturnType<typeof spawnServer>;
   readonly #scratch: Scratch;
-  readonly #sessionOptions: string;
+  /** What a session begins with, whatever its database or role is set to. */
+  readonly sessionSettings: Readonly<Record<string, string>>;
   #running = true;
 
   private constructor(init: ServerInit, scratch: Scratch) {
     this.dataDirectory = init.dataDirectory;
     this.port = init.port ?? SOCKET_PORT;
     this.#scratch = scratch;
-    this.#sessionOptions = sessionOptions(init.programs.major);
+    this.sessionSettings = sessionSettings(init.programs.major);
     if (init.logFile !== undefined) this.log.copyTo(init.logFile);
     this.#process = spawnServer(init, scratch.path, this.port);
     if (this.#process.pid !== undefined) scratch.watchdog.guard(this.#process.pid);
@@ -73,10 +74,11 @@ export class Server {
     return this.#scratch.path;
   }
 
-  /** How a client reaches it by its private socket. */
+  /** How a superuser reaches it by its private socket. */
   clientConfig(user: string, database: string): pg.ClientConfig {
     const { socketDirectory: host, port } = this;
-    const options = this.#sessionOptions;
+    const settings = Object.entries(this.sessionSettings);
+    const options = settings.map(([name, value]) => `-c ${name}=${value}`).join(" ");
     return { host, port, user, database, ssl: false, options, connectionTimeoutMillis: 30_000 };
   }
 
@@ -154,13 +156,18 @@ export class Server {
  * load, triggers of its login, leave to read damaged pages as if they were whole, and bounds on how
  * long the product may take, which are none for reading whole tables.
  */
-function sessionOptions(major: number): string {
-  const names = ["session_preload_libraries=", "local_preload_libraries="];
-  names.push("zero_damaged_pages=off", "ignore_checksum_failure=off");
-  names.push("statement_timeout=0", "lock_timeout=0", "idle_session_timeout=0");
-  names.push("idle_in_transaction_session_timeout=0");
-  if (major >= 17) names.push("event_triggers=off", "transaction_timeout=0");
-  return names.map((setting) => `-c ${setting}`).join(" ");
+function sessionSettings(major: number): Record<string, string> {
+  return {
+    session_preload_libraries: "",
+    local_preload_libraries: "",
+    zero_damaged_pages: "off",
+    ignore_checksum_failure: "off",
+    statement_timeout: "0",
+    lock_timeout: "0",
+    idle_session_timeout: "0",
+    idle_in_transaction_session_timeout: "0",
+    ...(major >= 17 ? { event_triggers: "off", transaction_timeout: "0" } : {}),
+  };
 }
 
 function spawnServer(init: ServerInit, socketDirectory: string, port: number) {
