@@ -33,6 +33,7 @@ test.each([
   ["backup", "undefined"],
   ["restore --to copy", "undefined"],
   ["migrate load", "4194304"],
+  ["migrate rollback", "4194304"],
   ["migrate plan", "undefined"],
   ["status", "undefined"],
   ["wal receive --slot backup", "undefined"],

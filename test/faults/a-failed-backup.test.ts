@@ -65,8 +65,15 @@ test("that was killed leaves objects without a manifest, which the next backup r
   const { id } = await backUp("one");
   const manifest = `product/sqlite/one/backups/${id}/manifest.json`;
   await repository.storage.remove(manifest);
+  const told = await status({ repository, engines: [engineOf(["one"])], live: null });
+  await repository.storage.remove("RESTORE.md");
   const next = await backUp("one");
+  expect(await repository.storage.stat("RESTORE.md")).toBeDefined();
   const left = await paths();
+  // Nor does status propose what SQLite's backups know nothing of.
+  const interrupted = told.alerts.filter((each) => each.id === "backup-interrupted");
+  expect(interrupted).toMatchObject([{ summary: expect.stringContaining(id) }]);
+  expect(interrupted[0]?.remedy).toMatch(/manifest\.json back .* lifeboat backup removes/);
   expect(left.filter((path) => path.includes(id))).toEqual([]);
   expect(left.filter((path) => path.includes(next.id))).toHaveLength(3);
 });

@@ -1,5 +1,7 @@
 import { loadMigration } from "@lifeboat/migrate";
+import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { showPlan } from "../../packages/cli/src/show/plan.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
 
@@ -206,5 +208,29 @@ describe("limits of Postgres", () => {
       remedy: expect.stringContaining("--offline"),
     });
     await one.loadFaithfully();
+  });
+
+  it("a column with two faults is answered by one entry, which is shown whole, also once half of it is given", async () => {
+    one = await migrationCase(
+      cluster,
+      "CREATE TABLE u(k TEXT, v ANY); INSERT INTO u VALUES ('a', NULL), ('b', CAST(x'ff00' AS TEXT)), ('c', x'ff00')",
+    );
+    const db = new Database(one.path).unsafeMode();
+    db.pragma("writable_schema = ON");
+    db.exec("UPDATE sqlite_schema SET sql = replace(sql, 'v ANY', 'v ANY NOT NULL')");
+    db.close();
+    expect(showPlan(await one.plan(), "lifeboat")).toContain(
+      `2 of them in one entry, such as "u.v": {"type":"text","codec":"tagged","nullable":true}`,
+    );
+    one.choices = { "u.v": { nullable: true } };
+    const { findings } = await one.plan();
+    expect(findings.flatMap(({ choices }) => choices)).toEqual([
+      { nullable: true, type: "text", codec: "tagged" },
+    ]);
+    one.choices = { "u.v": { type: "text", codec: "tagged" } };
+    const half = await one.plan();
+    expect(half.findings.find(({ id }) => id === "null-in-not-null")?.choices).toEqual([
+      { type: "text", codec: "tagged", nullable: true },
+    ]);
   });
 });

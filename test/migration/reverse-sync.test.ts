@@ -216,6 +216,37 @@ it("rows that are far larger than any the plan has seen are fetched a few at a t
   await client.query("ROLLBACK");
 });
 
+it("a row with values of several MB comes in pieces that are small by themselves, whatever a character takes", async () => {
+  one = await reverseCase(
+    cluster,
+    `CREATE TABLE files(id INTEGER PRIMARY KEY, body TEXT, note TEXT, data BLOB, mixed, upper_note TEXT AS (upper(note)) STORED);
+     CREATE TABLE bag(body TEXT, n INTEGER);
+     INSERT INTO files VALUES (1, 'a', 'b', x'00', 7), (2, 'a', NULL, NULL, 'x'); INSERT INTO bag VALUES ('b', 1)`,
+  );
+  const plan = await one.cutOver();
+  const client = await one.client();
+  await client.query(
+    `UPDATE files SET body = 'x' || repeat('€', 1000000), note = '', data = decode(repeat('0f', 2500001), 'hex');
+     INSERT INTO files VALUES (3, NULL, 'c', NULL, NULL);
+     INSERT INTO bag SELECT 'y' || repeat('é', 1200000), n FROM generate_series(1, 2) AS n`,
+  );
+  let longest = 0;
+  client.connection.on("dataRow", ({ length }) => {
+    longest = Math.max(longest, length);
+  });
+  const reader = await ChangeReader.begin(client, plan, FROM_THE_START);
+  const [files] = plan.tables as [PlannedTable];
+  expect(await Array.fromAsync(reader.rowsOf(files, [["1"], ["3"]]))).toHaveLength(2);
+  await client.query("ROLLBACK");
+  expect(longest).toBeLessThan(2_500_000);
+  expect(await one.differencesAfterFollowing()).toEqual([]);
+  expect(rows("SELECT typeof(body), length(body), length(data) FROM files")).toEqual([
+    ["text", 1_000_001, 2_500_001],
+    ["text", 1_000_001, 2_500_001],
+    ["null", null, null],
+  ]);
+});
+
 describe("the product's own triggers in SQLite", () => {
   const FTS = `
     CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT, touched INTEGER DEFAULT 0);

@@ -103,6 +103,42 @@ describe("what a migration must not lose", () => {
     );
   });
 
+  it("keeps a CHECK and a partial index that name their table, as drizzle writes them", async () => {
+    await using(
+      `CREATE TABLE \`item\` (\`id\` integer PRIMARY KEY AUTOINCREMENT NOT NULL, \`price\` real NOT NULL, \`note\` text, \`gone\` integer,
+         CONSTRAINT "price_check" CHECK("item"."price" >= 0), CONSTRAINT "note_check" CHECK(\`item\`.\`note\` <> 'item'));
+       CREATE UNIQUE INDEX \`note_alive\` ON \`item\` (\`note\`) WHERE "item"."gone" is null;
+       INSERT INTO item(price, note, gone) VALUES (1.5, 'a', NULL), (0, 'a', 1), (2, hex(zeroblob(3000)), 1)`,
+      async (one) => {
+        const plan = await one.loadFaithfully();
+        expect(plan.findings).toEqual([]);
+        await expect(one.query("INSERT INTO item(price) VALUES (-1)")).rejects.toThrow(
+          "price_check",
+        );
+        await expect(one.query("INSERT INTO item(price, note) VALUES (1, 'a')")).rejects.toThrow(
+          "note_alive",
+        );
+      },
+    );
+  });
+
+  it("names the rows that break a CHECK or are too long for an index which names its table", async () => {
+    await using(
+      `CREATE TABLE item(id INTEGER PRIMARY KEY, price REAL, note TEXT, CONSTRAINT positive CHECK ("item"."price" > 0));
+       CREATE UNIQUE INDEX alive ON item(note) WHERE "item"."price" < 9;
+       PRAGMA ignore_check_constraints = ON; INSERT INTO item VALUES (1, 1, 'a'), (7, -1, 'b'), (8, 2, hex(zeroblob(5000)))`,
+      async (one) => {
+        const { findings } = await one.plan();
+        expect(findings.map(({ id, sample }) => [id, sample])).toEqual(
+          expect.arrayContaining([
+            ["check-violated", ["7"]],
+            ["key-too-long", ["8"]],
+          ]),
+        );
+      },
+    );
+  });
+
   it("keeps CHECKs and generated columns, and names each that it can't", async () => {
     await using(
       `CREATE TABLE t(id INTEGER PRIMARY KEY, kind TEXT CHECK (kind IN ('simple', 'cron')), n INT CHECK (n BETWEEN 1 AND 9),

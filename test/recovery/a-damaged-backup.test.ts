@@ -1,11 +1,12 @@
-import { open, rm, writeFile } from "node:fs/promises";
+import { open, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Manifest } from "@lifeboat/core";
+import { list, type Manifest, status } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { ledgerApp } from "../support/ledger-app.ts";
 import { isThere } from "../support/sqlite.ts";
 import { closeHistories, dumpOf, history } from "../support/sqlite-history.ts";
+import { Recorder } from "../support/sqlite-recorder.ts";
 import type { SqliteApp } from "../support/sqlite-repository.ts";
 
 afterEach(closeHistories);
@@ -75,6 +76,87 @@ test("of several backups that are damaged each is tried once, and where none is 
   expect(await isThere(restoredTo(app, "to"))).toBe(false);
 });
 
+test("a list names what of a backup is not there and offers no instant that needs it; status tells of an older one too", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  await app.backupIncrement();
+  await app.backup();
+  const { folder, manifests } = await app.manifests();
+  const [first, , newest] = manifests as [Manifest, Manifest, Manifest];
+  const file = (each: Manifest, name: string) => `${folder.backupPath(each.id)}/${name}`;
+  const remove = (object: string) => rm(join(app.folder, "repository", object));
+  const asked = { repository: await app.repository(), engines: [app.engine], live: null };
+  // Only a later backup would compare itself with these.
+  const hashes = file(newest, "app.db-pages.zst");
+  await remove(hashes);
+  expect(await list(asked)).toMatchObject({
+    problems: [{ object: hashes, code: "OBJECT_MISSING" }],
+    windows: manifests.map(({ consistentAt: from }) => ({ from })),
+  });
+  const base = file(first, "app.db.zst");
+  await truncate(join(app.folder, "repository", base), 10);
+  expect(await list(asked)).toMatchObject({
+    problems: [{ object: base, code: "CHECKSUM_MISMATCH" }, { object: hashes }],
+    windows: [{ from: newest.consistentAt }],
+  });
+  const { alerts, windows } = await status(asked);
+  expect(windows).toMatchObject([{ from: newest.consistentAt }]);
+  expect(alerts.filter(({ id }) => id.endsWith("backup-damaged"))).toMatchObject([
+    { id: "backup-damaged", severity: "error", summary: expect.stringContaining(hashes) },
+    { id: "older-backup-damaged", severity: "warning", summary: expect.stringContaining(base) },
+  ]);
+});
+
+test("a damaged full backup with nothing but what builds on it is told at once, and not tried again and again", async () => {
+  const app = await ledgerApp();
+  const { id } = await app.backup();
+  expect((await app.backupIncrement()).parent).toBe(id);
+  const { folder } = await app.manifests();
+  await rot(join(app.folder, "repository", folder.backupPath(id), "app.db.zst"));
+  for (const kind of ["latest", "immediate"] as const)
+    await expect(
+      app.restore(restoredTo(app, kind), { target: { kind }, signal: AbortSignal.timeout(10_000) }),
+    ).rejects.toMatchObject({
+      code: "CHECKSUM_MISMATCH",
+      details: { object: expect.stringContaining(id) },
+    });
+});
+
+test("a damaged backup with which another log began after the clock was set back is not replaced by the older log, which has its instants too", async () => {
+  const app = await ledgerApp();
+  const old = await Recorder.begin(app);
+  // Behind the backup by the clock, and before the next one in truth.
+  old.clock = () => Date.now() + 60_000;
+  await history(app, counting([1]), { recorder: old });
+  const { states } = await history(app, counting([2]), { recorder: await Recorder.begin(app) });
+  const { folder, manifests } = await app.manifests();
+  const newer = manifests.at(-1) as Manifest;
+  const at = time(states[0].at);
+  expect(dumpOf((await app.restore(restoredTo(app, "sound"), { target: at })).path)).toBe(
+    states[0].dump,
+  );
+  await rot(join(app.folder, "repository", folder.backupPath(newer.id), "app.db.zst"));
+  await expect(app.restore(restoredTo(app, "damaged"), { target: at })).rejects.toMatchObject({
+    code: "CHECKSUM_MISMATCH",
+  });
+  expect(await isThere(restoredTo(app, "damaged"))).toBe(false);
+});
+
+test("a backup that can't be restored keeps no instant before it, and none of a later log, from being had", async () => {
+  const app = await ledgerApp();
+  const before = await history(app, counting([1]));
+  app.shipping.clear();
+  const { id } = await app.backup();
+  await Recorder.begin(app, "incremental");
+  const after = await history(app, counting([2]), { recorder: await Recorder.begin(app) });
+  const { folder } = await app.manifests();
+  await rm(join(app.folder, "repository", folder.backupPath(id), "manifest.json"));
+  for (const { at, dump } of [before.states[0], after.states[0]]) {
+    const { path } = await app.restore(restoredTo(app, `at-${at}`), { target: time(at) });
+    expect(dumpOf(path)).toBe(dump);
+  }
+});
+
 test("a damaged backup that is named, or holds what no log leads to, is refused: an older state is never given in its place", async () => {
   const { app, second, file } = await twoBackupsOnOneLog();
   await rm(file(second, "app.db.zst"));
@@ -119,6 +201,10 @@ test("where nothing was committed between the log's end and a damaged backup, th
     second: time(Date.parse(second.consistentAt)),
     third: time(Date.parse(third.consistentAt)),
   } as const;
+  const without = new Set([second.id]);
+  expect((await app.engine.reach(folder, manifests, { without })).windows).toMatchObject([
+    { from: first.consistentAt, to: third.consistentAt },
+  ]);
   for (const [name, target] of Object.entries(asked)) {
     const restored = await app.restore(restoredTo(app, name), { target });
     expect(dumpOf(restored.path)).toBe(states[1]?.dump);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type DrillRecord,
+  list,
   type MigrationRecord,
   Repository,
   RepositoryMemory,
@@ -47,10 +48,12 @@ afterEach(() => rm(state, { recursive: true }));
 const lay = (path: string, record: object) =>
   storage.create(path, Buffer.from(sealedJson(record as Record<string, unknown>)));
 
-const problems = async () =>
-  (await verify({ repository, engines: [], deep: false, signal })).problems.map(
-    ({ object, code }) => [object, code],
-  );
+/** What verify names, and a list as well. */
+const problems = async () => {
+  const { problems: verified } = await verify({ repository, engines: [], deep: false, signal });
+  expect((await list({ repository, engines: [], live: null })).problems).toEqual(verified);
+  return verified.map(({ object, code }) => [object, code]);
+};
 
 test("records in their own places are obeyed", async () => {
   await lay(`documint/drills/${drillId}.json`, drill);

@@ -1,4 +1,5 @@
 import type { DatabaseFolder, StoredBeside } from "./database-folder.ts";
+import type { DrillRecord } from "./drill-record.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import type {
   RecoveryPlan,
@@ -131,6 +132,11 @@ export interface Reach {
    * live database, where one is configured: what it still brings is no hole.
    */
   holes(): Promise<readonly Finding[]>;
+  /**
+   * What of the log is proved to be gone, by the repository and what is known on this host. Left out where windows and `holes` tell all.
+   * @param drills they tell how far it led once
+   */
+  lost?(drills: readonly DrillRecord[]): Promise<readonly Problem[]>;
 }
 
 export interface PlanOptions {
@@ -206,7 +212,11 @@ export interface Engine {
   status(folder: DatabaseFolder | null, note: WatchNote | null): Promise<EngineStatus>;
 
   /** What can be restored, by backups and log as they lie. */
-  reach(folder: DatabaseFolder, backups: readonly Manifest[]): Promise<Reach>;
+  reach(
+    folder: DatabaseFolder,
+    backups: readonly Manifest[],
+    options?: Pick<PlanOptions, "without">,
+  ): Promise<Reach>;
 
   /**
    * Whether an instant behind the last window can be restored all the same, since it is known on this host that
@@ -239,6 +249,11 @@ export interface Engine {
   verifyLog(
     folder: DatabaseFolder,
     backups: readonly Manifest[],
-    options: { readonly deep: boolean; readonly signal: AbortSignal },
+    options: {
+      readonly deep: boolean;
+      readonly signal: AbortSignal;
+      /** They tell how far the log led once. */
+      readonly drills?: readonly DrillRecord[];
+    },
   ): Promise<LogCheck>;
 }

@@ -4,6 +4,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import { type ExportSummary, exportSummary } from "./export-manifest.ts";
 import { exportsOf } from "./exports.ts";
+import { objectsAmiss } from "./objects-amiss.ts";
 import { reachOf } from "./reach-of.ts";
 import type { Repository } from "./repository.ts";
 import type { RecoveryWindow } from "./window.ts";
@@ -17,7 +18,7 @@ export interface BackupList {
   readonly windows: readonly RecoveryWindow[];
   /** Logical dumps, oldest first. */
   readonly exports: readonly ExportSummary[];
-  /** Backups that are there but cannot be used, as far as a look at the manifests tells. */
+  /** Backups that are there but cannot be used, as far as manifests and a listing tell; what of the log is proved to be gone; records. */
   readonly problems: readonly Problem[];
 }
 
@@ -34,13 +35,18 @@ export async function list(request: {
   const windows: RecoveryWindow[] = [];
   const exports: ExportSummary[] = [];
   const problems: Problem[] = repository.markProblem ? [repository.markProblem] : [];
+  const drills = await repository.drills();
+  const migrations = await repository.migrationRecords();
+  problems.push(...drills.problems, ...migrations.problems);
   for (const folder of await repository.folders(request.engine)) {
     const found = await repository.backups(folder);
     backups.push(...found.manifests.map(summaryOf));
     problems.push(...found.problems);
-    const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests);
+    const amiss = await objectsAmiss(folder, found.manifests);
+    problems.push(...amiss.map(({ object, code, message }) => ({ object, code, message })));
+    const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests, amiss);
     windows.push(...known.windows);
-    problems.push(...known.problems);
+    problems.push(...known.problems, ...((await known.lost?.(drills.records)) ?? []));
     const dumps = await exportsOf(folder);
     exports.push(...dumps.manifests.map(exportSummary));
     problems.push(...dumps.problems);

@@ -5,59 +5,81 @@ import type { Finding } from "./finding.ts";
 import { allObjects } from "./listing.ts";
 import type { Manifest } from "./manifest.ts";
 
+/** No restore needs them: what a later backup compares itself with. */
+const NOT_RESTORED: ReadonlySet<string> = new Set(["page-hashes", "ranges"]);
+
+/** An object of a backup that is not as it was stored. */
+export interface Amiss extends Problem {
+  readonly backup: Manifest;
+  /** Whether the backup can't be restored without it. */
+  readonly isNeeded: boolean;
+}
+
 /**
- * What of these backups is not there, or has other bytes than its manifest says. A listing of each tells so much; whether it is what was
+ * What of these backups is not there, or has other bytes than its manifest says. A listing tells so much; whether it is what was
  * stored only a look at every byte (`verify.ts`).
  */
 export async function objectsAmiss(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
-): Promise<Problem[]> {
-  const problems: Problem[] = [];
-  for (const manifest of backups) {
-    const found = new Map<string, number>();
-    for await (const { path, bytes } of allObjects(
-      folder.storage,
-      `${folder.backupPath(manifest.id)}/`,
-    ))
-      found.set(path, bytes);
-    for (const each of manifest.objects) {
-      const object = folder.objectPath(manifest, each);
+): Promise<Amiss[]> {
+  const amiss: Amiss[] = [];
+  const found = new Map<string, number>();
+  for await (const { path, bytes } of allObjects(folder.storage, `${folder.path}/backups/`))
+    found.set(path, bytes);
+  for (const backup of backups)
+    for (const each of backup.objects) {
+      const object = folder.objectPath(backup, each);
       const bytes = found.get(object);
+      const what = { object, backup, isNeeded: !NOT_RESTORED.has(each.role) };
       if (bytes === undefined)
-        problems.push({ object, code: "OBJECT_MISSING", message: `${object} is missing` });
+        amiss.push({ ...what, code: "OBJECT_MISSING", message: `${object} is missing` });
       else if (bytes !== each.stored.bytes)
-        problems.push({
-          object,
+        amiss.push({
+          ...what,
           code: "CHECKSUM_MISMATCH",
           message: `${object} has ${bytes} bytes instead of ${each.stored.bytes}`,
         });
     }
-  }
-  return problems;
+  return amiss;
 }
 
 /**
- * Told by `status` of the newest backup of a database, with all that it builds on.
+ * Told by `status` of the newest backup of a database with all that it builds on, and of the others.
  * @param whole those that lack no manifest, oldest first
  */
-export async function newestAmiss(
-  folder: DatabaseFolder,
+export function backupsAmiss(
+  { database }: DatabaseFolder,
   whole: readonly Manifest[],
-): Promise<Finding[]> {
+  amiss: readonly Amiss[],
+): Finding[] {
   const newest = whole.at(-1);
-  if (!newest) return [];
-  const [problem, ...more] = await objectsAmiss(folder, backupChain(newest, whole));
-  if (!problem) return [];
-  const others =
-    more.length > 0 ? `, and ${more.length} more of its objects are not as they were stored` : "";
-  return [
-    {
+  const chain = new Set(newest ? backupChain(newest, whole) : []);
+  const [own, older] = [true, false].map((isOwn) =>
+    amiss.filter(({ backup }) => chain.has(backup) === isOwn),
+  ) as [Amiss[], Amiss[]];
+  const found: Finding[] = [];
+  if (own.length > 0)
+    found.push({
       id: "backup-damaged",
       severity: "error",
-      summary: `the newest backup of ${folder.database}, ${newest.id}, is not whole: ${problem.message}${others}`,
+      summary: `the newest backup of ${database}, ${newest?.id}, is not whole: ${inWords(own)}`,
       remedy:
         "bring that back from a copy of the repository, or take a new one: lifeboat backup --type full",
-    },
-  ];
+    });
+  if (older.length > 0)
+    found.push({
+      id: "older-backup-damaged",
+      severity: "warning",
+      summary: `of ${database} an older backup is not whole: ${inWords(older)}`,
+      remedy:
+        "bring that back from a copy of the repository; without it lifeboat list shows what can be restored",
+    });
+  return found;
+}
+
+function inWords([first, ...more]: readonly Amiss[]): string {
+  const others =
+    more.length > 0 ? `, and ${more.length} more objects are not as they were stored` : "";
+  return `${first?.message}${others}`;
 }

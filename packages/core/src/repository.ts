@@ -104,8 +104,10 @@ export class Repository {
     return { manifests, problems };
   }
 
-  /** Makes the backup exist: nothing of it is written after this. */
+  /** Makes the backup exist: nothing of it is written after this. A guide that is gone is put back first. */
   async writeManifest(folder: DatabaseFolder, manifest: Manifest): Promise<void> {
+    if (!(await this.storage.stat("RESTORE.md")))
+      await createOnce(this.storage, "RESTORE.md", RESTORE_GUIDE);
     await createDocument(this.storage, manifestPath(folder, manifest.id), encodeManifest(manifest));
   }
 

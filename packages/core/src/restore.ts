@@ -17,6 +17,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { configuredDatabases } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
+import { lostLogFindings, lostOfLog } from "./lost-log.ts";
 import { markFindings } from "./mark-findings.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
@@ -96,7 +97,10 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     const { report, copy, done, damaged } = await restoreOne(order, choice);
     reports.push(report);
     findings.push(...damaged, ...copy.findings, ...endsBefore(order.target, done));
-    if (order.target.kind === "latest") findings.push(...latestAhead(copy.willRecoverTo.time));
+    if (order.target.kind !== "latest") continue;
+    findings.push(...latestAhead(copy.willRecoverTo.time));
+    const lost = await lostOfLog(order.repository, done.engine, done.folder);
+    findings.push(...lostLogFindings(lost, "warning"));
   }
   const [first] = reports as [RestoredReport];
   return {

@@ -8,9 +8,10 @@ import type { Engine, EngineStatus, Problem } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { configuredDatabases, engineOf } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
+import { lostLogFindings } from "./lost-log.ts";
 import type { Manifest } from "./manifest.ts";
 import { markFindings } from "./mark-findings.ts";
-import { newestAmiss } from "./objects-amiss.ts";
+import { backupsAmiss, objectsAmiss } from "./objects-amiss.ts";
 import { reachOf } from "./reach-of.ts";
 import type { Repository } from "./repository.ts";
 import { findUnfinished } from "./unfinished-backup.ts";
@@ -49,30 +50,38 @@ export async function status(request: {
   const windows: RecoveryWindow[] = [];
   const alerts: Finding[] = markFindings(repository);
   const held = new Set<string>();
+  const drills = await repository.drills();
   const folders = await repository.folders(request.engine);
   const shipping = await shippingOf(request);
   for (const folder of folders) {
     const found = await repository.backups(folder);
     manifests.push(...found.manifests);
     if (found.manifests.length > 0) held.add(folder.database);
-    const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests);
+    const amiss = await objectsAmiss(folder, found.manifests);
+    const known = await reachOf(engineOf(engines, folder.engine), folder, found.manifests, amiss);
     windows.push(...known.windows);
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
-    alerts.push(...(await newestAmiss(folder, byChain(found.manifests).whole)));
+    alerts.push(...backupsAmiss(folder, byChain(found.manifests).whole, amiss));
+    const lost = (await known.lost?.(drills.records)) ?? [];
     alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
     // Before an upgrade it was another cluster, of which nothing comes any more.
     const isOver =
       folder.engine === "postgres" &&
       folder.database !==
         (shipping.database ?? folders.findLast(({ engine }) => engine === folder.engine)?.database);
-    if (!isOver && known.windows.length > 0 && folder.engine === (live ?? folder.engine))
-      alerts.push(...(await known.holes()));
+    const isLive = !isOver && folder.engine === (live ?? folder.engine);
+    const holes = isLive && known.windows.length > 0 ? await known.holes() : [];
+    alerts.push(...holes);
+    // What keeps the newest state from being restored says more than that something is gone there.
+    const others = lost.filter(
+      ({ object }) => !holes.some(({ summary }) => summary.includes(object)),
+    );
+    alerts.push(...lostLogFindings(others, "error"));
   }
   const newest = manifests.reduce<Manifest | null>(
     (best, each) => (best && best.finishedAt >= each.finishedAt ? best : each),
     null,
   );
-  const drills = await repository.drills();
   const lastDrill =
     drills.records.findLast((each) => each.engine === (request.engine ?? each.engine)) ?? null;
   const migrations = await repository.migrationRecords();
@@ -228,11 +237,16 @@ async function unfinishedAlerts(
       id: "backup-interrupted",
       severity: "warning",
       summary: `the backup ${id} of ${folder.database} was interrupted, and ${bytes} bytes of it lie in the repository`,
-      remedy:
-        "take the next one: lifeboat backup --transport parallel goes on with what it stored, any other removes that",
+      remedy: `if it was finished, bring its manifest.json back from a copy of the repository; else take the next one: ${NEXT_ONE[folder.engine]}`,
     },
   ];
 }
+
+const NEXT_ONE: Readonly<Record<EngineKind, string>> = {
+  sqlite: "lifeboat backup removes what it stored",
+  postgres:
+    "lifeboat backup --transport parallel goes on with what it stored, any other removes that",
+};
 
 function drillAlerts(last: DrillRecord | null): Finding[] {
   const remedy = "run lifeboat drill; a backup that nobody restored is only believed to work";

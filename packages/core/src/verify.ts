@@ -3,6 +3,7 @@ import { buildingOn, chainProblems } from "./backup-chain.ts";
 import { damageIn } from "./backup-summary.ts";
 import { nothingThere } from "./choose-restore.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
+import type { DrillRecord } from "./drill-record.ts";
 import type { Engine, Problem } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
@@ -46,16 +47,18 @@ export async function verify(request: {
   };
   const manifests = new Map<DatabaseFolder, readonly Manifest[]>();
   const exported = new Map<DatabaseFolder, readonly ExportManifest[]>();
+  let drills: readonly DrillRecord[] = [];
   const folders = await repository.folders(request.engine);
   await run([
     {
       title: "read the manifests",
       run: async () => {
+        // Before the backups, which a drill that ends meanwhile may have had more of.
+        drills = await checkRecords(repository, tally);
         for (const folder of folders)
           manifests.set(folder, await checkManifests(repository, folder, tally));
         for (const folder of folders)
           exported.set(folder, await checkExportManifests(repository, folder, tally));
-        await checkRecords(repository, tally);
       },
     },
     ...folders.flatMap((folder) => [
@@ -74,7 +77,7 @@ export async function verify(request: {
         run: async () => {
           const engine = engineOf(engines, folder.engine);
           const backups = manifests.get(folder) ?? [];
-          const log = await engine.verifyLog(folder, backups, { deep, signal });
+          const log = await engine.verifyLog(folder, backups, { deep, signal, drills });
           tally.objects += log.objects;
           tally.bytes += log.bytes;
           // One by one: as arguments of one call, hundreds of thousands do not fit on the stack.
@@ -110,11 +113,13 @@ async function checkManifests(
   return manifests;
 }
 
-async function checkRecords(repository: Repository, tally: Tally): Promise<void> {
-  for (const found of [await repository.drills(), await repository.migrationRecords()]) {
+async function checkRecords(repository: Repository, tally: Tally): Promise<readonly DrillRecord[]> {
+  const drills = await repository.drills();
+  for (const found of [drills, await repository.migrationRecords()]) {
     tally.objects += found.records.length + found.problems.length;
     tally.problems.push(...found.problems);
   }
+  return drills.records;
 }
 
 async function checkBackups(

@@ -1,10 +1,12 @@
 import { expect, it } from "vitest";
-import { translateDefault } from "../src/map/default-value.ts";
+import { type DefaultTarget, translateDefault } from "../src/map/default-value.ts";
 
 const text = { type: "text", codec: "text" };
 const bigint = { type: "bigint", codec: "integer" };
+const numbers = { type: "text", codec: "numbers-in-text" };
+const tagged = { type: "text", codec: "tagged" };
 
-it.each([
+it.each<[string, DefaultTarget, string | null]>([
   ["'it''s'", text, "'it''s'"],
   ['"double"', text, "'double'"],
   ["word", text, "'word'"],
@@ -22,6 +24,17 @@ it.each([
   ["007", text, "'7'"],
   ["-0", text, "'0'"],
   ["99999999999999999999", text, null],
+  ["'007'", { ...numbers, affinity: "NUMERIC" }, "'7'"],
+  ["'0.00'", { ...numbers, affinity: "NUMERIC" }, null],
+  ["'2024-01-01'", { ...numbers, affinity: "NUMERIC" }, "'2024-01-01'"],
+  ["'0'", { ...numbers, affinity: "REAL" }, null],
+  ["0", { ...numbers, affinity: "REAL" }, null],
+  ["0", { ...numbers, affinity: "INTEGER" }, "'0'"],
+  ["'1'", { ...numbers, affinity: "BLOB" }, null],
+  ["' +5 '", { ...tagged, affinity: "INTEGER" }, "'i:5'"],
+  ["'5'", { ...tagged, affinity: "BLOB" }, "'t:5'"],
+  ["'5'", { ...tagged, affinity: "TEXT" }, "'t:5'"],
+  ["'five'", { ...tagged, affinity: "INTEGER" }, "'t:five'"],
   ["TRUE", { type: "boolean", codec: "boolean" }, "true"],
   ["2", { type: "boolean", codec: "boolean" }, null],
   ["1.5", { type: "numeric", codec: "number" }, "1.5"],

@@ -55,13 +55,17 @@ export function postgresEngine(init: PostgresEngineInit): Engine {
       obstacleOfPast(live(), folder, parents.at(-1) ?? parents[0]),
     watch: (request) => watchServer(live(), archive, request),
     status: async (folder, note) => serverStatus(live(), { folder, archive, note }),
-    reach: (folder, backups) =>
-      logReach(
-        folder,
-        byChain(backups).whole,
-        async (hole) =>
-          init.connection !== undefined && (await isStillToCome(init.connection, archive, hole)),
-      ),
+    async reach(folder, backups, { without = new Set() } = {}) {
+      const { connection } = init;
+      const reachFrom = (usable: readonly Manifest[]) =>
+        logReach(folder, byChain(usable).whole, async (hole) =>
+          connection === undefined ? false : isStillToCome(connection, archive, hole),
+        );
+      const reach = await reachFrom(backups);
+      if (without.size === 0) return reach;
+      const { windows } = await reachFrom(backups.filter(({ id }) => !without.has(id)));
+      return { ...reach, windows };
+    },
     async plan(folder, backups, target, { timeline, without = new Set() }) {
       const left = backups.filter(({ id }) => !without.has(id));
       // The WAL leads to any state from an older base too: only who names a backup must have that one.

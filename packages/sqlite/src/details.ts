@@ -32,7 +32,17 @@ export interface SnapshotDetails {
   /** Size of the `-wal` file when the database was let go. */
   readonly walBytes: number;
   /** Where it lies in the log, when that was being shipped; null otherwise. Older backups have no such member. */
-  readonly log?: { readonly lineage: string; readonly place: LogPlace } | null;
+  readonly log?: LogMember | null;
+}
+
+/** Where a backup lies in the log. */
+export interface LogMember {
+  readonly lineage: string;
+  readonly place: LogPlace;
+  /** The number of the lineage's last segment that was stored then; 0 where there was none. Older backups have no such member. */
+  readonly segments?: number;
+  /** Of a lineage of which nothing was stored yet: the newest other one, as it was then. */
+  readonly previous?: { readonly lineage: string; readonly segments: number };
 }
 
 type Shape = "string" | "count" | "integer" | "number";
@@ -92,8 +102,14 @@ function isId(value: unknown): boolean {
 
 function isLogMember(value: unknown): boolean {
   if (value === undefined || value === null) return true;
-  const { lineage, place } = value as Record<string, unknown>;
-  return typeof lineage === "string" && isLineage(lineage) && isLogPlace(place);
+  const { lineage, place, segments = 0, previous } = value as Record<string, unknown>;
+  const isLog = typeof lineage === "string" && isLineage(lineage) && isLogPlace(place);
+  return isLog && hasShape(segments, "count") && (previous === undefined || isExtent(previous));
+}
+
+function isExtent(value: unknown): boolean {
+  const { lineage, segments } = (value ?? {}) as Record<string, unknown>;
+  return typeof lineage === "string" && isLineage(lineage) && hasShape(segments, "count");
 }
 
 function hasShape(value: unknown, shape: Shape): boolean {

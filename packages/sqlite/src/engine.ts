@@ -13,6 +13,7 @@ import { lastCommitBefore, settledTarget } from "./idle-target.ts";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
 import { checkLog } from "./log/check.ts";
+import { wordOfWatch } from "./log/lost-segments.ts";
 import { reachOfLog } from "./log/reach.ts";
 import { planRecovery } from "./log.ts";
 import { SpareReader } from "./raw/spare-reader.ts";
@@ -77,7 +78,10 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
       }),
     status: async (folder, note) =>
       statusOf(folder ? [named(folder.database)] : live(), { folder, note, directory }),
-    reach: (folder, backups) => reachOfLog(folder, byChain(backups).whole),
+    reach: (folder, backups, { without = new Set() } = {}) => {
+      const usable = byChain(backups.filter(({ id }) => !without.has(id))).whole;
+      return reachOfLog(folder, byChain(backups).whole, { usable, directory });
+    },
     holdsIdle: async (folder, backups, at) =>
       (await lastCommitBefore(folder, backups, { at, directory })) !== undefined,
     plan: async (folder, backups, target, options) => {
@@ -86,7 +90,10 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
     },
     restore: async (request) => restoreDatabase(request, limits),
     revive: reviveDatabase,
-    verifyLog: async (folder, backups, options) => checkLog(folder, backups, options),
+    verifyLog: async (folder, backups, { drills = [], ...options }) => {
+      const watch = await wordOfWatch(folder, directory);
+      return checkLog(folder, backups, { ...options, witnesses: { drills, watch } });
+    },
   };
 }
 

@@ -11,6 +11,7 @@ import {
 } from "@lifeboat/core";
 import { whileMerging } from "./compact/while-merging.ts";
 import { detailsOf } from "./details.ts";
+import { logOf } from "./log/lost-segments.ts";
 import { lineagesOf } from "./log/objects.ts";
 import { type LogPart, newestOfLog, partFor, partOfBackup } from "./log/plan.ts";
 import { windowsIn } from "./log/windows.ts";
@@ -32,18 +33,36 @@ export async function planRecovery(
   const left = backups.filter(({ id }) => !without.has(id));
   const { whole, broken } = byChain(left);
   // The log may lead to any state from an older backup too: only who names one must have that.
-  const usable = target.kind === "backup" || whole.length === 0 ? left : whole;
+  const restorable = target.kind === "backup" || whole.length === 0 ? left : whole;
+  const others = backups.filter((each) => !whole.includes(each));
+  const usable = restorable.filter((each) => !isSuperseded(each, others, target));
   const part = () => logPartFor(folder, usable, target, byChain(backups).whole);
   const { manifest, instant } = await whileMerging(folder, part);
   if (target.kind === "latest")
     for (const [each, lacks] of broken) if (Date.parse(each.consistentAt) > instant) throw lacks;
   return {
-    backups: backupChain(manifest, backups),
+    // Never by one that turned out to be damaged: it would be tried for ever.
+    backups: backupChain(manifest, left),
     target,
     timeline: null,
     fileName: detailsOf(manifest).fileName,
     willRecoverTo: { time: new Date(instant).toISOString(), lsn: null },
   };
+}
+
+/**
+ * Whether a backup that can't be restored began another lineage between this one and an instant: by a clock that was set back both logs
+ * have that instant, and what the older one holds of it is an older state.
+ */
+function isSuperseded(manifest: Manifest, others: readonly Manifest[], target: RecoveryTarget) {
+  const lineage = logOf(manifest)?.lineage;
+  if (target.kind !== "time" || lineage === undefined) return false;
+  const until = target.at.toISOString();
+  return others.some((each) => {
+    const own = logOf(each)?.lineage;
+    const isLater = manifest.consistentAt < each.consistentAt && each.consistentAt <= until;
+    return isLater && own !== undefined && own !== lineage;
+  });
 }
 
 /**

@@ -1,8 +1,14 @@
 import { rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { LifeboatError, type Snapshot, type SnapshotRequest } from "@lifeboat/core";
+import {
+  type DatabaseFolder,
+  foldersBelow,
+  LifeboatError,
+  type Snapshot,
+  type SnapshotRequest,
+} from "@lifeboat/core";
 import type { ConfiguredDatabase } from "./configured-database.ts";
-import type { SnapshotDetails } from "./details.ts";
+import type { LogMember, SnapshotDetails } from "./details.ts";
 import { checkSource } from "./examine/check-source.ts";
 import { type Examined, examine } from "./examine/examine.ts";
 import { roomAt } from "./examine/file-system.ts";
@@ -11,6 +17,9 @@ import { databaseFailure } from "./failures.ts";
 import type { HeldFile } from "./hold/held.ts";
 import { hold } from "./hold/hold.ts";
 import type { SnapshotLimits } from "./limits.ts";
+import { isLineage } from "./log/name.ts";
+import { lineagesOf } from "./log/objects.ts";
+import { lastOf } from "./log/start.ts";
 import { ownerOf } from "./owner.ts";
 import type { RawReader } from "./raw/raw-reader.ts";
 import { readAhead } from "./raw/read-ahead.ts";
@@ -20,6 +29,7 @@ import { scratchFor } from "./restore/scratch-place.ts";
 import { snapshotFindings } from "./snapshot/findings.ts";
 import { assertUntouched, identityOf } from "./snapshot/identity.ts";
 import { storePages } from "./snapshot/store-pages.ts";
+import type { LogPlace } from "./wal/place.ts";
 import { holdSocket, isHoldLost, ShippedElsewhere } from "./watch/hold-elsewhere.ts";
 import type { ShippedDatabase, Shipping } from "./watch/shipped-database.ts";
 
@@ -175,7 +185,7 @@ async function describe(job: Job, reading: Reading): Promise<Snapshot> {
     heldMilliseconds: rounded(heldMilliseconds),
     copySeconds: rounded(reading.copySeconds),
     walBytes: reading.walBytes,
-    log: lineage !== null && held.place ? { lineage, place: held.place } : null,
+    log: lineage !== null && held.place ? await inLog(job, lineage, held.place) : null,
   };
   const streamed = copyTo === undefined;
   return {
@@ -185,6 +195,25 @@ async function describe(job: Job, reading: Reading): Promise<Snapshot> {
       ...{ heldMilliseconds, streamed, patienceMs: job.limits.pinPatienceMs },
     }),
   };
+}
+
+/** How much of the log was there is kept, since a log that lost its end looks like one that never had it. */
+async function inLog(
+  { request: { folder } }: Job,
+  lineage: string,
+  place: LogPlace,
+): Promise<LogMember> {
+  const segments = await segmentsStored(folder, lineage);
+  if (segments > 0) return { lineage, place, segments };
+  const all = await foldersBelow(folder.storage, `${folder.path}/wal/`);
+  const before = all.findLast(isLineage);
+  if (before === undefined) return { lineage, place, segments };
+  const previous = { lineage: before, segments: await segmentsStored(folder, before) };
+  return { lineage, place, segments, previous };
+}
+
+async function segmentsStored(folder: DatabaseFolder, lineage: string): Promise<number> {
+  return lastOf((await lineagesOf(folder, `${lineage}/`)).get(lineage) ?? []);
 }
 
 function rounded(value: number): number {

@@ -46,7 +46,7 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
       (await (await engine()).obstacleToBuildOn?.(folder, parents)) ?? null,
     watch: async (request) => (await engine()).watch(request),
     status: async (folder, note) => (await engine()).status(folder, note),
-    reach: async (folder, backups) => (await engine()).reach(folder, backups),
+    reach: async (folder, backups, options) => (await engine()).reach(folder, backups, options),
     holdsIdle: async (folder, backups, at) =>
       (await (await engine()).holdsIdle?.(folder, backups, at)) ?? false,
     plan: async (folder, backups, target, options) =>

@@ -1,5 +1,11 @@
-import type { MigrationPlan, PlannedColumn, PlannedTable } from "@lifeboat/migrate";
+import type {
+  MigrationFinding,
+  MigrationPlan,
+  PlannedColumn,
+  PlannedTable,
+} from "@lifeboat/migrate";
 import { inOneLine, printable } from "../printable.ts";
+import { choiceText } from "./choice.ts";
 import { showMigrationFindings } from "./migration.ts";
 import { table } from "./table.ts";
 import { duration, size } from "./units.ts";
@@ -73,7 +79,24 @@ function whole(seconds: number): string {
 }
 
 function nextStep({ findings }: MigrationPlan, commandLine: string): string {
-  const errors = findings.filter(({ severity }) => severity === "error").length;
-  if (errors === 0) return `nothing stands in the way: ${commandLine} migrate load\n`;
-  return `${errors === 1 ? "1 error has" : `${errors} errors have`} to be answered in migrate.columns of the configuration\n`;
+  const errors = findings.filter(({ severity }) => severity === "error");
+  if (errors.length === 0) return `nothing stands in the way: ${commandLine} migrate load\n`;
+  const many = errors.length === 1 ? "1 error has" : `${errors.length} errors have`;
+  return `${many} to be answered in migrate.columns of the configuration\n${sharedEntries(errors)}`;
+}
+
+/** An entry that stood there twice would be read once. */
+function sharedEntries(errors: readonly MigrationFinding[]): string {
+  const answered = errors.filter(({ choices }) => choices.length > 0);
+  const byEntry = Map.groupBy(answered, ({ table: name, column }) =>
+    JSON.stringify([name, column]),
+  );
+  return [...byEntry.values()]
+    .filter((ofOne) => ofOne.length > 1)
+    .map((ofOne) => {
+      const { table: name, column } = ofOne[0] as MigrationFinding;
+      const whole = Object.assign({}, ...ofOne.map(({ choices }) => choices[0]));
+      return `${ofOne.length} of them in one entry, such as ${inOneLine(choiceText(name, column, whole))}\n`;
+    })
+    .join("");
 }

@@ -53,8 +53,12 @@ export class MapContext {
     return this.#choices[key] ?? {};
   }
 
+  /** What answers it holds what is answered already under that key: one entry takes the place of the other. */
   add(finding: MigrationFinding): void {
-    this.findings.push(finding);
+    const { table, column } = finding;
+    const given = (table !== null && this.#choices[choiceKey(table, column)]) || {};
+    const choices = finding.choices.map((choice) => withGiven(given, choice));
+    this.findings.push({ ...finding, choices });
   }
 
   profile(table: SqliteTable): TableProfile {
@@ -63,13 +67,16 @@ export class MapContext {
     return profile;
   }
 
-  /** The keys of a few rows for which a condition holds, never their content. */
-  sample(table: SqliteTable, condition: string): string[] {
+  /**
+   * The keys of a few rows for which a condition holds, never their content.
+   * @param alias by which the condition may name the table, in place of the table's own name
+   */
+  sample(table: SqliteTable, condition: string, alias = table.name): string[] {
     const key = table.primaryKey.length > 0 && !table.rowid ? table.primaryKey : [];
     const columns = key.length > 0 ? key.map(quoteName) : [quoteName(table.rowid ?? "rowid")];
     return this.source.db
       .prepare(
-        `SELECT ${columns.join(", ")} FROM ${quoteName(table.name)} AS t WHERE ${condition} LIMIT 5`,
+        `SELECT ${columns.join(", ")} FROM ${quoteName(table.name)} AS ${quoteName(alias)} WHERE ${condition} LIMIT 5`,
       )
       .raw()
       .all()
@@ -79,4 +86,12 @@ export class MapContext {
   count(sql: string): number {
     return Number(this.source.db.prepare(sql).pluck().get() ?? 0);
   }
+}
+
+/** Type and codec of a column are one answer. */
+function withGiven({ type, codec, ...others }: Choice, choice: Choice): Choice {
+  if (choice.table) return choice;
+  const mapping = { ...(type !== undefined && { type }), ...(codec !== undefined && { codec }) };
+  const isMapped = choice.type !== undefined || choice.codec !== undefined;
+  return { ...(isMapped ? {} : mapping), ...others, ...choice };
 }

@@ -1,4 +1,5 @@
 import { quoteText } from "../quote.ts";
+import type { Affinity } from "../sqlite/schema.ts";
 import { tokensOf } from "../sqlite/tokens.ts";
 import { strftimeToChar } from "./strftime.ts";
 
@@ -6,7 +7,14 @@ import { strftimeToChar } from "./strftime.ts";
 export interface DefaultTarget {
   readonly type: string;
   readonly codec: string;
+  /** Of the column in SQLite, which turns a text into the number that it spells; TEXT when left out. */
+  readonly affinity?: Affinity;
 }
+
+/** What a column of numbers takes for one, whole (datatype3.html, section 3). */
+const NUMBER_IN_TEXT = /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i;
+/** Those that hold numbers among texts. */
+const MIXED = new Set(["numbers-in-text", "tagged"]);
 
 const UTC_NOW = "(now() AT TIME ZONE 'UTC')";
 
@@ -57,7 +65,8 @@ function numberDefault(number: string, target: DefaultTarget): string | null {
       return integer ?? (Number.isFinite(Number(number)) ? number : null);
     case "text":
     case "numbers-in-text":
-      return integer === null ? null : quoteText(integer);
+      // In a column of REAL it is no integer, and is spelled otherwise.
+      return integer === null || target.affinity === "REAL" ? null : quoteText(integer);
     default:
       return null;
   }
@@ -74,6 +83,12 @@ function integerOf(number: string): string | null {
 }
 
 function textDefault(text: string, target: DefaultTarget): string | null {
+  if (
+    MIXED.has(target.codec) &&
+    NUMBER_IN_TEXT.test(text) &&
+    (target.affinity ?? "TEXT") !== "TEXT"
+  )
+    return numberAmongTexts(text, target);
   if (target.codec === "text" || target.codec === "numbers-in-text") return quoteText(text);
   if (target.codec === "text-bytes") return `'\\x${Buffer.from(text).toString("hex")}'::bytea`;
   if (target.codec === "tagged") return quoteText(`t:${text}`);
@@ -81,6 +96,14 @@ function textDefault(text: string, target: DefaultTarget): string | null {
   if (/^-?\d+(\.\d+)?$/.test(text)) return numberDefault(text, target);
   if (target.codec === "json") return isJson(text) ? quoteText(text) : null;
   return null;
+}
+
+/** A quoted number, as many write the default of a column of numbers: '0'. */
+function numberAmongTexts(text: string, { codec, affinity }: DefaultTarget): string | null {
+  if (affinity === "BLOB") return codec === "tagged" ? quoteText(`t:${text}`) : null;
+  const integer = affinity === "REAL" ? null : integerOf(text.trim().replace(/^\+/, ""));
+  if (integer === null) return null;
+  return quoteText(codec === "tagged" ? `i:${integer}` : integer);
 }
 
 function isJson(text: string): boolean {

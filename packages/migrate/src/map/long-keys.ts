@@ -46,6 +46,6 @@ function measured(
   const condition = `${rows}${bytes} > ${MAX_KEY_BYTES}`;
   const sample = context.sample(table, condition);
   if (sample.length === 0) return null;
-  const from = `${quoteName(table.name)} AS t WHERE ${condition}`;
+  const from = `${quoteName(table.name)} WHERE ${condition}`;
   return { count: context.count(`SELECT count(*) FROM ${from}`), sample };
 }

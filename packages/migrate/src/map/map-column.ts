@@ -199,7 +199,10 @@ function defaultOf(
   target: Mapping,
 ): string | null {
   if (column.defaultSql === null || isNullDefault(column.defaultSql)) return null;
-  const translated = translateDefault(column.defaultSql, target);
+  const translated = translateDefault(column.defaultSql, {
+    ...target,
+    affinity: column.affinity,
+  });
   if (translated === null)
     context.add(
       finding({

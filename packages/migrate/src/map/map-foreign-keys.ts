@@ -130,7 +130,7 @@ function orphanAnswer(
       table: child.table.name,
       column: subject,
       count,
-      sample: context.sample(child.table, condition),
+      sample: context.sample(child.table, condition, "t"),
       summary: `${what} finds no parent of the same bytes for ${count} rows`,
     },
     ["not-valid", "skip"],

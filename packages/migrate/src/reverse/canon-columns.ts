@@ -21,8 +21,9 @@ export function canonInSqlite(column: PlannedColumn): string {
   return `CASE WHEN ${c} IS NULL THEN NULL WHEN typeof(${c}) IN (${admitted}) THEN ${canon(c)} ELSE '!' END`;
 }
 
-/** SQLite: the stored value from a parameter that holds the canon. */
+/** SQLite: the stored value from a parameter that holds the canon, a text as such or as its bytes. */
 export function valueInSqlite(column: PlannedColumn): string {
-  const value = codecNamed(column.codec).decode("v");
-  return `(SELECT CASE WHEN v IS NOT NULL THEN ${value} END FROM (SELECT ? AS v))`;
+  const { bytes, decode } = codecNamed(column.codec);
+  const canon = bytes ? "?" : "CAST(? AS TEXT)";
+  return `(SELECT CASE WHEN v IS NOT NULL THEN ${decode("v")} END FROM (SELECT ${canon} AS v))`;
 }

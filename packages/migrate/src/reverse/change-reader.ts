@@ -1,3 +1,4 @@
+import { release } from "@lifeboat/core";
 import type { Client } from "pg";
 import { rowCanon } from "../compare/row-canon.ts";
 import { qualified } from "../ddl.ts";
@@ -6,6 +7,7 @@ import { nameList, quoteName, quoteText } from "../quote.ts";
 import { LOCK_TIMEOUT_MS } from "../target/hold-tables.ts";
 import { canonInPostgres } from "./canon-columns.ts";
 import { comparedTable, loggedColumns, storedColumns } from "./logged-columns.ts";
+import { isInPieces, PieceJoiner, piecesSql, type RowSource, rowBytes } from "./row-pieces.ts";
 import { type StoredAs, storedAs } from "./stored-as.ts";
 
 /** Nothing was visible yet: every change is new. */
@@ -124,20 +126,12 @@ export class ChangeReader {
     );
     const from = `${unnested(columns.length)} JOIN ${qualified(this.#plan.schema, table.target)} AS lifeboat_row ON ${joined.join(" AND ")}`;
     const values = transposed(keys, columns.length);
-    const sql = `SELECT ${rowColumns(table)}, lifeboat_at - 1 FROM ${from}`;
-    const rows = await this.#rowsAtOnce(rowBytes(table), from, values);
-    yield* this.#fetch({ sql, values, rows, read: canonRow });
+    yield* this.#rows({ table, from, mark: "lifeboat_at - 1", values });
   }
 
   /** Every row of a table. */
   async *allRows(table: PlannedTable): AsyncGenerator<readonly CanonRow[]> {
-    const from = qualified(this.#plan.schema, table.target);
-    const rows = await this.#rowsAtOnce(rowBytes(table), from);
-    yield* this.#fetch({
-      sql: `SELECT ${rowColumns(table)}, 1 FROM ${from}`,
-      rows,
-      read: canonRow,
-    });
+    yield* this.#rows({ table, from: qualified(this.#plan.schema, table.target), mark: "1" });
   }
 
   /** Of a table without a key: what came and went, by content; what went comes first. */
@@ -148,11 +142,11 @@ export class ChangeReader {
     );
     const logged = `lifeboat.changes WHERE ${this.#isNew(table)} AND key IS NOT NULL`;
     const counted = `SELECT key, sum(copies) AS copies FROM ${logged} GROUP BY key HAVING sum(copies) <> 0`;
-    const sql = `SELECT ${rowColumns(table)}, lifeboat_copies
-      FROM (SELECT ${named.join(", ")}, copies AS lifeboat_copies FROM (${counted}) AS counted) AS rows ORDER BY lifeboat_copies`;
+    const from = `(SELECT ${named.join(", ")}, copies AS lifeboat_copies FROM (${counted}) AS counted) AS rows`;
     const bytes = "(SELECT sum(octet_length(part)) FROM unnest(key) AS part)";
-    const rows = await this.#rowsAtOnce(bytes, logged);
-    yield* this.#fetch({ sql, rows, read: canonRow });
+    const largest = await this.#largest(bytes, logged);
+    const order = "ORDER BY lifeboat_copies";
+    yield* this.#rows({ table, from, mark: "lifeboat_copies", order, largest });
   }
 
   /** The last id that an identity column gave out; null where it gave none. */
@@ -198,17 +192,45 @@ export class ChangeReader {
     return `${own}xid >= pg_snapshot_xmin(${since}) AND NOT pg_visible_in_snapshot(xid, ${since})`;
   }
 
-  /** So many rows that they are small together: the largest that is there now, which the plan may never have seen, tells. */
-  async #rowsAtOnce(bytes: string, from: string, values: unknown[] = []): Promise<number> {
+  /** Some rows at a time, whose memory is the caller's only until the next are asked for. */
+  async *#rows({
+    table,
+    from,
+    mark,
+    order,
+    values = [],
+    ...init
+  }: Rows): AsyncGenerator<CanonRow[]> {
+    const largest = init.largest ?? (await this.#largest(rowBytes(table), from, values));
+    const digest = `md5(${rowCanon(comparedTable(table)).postgres})`;
+    if (isInPieces(table, largest)) {
+      const joiner = new PieceJoiner(table);
+      const sql = piecesSql(table, { from, mark, digest, order });
+      for await (const pieces of this.#fetch({ sql, values, rows: 1, read: (row) => row }))
+        for (const piece of pieces) {
+          const row = joiner.add(piece);
+          if (!row) continue;
+          yield [canonRow(row)];
+          for (const value of row) if (Buffer.isBuffer(value)) release(value);
+        }
+      return;
+    }
+    const columns = [...storedColumns(table).map(canonInPostgres), digest, mark];
+    // So many rows that they are small together: the largest that is there now, which the plan may never have seen, tells.
+    const rows = Math.max(1, Math.min(MAX_ROWS, Math.floor(CHUNK_BYTES / largest)));
+    const sql = `SELECT ${columns.join(", ")} FROM ${from} ${order ?? ""}`;
+    yield* this.#fetch({ sql, values, rows, read: canonRow });
+  }
+
+  async #largest(bytes: string, from: string, values: unknown[] = []): Promise<number> {
     const { rows } = await this.#client.query<{ largest: string | null }>(
       `SELECT max(${bytes}) AS largest FROM ${from}`,
       values,
     );
-    const largest = Math.max(1, Number(rows[0]?.largest));
-    return Math.max(1, Math.min(MAX_ROWS, Math.floor(CHUNK_BYTES / largest)));
+    return Math.max(1, Number(rows[0]?.largest));
   }
 
-  async *#fetch<T>({ sql, values = [], rows, read }: Fetched<T>): AsyncGenerator<readonly T[]> {
+  async *#fetch<T>({ sql, values = [], rows, read }: Fetched<T>): AsyncGenerator<T[]> {
     await this.#client.query(`DECLARE lifeboat_rows NO SCROLL CURSOR FOR ${sql}`, values);
     for (;;) {
       const fetched = await this.#client.query<unknown[]>({
@@ -220,6 +242,13 @@ export class ChangeReader {
     }
     await this.#client.query("CLOSE lifeboat_rows");
   }
+}
+
+interface Rows extends Omit<RowSource, "digest"> {
+  readonly table: PlannedTable;
+  readonly values?: unknown[];
+  /** Bytes of the largest row, where something other than its columns tells. */
+  readonly largest?: number;
 }
 
 interface Fetched<T> {
@@ -239,11 +268,6 @@ export async function countChanges(client: Client, since: string): Promise<numbe
   return Number(rows[0]?.count);
 }
 
-function rowColumns(table: PlannedTable): string {
-  const canon = rowCanon(comparedTable(table)).postgres;
-  return [...storedColumns(table).map(canonInPostgres), `md5(${canon})`].join(", ");
-}
-
 function canonRow(row: unknown[]): CanonRow {
   return { values: row.slice(0, -2), digest: String(row.at(-2)), mark: Number(row.at(-1)) };
 }
@@ -256,17 +280,4 @@ function unnested(columns: number): string {
 
 function transposed(keys: readonly (readonly string[])[], columns: number): string[][] {
   return Array.from({ length: columns }, (_, at) => keys.map((key) => key[at] ?? ""));
-}
-
-/** The types whose values may be of any length. */
-const OF_ANY_LENGTH = new Set(["text", "bytea", "json"]);
-
-/** What the values of a row take that may be long, as they are when they are not compressed. */
-function rowBytes(table: PlannedTable): string {
-  const long = storedColumns(table).filter(({ type }) => OF_ANY_LENGTH.has(type));
-  const sizes = long.map(({ target, type }) => {
-    const value = quoteName(target);
-    return `coalesce(octet_length(${type === "json" ? `${value}::text` : value}), 0)::bigint`;
-  });
-  return sizes.length === 0 ? "1" : sizes.join(" + ");
 }

@@ -1,4 +1,5 @@
 import { type Database, SqliteError, type Statement } from "better-sqlite3";
+import { codecNamed } from "../codec/registry.ts";
 import { rowCanon } from "../compare/row-canon.ts";
 import { finding, type MigrationFinding } from "../finding.ts";
 import type { PlannedColumn, PlannedTable } from "../plan.ts";
@@ -109,8 +110,9 @@ export class TableWriter {
       )
       .raw()
       .get(...by);
-    const names = stored.map(({ source }) => source);
-    return names.filter((_, at) => shown(held?.[at]) !== shown(row.values[at]));
+    const isHeld = (column: PlannedColumn, at: number) =>
+      shown(held?.[at]) === shown(canonOf(column, row.values[at]));
+    return stored.filter((column, at) => !isHeld(column, at)).map(({ source }) => source);
   }
 
   /** Rows by their content, made once a batch: without a key each would else be looked for in the whole table. */
@@ -181,6 +183,11 @@ function insertSql(
 function isGenerated(schema: SqliteSchema, table: PlannedTable, column: PlannedColumn): boolean {
   const own = tableNamed(schema, table.name);
   return own !== undefined && columnNamed(own, column.source)?.generated != null;
+}
+
+/** A long text comes as its bytes. */
+function canonOf({ codec }: PlannedColumn, value: unknown): unknown {
+  return Buffer.isBuffer(value) && !codecNamed(codec).bytes ? value.toString("utf8") : value;
 }
 
 function shown(canon: unknown): string {

@@ -1,4 +1,5 @@
 import { finding, type MigrationFinding } from "../finding.ts";
+import { quoteName } from "../quote.ts";
 import { foldName, type SqliteSchema } from "../sqlite/schema.ts";
 import { feedingPart } from "./feeding-part.ts";
 
@@ -23,7 +24,8 @@ export function unfedIndexes(schema: SqliteSchema): MigrationFinding[] {
 
 /** FTS5 with content elsewhere can read it again (its manual, section 6.4); without it only the product can. */
 function remedyFor(module: string, name: string, folded: string): string {
+  const quoted = quoteName(name);
   if (module === "fts5" && /\bcontent\s*=\s*['"]?\w/.test(folded))
-    return `INSERT INTO ${name}(${name}) VALUES('rebuild')`;
+    return `INSERT INTO ${quoted}(${quoted}) VALUES('rebuild')`;
   return "let the product fill it again";
 }

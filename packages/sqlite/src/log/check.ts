@@ -7,10 +7,10 @@ import {
   type Problem,
   type StoredObject,
 } from "@lifeboat/core";
-import { detailsOf } from "../details.ts";
 import { assertContentSizes } from "../snapshot/backup-content.ts";
 import { assertFollows, LogChain, type Span } from "./chain.ts";
 import { commitsOf, ExpectedCommits } from "./expected-commits.ts";
+import { type LogWitnesses, logOf, lostOfLog } from "./lost-segments.ts";
 import { parseLogName } from "./name.ts";
 import { bytesOfWal, type SegmentNote, wrongLogObject } from "./note.ts";
 import { type Lineages, type LogObject, lineagesOf, noteOf } from "./objects.ts";
@@ -25,7 +25,11 @@ import { pageAt, pageNumberAt, pagesAfter, storedFrames } from "./stored-frames.
 export async function checkLog(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
-  options: { readonly deep: boolean; readonly signal: AbortSignal },
+  options: {
+    readonly deep: boolean;
+    readonly signal: AbortSignal;
+    readonly witnesses: LogWitnesses;
+  },
 ): Promise<LogCheck> {
   const foreign = await foreignObjects(folder);
   const problems: Problem[] = foreign.map(({ path }) => unknownObject(path));
@@ -50,9 +54,9 @@ export async function checkLog(
       if (!(await wasMerged(folder, object, found))) problems.push(...found);
     }
     append(problems, chainProblems(folder, listed, spans));
-    append(problems, holesIn(folder, lineage, { backups, lineages }));
   }
-  append(problems, await startProblems(folder, backups, lineages));
+  append(problems, await lostOfLog(folder, backups, lineages, options.witnesses));
+  append(problems, await startProblems(folder, backups, { lineages, known: problems }));
   return { objects, bytes, problems };
 }
 
@@ -166,43 +170,15 @@ function chainProblems(
   return problems;
 }
 
-/** Also the segments that led on from a backup which lies before all that are there. */
-function holesIn(
-  folder: DatabaseFolder,
-  lineage: string,
-  { backups, lineages }: { readonly backups: readonly Manifest[]; readonly lineages: Lineages },
-): Problem[] {
-  const problems: Problem[] = [];
-  const frames = (lineages.get(lineage) ?? []).filter(({ kind }) => kind === "frames");
-  const [first] = frames;
-  const lacksStart = backups.some(
-    (each) =>
-      lineageBehind(each) === lineage &&
-      first !== undefined &&
-      Date.parse(each.consistentAt) < first.instant &&
-      loggedBackup(each, lineages) === undefined,
-  );
-  let next = lacksStart ? 1 : (first?.first ?? 1);
-  for (const object of frames) {
-    if (object.first > next)
-      problems.push({
-        object: `${folder.path}/wal/${lineage}`,
-        code: "LOG_HOLE",
-        message: `${folder.path}/wal/${lineage} lacks the segments ${next} to ${object.first - 1}: no restore can cross this`,
-      });
-    next = Math.max(next, object.last + 1);
-  }
-  return problems;
-}
-
 /** A lineage is of use only from a backup on. */
 async function startProblems(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
-  lineages: Lineages,
+  { lineages, known }: { readonly lineages: Lineages; readonly known: readonly Problem[] },
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
-  const led = new Set(backups.map(lineageBehind));
+  const named = new Set(known.map(({ message }) => message));
+  const led = new Set(backups.map((each) => logOf(each)?.lineage));
   for (const lineage of lineages.keys())
     if (!led.has(lineage))
       problems.push({
@@ -224,17 +200,8 @@ async function startProblems(
         );
     });
   }
-  return problems;
-}
-
-/** What is wrong with the details of a backup is told by itself, and keeps nothing else from being told. */
-function lineageBehind(manifest: Manifest): string | undefined {
-  try {
-    return detailsOf(manifest).log?.lineage;
-  } catch (thrown) {
-    if (isObjectDamage(thrown, "MANIFEST_CORRUPT")) return undefined;
-    throw thrown;
-  }
+  // An object of the log that the place would have been looked for in is named by itself.
+  return problems.filter(({ message }) => !named.has(message));
 }
 
 async function gathering(

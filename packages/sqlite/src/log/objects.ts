@@ -1,4 +1,9 @@
-import type { DatabaseFolder, StoredObject } from "@lifeboat/core";
+import {
+  type DatabaseFolder,
+  isObjectDamage,
+  LifeboatError,
+  type StoredObject,
+} from "@lifeboat/core";
 import { type LogName, parseLogName } from "./name.ts";
 import { checkedNote, type SegmentNote } from "./note.ts";
 
@@ -26,8 +31,17 @@ export async function lineagesOf(folder: DatabaseFolder, prefix = ""): Promise<L
   return lineages;
 }
 
+const REMEDY =
+  "bring this object back from a copy of the repository, or restore what does not need it: an instant before it, or a backup (--at, --backup; lifeboat list); lifeboat verify finds all that is damaged";
+
 /** @throws LifeboatError `LOG_OBJECT_INVALID`, `MANIFEST_CORRUPT`, `OBJECT_MISSING` */
 export async function noteOf(folder: DatabaseFolder, object: LogObject): Promise<SegmentNote> {
-  const raw = await folder.readLogNote(object.name, object.stored);
-  return checkedNote(raw, object.name, folder.logPath(object.name));
+  const path = folder.logPath(object.name);
+  try {
+    return checkedNote(await folder.readLogNote(object.name, object.stored), object.name, path);
+  } catch (thrown) {
+    if (!isObjectDamage(thrown, "MANIFEST_CORRUPT", "LOG_OBJECT_INVALID")) throw thrown;
+    const { code, kind, message, details } = thrown;
+    throw new LifeboatError({ code, kind, message, remedy: REMEDY, details, cause: thrown });
+  }
 }

@@ -8,6 +8,7 @@ import {
 import { whileMerging } from "../compact/while-merging.ts";
 import { detailsOf } from "../details.ts";
 import { coverOf, hasHoleAt } from "./cover.ts";
+import { lostOfLog, wordOfWatch } from "./lost-segments.ts";
 import { type Lineages, type LogObject, lineagesOf } from "./objects.ts";
 import { endOfLog, windowsIn } from "./windows.ts";
 
@@ -26,6 +27,13 @@ export function holeBehind(
   return undefined;
 }
 
+export interface ReachOptions {
+  /** The backups that can be restored; what the others tell of the log is true all the same. */
+  readonly usable: readonly Manifest[];
+  /** Where watches of this account leave word. */
+  readonly directory: string | undefined;
+}
+
 /**
  * What can be restored, and for `status` what behind a hole can't: a watch goes on where it was, and knows nothing of segments that were
  * lost since, or of a repository that was brought back from an older copy of itself.
@@ -35,11 +43,12 @@ export function holeBehind(
 export async function reachOfLog(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
+  { usable, directory }: ReachOptions,
 ): Promise<Reach> {
   const known = new Set(backups.map((each) => detailsOf(each).log?.lineage));
   const { lineages, windows } = await whileMerging(folder, async () => {
     const listed = await lineagesOf(folder);
-    return { lineages: listed, windows: await windowsIn(folder, backups, listed) };
+    return { lineages: listed, windows: await windowsIn(folder, usable, listed, backups) };
   });
   const find = (listed: Lineages) => {
     // One that no backup names may have been begun since the backups were read.
@@ -53,6 +62,10 @@ export async function reachOfLog(
       // Looked for twice: segments are stored, and merged, meanwhile.
       const hole = find(lineages) && find(await lineagesOf(folder));
       return hole ? [finding(folder, hole)] : [];
+    },
+    async lost(drills) {
+      const watch = await wordOfWatch(folder, directory);
+      return lostOfLog(folder, backups, await lineagesOf(folder), { drills, watch });
     },
   };
 }

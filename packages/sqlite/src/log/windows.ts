@@ -8,13 +8,15 @@ import { reachedWhileIdle, stillnessOf } from "./stood-still.ts";
  * Spans in which every instant can be restored: from each backup to the last commit that its lineage
  * holds without a hole, and on to a later backup where the two prove that nothing was committed in between. A backup outside
  * of the log is an instant by itself.
+ * @param known with those that can't be restored themselves: they tell when nothing was committed
  */
 export async function windowsIn(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
   lineages: Lineages,
+  known: readonly Manifest[] = backups,
 ): Promise<readonly RecoveryWindow[]> {
-  const stillness = await stillnessOf(folder, backups, lineages);
+  const stillness = await stillnessOf(folder, known, lineages);
   const endOf = (manifest: Manifest) =>
     reachedWhileIdle(manifest, endOfLog(manifest, lineages), { lineages, stillness });
   const spans = backups

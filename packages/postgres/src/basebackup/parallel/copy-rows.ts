@@ -1,3 +1,4 @@
+import { reasonOf } from "@lifeboat/core";
 import type { Connection, Submittable } from "pg";
 
 /** Signature, flags, and the length of an extension (the manual, "COPY", "Binary Format"). */
@@ -24,6 +25,16 @@ export class CopyRows implements Submittable {
   }
 
   handleCopyData({ chunk }: { chunk: Buffer }): void {
+    if (this.#failure !== undefined) return;
+    try {
+      this.#take(chunk);
+    } catch (cause) {
+      // Thrown to `pg` it would end the process, and not the backup.
+      this.handleError(new Error(`the server's answer cannot be read: ${reasonOf(cause)}`));
+    }
+  }
+
+  #take(chunk: Buffer): void {
     let at = this.#isFirst ? HEADER_BYTES : 0;
     this.#isFirst = false;
     // The header may come with the first row or alone; -1 fields end the data.
@@ -31,6 +42,8 @@ export class CopyRows implements Submittable {
     at += 2;
     const length = chunk.readInt32BE(at);
     at += 4;
+    if (at + length > chunk.length)
+      throw new Error(`a value of ${length} bytes in a message of ${chunk.length}`);
     // Copied: the parser reuses its memory for the next message.
     const own = length === NULL_LENGTH ? null : Buffer.allocUnsafeSlow(length);
     if (own) chunk.copy(own, 0, at, at + length);
