@@ -129,6 +129,11 @@ describe("a dump in a file of its own", () => {
       status: 2,
       code: "TARGET_FOLDER_MISSING",
     });
+    const inside = await run(["export", "--to", place.at("repository", "shop", "x.tar.zst")]);
+    expect({ status: inside.status, code: errorOf(inside).code }).toEqual({
+      status: 3,
+      code: "TARGET_IN_REPOSITORY",
+    });
   });
 
   test("removes what a run that was killed left at its place, and no living one's", async () => {

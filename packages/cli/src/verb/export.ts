@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { DumpSource, ExportReport } from "@lifeboat/core";
 import { parseCount } from "../option-values.ts";
+import { assertOutsideRepository } from "../outside-repository.ts";
 import { postgresConnection } from "../postgres-connection.ts";
 import type { Session } from "../session.ts";
 import type { Verb } from "../verb.ts";
@@ -48,6 +49,7 @@ async function exported(
     return exportToRepository({ repository, source, signal, run });
   }
   const path = resolve(to);
+  await assertOutsideRepository(session, [path]);
   await assertFileIsFree(path);
   const { app, compression } = await session.configuration();
   return exportToFile({ app, path, level: compression?.level ?? 3, source, signal, run });

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { ServerConnection } from "@lifeboat/postgres";
 import { fetchCommand } from "../archive-commands.ts";
 import { parseMapping, parsePort, parseSize } from "../option-values.ts";
+import { assertOutsideRepository } from "../outside-repository.ts";
 import { postgresConnection } from "../postgres-connection.ts";
 import type { Session } from "../session.ts";
 import { startCommand } from "../start-command.ts";
@@ -85,10 +86,11 @@ async function make(
   const postgres = await import("@lifeboat/postgres");
   const { signal, run } = session;
   const mappings = (options.tablespaceMapping ?? []) as (readonly [string, string])[];
+  const to = resolve(options.to as string);
+  await assertOutsideRepository(session, [to, ...mappings.map(([, place]) => place)]);
   const base = options.from === "repository" ? await newestBase(connection, session) : {};
   const fetch = await fetchCommand(session);
   let standby: Awaited<ReturnType<typeof postgres.makeStandby>> | undefined;
-  const to = resolve(options.to as string);
   const making = {
     title: `make a standby in ${to}`,
     run: async (report: Parameters<typeof postgres.makeStandby>[0]["report"]) => {
