@@ -371,7 +371,7 @@ describe("a load that fails says what it left:", () => {
 
   test("what was committed with more, and how to begin anew", async () => {
     const target = await namedDatabase("bad");
-    const { code, message, remedy } = errorOf(await into(target));
+    const { code, message, remedy } = errorOf(await into(target, id, "--jobs", "2"));
     expect(code).toBe("IMPORT_FAILED");
     expect(message).toContain("2 tables (public.orders …)");
     expect(remedy).toContain(`drop database "${nameOf(target)}"`);
@@ -401,7 +401,7 @@ describe("a load that is stopped half-way", () => {
   test("says what was committed by then, and leaves nothing running", async () => {
     const target = await namedDatabase("slow");
     const { child, ended } = await inTheMidst(
-      ["import", "--from", id, "--into", target.href],
+      ["import", "--from", id, "--into", target.href, "--jobs", "2"],
       SLEEPS,
     );
     // That of the command itself is its caller's; no program that it runs has the password.
