@@ -305,6 +305,16 @@ test("exit status 3, refused: nothing is restored into the app's folder of the r
   }
 });
 
+test("exit status 3, refused: nothing is restored below a data directory", async () => {
+  await mkdir(place.at("cluster", "base"), { recursive: true });
+  await writeFile(place.at("cluster", "PG_VERSION"), "15\n");
+  for (const to of ["cluster/copy", "cluster/base/copy"]) {
+    const ran = await place.run(["restore", "--to", to, "--json"]);
+    expect([ran.status, errorOf(ran).code]).toEqual([3, "TARGET_IN_DATA_DIRECTORY"]);
+    await expect(access(place.at(to))).rejects.toThrow("ENOENT");
+  }
+});
+
 test("exit status 4, locked: while another run backs the same database up", async () => {
   const repository = await Repository.open({
     storage: filesystemStorage({ path: place.at("repository") }),

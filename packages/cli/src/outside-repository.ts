@@ -28,7 +28,7 @@ export async function assertOutsideRepository(
 }
 
 /** Through links, as far as it is there. */
-async function settledPath(path: string): Promise<string> {
+export async function settledPath(path: string): Promise<string> {
   const rest: string[] = [];
   for (let known = path; ; known = dirname(known)) {
     const real = await realpath(known).catch(() => undefined);

@@ -5,6 +5,7 @@ import { LifeboatError, reasonOf } from "@lifeboat/core/errors";
 import { fetchCommand } from "../archive-commands.ts";
 import { commandUnreachable } from "../open-to-all.ts";
 import { parseCount, parseMapping } from "../option-values.ts";
+import { assertOutsideClusters } from "../outside-clusters.ts";
 import { assertOutsideRepository } from "../outside-repository.ts";
 import type { Session } from "../session.ts";
 import type { StartCommand } from "../start-command.ts";
@@ -143,6 +144,7 @@ async function orderOf(
     throw usage("--tablespace-mapping: one place is mapped twice", "map each place once");
   const extract = await extractOf(options);
   const file = extract?.into.startsWith("/") ? [extract.into] : [];
+  await assertOutsideClusters(options.to as string);
   await assertOutsideRepository(session, [
     options.to as string,
     ...tablespaceMapping.values(),

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { ServerConnection } from "@lifeboat/postgres";
 import { fetchCommand } from "../archive-commands.ts";
 import { parseMapping, parsePort, parseSize } from "../option-values.ts";
+import { assertOutsideClusters } from "../outside-clusters.ts";
 import { assertOutsideRepository } from "../outside-repository.ts";
 import { postgresConnection } from "../postgres-connection.ts";
 import type { Session } from "../session.ts";
@@ -87,6 +88,7 @@ async function make(
   const { signal, run } = session;
   const mappings = (options.tablespaceMapping ?? []) as (readonly [string, string])[];
   const to = resolve(options.to as string);
+  await assertOutsideClusters(to);
   await assertOutsideRepository(session, [to, ...mappings.map(([, place]) => place)]);
   const base = options.from === "repository" ? await newestBase(connection, session) : {};
   const fetch = await fetchCommand(session);
