@@ -174,6 +174,8 @@ describe("the WAL of a Postgres cluster, by the command line", () => {
     expect([again.status, errorOf(again).code]).toEqual([3, "TARGET_NOT_EMPTY"]);
     const inside = await run("standby", "--to", join(repository, "shop", "standby"), "--json");
     expect([inside.status, errorOf(inside).code]).toEqual([3, "TARGET_IN_REPOSITORY"]);
+    const below = await run("standby", "--to", join(cluster.dataDirectory, "standby"), "--json");
+    expect([below.status, errorOf(below).code]).toEqual([3, "TARGET_IN_DATA_DIRECTORY"]);
     expect((await run("standby", "--remove", to)).stdout).toContain("lifeboat_standby_standby");
     expect(existsSync(to)).toBe(false);
     expect(JSON.parse((await run("slots", "--json")).stdout)).toEqual({ slots: [] });

@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { LifeboatError } from "@lifeboat/core/errors";
-import { settledPath } from "./outside-repository.ts";
+import { settledPath } from "./settled-path.ts";
 
 /**
  * What lies in a data directory its server takes for its own: a backup of it holds the copy too, and a restore of it removes that. The directory

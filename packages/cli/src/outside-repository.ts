@@ -1,7 +1,7 @@
-import { realpath } from "node:fs/promises";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { LifeboatError } from "@lifeboat/core/errors";
 import type { Session } from "./session.ts";
+import { settledPath } from "./settled-path.ts";
 
 /**
  * What is laid into the app's folder of a repository, `verify` and `status` take for damaged objects of it; and one that is replaced there
@@ -24,15 +24,5 @@ export async function assertOutsideRepository(
       remedy: "name a place outside of it",
       details: { path: place, repository: folder },
     });
-  }
-}
-
-/** Through links, as far as it is there. */
-export async function settledPath(path: string): Promise<string> {
-  const rest: string[] = [];
-  for (let known = path; ; known = dirname(known)) {
-    const real = await realpath(known).catch(() => undefined);
-    if (real !== undefined || known === dirname(known)) return join(real ?? known, ...rest);
-    rest.unshift(basename(known));
   }
 }
