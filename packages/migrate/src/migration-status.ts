@@ -192,7 +192,7 @@ function nextStep(
         return "migrate cutover again: it was broken off while the product was switched, and SQLite REFUSES its writes";
       return "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes";
     case "cut-over":
-      return "migrate sync brings Postgres' changes back; migrate rollback leads back, migrate finish ends it";
+      return "migrate sync brings Postgres' changes back, migrate verify compares both sides; migrate rollback leads back, migrate finish ends it";
     case "rolling-back":
       return "migrate rollback again: it was broken off";
     case "rolled-back":

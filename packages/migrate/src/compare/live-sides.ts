@@ -5,7 +5,7 @@ import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { ShortReads } from "../short-reads.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
-import { movedOn } from "./loaded-entry.ts";
+import { movedOn } from "./compared-entry.ts";
 import { LoggedWrites } from "./logged-writes.ts";
 import { isUnreadable, type Moment, type Sides } from "./sides.ts";
 import { WrittenKeys } from "./written-keys.ts";

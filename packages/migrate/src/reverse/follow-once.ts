@@ -7,7 +7,7 @@ import { applyTable } from "./apply-table.ts";
 import { assertFollowable, unfollowable } from "./assert-followable.ts";
 import { ChangeReader, type TouchedTable } from "./change-reader.ts";
 import type { FrozenFile } from "./frozen-file.ts";
-import { assertOneHistory, knownLook } from "./known-look.ts";
+import { assertOneHistory, preparedLook } from "./known-look.ts";
 import { rewrittenSince, type StoredAs } from "./stored-as.ts";
 
 export interface FollowedTable {
@@ -37,7 +37,7 @@ export interface FollowInput {
 export async function followOnce(input: FollowInput): Promise<FollowedTable[]> {
   const { client, file, plan } = input;
   const followed = file.followed();
-  const known = await knownLook(client);
+  const known = await preparedLook(client);
   assertOneHistory(known, followed);
   const reader = await ChangeReader.begin(client, plan, followed.snapshot);
   try {

@@ -12,6 +12,7 @@ import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
 import { isGivenBack } from "../target/stand-by.ts";
 import { serverError } from "../target/target-error.ts";
 import { TargetLink } from "../target/target-link.ts";
+import { assertFrozenBy } from "./assert-frozen-by.ts";
 import { type FollowedTable, type FollowInput, followOnce } from "./follow-once.ts";
 import { FrozenFile } from "./frozen-file.ts";
 
@@ -57,7 +58,7 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
     const isEndless = request.until === undefined;
     const file = FrozenFile.open(request.sqlite.path, isEndless ? BUSY_MS : undefined);
     try {
-      file.assertFrozenBy(entry.id);
+      assertFrozenBy(file.db, entry.id);
       const found = new FollowTally();
       const outages = syncOutages(request.log);
       const follow = async (client: Client, report: Report) => {

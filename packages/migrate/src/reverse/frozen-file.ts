@@ -1,26 +1,11 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Database as Connection } from "better-sqlite3";
-import { capturedFor } from "../capture/install-capture.ts";
 import { removeTraces } from "../freeze.ts";
 import { openSqlite } from "../sqlite/open-sqlite.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
 import type { SqliteSchema } from "../sqlite/schema.ts";
-import { FROM_THE_START } from "./change-reader.ts";
+import { type Followed, readFollowed } from "./followed.ts";
 import { setTriggersAside } from "./set-triggers-aside.ts";
-import type { StoredAs } from "./stored-as.ts";
-
-/** How far SQLite has followed Postgres. */
-export interface Followed {
-  /** Counts the batches, so that an older copy of the file is told. */
-  readonly batch: number;
-  /** The snapshot of Postgres that the file holds. */
-  readonly snapshot: string;
-  /** The mark of the look that brought it, and how the tables were stored then; null where none has, or one of an earlier version. */
-  readonly look: string | null;
-  readonly stored: StoredAs | null;
-}
-
-const NOTHING: Followed = { batch: 0, snapshot: FROM_THE_START, look: null, stored: null };
 
 const REMEDIES = {
   missing: "bring the file back that the cutover froze: without it there is no way back",
@@ -55,38 +40,8 @@ export class FrozenFile {
     });
   }
 
-  /**
-   * A copy from before the cutover, or of another migration, lacks what Postgres does not hold in its log, and nobody would notice.
-   * @throws LifeboatError `SQLITE_REPLACED` (refused)
-   */
-  assertFrozenBy(migration: string): void {
-    const owner = capturedFor(this.db);
-    if (owner === migration) return;
-    throw new LifeboatError({
-      code: "SQLITE_REPLACED",
-      kind: "refused",
-      message: `${this.db.name} is not the file that migration ${migration} froze: ${owner === null ? "it holds nothing of a migration" : `it is held by migration ${owner}`}`,
-      remedy:
-        "name the file that was frozen in sqlite.path, or bring it back; from another one no way leads back. Nothing was changed",
-      details: { migration, owner },
-    });
-  }
-
   followed(): Followed {
-    if (!this.#has("lifeboat_followed")) return NOTHING;
-    const row = this.db
-      .prepare<[], { batch: bigint; snapshot: string; look?: string | null; stored?: string }>(
-        "SELECT * FROM lifeboat_followed",
-      )
-      .get();
-    if (!row) return NOTHING;
-    const { batch, snapshot, look = null, stored = null } = row;
-    return {
-      batch: Number(batch),
-      snapshot,
-      look,
-      stored: stored === null ? null : (JSON.parse(stored) as StoredAs),
-    };
+    return readFollowed(this.db);
   }
 
   /**

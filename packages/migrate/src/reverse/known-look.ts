@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
-import type { Followed } from "./frozen-file.ts";
+import type { Followed } from "./followed.ts";
 import type { StoredAs } from "./stored-as.ts";
 
 /** What Postgres knows of the file that follows it. */
@@ -14,17 +14,34 @@ export interface KnownLook {
   readonly stored: StoredAs | null;
 }
 
-/** Reads it, and adds what an earlier version did not know. */
+interface KnownRow extends Omit<KnownLook, "batch"> {
+  readonly batch: string;
+}
+
+/** Reads it. */
 export async function knownLook(client: Client): Promise<KnownLook> {
-  const { rows } = await client.query<{ known: Omit<KnownLook, "batch"> & { batch: string } }>(
-    "SELECT to_json(f) AS known FROM lifeboat.followed AS f",
-  );
-  const known = rows[0]?.known;
-  if (known && !("look" in known))
+  return knownOf(await knownRow(client));
+}
+
+/** The same, before it is written to: adds what an earlier version did not know. */
+export async function preparedLook(client: Client): Promise<KnownLook> {
+  const row = await knownRow(client);
+  if (row && !("look" in row))
     await client.query(
       "ALTER TABLE lifeboat.followed ADD look text, ADD look_before text, ADD stored json",
     );
-  const { batch = 0, look = null, look_before = null, stored = null } = known ?? {};
+  return knownOf(row);
+}
+
+async function knownRow(client: Client): Promise<KnownRow | undefined> {
+  const { rows } = await client.query<{ known: KnownRow }>(
+    "SELECT to_json(f) AS known FROM lifeboat.followed AS f",
+  );
+  return rows[0]?.known;
+}
+
+function knownOf(row: Partial<KnownRow> | undefined): KnownLook {
+  const { batch = 0, look = null, look_before = null, stored = null } = row ?? {};
   return { batch: Number(batch), look, look_before, stored };
 }
 
