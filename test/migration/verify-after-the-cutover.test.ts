@@ -1,7 +1,16 @@
 import { copyFileSync } from "node:fs";
-import { type VerifyReport, verifyMigration } from "@lifeboat/migrate";
+import {
+  type MigrationPlan,
+  type PlannedTable,
+  type VerifyReport,
+  verifyMigration,
+} from "@lifeboat/migrate";
+import Database from "better-sqlite3";
 import type pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { FrozenSides } from "../../packages/migrate/src/reverse/frozen-sides.ts";
+import { defineFunctions } from "../../packages/migrate/src/sqlite/define-functions.ts";
+import { currentMigration } from "../../packages/migrate/src/target/journal.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { told } from "./live-case.ts";
@@ -18,12 +27,12 @@ afterEach(() => one.end());
 const SHOP = `
   CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT UNIQUE, upper_email TEXT AS (upper(email)) STORED);
   CREATE TABLE codes(code TEXT, part BLOB, body TEXT, PRIMARY KEY (code, part)) WITHOUT ROWID;
-  CREATE TABLE notes(body TEXT, weight REAL);
+  CREATE TABLE notes(body TEXT, weight REAL, loud TEXT AS (upper(body)) STORED);
   CREATE INDEX notes_body ON notes(body);
   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
     INSERT INTO users SELECT i, 'user ' || i FROM n;
   INSERT INTO codes SELECT 'code ' || id, CAST('part ' || id AS BLOB), NULL FROM users;
-  INSERT INTO notes SELECT 'note ' || (id % 300), id % 7 / 4.0 FROM users;`;
+  INSERT INTO notes(body, weight) SELECT 'note ' || (id % 300), id % 7 / 4.0 FROM users;`;
 
 /** So short that a test need not wait where no sync runs. */
 const LITTLE_PATIENCE = { total: 1000, idle: 100 };
@@ -164,17 +173,14 @@ describe("verify after the cutover", () => {
   it("proves nothing of a table that was emptied or written anew as a whole, until a sync has brought it", async () => {
     one = await reverseCase(cluster, SHOP);
     await one.cutOver();
-    await one.query("UPDATE users SET email = 'a' WHERE id = 1");
+    const inFlight = async () => told(await verify());
+    await one.query("TRUNCATE notes; INSERT INTO notes VALUES ('fresh', 1)");
+    const emptied = [{ id: "table-in-flight", severity: "warning", table: "notes" }];
+    expect(await inFlight()).toMatchObject(emptied);
     await one.follow();
-    await one.query(
-      "TRUNCATE notes; INSERT INTO notes VALUES ('fresh', 1); ALTER TABLE codes ALTER body TYPE text USING code || '!'",
-    );
-    const report = await verify();
-    expect(report.ok).toBe(true);
-    expect(told(report)).toMatchObject([
-      { id: "rows-in-flight", severity: "info", table: "codes", count: 1000 },
-      { id: "table-in-flight", severity: "warning", table: "notes" },
-    ]);
+    await one.query("ALTER TABLE codes ALTER body TYPE text USING code || '!'");
+    const rewritten = [{ id: "rows-in-flight", severity: "info", table: "codes", count: 1000 }];
+    expect(await inFlight()).toMatchObject(rewritten);
     await one.follow();
     expect(await verify()).toMatchObject({ ok: true, findings: [], inFlight: 0 });
   });
@@ -214,5 +220,66 @@ describe("verify after the cutover", () => {
     });
     one.sqlite("UPDATE lifeboat_state SET migration = 'another'");
     await expect(verify()).rejects.toMatchObject({ code: "SQLITE_REPLACED" });
+  });
+});
+
+describe("one look at both sides after the cutover", () => {
+  async function sides(): Promise<{ sides: FrozenSides; client: pg.Client; plan: MigrationPlan }> {
+    const plan = await one.cutOver();
+    const client = await one.client();
+    const entry = await currentMigration(client);
+    if (!entry) throw new Error("not cut over");
+    const db = new Database(one.path, { readonly: true });
+    onTestFinished(() => void db.close());
+    db.defaultSafeIntegers(true);
+    defineFunctions(db);
+    const { signal } = new AbortController();
+    return { sides: new FrozenSides(db, client, entry, signal), client, plan };
+  }
+
+  it("is taken anew where a sync has brought several batches between both snapshots", async () => {
+    one = await reverseCase(cluster, SHOP);
+    const { sides: both, client } = await sides();
+    const query = client.query.bind(client);
+    using spied = vi.spyOn(client, "query");
+    const begun: unknown[] = [];
+    spied.mockImplementation((async (sql: string, values: unknown[]) => {
+      if (sql.startsWith("BEGIN") && begun.push(sql) === 1)
+        for (const id of [1, 2, 3]) {
+          await one.query(`DELETE FROM users WHERE id = ${id}`);
+          await one.follow();
+        }
+      return query(sql, values);
+    }) as never);
+    expect(await both.look(async () => both.batch)).toBe(3n);
+    expect(begun).toHaveLength(2);
+  });
+
+  it("keeps each table from being emptied until it is over", async () => {
+    one = await reverseCase(cluster, SHOP);
+    const { sides: both } = await sides();
+    const empty = () => one.query("SET lock_timeout = 1; TRUNCATE notes");
+    await empty();
+    await both.look(async () => {
+      await expect(empty()).rejects.toMatchObject({ code: "55P03" });
+    });
+  });
+
+  it("takes a row for written only as long as the file does not hold it", async () => {
+    one = await reverseCase(cluster, SHOP);
+    const { sides: both, plan } = await sides();
+    const users = plan.tables.find(({ name }) => name === "users") as PlannedTable;
+    const written = () =>
+      both.look(async ({ inSqlite }) =>
+        inSqlite((since) => [...since.among(users, ["V1", "V2", "V3"])].sort()),
+      );
+    await one.query("DELETE FROM users WHERE id = 1");
+    expect(await written()).toEqual(["V1"]);
+    await one.query("DELETE FROM users WHERE id = 2");
+    expect(await written()).toEqual(["V1", "V2"]);
+    await one.follow();
+    expect(await written()).toEqual([]);
+    await one.query("DELETE FROM users WHERE id = 3");
+    expect(await written()).toEqual(["V3"]);
   });
 });
