@@ -94,9 +94,9 @@ function untold(table: string, count: number, direction: Direction): string {
 }
 
 function onTheWay(table: string, count: number, direction: Direction): string {
-  const [from, to] =
-    direction === "sqlite-to-postgres" ? ["SQLite", "Postgres"] : ["Postgres", "SQLite"];
-  return `${count} rows of ${table} were just written to ${from} and are not in ${to} as they are there; a sync brings them`;
+  return direction === "sqlite-to-postgres"
+    ? `${count} rows of ${table} were just written to SQLite and are not in Postgres as they are there; a sync brings them`
+    : `${count} rows of ${table} were written to Postgres and are not in SQLite as they are there; a sync brings them, or a rollback does`;
 }
 
 export function unreadable(table: PlannedTable, cause: unknown): MigrationFinding {

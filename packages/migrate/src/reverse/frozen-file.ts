@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Database as Connection } from "better-sqlite3";
-import { removeTraces } from "../freeze.ts";
+import { makeRefusals, putInForce, removeCapture, removeTraces } from "../freeze.ts";
 import { openSqlite } from "../sqlite/open-sqlite.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
 import type { SqliteSchema } from "../sqlite/schema.ts";
@@ -47,9 +47,11 @@ export class FrozenFile {
   /**
    * Takes the write lock; the refusals of others' writes and the product's own triggers on these tables are out of force
    * until the commit, for this transaction alone. See decision 36.
+   * @param isAnew makes the refusals again where the file was restored to a state before the freeze, and takes away what logged its writes
    */
-  begin(tables: readonly string[]): void {
+  begin(tables: readonly string[], isAnew = false): void {
     this.db.exec("BEGIN IMMEDIATE");
+    if (isAnew) this.#freezeAgain();
     this.db.exec(
       "CREATE TEMP TABLE IF NOT EXISTS lifeboat_touched (id INTEGER PRIMARY KEY, key TEXT, place INTEGER)",
     );
@@ -115,6 +117,12 @@ export class FrozenFile {
     );
   }
 
+  #freezeAgain(): void {
+    removeCapture(this.db);
+    makeRefusals(this.db);
+    putInForce(this.db, null);
+  }
+
   /** Where SQLite takes the product's writes again, ours would be lost updates. */
   #liftRefusals(): void {
     const lifted = this.db.prepare("UPDATE lifeboat_state SET refused = 0 WHERE refused = 1").run();
@@ -124,7 +132,8 @@ export class FrozenFile {
       kind: "refused",
       message:
         "the SQLite database takes the product's writes, so Postgres' can't be followed there",
-      remedy: "see lifeboat migrate status: a rollback may be half done; run it again",
+      remedy:
+        "see lifeboat migrate status: a rollback may be half done, then run it again. Where the file was restored from before the cutover, lifeboat migrate sync --anew freezes it and writes it anew",
     });
   }
 

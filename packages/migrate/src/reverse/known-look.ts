@@ -55,7 +55,8 @@ export function assertOneHistory(known: KnownLook, followed: Followed): void {
       code: "SQLITE_REPLACED",
       kind: "refused",
       message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, and batch ${known.batch} was followed already: it is an older copy of the file`,
-      remedy: "bring back the file that was followed; from an older copy no way leads back",
+      remedy:
+        "bring back the file that was followed, or let this one be written anew from Postgres, table by table: lifeboat migrate sync --anew",
     });
   if (followed.look === null || [known.look, known.look_before].includes(followed.look)) return;
   throw new LifeboatError({
@@ -63,7 +64,7 @@ export function assertOneHistory(known: KnownLook, followed: Followed): void {
     kind: "refused",
     message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, which this Postgres does not know: it was restored to an earlier state, or failed over to a server that lacked its last commits`,
     remedy:
-      "nothing was changed on either side; keep a copy of the SQLite file, which holds what Postgres lost. Where the product stays in Postgres, lifeboat migrate finish --without-sqlite gives the way back up",
+      "nothing was changed on either side; keep a copy of the SQLite file, which holds what Postgres lost. Then lifeboat migrate sync --anew writes SQLite anew from Postgres as it is now; or, where the product stays in Postgres, lifeboat migrate finish --without-sqlite gives the way back up",
     details: { batch: followed.batch },
   });
 }
