@@ -106,6 +106,25 @@ describe("sync --anew makes the way back whole again", () => {
     expect(await one.differencesAfterFollowing()).toEqual([]);
   });
 
+  it("where Postgres was restored from a dump, which counts transactions otherwise than the log that came with it", async () => {
+    one = await reverseCase(cluster, SHOP);
+    const plan = await one.cutOver();
+    const setBack = { code: "POSTGRES_SET_BACK", message: expect.stringContaining("a dump") };
+    const refuses = () => expect(one.follow()).rejects.toMatchObject(setBack);
+    await one.query("INSERT INTO notes VALUES ('logged there')");
+    await one.query("UPDATE lifeboat.changes SET xid = '1000000000'");
+    await refuses();
+    await expect(one.verify()).rejects.toMatchObject(setBack);
+    await anew();
+    expect(await one.follow()).toMatchObject({ rows: 0 });
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    one.sqlite("UPDATE lifeboat_followed SET snapshot = '1000000000:1000000000:'");
+    await refuses();
+    await one.query("INSERT INTO notes VALUES ('new')");
+    await anew();
+    expect((await compareIndependently(one.path, one.url, plan)).differences).toEqual([]);
+  });
+
   it("but never with a file of no migration, or of another", async () => {
     one = await reverseCase(cluster, SHOP);
     copyFileSync(one.path, `${one.path}.before`);

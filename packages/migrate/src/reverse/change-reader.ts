@@ -6,7 +6,7 @@ import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { nameList, quoteName, quoteText } from "../quote.ts";
 import { LOCK_TIMEOUT_MS } from "../target/hold-tables.ts";
 import { canonInPostgres } from "./canon-columns.ts";
-import { isNewSince, loggedCopies } from "./log-since.ts";
+import { isForeign, isNewSince, loggedCopies } from "./log-since.ts";
 import { comparedTable, loggedColumns, storedColumns } from "./logged-columns.ts";
 import { isInPieces, PieceJoiner, piecesSql, type RowSource, rowBytes } from "./row-pieces.ts";
 import { type StoredAs, storedAs } from "./stored-as.ts";
@@ -22,6 +22,8 @@ export interface TouchedTable {
   readonly entries: number;
   /** It was emptied, or written anew, so its rows are taken as they are. */
   readonly whole: boolean;
+  /** Whether an entry is of a transaction that this server has not begun yet: so it came by a dump of another one. */
+  readonly foreign: boolean;
 }
 
 /** By which Postgres knows a look again that SQLite holds. */
@@ -79,15 +81,25 @@ export class ChangeReader {
       relation: string;
       entries: string;
       whole: boolean;
+      foreign: boolean;
     }>(
-      `SELECT relation, count(*) AS entries, bool_or(key IS NULL) AS whole FROM lifeboat.changes
+      `SELECT relation, count(*) AS entries, bool_or(key IS NULL) AS whole, bool_or(${isForeign(this.snapshot)}) AS foreign FROM lifeboat.changes
        WHERE relation = ANY ($1) AND ${isNewSince(this.#since)} GROUP BY relation`,
       [this.#plan.tables.map(({ target }) => target)],
     );
     return this.#plan.tables.flatMap((table) => {
       const found = rows.find((row) => row.relation === table.target);
-      return found ? [{ table, entries: Number(found.entries), whole: found.whole }] : [];
+      if (!found) return [];
+      const { whole, foreign } = found;
+      return [{ table, entries: Number(found.entries), whole, foreign }];
     });
+  }
+
+  /** Where each table is taken as it is: numbers of another server would be new at every look. Each is older than any of this one's then. */
+  async ownForeign(): Promise<void> {
+    await this.#client.query(
+      `UPDATE lifeboat.changes SET xid = '2' WHERE ${isForeign(this.snapshot)}`,
+    );
   }
 
   /** How the tables are stored now, by which rows are told that were written without a trigger. */

@@ -8,7 +8,7 @@ import { assertFollowable, unfollowable } from "./assert-followable.ts";
 import { ChangeReader, type TouchedTable } from "./change-reader.ts";
 import { FROM_THE_START } from "./followed.ts";
 import type { FrozenFile } from "./frozen-file.ts";
-import { assertOneHistory, preparedLook } from "./known-look.ts";
+import { assertOneHistory, assertOneServer, preparedLook } from "./known-look.ts";
 import { rewrittenSince } from "./stored-as.ts";
 
 export interface FollowedTable {
@@ -49,6 +49,8 @@ export async function followOnce(input: FollowInput): Promise<FollowedTable[]> {
   );
   try {
     const logged = await reader.touched();
+    if (isAnew) await reader.ownForeign();
+    else assertOneServer(reader.snapshot, followed, logged);
     const isChecked = isAnew || logged.length > 0 || input.isIdleChecked !== false;
     if (isChecked) assertFollowable(await unfollowable(client, plan));
     const stored = isChecked ? await reader.stored() : {};
@@ -84,7 +86,7 @@ function withRewritten(
   return tables.flatMap((table) => {
     const found = logged.find((one) => one.table === table);
     if (!rewritten.has(table.target)) return found ?? [];
-    return { table, entries: found?.entries ?? 0, whole: true };
+    return { table, entries: found?.entries ?? 0, whole: true, foreign: false };
   });
 }
 

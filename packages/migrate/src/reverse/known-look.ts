@@ -59,12 +59,42 @@ export function assertOneHistory(known: KnownLook, followed: Followed): void {
         "bring back the file that was followed, or let this one be written anew from Postgres, table by table: lifeboat migrate sync --anew",
     });
   if (followed.look === null || [known.look, known.look_before].includes(followed.look)) return;
-  throw new LifeboatError({
+  throw setBack(
+    followed,
+    "which this Postgres does not know: it was restored to an earlier state, or failed over to a server that lacked its last commits",
+  );
+}
+
+/**
+ * A dump brings the log and the marks of its looks to a server that counts its transactions otherwise: what is written there would pass for
+ * known, or what is known for new at every look.
+ * @throws LifeboatError `POSTGRES_SET_BACK`
+ */
+export function assertOneServer(
+  snapshot: string,
+  followed: Followed,
+  touched: readonly { readonly foreign: boolean }[],
+): void {
+  const isBefore = nextOf(snapshot) < nextOf(followed.snapshot);
+  if (!isBefore && !touched.some(({ foreign }) => foreign)) return;
+  throw setBack(
+    followed,
+    "and this Postgres counts its transactions otherwise: it was restored from a dump",
+  );
+}
+
+/** The first number that no transaction of a snapshot bore yet (manual, "pg_snapshot Components"). */
+function nextOf(snapshot: string): bigint {
+  return BigInt(snapshot.split(":")[1] ?? 0);
+}
+
+function setBack({ batch }: Followed, why: string): LifeboatError {
+  return new LifeboatError({
     code: "POSTGRES_SET_BACK",
     kind: "refused",
-    message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, which this Postgres does not know: it was restored to an earlier state, or failed over to a server that lacked its last commits`,
+    message: `the SQLite database holds batch ${batch} of Postgres' changes, ${why}`,
     remedy:
       "nothing was changed on either side; keep a copy of the SQLite file, which holds what Postgres lost. Then lifeboat migrate sync --anew writes SQLite anew from Postgres as it is now; or, where the product stays in Postgres, lifeboat migrate finish --without-sqlite gives the way back up",
-    details: { batch: followed.batch },
+    details: { batch },
   });
 }

@@ -11,6 +11,11 @@ export function isNewSince(snapshot: string, table?: PlannedTable): string {
   return `${own}xid >= pg_snapshot_xmin(${since}) AND NOT pg_visible_in_snapshot(xid, ${since})`;
 }
 
+/** SQL: whether an entry that a snapshot shows is of a transaction that came after it. */
+export function isForeign(snapshot: string): string {
+  return `xid >= pg_snapshot_xmax(${quoteText(snapshot)})`;
+}
+
 /** SQL: the rows of a table without a key that the log names since a snapshot, under the columns' names, and how many came or, below 0, went. */
 export function loggedCopies(snapshot: string, table: PlannedTable): string {
   const named = storedColumns(table).map(

@@ -17,7 +17,7 @@ import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { valueInSqlite } from "./canon-columns.ts";
 import { ChangeReader } from "./change-reader.ts";
 import type { Followed } from "./followed.ts";
-import type { KnownLook } from "./known-look.ts";
+import { assertOneServer, type KnownLook } from "./known-look.ts";
 import { isKeyed, loggedColumns } from "./logged-columns.ts";
 import { rewrittenSince } from "./stored-as.ts";
 
@@ -58,7 +58,9 @@ export class UnfollowedWrites implements WrittenSince {
       this.#through = followed.snapshot;
     }
     const reader = await ChangeReader.within(client, this.#plan, this.#through);
-    for (const { table, entries, whole } of await reader.touched()) {
+    const touched = await reader.touched();
+    assertOneServer(reader.snapshot, followed, touched);
+    for (const { table, entries, whole } of touched) {
       this.#entries.set(table.name, entries + (this.#entries.get(table.name) ?? 0));
       if (whole) this.#unknown.add(table.name);
       if (isKeyed(table)) await this.#gather(reader, table);
