@@ -4,7 +4,7 @@ import { readFile, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { StepRunner } from "@lifeboat/core";
+import type { Report, StepRunner } from "@lifeboat/core";
 import {
   cutoverMigration,
   finishMigration,
@@ -394,6 +394,35 @@ describe("a rollback that can't be done", () => {
     });
   });
 });
+
+it.each([
+  ["a rollback", rollbackMigration],
+  ["finish", finishMigration],
+])(
+  "%s lets the product write on while it waits for who reads a file in rollback-journal mode, as a verify does",
+  async (_, end) => {
+    one = await reverseCase(cluster, `PRAGMA journal_mode = DELETE; ${LEDGER}`);
+    await one.cutOver();
+    await one.query("INSERT INTO ledger VALUES (7, 'before')");
+    const reader = new Database(one.path);
+    reader.exec("BEGIN; SELECT * FROM ledger");
+    const waits = Promise.withResolvers<void>();
+    const report = ({ note }: Parameters<Report>[0]) => {
+      if (note?.startsWith("wait")) waits.resolve();
+    };
+    const run: StepRunner = async (steps) => {
+      for (const step of steps) await step.run(report);
+    };
+    const ended = end({ ...request(), run });
+    await Promise.race([waits.promise, ended]);
+    await one.query("INSERT INTO ledger VALUES (8, 'meanwhile')");
+    expect(reader.prepare("SELECT count(*) FROM ledger").pluck().get()).toBe(1);
+    reader.exec("COMMIT");
+    await ended;
+    expect(reader.prepare("SELECT count(*) FROM ledger").pluck().get()).toBe(3);
+    reader.close();
+  },
+);
 
 describe("finish", () => {
   const traces = async () => {

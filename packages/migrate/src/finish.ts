@@ -1,4 +1,4 @@
-import { LifeboatError, runSteps, type Step } from "@lifeboat/core";
+import { LifeboatError, type Report, runSteps, type Step } from "@lifeboat/core";
 import type { Client } from "pg";
 import { assertMayDrop, assertUntouchedSince, dropLoaded } from "./drop-loaded.ts";
 import { finding, type MigrationFinding } from "./finding.ts";
@@ -12,6 +12,7 @@ import { type FollowedTable, type FollowInput, followOnce } from "./reverse/foll
 import { followPatiently } from "./reverse/follow-patiently.ts";
 import { FROM_THE_START } from "./reverse/followed.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
+import { outwaitReaders } from "./reverse/outwait-readers.ts";
 import { removeRefusals, writersOut } from "./reverse/refuse-target-writes.ts";
 import { assertPhase } from "./target/assert-phase.ts";
 import { breakable, endConnection } from "./target/break-connection.ts";
@@ -173,7 +174,9 @@ class Finish {
   steps(): Step[] {
     const file = this.#file;
     return [
-      ...(file ? [{ title: "bring SQLite up to date", run: () => this.#catchUp() }] : []),
+      ...(file
+        ? [{ title: "bring SQLite up to date", run: (report: Report) => this.#catchUp(report) }]
+        : []),
       {
         title: this.#dropLoaded
           ? "drop what was loaded into Postgres"
@@ -207,8 +210,9 @@ class Finish {
     };
   }
 
-  async #catchUp(): Promise<void> {
-    if (this.#entry.phase !== "cut-over") return;
+  async #catchUp(report: Report): Promise<void> {
+    if (this.#file === null || this.#entry.phase !== "cut-over") return;
+    await outwaitReaders(this.#file, report, this.#signal);
     await this.#follow((input) => followPatiently(input, this.#patienceSeconds));
   }
 

@@ -10,6 +10,7 @@ import { FollowTally } from "./reverse/follow.ts";
 import type { FollowedTable } from "./reverse/follow-once.ts";
 import { followPatiently } from "./reverse/follow-patiently.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
+import { outwaitReaders } from "./reverse/outwait-readers.ts";
 import { allowTargetWrites, refuseTargetWrites } from "./reverse/refuse-target-writes.ts";
 import {
   halfDone,
@@ -182,6 +183,7 @@ class Rollback {
   }
 
   async #comeClose(report: Report, signal: AbortSignal): Promise<void> {
+    await outwaitReaders(this.#file, report, signal);
     await comeClose(SMALL_BATCH, async () => {
       const rows = await this.#follow(signal);
       report({ note: `${this.#tally.rows} rows` });

@@ -8,9 +8,9 @@ export interface Moment {
   inSqlite<Result>(read: (written: WrittenSince) => Result): Result;
   /**
    * SQL: the rows in Postgres of a table without a key, as SQLite's snapshot may hold them: `d` the digest, `place` where one is, `n` how many
-   * copies. Absent: as they are there.
+   * copies. Null, or absent: as they are there.
    */
-  copiesThere?(table: PlannedTable): string;
+  copiesThere?(table: PlannedTable): string | null;
 }
 
 /** What the product wrote that the snapshot of the other side need not hold yet. */

@@ -1,5 +1,5 @@
 import { LifeboatError } from "@lifeboat/core";
-import type { Database as Connection } from "better-sqlite3";
+import { type Database as Connection, SqliteError } from "better-sqlite3";
 import { makeRefusals, putInForce, removeCapture, removeTraces } from "../freeze.ts";
 import { openSqlite } from "../sqlite/open-sqlite.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
@@ -74,6 +74,22 @@ export class FrozenFile {
       );
     if (this.#has("lifeboat_state")) this.db.exec("UPDATE lifeboat_state SET refused = 1");
     this.db.exec("COMMIT");
+  }
+
+  /** Whether a commit would go through at once: in rollback-journal mode each waits for everybody who reads. */
+  isFree(): boolean {
+    const usual = this.db.pragma("busy_timeout", { simple: true });
+    this.db.pragma("busy_timeout = 0");
+    try {
+      this.db.exec("BEGIN EXCLUSIVE");
+      this.rollback();
+      return true;
+    } catch (cause) {
+      if (cause instanceof SqliteError && cause.code.startsWith("SQLITE_BUSY")) return false;
+      throw cause;
+    } finally {
+      this.db.pragma(`busy_timeout = ${usual}`);
+    }
   }
 
   /** Whether the product's writes are refused; false as well where nothing of a cutover is in the file. */

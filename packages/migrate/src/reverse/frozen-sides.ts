@@ -137,7 +137,8 @@ export class FrozenSides implements Sides {
     const { schema } = this.#plan;
     return compare({
       inSqlite: (read) => read(this.#written),
-      copiesThere: (table: PlannedTable) => copiesAt(followed.snapshot, schema, table),
+      copiesThere: (table: PlannedTable) =>
+        this.#written.any(table) ? copiesAt(followed.snapshot, schema, table) : null,
     });
   }
 
