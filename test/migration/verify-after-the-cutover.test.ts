@@ -200,6 +200,10 @@ describe("verify after the cutover", () => {
         ["index-differs", "warning", "notes"],
       ]),
     );
+    await one.query("DROP TABLE users");
+    expect((await verify()).findings).toContainEqual(
+      expect.objectContaining({ id: "table-missing", severity: "error", table: "users" }),
+    );
   });
 
   it("compares only with the file that was frozen and follows, and says so where it takes writes", async () => {

@@ -61,16 +61,20 @@ async function present(
   return new Map(rows.map((row) => [row.name, row.valid]));
 }
 
+/** Also where the column is gone, which others name. */
 async function isAhead(
   client: Client,
   relation: string,
   identity: { readonly column: string; readonly last: string },
 ): Promise<boolean> {
   const found = await client.query<{ sequence: string | null }>(
-    "SELECT pg_get_serial_sequence($1, $2) AS sequence",
+    `SELECT pg_get_serial_sequence($1, $2) AS sequence FROM pg_attribute
+     WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped`,
     [relation, identity.column],
   );
-  const sequence = found.rows[0]?.sequence;
+  const [column] = found.rows;
+  if (!column) return true;
+  const { sequence } = column;
   if (!sequence) return false;
   const { rows } = await client.query<{ next: string }>(
     `SELECT (last_value::numeric + CASE WHEN is_called THEN 1 ELSE 0 END)::text AS next FROM ${sequence}`,
