@@ -4,7 +4,7 @@ import { compareKeyed } from "./compare/compare-keyed.ts";
 import { type Difference, Differences } from "./compare/differences.ts";
 import { RowsInFlight } from "./compare/rows-in-flight.ts";
 import type { Unsettled } from "./compare/settle.ts";
-import type { Sides } from "./compare/sides.ts";
+import type { CopiesThere, Sides } from "./compare/sides.ts";
 import type { PlannedTable } from "./plan.ts";
 
 export interface TableComparison {
@@ -101,22 +101,40 @@ class LiveRows implements Unsettled {
   }
 }
 
-/** Rows without a key are compared at a moment at which none of them is in flight. */
-async function compareLiveCopies(input: CompareInput): Promise<LiveComparison> {
+/**
+ * Rows without a key are compared at a moment at which none of them is in flight, or as the side that follows held them; then what was
+ * written since is told until that side holds it.
+ */
+async function compareLiveCopies(
+  input: CompareInput & { readonly sides: Sides },
+): Promise<LiveComparison> {
+  const { table, sides } = input;
+  const waiting = () => sides.look(async (moment) => moment.copiesThere?.(table) ?? null);
   let differences = new Differences();
-  let written = await compareCopies(input, differences);
-  const settle = async () => {
+  let written = 0;
+  let behind: CopiesThere | null = null;
+  const compare = async () => {
     differences = new Differences();
     written = await compareCopies(input, differences);
-    return written === 0;
+    behind = await waiting();
+  };
+  await compare();
+  const settle = async () => {
+    if (written > 0) await compare();
+    else {
+      const now = await waiting();
+      behind = now?.since === behind?.since ? now : null;
+    }
+    return written === 0 && behind === null;
   };
   return {
-    unsettled: written > 0 ? [{ settle }] : [],
+    unsettled: written > 0 || behind ? [{ settle }] : [],
     result: () => {
-      const compared = comparison(input.table, differences);
+      const compared = comparison(table, differences);
       const isTold = written === 0;
+      const inFlight = isTold ? (behind?.written ?? 0) : written;
       return {
-        table: { ...compared, equal: compared.equal && isTold, inFlight: written },
+        table: { ...compared, equal: compared.equal && isTold, inFlight },
         inFlightSample: [],
       };
     },

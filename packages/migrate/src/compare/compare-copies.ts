@@ -23,7 +23,7 @@ export async function compareCopies(
 ): Promise<number> {
   const sides = input.sides ?? heldSides(input.client);
   return sides.look(async (moment) => {
-    const copies = moment.copiesThere?.(input.table) ?? copiesNow(input);
+    const copies = moment.copiesThere?.(input.table)?.sql ?? copiesNow(input);
     const there = await bucketsInPostgres(input.client, copies);
     const here = readQuiet(input, moment, () => bucketsInSqlite(input));
     if (typeof here === "number") return here;

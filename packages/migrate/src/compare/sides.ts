@@ -6,11 +6,17 @@ import type { KeyRange } from "./row-key.ts";
 export interface Moment {
   /** Reads SQLite in its snapshot, which may end with `read`, so nothing is awaited in it. */
   inSqlite<Result>(read: (written: WrittenSince) => Result): Result;
-  /**
-   * SQL: the rows in Postgres of a table without a key, as SQLite's snapshot may hold them: `d` the digest, `place` where one is, `n` how many
-   * copies. Null, or absent: as they are there.
-   */
-  copiesThere?(table: PlannedTable): string | null;
+  /** The rows in Postgres of a table without a key, as SQLite's snapshot may hold them. Null, or absent: as they are there. */
+  copiesThere?(table: PlannedTable): CopiesThere | null;
+}
+
+export interface CopiesThere {
+  /** `d` the digest, `place` where one is, `n` how many copies. */
+  readonly sql: string;
+  /** How many came or went since SQLite's snapshot. */
+  readonly written: number;
+  /** What names that snapshot: where it is another one, SQLite has them. */
+  readonly since: string;
 }
 
 /** What the product wrote that the snapshot of the other side need not hold yet. */

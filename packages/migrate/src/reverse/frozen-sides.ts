@@ -137,8 +137,11 @@ export class FrozenSides implements Sides {
     const { schema } = this.#plan;
     return compare({
       inSqlite: (read) => read(this.#written),
-      copiesThere: (table: PlannedTable) =>
-        this.#written.any(table) ? copiesAt(followed.snapshot, schema, table) : null,
+      copiesThere: (table: PlannedTable) => {
+        const written = this.#written.entries(table);
+        const since = followed.snapshot;
+        return written > 0 ? { sql: copiesAt(since, schema, table), written, since } : null;
+      },
     });
   }
 

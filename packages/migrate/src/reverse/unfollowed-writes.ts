@@ -61,7 +61,7 @@ export class UnfollowedWrites implements WrittenSince {
     const touched = await reader.touched();
     assertOneServer(reader.snapshot, followed, touched);
     for (const { table, entries, whole } of touched) {
-      this.#entries.set(table.name, entries + (this.#entries.get(table.name) ?? 0));
+      this.#entries.set(table.name, entries + this.entries(table));
       if (whole) this.#unknown.add(table.name);
       if (isKeyed(table)) await this.#gather(reader, table);
     }
@@ -78,6 +78,11 @@ export class UnfollowedWrites implements WrittenSince {
 
   any({ name }: PlannedTable): boolean {
     return this.#entries.has(name);
+  }
+
+  /** How many entries of the log concern a table. */
+  entries({ name }: PlannedTable): number {
+    return this.#entries.get(name) ?? 0;
   }
 
   /** Rows without a key are compared as the file's snapshot held them, so those that were written since are of no account. */
