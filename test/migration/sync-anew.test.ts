@@ -26,6 +26,15 @@ const SHOP = `
 
 const anew = () => one.follow({ anew: true });
 
+/** Killed where Postgres knows of the new look already: it is as far as before. */
+async function killedAnew(): Promise<void> {
+  const broken = vi.spyOn(FrozenFile.prototype, "commit").mockImplementationOnce(() => {
+    throw new Error("killed");
+  });
+  await expect(anew()).rejects.toThrow("killed");
+  broken.mockRestore();
+}
+
 /** What a restore of Postgres to an earlier instant leaves: rows and its knowledge of the file as they were, while the file went on. */
 async function setPostgresBack(): Promise<void> {
   await one.query("INSERT INTO users(email) VALUES ('kept')");
@@ -47,12 +56,7 @@ describe("sync --anew makes the way back whole again", () => {
     await setPostgresBack();
     const setBack = { code: "POSTGRES_SET_BACK", remedy: expect.stringContaining("sync --anew") };
     await expect(one.follow()).rejects.toMatchObject(setBack);
-    // Killed where Postgres knows of the new look already, it is as far as before.
-    const broken = vi.spyOn(FrozenFile.prototype, "commit").mockImplementationOnce(() => {
-      throw new Error("killed");
-    });
-    await expect(anew()).rejects.toThrow("killed");
-    broken.mockRestore();
+    await killedAnew();
     await expect(one.follow()).rejects.toMatchObject(setBack);
     expect(await anew()).toMatchObject({
       batches: 1,
@@ -90,6 +94,8 @@ describe("sync --anew makes the way back whole again", () => {
     await one.follow();
     copyFileSync(`${one.path}.old`, one.path);
     const older = { code: "SQLITE_REPLACED", remedy: expect.stringContaining("sync --anew") };
+    await expect(one.follow()).rejects.toMatchObject(older);
+    await killedAnew();
     await expect(one.follow()).rejects.toMatchObject(older);
     one.sqlite(
       `UPDATE lifeboat_state SET refused = 0;

@@ -190,8 +190,9 @@ describe("verify after the cutover", () => {
     one = await reverseCase(cluster, SHOP);
     await one.cutOver();
     await one.query(
-      "DROP INDEX notes_body; ALTER TABLE notes ADD more text; ALTER TABLE users ALTER upper_email DROP EXPRESSION, ALTER id RESTART WITH 5",
+      "DROP INDEX notes_body; ALTER TABLE notes ADD more text; ALTER TABLE users ALTER upper_email DROP EXPRESSION, ALTER id RESTART WITH 5, ALTER email SET DEFAULT '?'",
     );
+    one.sqlite("CREATE TABLE late(x)");
     const report = await verify();
     expect(report.ok).toBe(false);
     expect(report.findings.map(({ id, severity, table }) => [id, severity, table])).toEqual(
@@ -199,6 +200,8 @@ describe("verify after the cutover", () => {
         ["column-not-in-sqlite", "error", "notes"],
         ["sequence-differs", "error", "users"],
         ["index-differs", "warning", "notes"],
+        ["column-differs", "warning", "users"],
+        ["table-not-loaded", "error", "late"],
       ]),
     );
     await one.query("DROP TABLE users");
@@ -249,15 +252,16 @@ describe("one look at both sides after the cutover", () => {
     using spied = vi.spyOn(client, "query");
     const begun: unknown[] = [];
     spied.mockImplementation((async (sql: string, values: unknown[]) => {
-      if (sql.startsWith("BEGIN") && begun.push(sql) === 1)
+      if (sql.startsWith("BEGIN") && begun.push(sql) % 2 === 1)
         for (const id of [1, 2, 3]) {
-          await one.query(`DELETE FROM users WHERE id = ${id}`);
+          await one.query(`DELETE FROM users WHERE id = ${id + 3 * begun.length}`);
           await one.follow();
         }
       return query(sql, values);
     }) as never);
     expect(await both.look(async () => both.batch)).toBe(3n);
-    expect(begun).toHaveLength(2);
+    expect(await both.look(async () => both.batch)).toBe(6n);
+    expect(begun).toHaveLength(4);
   });
 
   it("keeps each table from being emptied until it is over", async () => {
@@ -268,6 +272,25 @@ describe("one look at both sides after the cutover", () => {
     await both.look(async () => {
       await expect(empty()).rejects.toMatchObject({ code: "55P03" });
     });
+  });
+
+  it("is begun anew where somebody holds a table, and not once a rollback is at work", async () => {
+    one = await reverseCase(cluster, SHOP);
+    const { sides: both, client } = await sides();
+    const holder = await one.client();
+    await holder.query("BEGIN; LOCK TABLE notes");
+    const query = client.query.bind(client);
+    using spied = vi.spyOn(client, "query");
+    const begun: unknown[] = [];
+    spied.mockImplementation((async (sql: string, values: unknown[]) => {
+      if (sql.startsWith("BEGIN") && begun.push(sql) === 2) await holder.query("COMMIT");
+      return query(sql, values);
+    }) as never);
+    await both.look(async () => undefined);
+    expect(begun).toHaveLength(2);
+    await one.query("UPDATE lifeboat.migrations SET phase = 'rolling-back'");
+    const gone = { code: "NOT_LOADED", details: { phase: "rolling-back" } };
+    await expect(both.look(async () => undefined)).rejects.toMatchObject(gone);
   });
 
   it("takes a row for written only as long as the file does not hold it", async () => {
@@ -281,6 +304,8 @@ describe("one look at both sides after the cutover", () => {
     await one.query("DELETE FROM users WHERE id = 1");
     expect(await written()).toEqual(["V1"]);
     await one.query("DELETE FROM users WHERE id = 2");
+    const broken = new Error("broken off");
+    await expect(both.look(() => Promise.reject(broken))).rejects.toBe(broken);
     expect(await written()).toEqual(["V1", "V2"]);
     await one.follow();
     expect(await written()).toEqual([]);
