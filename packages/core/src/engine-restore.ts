@@ -14,6 +14,8 @@ export interface RecoveryPlan {
   readonly fileName: string | null;
   /** Up to where the copy will recover; time null when only the position is known. */
   readonly willRecoverTo: { readonly time: string | null; readonly lsn: string | null };
+  /** What is to be known of the choice, such as others that the target may have meant. */
+  readonly findings?: readonly Finding[];
 }
 
 export interface RestoreRequest {
