@@ -106,6 +106,8 @@ export interface Extracted {
   readonly name: string;
   /** Of the dump. */
   readonly bytes: number;
+  /** What else was done for it, or left out, where it went into a database. */
+  readonly notes?: readonly string[];
 }
 
 /** A restored copy brought to life in private: nobody else can reach it, nothing of the original is touched. */
