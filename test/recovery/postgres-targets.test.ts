@@ -240,7 +240,7 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
       ).rejects.toMatchObject({
         code: "TARGET_OUTSIDE_WINDOWS",
         kind: "not-found",
-        message: expect.stringMatching(/\(they reach from 0\/\w+ to 0\/\w+\)$/),
+        message: expect.stringMatching(/\(it reaches from 0\/\w+ to 0\/\w+\)$/),
         remedy: expect.stringContaining(from),
       });
     await expect(planned({ kind: "restore-point", name: "?" })).rejects.toMatchObject({
