@@ -26,8 +26,7 @@ export async function runClient(
   throw new LifeboatError({
     code: "EXTRACT_FAILED",
     message: `${name} failed: ${lines.map((line) => line.slice(name.length + 2)).join("; ") || stderr.trim()}`,
-    remedy:
-      "mend what it names; the restored copy stays, so it can be started and asked by hand as well",
+    remedy: "mend what it names",
     details: { program: name },
   });
 }
