@@ -175,7 +175,9 @@ test("what is not there is said with what is", async ({ skip }) => {
     kind: "not-found",
     // The replay was not in vain.
     remedy: expect.stringMatching(
-      new RegExp(`app, other, postgres; or ask the copy by hand, .*pg_ctl start -D ${to} .*archive_mode=off`),
+      new RegExp(
+        `app, other, postgres; or ask the copy by hand, .*pg_ctl start -D ${to} .*archive_mode=off`,
+      ),
     ),
   });
   expect(await readdir(folder)).not.toContain("nothing.dump");
