@@ -107,6 +107,33 @@ describe("a segment's first page", () => {
     );
   });
 
+  test("of a timeline's first segment may be a copy of the one that it left, and never of a later one", () => {
+    const on = (timeline: number, file: string) =>
+      segmentIdentity(
+        changed((bytes) => bytes.writeUInt32LE(timeline, 4)),
+        parseWalFileName(file) as Extract<WalFile, { high: number }>,
+        "it",
+      );
+    expect(on(1, "000000020000000000000003").systemIdentifier).toBe("7");
+    expect(() => on(2, "000000010000000000000003")).toThrow(
+      expect.objectContaining({ message: expect.stringContaining("timeline 2") }),
+    );
+  });
+
+  test.each([
+    ["segments of 3 MiB", 32, 3 * MIB],
+    ["segments of 512 KiB", 32, MIB / 2],
+    ["pages of 12 KiB", 36, 12 << 10],
+    ["pages of 128 KiB", 36, 128 << 10],
+  ])("that tells of %s is no server's", (_, at, size) => {
+    expect(() => identity(changed((bytes) => bytes.writeUInt32LE(size, at)))).toThrow(
+      expect.objectContaining({
+        code: "WAL_INVALID",
+        message: expect.stringContaining("no server's have"),
+      }),
+    );
+  });
+
   test("that is cut short begins none, and is no defect of ours", () => {
     const bytes = changed(() => {});
     for (const length of [0, 39])
