@@ -454,6 +454,23 @@ test("one that is stopped half-way leaves neither slot nor files", async () => {
   await nothingIsLeft();
 });
 
+test("none is made whose slot is gone by the time that its copy is", async () => {
+  let drop: Promise<unknown> | undefined;
+  const dropped = "select pg_drop_replication_slot(slot_name) from pg_replication_slots";
+  const attempt = made({
+    maxRate: 16 << 20,
+    report: ({ bytes }) => {
+      if (bytes) drop ??= primary.query(dropped);
+    },
+  });
+  await expect(attempt).rejects.toMatchObject({
+    code: "SLOT_LOST",
+    message: expect.stringContaining("lifeboat_standby_standby was dropped"),
+  });
+  await drop;
+  await nothingIsLeft();
+});
+
 test("none is made of a primary with a damaged page, and which it is is told", async () => {
   const path = await rottenTable(primary);
   await expect(made()).rejects.toMatchObject({

@@ -102,7 +102,7 @@ async function outOfStep(client: pg.Client, slots: readonly SlotState[]): Promis
 }
 
 /** Also of one that somebody reads, too slowly: until the next checkpoint there is something to be done. */
-function losingSlot({ name, retainedBytes }: SlotState): Finding {
+export function losingSlot({ name, retainedBytes }: SlotState): Finding {
   return {
     id: "slot-losing",
     severity: "warning",
