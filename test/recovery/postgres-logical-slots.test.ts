@@ -10,6 +10,11 @@ import {
 } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  connectForReplication,
+  hangUp,
+} from "../../packages/postgres/src/connection/connection.ts";
+import { ensureSlot } from "../../packages/postgres/src/wal/receive-slot.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 
@@ -51,6 +56,14 @@ beforeAll(async () => {
 afterAll(async () => {
   await standby?.stop("immediate");
   await primary?.stop();
+});
+
+test("WAL is not received through a logical slot, in words that say so", async () => {
+  const client = await connectForReplication({ url: primary.superuserUrl }, "subscriber");
+  await expect(ensureSlot(client, "subscriber")).rejects.toMatchObject({
+    ...{ code: "SLOT_UNUSABLE", kind: "refused", remedy: "name another by --slot" },
+  });
+  hangUp(client);
 });
 
 test("a slot that a standby keeps in step with its primary's is nobody's forgotten one, and is dropped on the primary", async () => {
