@@ -34,7 +34,11 @@ import { showRemovedStandby } from "../../packages/cli/src/show/removed-standby.
 import { withClient } from "../../packages/postgres/src/connection/connection.ts";
 import { localDirectory } from "../../packages/postgres/src/facts/local-directory.ts";
 import { describeServer } from "../../packages/postgres/src/facts/server-facts.ts";
-import { assertKeepsEnough } from "../../packages/postgres/src/standby/standby-slot.ts";
+import {
+  assertKeepsEnough,
+  removedMeanwhile,
+} from "../../packages/postgres/src/standby/standby-slot.ts";
+import { lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
@@ -276,6 +280,11 @@ async function leftBehind(archiveCommand: string, fetchCommand: string[]): Promi
   await primary.query("select pg_reload_conf()");
   const it = await made({ slot: null, fetchCommand });
   expect(await slots()).toEqual([]);
+  const removed = () =>
+    withClient(connection(), async (client) =>
+      removedMeanwhile(client, await describeServer(client), lsnOf(it.startLsn)),
+    );
+  expect(await removed()).toEqual([]);
   await primary.query("alter system set wal_keep_size = 0");
   await primary.query("select pg_reload_conf()");
   for (let round = 0; round < 6; round++) {
@@ -296,6 +305,7 @@ async function leftBehind(archiveCommand: string, fetchCommand: string[]): Promi
       return (row?.first ?? "") > (needed?.name ?? "");
     })
     .toBe(true);
+  expect(await removed()).toMatchObject([{ id: "standby-wal-removed" }]);
   return it;
 }
 

@@ -36,6 +36,7 @@ import { assertPortFree, portFor } from "./standby-port.ts";
 import {
   assertKeepsEnough,
   assertSlotHolds,
+  removedMeanwhile,
   reserveSlot,
   standbySlotName,
 } from "./standby-slot.ts";
@@ -148,8 +149,11 @@ async function fromPrimary(
     const owned = { account, mode };
     const laid = await layPrimarysSettings(work, sites.data.path, owned);
     const { port, findings } = await configure(work, sites.data.path, mode);
+    const removed =
+      work.slot === null ? await removedMeanwhile(work.client, server, backup.startLsn) : [];
     await sites.putInPlace();
-    return { startLsn: formatLsn(backup.startLsn), port, findings: [...laid, ...findings] };
+    const startLsn = formatLsn(backup.startLsn);
+    return { startLsn, port, findings: [...laid, ...removed, ...findings] };
   } catch (cause) {
     await sites.discard();
     throw cause;

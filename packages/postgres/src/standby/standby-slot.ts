@@ -4,7 +4,9 @@ import pg from "pg";
 import type { ServerFacts } from "../facts/server-facts.ts";
 import { losingSlot } from "../preflight/slot-findings.ts";
 import { OWN_SLOT_PREFIX, readSlots, type SlotState } from "../slots/slots.ts";
+import type { Lsn } from "../wal/lsn.ts";
 import { assertSlotName } from "../wal/receive-slot.ts";
+import { segmentAt, segmentName } from "../wal/segment-name.ts";
 import type { SlotReservation } from "./slot-reservation.ts";
 
 /** The slot of a standby when none is named: after its directory, so that a second run finds it again. */
@@ -136,4 +138,35 @@ export async function assertKeepsEnough(
     remedy: `leave --without-slot out, or: alter system set wal_keep_size = '${megabytes}MB'; select pg_reload_conf()`,
     details: { keptBytes: Number(keptBytes), neededBytes: needed },
   });
+}
+
+/**
+ * Without a slot nothing keeps the WAL that a standby begins with, and an estimate may have been too low. An archive may bring it all the same.
+ * What only pg_monitor may see is not looked at.
+ */
+export async function removedMeanwhile(
+  client: pg.Client,
+  { inRecovery, timeline, walSegmentBytes }: ServerFacts,
+  startLsn: Lsn,
+): Promise<Finding[]> {
+  const name = segmentName(timeline, segmentAt(startLsn, walSegmentBytes), walSegmentBytes);
+  if (inRecovery || !(await mayListWal(client))) return [];
+  const { rows } = await client.query("select from pg_ls_waldir() where name = $1", [name]);
+  if (rows.length > 0) return [];
+  return [
+    {
+      id: "standby-wal-removed",
+      severity: "warning",
+      summary: `while the copy was made the primary has removed WAL segment ${name}, with which this standby begins: it follows only if its archive brings that`,
+      remedy:
+        "start it by --start, which tells; where no archive has that segment, make it anew with a slot, or with a larger wal_keep_size",
+    },
+  ];
+}
+
+async function mayListWal(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ may: boolean }>(
+    "select has_function_privilege('pg_ls_waldir()', 'execute') as may",
+  );
+  return rows[0]?.may === true;
 }
