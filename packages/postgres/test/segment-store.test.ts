@@ -1,7 +1,10 @@
+import { PassThrough } from "node:stream";
+import type pg from "pg";
 import { expect, test } from "vitest";
 import { faultyMemory } from "../../../test/support/faulty-storage.ts";
 import { partName } from "../src/wal/segment-part.ts";
 import { SegmentStore } from "../src/wal/segment-store.ts";
+import { throttledTake } from "../src/wal/throttled-take.ts";
 import { clusterFolder } from "./cluster-folder.ts";
 
 const SEGMENT = 1 << 20;
@@ -68,4 +71,31 @@ test("a part that an earlier run has shipped stays until there is more, and is d
   segments.take(Buffer.alloc(2000));
   await segments.shipPart();
   expect([segments.durable, await stored()]).toEqual([START + 6000n, [partOf(6000)]]);
+});
+
+test("a part that is too short to say whose it is is not shipped; what was shipped before a hole is not where this begins", async () => {
+  const { segments, stored } = storeOver(Promise.resolve(), { upTo: START - 7n, parts: [] });
+  expect(segments.durable).toBe(START);
+  segments.take(Buffer.alloc(39));
+  await segments.shipPart();
+  expect(await stored()).toEqual([]);
+  segments.take(Buffer.alloc(1));
+  await segments.shipPart();
+  expect(await stored()).toEqual([partOf(40)]);
+});
+
+test("a server waits to send while segments wait for the repository, and goes on when they are stored or have failed", async () => {
+  for (const isStored of [true, false]) {
+    const gate = Promise.withResolvers<void>();
+    const { segments } = storeOver(gate.promise);
+    const stream = new PassThrough();
+    const take = throttledTake({ connection: { stream } } as unknown as pg.Client, segments);
+    take(Buffer.alloc(SEGMENT));
+    expect(stream.isPaused()).toBe(false);
+    take(Buffer.alloc(2 * SEGMENT));
+    expect(stream.isPaused()).toBe(true);
+    if (isStored) gate.resolve();
+    else gate.reject(new Error("no room"));
+    await expect.poll(() => stream.isPaused()).toBe(false);
+  }
 });
