@@ -92,6 +92,13 @@ describe("pages as a server wrote them", () => {
     expect(await checked(Buffer.alloc(2 * PAGE))).toEqual([]);
   });
 
+  test.each([
+    ...["global/1262", "base/5/1259.1", "base/5/1259_fsm", "base/5/1259_vm.1", "base/5/16400_init"],
+    "pg_tblspc/16401/PG_18_202506291/5/16402",
+  ])("are looked for in %s", (name) => {
+    expect(PageCheck.of(name, layout, async () => Buffer.alloc(0))).toBeDefined();
+  });
+
   test.each(["PG_VERSION", "global/pg_control", "base/5/pg_filenode.map", "pg_xact/0000"])(
     "are not looked for in %s",
     (name) => {
