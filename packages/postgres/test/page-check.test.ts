@@ -83,6 +83,20 @@ describe("pages as a server wrote them", () => {
     damaged.writeUInt8(damaged.readUInt8(5000) ^ 0x10, 5000);
     layout = { ...layout, startLsn: 1n };
     expect(await checked(damaged)).toEqual([]);
+    // Positions are of 64 bits: high half, low half.
+    const writtenAt = (high: number, low: number) => {
+      damaged.writeUInt32LE(high, 0);
+      damaged.writeUInt32LE(low, 4);
+      return checked(Buffer.from(damaged));
+    };
+    layout = { ...layout, startLsn: 0x1_0000_0100n };
+    expect(await writtenAt(2, 5)).toEqual([]);
+    expect(await writtenAt(1, 0x100)).toEqual([]);
+    for (const [high, low] of [
+      [1, 0xff],
+      [0, 0xffff_ffff],
+    ] as const)
+      expect(await writtenAt(high, low)).toEqual([{ path, block: 0 }]);
   });
 
   test("that were cut off meanwhile, or never filled, are none", async () => {
