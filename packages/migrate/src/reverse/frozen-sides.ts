@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "better-sqlite3";
 import type { Client } from "pg";
 import { movedOn } from "../compare/compared-entry.ts";
-import { isUnreadable, type Moment, type Sides, type WrittenSince } from "../compare/sides.ts";
+import { answerOrNull, type Moment, type Sides, type WrittenSince } from "../compare/sides.ts";
 import { targetTables } from "../ddl.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { abandon } from "../target/abandon.ts";
@@ -25,6 +25,7 @@ const OVERTAKEN = Symbol("overtaken");
  * name since must be equal. Both are held for a look; the product does not write to SQLite any more, and in WAL mode a sync goes on.
  */
 export class FrozenSides implements Sides {
+  readonly ask: Sides["ask"] = answerOrNull;
   readonly keepsRowids = true;
   readonly #db: Database;
   readonly #client: Client;
@@ -79,15 +80,6 @@ export class FrozenSides implements Sides {
 
   log<Result>(read: (written: WrittenSince) => Result): Result {
     return read(this.#written);
-  }
-
-  async ask<Result>(question: () => Promise<Result>): Promise<Result | null> {
-    try {
-      return await question();
-    } catch (cause) {
-      if (!isUnreadable(cause)) throw cause;
-      return null;
-    }
   }
 
   async #inSnapshots<Result>(
