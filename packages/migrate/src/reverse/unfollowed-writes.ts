@@ -30,8 +30,8 @@ export class UnfollowedWrites implements WrittenSince {
   readonly #db: Database;
   readonly #plan: MigrationPlan;
   readonly #gathered = new Map<string, GatheredKeys>();
-  /** How many entries concern a table; and those of which the log does not say which rows. */
-  readonly #entries = new Map<string, number>();
+  /** The tables that were written, and those of which the log does not say which rows. */
+  readonly #touched = new Set<string>();
   readonly #unknown = new Set<string>();
   /** The snapshot that the file holds, and the one up to which the log was read. */
   #since: string | null = null;
@@ -46,7 +46,7 @@ export class UnfollowedWrites implements WrittenSince {
   forget(): void {
     this.#since = null;
     this.#gathered.clear();
-    this.#entries.clear();
+    this.#touched.clear();
     this.#unknown.clear();
   }
 
@@ -58,8 +58,8 @@ export class UnfollowedWrites implements WrittenSince {
       this.#through = followed.snapshot;
     }
     const reader = await ChangeReader.within(client, this.#plan, this.#through);
-    for (const { table, entries, whole } of await reader.touched()) {
-      this.#entries.set(table.name, entries + (this.#entries.get(table.name) ?? 0));
+    for (const { table, whole } of await reader.touched()) {
+      this.#touched.add(table.name);
       if (whole) this.#unknown.add(table.name);
       if (isKeyed(table)) await this.#gather(reader, table);
     }
@@ -75,7 +75,7 @@ export class UnfollowedWrites implements WrittenSince {
   }
 
   any({ name }: PlannedTable): boolean {
-    return this.#entries.has(name);
+    return this.#touched.has(name);
   }
 
   /** Rows without a key are compared as the file's snapshot held them, so those that were written since are of no account. */
