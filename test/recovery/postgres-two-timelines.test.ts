@@ -50,8 +50,10 @@ describe("an archive with two timelines", () => {
     await promoted.accepting("postgres");
     // The old one lives on a while, as it should not; the promoted one commits last.
     await write(cluster.server, 5);
+    await ask(cluster.server, "select pg_create_restore_point('deployed')", "app");
     await archived(cluster.server);
     await write(promoted, 30);
+    await ask(promoted, "select pg_create_restore_point('deployed')", "app");
     await archived(promoted);
     ends = { one: await count(cluster.server), two: await count(promoted) };
   });
@@ -137,6 +139,11 @@ describe("an archive with two timelines", () => {
     const { stopLsn: lsn } = postgresDetails(oldest);
     expect(await said({ kind: "lsn", lsn, exclusive: false })).toEqual([]);
     expect(await said({ kind: "immediate" })).toEqual([]);
+    // One of its name on the other timeline is found by both.
+    expect(await said({ kind: "restore-point", name: "deployed" })).toEqual([
+      expect.stringMatching(/^restore-point-repeated .* --lsn 0\/\w+ --timeline 1$/),
+      expect.stringMatching(/^older-timeline-went-on/),
+    ]);
     expect(await said({ kind: "latest" }, 2)).toEqual([]);
   });
 
