@@ -94,7 +94,6 @@ describe("sync --anew makes the way back whole again", () => {
     one.sqlite(
       `UPDATE lifeboat_state SET refused = 0;
        DROP TRIGGER lifeboat_refuse_1_INSERT;
-       CREATE TABLE lifeboat_log(seq INTEGER PRIMARY KEY, tbl, k1);
        CREATE TRIGGER lifeboat_capture_1_insert AFTER INSERT ON notes BEGIN INSERT INTO lifeboat_log(tbl) VALUES (1); END`,
     );
     await anew();
