@@ -90,7 +90,7 @@ export function frozenBy(plan: MigrationPlan, migration: string): string {
         WHEN (SELECT refused FROM lifeboat_state) BEGIN SELECT RAISE(ABORT, 'lifeboat: moved to Postgres, writes refused'); END;`,
     ),
   );
-  return `${refusingFor(migration)} ${triggers.join("\n")}`;
+  return `${refusingFor(migration)} CREATE TABLE lifeboat_log(seq INTEGER PRIMARY KEY, tbl, k1); ${triggers.join("\n")}`;
 }
 
 /** The row by which SQLite is known as frozen; without the triggers it refuses nothing. */

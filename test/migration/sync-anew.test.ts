@@ -26,15 +26,6 @@ const SHOP = `
 
 const anew = () => one.follow({ anew: true });
 
-/** Killed where Postgres knows of the new look already: it is as far as before. */
-async function killedAnew(): Promise<void> {
-  const broken = vi.spyOn(FrozenFile.prototype, "commit").mockImplementationOnce(() => {
-    throw new Error("killed");
-  });
-  await expect(anew()).rejects.toThrow("killed");
-  broken.mockRestore();
-}
-
 /** What a restore of Postgres to an earlier instant leaves: rows and its knowledge of the file as they were, while the file went on. */
 async function setPostgresBack(): Promise<void> {
   await one.query("INSERT INTO users(email) VALUES ('kept')");
@@ -49,6 +40,14 @@ async function setPostgresBack(): Promise<void> {
   );
 }
 
+/** Postgres knows of the new look already, and the file is as it was. */
+async function killedBetweenTheCommits(): Promise<void> {
+  using _ = vi.spyOn(FrozenFile.prototype, "commit").mockImplementationOnce(() => {
+    throw new Error("killed");
+  });
+  await expect(anew()).rejects.toThrow("killed");
+}
+
 describe("sync --anew makes the way back whole again", () => {
   it("where Postgres was restored to an earlier state; what it lost goes from SQLite too", async () => {
     one = await reverseCase(cluster, SHOP);
@@ -56,7 +55,7 @@ describe("sync --anew makes the way back whole again", () => {
     await setPostgresBack();
     const setBack = { code: "POSTGRES_SET_BACK", remedy: expect.stringContaining("sync --anew") };
     await expect(one.follow()).rejects.toMatchObject(setBack);
-    await killedAnew();
+    await killedBetweenTheCommits();
     await expect(one.follow()).rejects.toMatchObject(setBack);
     expect(await anew()).toMatchObject({
       batches: 1,
@@ -95,12 +94,11 @@ describe("sync --anew makes the way back whole again", () => {
     copyFileSync(`${one.path}.old`, one.path);
     const older = { code: "SQLITE_REPLACED", remedy: expect.stringContaining("sync --anew") };
     await expect(one.follow()).rejects.toMatchObject(older);
-    await killedAnew();
+    await killedBetweenTheCommits();
     await expect(one.follow()).rejects.toMatchObject(older);
     one.sqlite(
       `UPDATE lifeboat_state SET refused = 0;
        DROP TRIGGER lifeboat_refuse_1_INSERT;
-       CREATE TABLE lifeboat_log(seq INTEGER PRIMARY KEY, tbl, k1);
        CREATE TRIGGER lifeboat_capture_1_insert AFTER INSERT ON notes BEGIN INSERT INTO lifeboat_log(tbl) VALUES (1); END`,
     );
     await anew();

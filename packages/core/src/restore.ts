@@ -96,7 +96,12 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   for (const choice of choices) {
     const { report, copy, done, damaged } = await restoreOne(order, choice);
     reports.push(report);
-    findings.push(...damaged, ...copy.findings, ...endsBefore(order.target, done));
+    findings.push(
+      ...damaged,
+      ...(done.plan.findings ?? []),
+      ...copy.findings,
+      ...endsBefore(order.target, done),
+    );
     if (order.target.kind !== "latest") continue;
     findings.push(...latestAhead(copy.willRecoverTo.time));
     const lost = await lostOfLog(order.repository, done.engine, done.folder);

@@ -1,6 +1,5 @@
 import type { Client } from "pg";
 import { qualified } from "../ddl.ts";
-import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
 import type { Difference, Differences } from "./differences.ts";
 import {
@@ -8,6 +7,7 @@ import {
   bucketsInPostgres,
   bucketsInSqlite,
   differingBuckets,
+  digestsSql,
   rowsIn,
 } from "./digest-buckets.ts";
 import { rowCanon } from "./row-canon.ts";
@@ -75,15 +75,18 @@ function unlikeCopies(
 }
 
 function sqliteDigests({ db, table }: CompareInput, bucket: string): ReadonlyMap<string, Copies> {
-  const place = table.rowid === null ? "''" : `'rowid ' || min(${quoteName(table.rowid)})`;
   const rows = db
-    .prepare<[string], [string, string, bigint]>(
-      `SELECT lifeboat_md5(${rowCanon(table).sqlite}) AS d, ${place}, count(*) FROM ${quoteName(table.name)}
-       GROUP BY 1 HAVING substr(d, 1, ${BUCKET_DIGITS}) = ?`,
+    .prepare<[string], [string, bigint | null, bigint]>(
+      `${digestsSql(table)} SELECT d, min(place), count(*) FROM digests WHERE substr(d, 1, ${BUCKET_DIGITS}) = ? GROUP BY 1`,
     )
     .raw()
     .all(bucket);
-  return new Map(rows.map(([digest, at, count]) => [digest, { place: at, count: Number(count) }]));
+  return new Map(
+    rows.map(([digest, rowid, count]) => [
+      digest,
+      { place: rowid === null ? "" : `rowid ${rowid}`, count: Number(count) },
+    ]),
+  );
 }
 
 async function postgresDigests(

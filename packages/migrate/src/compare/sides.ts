@@ -100,6 +100,18 @@ export function heldSides(client: Client): Sides {
   };
 }
 
+/** {@link Sides.ask} where no transaction is held that a failure would end. */
+export async function answerOrNull<Result>(
+  question: () => Promise<Result>,
+): Promise<Result | null> {
+  try {
+    return await question();
+  } catch (cause) {
+    if (!isUnreadable(cause)) throw cause;
+    return null;
+  }
+}
+
 /** Class 22, "data exception": the text is no value of the type (Postgres manual, appendix A). */
 export function isUnreadable(cause: unknown): boolean {
   const { code, severity } = (cause ?? {}) as { code?: string; severity?: string };

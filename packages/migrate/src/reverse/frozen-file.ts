@@ -7,7 +7,8 @@ import type { SqliteSchema } from "../sqlite/schema.ts";
 import { type Followed, readFollowed } from "./followed.ts";
 import { setTriggersAside } from "./set-triggers-aside.ts";
 
-const REMEDIES = {
+/** What helps where the file is missing, and where it can't be opened. */
+export const FILE_REMEDIES = {
   missing: "bring the file back that the cutover froze: without it there is no way back",
   unreadable: "check its permissions, and that no other process holds it exclusively",
 };
@@ -31,7 +32,7 @@ export class FrozenFile {
    * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE`
    */
   static open(path: string, busyMs = 10_000): FrozenFile {
-    return openSqlite(path, { busyMs, remedies: REMEDIES }, (db) => {
+    return openSqlite(path, { busyMs, remedies: FILE_REMEDIES }, (db) => {
       // Postgres forgets a change once SQLite holds it, so a commit here must last.
       db.pragma("synchronous = FULL");
       // Postgres has cascaded already, and rows of a batch come in any order.
@@ -142,19 +143,21 @@ export class FrozenFile {
   /** Where SQLite takes the product's writes again, ours would be lost updates. */
   #liftRefusals(): void {
     const lifted = this.db.prepare("UPDATE lifeboat_state SET refused = 0 WHERE refused = 1").run();
-    if (lifted.changes > 0) return;
-    throw new LifeboatError({
-      code: "SQLITE_NOT_FROZEN",
-      kind: "refused",
-      message:
-        "the SQLite database takes the product's writes, so Postgres' can't be followed there",
-      remedy:
-        "see lifeboat migrate status: a rollback may be half done, then run it again. Where the file was restored from before the cutover, lifeboat migrate sync --anew freezes it and writes it anew",
-    });
+    if (lifted.changes === 0) throw notFrozen();
   }
 
   #has(table: string): boolean {
     const sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
     return this.db.prepare(sql).get(table) !== undefined;
   }
+}
+
+export function notFrozen(): LifeboatError {
+  return new LifeboatError({
+    code: "SQLITE_NOT_FROZEN",
+    kind: "refused",
+    message: "the SQLite database takes the product's writes, so Postgres' can't be followed there",
+    remedy:
+      "see lifeboat migrate status: a rollback may be half done, then run it again. Where the file was restored from before the cutover, lifeboat migrate sync --anew freezes it and writes it anew",
+  });
 }
