@@ -153,7 +153,13 @@ describe("what is written in Postgres after the cutover comes back to SQLite", (
     expect(rows("SELECT code, rowid FROM codes WHERE code LIKE 'k%' ORDER BY code")).toEqual(
       before,
     );
-    expect(rows("SELECT seq FROM sqlite_sequence WHERE name = 'users'")).toEqual([[5]]);
+    const given = () => rows("SELECT seq FROM sqlite_sequence WHERE name = 'users'");
+    expect(given()).toEqual([[5]]);
+    await client.query(
+      "ALTER TABLE users ALTER id RESTART WITH 4; INSERT INTO users(email) VALUES ('z')",
+    );
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(given()).toEqual([[5]]);
   });
 });
 
