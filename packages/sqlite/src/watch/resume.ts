@@ -2,6 +2,7 @@ import { type DatabaseFolder, type Manifest, WatchNotes } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
 import { chainStart } from "../log/chain.ts";
 import { lineagesOf, noteOf } from "../log/objects.ts";
+import { newestLineage } from "../log/order.ts";
 import type { LogPlace } from "../wal/place.ts";
 import type { FileAtRest } from "./file-at-rest.ts";
 import { isIdleLog } from "./idle-log.ts";
@@ -25,10 +26,10 @@ export async function newestLineageEnd(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
 ): Promise<LineageEnd | undefined> {
-  const base = backups.findLast((manifest) => detailsOf(manifest).log);
+  const lineage = newestLineage(backups);
+  const base = backups.findLast((each) => detailsOf(each).log?.lineage === lineage);
   const log = base && detailsOf(base).log;
-  if (!log) return undefined;
-  const { lineage } = log;
+  if (lineage === undefined || !log) return undefined;
   const objects = (await lineagesOf(folder)).get(lineage) ?? [];
   const last = objects
     .filter(({ kind }) => kind === "frames")
