@@ -65,6 +65,16 @@ export async function withRest(
   return isHere ? { ...end, rest: idle.rest } : end;
 }
 
+/** Of the last watch's word what the next one still reads: a word of the time in between has to keep it. */
+export async function keptWord(
+  folder: DatabaseFolder,
+  directory: string | undefined,
+): Promise<Readonly<Record<string, unknown>>> {
+  const note = directory === undefined ? null : await new WatchNotes(directory).read(folder);
+  const { idle, lastSegment } = note?.facts ?? {};
+  return { idle, lastSegment };
+}
+
 /** What lies before it, in words. */
 export function lastOf({ seat, instant }: LineageEnd): string {
   return `segment ${seat.number - 1} of ${seat.lineage}, at ${new Date(instant).toISOString()}`;

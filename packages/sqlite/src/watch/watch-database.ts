@@ -14,14 +14,14 @@ import { Hole, isForeignSegment } from "./hole.ts";
 import type { IdleLog } from "./idle-log.ts";
 import { notBegunAnew } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
-import { lastOf, newestLineageEnd, withRest } from "./resume.ts";
+import { keptWord, lastOf, newestLineageEnd, withRest } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
 import type { ShippingState } from "./shipping-state.ts";
 import { SourceFile, type Waiting } from "./source-file.ts";
 import { longAfter, waitFor } from "./wait-for.ts";
 import { factsOfShipping, type WatchExtras, type WatchFacts } from "./watch-facts.ts";
-import { whileLocked } from "./while-locked.ts";
+import { type LockedOut, whileLocked } from "./while-locked.ts";
 
 const NOTE_EVERY_MS = 1000;
 const LOOK_AGAIN_MS = 1000;
@@ -135,9 +135,14 @@ class DatabaseWatch {
     await waitFor(LOOK_AGAIN_MS, this.#request.signal);
   }
 
-  /** It leaves no word for status: that would be in place of how the last watch left the file, which is still to be read. */
   #whileLocked<T>(attempt: () => T): Promise<T> {
-    return whileLocked(this.#request.signal, attempt, (why) => this.#outage.failing(why));
+    const { signal } = this.#request;
+    const tell = async ({ meanwhile, ...why }: LockedOut) => {
+      this.#outage.failing({ ...why, meanwhile });
+      const kept = await keptWord(this.#folder, this.#context.directory);
+      await this.#note({ ...kept, state: "waiting", ...why });
+    };
+    return whileLocked(this.#database.path, { signal, attempt, tell });
   }
 
   async #shipperOf({ path, header }: Examined): Promise<Shipper> {
