@@ -23,6 +23,17 @@ test("a database in WAL mode under traffic gives no finding, and inspecting leav
   expect(await inspected(path)).toEqual([]);
 });
 
+test("who keeps everybody else out of a database in WAL mode is named, and an alert in the status", async () => {
+  const path = await ledger();
+  const { child } = await startBystander(path, "exclusive");
+  const locked = { id: "sqlite-locked-exclusively", severity: "error" };
+  expect(await inspected(path)).toMatchObject([
+    { ...locked, summary: expect.stringContaining(`process ${child.pid} keeps`) },
+  ]);
+  const engine = sqliteEngine({ databases: [{ name: "app", path }] });
+  expect(await engine.status(null, null)).toMatchObject({ alerts: [locked] });
+});
+
 test("a rollback-journal database gets the advice to use WAL", async () => {
   expect(await inspected(await ledger({ journalMode: "delete" }))).toMatchObject([
     { id: "sqlite-rollback-journal", severity: "warning" },
