@@ -94,6 +94,8 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   const findings: Finding[] = markFindings(order.repository, "warning");
   const choices = await chooseRestore(order);
   findings.push(...(await notRestored(order, choices)));
+  const [to, { force }] = [resolve(order.to), order];
+  for (const { engine, plan } of choices) await engine.assertPlace?.({ plan, to, force });
   for (const choice of choices) {
     const { report, copy, done, damaged } = await restoreOne(order, choice);
     reports.push(report);
