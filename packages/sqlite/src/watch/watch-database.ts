@@ -4,7 +4,7 @@ import type { Examined } from "../examine/examine.ts";
 import { roomAt } from "../examine/file-system.ts";
 import { databaseFailure } from "../failures.ts";
 import { hasWalResetFix } from "../hold/pin.ts";
-import { baseType } from "./base-type.ts";
+import { baseType, beginsLineage } from "./base-type.ts";
 import { Claim } from "./claim.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { fileAt } from "./file-at.ts";
@@ -18,7 +18,7 @@ import { keptWord, lastOf, newestLineageEnd, withRest } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
 import type { ShippingState } from "./shipping-state.ts";
-import { SourceFile, type Waiting } from "./source-file.ts";
+import { isReplacedMeanwhile, SourceFile, type Waiting } from "./source-file.ts";
 import { longAfter, waitFor } from "./wait-for.ts";
 import { factsOfShipping, type WatchExtras, type WatchFacts } from "./watch-facts.ts";
 import { type LockedOut, whileLocked } from "./while-locked.ts";
@@ -99,7 +99,9 @@ class DatabaseWatch {
     const examined = await this.#source.look();
     if ("reason" in examined) return this.#wait(examined);
     await this.#source.close();
-    await this.#shipFrom(examined);
+    await this.#shipFrom(examined).catch((thrown) => {
+      if (!isReplacedMeanwhile(examined, thrown)) throw thrown;
+    });
     // Whatever made the hole is given a moment to be over.
     await waitFor(AFTER_HOLE_MS, signal);
   }
@@ -293,8 +295,4 @@ class DatabaseWatch {
       this.#request.report({ note: `cannot leave word for status: ${reasonOf(thrown)}` });
     }
   }
-}
-
-function beginsLineage(details: Readonly<Record<string, unknown>>, lineage: string): boolean {
-  return (details.log as { lineage?: unknown } | null | undefined)?.lineage === lineage;
 }
