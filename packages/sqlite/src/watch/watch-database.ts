@@ -239,7 +239,7 @@ class DatabaseWatch {
         if (manifest.details.way === "backup-api") this.#fallbacks += 1;
         this.#isBased = shipper.state.begun && beginsLineage(manifest.details, shipper.lineage);
         if (this.#isBased) return;
-        this.#backupFault = "an old reader keeps the file from being held still";
+        this.#backupFault = "an old reader, or a full disk, keeps the file from being held still";
       } catch (thrown) {
         if (signal.aborted) return;
         this.#backupFault = reasonOf(thrown);
