@@ -276,3 +276,18 @@ test("whoever restores the newest state is told of a later backup that has lost 
     findings: [{ id: "manifest-missing", summary: expect.stringContaining(lost) }],
   });
 });
+
+test("an instant that only a backup has whose base is gone is refused with the name of both", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  const { id: base } = await app.backup();
+  const { id, consistentAt } = await app.backupIncrement();
+  const { folder } = await app.manifests();
+  await rm(join(app.folder, "repository", folder.backupPath(base)), { recursive: true });
+  await expect(
+    app.restore(restoredTo(app, "to"), { target: time(Date.parse(consistentAt)) }),
+  ).rejects.toMatchObject({
+    kind: "not-found",
+    message: expect.stringContaining(`backup ${id} builds on ${base}, which is not there`),
+  });
+});

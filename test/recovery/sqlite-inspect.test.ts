@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
+import { lockedExclusivelyBy } from "../../packages/sqlite/src/examine/locked-exclusively.ts";
 import { makeLedger, startBystander, startWriter, testFolder } from "../support/sqlite.ts";
 
 async function inspected(path: string) {
@@ -32,6 +33,18 @@ test("who keeps everybody else out of a database in WAL mode is named, and an al
   ]);
   const engine = sqliteEngine({ databases: [{ name: "app", path }] });
   expect(await engine.status(null, null)).toMatchObject({ alerts: [locked] });
+});
+
+test("who has a database alone for a moment, as to close it, keeps nobody out", async () => {
+  const path = await ledger();
+  const alone = new Database(path);
+  alone.pragma("locking_mode = EXCLUSIVE");
+  alone.exec("BEGIN EXCLUSIVE; COMMIT");
+  expect(await lockedExclusivelyBy(path)).toBe(process.pid);
+  // The first look is at once.
+  const found = lockedExclusivelyBy(path);
+  alone.close();
+  expect(await found).toBeUndefined();
 });
 
 test("a rollback-journal database gets the advice to use WAL", async () => {

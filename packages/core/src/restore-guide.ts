@@ -205,7 +205,7 @@ export const RESTORE_GUIDE = `${TEXT}${digestOf(TEXT)}\n`;
 export function isWholeGuide(bytes: Buffer): boolean {
   const lastLine = bytes.lastIndexOf("\n", -2) + 1;
   const sealed = Buffer.from(`${digestOf(bytes.subarray(0, lastLine))}\n`);
-  return lastLine > 0 && bytes.subarray(lastLine).equals(sealed);
+  return bytes.subarray(lastLine).equals(sealed);
 }
 
 function digestOf(text: string | Uint8Array): string {
