@@ -21,7 +21,11 @@ test("no more tasks run at once than are allowed, and their results come in the 
 
 test("a task that fails is told in its turn, behind what came before it", async () => {
   const tasks = async function* () {
-    yield async () => "first";
+    // The failure comes while this one is still waited for.
+    yield async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return "first";
+    };
     yield async () => {
       throw new Error("the second failed");
     };
