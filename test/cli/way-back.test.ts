@@ -62,7 +62,17 @@ describe("the engine that is live is the one that the repository's records name"
   test("Postgres after a cutover, for backup, list and status, and by the repository alone", async () => {
     await cutOver();
     expect((await json("list")).live).toBe("postgres");
-    expect((await json("status")).live).toBe("postgres");
+    const status = await json("status");
+    expect(status.live).toBe("postgres");
+    expect(JSON.stringify(status.alerts)).not.toContain("way-back-lost");
+    await cluster.query("ALTER TABLE orders ADD more text");
+    expect((await json("status")).alerts).toContainEqual({
+      ...{ id: "way-back-lost", severity: "warning" },
+      summary:
+        "there is no way back to SQLite: SQLite can't follow Postgres: column more of orders came to Postgres and is not in SQLite",
+      remedy: expect.stringContaining("migrate finish --without-sqlite"),
+    });
+    await cluster.query("ALTER TABLE orders DROP more");
     taken.postgres = await json("backup");
     expect(taken.postgres).toMatchObject({ engine: "postgres" });
     const alone = await json("list", "--repository", place.at("repository"), "--app", "shop");

@@ -130,6 +130,7 @@ class KillRun {
     await it.traffic("postgres");
     this.#expect("after the cutover", await it.missingForeignKeys());
     await this.#follow(it);
+    if (this.#chance(0.5)) await this.#until(it, "verify");
     await it.stopWriters();
     await this.#until(it, "sync", { kills: 0, flags: ["--until", "caught-up"] });
     await this.#rules(it, "postgres");

@@ -1,5 +1,6 @@
 import {
   type FollowReport,
+  type FollowRequest,
   followReverse,
   installReverseCapture,
   type MigrationPlan,
@@ -13,7 +14,7 @@ import { type MigrationCase, migrationCase } from "./migration-case.ts";
 export interface ReverseCase extends MigrationCase {
   /** Loads, and lets Postgres keep its changes from then on. */
   cutOver(): Promise<MigrationPlan>;
-  follow(): Promise<FollowReport>;
+  follow(more?: Partial<FollowRequest>): Promise<FollowReport>;
   /** Follows, and names what an independent comparison finds different. */
   differencesAfterFollowing(): Promise<string[]>;
   client(): Promise<pg.Client>;
@@ -30,12 +31,13 @@ export async function reverseCase(cluster: TestCluster, sql: string): Promise<Re
       one.sqlite(frozenBy(plan, await cutOverByHand(one.url, plan)));
       return plan;
     },
-    follow: () =>
+    follow: (more = {}) =>
       followReverse({
         sqlite: { path: one.path },
         postgres: { url: one.url },
         until: "caught-up",
         signal: new AbortController().signal,
+        ...more,
       }),
     async differencesAfterFollowing() {
       await made.follow();
@@ -88,10 +90,10 @@ export function frozenBy(plan: MigrationPlan, migration: string): string {
         WHEN (SELECT refused FROM lifeboat_state) BEGIN SELECT RAISE(ABORT, 'lifeboat: moved to Postgres, writes refused'); END;`,
     ),
   );
-  return `${refusingFor(migration)} ${triggers.join("\n")}`;
+  return `${refusingFor(migration)} CREATE TABLE lifeboat_log(seq INTEGER PRIMARY KEY, tbl, k1); ${triggers.join("\n")}`;
 }
 
 /** The row by which SQLite is known as frozen; without the triggers it refuses nothing. */
 export function refusingFor(migration: string): string {
-  return `CREATE TABLE lifeboat_state(refused INTEGER NOT NULL, migration TEXT NOT NULL); INSERT INTO lifeboat_state VALUES (1, '${migration}');`;
+  return `CREATE TABLE lifeboat_state(refused INTEGER NOT NULL, until INTEGER, migration TEXT NOT NULL, schema_version INTEGER, schema_digest TEXT); INSERT INTO lifeboat_state (refused, migration) VALUES (1, '${migration}');`;
 }

@@ -7,7 +7,8 @@ import {
 import Database from "better-sqlite3";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { ChangeReader, FROM_THE_START } from "../../packages/migrate/src/reverse/change-reader.ts";
+import { ChangeReader } from "../../packages/migrate/src/reverse/change-reader.ts";
+import { FROM_THE_START } from "../../packages/migrate/src/reverse/followed.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ReverseCase, reverseCase } from "./reverse-case.ts";
 

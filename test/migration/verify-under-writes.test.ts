@@ -170,10 +170,10 @@ describe("verify while the product writes and a sync follows", () => {
       code: "NOT_LOADED",
       message: expect.stringContaining("cutting-over"),
     });
-    await one.query("UPDATE lifeboat.migrations SET phase = 'cut-over'");
+    await one.query("UPDATE lifeboat.migrations SET phase = 'rolled-back'");
     await expect(one.verifyLive()).rejects.toMatchObject({
       code: "NOT_LOADED",
-      message: expect.stringContaining("cut-over"),
+      message: expect.stringContaining("rolled-back"),
     });
   });
 });

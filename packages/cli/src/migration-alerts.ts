@@ -1,5 +1,5 @@
 import { type Finding, LifeboatError } from "@lifeboat/core";
-import type { LeftInSqlite, MigrationStatus } from "@lifeboat/migrate";
+import type { LeftInSqlite, MigrationStatus, WayBackRequest } from "@lifeboat/migrate";
 import type { Session } from "./session.ts";
 import { size } from "./show/units.ts";
 
@@ -13,10 +13,16 @@ const MANY_BYTES = 256 * 1024 * 1024;
  */
 export async function migrationAlerts(session: Session): Promise<Finding[]> {
   if (session.isByRepository) return [];
-  const { sqlite, postgres } = await session.configuration();
+  const { sqlite, postgres, migrate } = await session.configuration();
   const [source, another] = sqlite;
   if (!postgres || !source || another) return [];
-  if ((await session.live()) === "postgres") return waitingInPostgres(postgres, session.signal);
+  if ((await session.live()) === "postgres") {
+    const { signal } = session;
+    const schema = migrate.schema && { schema: migrate.schema };
+    const both = { sqlite: { path: source.path }, postgres: { url: postgres.url }, ...schema };
+    const lost = await wayBackLost({ ...both, signal });
+    return [...lost, ...(await waitingInPostgres(postgres, signal))];
+  }
   const { leftInSqlite } = await import("@lifeboat/migrate");
   let left: LeftInSqlite | null;
   try {
@@ -32,6 +38,23 @@ export async function migrationAlerts(session: Session): Promise<Finding[]> {
 /** The rest of the status is wanted most where the file is damaged. */
 function unreadable({ message, remedy }: LifeboatError): Finding {
   return { id: "sqlite-unreadable", severity: "error", summary: message, remedy };
+}
+
+/** Nobody would notice until the night on which somebody must go back. */
+async function wayBackLost(request: WayBackRequest): Promise<Finding[]> {
+  const { wayBackFault } = await import("@lifeboat/migrate");
+  const fault = await orUnknown(wayBackFault(request));
+  if (fault === null) return [];
+  const { code, message, remedy } = fault;
+  return [
+    {
+      id: "way-back-lost",
+      // What came to Postgres can be taken back there, and until then is kept.
+      severity: code === "NOT_FOLLOWABLE" ? "warning" : "error",
+      summary: `there is no way back to SQLite: ${message}`,
+      remedy,
+    },
+  ];
 }
 
 async function waitingInPostgres(

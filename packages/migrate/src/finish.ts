@@ -5,11 +5,12 @@ import { finding, type MigrationFinding } from "./finding.ts";
 import { dropKeptRowids } from "./kept-rowid.ts";
 import type { MigrationPlan } from "./plan.ts";
 import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { assertFrozenBy } from "./reverse/assert-frozen-by.ts";
 import { removeReverseCapture } from "./reverse/capture.ts";
-import { FROM_THE_START } from "./reverse/change-reader.ts";
 import { FollowTally } from "./reverse/follow.ts";
 import { type FollowedTable, type FollowInput, followOnce } from "./reverse/follow-once.ts";
 import { followPatiently } from "./reverse/follow-patiently.ts";
+import { FROM_THE_START } from "./reverse/followed.ts";
 import { FrozenFile } from "./reverse/frozen-file.ts";
 import { removeRefusals, writersOut } from "./reverse/refuse-target-writes.ts";
 import { assertPhase } from "./target/assert-phase.ts";
@@ -121,7 +122,7 @@ function fileOf(
 
 function assertFrozenOrClose(file: FrozenFile, id: string): void {
   try {
-    file.assertFrozenBy(id);
+    assertFrozenBy(file.db, id);
   } catch (cause) {
     file.close();
     throw cause;

@@ -1,4 +1,5 @@
 export { type AbortReport, type AbortRequest, abortMigration } from "./abort.ts";
+export type { VerifyReport, VerifyRequest } from "./compare/verify-report.ts";
 export type { CutoverReport, CutoverRequest } from "./cutover/cutover-request.ts";
 export { CUTOVER_STEPS, type CutoverStepId, type StepAbout } from "./cutover/cutover-steps.ts";
 export { ASKED_GATES, GATES, type Gate, type GateFinding, type GateName } from "./cutover/gates.ts";
@@ -24,4 +25,5 @@ export { type ReviewedPlan, readReviewedPlan, sealPlan } from "./reviewed-plan.t
 export { type AppRights, type AppRole, askAppRights } from "./rights/app-rights.ts";
 export { type RightsInWords, rightsGate, rightsInWords } from "./rights/rights-in-words.ts";
 export { type RollbackReport, type RollbackRequest, rollbackMigration } from "./rollback.ts";
-export { type VerifyReport, type VerifyRequest, verifyMigration } from "./verify.ts";
+export { type WayBackRequest, wayBackFault } from "./status/way-back-fault.ts";
+export { verifyMigration } from "./verify.ts";

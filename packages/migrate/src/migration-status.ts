@@ -13,6 +13,7 @@ import {
   targetRefuses,
   waitingInTarget,
 } from "./status/target-side.ts";
+import { wayBackFaultOf } from "./status/way-back-fault.ts";
 import { askTarget } from "./target/ask-target.ts";
 import {
   currentMigration,
@@ -83,12 +84,13 @@ async function statusOf(
   };
   const phase = entry?.phase ?? "none";
   const targetRefused = entry !== null && (await refusesTargetWrites(client, entry.plan));
+  const wayBack = phase === "cut-over" && entry ? await wayBackLost(client, entry, request) : [];
   return {
     phase,
     id: entry?.id ?? null,
     schema: entry?.plan.schema ?? null,
     tables: (entry?.plan.tables ?? []).map(({ name, rows }) => ({ name, rows })),
-    findings: [...side.findings, ...(targetRefused ? [targetRefuses(phase)] : [])],
+    findings: [...side.findings, ...(targetRefused ? [targetRefuses(phase)] : []), ...wayBack],
     startedAt: entry?.startedAt ?? null,
     loadedAt: entry?.finishedAt ?? null,
     verifiedAt: text("verifiedAt"),
@@ -105,6 +107,23 @@ async function statusOf(
     isRunning: await isRunning(client),
     next: nextStep(phase, side, entry?.details.switching === true),
   };
+}
+
+async function wayBackLost(
+  client: Client,
+  entry: JournalEntry,
+  { sqlite }: StatusRequest,
+): Promise<MigrationFinding[]> {
+  const fault = await wayBackFaultOf(client, entry, sqlite.path);
+  if (fault === null) return [];
+  const { code, message, remedy } = fault;
+  return [
+    finding({
+      id: "way-back-lost",
+      severity: code === "NOT_FOLLOWABLE" ? "warning" : "error",
+      summary: `there is no way back to SQLite: ${message}. ${remedy}`,
+    }),
+  ];
 }
 
 interface SourceSide {
@@ -192,7 +211,7 @@ function nextStep(
         return "migrate cutover again: it was broken off while the product was switched, and SQLite REFUSES its writes";
       return "migrate cutover again, or migrate abort: SQLite REFUSES the product's writes";
     case "cut-over":
-      return "migrate sync brings Postgres' changes back; migrate rollback leads back, migrate finish ends it";
+      return "migrate sync brings Postgres' changes back, migrate verify compares both sides; migrate rollback leads back, migrate finish ends it";
     case "rolling-back":
       return "migrate rollback again: it was broken off";
     case "rolled-back":

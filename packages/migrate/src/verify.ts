@@ -6,66 +6,35 @@ import { addedObjects } from "./compare/added-objects.ts";
 import { BrokenReferences } from "./compare/broken-references.ts";
 import { compareCatalog } from "./compare/compare-catalog.ts";
 import { changedDefinitions, missingColumns } from "./compare/compare-structure.ts";
+import { comparedEntry } from "./compare/compared-entry.ts";
+import { conclude } from "./compare/conclude.ts";
 import { logGoesOn, sourceGoesOn, targetGoesOn } from "./compare/going-on.ts";
 import { LiveSides } from "./compare/live-sides.ts";
-import { loadedEntry, movedOn } from "./compare/loaded-entry.ts";
 import { type Catalog, readCatalog } from "./compare/read-catalog.ts";
-import { type Patience, settleAll, USUAL_PATIENCE } from "./compare/settle.ts";
+import { USUAL_PATIENCE } from "./compare/settle.ts";
 import { heldSides } from "./compare/sides.ts";
+import { TableComparisons } from "./compare/table-comparisons.ts";
 import { toldApart } from "./compare/told-apart.ts";
-import {
-  comparisonFindings,
-  foreignKeysAside,
-  notRecorded,
-  uncompared,
-  unplanned,
-  unreadable,
-} from "./compare/verify-findings.ts";
-import {
-  compareLiveTable,
-  compareTable,
-  type LiveComparison,
-  type TableComparison,
-} from "./compare.ts";
+import { foreignKeysAside, unplanned } from "./compare/verify-findings.ts";
+import type { VerificationRun, VerifyReport, VerifyRequest } from "./compare/verify-report.ts";
 import { foreignKeyParts } from "./constraint-parts.ts";
 import { driftFindings } from "./drift.ts";
 import type { MigrationFinding } from "./finding.ts";
 import type { PlannedTable } from "./plan.ts";
-import type { MigrationRequest, TargetAddress } from "./request.ts";
+import { FrozenVerification } from "./reverse/frozen-verification.ts";
 import { openSource, type Source } from "./source.ts";
 import { tableNamed } from "./sqlite/schema.ts";
 import { breakOnAbort } from "./target/break-connection.ts";
 import { connectTarget } from "./target/connect.ts";
-import { type JournalEntry, newestEntry, noteVerified } from "./target/journal.ts";
-import { serverError, targetError } from "./target/target-error.ts";
-
-export interface VerifyRequest extends MigrationRequest {
-  readonly postgres: TargetAddress;
-  /** How long rows in flight are waited for; 30 s, and 5 s without a change, when left out. */
-  readonly patience?: Patience;
-}
-
-export interface VerifyReport {
-  readonly phase: "verify";
-  /** Every value equal but for rows in flight, every constraint, index and sequence in place. */
-  readonly ok: boolean;
-  readonly schema: string;
-  readonly tables: readonly TableComparison[];
-  readonly findings: readonly MigrationFinding[];
-  readonly rows: number;
-  /** Rows that SQLite had just written and that Postgres did not get meanwhile. */
-  readonly inFlight: number;
-  /** What a cutover finds in the journal; null where the sides differ or the journal takes no writes. */
-  readonly verifiedAt: string | null;
-  readonly seconds: number;
-}
+import { type JournalEntry, newestEntry } from "./target/journal.ts";
+import { serverError } from "./target/target-error.ts";
 
 /**
- * Compares both sides, value by value, by the plan under which the target was loaded, while SQLite may be written and a
- * sync may follow it. Changes nothing on either side but the journal's note of the result, and may be run as often as one
- * likes.
- * @throws LifeboatError `NOT_LOADED` (not-found) where no load of ours has finished, or the migration went on since;
- * `SQLITE_UNREADABLE`
+ * Compares both sides, value by value, by the plan under which the target was loaded, while the product writes and a sync may
+ * follow it: from the load on Postgres follows SQLite, after the cutover the frozen SQLite file follows Postgres. Changes
+ * nothing on either side but the journal's note of the result, and may be run as often as one likes.
+ * @throws LifeboatError `NOT_LOADED` (not-found) where no load of ours has finished, or the migration went on meanwhile, or to where
+ * nothing follows; `SQLITE_UNREADABLE`; after the cutover also `SQLITE_REPLACED`, `POSTGRES_SET_BACK` (refused)
  */
 export async function verifyMigration(request: VerifyRequest): Promise<VerifyReport> {
   const source = openSource(request.sqlite.path);
@@ -73,8 +42,10 @@ export async function verifyMigration(request: VerifyRequest): Promise<VerifyRep
     const client = await connectTarget(request.postgres, request.signal);
     breakOnAbort(client, request.signal);
     try {
-      const entry = await loadedEntry(client, request.schema);
-      return await new Verification(client, source, entry, request).run();
+      const entry = await comparedEntry(client, request.schema);
+      const run = { client, source, entry, request };
+      if (entry.phase === "cut-over") return await new FrozenVerification(run).run();
+      return await new Verification(run).run();
     } catch (cause) {
       request.signal.throwIfAborted();
       if (cause instanceof SqliteError) throw unreadableFile(source, cause);
@@ -87,7 +58,7 @@ export async function verifyMigration(request: VerifyRequest): Promise<VerifyRep
   }
 }
 
-/** One run: what its steps hand on. */
+/** One run before the cutover: what its steps hand on. */
 class Verification {
   readonly #client: Client;
   readonly #source: Source;
@@ -95,19 +66,24 @@ class Verification {
   readonly #request: VerifyRequest;
   /** Null where the log of SQLite is not this migration's: then both sides should be equal in whole. */
   readonly #live: LiveSides | null;
-  readonly #findings: MigrationFinding[] = [];
-  readonly #tables: (() => TableComparison)[] = [];
-  readonly #comparisons: LiveComparison[] = [];
+  readonly #tables: TableComparisons;
+  readonly #findings: MigrationFinding[];
   readonly #references: BrokenReferences[] = [];
   #now: Catalog | undefined;
 
-  constructor(client: Client, source: Source, entry: JournalEntry, request: VerifyRequest) {
+  constructor({ client, source, entry, request }: VerificationRun) {
     this.#client = client;
     this.#source = source;
     this.#entry = entry;
     this.#request = request;
     const isLive = capturedFor(source.db) === entry.id;
     this.#live = isLive ? new LiveSides(source.db, client, entry) : null;
+    this.#tables = new TableComparisons({
+      ...{ db: source.db, client, schema: entry.plan.schema, signal: request.signal },
+      direction: "sqlite-to-postgres",
+      ...(this.#live && { sides: this.#live }),
+    });
+    this.#findings = this.#tables.findings;
   }
 
   async run(): Promise<VerifyReport> {
@@ -118,20 +94,16 @@ class Verification {
     else await this.#client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     await (this.#request.run ?? runSteps)(this.#steps());
     if (!this.#live) await this.#client.query("COMMIT");
-    const tables = this.#conclude();
-    const hasErrors = () => this.#findings.some((one) => one.severity === "error");
-    const verifiedAt = await this.#record(hasErrors() ? null : new Date().toISOString());
-    return {
-      phase: "verify",
-      ok: !hasErrors(),
-      schema: plan.schema,
-      tables,
-      findings: this.#findings,
-      rows: tables.reduce((sum, table) => sum + table.rows, 0),
-      inFlight: tables.reduce((sum, table) => sum + table.inFlight, 0),
-      verifiedAt,
-      seconds: (performance.now() - started) / 1000,
-    };
+    this.#findings.push(...this.#references.flatMap((one) => one.findings()));
+    const { declared } = this.#request;
+    this.#findings.push(...driftFindings(declared, this.#source.schema, plan.tables));
+    return conclude({
+      client: this.#client,
+      entry: this.#entry,
+      comparisons: this.#tables,
+      direction: "sqlite-to-postgres",
+      started,
+    });
   }
 
   #steps(): Step[] {
@@ -160,47 +132,13 @@ class Verification {
     this.#now = now;
     for (const table of plan.tables) {
       const missing = missingColumns(table, now);
-      if (missing.length > 0) this.#uncompared(table, ...missing);
+      if (missing.length > 0) this.#tables.skip(table, ...missing);
       else await this.#compareOne(this.#live ? toldApart(table, now) : table, report);
     }
   }
 
   async #compareOne(table: PlannedTable, report: Report): Promise<void> {
-    const input = this.#input(table, report);
-    try {
-      if (this.#live) {
-        const comparison = await compareLiveTable({ ...input, sides: this.#live });
-        this.#comparisons.push(comparison);
-        this.#tables.push(() => comparison.result().table);
-      } else {
-        const compared = await compareTable(input);
-        this.#findings.push(...comparisonFindings(compared, []));
-        this.#tables.push(() => compared);
-      }
-    } catch (cause) {
-      // A statement that SQLite does not take: its schema is another one by now.
-      if (!(cause instanceof SqliteError) || cause.code !== "SQLITE_ERROR") throw cause;
-      this.#uncompared(table, unreadable(table, cause));
-      return;
-    }
-    await this.#lookForParents(table, report);
-  }
-
-  #uncompared(table: PlannedTable, ...findings: readonly MigrationFinding[]): void {
-    this.#findings.push(...findings);
-    this.#tables.push(() => uncompared(table));
-  }
-
-  #input(table: PlannedTable, report: Report) {
-    return {
-      db: this.#source.db,
-      client: this.#client,
-      schema: this.#entry.plan.schema,
-      table,
-      report,
-      signal: this.#request.signal,
-      ...(this.#live && { sides: this.#live }),
-    };
+    if (await this.#tables.compare(table, report)) await this.#lookForParents(table, report);
   }
 
   async #compareStructure(report: Report): Promise<void> {
@@ -235,7 +173,9 @@ class Verification {
       const { parent: target } = foreignKeyParts(constraint);
       const parent = this.#entry.plan.tables.find((one) => one.target === target);
       if (!parent || !this.#now || missingColumns(parent, this.#now).length > 0) continue;
-      this.#references.push(new BrokenReferences(this.#input(table, report), constraint, parent));
+      this.#references.push(
+        new BrokenReferences(this.#tables.input(table, report), constraint, parent),
+      );
     }
   }
 
@@ -249,39 +189,12 @@ class Verification {
   }
 
   async #settle(live: LiveSides, report: Report): Promise<void> {
-    const references = this.#references.filter((one) => one.isOpen);
-    await settleAll({
-      unsettled: [...this.#comparisons.flatMap((one) => one.unsettled), ...references],
+    await this.#tables.settle({
+      also: this.#references.filter((one) => one.isOpen),
       watermark: { seen: () => live.watermark, newest: () => live.newestWatermark() },
       patience: this.#request.patience ?? USUAL_PATIENCE,
       report,
-      signal: this.#request.signal,
     });
-    for (const comparison of this.#comparisons) {
-      const { table, inFlightSample } = comparison.result();
-      this.#findings.push(...comparisonFindings(table, inFlightSample));
-    }
-  }
-
-  #conclude(): TableComparison[] {
-    const { declared } = this.#request;
-    this.#findings.push(...this.#references.flatMap((one) => one.findings()));
-    this.#findings.push(...driftFindings(declared, this.#source.schema, this.#entry.plan.tables));
-    return this.#tables.map((table) => table());
-  }
-
-  /** A role that may compare but not write is told so: a cutover would not see what was found. */
-  async #record(verifiedAt: string | null): Promise<string | null> {
-    const { id } = this.#entry;
-    try {
-      if (await noteVerified(this.#client, id, verifiedAt)) return verifiedAt;
-    } catch (cause) {
-      const named = targetError(cause);
-      if (!(named instanceof LifeboatError) || named.code === "POSTGRES_LOST") throw cause;
-      this.#findings.push(notRecorded(reasonOf(cause)));
-      return null;
-    }
-    throw movedOn((await newestEntry(this.#client))?.phase ?? "gone");
   }
 }
 

@@ -58,7 +58,9 @@ it("moves nothing when the transaction that moved it is rolled back", async () =
 
 it("takes no verification for that of a migration which has gone on meanwhile", async () => {
   const [first] = clients as [pg.Client];
-  expect(await noteVerified(first, "one", "2026-01-01T00:00:00.000Z")).toBe(false);
+  const now = (await currentMigration(first)) as JournalEntry;
+  const then: JournalEntry = { ...now, phase: "loaded" };
+  expect(await noteVerified(first, then, "2026-01-01T00:00:00.000Z")).toBe(false);
   expect((await currentMigration(first))?.details).not.toHaveProperty("verifiedAt");
 });
 

@@ -253,9 +253,11 @@ function wayBack(facts: RunbookFacts): Block[] {
       words(
         "If it fails before SQLite takes writes, Postgres takes them again, and the product stays there.",
       ),
+      say`Whether it is whole, ${code(`${line} migrate verify`)} says at any time: every value of both sides but for what a sync still brings, and what would end it.`,
       words(
         "A table or column that comes to Postgres ends it, since SQLite has no place for that: take it back first, or wait with such changes until the migration is finished.",
       ),
+      say`Where Postgres was restored to an earlier instant meanwhile, or the SQLite file was, a rollback is refused: ${code(`${line} migrate sync --anew`)} first writes SQLite anew from Postgres as it is then.`,
     ]),
     heading("The end of the way back"),
     paragraph(

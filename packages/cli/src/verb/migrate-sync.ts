@@ -12,6 +12,10 @@ export const migrateSyncVerb: Verb = {
       help: "caught-up: end as soon as few changes wait",
       values: ["caught-up"],
     },
+    {
+      flags: "--anew",
+      help: "after the cutover: begin by writing SQLite's tables anew from Postgres, where one of the two was restored to an earlier state",
+    },
   ],
   examples: [
     ["migrate sync --until caught-up", "then verify, or cut over"],
@@ -31,8 +35,11 @@ export const migrateSyncVerb: Verb = {
       log: (line: string) => void process.stderr.write(`${inOneLine(line)}\n`),
       ...(options.until === undefined ? {} : { until: "caught-up" as const }),
     };
-    const { phase } = await migrationStatus(request);
-    const report = await (phase === "cut-over" ? followReverse : syncMigration)(request);
+    const anew = options.anew === true;
+    const isReverse = anew || (await migrationStatus(request)).phase === "cut-over";
+    const report = isReverse
+      ? await followReverse({ ...request, anew })
+      : await syncMigration(request);
     return {
       document: report,
       show: async () => (await import("../show/cutover.ts")).showSync(report),

@@ -3,7 +3,8 @@ import type { Verb } from "../verb.ts";
 
 export const migrateVerifyVerb: Verb = {
   name: "migrate verify",
-  summary: "compare SQLite and Postgres row by row, and name the keys that differ",
+  summary:
+    "compare SQLite and Postgres row by row, before the cutover and after, and name the keys that differ",
   options: [],
   examples: [["migrate verify", "as often as you like; exit status 1 when the sides differ"]],
   async run(_, session) {

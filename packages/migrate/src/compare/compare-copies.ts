@@ -1,5 +1,5 @@
+import type { Client } from "pg";
 import { qualified } from "../ddl.ts";
-import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
 import type { Difference, Differences } from "./differences.ts";
 import {
@@ -7,6 +7,7 @@ import {
   bucketsInPostgres,
   bucketsInSqlite,
   differingBuckets,
+  digestsSql,
   rowsIn,
 } from "./digest-buckets.ts";
 import { rowCanon } from "./row-canon.ts";
@@ -22,14 +23,15 @@ export async function compareCopies(
 ): Promise<number> {
   const sides = input.sides ?? heldSides(input.client);
   return sides.look(async (moment) => {
-    const there = await bucketsInPostgres(input);
+    const copies = moment.copiesThere?.(input.table) ?? copiesNow(input);
+    const there = await bucketsInPostgres(input.client, copies);
     const here = readQuiet(input, moment, () => bucketsInSqlite(input));
     if (typeof here === "number") return here;
     const { named, beyond } = differingBuckets(here, there);
     const found: Difference[] = [];
     for (const bucket of named) {
       input.signal.throwIfAborted();
-      const theirs = await postgresDigests(input, bucket);
+      const theirs = await postgresDigests(input.client, copies, bucket);
       const ours = readQuiet(input, moment, () => sqliteDigests(input, bucket));
       if (typeof ours === "number") return ours;
       found.push(...unlikeCopies(ours, theirs));
@@ -63,42 +65,46 @@ function unlikeCopies(
   here: ReadonlyMap<string, Copies>,
   there: ReadonlyMap<string, Copies>,
 ): Difference[] {
-  const surplus = (
-    mine: ReadonlyMap<string, Copies>,
-    other: ReadonlyMap<string, Copies>,
-    kind: Difference["kind"],
-  ) =>
-    [...mine].flatMap(([digest, copies]) => {
-      const missing = copies.count - (other.get(digest)?.count ?? 0);
-      return Array<Difference>(Math.max(0, missing)).fill({ key: copies.place, kind, columns: [] });
-    });
-  return [
-    ...surplus(here, there, "missing-in-postgres"),
-    ...surplus(there, here, "missing-in-sqlite"),
-  ];
+  return [...new Set([...here.keys(), ...there.keys()])].flatMap((digest) => {
+    const [ours, theirs] = [here.get(digest), there.get(digest)];
+    const more = (ours?.count ?? 0) - (theirs?.count ?? 0);
+    const kind = more > 0 ? "missing-in-postgres" : "missing-in-sqlite";
+    const key = (more > 0 ? (ours ?? theirs) : (theirs ?? ours))?.place ?? "";
+    return Array<Difference>(Math.abs(more)).fill({ key, kind, columns: [] });
+  });
 }
 
 function sqliteDigests({ db, table }: CompareInput, bucket: string): ReadonlyMap<string, Copies> {
-  const place = table.rowid === null ? "''" : `'rowid ' || min(${quoteName(table.rowid)})`;
   const rows = db
-    .prepare<[string], [string, string, bigint]>(
-      `SELECT lifeboat_md5(${rowCanon(table).sqlite}) AS d, ${place}, count(*) FROM ${quoteName(table.name)}
-       GROUP BY 1 HAVING substr(d, 1, ${BUCKET_DIGITS}) = ?`,
+    .prepare<[string], [string, bigint | null, bigint]>(
+      `${digestsSql(table)} SELECT d, min(place), count(*) FROM digests WHERE substr(d, 1, ${BUCKET_DIGITS}) = ? GROUP BY 1`,
     )
     .raw()
     .all(bucket);
-  return new Map(rows.map(([digest, at, count]) => [digest, { place: at, count: Number(count) }]));
+  return new Map(
+    rows.map(([digest, rowid, count]) => [
+      digest,
+      { place: rowid === null ? "" : `rowid ${rowid}`, count: Number(count) },
+    ]),
+  );
 }
 
 async function postgresDigests(
-  { client, schema, table }: CompareInput,
+  client: Client,
+  copies: string,
   bucket: string,
 ): Promise<ReadonlyMap<string, Copies>> {
-  const { rows } = await client.query<{ d: string; place: string; count: string }>(
-    `SELECT d, 'ctid ' || min(place) AS place, count(*) AS count
-     FROM (SELECT md5(${rowCanon(table).postgres}) AS d, ctid::text AS place FROM ${qualified(schema, table.target)}) AS digests
-     WHERE left(d, ${BUCKET_DIGITS}) = $1 GROUP BY d`,
+  const { rows } = await client.query<{ d: string; place: string | null; n: string }>(
+    `SELECT d, 'ctid ' || place AS place, n FROM (${copies}) AS copies WHERE left(d, ${BUCKET_DIGITS}) = $1`,
     [bucket],
   );
-  return new Map(rows.map((row) => [row.d, { place: row.place, count: Number(row.count) }]));
+  return new Map(
+    rows.map(({ d, place, n }) => [d, { place: place ?? "(removed since)", count: Number(n) }]),
+  );
+}
+
+/** What {@link Moment.copiesThere} gives where the product does not write to Postgres. */
+function copiesNow({ schema, table }: CompareInput): string {
+  return `SELECT md5(${rowCanon(table).postgres}) AS d, min(ctid::text) AS place, count(*) AS n
+    FROM ${qualified(schema, table.target)} GROUP BY 1`;
 }

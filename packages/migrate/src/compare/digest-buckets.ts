@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
-import { qualified } from "../ddl.ts";
+import type { Client } from "pg";
+import type { PlannedTable } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 import type { CompareInput } from "./compare-input.ts";
 import { rowCanon } from "./row-canon.ts";
@@ -9,14 +10,19 @@ export const BUCKET_DIGITS = 3;
 /** Buckets whose rows are named; where more differ the rest is only counted. */
 const NAMED_BUCKETS = 64;
 
+/** SQLite: `digests(d, place)`, made before they are sorted: else the sorter would hold the whole rows. */
+export function digestsSql(table: PlannedTable): string {
+  const place = table.rowid === null ? "NULL" : quoteName(table.rowid);
+  return `WITH digests(d, place) AS MATERIALIZED (SELECT lifeboat_md5(${rowCanon(table).sqlite}), ${place} FROM ${quoteName(table.name)})`;
+}
+
 /** The rows of a table by their digests, without regard to order. */
 export type Buckets = ReadonlyMap<string, { readonly rows: number; readonly digest: string }>;
 
 export function bucketsInSqlite({ db, table }: CompareInput): Buckets {
   const rows = db
     .prepare<[], [string, bigint, string]>(
-      `SELECT substr(d, 1, ${BUCKET_DIGITS}), count(*), group_concat(d, '' ORDER BY d)
-       FROM (SELECT lifeboat_md5(${rowCanon(table).sqlite}) AS d FROM ${quoteName(table.name)}) GROUP BY 1`,
+      `${digestsSql(table)} SELECT substr(d, 1, ${BUCKET_DIGITS}), count(*), group_concat(d, '' ORDER BY d) FROM digests GROUP BY 1`,
     )
     .raw()
     .iterate();
@@ -29,11 +35,12 @@ export function bucketsInSqlite({ db, table }: CompareInput): Buckets {
   return buckets;
 }
 
-/** The same in Postgres. */
-export async function bucketsInPostgres({ client, schema, table }: CompareInput): Promise<Buckets> {
+/** The same in Postgres; by {@link Moment.copiesThere}, whose number is below 0 where a row is missing that the log says went. */
+export async function bucketsInPostgres(client: Client, copies: string): Promise<Buckets> {
   const { rows } = await client.query<{ bucket: string; rows: string; digest: string }>(
-    `SELECT left(d, ${BUCKET_DIGITS}) AS bucket, count(*) AS rows, md5(string_agg(d, '' ORDER BY d COLLATE "C")) AS digest
-     FROM (SELECT md5(${rowCanon(table).postgres}) AS d FROM ${qualified(schema, table.target)}) AS digests GROUP BY 1`,
+    `SELECT left(d, ${BUCKET_DIGITS}) AS bucket, sum(n) AS rows,
+       md5(string_agg(CASE WHEN n > 0 THEN repeat(d, n::integer) ELSE n || d END, '' ORDER BY d COLLATE "C")) AS digest
+     FROM (${copies}) AS copies GROUP BY 1`,
   );
   return new Map(rows.map((row) => [row.bucket, { rows: Number(row.rows), digest: row.digest }]));
 }

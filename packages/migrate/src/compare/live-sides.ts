@@ -5,9 +5,9 @@ import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { ShortReads } from "../short-reads.ts";
 import { standingOf } from "../target/journal.ts";
 import { targetError } from "../target/target-error.ts";
-import { movedOn } from "./loaded-entry.ts";
+import { movedOn } from "./compared-entry.ts";
 import { LoggedWrites } from "./logged-writes.ts";
-import { isUnreadable, type Moment, type Sides } from "./sides.ts";
+import { answerOrNull, type Moment, type Sides } from "./sides.ts";
 import { WrittenKeys } from "./written-keys.ts";
 
 /**
@@ -17,6 +17,7 @@ import { WrittenKeys } from "./written-keys.ts";
  * checkpoints go through meanwhile.
  */
 export class LiveSides implements Sides {
+  readonly ask: Sides["ask"] = answerOrNull;
   /** A sync may bring what VACUUM has numbered anew, in the midst of a comparison. */
   readonly keepsRowids = false;
   readonly #client: Client;
@@ -72,15 +73,6 @@ export class LiveSides implements Sides {
 
   log<Result>(read: (written: LoggedWrites) => Result): Result {
     return this.#reads.read(() => read(this.#written(this.#watermark)));
-  }
-
-  async ask<Result>(question: () => Promise<Result>): Promise<Result | null> {
-    try {
-      return await question();
-    } catch (cause) {
-      if (!isUnreadable(cause)) throw cause;
-      return null;
-    }
   }
 
   async #rollBack(): Promise<void> {

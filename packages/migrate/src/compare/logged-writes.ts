@@ -4,7 +4,8 @@ import { identityColumns, logColumns } from "../capture/row-identity.ts";
 import { schemaSince } from "../capture/schema-watch.ts";
 import type { PlannedTable } from "../plan.ts";
 import { LOG_TABLE } from "../sqlite/own-objects.ts";
-import { boundColumns, type KeyRange, sqliteRange } from "./row-key.ts";
+import { type KeysSince, keysAmong, keysWithin, nthKey } from "./gathered-keys.ts";
+import type { KeyRange } from "./row-key.ts";
 import type { WrittenRows, WrittenSince } from "./sides.ts";
 import type { WrittenKeys } from "./written-keys.ts";
 
@@ -44,44 +45,20 @@ export class LoggedWrites implements WrittenSince {
 
   nthKey(table: PlannedTable, range: KeyRange, offset: number): readonly unknown[] | null {
     if ((logEnd(this.#db) ?? 0n) - this.#watermark <= BigInt(offset)) return null;
-    const { relation, terms } = this.#keys.of(table, this.#watermark);
-    const { where, values } = sqliteRange(terms, range);
-    const sql = `SELECT ${boundColumns(terms)} FROM (SELECT * FROM ${relation} WHERE seq > ?) ${where}
-      ORDER BY ${terms.map((term) => term.sqlite).join(", ")} LIMIT 1 OFFSET ?`;
-    const statement = this.#db.prepare<unknown[], unknown[]>(sql).raw();
-    return statement.get(this.#watermark, ...values, BigInt(offset)) ?? null;
+    return nthKey(this.#since(table), range, offset);
   }
 
-  /** The keys are one text from SQLite to Postgres: as many as 50,000 strings of their own take tens of megabytes before V8 clears up. */
   within(table: PlannedTable, range: KeyRange, most: number): WrittenRows {
-    const { relation, terms } = this.#keys.of(table, this.#watermark);
-    const { where, values } = sqliteRange(terms, range);
-    const shown = terms.map((term) => term.input).join(", ");
-    const written = `(SELECT * FROM ${relation} WHERE seq > ?) ${where}`;
-    const [count, keys] = this.#db
-      .prepare<unknown[], [bigint | number, string | null]>(
-        `SELECT count(*), group_concat(key, char(10)) FROM (SELECT DISTINCT key FROM ${written})`,
-      )
-      .raw()
-      .get(this.#watermark, ...values) ?? [0, null];
-    const rows = this.#db
-      .prepare<unknown[], string[]>(`SELECT DISTINCT key, ${shown} FROM ${written} LIMIT ?`)
-      .raw()
-      .all(this.#watermark, ...values, BigInt(most))
-      .map(([key = "", ...shown]) => ({ key, shown: shown.join(", ") }));
-    return { count: Number(count), keys: keys ?? "", rows };
+    return keysWithin(this.#since(table), range, most);
   }
 
   among(table: PlannedTable, keys: readonly string[]): ReadonlySet<string> {
-    if (keys.length === 0) return new Set();
-    const { relation } = this.#keys.of(table, this.#watermark);
-    const found = this.#db
-      .prepare<[bigint, string], string>(
-        `SELECT DISTINCT key FROM ${relation} WHERE seq > ? AND key IN (SELECT value FROM json_each(?))`,
-      )
-      .pluck()
-      .all(this.#watermark, JSON.stringify(keys));
-    return new Set(found);
+    return keysAmong(this.#since(table), keys);
+  }
+
+  #since(table: PlannedTable): KeysSince {
+    const gathered = this.#keys.of(table, this.#watermark);
+    return { ...gathered, db: this.#db, after: this.#watermark };
   }
 }
 

@@ -2,13 +2,18 @@ import type { Client } from "pg";
 import type { PlannedTable } from "../plan.ts";
 import type { KeyRange } from "./row-key.ts";
 
-/** One look at both databases. The snapshot of Postgres is the older one. */
+/** One look at both databases. The snapshot of the side that follows the other is the older one. */
 export interface Moment {
-  /** Reads SQLite in a snapshot younger than that of Postgres. It ends with `read`, so nothing is awaited in it. */
+  /** Reads SQLite in its snapshot, which may end with `read`, so nothing is awaited in it. */
   inSqlite<Result>(read: (written: WrittenSince) => Result): Result;
+  /**
+   * SQL: the rows in Postgres of a table without a key, as SQLite's snapshot may hold them: `d` the digest, `place` where one is, `n` how many
+   * copies. Absent: as they are there.
+   */
+  copiesThere?(table: PlannedTable): string;
 }
 
-/** What SQLite wrote that the snapshot of Postgres need not hold yet. */
+/** What the product wrote that the snapshot of the other side need not hold yet. */
 export interface WrittenSince {
   /** False where nothing tells which rows of the table were written: then no difference is proved. */
   isKnown(table: PlannedTable): boolean;
@@ -87,6 +92,18 @@ export function heldSides(client: Client): Sides {
       }
     },
   };
+}
+
+/** {@link Sides.ask} where no transaction is held that a failure would end. */
+export async function answerOrNull<Result>(
+  question: () => Promise<Result>,
+): Promise<Result | null> {
+  try {
+    return await question();
+  } catch (cause) {
+    if (!isUnreadable(cause)) throw cause;
+    return null;
+  }
 }
 
 /** Class 22, "data exception": the text is no value of the type (Postgres manual, appendix A). */

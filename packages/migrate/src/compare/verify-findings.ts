@@ -4,6 +4,7 @@ import { finding, type MigrationFinding } from "../finding.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import type { Source } from "../source.ts";
 import { sameName } from "../sqlite/schema.ts";
+import type { Direction } from "./verify-report.ts";
 
 /** Tables and columns that came to SQLite after the load; what is calculated holds nothing of its own. */
 export function unplanned(plan: MigrationPlan, source: Source): MigrationFinding[] {
@@ -47,10 +48,11 @@ export function uncompared({ name }: Pick<PlannedTable, "name">): TableCompariso
 export function comparisonFindings(
   table: TableComparison,
   inFlightSample: readonly string[],
+  direction: Direction,
 ): MigrationFinding[] {
   return [
     ...(table.differing > 0 || (!table.equal && table.inFlight === 0) ? [differs(table)] : []),
-    ...(table.inFlight > 0 ? [inFlight(table, inFlightSample)] : []),
+    ...(table.inFlight > 0 ? [inFlight(table, inFlightSample, direction)] : []),
   ];
 }
 
@@ -68,7 +70,11 @@ function differs(compared: TableComparison): MigrationFinding {
 }
 
 /** Without keys nothing at all is told of a table while any of its rows is in flight. */
-function inFlight(table: TableComparison, sample: readonly string[]): MigrationFinding {
+function inFlight(
+  table: TableComparison,
+  sample: readonly string[],
+  direction: Direction,
+): MigrationFinding {
   const { name, inFlight: count } = table;
   const isUntold = !table.equal && table.differing === 0;
   return finding({
@@ -77,10 +83,20 @@ function inFlight(table: TableComparison, sample: readonly string[]): MigrationF
     table: name,
     count,
     sample,
-    summary: isUntold
-      ? `${name} has no key and was not compared: ${count} of its rows were just written, and at no moment none`
-      : `${count} rows of ${name} were just written to SQLite and are not in Postgres as they are there; a sync brings them`,
+    summary: isUntold ? untold(name, count, direction) : onTheWay(name, count, direction),
   });
+}
+
+function untold(table: string, count: number, direction: Direction): string {
+  return direction === "sqlite-to-postgres"
+    ? `${table} has no key and was not compared: ${count} of its rows were just written, and at no moment none`
+    : `${table} has no key and was not compared: it was emptied or written anew as a whole in Postgres, which a sync brings`;
+}
+
+function onTheWay(table: string, count: number, direction: Direction): string {
+  return direction === "sqlite-to-postgres"
+    ? `${count} rows of ${table} were just written to SQLite and are not in Postgres as they are there; a sync brings them`
+    : `${count} rows of ${table} were written to Postgres and are not in SQLite as they are there; a sync brings them, or a rollback does`;
 }
 
 export function unreadable(table: PlannedTable, cause: unknown): MigrationFinding {

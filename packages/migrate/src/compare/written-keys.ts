@@ -1,22 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Database } from "better-sqlite3";
 import { logEnd } from "../capture/change-log.ts";
-import { logColumns } from "../capture/row-identity.ts";
 import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import type { ShortReads } from "../short-reads.ts";
 import { LOG_TABLE } from "../sqlite/own-objects.ts";
-import { type KeyTerm, loggedTerms, spelledKey } from "./row-key.ts";
+import { addKeysSql, type GatheredKeys, gatheredKeys, indexKeys } from "./gathered-keys.ts";
 
 /** Entries of the log that are read in one go: a short read. */
 const ENTRIES = 50_000n;
-
-/** What the log names of one table, in a temporary table: a row for each entry. */
-export interface GatheredKeys {
-  /** With the columns `seq`, `key`, as both sides spell it, and those of the log. */
-  readonly relation: string;
-  /** To be sorted by in the temporary table. */
-  readonly terms: readonly KeyTerm[];
-}
 
 interface Gathered extends GatheredKeys {
   /** The last entry that was gathered. */
@@ -95,38 +86,26 @@ export class WrittenKeys {
     const number = this.numberOf(table);
     const known = this.#gathered.get(number);
     if (known) return known;
-    const relation = `temp.lifeboat_written_${number}`;
-    const terms = loggedTerms(table).map((term, at) => ({ ...term, sqlite: `o${at + 1}` }));
-    const columns = [...terms.map((term) => term.sqlite), ...logColumns(terms.length)].join(", ");
-    this.#db.exec(
-      `DROP TABLE IF EXISTS ${relation};
-       CREATE TEMP TABLE lifeboat_written_${number} (seq INTEGER PRIMARY KEY, key TEXT, ${columns})`,
-    );
-    const begun = { relation, terms, through: watermark, isIndexed: false };
+    const begun = {
+      ...gatheredKeys(this.#db, number, table),
+      through: watermark,
+      isIndexed: false,
+    };
     this.#gathered.set(number, begun);
     return begun;
   }
 
-  /** Once what the log held at first is there: millions of keys in no order of theirs are sorted far sooner than put into their places. */
   #index(gathered: Gathered): void {
     if (gathered.isIndexed) return;
-    const { relation, terms } = gathered;
-    const name = relation.replace("temp.", "");
-    const order = terms.map((term) => term.sqlite).join(", ");
-    this.#db.exec(
-      `CREATE INDEX ${relation}_order ON ${name} (${order}); CREATE INDEX ${relation}_key ON ${name} (key)`,
-    );
+    indexKeys(this.#db, gathered);
     gathered.isIndexed = true;
   }
 
   #add(table: PlannedTable, gathered: Gathered, to: bigint): void {
     if (to <= gathered.through) return;
-    const terms = loggedTerms(table);
-    const values = [...terms.map((term) => term.sqlite), ...logColumns(terms.length)].join(", ");
+    const entries = `${LOG_TABLE} WHERE seq > ? AND seq <= ? AND tbl = ?`;
     this.#db
-      .prepare<[bigint, bigint, bigint]>(
-        `INSERT INTO ${gathered.relation} SELECT seq, ${spelledKey(terms)}, ${values} FROM ${LOG_TABLE} WHERE seq > ? AND seq <= ? AND tbl = ?`,
-      )
+      .prepare<[bigint, bigint, bigint]>(addKeysSql(gathered, table, entries))
       .run(gathered.through, to, this.numberOf(table));
     gathered.through = to;
   }

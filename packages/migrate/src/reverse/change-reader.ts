@@ -6,12 +6,10 @@ import type { MigrationPlan, PlannedTable } from "../plan.ts";
 import { nameList, quoteName, quoteText } from "../quote.ts";
 import { LOCK_TIMEOUT_MS } from "../target/hold-tables.ts";
 import { canonInPostgres } from "./canon-columns.ts";
+import { isNewSince, loggedCopies } from "./log-since.ts";
 import { comparedTable, loggedColumns, storedColumns } from "./logged-columns.ts";
 import { isInPieces, PieceJoiner, piecesSql, type RowSource, rowBytes } from "./row-pieces.ts";
 import { type StoredAs, storedAs } from "./stored-as.ts";
-
-/** Nothing was visible yet: every change is new. */
-export const FROM_THE_START = "1:1:";
 
 /** What is fetched at once stays small beside the memory that a migration may use. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -65,6 +63,11 @@ export class ChangeReader {
     await client.query(
       `BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
     );
+    return ChangeReader.within(client, plan, since);
+  }
+
+  /** The same in the caller's REPEATABLE READ transaction. */
+  static async within(client: Client, plan: MigrationPlan, since: string): Promise<ChangeReader> {
     const { rows } = await client.query<{ snapshot: string }>(
       "SELECT pg_current_snapshot()::text AS snapshot",
     );
@@ -78,7 +81,8 @@ export class ChangeReader {
       whole: boolean;
     }>(
       `SELECT relation, count(*) AS entries, bool_or(key IS NULL) AS whole FROM lifeboat.changes
-       WHERE ${this.#isNew()} GROUP BY relation`,
+       WHERE relation = ANY ($1) AND ${isNewSince(this.#since)} GROUP BY relation`,
+      [this.#plan.tables.map(({ target }) => target)],
     );
     return this.#plan.tables.flatMap((table) => {
       const found = rows.find((row) => row.relation === table.target);
@@ -93,7 +97,7 @@ export class ChangeReader {
 
   /** The keys of rows that were written, each once, as the log spells them. */
   keys(table: PlannedTable): AsyncGenerator<readonly (readonly string[])[]> {
-    const sql = `SELECT DISTINCT key FROM lifeboat.changes WHERE ${this.#isNew(table)} AND key IS NOT NULL`;
+    const sql = `SELECT DISTINCT key FROM lifeboat.changes WHERE ${isNewSince(this.#since, table)} AND key IS NOT NULL`;
     return this.#fetch({ sql, rows: MAX_ROWS, read: (row) => row[0] as string[] });
   }
 
@@ -136,13 +140,8 @@ export class ChangeReader {
 
   /** Of a table without a key: what came and went, by content; what went comes first. */
   async *copies(table: PlannedTable): AsyncGenerator<readonly CanonRow[]> {
-    const stored = storedColumns(table);
-    const named = stored.map(
-      (column, at) => `key[${at + 1}]::${column.type} AS ${quoteName(column.target)}`,
-    );
-    const logged = `lifeboat.changes WHERE ${this.#isNew(table)} AND key IS NOT NULL`;
-    const counted = `SELECT key, sum(copies) AS copies FROM ${logged} GROUP BY key HAVING sum(copies) <> 0`;
-    const from = `(SELECT ${named.join(", ")}, copies AS lifeboat_copies FROM (${counted}) AS counted) AS rows`;
+    const logged = `lifeboat.changes WHERE ${isNewSince(this.#since, table)} AND key IS NOT NULL`;
+    const from = `(${loggedCopies(this.#since, table)}) AS rows`;
     const bytes = "(SELECT sum(octet_length(part)) FROM unnest(key) AS part)";
     const largest = await this.#largest(bytes, logged);
     const order = "ORDER BY lifeboat_copies";
@@ -184,12 +183,6 @@ export class ChangeReader {
         mark.before,
       ]);
     await this.#client.query("COMMIT");
-  }
-
-  #isNew(table?: PlannedTable): string {
-    const since = quoteText(this.#since);
-    const own = table ? `relation = ${quoteText(table.target)} AND ` : "";
-    return `${own}xid >= pg_snapshot_xmin(${since}) AND NOT pg_visible_in_snapshot(xid, ${since})`;
   }
 
   /** Some rows at a time, whose memory is the caller's only until the next are asked for. */

@@ -6,6 +6,7 @@ import { breakable } from "../target/break-connection.ts";
 import { advance, claim, currentMigration, type JournalEntry, unclaim } from "../target/journal.ts";
 import { holderOf, takeTargetLockOver } from "../target/lock.ts";
 import { type StoodInFor, standIn } from "../target/stand-in.ts";
+import { assertFrozenBy } from "./assert-frozen-by.ts";
 import type { FrozenFile } from "./frozen-file.ts";
 import { claimLeft } from "./rollback-failures.ts";
 
@@ -26,7 +27,7 @@ export async function claimRollback(
 ): Promise<JournalEntry> {
   const found = await breakable(client, signal, () => currentMigration(client));
   const entry = assertRollable(found, schema);
-  if (entry.phase !== "rolled-back") file.assertFrozenBy(entry.id);
+  if (entry.phase !== "rolled-back") assertFrozenBy(file.db, entry.id);
   // Until the answer has come it may have been so.
   const claimed = { mayHave: entry.phase === "cut-over" };
   try {

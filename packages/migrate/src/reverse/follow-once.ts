@@ -6,9 +6,10 @@ import { abandon } from "../target/abandon.ts";
 import { applyTable } from "./apply-table.ts";
 import { assertFollowable, unfollowable } from "./assert-followable.ts";
 import { ChangeReader, type TouchedTable } from "./change-reader.ts";
+import { FROM_THE_START } from "./followed.ts";
 import type { FrozenFile } from "./frozen-file.ts";
-import { assertOneHistory, knownLook } from "./known-look.ts";
-import { rewrittenSince, type StoredAs } from "./stored-as.ts";
+import { assertOneHistory, preparedLook } from "./known-look.ts";
+import { rewrittenSince } from "./stored-as.ts";
 
 export interface FollowedTable {
   readonly name: string;
@@ -25,6 +26,8 @@ export interface FollowInput {
   readonly signal: AbortSignal;
   /** Whether Postgres' schema is looked at also where nothing was written; true when left out. */
   readonly isIdleChecked?: boolean;
+  /** Takes every table as it is, whatever either side knows of the other: one of them was restored to an earlier state. */
+  readonly isAnew?: boolean;
 }
 
 /**
@@ -35,26 +38,35 @@ export interface FollowInput {
  *   where somebody keeps a table from being read; then SQLite is as it was, and Postgres keeps the changes
  */
 export async function followOnce(input: FollowInput): Promise<FollowedTable[]> {
-  const { client, file, plan } = input;
+  const { client, file, plan, isAnew = false } = input;
   const followed = file.followed();
-  const known = await knownLook(client);
-  assertOneHistory(known, followed);
-  const reader = await ChangeReader.begin(client, plan, followed.snapshot);
+  const known = await preparedLook(client);
+  if (!isAnew) assertOneHistory(known, followed);
+  const reader = await ChangeReader.begin(
+    client,
+    plan,
+    isAnew ? FROM_THE_START : followed.snapshot,
+  );
   try {
     const logged = await reader.touched();
-    const isChecked = logged.length > 0 || input.isIdleChecked !== false;
+    const isChecked = isAnew || logged.length > 0 || input.isIdleChecked !== false;
     if (isChecked) assertFollowable(await unfollowable(client, plan));
     const stored = isChecked ? await reader.stored() : {};
-    const touched = withRewritten(logged, plan, followed.stored ?? known.stored ?? stored, stored);
+    const then = followed.stored ?? known.stored ?? stored;
+    const rewritten = isAnew ? new Set(Object.keys(stored)) : rewrittenSince(then, stored);
+    const touched = withRewritten(logged, plan, rewritten);
     if (touched.length === 0) {
       if (known.batch < followed.batch) await reader.commit(followed.batch);
       else await client.query("COMMIT");
       return [];
     }
     const tables = await applyTouched(input, reader, touched);
+    // Between both commits, and where the second never comes, the file must not pass for one that Postgres knows.
+    const before = isAnew ? null : followed.look;
+    const batch = Math.max(followed.batch, known.batch);
     const look = randomUUID();
-    await reader.commit(followed.batch, { look, before: followed.look });
-    file.commit({ batch: followed.batch + 1, snapshot: reader.snapshot, look, stored });
+    await reader.commit(batch, { look, before });
+    file.commit({ batch: batch + 1, snapshot: reader.snapshot, look, stored });
     return tables;
   } catch (cause) {
     file.rollback();
@@ -67,10 +79,8 @@ export async function followOnce(input: FollowInput): Promise<FollowedTable[]> {
 function withRewritten(
   logged: readonly TouchedTable[],
   { tables }: MigrationPlan,
-  then: StoredAs,
-  now: StoredAs,
+  rewritten: ReadonlySet<string>,
 ): TouchedTable[] {
-  const rewritten = rewrittenSince(then, now);
   return tables.flatMap((table) => {
     const found = logged.find((one) => one.table === table);
     if (!rewritten.has(table.target)) return found ?? [];
@@ -79,11 +89,14 @@ function withRewritten(
 }
 
 async function applyTouched(
-  { file, signal }: FollowInput,
+  { file, signal, isAnew }: FollowInput,
   reader: ChangeReader,
   touched: readonly TouchedTable[],
 ): Promise<FollowedTable[]> {
-  file.begin(touched.map(({ table }) => table.name));
+  file.begin(
+    touched.map(({ table }) => table.name),
+    isAnew,
+  );
   const tables: FollowedTable[] = [];
   const findings = [];
   for (const one of touched) {

@@ -12,6 +12,7 @@ import { outlastOutages, syncOutages } from "../target/outlast-outages.ts";
 import { isGivenBack } from "../target/stand-by.ts";
 import { serverError } from "../target/target-error.ts";
 import { TargetLink } from "../target/target-link.ts";
+import { assertFrozenBy } from "./assert-frozen-by.ts";
 import { type FollowedTable, type FollowInput, followOnce } from "./follow-once.ts";
 import { FrozenFile } from "./frozen-file.ts";
 
@@ -26,6 +27,11 @@ export interface FollowRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
   /** Ends as soon as SQLite holds what Postgres held at the last look; else it follows until stopped. */
   readonly until?: "caught-up";
+  /**
+   * Begins with all of Postgres' tables as they are, so that the way back is whole again where Postgres or the SQLite file was restored to an
+   * earlier state. What SQLite held and Postgres lost is gone then.
+   */
+  readonly anew?: boolean;
   /** Takes what belongs into a log, such as that Postgres is away. */
   readonly log?: (line: string) => void;
 }
@@ -57,14 +63,15 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
     const isEndless = request.until === undefined;
     const file = FrozenFile.open(request.sqlite.path, isEndless ? BUSY_MS : undefined);
     try {
-      file.assertFrozenBy(entry.id);
+      assertFrozenBy(file.db, entry.id);
       const found = new FollowTally();
       const outages = syncOutages(request.log);
+      const first = { isAnew: request.anew === true };
       const follow = async (client: Client, report: Report) => {
         const isCutOver = async () => (await phaseOf(client, entry.id)) === "cut-over";
         if (!(await takeTargetLockWhile(client, request.signal, isCutOver))) return;
         const input = { client, file, plan: entry.plan, signal: request.signal };
-        await followUntil(request, { ...input, isCutOver, outages }, (tables) => {
+        await followUntil(request, { ...input, isCutOver, outages, first }, (tables) => {
           found.add(tables);
           report({ note: `${found.rows} rows in ${found.batches} batches` });
         });
@@ -98,11 +105,13 @@ export async function followReverse(request: FollowRequest): Promise<FollowRepor
 interface Following extends FollowInput {
   readonly isCutOver: () => Promise<boolean>;
   readonly outages: OutageLog;
+  /** Of the batch that comes first, over all connections. */
+  readonly first: { isAnew: boolean };
 }
 
 async function followUntil(
   request: FollowRequest,
-  { isCutOver, outages, ...input }: Following,
+  { isCutOver, outages, first, ...input }: Following,
   tell: (tables: readonly FollowedTable[]) => void,
 ): Promise<void> {
   let lookedAt = Number.NEGATIVE_INFINITY;
@@ -110,7 +119,10 @@ async function followUntil(
     // Changes are looked for often; whether Postgres' schema is still the one that SQLite has, less.
     const isDue = performance.now() - lookedAt > SCHEMA_PAUSE_MS;
     if (isDue) lookedAt = performance.now();
-    const tables = await orBrokenOff(followOnce({ ...input, isIdleChecked: isDue }), request);
+    const tables = await orBrokenOff(
+      followOnce({ ...input, isIdleChecked: isDue, ...first }),
+      request,
+    );
     if (tables === "stopped") return;
     if (tables === "busy")
       outages.failing({ reason: "another process holds SQLite's lock", meanwhile: "trying again" });
@@ -118,6 +130,7 @@ async function followUntil(
       outages.failing({ reason: await lockedBy(input), meanwhile: "trying again" });
     else {
       outages.working();
+      first.isAnew = false;
       tell(tables);
     }
     // A rollback that waits to take over says so in the journal.

@@ -1,28 +1,14 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Database as Connection } from "better-sqlite3";
-import { capturedFor } from "../capture/install-capture.ts";
-import { removeTraces } from "../freeze.ts";
+import { makeRefusals, putInForce, removeCapture, removeTraces } from "../freeze.ts";
 import { openSqlite } from "../sqlite/open-sqlite.ts";
 import { readSchema } from "../sqlite/read-schema.ts";
 import type { SqliteSchema } from "../sqlite/schema.ts";
-import { FROM_THE_START } from "./change-reader.ts";
+import { type Followed, readFollowed } from "./followed.ts";
 import { setTriggersAside } from "./set-triggers-aside.ts";
-import type { StoredAs } from "./stored-as.ts";
 
-/** How far SQLite has followed Postgres. */
-export interface Followed {
-  /** Counts the batches, so that an older copy of the file is told. */
-  readonly batch: number;
-  /** The snapshot of Postgres that the file holds. */
-  readonly snapshot: string;
-  /** The mark of the look that brought it, and how the tables were stored then; null where none has, or one of an earlier version. */
-  readonly look: string | null;
-  readonly stored: StoredAs | null;
-}
-
-const NOTHING: Followed = { batch: 0, snapshot: FROM_THE_START, look: null, stored: null };
-
-const REMEDIES = {
+/** What helps where the file is missing, and where it can't be opened. */
+export const FILE_REMEDIES = {
   missing: "bring the file back that the cutover froze: without it there is no way back",
   unreadable: "check its permissions, and that no other process holds it exclusively",
 };
@@ -46,7 +32,7 @@ export class FrozenFile {
    * @throws LifeboatError `SQLITE_NOT_FOUND`, `SQLITE_UNREADABLE`
    */
   static open(path: string, busyMs = 10_000): FrozenFile {
-    return openSqlite(path, { busyMs, remedies: REMEDIES }, (db) => {
+    return openSqlite(path, { busyMs, remedies: FILE_REMEDIES }, (db) => {
       // Postgres forgets a change once SQLite holds it, so a commit here must last.
       db.pragma("synchronous = FULL");
       // Postgres has cascaded already, and rows of a batch come in any order.
@@ -55,46 +41,18 @@ export class FrozenFile {
     });
   }
 
-  /**
-   * A copy from before the cutover, or of another migration, lacks what Postgres does not hold in its log, and nobody would notice.
-   * @throws LifeboatError `SQLITE_REPLACED` (refused)
-   */
-  assertFrozenBy(migration: string): void {
-    const owner = capturedFor(this.db);
-    if (owner === migration) return;
-    throw new LifeboatError({
-      code: "SQLITE_REPLACED",
-      kind: "refused",
-      message: `${this.db.name} is not the file that migration ${migration} froze: ${owner === null ? "it holds nothing of a migration" : `it is held by migration ${owner}`}`,
-      remedy:
-        "name the file that was frozen in sqlite.path, or bring it back; from another one no way leads back. Nothing was changed",
-      details: { migration, owner },
-    });
-  }
-
   followed(): Followed {
-    if (!this.#has("lifeboat_followed")) return NOTHING;
-    const row = this.db
-      .prepare<[], { batch: bigint; snapshot: string; look?: string | null; stored?: string }>(
-        "SELECT * FROM lifeboat_followed",
-      )
-      .get();
-    if (!row) return NOTHING;
-    const { batch, snapshot, look = null, stored = null } = row;
-    return {
-      batch: Number(batch),
-      snapshot,
-      look,
-      stored: stored === null ? null : (JSON.parse(stored) as StoredAs),
-    };
+    return readFollowed(this.db);
   }
 
   /**
    * Takes the write lock; the refusals of others' writes and the product's own triggers on these tables are out of force
    * until the commit, for this transaction alone. See decision 36.
+   * @param isAnew makes the refusals again where the file was restored to a state before the freeze, and takes away what logged its writes
    */
-  begin(tables: readonly string[]): void {
+  begin(tables: readonly string[], isAnew = false): void {
     this.db.exec("BEGIN IMMEDIATE");
+    if (isAnew) this.#freezeAgain();
     this.db.exec(
       "CREATE TEMP TABLE IF NOT EXISTS lifeboat_touched (id INTEGER PRIMARY KEY, key TEXT, place INTEGER)",
     );
@@ -160,21 +118,30 @@ export class FrozenFile {
     );
   }
 
+  #freezeAgain(): void {
+    removeCapture(this.db);
+    makeRefusals(this.db);
+    putInForce(this.db, null);
+  }
+
   /** Where SQLite takes the product's writes again, ours would be lost updates. */
   #liftRefusals(): void {
     const lifted = this.db.prepare("UPDATE lifeboat_state SET refused = 0 WHERE refused = 1").run();
-    if (lifted.changes > 0) return;
-    throw new LifeboatError({
-      code: "SQLITE_NOT_FROZEN",
-      kind: "refused",
-      message:
-        "the SQLite database takes the product's writes, so Postgres' can't be followed there",
-      remedy: "see lifeboat migrate status: a rollback may be half done; run it again",
-    });
+    if (lifted.changes === 0) throw notFrozen();
   }
 
   #has(table: string): boolean {
     const sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
     return this.db.prepare(sql).get(table) !== undefined;
   }
+}
+
+export function notFrozen(): LifeboatError {
+  return new LifeboatError({
+    code: "SQLITE_NOT_FROZEN",
+    kind: "refused",
+    message: "the SQLite database takes the product's writes, so Postgres' can't be followed there",
+    remedy:
+      "see lifeboat migrate status: a rollback may be half done, then run it again. Where the file was restored from before the cutover, lifeboat migrate sync --anew freezes it and writes it anew",
+  });
 }

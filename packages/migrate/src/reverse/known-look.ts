@@ -1,6 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
-import type { Followed } from "./frozen-file.ts";
+import type { Followed } from "./followed.ts";
 import type { StoredAs } from "./stored-as.ts";
 
 /** What Postgres knows of the file that follows it. */
@@ -14,17 +14,34 @@ export interface KnownLook {
   readonly stored: StoredAs | null;
 }
 
-/** Reads it, and adds what an earlier version did not know. */
+interface KnownRow extends Omit<KnownLook, "batch"> {
+  readonly batch: string;
+}
+
+/** Reads it. */
 export async function knownLook(client: Client): Promise<KnownLook> {
-  const { rows } = await client.query<{ known: Omit<KnownLook, "batch"> & { batch: string } }>(
-    "SELECT to_json(f) AS known FROM lifeboat.followed AS f",
-  );
-  const known = rows[0]?.known;
-  if (known && !("look" in known))
+  return knownOf(await knownRow(client));
+}
+
+/** The same, before it is written to: adds what an earlier version did not know. */
+export async function preparedLook(client: Client): Promise<KnownLook> {
+  const row = await knownRow(client);
+  if (row && !("look" in row))
     await client.query(
       "ALTER TABLE lifeboat.followed ADD look text, ADD look_before text, ADD stored json",
     );
-  const { batch = 0, look = null, look_before = null, stored = null } = known ?? {};
+  return knownOf(row);
+}
+
+async function knownRow(client: Client): Promise<KnownRow | undefined> {
+  const { rows } = await client.query<{ known: KnownRow }>(
+    "SELECT to_json(f) AS known FROM lifeboat.followed AS f",
+  );
+  return rows[0]?.known;
+}
+
+function knownOf(row: Partial<KnownRow> | undefined): KnownLook {
+  const { batch = 0, look = null, look_before = null, stored = null } = row ?? {};
   return { batch: Number(batch), look, look_before, stored };
 }
 
@@ -38,7 +55,8 @@ export function assertOneHistory(known: KnownLook, followed: Followed): void {
       code: "SQLITE_REPLACED",
       kind: "refused",
       message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, and batch ${known.batch} was followed already: it is an older copy of the file`,
-      remedy: "bring back the file that was followed; from an older copy no way leads back",
+      remedy:
+        "bring back the file that was followed, or let this one be written anew from Postgres, table by table: lifeboat migrate sync --anew",
     });
   if (followed.look === null || [known.look, known.look_before].includes(followed.look)) return;
   throw new LifeboatError({
@@ -46,7 +64,7 @@ export function assertOneHistory(known: KnownLook, followed: Followed): void {
     kind: "refused",
     message: `the SQLite database holds batch ${followed.batch} of Postgres' changes, which this Postgres does not know: it was restored to an earlier state, or failed over to a server that lacked its last commits`,
     remedy:
-      "nothing was changed on either side; keep a copy of the SQLite file, which holds what Postgres lost. Where the product stays in Postgres, lifeboat migrate finish --without-sqlite gives the way back up",
+      "nothing was changed on either side; keep a copy of the SQLite file, which holds what Postgres lost. Then lifeboat migrate sync --anew writes SQLite anew from Postgres as it is now; or, where the product stays in Postgres, lifeboat migrate finish --without-sqlite gives the way back up",
     details: { batch: followed.batch },
   });
 }

@@ -60,7 +60,7 @@ export async function holdingTables<Result>(
     let { mode } = lock;
     try {
       await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
-      const there = await present(client, lock.relations);
+      const there = await presentTables(client, lock.relations);
       const asked = performance.now();
       if (there.length > 0) await client.query(`LOCK TABLE ${there.join(", ")} IN ${mode} MODE`);
       // What the work asks for further is the strongest there is.
@@ -80,7 +80,11 @@ export function isLockTaken(cause: unknown): boolean {
   return TRY_AGAIN.has((cause as { code?: string }).code ?? "");
 }
 
-async function present(client: Client, relations: readonly string[]): Promise<string[]> {
+/** Those of these tables that are there. */
+export async function presentTables(
+  client: Client,
+  relations: readonly string[],
+): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL",
     [relations],

@@ -162,12 +162,12 @@ export async function standingOf(
  */
 export async function noteVerified(
   client: Client,
-  id: string,
+  { id, phase }: JournalEntry,
   verifiedAt: string | null,
 ): Promise<boolean> {
   const { rowCount } = await client.query(
-    `UPDATE ${TABLE} SET details = (details::jsonb - 'verifiedAt' || $2::jsonb)::json WHERE id = $1 AND phase = 'loaded'`,
-    [id, JSON.stringify(verifiedAt === null ? {} : { verifiedAt })],
+    `UPDATE ${TABLE} SET details = (details::jsonb - 'verifiedAt' || $3::jsonb)::json WHERE id = $1 AND phase = $2`,
+    [id, phase, JSON.stringify(verifiedAt === null ? {} : { verifiedAt })],
   );
   return rowCount === 1;
 }

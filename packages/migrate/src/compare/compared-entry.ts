@@ -1,19 +1,22 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
-import { type JournalEntry, newestEntry } from "../target/journal.ts";
+import { type JournalEntry, type MigrationPhase, newestEntry } from "../target/journal.ts";
+
+/** Those in which one side follows the other. */
+const FOLLOWING: readonly MigrationPhase[] = ["loaded", "cut-over"];
 
 /**
- * The migration of a target whose load has finished, and that has not gone on since.
+ * The migration of a target whose sides can be compared.
  * @throws LifeboatError `NOT_LOADED` (not-found), naming the phase
  */
-export async function loadedEntry(
+export async function comparedEntry(
   client: Client,
   schema: string | undefined,
 ): Promise<JournalEntry> {
   const entry = await newestEntry(client);
-  if (entry?.phase === "loaded" && (schema === undefined || entry.plan.schema === schema))
-    return entry;
-  const [message, remedy] = notLoaded(entry);
+  const isHere = schema === undefined || entry?.plan.schema === schema;
+  if (entry && isHere && FOLLOWING.includes(entry.phase)) return entry;
+  const [message, remedy] = notCompared(entry, isHere);
   throw new LifeboatError({
     code: "NOT_LOADED",
     kind: "not-found",
@@ -23,18 +26,21 @@ export async function loadedEntry(
   });
 }
 
-function notLoaded(entry: JournalEntry | null): [message: string, remedy: string] {
+function notCompared(
+  entry: JournalEntry | null,
+  isHere: boolean,
+): [message: string, remedy: string] {
   const load = "run `lifeboat migrate load`";
   if (!entry) return ["nothing was loaded into the target yet", load];
   if (entry.phase === "loading") return ["the last load into the target did not finish", load];
-  if (entry.phase === "loaded")
+  if (!isHere)
     return [
       `the load went into schema ${entry.plan.schema}`,
       "set migrate.schema to it, or leave it out",
     ];
   return [
     `the migration is in phase ${entry.phase}, in which both sides may differ`,
-    "verify compares from a load until the cutover",
+    "see lifeboat migrate status; both sides are compared from a load until the cutover, and after it until a rollback or the end",
   ];
 }
 
@@ -43,7 +49,7 @@ export function movedOn(phase: string): LifeboatError {
     code: "NOT_LOADED",
     kind: "not-found",
     message: `the migration went on to phase ${phase} while both sides were compared`,
-    remedy: "see lifeboat migrate status; both sides are compared while the phase is loaded",
+    remedy: "see lifeboat migrate status, then run this again where a side follows the other",
     details: { phase },
   });
 }

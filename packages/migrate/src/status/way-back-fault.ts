@@ -1,0 +1,87 @@
+import { LifeboatError, reasonOf } from "@lifeboat/core";
+import { SqliteError } from "better-sqlite3";
+import type { Client } from "pg";
+import { refusesWrites } from "../freeze.ts";
+import type { MigrationRequest, TargetAddress } from "../request.ts";
+import { assertFollowable, unfollowable } from "../reverse/assert-followable.ts";
+import { assertFrozenBy } from "../reverse/assert-frozen-by.ts";
+import { FILE_REMEDIES, notFrozen } from "../reverse/frozen-file.ts";
+import { FrozenSnapshots } from "../reverse/frozen-snapshots.ts";
+import { openSqlite } from "../sqlite/open-sqlite.ts";
+import { askTarget } from "../target/ask-target.ts";
+import { currentMigration, type JournalEntry } from "../target/journal.ts";
+import { serverError } from "../target/target-error.ts";
+
+const BUSY_MS = 2_000;
+
+const FAULTS = new Set([
+  "NOT_FOLLOWABLE",
+  "POSTGRES_SET_BACK",
+  "SQLITE_NOT_FOUND",
+  "SQLITE_NOT_FROZEN",
+  "SQLITE_REPLACED",
+  "SQLITE_UNREADABLE",
+]);
+
+export interface WayBackRequest extends Pick<MigrationRequest, "sqlite" | "schema" | "signal"> {
+  readonly postgres: TargetAddress;
+}
+
+/**
+ * Why a product that was cut over could not be taken back to SQLite: what a sync or a rollback would be refused by. Reads both sides, rows of
+ * none, and changes nothing.
+ * @returns null where nothing is in the way, or nothing is cut over
+ * @throws LifeboatError where Postgres can't be asked
+ */
+export async function wayBackFault(request: WayBackRequest): Promise<LifeboatError | null> {
+  const { postgres, schema, signal } = request;
+  try {
+    return await askTarget(postgres, signal, async (client) => {
+      const entry = await currentMigration(client);
+      const isHere = entry && (schema === undefined || schema === entry.plan.schema);
+      if (!isHere || entry.phase !== "cut-over") return null;
+      return wayBackFaultOf(client, entry, request.sqlite.path);
+    });
+  } catch (cause) {
+    throw serverError(cause);
+  }
+}
+
+/** The same of a migration that is cut over, by a connection in no transaction. */
+export async function wayBackFaultOf(
+  client: Client,
+  { id, plan }: JournalEntry,
+  path: string,
+): Promise<LifeboatError | null> {
+  const opening = { readonly: true, busyMs: BUSY_MS, remedies: FILE_REMEDIES };
+  try {
+    const db = openSqlite(path, opening, (opened) => {
+      assertFrozenBy(opened, id);
+      if (!refusesWrites(opened)) throw notFrozen();
+      return opened;
+    });
+    try {
+      const snapshots = new FrozenSnapshots(db, client, id);
+      await snapshots.hold([], async () => assertFollowable(await unfollowable(client, plan)));
+      return null;
+    } finally {
+      db.close();
+    }
+  } catch (cause) {
+    if (cause instanceof SqliteError) return unreadable(path, cause);
+    if (cause instanceof LifeboatError && FAULTS.has(cause.code)) return cause;
+    // A rollback or finish has begun just now.
+    if (cause instanceof LifeboatError && cause.code === "NOT_LOADED") return null;
+    throw cause;
+  }
+}
+
+function unreadable(path: string, cause: unknown): LifeboatError {
+  return new LifeboatError({
+    code: "SQLITE_UNREADABLE",
+    message: `the SQLite database ${path} can't be read: ${reasonOf(cause)}`,
+    remedy: FILE_REMEDIES.unreadable,
+    details: { path },
+    cause,
+  });
+}

@@ -1,0 +1,67 @@
+import { copyFileSync, rmSync, writeFileSync } from "node:fs";
+import { migrationStatus, wayBackFault } from "@lifeboat/migrate";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { type ReverseCase, reverseCase } from "./reverse-case.ts";
+
+let cluster: TestCluster;
+let one: ReverseCase;
+beforeAll(async () => {
+  cluster = await startCluster();
+});
+afterAll(() => cluster.stop());
+afterEach(() => one.end());
+
+const SHOP = "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')";
+
+const request = () => ({
+  ...{ sqlite: { path: one.path }, postgres: { url: one.url } },
+  signal: new AbortController().signal,
+});
+const fault = () => wayBackFault(request());
+const code = async () => (await fault())?.code ?? null;
+
+it("finds nothing in the way of a rollback while the product writes and a sync follows it, and before a cutover", async () => {
+  one = await reverseCase(cluster, SHOP);
+  expect(await code()).toBeNull();
+  await one.cutOver();
+  const asked: unknown[] = [];
+  for (let batch = 0; batch < 12; batch++) {
+    await one.query("UPDATE t SET v = v || '.'");
+    const following = one.follow();
+    asked.push(await code(), await code());
+    await following;
+  }
+  expect(new Set(asked)).toEqual(new Set([null]));
+});
+
+it("names what a rollback would be refused by", async () => {
+  one = await reverseCase(cluster, SHOP);
+  await one.cutOver();
+  copyFileSync(one.path, `${one.path}.old`);
+  await one.query("ALTER TABLE t ADD more text");
+  expect(await fault()).toMatchObject({ code: "NOT_FOLLOWABLE" });
+  const { findings } = await migrationStatus(request());
+  expect(findings).toMatchObject([{ id: "way-back-lost", severity: "warning" }]);
+  await one.query("ALTER TABLE t DROP more; UPDATE t SET v = 'b'");
+  await one.follow();
+  await one.query("UPDATE t SET v = 'c'");
+  await one.follow();
+  expect(await code()).toBeNull();
+  one.sqlite("UPDATE lifeboat_state SET refused = 0");
+  expect(await code()).toBe("SQLITE_NOT_FROZEN");
+  one.sqlite("UPDATE lifeboat_state SET refused = 1");
+  await one.query("UPDATE lifeboat.followed SET look = 'another', look_before = NULL");
+  expect(await code()).toBe("POSTGRES_SET_BACK");
+  copyFileSync(`${one.path}.old`, one.path);
+  expect(await code()).toBe("SQLITE_REPLACED");
+  writeFileSync(one.path, "no database".repeat(100));
+  expect(await code()).toBe("SQLITE_UNREADABLE");
+  rmSync(one.path);
+  expect(await fault()).toMatchObject({
+    code: "SQLITE_NOT_FOUND",
+    remedy: expect.stringContaining("without it there is no way back"),
+  });
+  await one.query("UPDATE lifeboat.migrations SET phase = 'finished'");
+  expect(await code()).toBeNull();
+});
