@@ -43,11 +43,17 @@ test("a watch that a lock keeps from beginning says so, to status too, and goes 
   const remedy = expect.stringMatching(/fuser -v \S+app\.db.*locking_mode = EXCLUSIVE/);
   expect(await app.engine.status(repository, told)).toMatchObject({
     archive: { ok: false, lagSeconds: null },
-    alerts: [{ id: "watch-waiting", severity: "error", summary: locked, remedy }],
+    alerts: [
+      { id: "sqlite-locked-exclusively" },
+      { id: "watch-waiting", severity: "error", summary: locked, remedy },
+    ],
   });
   // Its patience was over.
   expect(await app.engine.status(repository, told && { ...told, alive: false })).toMatchObject({
-    alerts: [{ id: "watch-stopped", summary: expect.stringContaining("is locked by"), remedy }],
+    alerts: [
+      { id: "sqlite-locked-exclusively" },
+      { id: "watch-stopped", summary: expect.stringContaining("is locked by"), remedy },
+    ],
   });
   await lock.kill();
   await expect.poll(() => watch.said.at(-1)).toMatch(/^app: shipping again .*; nothing is lost$/);
