@@ -40,6 +40,14 @@ async function setPostgresBack(): Promise<void> {
   );
 }
 
+/** Postgres knows of the new look already, and the file is as it was. */
+async function killedBetweenTheCommits(): Promise<void> {
+  using _ = vi.spyOn(FrozenFile.prototype, "commit").mockImplementationOnce(() => {
+    throw new Error("killed");
+  });
+  await expect(anew()).rejects.toThrow("killed");
+}
+
 describe("sync --anew makes the way back whole again", () => {
   it("where Postgres was restored to an earlier state; what it lost goes from SQLite too", async () => {
     one = await reverseCase(cluster, SHOP);
@@ -47,12 +55,7 @@ describe("sync --anew makes the way back whole again", () => {
     await setPostgresBack();
     const setBack = { code: "POSTGRES_SET_BACK", remedy: expect.stringContaining("sync --anew") };
     await expect(one.follow()).rejects.toMatchObject(setBack);
-    // Killed where Postgres knows of the new look already, it is as far as before.
-    const broken = vi.spyOn(FrozenFile.prototype, "commit").mockImplementationOnce(() => {
-      throw new Error("killed");
-    });
-    await expect(anew()).rejects.toThrow("killed");
-    broken.mockRestore();
+    await killedBetweenTheCommits();
     await expect(one.follow()).rejects.toMatchObject(setBack);
     expect(await anew()).toMatchObject({
       batches: 1,
@@ -90,6 +93,8 @@ describe("sync --anew makes the way back whole again", () => {
     await one.follow();
     copyFileSync(`${one.path}.old`, one.path);
     const older = { code: "SQLITE_REPLACED", remedy: expect.stringContaining("sync --anew") };
+    await expect(one.follow()).rejects.toMatchObject(older);
+    await killedBetweenTheCommits();
     await expect(one.follow()).rejects.toMatchObject(older);
     one.sqlite(
       `UPDATE lifeboat_state SET refused = 0;

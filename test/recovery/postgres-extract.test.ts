@@ -4,7 +4,7 @@ import { LifeboatError } from "@lifeboat/core";
 import { hasProgram, postgresEngine } from "@lifeboat/postgres";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { startCluster, type TestCluster } from "../support/postgres.ts";
+import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
 
@@ -31,13 +31,19 @@ beforeAll(async () => {
     'create table "odd.name"."First" partition of "Parted" for values in (1) partition by list (n)',
   );
   await cluster.query('create table "odd.name".deep partition of "odd.name"."First" default');
-  await cluster.query('create table second partition of "Parted" for values in (2)');
+  const space = await tablespaceFolder(cluster, "space");
+  await cluster.query(`create tablespace "a space" location '${space}'`);
+  await cluster.query(
+    'create table second partition of "Parted" for values in (2) tablespace "a space"',
+  );
   await cluster.query('insert into "Parted" values (11, 1), (22, 2)');
   // Who extracts is the copy's superuser: nothing that others put on the path may answer in its sessions.
   await cluster.query("create function public.quote_ident(name) returns text return 'planted'");
   await kept.take();
   await cluster.query("drop function public.quote_ident(name)");
   await cluster.query('drop table orders, "Parted"');
+  await cluster.query('drop schema "odd.name" cascade');
+  await cluster.query('drop tablespace "a space"');
   // Of these libpq hears, where our own connections do not.
   vi.stubEnv("PGSERVICE", "elsewhere");
   vi.stubEnv("PGHOSTADDR", "192.0.2.1");
@@ -57,7 +63,10 @@ afterEach(async () => {
 
 function extracting(name: string, into: string) {
   to = join(cluster.directory, `aside-${count++}`);
-  return restoreBeside(cluster, kept, { to, fetchCommand: ["false"], extract: { name, into } });
+  return restoreBeside(cluster, kept, {
+    ...{ to, fetchCommand: ["false"], extract: { name, into } },
+    tablespaceMapping: new Map([[join(cluster.directory, "space"), `${to}-space`]]),
+  });
 }
 
 const contentOf = async (file: string) =>
@@ -82,17 +91,16 @@ test("it comes straight into a live database, all of it or nothing", async ({ sk
   await extracting("public.orders", cluster.superuserUrl);
   const [row] = await cluster.query<{ n: string }>("select count(*) as n from orders");
   expect(row?.n).toBe("100");
-  // There by now: the second time nothing may change.
-  await cluster.query("delete from orders where n > 50");
-  // Only the copy tells which schema is meant.
-  await cluster.query("alter database app set search_path = pg_temp");
-  await expect(extracting("orders", cluster.superuserUrl)).rejects.toMatchObject({
+  // Only the copy tells of its partitions, and in which schemas they lie.
+  await cluster.query("create table second as select 7 as n");
+  await expect(extracting("Parted", cluster.superuserUrl)).rejects.toMatchObject({
     code: "EXTRACT_FAILED",
     message: expect.stringContaining("already exists"),
   });
-  await cluster.query("alter database app reset search_path");
-  const [after] = await cluster.query<{ n: string }>("select count(*) as n from orders");
-  expect(after?.n).toBe("50");
+  expect(await cluster.query("select n from second")).toEqual([{ n: 7 }]);
+  expect(await cluster.query("select from pg_tables where tablename = 'Parted'")).toEqual([]);
+  expect(await cluster.query("select from pg_namespace where nspname = 'odd.name'")).toEqual([]);
+  await cluster.query("drop table second");
 });
 
 test("on its way it lies where nobody else can enter, the server's account neither", async ({
@@ -144,9 +152,15 @@ test("names are found whatever they are made of, in any database, and a whole da
   expect(whole).toContain('"odd.name"."Items"');
 });
 
-test("a table's partitions come with it, and theirs", async ({ skip }) => {
+test("a table's partitions come with it, and theirs, their schema too where it is missing", async ({
+  skip,
+}) => {
   if (!canDump) skip("there is no pg_dump");
-  await extracting("Parted", cluster.superuserUrl);
+  const { extracted } = await extracting("Parted", cluster.superuserUrl);
+  expect(extracted?.notes).toEqual([
+    "schema odd.name was made for it",
+    "it lies in the database's own tablespace: the target has no tablespace a space",
+  ]);
   const parted = await cluster.query('select n, part from "Parted" order by n');
   expect(parted).toEqual([
     { n: 11, part: 1 },
@@ -159,7 +173,12 @@ test("what is not there is said with what is", async ({ skip }) => {
   await expect(extracting("nothing", join(folder, "nothing.dump"))).rejects.toMatchObject({
     code: "EXTRACT_NOT_FOUND",
     kind: "not-found",
-    remedy: expect.stringContaining("app, other"),
+    // The replay was not in vain.
+    remedy: expect.stringMatching(
+      new RegExp(
+        `app, other, postgres; or ask the copy by hand, .*pg_ctl start -D ${to} .*archive_mode=off`,
+      ),
+    ),
   });
   expect(await readdir(folder)).not.toContain("nothing.dump");
 });
@@ -187,6 +206,14 @@ test("a target that cannot take it is found out before anything is fetched", asy
   expect(await refused("orders", at("other", "nobody"))).toMatch(/^failed (AUTH|ROLE)/);
   expect(await refused("orders", at("other", "helpless"))).toMatch(
     /^failed TARGET_RIGHTS_MISSING: role "helpless" may make no table in database "other"/,
+  );
+  expect(await refused("sales.placed", at("other", "helpless"))).toMatch(
+    /TARGET_RIGHTS_MISSING: database "other" on .* has no schema sales, and role "helpless" may not make it/,
+  );
+  // The named schema counts, whatever others there are to write into.
+  await cluster.query("create schema helpless authorization helpless", "other");
+  expect(await refused("public.orders", at("other", "helpless"))).toMatch(
+    /TARGET_RIGHTS_MISSING: role "helpless" may make no table in schema public of database "other"/,
   );
   const standing = /^refused TARGET_NOT_EMPTY: database "other" on .* has public\.far already/;
   for (const name of ["far", "public.far", "app.public.far"])

@@ -1,5 +1,6 @@
 import { chown, mkdir, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { list, verify, WatchNotes, watch } from "@lifeboat/core";
 import {
   dropSlot,
@@ -14,6 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { keptFrom } from "../../packages/postgres/src/archive/receiver-status.ts";
 import { withClient } from "../../packages/postgres/src/connection/connection.ts";
 import { formatLsn, parseLsn } from "../../packages/postgres/src/wal/lsn.ts";
+import { faultyStorage } from "../support/faulty-storage.ts";
 import { ask, availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { type Counted, countAfter, restoreBeside } from "../support/postgres-copies.ts";
 import { type Receiving, startReceiving } from "../support/postgres-receiving.ts";
@@ -277,6 +279,38 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         expect.stringMatching(/^WAL of \d+: nothing is shipped since .* is gone; /),
         expect.stringMatching(/^WAL of \d+: shipping again after .*; nothing is lost$/),
       ]);
+    },
+  );
+
+  test.runIf(thorough)(
+    "a repository that takes longer than a server may say nothing is no silence of the server, which is not left for it",
+    async () => {
+      const { storage } = kept.folder;
+      const held = Promise.withResolvers<void>();
+      let waiting = 0;
+      const slow = faultyStorage(storage, {
+        create: async (path, content) => {
+          if (/[0-9A-F]{24}\.zst$/.test(path)) {
+            waiting++;
+            await held.promise;
+          }
+          return storage.create(path, content);
+        },
+      });
+      const silenceMs = 2_500;
+      receiving = startReceiving(cluster, { folder: kept.folder.over(slow) }, silenceMs);
+      const receiver = receiving;
+      await caughtUp(receiver);
+      // As many segments as make it stop listening.
+      for (let round = 0; round < 4; round++)
+        await cluster.query(
+          "select pg_logical_emit_message(false, 'ballast', repeat('x', 900000)), pg_switch_wal()",
+        );
+      await expect.poll(() => waiting).toBe(1);
+      await delay(silenceMs + 1_000);
+      held.resolve();
+      await caughtUp(receiver);
+      expect(receiver.log).toEqual([]);
     },
   );
 

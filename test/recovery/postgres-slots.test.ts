@@ -1,6 +1,8 @@
 import { dropSlot, listSlots, postgresEngine } from "@lifeboat/postgres";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { withClient } from "../../packages/postgres/src/connection/connection.ts";
+import { assertSlotHolds } from "../../packages/postgres/src/standby/standby-slot.ts";
 import { Place } from "../cli/command.ts";
 import { availableMajors, startCluster, type TestCluster } from "../support/postgres.ts";
 import { repositoryBeside } from "../support/postgres-repository.ts";
@@ -37,11 +39,19 @@ describe.each(majors)("replication slots of a server of version %i", (major) => 
 
   test("one that lost its WAL is said to be lost, and is an error of doctor and an alert", async () => {
     await make("left_behind");
+    const [at] = await cluster.query<{ reserved: string }>(
+      "select restart_lsn::text as reserved from pg_replication_slots",
+    );
+    const { reserved } = at as { reserved: string };
     await cluster.query("alter system set max_slot_wal_keep_size = '1MB'");
     await cluster.query("select pg_reload_conf()");
     await writeWal(6_000_000);
     const engine = postgresEngine({ connection: connection() });
     await expect.poll(async () => (await listSlots(connection()))[0]?.verdict).toBe("losing");
+    // For a standby that is made meanwhile it holds, as yet.
+    const holds = () =>
+      withClient(connection(), (client) => assertSlotHolds(client, "left_behind", reserved));
+    expect(await holds()).toMatchObject([{ id: "slot-losing" }]);
     // Until a checkpoint it can still be kept, whoever reads it.
     expect((await engine.status(null, null)).alerts).toContainEqual(
       expect.objectContaining({
@@ -51,6 +61,10 @@ describe.each(majors)("replication slots of a server of version %i", (major) => 
     );
     await cluster.query("checkpoint");
     await expect.poll(async () => (await listSlots(connection()))[0]?.verdict).toBe("lost");
+    await expect(holds()).rejects.toMatchObject({
+      code: "SLOT_LOST",
+      remedy: expect.stringMatching(/max_slot_wal_keep_size = '(1[2-9]|2\d)MB'/),
+    });
     const { alerts } = await engine.status(null, null);
     expect(alerts).toMatchObject([{ id: "slot-lost", severity: "error" }]);
     expect((await engine.inspect()).map(({ id }) => id)).not.toContain("slot-wal-unbounded");

@@ -17,6 +17,7 @@ import { fileURLToPath } from "node:url";
 import {
   awaitStreaming,
   bringUpStandby,
+  dropSlot,
   listSlots,
   type MadeStandby,
   makeStandby,
@@ -29,10 +30,15 @@ import {
 import { execa } from "execa";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { showRemovedStandby } from "../../packages/cli/src/show/removed-standby.ts";
 import { withClient } from "../../packages/postgres/src/connection/connection.ts";
 import { localDirectory } from "../../packages/postgres/src/facts/local-directory.ts";
 import { describeServer } from "../../packages/postgres/src/facts/server-facts.ts";
-import { assertKeepsEnough } from "../../packages/postgres/src/standby/standby-slot.ts";
+import {
+  assertKeepsEnough,
+  removedMeanwhile,
+} from "../../packages/postgres/src/standby/standby-slot.ts";
+import { lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { startCluster, type TestCluster, tablespaceFolder } from "../support/postgres.ts";
 import { archiveInto, repositoryBeside, walCommand } from "../support/postgres-repository.ts";
@@ -212,7 +218,7 @@ test("a standby is made from the primary, started, streams what is written, and 
   await mkdir(join(mapped, upgraded));
   // As a crash leaves it, with a number that another process was given since.
   await writeFile(join(it.path, "postmaster.pid"), `${process.pid}\n`);
-  await removeStandby(connection(), link);
+  expect(await removeStandby(connection(), link)).toMatchObject({ slotLeft: null, slot: it.slot });
   expect(await slots()).toEqual([]);
   const left = await readdir(primary.directory);
   expect(left.filter((name) => /^standby$|pgpass/.test(name))).toEqual([]);
@@ -274,6 +280,11 @@ async function leftBehind(archiveCommand: string, fetchCommand: string[]): Promi
   await primary.query("select pg_reload_conf()");
   const it = await made({ slot: null, fetchCommand });
   expect(await slots()).toEqual([]);
+  const removed = () =>
+    withClient(connection(), async (client) =>
+      removedMeanwhile(client, await describeServer(client), lsnOf(it.startLsn)),
+    );
+  expect(await removed()).toEqual([]);
   await primary.query("alter system set wal_keep_size = 0");
   await primary.query("select pg_reload_conf()");
   for (let round = 0; round < 6; round++) {
@@ -294,6 +305,7 @@ async function leftBehind(archiveCommand: string, fetchCommand: string[]): Promi
       return (row?.first ?? "") > (needed?.name ?? "");
     })
     .toBe(true);
+  expect(await removed()).toMatchObject([{ id: "standby-wal-removed" }]);
   return it;
 }
 
@@ -381,9 +393,50 @@ test("one that is removed beside its primary takes no tablespace of that with it
   await symlink(others, join(it.path, "pg_tblspc", "99998"));
   const files = () => readdir(shared, { recursive: true });
   const were = await files();
-  expect(await removeStandby(connection(), it.path)).toMatchObject({ kept: [shared] });
+  // Nor is a slot called dropped that somebody has dropped, or that another server has.
+  await dropSlot(connection(), it.slot ?? "");
+  const left = { slot: null, slotLeft: it.slot };
+  const removed = await removeStandby(connection(), it.path);
+  expect(removed).toMatchObject({ kept: [shared], ...left });
+  expect(showRemovedStandby(removed, { leaveSlot: false })).not.toContain("dropped ");
   expect(await files()).toEqual(were);
   if (primary.account.foreign) expect(await readdir(others)).toHaveLength(1);
+});
+
+test("one whose primary is gone is removed when that is said, without its tablespaces, and its slot stays named", async () => {
+  const space = await tablespaceFolder(primary, "space");
+  await primary.query(`create tablespace space location '${space}'`);
+  const mapped = join(primary.directory, "space-of-standby");
+  const it = await made({ tablespaceMapping: new Map([[space, mapped]]) });
+  await primary.crash();
+  await expect(removeStandby(connection(), it.path)).rejects.toMatchObject({
+    code: "SERVER_UNREACHABLE",
+    message: expect.stringContaining(`nothing of ${it.path} was removed`),
+    remedy: expect.stringContaining(`lifeboat standby --remove ${it.path} --leave-slot`),
+  });
+  expect(await readdir(it.path)).toContain("standby.signal");
+  const left = { slot: null, slotLeft: "lifeboat_standby_standby", kept: [mapped] };
+  const removed = await removeStandby(connection(), it.path, { leaveSlot: true });
+  expect(removed).toEqual({ path: it.path, ...left });
+  expect(showRemovedStandby(removed, { leaveSlot: true }).split("\n")).toEqual([
+    expect.stringMatching(/^removed /),
+    expect.stringContaining("when it is back: lifeboat slots --drop lifeboat_standby_standby"),
+    expect.stringMatching(`kept +${mapped}, .* unless the primary has its own there`),
+    "",
+  ]);
+  expect(
+    (await readdir(primary.directory)).filter((name) => /^standby$|pgpass/.test(name)),
+  ).toEqual([]);
+  expect(await readdir(mapped)).not.toEqual([]);
+  await primary.startAgain();
+  const { alerts } = await postgresEngine({ connection: connection() }).status(null, null);
+  expect(alerts).toContainEqual(
+    expect.objectContaining({
+      id: "slot-inactive",
+      remedy: expect.stringContaining("lifeboat slots --drop lifeboat_standby_standby"),
+    }),
+  );
+  standby = undefined;
 });
 
 test("a port that it cannot have is refused before anything is copied, a free one is its own", async () => {
@@ -408,6 +461,23 @@ test("one that is stopped half-way leaves neither slot nor files", async () => {
     report: ({ bytes }) => void ((bytes ?? 0) > 100_000 && stop.abort(new Error("stopped"))),
   });
   await expect(attempt).rejects.toThrow("stopped");
+  await nothingIsLeft();
+});
+
+test("none is made whose slot is gone by the time that its copy is", async () => {
+  let drop: Promise<unknown> | undefined;
+  const dropped = "select pg_drop_replication_slot(slot_name) from pg_replication_slots";
+  const attempt = made({
+    maxRate: 16 << 20,
+    report: ({ bytes }) => {
+      if (bytes) drop ??= primary.query(dropped);
+    },
+  });
+  await expect(attempt).rejects.toMatchObject({
+    code: "SLOT_LOST",
+    message: expect.stringContaining("lifeboat_standby_standby was dropped"),
+  });
+  await drop;
   await nothingIsLeft();
 });
 

@@ -122,12 +122,24 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
     expect(await kindAt(last - 1, false)).toBe("time");
   });
 
-  test("a named restore point is recovered to; of several with one name the newest", async () => {
-    const [first, , newest] = history.points as [number, number, number];
+  test("a named restore point is recovered to; of several with one name the newest, and the others are named", async () => {
+    const [first, second, newest] = history.points as [number, number, number];
     expect(await history.entriesAt({ kind: "restore-point", name: "round 1" })).toBe(first);
-    expect(await history.entriesAt({ kind: "restore-point", name: "before the change" })).toBe(
-      newest,
-    );
+    const repeated = { kind: "restore-point", name: "before the change" } as const;
+    expect(await history.entriesAt(repeated)).toBe(newest);
+    expect((await planned({ kind: "restore-point", name: "round 1" })).findings).toEqual([]);
+    const to = join(history.cluster.directory, "one-of-several");
+    const { findings } = await restoreBeside(history.cluster, kept, { target: repeated, to });
+    await rm(to, { recursive: true });
+    const said = findings.find(({ id }) => id === "restore-point-repeated");
+    const { willRecoverTo } = await planned(repeated);
+    expect(said?.summary).toContain(`the one at ${willRecoverTo.lsn} of 20`);
+    expect(said?.summary).toMatch(/others are at 0\/\w+ of \S+Z, 0\/\w+ of \S+Z$/);
+    const [, lsn] = /^another one by its place: --lsn (0\/\w+)$/.exec(said?.remedy ?? "") ?? [];
+    if (thorough)
+      expect(await history.entriesAt({ kind: "lsn", lsn: lsn as string, exclusive: false })).toBe(
+        second,
+      );
   });
 
   test.runIf(thorough)(
@@ -228,7 +240,7 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
       ).rejects.toMatchObject({
         code: "TARGET_OUTSIDE_WINDOWS",
         kind: "not-found",
-        message: expect.stringMatching(/\(they reach from 0\/\w+ to 0\/\w+\)$/),
+        message: expect.stringMatching(/\(it reaches from 0\/\w+ to 0\/\w+\)$/),
         remedy: expect.stringContaining(from),
       });
     await expect(planned({ kind: "restore-point", name: "?" })).rejects.toMatchObject({

@@ -1,8 +1,9 @@
 import { rename } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { backup, list, type RecoveryTarget, verify } from "@lifeboat/core";
+import { backup, list, type Manifest, type RecoveryTarget, verify } from "@lifeboat/core";
 import { postgresEngine, Server } from "@lifeboat/postgres";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { postgresDetails } from "../../packages/postgres/src/details.ts";
 import { formatLsn, lsnOf } from "../../packages/postgres/src/wal/lsn.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { ask, startCluster, type TestCluster } from "../support/postgres.ts";
@@ -49,8 +50,10 @@ describe("an archive with two timelines", () => {
     await promoted.accepting("postgres");
     // The old one lives on a while, as it should not; the promoted one commits last.
     await write(cluster.server, 5);
+    await ask(cluster.server, "select pg_create_restore_point('deployed')", "app");
     await archived(cluster.server);
     await write(promoted, 30);
+    await ask(promoted, "select pg_create_restore_point('deployed')", "app");
     await archived(promoted);
     ends = { one: await count(cluster.server), two: await count(promoted) };
   });
@@ -121,6 +124,27 @@ describe("an archive with two timelines", () => {
     expect(ends).toEqual({ one: 25, two: 50 });
     expect(await recoveredAlong(undefined)).toBe(ends.two);
     expect(await recoveredAlong(1)).toBe(ends.one);
+  });
+
+  test("a copy that follows the newer one says what the older has behind the fork, and of the past of both nothing", async () => {
+    const { manifests } = await kept.repository.backups(kept.folder);
+    const said = async (target: RecoveryTarget, timeline?: number) => {
+      const plan = await kept.offline.plan(kept.folder, manifests, target, { timeline });
+      return (plan.findings ?? []).map(({ id, remedy }) => `${id} ${remedy}`);
+    };
+    expect(await said({ kind: "latest" })).toEqual([
+      expect.stringMatching(/^older-timeline-went-on .* --timeline 1$/),
+    ]);
+    const [oldest] = manifests as [Manifest];
+    const { stopLsn: lsn } = postgresDetails(oldest);
+    expect(await said({ kind: "lsn", lsn, exclusive: false })).toEqual([]);
+    expect(await said({ kind: "immediate" })).toEqual([]);
+    // One of its name on the other timeline is found by both.
+    expect(await said({ kind: "restore-point", name: "deployed" })).toEqual([
+      expect.stringMatching(/^restore-point-repeated .* --lsn 0\/\w+ --timeline 1$/),
+      expect.stringMatching(/^older-timeline-went-on/),
+    ]);
+    expect(await said({ kind: "latest" }, 2)).toEqual([]);
   });
 
   test("a timeline that no backup reaches is refused", async () => {

@@ -14,7 +14,7 @@ export interface Receiving {
 
 export function startReceiving(
   { superuserUrl }: Pick<TestCluster, "superuserUrl">,
-  { folder }: ClusterRepository,
+  { folder }: Pick<ClusterRepository, "folder">,
   silenceMs?: number,
 ): Receiving {
   const controller = new AbortController();

@@ -14,6 +14,8 @@ export interface RecoveryPlan {
   readonly fileName: string | null;
   /** Up to where the copy will recover; time null when only the position is known. */
   readonly willRecoverTo: { readonly time: string | null; readonly lsn: string | null };
+  /** What is to be known of the choice, such as others that the target may have meant. */
+  readonly findings?: readonly Finding[];
 }
 
 export interface RestoreRequest {
@@ -104,6 +106,8 @@ export interface Extracted {
   readonly name: string;
   /** Of the dump. */
   readonly bytes: number;
+  /** What else was done for it, or left out, where it went into a database. */
+  readonly notes?: readonly string[];
 }
 
 /** A restored copy brought to life in private: nobody else can reach it, nothing of the original is touched. */

@@ -99,7 +99,12 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   for (const choice of choices) {
     const { report, copy, done, damaged } = await restoreOne(order, choice);
     reports.push(report);
-    findings.push(...damaged, ...copy.findings, ...endsBefore(order.target, done));
+    findings.push(
+      ...damaged,
+      ...(done.plan.findings ?? []),
+      ...copy.findings,
+      ...endsBefore(order.target, done),
+    );
     if (order.target.kind !== "latest") continue;
     const { time } = copy.willRecoverTo;
     findings.push(...latestAhead(time));

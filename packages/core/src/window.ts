@@ -51,21 +51,23 @@ export function outsideEveryWindow(at: Date, windows: readonly RecoveryWindow[])
     message: `${at.toISOString()} lies in no recovery window${reachOf(windows)}`,
     remedy:
       spans.length === 0
-        ? "there is no backup yet: take one with lifeboat backup"
+        ? "no backup leads to any instant there: see lifeboat list, or take one with lifeboat backup"
         : `choose an instant in ${spans.join(", ")}${nearest}, or a backup by --backup ID (lifeboat list); without a target the newest state is restored`,
     details: { at: at.toISOString(), windows },
   });
 }
 
-/** The oldest and the newest instant that can be restored, in brackets; nothing where there are none. */
-export function reachOf(windows: readonly RecoveryWindow[]): string {
+/** Where windows begin and end, in brackets; nothing where there are none. Between several there are gaps. */
+function reachOf(windows: readonly RecoveryWindow[]): string {
+  const [only, ...more] = windows;
+  if (!only) return "";
+  if (more.length === 0)
+    return only.from === only.to
+      ? ` (there is ${only.from} alone)`
+      : ` (it reaches from ${only.from} to ${only.to})`;
   const from = windows.map((window) => window.from).sort()[0];
-  const to = windows
-    .map((window) => window.to)
-    .sort()
-    .at(-1);
-  if (from === undefined || to === undefined) return "";
-  return from === to ? ` (there is ${from} alone)` : ` (they reach from ${from} to ${to})`;
+  const to = windows.map((window) => window.to).sort();
+  return ` (the oldest begins at ${from}, the newest ends at ${to.at(-1)})`;
 }
 
 /** Milliseconds from an instant to the nearer end of a window that does not hold it. */

@@ -77,6 +77,23 @@ test("the windows nearest to an instant are those with an end near it, and of th
   );
 });
 
+test("the refusal of an instant says what there is, and claims nothing between two windows", () => {
+  const told = (...windows: RecoveryWindow[]) =>
+    outsideEveryWindow(new Date("2026-11-22T09:10:00.000Z"), windows);
+  expect(told(span("09:00", "09:00")).message).toMatch(
+    /\(there is 2026-11-22T09:00:00.000Z alone\)$/,
+  );
+  expect(told(span("08:00", "09:00")).message).toMatch(
+    /\(it reaches from \S+08:\S+ to \S+09:\S+\)$/,
+  );
+  expect(told(span("10:00", "11:00"), span("08:00", "09:00")).message).toMatch(
+    /\(the oldest begins at \S+08:\S+, the newest ends at \S+11:\S+\)$/,
+  );
+  expect(told().message).toMatch(/no recovery window$/);
+  // There may be backups, of another timeline or without their log.
+  expect(told().remedy).not.toContain("no backup yet");
+});
+
 test("an instant outside of hundreds of windows is refused with the nearest ones alone", () => {
   const windows = Array.from({ length: 300 }, (_, minute) => {
     const instant = new Date(Date.UTC(2026, 10, 22, 0, minute)).toISOString();
@@ -89,7 +106,9 @@ test("an instant outside of hundreds of windows is refused with the nearest ones
     } as const;
   });
   const { message, remedy } = outsideEveryWindow(new Date("2026-11-22T02:00:10.000Z"), windows);
-  expect(message).toContain(`(they reach from ${windows[0]?.from} to ${windows.at(-1)?.to})`);
+  expect(message).toContain(
+    `(the oldest begins at ${windows[0]?.from}, the newest ends at ${windows.at(-1)?.to})`,
+  );
   expect(remedy).toContain(
     "2026-11-22T01:59:00.000Z, 2026-11-22T02:00:00.000Z, 2026-11-22T02:01:00.000Z (the nearest ones)",
   );

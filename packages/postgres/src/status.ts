@@ -83,6 +83,7 @@ const WORRYING: ReadonlySet<string> = new Set([
   "slot-inactive",
   "slot-losing",
   "slot-lost",
+  "slot-out-of-step",
 ]);
 
 /** To do without an archive may be somebody's choice; one that the server had, and has no more, is a recovery point that grows old. */

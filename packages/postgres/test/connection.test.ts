@@ -10,6 +10,7 @@ import {
   connect,
   connectForReplication,
   parseConnectionUrl,
+  withClient,
 } from "../src/connection/connection.ts";
 import { connectionFailure } from "../src/connection/failure.ts";
 
@@ -136,6 +137,19 @@ describe.each(await availableMajors())("connections to a server of version %i", 
     ]);
     await client.end();
     await cluster.query("alter role sender reset all");
+  });
+
+  test("what lies damaged on the server's disk is told from a fault of its own, with the way around it", async () => {
+    const damaged = withClient({ url: cluster.superuserUrl }, (client) =>
+      client.query(
+        "do $$ begin raise 'invalid page in block 3' using errcode = 'data_corrupted'; end $$",
+      ),
+    );
+    await expect(damaged).rejects.toMatchObject({
+      code: "STATEMENT_FAILED",
+      message: expect.stringContaining("invalid page in block 3"),
+      remedy: expect.stringContaining("name another database of this server in postgres.url"),
+    });
   });
 
   test("a pooler's session, which may be the product's next, keeps its own settings", async () => {

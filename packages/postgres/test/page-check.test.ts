@@ -83,6 +83,20 @@ describe("pages as a server wrote them", () => {
     damaged.writeUInt8(damaged.readUInt8(5000) ^ 0x10, 5000);
     layout = { ...layout, startLsn: 1n };
     expect(await checked(damaged)).toEqual([]);
+    // Positions are of 64 bits: high half, low half.
+    const writtenAt = (high: number, low: number) => {
+      damaged.writeUInt32LE(high, 0);
+      damaged.writeUInt32LE(low, 4);
+      return checked(Buffer.from(damaged));
+    };
+    layout = { ...layout, startLsn: 0x1_0000_0100n };
+    expect(await writtenAt(2, 5)).toEqual([]);
+    expect(await writtenAt(1, 0x100)).toEqual([]);
+    for (const [high, low] of [
+      [1, 0xff],
+      [0, 0xffff_ffff],
+    ] as const)
+      expect(await writtenAt(high, low)).toEqual([{ path, block: 0 }]);
   });
 
   test("that were cut off meanwhile, or never filled, are none", async () => {
@@ -90,6 +104,13 @@ describe("pages as a server wrote them", () => {
     damaged.writeUInt8(damaged.readUInt8(PAGE + 5000) ^ 0x10, PAGE + 5000);
     expect(await checked(damaged, () => file.subarray(0, PAGE))).toEqual([]);
     expect(await checked(Buffer.alloc(2 * PAGE))).toEqual([]);
+  });
+
+  test.each([
+    ...["global/1262", "base/5/1259.1", "base/5/1259_fsm", "base/5/1259_vm.1", "base/5/16400_init"],
+    "pg_tblspc/16401/PG_18_202506291/5/16402",
+  ])("are looked for in %s", (name) => {
+    expect(PageCheck.of(name, layout, async () => Buffer.alloc(0))).toBeDefined();
   });
 
   test.each(["PG_VERSION", "global/pg_control", "base/5/pg_filenode.map", "pg_xact/0000"])(

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startCluster, type TestCluster } from "../../../test/support/postgres.ts";
+import { withClient } from "../src/connection/connection.ts";
 import { AdaptiveRate } from "../src/rate/adapt-rate.ts";
 import { BackupRate } from "../src/rate/backup-rate.ts";
+import { CommitLatency } from "../src/rate/commit-latency.ts";
 import { Throttle } from "../src/rate/throttle.ts";
 
 const never = new AbortController().signal;
@@ -140,6 +142,19 @@ describe("the rate of a backup", () => {
         cluster.query("select pid from pg_stat_activity where application_name = 'lifeboat'"),
       )
       .toEqual([]);
+  });
+
+  test("commits are timed in a database without PL/pgSQL as well", async () => {
+    await cluster.query("create database bare template template0", "postgres");
+    await cluster.query("drop extension plpgsql", "bare");
+    const url = new URL(cluster.superuserUrl);
+    url.pathname = "/bare";
+    await withClient({ url: url.href }, async (client) => {
+      const latency = await CommitLatency.start(client);
+      expect(latency.during).toBeNull();
+      expect(await latency.measure()).toBeGreaterThan(0);
+      expect([latency.baseline, latency.during].every((took) => took && took > 0)).toBe(true);
+    });
   });
 
   test("whose watch over the primary breaks ends the backup", async () => {

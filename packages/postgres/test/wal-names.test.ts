@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { emptySegment } from "../../../test/support/empty-segment.ts";
 import { formatLsn, parseLsn } from "../src/wal/lsn.ts";
+import { segmentIdentity } from "../src/wal/segment-identity.ts";
 import {
   parseWalFileName,
   segmentAt,
@@ -7,6 +9,7 @@ import {
   segmentName,
   segmentNumber,
   segmentStart,
+  type WalFile,
 } from "../src/wal/segment-name.ts";
 import { parseTimelineHistory } from "../src/wal/timeline-history.ts";
 
@@ -76,6 +79,67 @@ describe("segment names", () => {
     "000000010000000000000003.partial.backup",
   ])("%s is none of the server's names", (name) => {
     expect(parseWalFileName(name)).toBeUndefined();
+  });
+});
+
+describe("a segment's first page", () => {
+  const name = parseWalFileName("000000010000000000000003");
+  const identity = (bytes: Buffer) =>
+    segmentIdentity(bytes, name as Extract<WalFile, { high: number }>, "it");
+  const changed = (change: (bytes: Buffer) => void) => {
+    const bytes = emptySegment({ system: 7n, number: 3n });
+    change(bytes);
+    return bytes;
+  };
+
+  test("says whose it is", () => {
+    expect(identity(changed(() => {}))).toMatchObject({ systemIdentifier: "7" });
+  });
+
+  // As the server's own XLogReaderValidatePageHeader has it.
+  test.each([
+    ["has a flag that no server sets", (bytes: Buffer) => bytes.writeUInt16LE(0x12, 2)],
+    ["is of no version that there is", (bytes: Buffer) => bytes.writeUInt16LE(0xd200, 0)],
+    ["is of a version before 15", (bytes: Buffer) => bytes.writeUInt16LE(0xd10f, 0)],
+  ])("that %s begins none", (_, change) => {
+    expect(() => identity(changed(change))).toThrow(
+      expect.objectContaining({ code: "WAL_INVALID", message: expect.stringContaining("begin") }),
+    );
+  });
+
+  test("of a timeline's first segment may be a copy of the one that it left, and never of a later one", () => {
+    const on = (timeline: number, file: string) =>
+      segmentIdentity(
+        changed((bytes) => bytes.writeUInt32LE(timeline, 4)),
+        parseWalFileName(file) as Extract<WalFile, { high: number }>,
+        "it",
+      );
+    expect(on(1, "000000020000000000000003").systemIdentifier).toBe("7");
+    expect(() => on(2, "000000010000000000000003")).toThrow(
+      expect.objectContaining({ message: expect.stringContaining("timeline 2") }),
+    );
+  });
+
+  test.each([
+    ["segments of 3 MiB", 32, 3 * MIB],
+    ["segments of 512 KiB", 32, MIB / 2],
+    ["pages of 12 KiB", 36, 12 << 10],
+    ["pages of 128 KiB", 36, 128 << 10],
+  ])("that tells of %s is no server's", (_, at, size) => {
+    expect(() => identity(changed((bytes) => bytes.writeUInt32LE(size, at)))).toThrow(
+      expect.objectContaining({
+        code: "WAL_INVALID",
+        message: expect.stringContaining("no server's have"),
+      }),
+    );
+  });
+
+  test("that is cut short begins none, and is no defect of ours", () => {
+    const bytes = changed(() => {});
+    for (const length of [0, 39])
+      expect(() => identity(bytes.subarray(0, length))).toThrow(
+        expect.objectContaining({ code: "WAL_INVALID" }),
+      );
   });
 });
 

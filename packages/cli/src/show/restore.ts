@@ -18,7 +18,10 @@ function showOne(copy: RestoredReport, start: string | null): string {
     ...recoveryOf(copy),
     ...(copy.extracted === null
       ? []
-      : [["extracted", `${copy.extracted.name}, ${size(copy.extracted.bytes)}`] as const]),
+      : [
+          ["extracted", `${copy.extracted.name}, ${size(copy.extracted.bytes)}`] as const,
+          ...(copy.extracted.notes ?? []).map((note) => ["", note] as const),
+        ]),
     ...(start === null ? [] : [["start it with", start] as const]),
     ...(start === null || copy.recoveredTo !== null ? [] : [RECOVERED_WHEN]),
   ]);

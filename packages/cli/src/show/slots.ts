@@ -19,7 +19,9 @@ export function showSlots(slots: readonly SlotState[]): string {
     slot.owner ?? "",
     size(slot.retainedBytes),
     slot.walStatus ?? "none",
-    slot.inactiveSince === null ? slot.verdict : `${slot.verdict} since ${slot.inactiveSince}`,
+    slot.inactiveSince === null || slot.synced
+      ? slot.verdict
+      : `${slot.verdict} since ${slot.inactiveSince}`,
   ]);
   return table(columns, rows);
 }

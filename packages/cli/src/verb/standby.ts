@@ -43,6 +43,10 @@ export const standbyVerb: Verb = {
     },
     { flags: "--start", help: "also start it, watch it catch up, and prove that it streams" },
     { flags: "--remove <directory>", help: "remove a standby that is stopped, and drop its slot" },
+    {
+      flags: "--leave-slot",
+      help: "with --remove, where the primary is gone: leave its slot there for later, and its tablespaces where they are",
+    },
   ],
   examples: [
     ["standby --to /var/lib/postgresql/15/standby --start", "from the primary, until it streams"],
@@ -54,6 +58,11 @@ export const standbyVerb: Verb = {
     if ((options.to === undefined) === (options.remove === undefined))
       throw usage("standby needs --to or --remove", "name one directory by one of them");
     if (typeof options.remove === "string") return remove(connection, options);
+    if (options.leaveSlot === true)
+      throw usage(
+        "--leave-slot goes with --remove",
+        "leave it out, or name the standby by --remove",
+      );
     if (options.slot !== undefined && options.withoutSlot === true)
       throw usage("--slot and --without-slot exclude each other", "leave one of them out");
     return make(connection, options, session);
@@ -63,19 +72,16 @@ export const standbyVerb: Verb = {
 type Options = Readonly<Record<string, unknown>>;
 
 async function remove(connection: ServerConnection, options: Options): Promise<Outcome> {
-  const others = Object.keys(options).filter((name) => name !== "remove");
+  const others = Object.keys(options).filter((name) => name !== "remove" && name !== "leaveSlot");
   if (others.length > 0)
     throw usage("--remove stands alone", "leave the other options of standby out");
   const { removeStandby } = await import("@lifeboat/postgres");
-  const removed = await removeStandby(connection, resolve(options.remove as string));
+  const leaveSlot = options.leaveSlot === true;
+  const removed = await removeStandby(connection, resolve(options.remove as string), { leaveSlot });
   return {
     document: removed,
-    show: () =>
-      [
-        `removed  ${removed.path}\n`,
-        removed.slot === null ? "" : `dropped  replication slot ${removed.slot}\n`,
-        ...removed.kept.map((place) => `kept     ${place}, where the primary has a tablespace\n`),
-      ].join(""),
+    show: async () =>
+      (await import("../show/removed-standby.ts")).showRemovedStandby(removed, { leaveSlot }),
   };
 }
 

@@ -37,7 +37,6 @@ export class GivenUpHole {
       const after = await readGivenUp(this.#dataDirectory);
       if (after?.last !== given.last) return true;
       await forgetGivenUp(this.#dataDirectory);
-      this.#told = undefined;
       this.#outage.working(`${given.first} to ${given.last}, with a new base behind it`);
     } catch (cause) {
       if (signal.aborted) return true;

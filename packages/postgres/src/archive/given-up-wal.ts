@@ -19,13 +19,8 @@ const NOTE = "lifeboat.given-up";
 /** Half a million segments: far more than any bound on what may wait. */
 const LONGEST_NOTE = 16 << 20;
 
-/** What the refusal of a repository that is there must not be taken for: one that is away. */
-const FAULTS_OF_FILE = new Set([
-  "WAL_INVALID",
-  "WAL_FOREIGN",
-  "WAL_UNREADABLE",
-  "WAL_NAME_INVALID",
-]);
+/** A failure, and none of the repository: what cannot be read here is not given up for it. */
+const FAULT_OF_FILE = "WAL_UNREADABLE";
 
 interface Waiting {
   /** The data directory. */
@@ -43,7 +38,7 @@ export async function orGiveUp(store: () => Promise<void>, waiting: Waiting): Pr
     await store();
   } catch (thrown) {
     if (!(thrown instanceof LifeboatError) || thrown.kind !== "failed") throw thrown;
-    if (FAULTS_OF_FILE.has(thrown.code) || (await backlogBytes(waiting)) <= waiting.maxBacklog)
+    if (thrown.code === FAULT_OF_FILE || (await backlogBytes(waiting)) <= waiting.maxBacklog)
       throw thrown;
     await noteGivenUp(waiting);
   }

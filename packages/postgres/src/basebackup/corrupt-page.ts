@@ -11,7 +11,7 @@ export interface CorruptPage {
  * and two checksums. That of a whole file's count has none.
  */
 const WARNING =
-  /((?:base|global|pg_tblspc)\/[\w./-]+)\D*(\d+).*?\b[0-9A-F]{1,4}\b.*?\b[0-9A-F]{1,4}\b/;
+  /((?:base|global|pg_tblspc)\/[\w./-]+)(?![\w./-])\D*(\d+).*?\b[0-9A-F]{1,4}\b.*?\b[0-9A-F]{1,4}\b/;
 
 /** How a server ends BASE_BACKUP that has sent everything, damaged pages included: `data_corrupted`. */
 export const DATA_CORRUPTED = "XX001";

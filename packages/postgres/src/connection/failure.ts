@@ -167,11 +167,15 @@ export function serverFailure(cause: unknown, place: { host: string; port: numbe
 function remedyOf(cause: Error, code: string): string {
   if (code === INSUFFICIENT_PRIVILEGE)
     return "grant what is missing, such as pg_monitor, to the role: lifeboat doctor --sql prints the script";
+  if (DAMAGED.includes(code))
+    return "that lies damaged on the server's disk: restore it from a backup (lifeboat list shows them); where it keeps a backup from being taken of the rest, name another database of this server in postgres.url, such as postgres";
   const { hint } = cause as { hint?: unknown };
   return typeof hint === "string" ? hint : "see the server's log";
 }
 
 const INSUFFICIENT_PRIVILEGE = "42501";
+/** `data_corrupted` and `index_corrupted`. */
+const DAMAGED = ["XX001", "XX002"];
 
 /** The line that admits who was refused: from where the server says that it was asked, by socket or in the same way. */
 function hbaLine(at: Attempt, text: string): string {

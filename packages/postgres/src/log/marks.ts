@@ -10,6 +10,8 @@ import type { LogWindow } from "./windows.ts";
 export interface FoundMark<Mark extends WalMark> {
   readonly window: LogWindow;
   readonly mark: Mark;
+  /** Others before it, as far as they were looked for, the newest first. */
+  readonly older: readonly Mark[];
 }
 
 /** What a search through windows found, and what it could not look into. */
@@ -22,22 +24,27 @@ export interface MarkSearch<Mark extends WalMark> {
 /**
  * The newest mark of each window that is looked for, and lies where a backup of the window can be
  * recovered to. Segments are read from the end backwards, each once, and none before the mark.
+ * @param lookBack so many segments more are read, for older ones
  */
 export async function findMarks<Mark extends WalMark>(
   log: Log,
   windows: readonly LogWindow[],
   isWanted: (mark: WalMark) => mark is Mark,
+  { lookBack = 0 }: { readonly lookBack?: number } = {},
 ): Promise<MarkSearch<Mark>> {
   const found: FoundMark<Mark>[] = [];
   const damage: LifeboatError[] = [];
   for (const window of windows) {
     const earliest = least(window.chains.map(({ base }) => base.stop));
+    const wanted: Mark[] = [];
+    let more = lookBack;
     for await (const marks of marksBackwards(log, window, damage)) {
-      const mark = marks.findLast((each): each is Mark => each.lsn >= earliest && isWanted(each));
-      if (!mark) continue;
-      found.push({ window, mark });
-      break;
+      const here = marks.filter((each): each is Mark => each.lsn >= earliest && isWanted(each));
+      wanted.push(...here.reverse());
+      if (wanted.length > 0 && more-- === 0) break;
     }
+    const [mark, ...older] = wanted;
+    if (mark) found.push({ window, mark, older });
   }
   return { found, damage };
 }

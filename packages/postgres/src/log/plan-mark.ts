@@ -1,4 +1,9 @@
-import { LifeboatError, type RecoveryPlan, type RecoveryTarget } from "@lifeboat/core";
+import {
+  type Finding,
+  LifeboatError,
+  type RecoveryPlan,
+  type RecoveryTarget,
+} from "@lifeboat/core";
 import { formatLsn } from "../wal/lsn.ts";
 import type { WalMark } from "../wal/mark.ts";
 import { type Chain, type Log, planOf } from "./chains.ts";
@@ -33,7 +38,8 @@ export async function planXid(
 }
 
 /**
- * A plan up to a named restore point; of several with one name up to the newest.
+ * A plan up to a named restore point; of several with one name up to the newest, and the plan says so. (The server would stop at the
+ * first that it meets behind the base, so at another one for each backup.)
  * @throws LifeboatError `TARGET_OUTSIDE_WINDOWS` (kind `not-found`) with the names there are, or what
  *   is damaged where it may have been
  */
@@ -47,11 +53,44 @@ export async function planRestorePoint(
     if (mark.kind === "restore-point") names.add(mark.name);
     return mark.kind === "restore-point" && mark.name === target.name;
   };
-  const search = await findMarks(log, windows, isIt);
+  const search = await findMarks(log, windows, isIt, { lookBack: SEGMENTS_FOR_OTHERS });
   const found = await theOne(log, search);
-  if (found) return planTo(found, false);
+  if (found) return { ...planTo(found, false), findings: othersOfName(found, search) };
   const there = names.size > 0 ? { names: [...names].sort() } : {};
   throw notFound(search, windows, `restore point "${target.name}" lies`, { ...target, ...there });
+}
+
+/** Half a gigabyte of the usual ones: who marks each deployment by one name hears of the last, and nobody waits for a month of WAL to be read. */
+const SEGMENTS_FOR_OTHERS = 32;
+
+/** So many are named; who looks for an older one knows its instant. */
+const SHOWN_OTHERS = 5;
+
+function othersOfName(
+  taken: FoundMark<PointMark>,
+  { found }: MarkSearch<PointMark>,
+): readonly Finding[] {
+  const at = ({ lsn, micros }: PointMark) =>
+    `${formatLsn(lsn)} of ${new Date(Math.floor(micros / 1000)).toISOString()}`;
+  const others = new Map<string, { readonly window: LogWindow; readonly mark: PointMark }>();
+  for (const { window, mark, older } of [taken, ...found])
+    for (const each of [mark, ...older])
+      if (each.lsn !== taken.mark.lsn && !others.has(at(each)))
+        others.set(at(each), { window, mark: each });
+  const [first] = others.values();
+  if (!first) return [];
+  const timeline = (window: LogWindow) =>
+    window === taken.window ? "" : ` --timeline ${window.window.timeline}`;
+  const shown = [...others].slice(0, SHOWN_OTHERS);
+  const names = shown.map(([text, { window }]) => `${text}${timeline(window)}`);
+  return [
+    {
+      id: "restore-point-repeated",
+      severity: "warning",
+      summary: `several restore points are called "${taken.mark.name}": the one at ${at(taken.mark)} was taken; others are at ${names.join(", ")}`,
+      remedy: `another one by its place: --lsn ${formatLsn(first.mark.lsn)}${timeline(first.window)}`,
+    },
+  ];
 }
 
 /** As the server reads it: of 64 bits the lower half, which the WAL holds. */

@@ -56,13 +56,15 @@ export function outsideEveryPosition(lsn: Lsn, windows: readonly LogWindow[]): L
   });
 }
 
-/** The outermost bounds, in brackets; nothing where there are none. */
+/** The outermost bounds, in brackets; nothing where there are none. Between several windows there are gaps. */
 export function reachOf(windows: readonly LogWindow[]): string {
   const starts = windows.map(({ chains: [{ base }] }) => base.stop);
   const ends = windows.map(({ end }) => end.position);
   if (starts.length === 0) return "";
   const [from, to] = [starts.reduce(least), ends.reduce(greatest)];
-  return ` (they reach from ${formatLsn(from)} to ${formatLsn(to)})`;
+  return windows.length === 1
+    ? ` (it reaches from ${formatLsn(from)} to ${formatLsn(to)})`
+    : ` (the oldest begins at ${formatLsn(from)}, the newest ends at ${formatLsn(to)})`;
 }
 
 function least(a: Lsn, b: Lsn): Lsn {
@@ -78,7 +80,7 @@ const SHOWN_WINDOWS = 3;
 
 /** What can be had instead: the newest windows, each by its bounds in time and in the WAL. */
 export function boundsOf(windows: readonly LogWindow[]): string {
-  if (windows.length === 0) return "there is no whole backup on such a timeline; see lifeboat list";
+  if (windows.length === 0) return "no whole backup leads there; see lifeboat list";
   const shown = windows.slice(-SHOWN_WINDOWS).map(({ window, ...each }) => {
     const { timeline, from, to } = window;
     return `${spanOf({ window, ...each })} (${from} … ${to}, timeline ${timeline})`;

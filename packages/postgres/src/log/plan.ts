@@ -19,6 +19,7 @@ import {
 } from "./chains.ts";
 import { readLogEnd } from "./end.ts";
 import { livingOf, livingWindow } from "./living.ts";
+import { olderTimelines } from "./older-timelines.ts";
 import { planRestorePoint, planXid } from "./plan-mark.ts";
 import {
   badLsn,
@@ -47,11 +48,22 @@ export async function planRecovery(wish: Wish, target: RecoveryTarget): Promise<
   const log = await readLog(wish.folder, named);
   const newest = log?.bases.at(-1);
   if (!log || !newest) throw noBackup(wish.folder);
+  if (target.kind === "backup") return planBackup(log, target, newest, wish.timeline);
+  if (target.kind === "immediate")
+    return planBackup(log, target, newestOn(log, wish.timeline), wish.timeline);
+  const plan = await planAlong(log, target, wish);
+  // Who names a timeline has chosen.
+  if (wish.timeline !== undefined) return plan;
+  return { ...plan, findings: [...(plan.findings ?? []), ...olderTimelines(log.archive, plan)] };
+}
+
+/** Of a target that lies on one timeline or on several. */
+async function planAlong(
+  log: Log,
+  target: Exclude<RecoveryTarget, { kind: "backup" | "immediate" }>,
+  wish: Wish,
+): Promise<RecoveryPlan> {
   switch (target.kind) {
-    case "backup":
-      return planBackup(log, target, newest, wish.timeline);
-    case "immediate":
-      return planBackup(log, target, newestOn(log, wish.timeline), wish.timeline);
     case "latest":
       return planLatest(log, target, wish.timeline);
     case "time":

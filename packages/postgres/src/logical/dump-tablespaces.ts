@@ -6,23 +6,20 @@ import { programPath, type ServerPrograms } from "../server/programs.ts";
 /** What pg_restore sets before it makes something that lies in another tablespace than the database's own. */
 const CHOICE = /^SET default_tablespace = (?:"((?:[^"]|"")+)"|([a-z_][a-z0-9_$]*));$/;
 
-/**
- * Asks, before anything is loaded, whether the tablespaces that the dump names are there: pg_restore would end at the
- * first that is not, with a part of the dump in the target.
- * @throws LifeboatError `TABLESPACES_MISSING` (kind `refused`)
- */
-export async function assertTablespaces(
+/** Tablespaces that a dump names, a directory or a file, and the target server does not have. */
+export async function missingTablespaces(
   client: pg.Client,
   programs: ServerPrograms,
-  directory: string,
+  dump: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string[]> {
   const named = new Set<string>();
-  const script = execa(
-    programPath(programs, "pg_restore"),
-    ["--schema-only", "--file=-", directory],
-    { env: { LC_ALL: "C" }, stdin: "ignore", cancelSignal: signal, buffer: { stdout: false } },
-  );
+  const script = execa(programPath(programs, "pg_restore"), ["--schema-only", "--file=-", dump], {
+    env: { LC_ALL: "C" },
+    stdin: "ignore",
+    cancelSignal: signal,
+    buffer: { stdout: false },
+  });
   for await (const line of script) {
     const [, quoted, plain] = CHOICE.exec(line) ?? [];
     const name = quoted?.replaceAll('""', '"') ?? plain;
@@ -30,8 +27,19 @@ export async function assertTablespaces(
   }
   const { rows } = await client.query<{ spcname: string }>("select spcname from pg_tablespace");
   for (const { spcname } of rows) named.delete(spcname);
-  if (named.size === 0) return;
-  const names = [...named].toSorted();
+  return [...named].toSorted();
+}
+
+/**
+ * Asks, before anything is loaded, whether the tablespaces that the dump names are there: pg_restore would end at the
+ * first that is not, with a part of the dump in the target.
+ * @throws LifeboatError `TABLESPACES_MISSING` (kind `refused`)
+ */
+export async function assertTablespaces(
+  ...where: Parameters<typeof missingTablespaces>
+): Promise<void> {
+  const names = await missingTablespaces(...where);
+  if (names.length === 0) return;
   throw new LifeboatError({
     code: "TABLESPACES_MISSING",
     kind: "refused",

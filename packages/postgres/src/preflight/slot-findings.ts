@@ -32,12 +32,15 @@ const INSUFFICIENT_PRIVILEGE = "42501";
 export async function slotFindings(client: pg.Client, server: ServerFacts): Promise<Finding[]> {
   const slots = (await readSlots(client)).filter(({ temporary }) => !temporary);
   if (slots.length === 0) return [];
-  const unused = slots.filter(({ active, verdict }) => !active && verdict !== "lost");
+  const unused = slots.filter(
+    ({ active, verdict, synced }) => !active && verdict !== "lost" && !synced,
+  );
   const losing = slots.filter(({ verdict }) => verdict === "losing");
   const lost = slots.filter(({ verdict }) => verdict === "lost");
   const seconds = unused.length > 0 ? await secondsToFull(client, server) : undefined;
   return [
     ...unused.map((slot) => inactive(slot, seconds)),
+    ...(await outOfStep(client, slots)),
     ...losing.map(losingSlot),
     ...lost.map(lostSlot),
     ...(await unboundedSlots(client)),
@@ -79,8 +82,27 @@ function inactive(slot: SlotState, seconds: number | null | undefined): Finding 
   };
 }
 
+/**
+ * Slots that a standby (from 17) was to keep in step with its primary's: with that turned off they stand still, and can't be dropped
+ * here. `pg_sync_replication_slots()` by hand is for trials (the manual, 47.2.3).
+ */
+async function outOfStep(client: pg.Client, slots: readonly SlotState[]): Promise<Finding[]> {
+  const synced = slots.filter((slot) => slot.synced);
+  if (synced.length === 0) return [];
+  const { rows } = await client.query<{ on: boolean }>(
+    `select current_setting('sync_replication_slots')::bool as on`,
+  );
+  if (rows[0]?.on) return [];
+  return synced.map(({ name, retainedBytes }) => ({
+    id: "slot-out-of-step",
+    severity: "warning",
+    summary: `replication slot ${name} of this standby is no longer kept in step with its primary's, and holds back ${megabytes(retainedBytes)} of WAL here`,
+    remedy: `alter system set sync_replication_slots = on; select pg_reload_conf(); if nothing needs the slot, drop it on the primary before: select pg_drop_replication_slot('${name}')`,
+  }));
+}
+
 /** Also of one that somebody reads, too slowly: until the next checkpoint there is something to be done. */
-function losingSlot({ name, retainedBytes }: SlotState): Finding {
+export function losingSlot({ name, retainedBytes }: SlotState): Finding {
   return {
     id: "slot-losing",
     severity: "warning",
@@ -89,7 +111,14 @@ function losingSlot({ name, retainedBytes }: SlotState): Finding {
   };
 }
 
-function lostSlot({ name }: SlotState): Finding {
+function lostSlot({ name, synced }: SlotState): Finding {
+  if (synced)
+    return {
+      id: "slot-lost",
+      severity: "warning",
+      summary: `replication slot ${name}, which this standby keeps in step with its primary's, has lost its WAL: after a failover its subscriber could not go on`,
+      remedy: `nothing here: the standby makes it again from the primary's, if that is whole; see there: lifeboat slots`,
+    };
   return {
     id: "slot-lost",
     severity: "error",

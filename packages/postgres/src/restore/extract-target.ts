@@ -29,7 +29,7 @@ export async function assertExtractable(
   const client = await connectTarget(into);
   try {
     assertTakes(await describeTarget(client), String(major));
-    await assertRights(client);
+    await assertRights(client, name === database ? undefined : name);
     if (name === database) await assertEmpty(client);
     else await assertAbsent(client, name);
   } catch (cause) {
@@ -39,22 +39,51 @@ export async function assertExtractable(
   }
 }
 
-/** In which schema is not known yet; but in one of them. */
+/**
+ * In the schema of `shop.sales.invoices` or `sales.invoices`, which is made where it is missing; else in which is not known yet, but in
+ * one of them.
+ */
 const MAY_MAKE = `
-  select has_database_privilege(current_database(), 'CREATE')
-         or exists (select from pg_namespace
-                    where nspname !~ '^pg_' and nspname <> 'information_schema' and has_schema_privilege(oid, 'CREATE')) as may`;
+  select $1::text is null or exists (select from pg_namespace where nspname = $1) as there,
+         coalesce(
+           (select has_schema_privilege(oid, 'CREATE') from pg_namespace where nspname = $1),
+           has_database_privilege(current_database(), 'CREATE')
+           or $1 is null and exists (select from pg_namespace
+                                     where nspname !~ '^pg_' and nspname <> 'information_schema' and has_schema_privilege(oid, 'CREATE'))
+         ) as may`;
 
-async function assertRights(client: pg.Client): Promise<void> {
-  const [row] = (await client.query<{ may: boolean }>(MAY_MAKE)).rows;
-  if (row?.may) return;
+async function assertRights(client: pg.Client, table: string | undefined): Promise<void> {
+  const schema = await schemaNamed(client, table);
+  const { rows } = await client.query<{ may: boolean; there: boolean }>(MAY_MAKE, [schema]);
+  const { may, there } = rows[0] as (typeof rows)[number];
+  if (may) return;
   const { user = "", database = "" } = client;
+  const role = client.escapeIdentifier(user);
   throw new LifeboatError({
     code: "TARGET_RIGHTS_MISSING",
-    message: `role "${user}" may make no table in ${targetName(client)}`,
-    remedy: `name another role by --into, or as the owner of the schema: grant create on schema public to ${client.escapeIdentifier(user)}`,
+    message: there
+      ? `role "${user}" may make no table in ${schema === null ? "" : `schema ${schema} of `}${targetName(client)}`
+      : `${targetName(client)} has no schema ${schema}, and role "${user}" may not make it`,
+    remedy: there
+      ? `name another role by --into, or as the owner of the schema: grant create on schema ${client.escapeIdentifier(schema ?? "public")} to ${role}`
+      : `name another role by --into, or as a superuser: create schema ${client.escapeIdentifier(schema ?? "")} authorization ${role}; where ${schema} is a database of the copy, write ${schema}.SCHEMA.TABLE`,
     details: { user, database },
   });
+}
+
+/** null where the name says none. */
+async function schemaNamed(client: pg.Client, name: string | undefined): Promise<string | null> {
+  if (name === undefined || (name.match(NAME_PART) ?? []).length < 2) return null;
+  try {
+    const { rows } = await client.query<{ parts: string[] }>("select parse_ident($1) as parts", [
+      name,
+    ]);
+    return rows[0]?.parts.at(-2) ?? null;
+  } catch (cause) {
+    // No name as it stands in a statement; quoted as a whole it may still be a table's.
+    if (cause instanceof pg.DatabaseError) return null;
+    throw cause;
+  }
 }
 
 const NAMED = `

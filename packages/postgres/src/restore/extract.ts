@@ -1,18 +1,13 @@
 import { open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Extracted, LifeboatError, ownProcessMark, syncDirectory } from "@lifeboat/core";
-import { execa } from "execa";
 import type pg from "pg";
-import {
-  KEEP_ALIVE,
-  libpqEnvironment,
-  NOT_ELSEWHERE,
-  type ProgramEnvironment,
-} from "../basebackup/libpq-environment.ts";
-import { parseConnectionUrl } from "../connection/connection.ts";
+import { NOT_ELSEWHERE } from "../basebackup/libpq-environment.ts";
 import { ownAccount } from "../files/account.ts";
 import { findPrograms, programPath, type ServerPrograms } from "../server/programs.ts";
 import { Scratch } from "../server/scratch.ts";
+import { fillTarget } from "./fill-target.ts";
+import { runClient } from "./run-client.ts";
 
 /** A running copy, and what of it is wanted. */
 export interface Extraction {
@@ -40,6 +35,8 @@ interface Wanted {
   readonly database: string;
   /** As pg_dump takes them: a table and all that holds rows of it; none for the whole database. */
   readonly tables: readonly string[];
+  /** In which these lie. */
+  readonly schemas: readonly string[];
 }
 
 /**
@@ -77,8 +74,7 @@ export async function extract(work: Extraction): Promise<Extracted> {
   try {
     await runDump(work, wanted, { file: dump, format: "custom" });
     const bytes = (await stat(dump)).size;
-    await fill(work, dump);
-    return { name: work.name, bytes };
+    return { name: work.name, bytes, notes: await fillTarget(work, wanted.schemas, dump) };
   } finally {
     await scratch.remove();
   }
@@ -105,7 +101,7 @@ async function intoFile(work: Extraction, wanted: Wanted, into: string): Promise
 }
 
 async function find({ name, databases, usual, ask, askCatalog }: Extraction): Promise<Wanted> {
-  if (databases.includes(name)) return { database: name, tables: [] };
+  if (databases.includes(name)) return { database: name, tables: [], schemas: [] };
   const at = name.indexOf(".");
   const tries: [database: string, table: string][] = [[usual, name]];
   const first = name.slice(0, Math.max(0, at));
@@ -118,6 +114,7 @@ async function find({ name, databases, usual, ask, askCatalog }: Extraction): Pr
       return {
         database,
         tables: rows.map(([each]) => exactPattern(`${each}`)),
+        schemas: [...new Set(rows.map(([, schema]) => `${schema}`))],
       };
   }
   throw new LifeboatError({
@@ -144,7 +141,7 @@ function familyOf(oid: string): string {
       select ${oid}::oid, 0
       union all
       select inhrelid, depth + 1 from family join pg_inherits on inhparent = oid)
-    select quote_ident(nspname) || '.' || quote_ident(relname)
+    select quote_ident(nspname) || '.' || quote_ident(relname), nspname
     from (select oid, min(depth) as depth from family group by oid) each
     join pg_class using (oid) join pg_namespace n on n.oid = relnamespace
     order by depth, pg_class.oid`;
@@ -167,7 +164,7 @@ async function runDump(
 ): Promise<void> {
   const only = tables.map((table) => `--table=${table}`);
   const args = [`--format=${format}`, `--file=${file}`, "--no-password", ...only];
-  await run(programPath(programs, "pg_dump"), args, {
+  await runClient(programPath(programs, "pg_dump"), args, {
     signal,
     env: {
       ...NOT_ELSEWHERE,
@@ -179,50 +176,6 @@ async function runDump(
       PGDATABASE: database,
       PGOPTIONS: config.options ?? "",
     },
-  });
-}
-
-/** Owners and rights stay behind: the roles may not be there. */
-async function fill({ programs, into, signal }: Extraction, dump: string): Promise<void> {
-  const options = parseConnectionUrl(into);
-  const database = `dbname='${(options.database ?? "postgres").replace(/['\\]/g, (c) => `\\${c}`)}'`;
-  const args = [
-    "--single-transaction",
-    "--exit-on-error",
-    "--no-owner",
-    "--no-privileges",
-    "--no-password",
-    `--dbname=${database} ${KEEP_ALIVE}`,
-    dump,
-  ];
-  await run(programPath(programs, "pg_restore"), args, {
-    signal,
-    env: libpqEnvironment(options),
-  });
-}
-
-async function run(
-  program: string,
-  args: readonly string[],
-  { env, signal }: { readonly env: ProgramEnvironment; readonly signal: AbortSignal },
-): Promise<void> {
-  const { failed, stderr } = await execa(program, [...args], {
-    env,
-    stdin: "ignore",
-    stdout: "ignore",
-    reject: false,
-    cancelSignal: signal,
-  });
-  signal.throwIfAborted();
-  if (!failed) return;
-  const name = basename(program);
-  const lines = stderr.split("\n").filter((line) => line.startsWith(`${name}: `));
-  throw new LifeboatError({
-    code: "EXTRACT_FAILED",
-    message: `${name} failed: ${lines.map((line) => line.slice(name.length + 2)).join("; ") || stderr.trim()}`,
-    remedy:
-      "mend what it names; the restored copy stays, so it can be started and asked by hand as well",
-    details: { program: name },
   });
 }
 

@@ -7,6 +7,7 @@ import {
 import pg from "pg";
 import { extract, extractPrograms } from "../restore/extract.ts";
 import type { Server } from "../server/server.ts";
+import { serverLines } from "../server/server-line.ts";
 import { lsnOf } from "../wal/lsn.ts";
 import { type Proof, proveDatabase, provePages } from "./prove.ts";
 import { admitReader, makeReader } from "./reader-role.ts";
@@ -114,16 +115,23 @@ export class RevivedCluster implements RevivedDatabase {
 
   async extract({ name, into, signal }: ExtractRequest): Promise<Extracted> {
     const { server, superuser, binDirectory, major } = this.#init;
-    return extract({
-      programs: await extractPrograms(binDirectory, major),
-      config: server.clientConfig(superuser, this.#usual),
-      databases: this.#databases,
-      usual: this.#usual,
-      ask: (sql, database) => this.query(sql, database),
-      askCatalog: (sql, database) =>
-        this.#asOurselves(database, async (client) => (await client.query(oneStatement(sql))).rows),
-      ...{ name, into, signal },
-    });
+    try {
+      return await extract({
+        programs: await extractPrograms(binDirectory, major),
+        config: server.clientConfig(superuser, this.#usual),
+        databases: this.#databases,
+        usual: this.#usual,
+        ask: (sql, database) => this.query(sql, database),
+        askCatalog: (sql, database) =>
+          this.#asOurselves(
+            database,
+            async (client) => (await client.query(oneStatement(sql))).rows,
+          ),
+        ...{ name, into, signal },
+      });
+    } catch (cause) {
+      throw await this.#withCopy(cause);
+    }
   }
 
   async close(): Promise<void> {
@@ -132,6 +140,19 @@ export class RevivedCluster implements RevivedDatabase {
     await Promise.allSettled(clients.map(async (client) => (await client).end()));
     await this.#init.server.stop();
     await this.#init.release();
+  }
+
+  /** It has recovered, which may have taken hours: who knows how to ask it needs no second restore. */
+  async #withCopy(cause: unknown): Promise<unknown> {
+    if (!(cause instanceof LifeboatError)) return cause;
+    const { binDirectory, server } = this.#init;
+    const options = "-c archive_mode=off -c port=PORT";
+    const { start } = await serverLines(server.dataDirectory, { binDirectory, options });
+    const { code, kind, message, remedy, details } = cause;
+    return new LifeboatError({
+      ...{ code, kind, message, details, cause },
+      remedy: `${remedy}; or ask the copy by hand, which has recovered and stays: ${start}`,
+    });
   }
 
   async #proveOne(name: string): Promise<Proof> {

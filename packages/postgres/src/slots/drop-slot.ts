@@ -14,7 +14,7 @@ const UNDEFINED_OBJECT = "42704";
 /**
  * Drops one slot, whoever made it: it was named. One that is streamed through is left alone.
  * @returns those that are left
- * @throws LifeboatError `SLOT_ACTIVE` (kind `refused`), `SLOT_NOT_FOUND` (kind `not-found`)
+ * @throws LifeboatError `SLOT_ACTIVE`, `SLOT_SYNCED` (kind `refused`), `SLOT_NOT_FOUND` (kind `not-found`)
  */
 export async function dropSlot(
   connection: ServerConnection,
@@ -24,6 +24,7 @@ export async function dropSlot(
     const slots = await readSlots(client);
     const slot = slots.find((each) => each.name === name);
     if (!slot) throw unknown(name, slots);
+    if (slot.synced) throw synced(name);
     if (slot.active) throw active(name, slot.owner);
     try {
       await client.query("select pg_drop_replication_slot($1)", [name]);
@@ -43,6 +44,16 @@ function active(name: string, owner: string | null): LifeboatError {
     kind: "refused",
     message: `replication slot ${name} is in use${owner === null ? "" : ` by ${owner}`}`,
     remedy: "stop whatever streams through it first (select * from pg_stat_replication)",
+    details: { slot: name },
+  });
+}
+
+function synced(name: string): LifeboatError {
+  return new LifeboatError({
+    code: "SLOT_SYNCED",
+    kind: "refused",
+    message: `replication slot ${name} of this standby is kept in step with its primary's: the server drops it by itself once the primary's is gone`,
+    remedy: `if nothing needs it any more, on the primary: select pg_drop_replication_slot('${name}')`,
     details: { slot: name },
   });
 }

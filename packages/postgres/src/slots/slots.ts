@@ -5,10 +5,11 @@ import type pg from "pg";
  * - `active`: somebody streams through it
  * - `reserved`: made, never used, and holds no WAL back
  * - `inactive`: nobody uses it, and the server keeps WAL for it
+ * - `synced`: nobody uses it here; this standby keeps it in step with its primary's, for a failover
  * - `losing`: the server is about to remove WAL that it needs
  * - `lost`: that WAL is gone, whoever used it has to be built anew
  */
-export type SlotVerdict = "active" | "reserved" | "inactive" | "losing" | "lost";
+export type SlotVerdict = "active" | "reserved" | "inactive" | "synced" | "losing" | "lost";
 
 export interface SlotState {
   readonly name: string;
@@ -16,6 +17,8 @@ export interface SlotState {
   readonly active: boolean;
   /** Belongs to a connection and goes with it. */
   readonly temporary: boolean;
+  /** A standby's copy of a slot of its primary (from 17), which alone can drop it. */
+  readonly synced: boolean;
   /** WAL that the server keeps for it; 0 where it keeps none. */
   readonly retainedBytes: number;
   readonly walStatus: string | null;
@@ -32,14 +35,14 @@ export interface SlotState {
 export const OWN_SLOT_PREFIX = "lifeboat_";
 
 /** On a standby there is no current position to write to; the replayed one takes its place. */
-const query = (inactiveSince: string) => `
+const query = ({ inactiveSince, synced }: NewerColumns) => `
   select slot_name as name, slot_type as type, active, temporary, wal_status as "walStatus",
          safe_wal_size::int8::text as "safeBytes",
          restart_lsn is not null as "hasPosition",
          greatest(coalesce(pg_wal_lsn_diff(
            case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,
            restart_lsn), 0), 0)::int8::text as "retainedBytes",
-         ${inactiveSince} as "inactiveSince",
+         ${inactiveSince} as "inactiveSince", ${synced} as synced,
          coalesce(nullif(s.application_name, ''), r.plugin) as user
   from pg_replication_slots r left join pg_stat_replication s on s.pid = r.active_pid
   order by slot_name`;
@@ -54,21 +57,29 @@ interface Row {
   readonly hasPosition: boolean;
   readonly retainedBytes: string;
   readonly inactiveSince: Date | null;
+  readonly synced: boolean;
   readonly user: string | null;
 }
 
 /** All replication slots. Any role may ask; who streams, only members of pg_monitor see. */
 export async function readSlots(client: pg.Client): Promise<SlotState[]> {
-  const { rows } = await client.query<Row>(query(await inactiveSinceColumn(client)));
+  const { rows } = await client.query<Row>(query(await newerColumns(client)));
   return rows.map(stateOf);
 }
 
-/** Version 17 brought the column. */
-async function inactiveSinceColumn(client: pg.Client): Promise<string> {
+interface NewerColumns {
+  readonly inactiveSince: string;
+  readonly synced: string;
+}
+
+/** Version 17 brought them. A standby that was promoted goes on calling its slots synced: they are its own then. */
+async function newerColumns(client: pg.Client): Promise<NewerColumns> {
   const { rows } = await client.query<{ known: boolean }>(
     "select current_setting('server_version_num')::int >= 170000 as known",
   );
-  return rows[0]?.known ? "r.inactive_since" : "null::timestamptz";
+  return rows[0]?.known
+    ? { inactiveSince: "r.inactive_since", synced: "r.synced and pg_is_in_recovery()" }
+    : { inactiveSince: "null::timestamptz", synced: "false" };
 }
 
 function stateOf(found: Row): SlotState {
@@ -84,9 +95,11 @@ function stateOf(found: Row): SlotState {
   };
 }
 
-function verdictOf({ active, walStatus, hasPosition }: Row): SlotVerdict {
+function verdictOf({ active, walStatus, hasPosition, synced }: Row): SlotVerdict {
   if (walStatus === "lost") return "lost";
   if (walStatus === "unreserved") return "losing";
+  // What brings it in step takes hold of it for a moment each time.
+  if (synced) return "synced";
   if (active) return "active";
   return hasPosition ? "inactive" : "reserved";
 }

@@ -24,16 +24,22 @@ import { Sites } from "../places/restore-sites.ts";
 import { assertPlaceUnused } from "../places/tablespace-made-since.ts";
 import { laySettings } from "../restore/lay-settings.ts";
 import { restorePostgres } from "../restore.ts";
-import { dropSlot } from "../slots/drop-slot.ts";
 import { storeSettings } from "../snapshot/settings.ts";
 import { formatLsn } from "../wal/lsn.ts";
+import { isDropped, withSlotLeft } from "./abandoned-slot.ts";
 import { passfileLines, primaryConninfo } from "./conninfo.ts";
 import { assertFeedsStandbys } from "./feeds-standbys.ts";
 import { SlotReservation } from "./slot-reservation.ts";
 import { unpackFromPrimary } from "./standby-base.ts";
 import { configureStandby, passfileOf } from "./standby-files.ts";
 import { assertPortFree, portFor } from "./standby-port.ts";
-import { assertKeepsEnough, reserveSlot, standbySlotName } from "./standby-slot.ts";
+import {
+  assertKeepsEnough,
+  assertSlotHolds,
+  removedMeanwhile,
+  reserveSlot,
+  standbySlotName,
+} from "./standby-slot.ts";
 
 export interface MakeStandby {
   /** The primary. */
@@ -69,7 +75,7 @@ export interface MadeStandby {
 /**
  * Makes a data directory that starts as a streaming standby. The slot is reserved first, so that no WAL
  * is lost; if anything fails afterwards it is dropped again, and nothing is left.
- * @throws LifeboatError `WAL_LEVEL_MINIMAL`; kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`, `TABLESPACE_IN_USE`; what the
+ * @throws LifeboatError `WAL_LEVEL_MINIMAL`, `SLOT_LOST`; kind `refused`: `TARGET_NOT_EMPTY`, `PORT_TAKEN`, `SLOT_ACTIVE`, `SLOT_EXISTS`, `WAL_KEEP_TOO_SMALL`, `TABLESPACE_IN_USE`; what the
  *   primary, the repository or the disk threw
  */
 export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
@@ -81,13 +87,13 @@ export async function makeStandby(request: MakeStandby): Promise<MadeStandby> {
     const account = await serverAccount(to, dirname(to));
     const places = await placesFor(request, server);
     const passfile = passfileOf(places.dataDirectory);
-    const work = { request, client, server, slot, account, passfile };
     // Before a slot is reserved: that of the other run would be taken for a killed one's.
     await assertNobodyElseBuilds(places.dataDirectory);
     if (request.port !== undefined) await assertPortFree(request.port);
     const reservation = new SlotReservation(to, server.systemIdentifier, account);
     if (slot === null) await assertKeepsEnough(client, server, request.maxRate);
-    else await reserveSlot(client, slot, reservation);
+    const reserved = slot === null ? null : await reserveSlot(client, slot, reservation);
+    const work = { request, client, server, slot, reserved, account, passfile };
     let made: Made;
     try {
       made = request.repository
@@ -115,6 +121,8 @@ interface Work {
   readonly client: pg.Client;
   readonly server: ServerFacts;
   readonly slot: string | null;
+  /** From where on the primary keeps WAL for it. */
+  readonly reserved: string | null;
   readonly account: Account;
   /** Where its password lies, if it has one. */
   readonly passfile: string;
@@ -141,8 +149,11 @@ async function fromPrimary(
     const owned = { account, mode };
     const laid = await layPrimarysSettings(work, sites.data.path, owned);
     const { port, findings } = await configure(work, sites.data.path, mode);
+    const removed =
+      work.slot === null ? await removedMeanwhile(work.client, server, backup.startLsn) : [];
     await sites.putInPlace();
-    return { startLsn: formatLsn(backup.startLsn), port, findings: [...laid, ...findings] };
+    const startLsn = formatLsn(backup.startLsn);
+    return { startLsn, port, findings: [...laid, ...removed, ...findings] };
   } catch (cause) {
     await sites.discard();
     throw cause;
@@ -231,7 +242,11 @@ async function configure(
   const settings = { conninfo, slot, fetchCommand, port: own };
   await configureStandby(directory, settings, { account, mode });
   const moved = request.port === undefined && found.taken !== null;
-  return { port, findings: moved ? [portMoved(found.taken, port)] : [] };
+  // The last that is done before it has its place.
+  const { reserved } = work;
+  const losing =
+    slot === null || reserved === null ? [] : await assertSlotHolds(client, slot, reserved);
+  return { port, findings: [...losing, ...(moved ? [portMoved(found.taken, port)] : [])] };
 }
 
 /** The server makes a tablespace of the primary again at the same path, whatever the standby's own were mapped to. */
@@ -260,29 +275,6 @@ function portMoved(taken: number, port: number): Finding {
 
 function nameFor({ slot, request }: Pick<Work, "slot" | "request">): string {
   return slot ?? standbySlotName(request.to);
-}
-
-/** By a connection of its own: what failed may have been the other. */
-async function isDropped(connection: ServerConnection, slot: string): Promise<boolean> {
-  try {
-    await dropSlot(connection, slot);
-    return true;
-  } catch (thrown) {
-    return thrown instanceof LifeboatError && thrown.code === "SLOT_NOT_FOUND";
-  }
-}
-
-/** It keeps WAL on the primary until somebody drops it. */
-function withSlotLeft(failure: unknown, slot: string): unknown {
-  if (!(failure instanceof LifeboatError)) return failure;
-  const { code, kind, message, remedy, details } = failure;
-  return new LifeboatError({
-    ...{ code, kind },
-    message: `${message}; replication slot ${slot} is left on the primary, and keeps WAL there`,
-    remedy: `${remedy}; and drop the slot, if it is not made again: lifeboat slots --drop ${slot}`,
-    details: { ...details, slot },
-    cause: failure,
-  });
 }
 
 function noBase(folder: DatabaseFolder): LifeboatError {

@@ -1,9 +1,12 @@
 import { basename } from "node:path";
-import { LifeboatError } from "@lifeboat/core";
+import { type Finding, LifeboatError } from "@lifeboat/core";
 import pg from "pg";
 import type { ServerFacts } from "../facts/server-facts.ts";
+import { losingSlot } from "../preflight/slot-findings.ts";
 import { OWN_SLOT_PREFIX, readSlots, type SlotState } from "../slots/slots.ts";
+import type { Lsn } from "../wal/lsn.ts";
 import { assertSlotName } from "../wal/receive-slot.ts";
+import { segmentAt, segmentName } from "../wal/segment-name.ts";
 import type { SlotReservation } from "./slot-reservation.ts";
 
 /** The slot of a standby when none is named: after its directory, so that a second run finds it again. */
@@ -17,20 +20,25 @@ export function standbySlotName(dataDirectory: string): string {
 /**
  * Reserves WAL on the primary from now on. A slot of this name that is there already is another standby's, though it is
  * down, and dropping it would cost that one its WAL; unless a run to this very place was killed after it had made it.
+ * @returns the position from which on the primary keeps it
  * @throws LifeboatError `SLOT_ACTIVE`, `SLOT_EXISTS` (kind `refused`)
  */
 export async function reserveSlot(
   client: pg.Client,
   name: string,
   reservation: SlotReservation,
-): Promise<void> {
+): Promise<string> {
   assertSlotName(name);
   const slot = (await readSlots(client)).find((each) => each.name === name);
   if (slot && (slot.active || !(await reservation.names(name)))) throw slotTaken(slot);
   await reservation.note(name);
   if (slot) await client.query("select pg_drop_replication_slot($1)", [name]);
   try {
-    await client.query("select pg_create_physical_replication_slot($1, true)", [name]);
+    const { rows } = await client.query<{ lsn: string }>(
+      "select lsn from pg_create_physical_replication_slot($1, true)",
+      [name],
+    );
+    return rows[0]?.lsn ?? "0/0";
   } catch (cause) {
     // Whether it was made before the connection broke is not known.
     if (!(cause instanceof pg.DatabaseError)) throw cause;
@@ -59,6 +67,37 @@ function slotTaken({
     remedy: active
       ? "it may be another standby's: name another slot by --slot"
       : `it may be a standby's that is down: name another slot by --slot, or drop it if nothing needs it any more: lifeboat slots --drop ${name}`,
+    details: { slot: name },
+  });
+}
+
+const WRITTEN_QUERY = `
+  select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,
+                         $1::pg_lsn)::int8::text as bytes`;
+
+/**
+ * Whether the primary still keeps the WAL from where a slot was reserved: while a copy is made it may write more than
+ * `max_slot_wal_keep_size` lets a slot hold back. Of a slot that is lost no standby ever streams, whatever an archive brings.
+ * @param reserved what {@link reserveSlot} returned
+ * @returns that it is about to be lost, where it is
+ * @throws LifeboatError `SLOT_LOST`
+ */
+export async function assertSlotHolds(
+  client: pg.Client,
+  name: string,
+  reserved: string,
+): Promise<Finding[]> {
+  const slot = (await readSlots(client)).find((each) => each.name === name);
+  if (slot?.verdict === "losing") return [losingSlot(slot)];
+  if (slot && slot.verdict !== "lost") return [];
+  const { rows } = await client.query<{ bytes: string }>(WRITTEN_QUERY, [reserved]);
+  const megabytes = 2 * Math.ceil(Number(rows[0]?.bytes) / (1 << 20));
+  throw new LifeboatError({
+    code: "SLOT_LOST",
+    message: slot
+      ? `while the copy was made the primary wrote more WAL than max_slot_wal_keep_size lets replication slot ${name} hold back, and gave the slot up: no standby could stream from it`
+      : `while the copy was made replication slot ${name} was dropped: no standby could stream from it`,
+    remedy: `run it again, when the primary writes less, or with room for it: alter system set max_slot_wal_keep_size = '${megabytes}MB'; select pg_reload_conf()`,
     details: { slot: name },
   });
 }
@@ -99,4 +138,35 @@ export async function assertKeepsEnough(
     remedy: `leave --without-slot out, or: alter system set wal_keep_size = '${megabytes}MB'; select pg_reload_conf()`,
     details: { keptBytes: Number(keptBytes), neededBytes: needed },
   });
+}
+
+/**
+ * Without a slot nothing keeps the WAL that a standby begins with, and an estimate may have been too low. An archive may bring it all the same.
+ * What only pg_monitor may see is not looked at.
+ */
+export async function removedMeanwhile(
+  client: pg.Client,
+  { inRecovery, timeline, walSegmentBytes }: ServerFacts,
+  startLsn: Lsn,
+): Promise<Finding[]> {
+  const name = segmentName(timeline, segmentAt(startLsn, walSegmentBytes), walSegmentBytes);
+  if (inRecovery || !(await mayListWal(client))) return [];
+  const { rows } = await client.query("select from pg_ls_waldir() where name = $1", [name]);
+  if (rows.length > 0) return [];
+  return [
+    {
+      id: "standby-wal-removed",
+      severity: "warning",
+      summary: `while the copy was made the primary has removed WAL segment ${name}, with which this standby begins: it follows only if its archive brings that`,
+      remedy:
+        "start it by --start, which tells; where no archive has that segment, make it anew with a slot, or with a larger wal_keep_size",
+    },
+  ];
+}
+
+async function mayListWal(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ may: boolean }>(
+    "select has_function_privilege('pg_ls_waldir()', 'execute') as may",
+  );
+  return rows[0]?.may === true;
 }

@@ -61,14 +61,17 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
   };
   const came = new Arrival();
   const keep = throttledTake(client, segments);
-  let parted: unknown;
+  let fault: unknown;
+  const giveUp = (cause: unknown) => {
+    fault ??= cause;
+    over.abort(cause);
+  };
   const take = (bytes: Buffer) => {
-    if (parted !== undefined) return;
+    if (fault !== undefined) return;
     try {
       seam.push(bytes);
     } catch (thrown) {
-      parted = thrown;
-      return over.abort(thrown);
+      return giveUp(thrown);
     }
     keep(bytes);
     came.announce();
@@ -78,37 +81,42 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
   const ended = query.ended.finally(() => over.abort());
   ended.catch(() => {});
   const stop = AbortSignal.any([signal, over.signal]);
-  const silenceMs = request.silenceMs ?? SILENCE_MS;
-  while (!stop.aborted) {
-    await ship(request, { segments, query, seam });
+  // An earlier position would put the slot back, to WAL that the server may have removed already.
+  const safe = () => (seam.isProved && segments.durable >= request.kept ? segments.durable : 0n);
+  const ship = async () => {
+    if (seam.isProved) await segments.shipPart();
+    query.sendStatus(safe());
     tell();
-    if (query.silentMs > silenceMs)
-      throw new Error(`the server has said nothing for ${Math.round(query.silentMs / 1000)} s`);
-    const pause = delay(SHIP_INTERVAL_MS, undefined, { signal: stop });
-    await Promise.race(request.synchronous ? [pause, came.next()] : [pause]).catch(() => {});
+  };
+  const silenceMs = request.silenceMs ?? SILENCE_MS;
+  // Beside what is shipped: a repository that takes long is no silence of the server, which is asked meanwhile.
+  const listening = setInterval(
+    () => {
+      const { silentMs } = query;
+      if (silentMs > silenceMs) giveUp(silent(silentMs));
+      else if (silentMs > silenceMs / ASK_PART) query.sendStatus(safe(), true);
+    },
+    Math.min(SHIP_INTERVAL_MS, silenceMs / ASK_PART),
+  );
+  try {
+    while (!stop.aborted) {
+      await ship();
+      const pause = delay(SHIP_INTERVAL_MS, undefined, { signal: stop });
+      await Promise.race(request.synchronous ? [pause, came.next()] : [pause]).catch(() => {});
+    }
+  } finally {
+    clearInterval(listening);
   }
-  if (parted !== undefined) throw parted;
-  await ship(request, { segments, query, seam });
-  tell();
+  if (fault !== undefined) throw fault;
+  await ship();
   if (!signal.aborted) return ended;
   query.stop();
   await Promise.race([ended.catch(() => {}), delay(STOP_MS)]);
   return undefined;
 }
 
-async function ship(
-  { kept, silenceMs }: StreamRequest,
-  stream: {
-    readonly segments: SegmentStore;
-    readonly query: ReceiveQuery;
-    readonly seam: ReceiveSeam;
-  },
-): Promise<void> {
-  const { segments, query, seam } = stream;
-  if (seam.isProved) await segments.shipPart();
-  // An earlier position would put the slot back, to WAL that the server may have removed already.
-  const ask = query.silentMs > (silenceMs ?? SILENCE_MS) / ASK_PART;
-  query.sendStatus(seam.isProved && segments.durable >= kept ? segments.durable : 0n, ask);
+function silent(milliseconds: number): Error {
+  return new Error(`the server has said nothing for ${Math.round(milliseconds / 1000)} s`);
 }
 
 /** Wakes whoever waits for more. What came while nobody waited wakes the next at once. */

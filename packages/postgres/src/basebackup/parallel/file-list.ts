@@ -67,7 +67,7 @@ export class FileList implements Files {
   /** All files by their numbers, the largest first; of two of one size the earlier. */
   largestFirst(): Uint32Array {
     const order = Uint32Array.from({ length: this.length }, (_, index) => index);
-    return order.sort((a, b) => (this.#bytes[b] as number) - (this.#bytes[a] as number) || a - b);
+    return order.sort((a, b) => (this.#bytes[b] as number) - (this.#bytes[a] as number));
   }
 
   /** Some of them, by their numbers. */

@@ -95,15 +95,11 @@ class Reuse {
     return files.toSorted((a, b) => Number(isTouched(b)) - Number(isTouched(a)));
   }
 
-  async #isSame(
-    { path, bytes, mode, sha256 }: StoredFile,
-    taking: Omit<Taking, "taken">,
-  ): Promise<boolean> {
+  async #isSame({ path, sha256 }: StoredFile, taking: Omit<Taking, "taken">): Promise<boolean> {
     taking.signal.throwIfAborted();
     const file = await taking.source.open(path);
     if (!file) return false;
     try {
-      if (file.bytes !== bytes || file.mode !== mode) return false;
       const taken: TakenFile[] = [];
       for await (const _ of this.#interrupted.reading(contentOf(path, file, { ...taking, taken })));
       return taken[0]?.sha256 === sha256;
