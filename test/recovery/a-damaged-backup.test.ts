@@ -262,6 +262,11 @@ test("an instant, a backup, or a newest state that a missing manifest keeps from
     code: "BACKUP_NOT_FOUND",
     details: { object: nameOf(second) },
   });
+  const target = time(Date.parse(second.consistentAt));
+  await expect(app.restore(restoredTo(app, "no more"), { target })).rejects.toMatchObject({
+    code: "TARGET_OUTSIDE_WINDOWS",
+    details: { object: nameOf(second) },
+  });
 });
 
 test("whoever restores the newest state is told of a later backup that has lost its manifest", async () => {

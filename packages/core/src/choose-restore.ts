@@ -66,7 +66,7 @@ export async function chooseRestore(request: {
     candidates.push({ engine, folder, ...(await repository.backups(folder)) });
   }
   const chosen: ChosenRestore[] = [];
-  const ruling = { live: request.live ?? null, repository };
+  const ruling = { live: request.live ?? null, repository, databases: candidates };
   for (const candidate of await narrow(candidates, target, ruling)) {
     const { engine, folder, problems } = candidate;
     const own = chosen[0] ? await siblingTarget(candidate, target, chosen[0]) : target;
@@ -144,13 +144,16 @@ async function planFor(
 interface Ruling {
   readonly live: EngineKind | null;
   readonly repository: Repository;
+  /** All that the request meant, those without a backup too. */
+  readonly databases: readonly Candidate[];
 }
 
 async function narrow(
   candidates: readonly Candidate[],
   target: RecoveryTarget,
-  { live, repository }: Ruling,
+  ruling: Ruling,
 ): Promise<readonly Candidate[]> {
+  const { live, repository } = ruling;
   const withAny = candidates.filter(
     ({ manifests, problems }) => manifests.length + problems.length > 0,
   );
@@ -169,13 +172,13 @@ async function narrow(
   }
   if (target.kind === "time") {
     if (new Set(withAny.map(({ engine }) => engine.kind)).size < 2)
-      return holdersOf(withAny, target.at, { live, repository });
+      return holdersOf(withAny, target.at, ruling);
     const ruler = await rulerAt(repository, target.at);
-    if (ruler === null) return holdersOf(withAny, target.at, { live, repository });
+    if (ruler === null) return holdersOf(withAny, target.at, ruling);
     return holdersOf(
       withAny.filter(({ engine }) => engine.kind === ruler),
       target.at,
-      { live: ruler, repository },
+      { ...ruling, live: ruler },
     );
   }
   const wanted = ["lsn", "xid", "restore-point"].includes(target.kind) ? "postgres" : live;
@@ -215,7 +218,7 @@ async function rulerAt(repository: Repository, at: Date): Promise<EngineKind | n
 async function holdersOf(
   candidates: readonly Candidate[],
   at: Date,
-  { live: preferred, repository }: Ruling,
+  { live: preferred, repository, databases }: Ruling,
 ): Promise<readonly Candidate[]> {
   // One alone may know more than its windows say, explains better why not, and is asked once only: a watch that was stopped is silent.
   if (candidates.length === 1) return candidates;
@@ -233,9 +236,11 @@ async function holdersOf(
     windows.push(...own);
   }
   for (const { problems } of candidates) assertReadable(problems.at(-1));
+  const isMeant = mayLeadTo(at);
   throw await withManifestsMissing(outsideEveryWindow(at, windows), {
-    ...{ repository, databases: candidates },
-    isMeant: mayLeadTo(at),
+    repository,
+    databases,
+    isMeant,
   });
 }
 
