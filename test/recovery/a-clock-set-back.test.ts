@@ -1,9 +1,12 @@
 import { uptime } from "node:os";
 import { join } from "node:path";
-import { status } from "@lifeboat/core";
+import { type Manifest, status } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { detailsOf } from "../../packages/sqlite/src/details.ts";
+import { lineagesOf } from "../../packages/sqlite/src/log/objects.ts";
+import { newestLineage } from "../../packages/sqlite/src/log/order.ts";
 import { type IdleLog, knownUntil } from "../../packages/sqlite/src/watch/idle-log.ts";
 import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
 import { newestLineageEnd } from "../../packages/sqlite/src/watch/resume.ts";
@@ -230,4 +233,74 @@ test("what a watch knew as it ended by a clock that was ahead is known no furthe
   const untilBoot = Date.now() - (uptime() - 1) * 1000;
   expect(idle).toMatchObject({ uptime: expect.any(Number) });
   expect(knownUntil({ ...(idle as IdleLog), uptime: uptime() + 60 })).toBeLessThan(untilBoot);
+});
+
+test("a log that began once the clock was set back is gone on with at each restart, although an older one has later instants", async () => {
+  const app = await ledgerApp();
+  const storage = filesystemStorage({ path: join(app.folder, "repository") });
+  const databases = [{ name: "app", path: app.path }];
+  const watched = async (v: number) => {
+    const watch = await WatchInProcess.begin({
+      ...{ folder: app.folder, storage, databases },
+      limits: { segmentMs: 1 },
+    });
+    // Not the last word of the one before.
+    const begun = { state: "shipping", lastSegment: null };
+    await expect.poll(async () => watch.facts()).toMatchObject(begun);
+    const { lineage, holes } = (await watch.facts()) ?? {};
+    change(app, v);
+    await expect.poll(async () => (await watch.facts())?.lastSegment).toContain(lineage);
+    watch.stop();
+    await watch.ended;
+    return { lineage, holes };
+  };
+  const old = await ahead(() => watched(7000));
+  // With no watch beside it.
+  change(app, 7001);
+  const own = await watched(7002);
+  expect(own.holes).toHaveLength(1);
+  expect((own.lineage ?? "") < (old.lineage ?? "")).toBe(true);
+  expect(await watched(7003)).toEqual({ lineage: own.lineage, holes: [] });
+  const { folder, manifests } = await app.manifests();
+  const [objects = []] = [(await lineagesOf(folder)).get(own.lineage ?? "")];
+  const instants = objects.map(({ instant }) => instant);
+  expect(instants).toEqual(instants.toSorted((a, b) => a - b));
+  const at = new Date(instants.at(-1) as number);
+  const target = { kind: "time", at, exclusive: false } as const;
+  expect(count((await app.restore(join(app.folder, "named"), { target })).path)).toBe(7003);
+  expect((await app.verify(true)).problems).toEqual([]);
+  expect(manifests.map((each) => detailsOf(each).log?.lineage)).toEqual([own.lineage, old.lineage]);
+});
+
+test("which lineage began last is told by what its backups build on or found there, and by ids alone where that proves nothing", async () => {
+  const app = await ledgerApp();
+  await Recorder.begin(app);
+  const [sound] = (await app.manifests()).manifests as [Manifest];
+  const lineage = (hour: number) => `20261128T${hour}0000.000Z-1f2e3d4c`;
+  const at = (hour: number, log: object | null, parent: number | null = null): Manifest => ({
+    ...sound,
+    ...{ id: `20261128T${hour}0001.000Z-full`, type: parent === null ? "full" : "incremental" },
+    parent: parent === null ? null : `20261128T${parent}0001.000Z-full`,
+    details: { ...sound.details, log: log && { ...detailsOf(sound).log, ...log } },
+  });
+  const newest = (...all: Manifest[]) => newestLineage(all);
+  const [ten, twelve, fourteen] = [10, 12, 14].map((hour) => ({ lineage: lineage(hour) })) as [
+    object,
+    object,
+    object,
+  ];
+  const found = (hour: number) => ({ previous: { lineage: lineage(hour), segments: 3 } });
+  expect(newest(at(10, null))).toBeUndefined();
+  expect(newest(at(10, ten), at(12, twelve), at(13, null))).toBe(lineage(12));
+  expect(newest(at(10, ten, 14), at(12, null), at(14, fourteen))).toBe(lineage(10));
+  expect(newest(at(10, ten, 15), at(14, fourteen), at(15, null, 14))).toBe(lineage(10));
+  expect(newest(at(10, ten), at(12, { ...twelve, ...found(14) }), at(14, fourteen))).toBe(
+    lineage(12),
+  );
+  // What another host began meanwhile, while the older one was gone on with.
+  const beside = at(13, { ...ten, ...found(12) }, 12);
+  expect(newest(at(10, ten), at(12, twelve), beside, at(14, twelve))).toBe(lineage(12));
+  expect(newest(at(10, ten, 14), at(12, { ...twelve, ...found(10) }, 10), at(14, twelve))).toBe(
+    lineage(10),
+  );
 });

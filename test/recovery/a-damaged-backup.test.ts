@@ -232,3 +232,67 @@ test("a damaged backup that holds a commit which the log does not is refused, an
       code: "CHECKSUM_MISMATCH",
     });
 });
+
+test("an instant, a backup, or a newest state that a missing manifest keeps from being had is refused with its name, or told", async () => {
+  const { app, first, second, states, file } = await twoBackupsOnOneLog();
+  const nameOf = ({ id }: Manifest) => expect.stringContaining(`${id}/manifest.json`);
+  const [{ at }] = states;
+  await rm(file(first, "manifest.json"));
+  await expect(
+    app.restore(restoredTo(app, "lost"), { target: time(Date.parse(first.consistentAt)) }),
+  ).rejects.toMatchObject({
+    code: "TARGET_OUTSIDE_WINDOWS",
+    kind: "not-found",
+    message: expect.stringMatching(`no recovery window .*; .*${first.id} has objects but no manif`),
+    remedy: expect.stringMatching(/^bring what is missing back .* choose an instant in/),
+    details: { object: nameOf(first) },
+  });
+  // Before it was begun nothing of it is meant.
+  const early = app.restore(restoredTo(app, "early"), { target: time(Date.parse("2026-01-01")) });
+  await expect(early).rejects.toMatchObject({
+    message: expect.not.stringContaining(first.id),
+  });
+  const { id } = first;
+  await expect(
+    app.restore(restoredTo(app, "named"), { target: { kind: "backup", id } }),
+  ).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND", details: { object: nameOf(first) } });
+  expect((await app.restore(restoredTo(app, "held"), { target: time(at) })).findings).toEqual([]);
+  await rm(file(second, "manifest.json"));
+  await expect(app.restore(restoredTo(app, "none"))).rejects.toMatchObject({
+    code: "BACKUP_NOT_FOUND",
+    details: { object: nameOf(second) },
+  });
+  const target = time(Date.parse(second.consistentAt));
+  await expect(app.restore(restoredTo(app, "no more"), { target })).rejects.toMatchObject({
+    code: "TARGET_OUTSIDE_WINDOWS",
+    details: { object: nameOf(second) },
+  });
+});
+
+test("whoever restores the newest state is told of a later backup that has lost its manifest", async () => {
+  const app = await ledgerApp();
+  const { id } = await app.backup();
+  expect((await app.restore(restoredTo(app, "sound"))).findings).toEqual([]);
+  const { id: lost } = await app.backup();
+  const { folder } = await app.manifests();
+  await rm(join(app.folder, "repository", folder.backupPath(lost), "manifest.json"));
+  expect(await app.restore(restoredTo(app, "older"))).toMatchObject({
+    backup: id,
+    findings: [{ id: "manifest-missing", summary: expect.stringContaining(lost) }],
+  });
+});
+
+test("an instant that only a backup has whose base is gone is refused with the name of both", async () => {
+  const app = await ledgerApp();
+  await app.backup();
+  const { id: base } = await app.backup();
+  const { id, consistentAt } = await app.backupIncrement();
+  const { folder } = await app.manifests();
+  await rm(join(app.folder, "repository", folder.backupPath(base)), { recursive: true });
+  await expect(
+    app.restore(restoredTo(app, "to"), { target: time(Date.parse(consistentAt)) }),
+  ).rejects.toMatchObject({
+    kind: "not-found",
+    message: expect.stringContaining(`backup ${id} builds on ${base}, which is not there`),
+  });
+});

@@ -1,5 +1,5 @@
 import { mkdir, open, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { encodeManifest, list, type Manifest, status } from "@lifeboat/core";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
@@ -212,6 +212,13 @@ test("a chain whose middle is damaged names the object, and leaves nothing; veri
   await expect(readFile(join(app.folder, "to"))).rejects.toMatchObject({ code: "ENOENT" });
   const builds = expect.stringMatching(`SHA-256 .*; ${child} and 1 more build on this backup$`);
   expect((await app.verify(false)).problems).toMatchObject([{ message: builds }]);
+  // Of page hashes nothing that can be restored depends.
+  const hashes = await open(join(dirname(path), "app.db-pages.zst"), "r+");
+  await hashes.truncate(30);
+  await hashes.close();
+  const needless = expect.stringMatching(/pages\.zst has 30 bytes .*; no restore needs it, only /);
+  const { problems } = await app.verify(false);
+  expect(problems).toMatchObject([{ message: needless }, { message: builds }]);
 });
 
 test("a full backup whose manifest was lost: what builds on it is told, nothing older is restored as the latest, its objects stay, and the next incremental one is full", async () => {

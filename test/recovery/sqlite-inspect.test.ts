@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
+import { lockedExclusivelyBy } from "../../packages/sqlite/src/examine/locked-exclusively.ts";
 import { makeLedger, startBystander, startWriter, testFolder } from "../support/sqlite.ts";
 
 async function inspected(path: string) {
@@ -21,6 +22,29 @@ test("a database in WAL mode under traffic gives no finding, and inspecting leav
   expect(await readdir(join(path, ".."))).toEqual(["app.db"]);
   await startWriter(path);
   expect(await inspected(path)).toEqual([]);
+});
+
+test("who keeps everybody else out of a database in WAL mode is named, and an alert in the status", async () => {
+  const path = await ledger();
+  const { child } = await startBystander(path, "exclusive");
+  const locked = { id: "sqlite-locked-exclusively", severity: "error" };
+  expect(await inspected(path)).toMatchObject([
+    { ...locked, summary: expect.stringContaining(`process ${child.pid} keeps`) },
+  ]);
+  const engine = sqliteEngine({ databases: [{ name: "app", path }] });
+  expect(await engine.status(null, null)).toMatchObject({ alerts: [locked] });
+});
+
+test("who has a database alone for a moment, as to close it, keeps nobody out", async () => {
+  const path = await ledger();
+  const alone = new Database(path);
+  alone.pragma("locking_mode = EXCLUSIVE");
+  alone.exec("BEGIN EXCLUSIVE; COMMIT");
+  expect(await lockedExclusivelyBy(path)).toBe(process.pid);
+  // The first look is at once.
+  const found = lockedExclusivelyBy(path);
+  alone.close();
+  expect(await found).toBeUndefined();
 });
 
 test("a rollback-journal database gets the advice to use WAL", async () => {

@@ -5,6 +5,7 @@ import promises, {
   readdir,
   readFile,
   rm,
+  rmdir,
   stat,
   symlink,
   writeFile,
@@ -318,9 +319,30 @@ test("several databases are backed up in one run and restored together, each com
     signal: new AbortController().signal,
   });
   expect(report.databases.map(({ database }) => database)).toEqual(["orders", "events"]);
+  // Where one of them is refused no other one comes either.
+  await mkdir(join(folder, "half"));
+  await writeFile(join(folder, "half/orders.db-wal"), "stale");
+  const refused = { code: "STALE_WAL", kind: "refused" };
+  await expect(app.restore(join(folder, "half"))).rejects.toMatchObject(refused);
+  expect(await readdir(join(folder, "half"))).toEqual(["orders.db-wal"]);
   const restored = await app.restore(join(folder, "to"));
   expect((await readdir(join(folder, "to"))).sort()).toEqual(["events.db", "orders.db"]);
   expect(restored.databases.map(({ path }) => expectCleanPrefix(path))).toEqual([50, 50]);
+});
+
+test("a link to a directory leads there; one that leads nowhere, and a directory in the place of a -wal, are refused", async () => {
+  const app = await backedUp();
+  const at = (name: string) => join(app.folder, name);
+  await mkdir(at("disk/app.db-wal"), { recursive: true });
+  await symlink("disk", at("link"));
+  await symlink("nowhere", at("lost"));
+  const refused = (to: string, code: string) =>
+    expect(app.restore(to, { force: true })).rejects.toMatchObject({ code, kind: "refused" });
+  await refused(at("lost"), "TARGET_NOT_A_DIRECTORY");
+  await refused(at("link"), "TARGET_NOT_EMPTY");
+  await rmdir(at("disk/app.db-wal"));
+  await app.restore(at("link"));
+  expect(await readdir(at("disk"))).toEqual(["app.db"]);
 });
 
 test("a place that no file can lie at is named with what is wrong with it", async () => {

@@ -23,7 +23,7 @@ import { SqliteApp } from "../support/sqlite-repository.ts";
 import { segmentsOf } from "../support/sqlite-watch.ts";
 import { WatchInProcess } from "../support/watch-in-process.ts";
 
-test("a watch that a lock keeps from beginning says so, and begins once it is gone with nothing lost", async () => {
+test("a watch that a lock keeps from beginning says so, to status too, and goes on once it is gone with nothing lost", async () => {
   const folder = await testFolder();
   const app = new SqliteApp(folder, join(folder, "app.db"));
   makeLedger(app.path);
@@ -35,9 +35,31 @@ test("a watch that a lock keeps from beginning says so, and begins once it is go
   const lock = await startBystander(app.path, "exclusive");
   const watch = await WatchInProcess.begin({ folder, storage, databases });
   await expect.poll(() => watch.said).toEqual([expect.stringMatching(LOCKED)]);
+  const { folder: repository } = await app.manifests();
+  const note = async () => new WatchNotes(watch.state).read(repository);
+  await expect.poll(async () => (await note())?.facts.state).toBe("waiting");
+  const told = await note();
+  const locked = expect.stringContaining("nothing is shipped: the database is locked by another");
+  const remedy = expect.stringMatching(/fuser -v \S+app\.db.*locking_mode = EXCLUSIVE/);
+  expect(await app.engine.status(repository, told)).toMatchObject({
+    archive: { ok: false, lagSeconds: null },
+    alerts: [
+      { id: "sqlite-locked-exclusively" },
+      { id: "watch-waiting", severity: "error", summary: locked, remedy },
+    ],
+  });
+  // Its patience was over.
+  expect(await app.engine.status(repository, told && { ...told, alive: false })).toMatchObject({
+    alerts: [
+      { id: "sqlite-locked-exclusively" },
+      { id: "watch-stopped", summary: expect.stringContaining("is locked by"), remedy },
+    ],
+  });
   await lock.kill();
   await expect.poll(() => watch.said.at(-1)).toMatch(/^app: shipping again .*; nothing is lost$/);
   expect(watch.said).toHaveLength(2);
+  await expect.poll(async () => watch.facts()).toMatchObject({ state: "shipping", holes: [] });
+  expect((await app.manifests()).manifests).toHaveLength(1);
   watch.stop();
   await watch.ended;
 });

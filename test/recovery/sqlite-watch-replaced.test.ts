@@ -1,10 +1,12 @@
-import { existsSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { copyFile, link, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { WatchNotes } from "@lifeboat/core";
+import { type Engine, WatchNotes, watch } from "@lifeboat/core";
 import { filesystemStorage } from "@lifeboat/storage";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { lineagesOf } from "../../packages/sqlite/src/log/objects.ts";
+import { WATCH_LIMITS } from "../../packages/sqlite/src/watch/limits.ts";
+import { watchDatabase } from "../../packages/sqlite/src/watch/watch-database.ts";
 import { ledgerApp, sqlite3 } from "../support/ledger-app.ts";
 import { expectCleanPrefix, makeLedger, startBystander, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
@@ -178,4 +180,37 @@ test("a watch that finds no database as it begins says so and ends: nothing is c
     databases: [{ name: "app", path: app.path }],
   });
   await expect(watch.ended).rejects.toMatchObject({ code: "DATABASE_MISSING" });
+});
+
+test("a file that is moved away in the very moment in which its WAL is taken hold of ends no watch: it is waited for", async () => {
+  const app = await ledgerApp();
+  const aside = `${app.path}.aside`;
+  let moved = false;
+  const limits = {
+    ...WATCH_LIMITS,
+    // Asked for after the file was looked at, and before it is opened.
+    get walBytes() {
+      if (!moved) renameSync(app.path, aside);
+      moved = true;
+      return null;
+    },
+  };
+  const engine: Engine = {
+    ...app.engine,
+    watch: (request) =>
+      watchDatabase({ name: "app", path: app.path }, request, {
+        ...{ limits, shipping: app.shipping, directory: undefined },
+      }),
+  };
+  const repository = await app.repository();
+  const notes = new WatchNotes(join(app.folder, "memory"));
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  const ended = watch({ repository, engine, notes, signal: stop.signal });
+  const state = async () => (await notes.read(repository.folder("sqlite", "app")))?.facts.state;
+  await expect.poll(state).toBe("waiting");
+  await rename(aside, app.path);
+  await expect.poll(state).toBe("shipping");
+  stop.abort();
+  await ended;
 });

@@ -72,7 +72,10 @@ test("an old reader sends the backup to the online backup API, which is told", a
   const report = await backUpAndProve(app, writer);
   expect(await app.details()).toMatchObject({ way: "backup-api", journalMode: "wal" });
   expect(report.findings).toMatchObject([
-    { id: "sqlite-old-reader", summary: expect.stringContaining("for 0.2 s a reader kept") },
+    {
+      id: "sqlite-old-reader",
+      summary: expect.stringContaining("for 0.2 s its WAL could not be copied back"),
+    },
   ]);
 });
 

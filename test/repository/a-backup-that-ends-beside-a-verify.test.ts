@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Repository, RepositoryMemory, type Storage, verify } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { manifestsMissing } from "../../packages/core/src/verify-unfinished.ts";
+import { manifestsMissing } from "../../packages/core/src/manifests-missing.ts";
 
 const ID = "20261122T101500.123Z-full";
 

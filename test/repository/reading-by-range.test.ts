@@ -116,6 +116,13 @@ test.each([
   if (at.length === 1) expect(readBytes).toBeLessThan(2 * RANGE_BYTES);
 });
 
+test("behind a run that differs and one that agrees, one range by itself is read by itself", async () => {
+  const content = randomBytes(9 * RANGE_BYTES);
+  const { read } = await completed(await stored(content), content, [0, 1, 2, 5]);
+  expect(read).toEqual([0, 1, 2, 5]);
+  expect(readBytes).toBeLessThan(4.5 * RANGE_BYTES);
+});
+
 test("what a copy lacks is read even where the rest of its range is zeros as in the original", async () => {
   const content = Buffer.alloc(3 * RANGE_BYTES);
   const found = await completed(await stored(content), Buffer.alloc(content.length), [1]);

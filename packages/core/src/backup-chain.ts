@@ -77,12 +77,12 @@ export function chainProblems(folder: DatabaseFolder, manifests: readonly Manife
   }));
 }
 
-/** The ids of the backups that need this one, however many lie between, oldest first. */
+/** The ids of the backups that need this one, however many lie between: first those that build on it directly. */
 export function buildingOn(id: string, manifests: readonly Manifest[]): string[] {
+  const children = Map.groupBy(manifests, ({ parent }) => parent);
   const needing = new Set([id]);
-  // Ids sort by time, and nothing builds on what came later; in a circle of a hostile repository each is met once only.
-  for (const { id: own, parent } of manifests.toSorted((a, b) => (a.id < b.id ? -1 : 1)))
-    if (parent !== null && needing.has(parent)) needing.add(own);
+  // Not in the order of ids: by a clock that was set back the later one has the earlier. In a circle of a hostile repository each is met once.
+  for (const each of needing) for (const child of children.get(each) ?? []) needing.add(child.id);
   needing.delete(id);
   return [...needing];
 }

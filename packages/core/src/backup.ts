@@ -5,6 +5,7 @@ import type { DatabaseFolder } from "./database-folder.ts";
 import type { Engine, Snapshot, SnapshotOptions } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
+import { mendGuide } from "./guide-in-repository.ts";
 import type { Lock } from "./lock.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
 import { objectsAmiss } from "./objects-amiss.ts";
@@ -102,6 +103,7 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
         run: async () => {
           signal.throwIfAborted();
           if (!(await areHeld(locks))) throw lockLost(folders);
+          findings.push(...(await mendGuide(repository.storage)));
           for (const [index, folder] of folders.entries()) {
             const manifest = manifests[index] as Manifest;
             if (unfinished) await removeStrangers(folder, manifest);

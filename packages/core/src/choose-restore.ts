@@ -6,6 +6,14 @@ import { engineOf } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Manifest } from "./manifest.ts";
 import { recordedLiveAt } from "./migration-record.ts";
+import {
+  assertReadable,
+  mayLeadTo,
+  noSuchBackup,
+  nothingThere,
+  unreadable,
+  withManifestsMissing,
+} from "./not-to-be-had.ts";
 import type { Repository } from "./repository.ts";
 import {
   outsideEveryWindow,
@@ -58,18 +66,22 @@ export async function chooseRestore(request: {
     candidates.push({ engine, folder, ...(await repository.backups(folder)) });
   }
   const chosen: ChosenRestore[] = [];
-  const ruling = { live: request.live ?? null, repository };
+  const ruling = { live: request.live ?? null, repository, databases: candidates };
   for (const candidate of await narrow(candidates, target, ruling)) {
     const { engine, folder, problems } = candidate;
     const own = chosen[0] ? await siblingTarget(candidate, target, chosen[0]) : target;
-    const plan = await planFor(candidate, own, timeline);
+    const plan = await planFor(candidate, own, { repository, timeline });
     if (target.kind !== "backup") {
       const damaged = newerDamaged(problems, chosenBackup(plan));
       if (damaged && !(await isInWindow(candidate, own))) throw unreadable(damaged, plan);
     }
     chosen.push({ engine, folder, plan, target: own });
   }
-  if (chosen.length === 0) throw nothingThere(repository, request.engine);
+  if (chosen.length === 0)
+    throw await withManifestsMissing(nothingThere(repository, request.engine), {
+      ...{ repository, databases: candidates },
+      isMeant: () => true,
+    });
   assertNamesDiffer(chosen);
   return chosen as [ChosenRestore, ...ChosenRestore[]];
 }
@@ -109,33 +121,39 @@ function assertNamesDiffer(chosen: readonly ChosenRestore[]): void {
   });
 }
 
-/** A target that cannot be had is explained by a damaged manifest, where there is one. */
+/** A target that cannot be had is explained by a manifest that is damaged or missing, where there is one. */
 async function planFor(
-  { engine, folder, manifests, problems }: Candidate,
+  candidate: Candidate,
   target: RecoveryTarget,
-  timeline: number | undefined,
+  { repository, timeline }: { repository: Repository; timeline: number | undefined },
 ): Promise<RecoveryPlan> {
+  const { engine, folder, manifests, problems } = candidate;
   if (target.kind === "backup")
     assertReadable(problems.find(({ object }) => object.includes(`/${target.id}/`)));
   try {
     return await engine.plan(folder, manifests, target, { timeline });
   } catch (thrown) {
-    if (thrown instanceof LifeboatError && thrown.kind === "not-found")
-      assertReadable(problems.at(-1));
-    throw thrown;
+    if (!(thrown instanceof LifeboatError) || thrown.kind !== "not-found") throw thrown;
+    assertReadable(problems.at(-1));
+    if (target.kind !== "time") throw thrown;
+    const isMeant = mayLeadTo(target.at);
+    throw await withManifestsMissing(thrown, { repository, databases: [candidate], isMeant });
   }
 }
 
 interface Ruling {
   readonly live: EngineKind | null;
   readonly repository: Repository;
+  /** All that the request meant, those without a backup too. */
+  readonly databases: readonly Candidate[];
 }
 
 async function narrow(
   candidates: readonly Candidate[],
   target: RecoveryTarget,
-  { live, repository }: Ruling,
+  ruling: Ruling,
 ): Promise<readonly Candidate[]> {
+  const { live, repository } = ruling;
   const withAny = candidates.filter(
     ({ manifests, problems }) => manifests.length + problems.length > 0,
   );
@@ -145,18 +163,22 @@ async function narrow(
         (text) => text.includes(`/${target.id}/`),
       ),
     );
-    if (owners.length === 0) throw noSuchBackup(target.id);
+    if (owners.length === 0)
+      throw await withManifestsMissing(noSuchBackup(target.id), {
+        ...{ repository, databases: candidates },
+        isMeant: (id) => id === target.id,
+      });
     return owners;
   }
   if (target.kind === "time") {
     if (new Set(withAny.map(({ engine }) => engine.kind)).size < 2)
-      return holdersOf(withAny, target.at, live);
+      return holdersOf(withAny, target.at, ruling);
     const ruler = await rulerAt(repository, target.at);
-    if (ruler === null) return holdersOf(withAny, target.at, live);
+    if (ruler === null) return holdersOf(withAny, target.at, ruling);
     return holdersOf(
       withAny.filter(({ engine }) => engine.kind === ruler),
       target.at,
-      ruler,
+      { ...ruling, live: ruler },
     );
   }
   const wanted = ["lsn", "xid", "restore-point"].includes(target.kind) ? "postgres" : live;
@@ -196,7 +218,7 @@ async function rulerAt(repository: Repository, at: Date): Promise<EngineKind | n
 async function holdersOf(
   candidates: readonly Candidate[],
   at: Date,
-  preferred: EngineKind | null,
+  { live: preferred, repository, databases }: Ruling,
 ): Promise<readonly Candidate[]> {
   // One alone may know more than its windows say, explains better why not, and is asked once only: a watch that was stopped is silent.
   if (candidates.length === 1) return candidates;
@@ -214,7 +236,12 @@ async function holdersOf(
     windows.push(...own);
   }
   for (const { problems } of candidates) assertReadable(problems.at(-1));
-  throw outsideEveryWindow(at, windows);
+  const isMeant = mayLeadTo(at);
+  throw await withManifestsMissing(outsideEveryWindow(at, windows), {
+    repository,
+    databases,
+    isMeant,
+  });
 }
 
 function newestId({ manifests, problems }: Candidate): string {
@@ -237,26 +264,6 @@ async function isInWindow(
   return windows.some((window) => windowHolds(window, target.at));
 }
 
-function assertReadable(problem: Problem | undefined): void {
-  if (problem) throw unreadable(problem);
-}
-
-/** @param without where the log leads without it, as far as it does */
-function unreadable({ code, message, object }: Problem, without?: RecoveryPlan): LifeboatError {
-  const mend =
-    code === "FORMAT_TOO_NEW"
-      ? "use a newer Lifeboat"
-      : "bring this object back from a copy of the repository";
-  const upTo = without?.willRecoverTo.time;
-  const log = upTo ? `, or what the log leads to without it: --at ${upTo}` : "";
-  return new LifeboatError({
-    code,
-    message,
-    remedy: `${mend}${log}, or choose an older backup by --backup ID (lifeboat list)`,
-    details: { object },
-  });
-}
-
 /** A name that is mistyped must not look like a database without backups. */
 function assertDatabaseKnown(name: string | undefined, folders: readonly DatabaseFolder[]): void {
   if (name === undefined || folders.length === 0) return;
@@ -268,31 +275,5 @@ function assertDatabaseKnown(name: string | undefined, folders: readonly Databas
     message: `there is no backup of a database ${name}`,
     remedy: `there are ${known.join(", ")}`,
     details: { database: name, known },
-  });
-}
-
-/** A backup that is asked for by its id, and is not there. */
-export function noSuchBackup(id: string): LifeboatError {
-  return new LifeboatError({
-    code: "BACKUP_NOT_FOUND",
-    kind: "not-found",
-    message: `there is no backup ${id}`,
-    remedy: "lifeboat list shows those there are",
-    details: { id },
-  });
-}
-
-/** Of an app, or of one of its engines, nothing lies in the repository. */
-export function nothingThere(
-  repository: Repository,
-  engine: EngineKind | undefined,
-): LifeboatError {
-  return new LifeboatError({
-    code: "BACKUP_NOT_FOUND",
-    kind: "not-found",
-    message: `there is no ${engine ? `${engine} ` : ""}backup of ${repository.app} in ${repository.storage.description}`,
-    remedy: engine
-      ? "leave --engine out, or take one with lifeboat backup"
-      : "take one with lifeboat backup",
   });
 }

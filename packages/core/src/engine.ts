@@ -237,6 +237,12 @@ export interface Engine {
   ): Promise<RecoveryPlan>;
 
   /**
+   * Refuses a place that cannot be restored into, before the first of several databases comes back. Left out where there is but one.
+   * @throws LifeboatError kind `refused`
+   */
+  assertPlace?(request: Pick<RestoreRequest, "plan" | "to" | "force">): Promise<void>;
+
+  /**
    * Builds the copy beside its place, checks every digest, makes it durable, and only then gives
    * it its name. On failure or abort nothing of it is left.
    */

@@ -1,7 +1,6 @@
 export { type BackupReport, type BackupRequest, backup } from "./backup.ts";
 export { backupChain, byChain, chosenBackup } from "./backup-chain.ts";
 export type { BackupSummary, Reused } from "./backup-summary.ts";
-export { noSuchBackup } from "./choose-restore.ts";
 export { type Compression, DatabaseFolder, type StoredBeside } from "./database-folder.ts";
 export { type DescribedStep, stepsOf } from "./described-step.ts";
 export { type DrillReport, type DrillRequest, drill } from "./drill.ts";
@@ -38,6 +37,7 @@ export {
   recordedLive,
   recordedLiveAt,
 } from "./migration-record.ts";
+export { noSuchBackup } from "./not-to-be-had.ts";
 export { isObjectDamage } from "./object-damage.ts";
 export { ObjectRanges, RANGE_BYTES } from "./object-ranges.ts";
 export { type Outage, OutageLog } from "./outage-log.ts";

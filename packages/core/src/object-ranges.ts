@@ -27,7 +27,7 @@ export class ObjectRanges {
 
   /** Bytes of a frame as stored. */
   frame(index: number): number {
-    return index < this.#frameCount ? (this.#frames[index] as number) : 0;
+    return this.#frames[index] ?? 0;
   }
 
   /** Lower-case hexadecimal: the first 16 bytes of the SHA-256 of all content up to the range's end. */

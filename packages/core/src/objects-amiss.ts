@@ -3,10 +3,21 @@ import type { DatabaseFolder } from "./database-folder.ts";
 import type { Problem } from "./engine.ts";
 import type { Finding } from "./finding.ts";
 import { allObjects } from "./listing.ts";
-import type { Manifest } from "./manifest.ts";
+import type { Manifest, ManifestObject } from "./manifest.ts";
 
-/** No restore needs them: what a later backup compares itself with. */
-const NOT_RESTORED: ReadonlySet<string> = new Set(["page-hashes", "ranges"]);
+/** Objects that a backup is restored without, and what they are for. */
+const NOT_RESTORED: ReadonlyMap<string, string> = new Map([
+  [
+    "page-hashes",
+    "no restore needs it, only an incremental backup on top of this one, which becomes a full one without it",
+  ],
+  ["ranges", "no restore needs it but one with --delta"],
+]);
+
+/** What is to be added where an object of this role is damaged: nothing where its backup can't be restored without it. */
+export function unneeded({ role }: Pick<ManifestObject, "role">): string | undefined {
+  return NOT_RESTORED.get(role);
+}
 
 /** An object of a backup that is not as it was stored. */
 export interface Amiss extends Problem {
@@ -31,15 +42,14 @@ export async function objectsAmiss(
     for (const each of backup.objects) {
       const object = folder.objectPath(backup, each);
       const bytes = found.get(object);
-      const what = { object, backup, isNeeded: !NOT_RESTORED.has(each.role) };
-      if (bytes === undefined)
-        amiss.push({ ...what, code: "OBJECT_MISSING", message: `${object} is missing` });
+      const note = unneeded(each);
+      const tell = (code: string, what: string) => {
+        const message = `${object} ${what}${note ? `; ${note}` : ""}`;
+        amiss.push({ object, backup, isNeeded: note === undefined, code, message });
+      };
+      if (bytes === undefined) tell("OBJECT_MISSING", "is missing");
       else if (bytes !== each.stored.bytes)
-        amiss.push({
-          ...what,
-          code: "CHECKSUM_MISMATCH",
-          message: `${object} has ${bytes} bytes instead of ${each.stored.bytes}`,
-        });
+        tell("CHECKSUM_MISMATCH", `has ${bytes} bytes instead of ${each.stored.bytes}`);
     }
   return amiss;
 }

@@ -5,6 +5,7 @@ import { assertDrillShape, type DrillRecord } from "./drill-record.ts";
 import type { Problem } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
+import { layGuide } from "./guide-in-repository.ts";
 import { SAFE_NAME } from "./json-shape.ts";
 import { foldersBelow } from "./listing.ts";
 import { type Lock, type LockOptions, lockHolder, takeLock } from "./lock.ts";
@@ -14,7 +15,6 @@ import { readDocument } from "./read-document.ts";
 import { documentProblem, type Records, readRecords } from "./read-records.ts";
 import { DamagedMark, lostMark, markPath, readMark } from "./repository-mark.ts";
 import type { RepositoryMemory } from "./repository-memory.ts";
-import { RESTORE_GUIDE } from "./restore-guide.ts";
 import { sealedJson } from "./sealed-json.ts";
 import type { Storage } from "./storage.ts";
 
@@ -104,10 +104,8 @@ export class Repository {
     return { manifests, problems };
   }
 
-  /** Makes the backup exist: nothing of it is written after this. A guide that is gone is put back first. */
+  /** Makes the backup exist: nothing of it is written after this. */
   async writeManifest(folder: DatabaseFolder, manifest: Manifest): Promise<void> {
-    if (!(await this.storage.stat("RESTORE.md")))
-      await createOnce(this.storage, "RESTORE.md", RESTORE_GUIDE);
     await createDocument(this.storage, manifestPath(folder, manifest.id), encodeManifest(manifest));
   }
 
@@ -193,7 +191,7 @@ async function makeRepository({ storage, app, memory, mode }: OpenRepository): P
   const id = randomUUID();
   const mark = { format: 1, id, app, engines: ENGINES, createdAt: new Date().toISOString() };
   try {
-    await createOnce(storage, "RESTORE.md", RESTORE_GUIDE);
+    await layGuide(storage);
     await storage.create(markPath(app), Buffer.from(sealedJson(mark)));
     return id;
   } catch (thrown) {
@@ -248,14 +246,6 @@ async function assertOwnPlace(storage: Storage): Promise<void> {
     message: `${storage.description} is not empty and no repository (${strange[0]} lies there)`,
     remedy: "name an empty directory, or one that is not there yet, for the repository",
   });
-}
-
-async function createOnce(storage: Storage, path: string, text: string): Promise<void> {
-  try {
-    await storage.create(path, Buffer.from(text));
-  } catch (thrown) {
-    if (!(thrown instanceof LifeboatError) || thrown.code !== "OBJECT_EXISTS") throw thrown;
-  }
 }
 
 function badApp(app: string): LifeboatError {

@@ -1,8 +1,6 @@
-/**
- * RESTORE.md, laid into each repository: how to restore with tar, zstd, sha256sum, sqlite3 and the
- * server's own programs alone. `test/recovery/` follows it word by word.
- */
-export const RESTORE_GUIDE = `# Restore without Lifeboat
+import { createHash } from "node:crypto";
+
+const TEXT = `# Restore without Lifeboat
 
 Everything here is in plain formats. You need \`zstd\`, \`tar\`, \`sha256sum\`, and \`sqlite3\` or the
 PostgreSQL programs of the server's own major version. With Lifeboat at hand, one command does it:
@@ -193,4 +191,23 @@ is in them into the database's own place, with these lines instead:
 
 A dump that \`export --to\` wrote into a file of its own is one such tar, with \`export.json\` and \`globals.sql\` in it; when it is
 unpacked, \`sha256sum -c SHA256SUMS\` in that directory checks it.
+
+This text is whole if \`head -n -1 RESTORE.md | sha256sum\` says what stands in its last line:
 `;
+
+/**
+ * RESTORE.md, laid into each repository: how to restore with tar, zstd, sha256sum, sqlite3 and the
+ * server's own programs alone. `test/recovery/` follows it word by word.
+ */
+export const RESTORE_GUIDE = `${TEXT}${digestOf(TEXT)}\n`;
+
+/** Whether a guide is as a Lifeboat wrote it, this one or another version: it ends in its own digest. */
+export function isWholeGuide(bytes: Buffer): boolean {
+  const lastLine = bytes.lastIndexOf("\n", -2) + 1;
+  const sealed = Buffer.from(`${digestOf(bytes.subarray(0, lastLine))}\n`);
+  return bytes.subarray(lastLine).equals(sealed);
+}
+
+function digestOf(text: string | Uint8Array): string {
+  return createHash("sha256").update(text).digest("hex");
+}

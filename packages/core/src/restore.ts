@@ -18,6 +18,7 @@ import { configuredDatabases } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { lostLogFindings, lostOfLog } from "./lost-log.ts";
+import { laterWithoutManifest } from "./manifests-missing.ts";
 import { markFindings } from "./mark-findings.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
@@ -93,6 +94,8 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
   const findings: Finding[] = markFindings(order.repository, "warning");
   const choices = await chooseRestore(order);
   findings.push(...(await notRestored(order, choices)));
+  const [to, { force }] = [resolve(order.to), order];
+  for (const { engine, plan } of choices) await engine.assertPlace?.({ plan, to, force });
   for (const choice of choices) {
     const { report, copy, done, damaged } = await restoreOne(order, choice);
     reports.push(report);
@@ -103,7 +106,9 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
       ...endsBefore(order.target, done),
     );
     if (order.target.kind !== "latest") continue;
-    findings.push(...latestAhead(copy.willRecoverTo.time));
+    const { time } = copy.willRecoverTo;
+    findings.push(...latestAhead(time));
+    findings.push(...(await laterWithoutManifest(order.repository, done.folder, time)));
     const lost = await lostOfLog(order.repository, done.engine, done.folder);
     findings.push(...lostLogFindings(lost, "warning"));
   }

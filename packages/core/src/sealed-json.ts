@@ -17,8 +17,7 @@ export function openSealedJson(bytes: Uint8Array, object: string): Record<string
   } catch (cause) {
     throw corrupt(object, `is not whole JSON (${bytes.length} bytes)`, cause);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw corrupt(object, "is not a JSON object");
+  if (typeof value !== "object" || value === null) throw corrupt(object, "is not a JSON object");
   // Byte for byte, so that a changed blank counts as well: whatever is not what we wrote is suspect.
   if (resealed(value as Record<string, unknown>, object) !== text)
     throw corrupt(object, "does not match its own SHA-256");

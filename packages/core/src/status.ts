@@ -167,14 +167,13 @@ async function statusOf(
 
 /**
  * Those whose log is shipped: of a cluster the newest folder, since it was another one before an
- * upgrade; of SQLite every database that is configured, also one of which nothing is there. Null where there is none at all yet.
+ * upgrade; of SQLite every database that is configured, also one of which nothing is there. Null where there is no cluster's yet.
  */
 async function foldersOf(
   repository: Repository,
   engine: Engine,
 ): Promise<readonly (DatabaseFolder | null)[]> {
-  const folders = await repository.folders(engine.kind);
-  if (engine.kind === "postgres" || folders.length === 0) return [folders.at(-1) ?? null];
+  if (engine.kind === "postgres") return [(await repository.folders(engine.kind)).at(-1) ?? null];
   return (await engine.databases()).map((name) => repository.folder(engine.kind, name));
 }
 

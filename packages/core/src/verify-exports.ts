@@ -1,10 +1,10 @@
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { ExportManifest } from "./export-manifest.ts";
 import { exportIds, exportLockName, exportsOf } from "./exports.ts";
+import { manifestsMissing } from "./manifests-missing.ts";
 import type { Report } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { checkObject, type Tally } from "./verify-object.ts";
-import { manifestsMissing } from "./verify-unfinished.ts";
 
 /** Reads the manifests of one cluster's exports, and names those that are missing or damaged. */
 export async function checkExportManifests(

@@ -1,20 +1,20 @@
-import { lockName } from "./backup.ts";
 import { buildingOn, chainProblems } from "./backup-chain.ts";
 import { damageIn } from "./backup-summary.ts";
-import { nothingThere } from "./choose-restore.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { DrillRecord } from "./drill-record.ts";
 import type { Engine, Problem } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import type { ExportManifest } from "./export-manifest.ts";
-import { foldersBelow } from "./listing.ts";
-import { BACKUP_ID, type Manifest } from "./manifest.ts";
+import { guideProblem } from "./guide-in-repository.ts";
+import type { Manifest } from "./manifest.ts";
+import { backupsWithoutManifest } from "./manifests-missing.ts";
+import { nothingThere } from "./not-to-be-had.ts";
+import { unneeded } from "./objects-amiss.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { checkExportManifests, checkExports } from "./verify-exports.ts";
 import { checkObject, type Tally } from "./verify-object.ts";
-import { manifestsMissing } from "./verify-unfinished.ts";
 
 export interface VerifyReport {
   readonly ok: boolean;
@@ -53,6 +53,8 @@ export async function verify(request: {
     {
       title: "read the manifests",
       run: async () => {
+        const guide = await guideProblem(repository.storage);
+        if (guide) tally.problems.push(guide);
         // Before the backups, which a drill that ends meanwhile may have had more of.
         drills = await checkRecords(repository, tally);
         for (const folder of folders)
@@ -100,15 +102,7 @@ async function checkManifests(
   const { manifests, problems } = await repository.backups(folder);
   tally.objects += manifests.length + problems.length;
   tally.problems.push(...problems);
-  const all = await foldersBelow(repository.storage, `${folder.path}/backups/`);
-  const missing = await manifestsMissing(repository, {
-    name: "backup",
-    ids: all.filter((name) => BACKUP_ID.test(name)),
-    manifests,
-    problems,
-    pathOf: (id) => folder.backupPath(id),
-    lock: lockName(folder),
-  });
+  const missing = await backupsWithoutManifest(repository, folder, { manifests, problems });
   tally.problems.push(...missing);
   return manifests;
 }
@@ -139,9 +133,9 @@ async function checkBackups(
         code: "SOURCE_DAMAGED",
         message: `${manifest.id} holds what was damaged in the database when it was backed up: ${damage.join("; ")}`,
       });
-    const before = tally.problems.length;
     for (const object of manifest.objects) {
       const path = folder.objectPath(manifest, object);
+      const before = tally.problems.length;
       await checkObject(folder, path, object, {
         ...how,
         passed: (chunk) => {
@@ -149,17 +143,18 @@ async function checkBackups(
           report({ bytes, totalBytes, note: path });
         },
       });
+      if (tally.problems.length === before) continue;
+      const cost = unneeded(object) ?? builtUpon(buildingOn(manifest.id, manifests));
+      if (cost === undefined) continue;
+      for (const problem of tally.problems.splice(before))
+        tally.problems.push({ ...problem, message: `${problem.message}; ${cost}` });
     }
-    if (tally.problems.length === before) continue;
-    const needing = buildingOn(manifest.id, manifests);
-    if (needing.length === 0) continue;
-    for (const problem of tally.problems.splice(before))
-      tally.problems.push({ ...problem, message: `${problem.message}; ${builtUpon(needing)}` });
   }
 }
 
 /** Of a long chain the first is enough: those behind it build on it too. */
-function builtUpon([first, ...more]: readonly string[]): string {
+function builtUpon([first, ...more]: readonly string[]): string | undefined {
+  if (first === undefined) return undefined;
   return more.length === 0
     ? `${first} builds on this backup`
     : `${first} and ${more.length} more build on this backup`;

@@ -87,3 +87,13 @@ test("a missing or mistyped member is named", () => {
     );
   }
 });
+
+test.each(["2026-11-99T10:15:00.123Z", "2026-11-22T10:15:00Z", "2026-11-22 10:15:00.123Z", 7])(
+  "%j is no instant of a manifest",
+  (instant) => {
+    for (const member of ["startedAt", "finishedAt", "consistentAt"]) {
+      const bytes = encodeManifest({ ...manifest, [member]: instant } as Manifest);
+      expect(() => decodeManifest(bytes, "m"), member).toThrow(new RegExp(`"${member}"`));
+    }
+  },
+);

@@ -49,6 +49,22 @@ test("a hole is told with the end of the outage, and the next outage is one of i
   expect(log.isOut).toBe(true);
 });
 
+test("however long one outage was, the next one is told again after a minute", () => {
+  const { said, clock, log } = logAt();
+  const outFor = (seconds: number) => {
+    for (const end = clock.now + seconds * 1000; clock.now <= end; clock.now += 1000)
+      log.failing(outage);
+  };
+  outFor(3600);
+  log.working();
+  const before = said.length;
+  outFor(61);
+  expect(said.slice(before).map(([, line]) => line)).toEqual([
+    expect.stringMatching(/^app: nothing is shipped since/),
+    expect.stringMatching(/^app: still nothing is shipped, for 60 s now/),
+  ]);
+});
+
 test("what stops may be something else than shipping", () => {
   const said: string[] = [];
   const words = { stopped: "nothing is brought over", again: "at work again" };

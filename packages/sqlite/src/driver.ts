@@ -56,8 +56,9 @@ export function pragmaNumber(connection: Connection, name: string): number {
   return Number(connection.pragma(name, { simple: true }));
 }
 
-export function isSqliteError(thrown: unknown): boolean {
-  return thrown instanceof Database.SqliteError;
+/** @param code such as `SQLITE_CANTOPEN`, with what is told more exactly of it; any when left out */
+export function isSqliteError(thrown: unknown, code = "SQLITE_"): boolean {
+  return thrown instanceof Database.SqliteError && thrown.code.startsWith(code);
 }
 
 export function isBusy(thrown: unknown): boolean {

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import {
   byChain,
+  chosenBackup,
   type DatabaseFolder,
   type Engine,
   type EngineStatus,
@@ -9,6 +10,7 @@ import {
   type WatchNote,
 } from "@lifeboat/core";
 import type { ConfiguredDatabase } from "./configured-database.ts";
+import { detailsOf } from "./details.ts";
 import { lastCommitBefore, settledTarget } from "./idle-target.ts";
 import { inspectDatabases } from "./inspect.ts";
 import { DEFAULT_LIMITS, type SnapshotLimits } from "./limits.ts";
@@ -17,6 +19,7 @@ import { wordOfWatch } from "./log/lost-segments.ts";
 import { reachOfLog } from "./log/reach.ts";
 import { planRecovery } from "./log.ts";
 import { SpareReader } from "./raw/spare-reader.ts";
+import { assertPlaceIsFree, placeOf } from "./restore/place.ts";
 import { restoreDatabase } from "./restore.ts";
 import { reviveDatabase } from "./revive.ts";
 import { refuseForeignOptions } from "./snapshot/options.ts";
@@ -88,6 +91,8 @@ export function sqliteEngine(init: SqliteEngineInit): Engine {
       const settled = await settledTarget(folder, backups, { target, directory });
       return { ...(await planRecovery(folder, backups, settled, options)), target };
     },
+    assertPlace: async ({ plan, to, force }) =>
+      assertPlaceIsFree(placeOf(to, detailsOf(chosenBackup(plan)).fileName), force),
     restore: async (request) => restoreDatabase(request, limits),
     revive: reviveDatabase,
     verifyLog: async (folder, backups, { drills = [], ...options }) => {

@@ -4,6 +4,7 @@ import { shellWord } from "@lifeboat/core/shell-word";
 import type { ConfiguredDatabase } from "./configured-database.ts";
 import { type Examined, examine } from "./examine/examine.ts";
 import { mayBeRemote, roomAt } from "./examine/file-system.ts";
+import { lockedExclusivelyBy } from "./examine/locked-exclusively.ts";
 import { walStateOf } from "./examine/wal-state.ts";
 import { walBytes } from "./examine/wal-watch.ts";
 import { RawReader } from "./raw/raw-reader.ts";
@@ -33,6 +34,7 @@ async function inspectOne(reader: RawReader, { path }: ConfiguredDatabase): Prom
     const examined = await examine(reader, path);
     const findings = [
       rollbackJournal(examined),
+      await lockedOut(examined),
       foreignOwner(examined),
       await maybeRemote(examined),
       await largeWal(examined),
@@ -59,6 +61,17 @@ function rollbackJournal({ path, header }: Examined): Finding | undefined {
     severity: "warning",
     summary: `${path} is not in WAL mode: nobody can commit while it is copied`,
     remedy: `switch it to WAL once, with the app stopped: sqlite3 ${shellWord(path)} "PRAGMA journal_mode=WAL"`,
+  };
+}
+
+async function lockedOut({ path, header }: Examined): Promise<Finding | undefined> {
+  const pid = header.wal ? await lockedExclusivelyBy(path) : undefined;
+  if (pid === undefined) return undefined;
+  return {
+    id: "sqlite-locked-exclusively",
+    severity: "error",
+    summary: `process ${pid} keeps everybody else out of ${path} (PRAGMA locking_mode = EXCLUSIVE)`,
+    remedy: `let the app use locking_mode = NORMAL, or back up while it is stopped (ps -fp ${pid} shows it)`,
   };
 }
 

@@ -48,7 +48,9 @@ function archiveOf({ archive, live }: Status): (readonly [string, string])[] {
   if (archive === null) return [];
   const words = [archive.ok ? "healthy" : "FAILING"];
   // The segment being written is never there yet: "0 s behind" would promise that nothing can be lost.
-  if (archive.oldestUnarchived === null)
+  // Of a watch that is locked out, or has ended, it is not known what was committed since.
+  if (live === "sqlite" && archive.lagSeconds === null) words.push("what waits is not known");
+  else if (archive.oldestUnarchived === null)
     words.push(live === "sqlite" ? "no commit waits" : "no full segment waits");
   else if (archive.lagSeconds !== null) words.push(`${duration(archive.lagSeconds)} behind`);
   if (archive.lagBytes !== null) words.push(`${size(archive.lagBytes)} not shipped yet`);

@@ -63,9 +63,9 @@ async function holdWal(request: HoldRequest): Promise<HeldFile> {
 function noRoom({ path, stat }: Examined): LifeboatError {
   return new LifeboatError({
     code: "NO_SPACE",
-    message: `an old reader keeps ${path} from being held still, and there is no room for a copy of ${stat.size} bytes`,
+    message: `an old reader, or a full disk, keeps ${path} from being held still, and there is no room for a copy of ${stat.size} bytes`,
     remedy:
-      "end the reader that has its transaction open (lifeboat doctor names it); beside a lifeboat watch back up as its account; or make room beside the database or in the temporary folder",
+      "end the reader that has its transaction open (lifeboat doctor names both); beside a lifeboat watch back up as its account; or make room beside the database or in the temporary folder",
     details: { path, bytes: stat.size },
   });
 }

@@ -1,5 +1,5 @@
 import { beginRead, type Connection, connect, isBusy, patiently } from "../driver.ts";
-import { type WalProgress, walCheckpoint } from "./wal-checkpoint.ts";
+import { copyBack, progressOf, type WalProgress } from "./wal-checkpoint.ts";
 
 /**
  * The three connections to a WAL-mode database that hold its file still: the gate keeps writers out
@@ -54,12 +54,12 @@ export class WalConnections {
 
   /** PASSIVE waits for nobody and keeps nobody waiting; the other kinds would do both. */
   checkpoint(): WalProgress {
-    return walCheckpoint(this.#checkpointer, "PASSIVE");
+    return copyBack(this.#checkpointer);
   }
 
   /** How far it is, without doing anything. */
   progress(): WalProgress {
-    return walCheckpoint(this.#checkpointer, "NOOP");
+    return progressOf(this.#checkpointer);
   }
 
   beginRead(): void {

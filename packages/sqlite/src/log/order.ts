@@ -26,6 +26,28 @@ export function assertNewest(newest: Ended, all: readonly Ended[]): void {
   });
 }
 
+/**
+ * The lineage that began last, as far as backups tell; undefined where none lies in a log. That is the newest one's by its id, unless the clock was
+ * set back: then a later backup bears an earlier id than one that it builds on, or than a lineage that was there when it was taken.
+ * @param backups by id, ascending, each with all that it builds on
+ */
+export function newestLineage(backups: readonly Manifest[]): string | undefined {
+  const latest = backups.map(lineageOf).findLast((each) => each !== undefined);
+  if (latest === undefined) return undefined;
+  const known = new Map(backups.map((each) => [each.id, each]));
+  const cameAfter = (each: Manifest): boolean => {
+    const previous = detailsOf(each).log?.previous?.lineage;
+    if (previous === latest && previous > each.id) return true;
+    for (let before = parentOf(each); before; before = parentOf(before))
+      if (before.id > each.id && lineageOf(before) === latest) return true;
+    return false;
+  };
+  const parentOf = ({ parent }: Manifest) => (parent === null ? undefined : known.get(parent));
+  const isOther = (each: Manifest) => ![undefined, latest].includes(lineageOf(each));
+  const later = backups.findLast((each) => isOther(each) && cameAfter(each));
+  return later ? lineageOf(later) : latest;
+}
+
 function cameLater(
   { manifest }: Ended,
   { manifest: newest, end }: Ended,

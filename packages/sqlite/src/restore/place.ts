@@ -1,4 +1,4 @@
-import { link, lstat, rename, rm } from "node:fs/promises";
+import { link, lstat, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Finding, isSystemError, LifeboatError, syncDirectory } from "@lifeboat/core";
 import { shellWord } from "@lifeboat/core/shell-word";
@@ -30,11 +30,13 @@ export function placeOf(directory: string, fileName: string): Place {
 export async function assertPlaceIsFree(place: Place, force: boolean): Promise<void> {
   await assertDirectory(place);
   const kind = await kindOf(place.file);
-  if (kind === "other") throw notReplaceable(place);
+  if (kind !== "none" && kind !== "file") throw notReplaceable(place.file);
   if (kind === "file" && !force) throw taken(place);
-  if (kind === "file") return;
-  for (const companion of force ? [] : place.companions)
-    if ((await kindOf(companion)) !== "none") throw stale(place, companion);
+  for (const companion of place.companions) {
+    const lying = await kindOf(companion);
+    if (force && lying === "directory") throw notReplaceable(companion);
+    if (!force && lying !== "none") throw stale(place, companion);
+  }
 }
 
 /**
@@ -83,22 +85,27 @@ async function linkOrRename(copy: string, place: Place): Promise<void> {
   }
 }
 
-async function kindOf(path: string): Promise<"none" | "file" | "other"> {
+async function kindOf(path: string): Promise<"none" | "file" | "directory" | "other"> {
   try {
-    return (await lstat(path)).isFile() ? "file" : "other";
+    const found = await lstat(path);
+    return found.isFile() ? "file" : found.isDirectory() ? "directory" : "other";
   } catch (thrown) {
     if (isSystemError(thrown, "ENOENT")) return "none";
     throw thrown;
   }
 }
 
-/** One that is not there is made, unless it has the file's own name: then the file was meant, and a directory would lie in its place. */
+/**
+ * A link to a directory leads there. One that is not there is made, unless it has the file's own name: then the file was meant, and a
+ * directory would lie in its place.
+ */
 async function assertDirectory({ directory, file }: Place): Promise<void> {
   try {
-    if ((await lstat(join(directory, "."))).isDirectory()) return;
+    if ((await stat(directory)).isDirectory()) return;
   } catch (thrown) {
     if (isSystemError(thrown, "ENOENT")) {
-      if (basename(directory) !== basename(file)) return;
+      const leadsNowhere = (await kindOf(directory)) === "other";
+      if (basename(directory) !== basename(file) && !leadsNowhere) return;
     } else if (!isSystemError(thrown, "ENOTDIR")) throw thrown;
   }
   throw refused(
@@ -125,14 +132,14 @@ function stale({ file }: Place, companion: string): LifeboatError {
     "STALE_WAL",
     companion,
     `lies where SQLite would apply it to the restored ${file}`,
-    "restore to another directory, or say --force to remove it",
+    "move it away (what was committed last may lie in it alone), or say --force to remove it; or restore to another directory",
   );
 }
 
-function notReplaceable({ file }: Place): LifeboatError {
+function notReplaceable(path: string): LifeboatError {
   return refused(
     "TARGET_NOT_EMPTY",
-    file,
+    path,
     "is a link, a directory or no regular file, which is not replaced",
     "restore to another directory",
   );

@@ -25,9 +25,9 @@ export function snapshotFindings(
     findings.push({
       id: "sqlite-old-reader",
       severity: "warning",
-      summary: `${path} was copied through SQLite's backup API, slower, since for ${how.patienceMs / 1000} s a reader kept its WAL from being copied back: a long transaction of the app, or a lifeboat watch that this backup could not ask`,
+      summary: `${path} was copied through SQLite's backup API, slower, since for ${how.patienceMs / 1000} s its WAL could not be copied back: by a long transaction of the app, a disk without room for it, or a lifeboat watch that this backup could not ask`,
       remedy:
-        "end transactions of the app soon after their last row (lifeboat doctor names the process); beside a watch back up as its account, into its repository",
+        "end transactions of the app soon after their last row (lifeboat doctor names the process, and a full disk); beside a watch back up as its account, into its repository",
     });
   if (how.streamed)
     findings.push({

@@ -1,9 +1,9 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { isSystemError } from "@lifeboat/core";
+import { FRAME, FRAME_HEADER_BYTES } from "./frame.ts";
+import { WAL_HEADER_BYTES } from "./header.ts";
 import type { LogPlace } from "./place.ts";
 
-const HEADER_BYTES = 32;
-const FRAME_HEADER_BYTES = 24;
 const NOWHERE: LogPlace = { salt1: 0, salt2: 0, frames: 0, checksum1: 0, checksum2: 0 };
 
 /**
@@ -12,7 +12,7 @@ const NOWHERE: LogPlace = { salt1: 0, salt2: 0, frames: 0, checksum1: 0, checksu
  * descriptor of the database or its `-shm` would).
  */
 export function placeNow(path: string, frames: number, pageSize: number): LogPlace {
-  const header = readAt(`${path}-wal`, 0, HEADER_BYTES);
+  const header = readAt(`${path}-wal`, 0, WAL_HEADER_BYTES);
   if (!header) return NOWHERE;
   const [salt1, salt2] = [header.readUInt32BE(16), header.readUInt32BE(20)];
   if (frames <= 0)
@@ -23,10 +23,11 @@ export function placeNow(path: string, frames: number, pageSize: number): LogPla
       checksum1: header.readUInt32BE(24),
       checksum2: header.readUInt32BE(28),
     };
-  const at = HEADER_BYTES + (frames - 1) * (FRAME_HEADER_BYTES + pageSize);
+  const at = WAL_HEADER_BYTES + (frames - 1) * (FRAME_HEADER_BYTES + pageSize);
   const frame = readAt(`${path}-wal`, at, FRAME_HEADER_BYTES);
   if (!frame) return NOWHERE;
-  const [checksum1, checksum2] = [frame.readUInt32BE(16), frame.readUInt32BE(20)];
+  const checksum1 = frame.readUInt32BE(FRAME.checksum1);
+  const checksum2 = frame.readUInt32BE(FRAME.checksum2);
   return { salt1, salt2, frames, checksum1, checksum2 };
 }
 

@@ -1,7 +1,7 @@
 import { reasonOf } from "@lifeboat/core";
 import { beginRead, type Connection, connect } from "../driver.ts";
 import { type DatabaseFacts, factsOf } from "../hold/held.ts";
-import { type WalProgress, walCheckpoint } from "../hold/wal-checkpoint.ts";
+import { copyBack, progressOf, type WalProgress } from "../hold/wal-checkpoint.ts";
 import { Hole } from "./hole.ts";
 import { waitHere } from "./wait-for.ts";
 
@@ -99,7 +99,7 @@ export class Relay {
 
   /** PASSIVE waits for nobody and keeps nobody waiting. */
   checkpoint(): WalProgress {
-    return walCheckpoint(this.#checkpointer, "PASSIVE");
+    return copyBack(this.#checkpointer);
   }
 
   /**
@@ -119,7 +119,7 @@ export class Relay {
 
   /** How far the WAL is copied back, without doing anything. */
   progress(): WalProgress {
-    return walCheckpoint(this.#checkpointer, "NOOP");
+    return progressOf(this.#checkpointer);
   }
 
   /** May be called twice. */

@@ -2,6 +2,7 @@ import { type DatabaseFolder, type Manifest, WatchNotes } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
 import { chainStart } from "../log/chain.ts";
 import { lineagesOf, noteOf } from "../log/objects.ts";
+import { newestLineage } from "../log/order.ts";
 import type { LogPlace } from "../wal/place.ts";
 import type { FileAtRest } from "./file-at-rest.ts";
 import { isIdleLog } from "./idle-log.ts";
@@ -25,10 +26,10 @@ export async function newestLineageEnd(
   folder: DatabaseFolder,
   backups: readonly Manifest[],
 ): Promise<LineageEnd | undefined> {
-  const base = backups.findLast((manifest) => detailsOf(manifest).log);
+  const lineage = newestLineage(backups);
+  const base = backups.findLast((each) => detailsOf(each).log?.lineage === lineage);
   const log = base && detailsOf(base).log;
-  if (!log) return undefined;
-  const { lineage } = log;
+  if (lineage === undefined || !log) return undefined;
   const objects = (await lineagesOf(folder)).get(lineage) ?? [];
   const last = objects
     .filter(({ kind }) => kind === "frames")
@@ -62,6 +63,16 @@ export async function withRest(
   if (!isIdleLog(idle)) return end;
   const isHere = idle.lineage === end.seat.lineage && idle.number === end.seat.number - 1;
   return isHere ? { ...end, rest: idle.rest } : end;
+}
+
+/** Of the last watch's word what the next one still reads: a word of the time in between has to keep it. */
+export async function keptWord(
+  folder: DatabaseFolder,
+  directory: string | undefined,
+): Promise<Readonly<Record<string, unknown>>> {
+  const note = directory === undefined ? null : await new WatchNotes(directory).read(folder);
+  const { idle, lastSegment } = note?.facts ?? {};
+  return { idle, lastSegment };
 }
 
 /** What lies before it, in words. */

@@ -1,6 +1,8 @@
 import { LifeboatError } from "@lifeboat/core";
+import { isSqliteError } from "../driver.ts";
 import { type Examined, examine } from "../examine/examine.ts";
 import { RawReader } from "../raw/raw-reader.ts";
+import { fileAt } from "./file-at.ts";
 
 /** Why nothing can be shipped of a file for now, and what somebody should do. */
 export interface Waiting {
@@ -10,6 +12,14 @@ export interface Waiting {
 
 /** Whoever puts another file in a database's place moves the old one away first, and may copy the new one slowly. */
 const BEING_REPLACED = ["DATABASE_MISSING", "DATABASE_EMPTY"];
+
+/**
+ * Whether a file could not be opened since it was removed or replaced after it was looked at. The next look tells what is there then: who puts
+ * another one in a database's place does not end its watch.
+ */
+export function isReplacedMeanwhile({ path, stat }: Examined, thrown: unknown): boolean {
+  return isSqliteError(thrown, "SQLITE_CANTOPEN") && fileAt(path) !== `${stat.dev}:${stat.ino}`;
+}
 
 /**
  * The file whose log a watch ships, looked at as plain bytes. That it is missing ends a watch that has only begun: its

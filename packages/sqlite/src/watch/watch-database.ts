@@ -4,7 +4,7 @@ import type { Examined } from "../examine/examine.ts";
 import { roomAt } from "../examine/file-system.ts";
 import { databaseFailure } from "../failures.ts";
 import { hasWalResetFix } from "../hold/pin.ts";
-import { baseType } from "./base-type.ts";
+import { baseType, beginsLineage } from "./base-type.ts";
 import { Claim } from "./claim.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { fileAt } from "./file-at.ts";
@@ -14,14 +14,14 @@ import { Hole, isForeignSegment } from "./hole.ts";
 import type { IdleLog } from "./idle-log.ts";
 import { notBegunAnew } from "./left-behind.ts";
 import type { WatchLimits } from "./limits.ts";
-import { lastOf, newestLineageEnd, withRest } from "./resume.ts";
+import { keptWord, lastOf, newestLineageEnd, withRest } from "./resume.ts";
 import type { ShippedDatabase } from "./shipped-database.ts";
 import { Shipper } from "./shipper.ts";
 import type { ShippingState } from "./shipping-state.ts";
-import { SourceFile, type Waiting } from "./source-file.ts";
+import { isReplacedMeanwhile, SourceFile, type Waiting } from "./source-file.ts";
 import { longAfter, waitFor } from "./wait-for.ts";
 import { factsOfShipping, type WatchExtras, type WatchFacts } from "./watch-facts.ts";
-import { whileLocked } from "./while-locked.ts";
+import { type LockedOut, whileLocked } from "./while-locked.ts";
 
 const NOTE_EVERY_MS = 1000;
 const LOOK_AGAIN_MS = 1000;
@@ -99,7 +99,9 @@ class DatabaseWatch {
     const examined = await this.#source.look();
     if ("reason" in examined) return this.#wait(examined);
     await this.#source.close();
-    await this.#shipFrom(examined);
+    await this.#shipFrom(examined).catch((thrown) => {
+      if (!isReplacedMeanwhile(examined, thrown)) throw thrown;
+    });
     // Whatever made the hole is given a moment to be over.
     await waitFor(AFTER_HOLE_MS, signal);
   }
@@ -135,9 +137,14 @@ class DatabaseWatch {
     await waitFor(LOOK_AGAIN_MS, this.#request.signal);
   }
 
-  /** It leaves no word for status: that would be in place of how the last watch left the file, which is still to be read. */
   #whileLocked<T>(attempt: () => T): Promise<T> {
-    return whileLocked(this.#request.signal, attempt, (why) => this.#outage.failing(why));
+    const { signal } = this.#request;
+    const tell = async ({ meanwhile, ...why }: LockedOut) => {
+      this.#outage.failing({ ...why, meanwhile });
+      const kept = await keptWord(this.#folder, this.#context.directory);
+      await this.#note({ ...kept, state: "waiting", ...why });
+    };
+    return whileLocked(this.#database.path, { signal, attempt, tell });
   }
 
   async #shipperOf({ path, header }: Examined): Promise<Shipper> {
@@ -232,7 +239,7 @@ class DatabaseWatch {
         if (manifest.details.way === "backup-api") this.#fallbacks += 1;
         this.#isBased = shipper.state.begun && beginsLineage(manifest.details, shipper.lineage);
         if (this.#isBased) return;
-        this.#backupFault = "an old reader keeps the file from being held still";
+        this.#backupFault = "an old reader, or a full disk, keeps the file from being held still";
       } catch (thrown) {
         if (signal.aborted) return;
         this.#backupFault = reasonOf(thrown);
@@ -288,8 +295,4 @@ class DatabaseWatch {
       this.#request.report({ note: `cannot leave word for status: ${reasonOf(thrown)}` });
     }
   }
-}
-
-function beginsLineage(details: Readonly<Record<string, unknown>>, lineage: string): boolean {
-  return (details.log as { lineage?: unknown } | null | undefined)?.lineage === lineage;
 }

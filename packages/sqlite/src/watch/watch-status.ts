@@ -45,7 +45,9 @@ export async function watchStatus(
       oldestUnarchived: unshippedSince,
     },
     slots: [],
-    alerts: note.alive ? [...(silent ? [SILENT] : []), ...alertsOf(facts)] : [stopped(note.at)],
+    alerts: note.alive
+      ? [...(silent ? [SILENT] : []), ...alertsOf(facts)]
+      : [stopped(note.at, facts)],
     shipping: { alive: note.alive, at: note.at, ...note.facts },
   };
 }
@@ -96,12 +98,13 @@ const SILENT: Finding = {
     "let it go on (kill -CONT), or end it (kill -KILL) and start it again: it goes on where it was if the WAL still has all since",
 };
 
-function stopped(at: string): Finding {
+function stopped(at: string, { state, reason, remedy }: Partial<WatchFacts & Waiting>): Finding {
+  const waited = String(state) === "waiting";
   return {
     id: "watch-stopped",
     severity: "error",
-    summary: `the watch does not run any more; it last said something at ${at}`,
-    remedy: REMEDY,
+    summary: `the watch does not run any more; it last said something at ${at}${waited ? `: nothing is shipped, ${reason}` : ""}`,
+    remedy: waited ? `${remedy}; then ${REMEDY}` : REMEDY,
   };
 }
 

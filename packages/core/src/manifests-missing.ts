@@ -1,5 +1,9 @@
+import { lockName } from "./backup.ts";
+import type { DatabaseFolder } from "./database-folder.ts";
 import type { Problem } from "./engine.ts";
-import { holdsObjects } from "./listing.ts";
+import type { Finding } from "./finding.ts";
+import { foldersBelow, holdsObjects } from "./listing.ts";
+import { BACKUP_ID } from "./manifest.ts";
 import type { Repository } from "./repository.ts";
 
 /** What has a folder of its own and is there once its manifest is: the backups or the exports of a database. */
@@ -39,4 +43,44 @@ export async function manifestsMissing(
     });
   }
   return missing;
+}
+
+/** The same of a database's backups. */
+export async function backupsWithoutManifest(
+  repository: Repository,
+  folder: DatabaseFolder,
+  read: Pick<ManifestKind, "manifests" | "problems">,
+): Promise<Problem[]> {
+  const all = await foldersBelow(repository.storage, `${folder.path}/backups/`);
+  return manifestsMissing(repository, {
+    ...read,
+    name: "backup",
+    ids: all.filter((name) => BACKUP_ID.test(name)),
+    pathOf: (id) => folder.backupPath(id),
+    lock: lockName(folder),
+  });
+}
+
+/** Told to whoever restores the newest state: a backup that came later than that, and may have been whole once. */
+export async function laterWithoutManifest(
+  repository: Repository,
+  folder: DatabaseFolder,
+  recoversTo: string | null,
+): Promise<Finding[]> {
+  if (recoversTo === null) return [];
+  const after = recoversTo.replace(/[-:]/g, "");
+  const missing = await backupsWithoutManifest(
+    repository,
+    folder,
+    await repository.backups(folder),
+  );
+  return missing
+    .filter(({ object }) => (object.split("/").at(-2) ?? "").slice(0, after.length) > after)
+    .map(({ message }) => ({
+      id: "manifest-missing",
+      severity: "warning",
+      summary: `the copy is of ${recoversTo}, and a later backup cannot be restored: ${message}`,
+      remedy:
+        "if it was finished once, bring its manifest.json back from a copy of the repository and restore again",
+    }));
 }
