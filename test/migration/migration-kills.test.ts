@@ -19,7 +19,7 @@ describe("a product of two processes that is moved to Postgres and back", () => 
       cluster,
       seed: own,
       kills: KILLS,
-      killsAVerb: 4,
+      killsAVerb: 3,
       say: (line) => void process.stdout.write(`${line}\n`),
     });
 

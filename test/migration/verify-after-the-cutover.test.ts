@@ -94,7 +94,7 @@ describe("verify after the cutover", () => {
     one = await reverseCase(cluster, SHOP);
     await one.cutOver();
     const written = await underWrites(async () => {
-      for (let run = 0; run < 4; run++) {
+      for (let run = 0; run < 3; run++) {
         const report = await verify(MUCH_PATIENCE);
         expect(report.findings).toEqual([]);
         expect(report).toMatchObject({

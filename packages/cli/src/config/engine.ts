@@ -51,6 +51,7 @@ export function engineOf(kind: EngineKind, configuration: Configuration | undefi
       (await (await engine()).holdsIdle?.(folder, backups, at)) ?? false,
     plan: async (folder, backups, target, options) =>
       (await engine()).plan(folder, backups, target, options),
+    assertPlace: async (request) => (await engine()).assertPlace?.(request),
     restore: async (request) => (await engine()).restore(request),
     revive: async (request) => (await engine()).revive(request),
     verifyLog: async (folder, backups, options) =>
