@@ -1,6 +1,10 @@
 import { copyFileSync, rmSync, writeFileSync } from "node:fs";
-import { migrationStatus, wayBackFault } from "@lifeboat/migrate";
+import type { LifeboatError } from "@lifeboat/core";
+import { migrationStatus, wayBackFault, wayBackInWords } from "@lifeboat/migrate";
+import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { SYNC_SESSION_NAME } from "../../packages/migrate/src/target/connect.ts";
+import { takeTargetLock } from "../../packages/migrate/src/target/lock.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ReverseCase, reverseCase } from "./reverse-case.ts";
 
@@ -35,6 +39,19 @@ it("finds nothing in the way of a rollback while the product writes and a sync f
   expect(new Set(asked)).toEqual(new Set([null]));
 });
 
+it("is no fault that a sync keeps readers out of a file in rollback-journal mode while it writes", async () => {
+  one = await reverseCase(cluster, SHOP);
+  await one.cutOver();
+  one.sqlite("PRAGMA journal_mode = DELETE");
+  const client = await one.client();
+  await client.query(`SET application_name = '${SYNC_SESSION_NAME}'`);
+  await takeTargetLock(client);
+  const writer = new Database(one.path);
+  writer.exec("BEGIN EXCLUSIVE");
+  expect(await code()).toBeNull();
+  writer.close();
+});
+
 it("names what a rollback would be refused by", async () => {
   one = await reverseCase(cluster, SHOP);
   await one.cutOver();
@@ -61,7 +78,11 @@ it("names what a rollback would be refused by", async () => {
   copyFileSync(`${one.path}.old`, one.path);
   expect(await code()).toBe("SQLITE_REPLACED");
   writeFileSync(one.path, "no database".repeat(100));
-  expect(await code()).toBe("SQLITE_UNREADABLE");
+  const unreadable = await fault();
+  expect(unreadable).toMatchObject({ code: "SQLITE_UNREADABLE" });
+  expect(wayBackInWords(unreadable as LifeboatError)).toMatch(
+    /^whether there is .* is not known: /,
+  );
   rmSync(one.path);
   expect(await fault()).toMatchObject({
     code: "SQLITE_NOT_FOUND",

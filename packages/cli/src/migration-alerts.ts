@@ -42,17 +42,16 @@ function unreadable({ message, remedy }: LifeboatError): Finding {
 
 /** Nobody would notice until the night on which somebody must go back. */
 async function wayBackLost(request: WayBackRequest): Promise<Finding[]> {
-  const { wayBackFault } = await import("@lifeboat/migrate");
+  const { wayBackFault, wayBackInWords } = await import("@lifeboat/migrate");
   const fault = await orUnknown(wayBackFault(request));
   if (fault === null) return [];
-  const { code, message, remedy } = fault;
   return [
     {
       id: "way-back-lost",
       // What came to Postgres can be taken back there, and until then is kept.
-      severity: code === "NOT_FOLLOWABLE" ? "warning" : "error",
-      summary: `there is no way back to SQLite: ${message}`,
-      remedy,
+      severity: fault.code === "NOT_FOLLOWABLE" ? "warning" : "error",
+      summary: wayBackInWords(fault),
+      remedy: fault.remedy,
     },
   ];
 }

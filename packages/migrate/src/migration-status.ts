@@ -13,7 +13,7 @@ import {
   targetRefuses,
   waitingInTarget,
 } from "./status/target-side.ts";
-import { wayBackFaultOf } from "./status/way-back-fault.ts";
+import { wayBackFaultOf, wayBackInWords } from "./status/way-back-fault.ts";
 import { askTarget } from "./target/ask-target.ts";
 import {
   currentMigration,
@@ -116,12 +116,11 @@ async function wayBackLost(
 ): Promise<MigrationFinding[]> {
   const fault = await wayBackFaultOf(client, entry, sqlite.path);
   if (fault === null) return [];
-  const { code, message, remedy } = fault;
   return [
     finding({
       id: "way-back-lost",
-      severity: code === "NOT_FOLLOWABLE" ? "warning" : "error",
-      summary: `there is no way back to SQLite: ${message}. ${remedy}`,
+      severity: fault.code === "NOT_FOLLOWABLE" ? "warning" : "error",
+      summary: `${wayBackInWords(fault)}. ${fault.remedy}`,
     }),
   ];
 }

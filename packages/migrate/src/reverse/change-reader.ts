@@ -95,6 +95,15 @@ export class ChangeReader {
     });
   }
 
+  /** The same question as {@link TouchedTable.foreign} of all tables, by the index alone. */
+  async hasForeign(): Promise<boolean> {
+    const { rows } = await this.#client.query<{ found: boolean }>(
+      `SELECT EXISTS (SELECT FROM lifeboat.changes WHERE relation = ANY ($1) AND ${isForeign(this.snapshot)}) AS found`,
+      [this.#plan.tables.map(({ target }) => target)],
+    );
+    return rows[0]?.found === true;
+  }
+
   /** Where each table is taken as it is: numbers of another server would be new at every look. Each is older than any of this one's then. */
   async ownForeign(): Promise<void> {
     await this.#client.query(

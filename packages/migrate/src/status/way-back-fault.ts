@@ -11,8 +11,9 @@ import { FrozenSnapshots } from "../reverse/frozen-snapshots.ts";
 import { assertOneServer } from "../reverse/known-look.ts";
 import { openSqlite } from "../sqlite/open-sqlite.ts";
 import { askTarget } from "../target/ask-target.ts";
-import { currentMigration, type JournalEntry } from "../target/journal.ts";
+import { currentMigration, type JournalEntry, standingOf } from "../target/journal.ts";
 import { serverError } from "../target/target-error.ts";
+import { isRunning } from "./target-side.ts";
 
 const BUSY_MS = 2_000;
 
@@ -66,7 +67,8 @@ export async function wayBackFaultOf(
       const snapshots = new FrozenSnapshots(db, client, id);
       await snapshots.hold([], async ({ followed }) => {
         const reader = await ChangeReader.within(client, plan, followed.snapshot);
-        assertOneServer(reader.snapshot, followed, await reader.touched());
+        // Not what was written since: a log of many millions that nobody fetches would be counted at each look.
+        assertOneServer(reader.snapshot, followed, [{ foreign: await reader.hasForeign() }]);
         assertFollowable(await unfollowable(client, plan));
       });
       return null;
@@ -74,12 +76,26 @@ export async function wayBackFaultOf(
       db.close();
     }
   } catch (cause) {
-    if (cause instanceof SqliteError) return unreadable(path, cause);
-    if (cause instanceof LifeboatError && FAULTS.has(cause.code)) return cause;
-    // A rollback or finish has begun just now.
-    if (cause instanceof LifeboatError && cause.code === "NOT_LOADED") return null;
-    throw cause;
+    const fault = cause instanceof SqliteError ? unreadable(path, cause) : cause;
+    if (!(fault instanceof LifeboatError)) throw fault;
+    // A rollback or finish has begun just now, and is at work on the file.
+    if ((await standingOf(client, id))?.phase !== "cut-over") return null;
+    // In rollback-journal mode a sync keeps readers out while it writes a large batch.
+    if (isBusy(fault.cause) && (await isRunning(client))) return null;
+    if (FAULTS.has(fault.code)) return fault;
+    throw fault;
   }
+}
+
+/** A fault in one line. Of a file that this account can't read nobody knows whether it is whole. */
+export function wayBackInWords({ code, message }: LifeboatError): string {
+  return code === "SQLITE_UNREADABLE"
+    ? `whether there is a way back to SQLite is not known: ${message}`
+    : `there is no way back to SQLite: ${message}`;
+}
+
+function isBusy(cause: unknown): boolean {
+  return cause instanceof SqliteError && cause.code.startsWith("SQLITE_BUSY");
 }
 
 function unreadable(path: string, cause: unknown): LifeboatError {
