@@ -314,6 +314,32 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     },
   );
 
+  test.runIf(thorough)(
+    "a server that ended the stream while the repository took long is said to have ended it, and not to be silent",
+    async () => {
+      const { storage } = kept.folder;
+      const held = Promise.withResolvers<void>();
+      let waiting = 0;
+      const slow = faultyStorage(storage, {
+        create: async (path, content) => {
+          waiting++;
+          await held.promise;
+          return storage.create(path, content);
+        },
+      });
+      const silenceMs = 1_000;
+      receiving = startReceiving(cluster, { folder: kept.folder.over(slow) }, silenceMs);
+      const receiver = receiving;
+      await cluster.query("select pg_logical_emit_message(true, 'ballast', 'x')");
+      await expect.poll(() => waiting).toBe(1);
+      await cluster.query("select pg_terminate_backend(pid) from pg_stat_replication");
+      await delay(silenceMs + 500);
+      held.resolve();
+      await caughtUp(receiver);
+      expect(receiver.log[0]).toContain("terminating connection due to administrator command");
+    },
+  );
+
   test("it comes back to a server that was started again, and follows it onto a new timeline", async () => {
     const receiver = receive();
     await caughtUp(receiver);

@@ -92,6 +92,8 @@ export async function receiveStream(request: StreamRequest): Promise<NextTimelin
   // Beside what is shipped: a repository that takes long is no silence of the server, which is asked meanwhile.
   const listening = setInterval(
     () => {
+      // It has ended the stream: what is shipped still may take as long as it likes.
+      if (over.signal.aborted) return;
       const { silentMs } = query;
       if (silentMs > silenceMs) giveUp(silent(silentMs));
       else if (silentMs > silenceMs / ASK_PART) query.sendStatus(safe(), true);
