@@ -46,7 +46,7 @@ test("a guide says by itself whether it is whole, to a shell too, and that of an
   expect((await app.verify(false)).problems).toEqual([]);
 });
 
-test("where nothing may be removed a damaged guide stays, a backup tells so, and is taken all the same", async () => {
+test("where nothing may be removed a damaged guide stays, a backup tells so, and is taken all the same; one that is gone is laid down", async () => {
   const app = await backedUp();
   await truncate(join(app.folder, "repository/RESTORE.md"), 4000);
   const repository = await app.repository();
@@ -71,4 +71,7 @@ test("where nothing may be removed a damaged guide stays, a backup tells so, and
   const signal = new AbortController().signal;
   const { problems } = await verify({ repository, engines, deep: false, signal });
   expect(problems).toMatchObject([{ object: "RESTORE.md" }]);
+  await storage.remove("RESTORE.md");
+  expect(await mendGuide(kept)).toEqual([]);
+  expect(await guideProblem(storage)).toBeUndefined();
 });

@@ -38,7 +38,8 @@ export async function mendGuide(storage: Storage): Promise<Finding[]> {
   const found = await guideProblem(storage);
   if (!found) return [];
   try {
-    await storage.remove(PATH);
+    // A key that may remove nothing may still lay down what is gone.
+    if (found.code !== "OBJECT_MISSING") await storage.remove(PATH);
     await layGuide(storage);
     return [];
   } catch (thrown) {
