@@ -262,6 +262,30 @@ test("one of several that is in no backup is told by status and by a restore of 
   expect((await alerts()).map(({ id }) => id)).not.toContain("no-backup");
 });
 
+test("one of several whose backup has lost its manifest is told by a restore of the others, also from the repository alone", async () => {
+  const { id } = await takeBoth({ orders: "orders.db", users: "users.db" });
+  const lost = repository.folder("sqlite", "users").backupPath(id);
+  await rm(join(folder, "repository", lost, "manifest.json"));
+  const { manifests } = await repository.backups(repository.folder("sqlite", "orders"));
+  const at = new Date(manifests[0]?.consistentAt ?? "");
+  const targets = [
+    { kind: "latest" },
+    { kind: "backup", id },
+    { kind: "time", at, exclusive: false },
+  ] as const;
+  const told: unknown[] = [];
+  for (const [index, target] of targets.entries()) {
+    const { findings } = await bring(target, { to: join(folder, `${index}`) });
+    told.push(...findings);
+  }
+  const summary = expect.stringContaining(`users was not restored: ${lost} has objects but no`);
+  const one = expect.objectContaining({ id: "database-not-restored", summary });
+  expect(told).toEqual([one, one, one]);
+  const orders = join(folder, "orders");
+  const asked = bring({ kind: "latest" }, { database: "orders", to: orders });
+  expect((await asked).findings).toEqual([]);
+});
+
 test("where the log of one of several is not stored, that is how the app stands, however little it lags", async () => {
   await takeBoth({ orders: "orders.db", users: "users.db" });
   const notes = new WatchNotes(join(folder, "state"));

@@ -14,12 +14,12 @@ import type {
   VerifiedBy,
 } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
-import { configuredDatabases } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { lostLogFindings, lostOfLog } from "./lost-log.ts";
 import { laterWithoutManifest } from "./manifests-missing.ts";
 import { markFindings } from "./mark-findings.ts";
+import { notRestored } from "./not-restored.ts";
 import { runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { type RestoreStepId, restoreSteps } from "./restore-steps.ts";
@@ -120,25 +120,6 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     databases: reports,
     findings,
   };
-}
-
-/** Databases that are configured and of which nothing comes: who is told of the others alone takes all for restored. */
-async function notRestored(
-  { live, database, target }: RestoreOrder,
-  choices: readonly ChosenRestore[],
-): Promise<Finding[]> {
-  const [{ engine }] = choices as readonly [ChosenRestore];
-  if (engine.kind !== "sqlite" || live !== engine.kind || database !== undefined) return [];
-  const chosen = new Set(choices.map(({ folder }) => folder.database));
-  const where = target.kind === "backup" ? `backup ${target.id}` : "the repository";
-  return (await configuredDatabases(engine))
-    .filter((name) => !chosen.has(name))
-    .map((name) => ({
-      id: "database-not-restored",
-      severity: "warning",
-      summary: `${name} is configured too and was not restored: ${where} holds no backup of it`,
-      remedy: "take one of all databases with lifeboat backup",
-    }));
 }
 
 /** An instant past the last commit that the log holds is recovered to that commit: worth knowing. */
