@@ -262,7 +262,7 @@ test("one of several that is in no backup is told by status and by a restore of 
   expect((await alerts()).map(({ id }) => id)).not.toContain("no-backup");
 });
 
-test("one of several whose backup has lost its manifest is told by a restore of the others, also from the repository alone", async () => {
+test("one of several whose backup has lost its manifest is told by a restore and a drill of the others, also from the repository alone", async () => {
   const { id } = await takeBoth({ orders: "orders.db", users: "users.db" });
   const lost = repository.folder("sqlite", "users").backupPath(id);
   await rm(join(folder, "repository", lost, "manifest.json"));
@@ -281,6 +281,8 @@ test("one of several whose backup has lost its manifest is told by a restore of 
   const summary = expect.stringContaining(`users was not restored: ${lost} has objects but no`);
   const one = expect.objectContaining({ id: "database-not-restored", summary });
   expect(told).toEqual([one, one, one]);
+  const drilling = { repository, engines, checks: () => [], keep: false, signal };
+  expect((await drill({ ...drilling, target: { kind: "latest" } })).findings).toEqual([one]);
   const orders = join(folder, "orders");
   const asked = bring({ kind: "latest" }, { database: "orders", to: orders });
   expect((await asked).findings).toEqual([]);

@@ -9,6 +9,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError, reasonOf } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { markFindings } from "./mark-findings.ts";
+import { notRestored } from "./not-restored.ts";
 import { runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
 import { secondsSince } from "./restore.ts";
@@ -40,7 +41,7 @@ interface Kept {
 }
 
 export interface DrillReport extends DrillRecord, Kept {
-  /** What is wrong with the repository, and kept no copy from coming back. */
+  /** What is wrong with the repository, and kept no copy from coming back; and which of several databases the drill says nothing of. */
   readonly findings: readonly Finding[];
   /** Why the result is not in the repository; null when it is. */
   readonly notRecorded: string | null;
@@ -94,6 +95,7 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
   }
   const done = record();
   const findings = markFindings(repository, "warning");
+  findings.push(...(await notRestored(request, choices)));
   return { ...withRecording(done, await recorded(repository, done)), ...left, findings };
 }
 
