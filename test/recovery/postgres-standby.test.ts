@@ -247,7 +247,15 @@ test("made from the newest backup it catches up by archive and slot", async () =
   ]);
   expect(await slots()).toEqual([]);
   await rmdir(passfile);
-  const it = await made({ repository, fetchCommand });
+  // The primary is not needed meanwhile: it may be started again.
+  let gone: Promise<unknown[]> | undefined;
+  const idle =
+    "select pg_terminate_backend(pid) as ended from pg_stat_activity where application_name = 'lifeboat' and state = 'idle'";
+  const report = () => {
+    gone ??= primary.query(idle);
+  };
+  const it = await made({ repository, fetchCommand, report });
+  expect(await gone).toEqual([{ ended: true }]);
   // What is said of a copy that opens by itself is not true of it.
   expect(it.findings.map(({ id }) => id)).not.toContain("copy-archives");
   expect(await readdir(it.path)).toContain("standby.signal");

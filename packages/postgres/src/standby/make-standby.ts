@@ -242,10 +242,12 @@ async function configure(
   const settings = { conninfo, slot, fetchCommand, port: own };
   await configureStandby(directory, settings, { account, mode });
   const moved = request.port === undefined && found.taken !== null;
-  // The last that is done before it has its place.
+  // The last that is done before it has its place. By a connection of its own: the other was idle for as long as a copy takes, and may have gone with a restart.
   const { reserved } = work;
   const losing =
-    slot === null || reserved === null ? [] : await assertSlotHolds(client, slot, reserved);
+    slot === null || reserved === null
+      ? []
+      : await withClient(request.connection, (again) => assertSlotHolds(again, slot, reserved));
   return { port, findings: [...losing, ...(moved ? [portMoved(found.taken, port)] : [])] };
 }
 
