@@ -23,6 +23,8 @@ describe("an archive with two timelines", () => {
   let kept: ClusterRepository;
   let promoted: Server | undefined;
   let ends: { one: number; two: number };
+  /** Between the base and the fork, and between two commits. */
+  let past: { at: Date } | undefined;
 
   beforeAll(async () => {
     cluster = await startCluster({ settings: { archive_mode: "on" }, initdb: ["--wal-segsize=1"] });
@@ -32,7 +34,9 @@ describe("an archive with two timelines", () => {
     await cluster.query("create table ledger(n serial primary key)");
     await write(cluster.server, 10);
     await kept.take({ transport: "wire" });
-    await write(cluster.server, 10);
+    await write(cluster.server, 5);
+    [past] = await ask<{ at: Date }>(cluster.server, "select clock_timestamp() as at", "app");
+    await write(cluster.server, 5);
     await archived(cluster.server);
     const to = join(cluster.directory, "promoted");
     await restoreBeside(cluster, kept, { to, fetchCommand });
@@ -139,6 +143,8 @@ describe("an archive with two timelines", () => {
     const { stopLsn: lsn } = postgresDetails(oldest);
     expect(await said({ kind: "lsn", lsn, exclusive: false })).toEqual([]);
     expect(await said({ kind: "immediate" })).toEqual([]);
+    const instant = { kind: "time", at: past?.at as Date, exclusive: false } as const;
+    expect(await said(instant)).toEqual([]);
     // One of its name on the other timeline is found by both.
     expect(await said({ kind: "restore-point", name: "deployed" })).toEqual([
       expect.stringMatching(/^restore-point-repeated .* --lsn 0\/\w+ --timeline 1$/),

@@ -64,16 +64,20 @@ function isToldBy(
 /**
  * The time of the last commit or abort of a run, in microseconds since 1970: past it, a server finds
  * nothing that tells it to stop. Reads backwards until it has one.
+ * @param before only what begins in front of this position
  */
 export async function lastTransaction(
   archive: LogArchive,
   path: TimelinePath,
   first: bigint,
   last: bigint,
+  before?: Lsn,
 ): Promise<number | undefined> {
+  const isOne = ({ kind, lsn }: WalMark) =>
+    (kind === "commit" || kind === "abort") && (before === undefined || lsn < before);
   for (let number = last; number >= first; number--) {
     const scan = await scan1(archive, path, number, last);
-    const found = scan && latest(scan.marks, ({ kind }) => kind === "commit" || kind === "abort");
+    const found = scan && latest(scan.marks, isOne);
     if (found !== undefined) return found;
   }
   return undefined;

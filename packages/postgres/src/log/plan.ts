@@ -54,7 +54,8 @@ export async function planRecovery(wish: Wish, target: RecoveryTarget): Promise<
   const plan = await planAlong(log, target, wish);
   // Who names a timeline has chosen.
   if (wish.timeline !== undefined) return plan;
-  return { ...plan, findings: [...(plan.findings ?? []), ...olderTimelines(log.archive, plan)] };
+  const older = await olderTimelines(log.archive, plan);
+  return { ...plan, findings: [...(plan.findings ?? []), ...older] };
 }
 
 /** Of a target that lies on one timeline or on several. */
