@@ -20,8 +20,10 @@ export async function migrationAlerts(session: Session): Promise<Finding[]> {
     const { signal } = session;
     const schema = migrate.schema && { schema: migrate.schema };
     const both = { sqlite: { path: source.path }, postgres: { url: postgres.url }, ...schema };
-    const lost = await wayBackLost({ ...both, signal });
-    return [...lost, ...(await waitingInPostgres(postgres, signal))];
+    // At once: of a server that does not answer both wait as long.
+    return (
+      await Promise.all([wayBackLost({ ...both, signal }), waitingInPostgres(postgres, signal)])
+    ).flat();
   }
   const { leftInSqlite } = await import("@lifeboat/migrate");
   let left: LeftInSqlite | null;
