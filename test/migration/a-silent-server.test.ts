@@ -111,7 +111,7 @@ describe.concurrent("a verb that is stopped while Postgres answers nothing", () 
     ],
     [
       "it is asked what is kept for the way back",
-      "lifeboat.changes",
+      "pg_total_relation_size",
       (it) => keptForTheWayBack(it.through.postgres, it.through.signal),
     ],
   ])("as %s, ends with the reason of the stop", async (_, words, ask) => {

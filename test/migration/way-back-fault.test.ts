@@ -1,6 +1,11 @@
 import { copyFileSync, rmSync, writeFileSync } from "node:fs";
 import type { LifeboatError } from "@lifeboat/core";
-import { migrationStatus, wayBackFault, wayBackInWords } from "@lifeboat/migrate";
+import {
+  keptForTheWayBack,
+  migrationStatus,
+  wayBackFault,
+  wayBackInWords,
+} from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { SYNC_SESSION_NAME } from "../../packages/migrate/src/target/connect.ts";
@@ -50,6 +55,18 @@ it("is no fault that a sync keeps readers out of a file in rollback-journal mode
   writer.exec("BEGIN EXCLUSIVE");
   expect(await code()).toBeNull();
   writer.close();
+});
+
+it("is asked by a role that only takes backups: what is kept for the way back is told, and which right the rest needs", async () => {
+  one = await reverseCase(cluster, SHOP);
+  await one.cutOver();
+  await cluster.query("CREATE ROLE backups LOGIN PASSWORD 'x'");
+  const url = Object.assign(new URL(one.url), { username: "backups", password: "x" }).href;
+  const { signal } = request();
+  expect(await keptForTheWayBack({ url }, signal)).toBeGreaterThan(0);
+  await expect(wayBackFault({ ...request(), postgres: { url } })).rejects.toMatchObject({
+    code: "TARGET_DENIED",
+  });
 });
 
 it("names what a rollback would be refused by", async () => {

@@ -5,6 +5,7 @@ import type { TargetAddress } from "./request.ts";
 import { sourceError } from "./source-error.ts";
 import { hasOwnObjects, LOG_TABLE } from "./sqlite/own-objects.ts";
 import { askTarget } from "./target/ask-target.ts";
+import { serverError } from "./target/target-error.ts";
 
 /** What a migration keeps in a SQLite database. */
 export interface LeftInSqlite {
@@ -43,19 +44,26 @@ function readLeft(path: string): LeftInSqlite | null {
   }
 }
 
+/** By the catalog, for which no right is needed: a role that only takes backups has none on what the migration's made. */
+const KEPT = `
+  SELECT pg_total_relation_size(c.oid) AS bytes FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = 'lifeboat' AND c.relname = 'changes'`;
+
 /**
  * Bytes of the changes that Postgres keeps for the way back to SQLite; null where it keeps none.
- * @throws LifeboatError those of `connectTarget`
+ * @throws LifeboatError where Postgres can't be asked
  */
 export async function keptForTheWayBack(
   address: TargetAddress,
   signal: AbortSignal,
 ): Promise<number | null> {
-  const { rows } = await askTarget(address, signal, (client) =>
-    client.query<{ bytes: string | null }>(
-      "SELECT pg_total_relation_size(to_regclass('lifeboat.changes')) AS bytes",
-    ),
-  );
-  const bytes = rows[0]?.bytes ?? null;
-  return bytes === null ? null : Number(bytes);
+  try {
+    const { rows } = await askTarget(address, signal, (client) =>
+      client.query<{ bytes: string | null }>(KEPT),
+    );
+    const bytes = rows[0]?.bytes ?? null;
+    return bytes === null ? null : Number(bytes);
+  } catch (cause) {
+    throw serverError(cause);
+  }
 }
