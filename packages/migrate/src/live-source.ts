@@ -46,13 +46,16 @@ export class LiveSource {
     });
   }
 
-  /** Reads in one snapshot. It must be short: the WAL can't be reset meanwhile. */
+  /** Reads in one snapshot. It must be short: the WAL can't be reset meanwhile. What it puts into temporary tables stays, unless it fails. */
   async snapshot<Result>(read: () => Promise<Result>): Promise<Result> {
     this.db.exec("BEGIN");
     try {
-      return await read();
-    } finally {
+      const result = await read();
+      if (this.db.inTransaction) this.db.exec("COMMIT");
+      return result;
+    } catch (cause) {
       if (this.db.inTransaction) this.db.exec("ROLLBACK");
+      throw cause;
     }
   }
 
