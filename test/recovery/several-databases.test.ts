@@ -1,15 +1,18 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   backup,
   drill,
+  LifeboatError,
   list,
   type RecoveryTarget,
   Repository,
   RepositoryMemory,
   type RestoreOrder,
   restore,
+  runSteps,
+  type StepRunner,
   status,
   WatchNotes,
 } from "@lifeboat/core";
@@ -18,6 +21,7 @@ import { filesystemStorage } from "@lifeboat/storage";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { showDrill } from "../../packages/cli/src/show/drill.ts";
+import { faultyStorage } from "../support/faulty-storage.ts";
 
 let folder: string;
 let repository: Repository;
@@ -286,6 +290,25 @@ test("one of several whose backup has lost its manifest is told by a restore and
   const orders = join(folder, "orders");
   const asked = bring({ kind: "latest" }, { database: "orders", to: orders });
   expect((await asked).findings).toEqual([]);
+});
+
+test("a repository that is gone once the copy has its place does not make its restore a failure", async () => {
+  await takeBoth({ orders: "orders.db" });
+  const gone = new LifeboatError({ code: "STORAGE_UNREACHABLE", message: "gone", remedy: "" });
+  let isGone = false;
+  const { storage } = repository;
+  const list: typeof storage.list = async (request) => {
+    if (isGone) throw gone;
+    return storage.list(request);
+  };
+  Object.assign(repository, { storage: faultyStorage(storage, { list }) });
+  const run: StepRunner = async (steps) => {
+    await runSteps(steps);
+    isGone = true;
+  };
+  const { findings, path } = await bring({ kind: "latest" }, { run });
+  expect(findings).toMatchObject([{ id: "later-state-unknown", severity: "warning" }]);
+  expect(await readdir(join(folder, "copy"))).toEqual([basename(path)]);
 });
 
 test("where the log of one of several is not stored, that is how the app stands, however little it lags", async () => {

@@ -108,9 +108,7 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     if (order.target.kind !== "latest") continue;
     const { time } = copy.willRecoverTo;
     findings.push(...latestAhead(time));
-    findings.push(...(await laterWithoutManifest(order.repository, done.folder, time)));
-    const lost = await lostOfLog(order.repository, done.engine, done.folder);
-    findings.push(...lostLogFindings(lost, "warning"));
+    findings.push(...(await lackedBy(order.repository, done, time)));
   }
   const [first] = reports as [RestoredReport];
   return {
@@ -120,6 +118,28 @@ export async function restore(order: RestoreOrder): Promise<RestoreReport> {
     databases: reports,
     findings,
   };
+}
+
+/** What the newest state may lack. The copy is in its place by then: where this cannot be looked for it has come back all the same. */
+async function lackedBy(
+  repository: Repository,
+  { engine, folder }: ChosenRestore,
+  time: string | null,
+): Promise<Finding[]> {
+  try {
+    const later = await laterWithoutManifest(repository, folder, time);
+    return [...later, ...lostLogFindings(await lostOfLog(repository, engine, folder), "warning")];
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    return [
+      {
+        id: "later-state-unknown",
+        severity: "warning",
+        summary: `the copy is whole, and whether the repository has lost a later state could not be looked for: ${thrown.message}`,
+        remedy: "ask lifeboat verify, once the repository answers again",
+      },
+    ];
+  }
 }
 
 /** An instant past the last commit that the log holds is recovered to that commit: worth knowing. */
