@@ -88,9 +88,9 @@ describe("an archive with two timelines", () => {
     );
   }
 
-  async function recoveredAlong(timeline: number | undefined): Promise<number> {
+  async function recoveredAlong(timeline: number | undefined): Promise<[number, string[]]> {
     const to = join(cluster.directory, `along-${timeline ?? "newest"}`);
-    const { path } = await restoreBeside(cluster, kept, {
+    const { path, findings } = await restoreBeside(cluster, kept, {
       to,
       timeline,
       fetchCommand: [...(await walCommand(cluster)), "fetch"],
@@ -100,7 +100,8 @@ describe("an archive with two timelines", () => {
     const server = await Server.start({ programs, account, dataDirectory: path, settings });
     try {
       await server.accepting("postgres");
-      return await count(server);
+      const told = findings.map(({ id }) => id).filter((id) => id.includes("timeline"));
+      return [await count(server), told];
     } finally {
       await server.stop("immediate");
     }
@@ -126,8 +127,8 @@ describe("an archive with two timelines", () => {
 
   test("recovers along the one that lives unless the other is asked for", async () => {
     expect(ends).toEqual({ one: 25, two: 50 });
-    expect(await recoveredAlong(undefined)).toBe(ends.two);
-    expect(await recoveredAlong(1)).toBe(ends.one);
+    expect(await recoveredAlong(undefined)).toEqual([ends.two, ["older-timeline-went-on"]]);
+    expect(await recoveredAlong(1)).toEqual([ends.one, ["newer-timeline"]]);
   });
 
   test("a copy that follows the newer one says what the older has behind the fork, and of the past of both nothing", async () => {
