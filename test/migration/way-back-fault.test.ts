@@ -1,11 +1,6 @@
 import { copyFileSync, rmSync, writeFileSync } from "node:fs";
 import type { LifeboatError } from "@lifeboat/core";
-import {
-  keptForTheWayBack,
-  migrationStatus,
-  wayBackFault,
-  wayBackInWords,
-} from "@lifeboat/migrate";
+import { keptForTheWayBack, migrationStatus, wayBackFault, wayBackLost } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { SYNC_SESSION_NAME } from "../../packages/migrate/src/target/connect.ts";
@@ -97,9 +92,10 @@ it("names what a rollback would be refused by", async () => {
   writeFileSync(one.path, "no database".repeat(100));
   const unreadable = await fault();
   expect(unreadable).toMatchObject({ code: "SQLITE_UNREADABLE" });
-  expect(wayBackInWords(unreadable as LifeboatError)).toMatch(
-    /^whether there is .* is not known: /,
-  );
+  expect(wayBackLost(unreadable as LifeboatError)).toMatchObject({
+    severity: "error",
+    summary: expect.stringMatching(/^whether there is .* is not known: /),
+  });
   rmSync(one.path);
   expect(await fault()).toMatchObject({
     code: "SQLITE_NOT_FOUND",

@@ -282,23 +282,29 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
     },
   );
 
+  /** The repository, which takes what has such a name only once it is told to go on. */
+  const slowRepository = (named: RegExp) => {
+    const { storage } = kept.folder;
+    const held = Promise.withResolvers<void>();
+    let waiting = 0;
+    const slow = faultyStorage(storage, {
+      create: async (path, content) => {
+        if (named.test(path)) {
+          waiting++;
+          await held.promise;
+        }
+        return storage.create(path, content);
+      },
+    });
+    return { storage: slow, waiting: () => waiting, goOn: held.resolve };
+  };
+
   test.runIf(thorough)(
     "a repository that takes longer than a server may say nothing is no silence of the server, which is not left for it",
     async () => {
-      const { storage } = kept.folder;
-      const held = Promise.withResolvers<void>();
-      let waiting = 0;
-      const slow = faultyStorage(storage, {
-        create: async (path, content) => {
-          if (/[0-9A-F]{24}\.zst$/.test(path)) {
-            waiting++;
-            await held.promise;
-          }
-          return storage.create(path, content);
-        },
-      });
       const silenceMs = 2_500;
-      receiving = startReceiving(cluster, { folder: kept.folder.over(slow) }, silenceMs);
+      const slow = slowRepository(/[0-9A-F]{24}\.zst$/);
+      receiving = startReceiving(cluster, { folder: kept.folder.over(slow.storage) }, silenceMs);
       const receiver = receiving;
       await caughtUp(receiver);
       // As many segments as make it stop listening.
@@ -306,9 +312,9 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
         await cluster.query(
           "select pg_logical_emit_message(false, 'ballast', repeat('x', 900000)), pg_switch_wal()",
         );
-      await expect.poll(() => waiting).toBe(1);
+      await expect.poll(slow.waiting).toBe(1);
       await delay(silenceMs + 1_000);
-      held.resolve();
+      slow.goOn();
       await caughtUp(receiver);
       expect(receiver.log).toEqual([]);
     },
@@ -317,24 +323,15 @@ describe.each(majors)("WAL received from a server of version %i", (major) => {
   test.runIf(thorough)(
     "a server that ended the stream while the repository took long is said to have ended it, and not to be silent",
     async () => {
-      const { storage } = kept.folder;
-      const held = Promise.withResolvers<void>();
-      let waiting = 0;
-      const slow = faultyStorage(storage, {
-        create: async (path, content) => {
-          waiting++;
-          await held.promise;
-          return storage.create(path, content);
-        },
-      });
       const silenceMs = 1_000;
-      receiving = startReceiving(cluster, { folder: kept.folder.over(slow) }, silenceMs);
+      const slow = slowRepository(/./);
+      receiving = startReceiving(cluster, { folder: kept.folder.over(slow.storage) }, silenceMs);
       const receiver = receiving;
       await cluster.query("select pg_logical_emit_message(true, 'ballast', 'x')");
-      await expect.poll(() => waiting).toBe(1);
+      await expect.poll(slow.waiting).toBe(1);
       await cluster.query("select pg_terminate_backend(pid) from pg_stat_replication");
       await delay(silenceMs + 500);
-      held.resolve();
+      slow.goOn();
       await caughtUp(receiver);
       expect(receiver.log[0]).toContain("terminating connection due to administrator command");
     },

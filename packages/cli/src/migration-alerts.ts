@@ -22,7 +22,7 @@ export async function migrationAlerts(session: Session): Promise<Finding[]> {
     const both = { sqlite: { path: source.path }, postgres: { url: postgres.url }, ...schema };
     // At once: of a server that does not answer both wait as long.
     return (
-      await Promise.all([wayBackLost({ ...both, signal }), waitingInPostgres(postgres, signal)])
+      await Promise.all([wayBack({ ...both, signal }), waitingInPostgres(postgres, signal)])
     ).flat();
   }
   const { leftInSqlite } = await import("@lifeboat/migrate");
@@ -43,19 +43,10 @@ function unreadable({ message, remedy }: LifeboatError): Finding {
 }
 
 /** Nobody would notice until the night on which somebody must go back. */
-async function wayBackLost(request: WayBackRequest): Promise<Finding[]> {
-  const { wayBackFault, wayBackInWords } = await import("@lifeboat/migrate");
+async function wayBack(request: WayBackRequest): Promise<Finding[]> {
+  const { wayBackFault, wayBackLost } = await import("@lifeboat/migrate");
   const fault = await orUnknown(wayBackFault(request));
-  if (fault === null) return [];
-  return [
-    {
-      id: "way-back-lost",
-      // What came to Postgres can be taken back there, and until then is kept.
-      severity: fault.code === "NOT_FOLLOWABLE" ? "warning" : "error",
-      summary: wayBackInWords(fault),
-      remedy: fault.remedy,
-    },
-  ];
+  return fault === null ? [] : [wayBackLost(fault)];
 }
 
 async function waitingInPostgres(

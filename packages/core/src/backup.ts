@@ -6,6 +6,7 @@ import type { Engine, Snapshot, SnapshotOptions } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import type { Finding } from "./finding.ts";
 import { mendGuide } from "./guide-in-repository.ts";
+import { idAt } from "./ids.ts";
 import type { Lock } from "./lock.ts";
 import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
 import { objectsAmiss } from "./objects-amiss.ts";
@@ -268,7 +269,7 @@ async function freeId(
 ): Promise<string> {
   const suffix = type === "full" ? "full" : "incr";
   for (;;) {
-    const id = `${new Date().toISOString().replace(/[-:]/g, "")}-${suffix}`;
+    const id = `${idAt(new Date())}-${suffix}`;
     if (!(await repository.idIsTaken(folders, id))) return id;
     await new Promise((resolve) => setTimeout(resolve, 1));
   }

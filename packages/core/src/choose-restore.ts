@@ -4,6 +4,7 @@ import type { Engine, Problem, RecoveryPlan } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { engineOf } from "./engine-of.ts";
 import { LifeboatError } from "./errors.ts";
+import { idOwning } from "./ids.ts";
 import type { Manifest } from "./manifest.ts";
 import { recordedLiveAt } from "./migration-record.ts";
 import {
@@ -245,13 +246,13 @@ async function holdersOf(
 }
 
 function newestId({ manifests, problems }: Candidate): string {
-  const ids = problems.map(({ object }) => object.split("/").at(-2) ?? "");
+  const ids = problems.map(({ object }) => idOwning(object));
   return [...manifests.map(({ id }) => id), ...ids].sort().at(-1) ?? "";
 }
 
 /** A damaged backup newer than the base that would be taken may be the one that was meant. */
 function newerDamaged(problems: readonly Problem[], base: Manifest): Problem | undefined {
-  return problems.find(({ object }) => (object.split("/").at(-2) ?? "") > base.id);
+  return problems.find(({ object }) => idOwning(object) > base.id);
 }
 
 /** Then the log leads from an older backup past the instant: whatever a damaged one holds, it holds nothing else of it. */

@@ -1,5 +1,6 @@
 import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
+import { idAt } from "./ids.ts";
 import { isInstant, isRecord } from "./json-shape.ts";
 
 /** One of several databases that were drilled together. */
@@ -34,7 +35,7 @@ export interface DrillRecord {
 
 /** Ids of drills: the time as in backups' ids. */
 export function drillId(startedAt: Date): string {
-  return startedAt.toISOString().replace(/[-:]/g, "");
+  return idAt(startedAt);
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   writeExportManifest,
 } from "./exports.ts";
 import type { Finding } from "./finding.ts";
+import { idAt } from "./ids.ts";
 import type { Lock } from "./lock.ts";
 import type { ManifestObject } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
@@ -195,7 +196,7 @@ async function freeId(folder: DatabaseFolder): Promise<string> {
 }
 
 function idOf(instant: Date): string {
-  return `${instant.toISOString().replace(/[-:]/g, "")}-export`;
+  return `${idAt(instant)}-export`;
 }
 
 function lockLost({ path }: DatabaseFolder): LifeboatError {

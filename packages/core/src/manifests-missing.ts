@@ -2,6 +2,7 @@ import { lockName } from "./backup.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { Problem } from "./engine.ts";
 import type { Finding } from "./finding.ts";
+import { idOwning, isLaterThan } from "./ids.ts";
 import { foldersBelow, holdsObjects } from "./listing.ts";
 import { BACKUP_ID } from "./manifest.ts";
 import type { Repository } from "./repository.ts";
@@ -26,7 +27,7 @@ export async function manifestsMissing(
 ): Promise<Problem[]> {
   const known = new Set([
     ...manifests.map(({ id }) => id),
-    ...problems.map(({ object }) => object.split("/").at(-2)),
+    ...problems.map(({ object }) => idOwning(object)),
   ]);
   const without = ids.filter((id) => !known.has(id));
   if (without.length === 0 || (await repository.isLocked(lock))) return [];
@@ -68,14 +69,14 @@ export async function laterWithoutManifest(
   recoversTo: string | null,
 ): Promise<Finding[]> {
   if (recoversTo === null) return [];
-  const after = recoversTo.replace(/[-:]/g, "");
+  const instant = new Date(recoversTo);
   const missing = await backupsWithoutManifest(
     repository,
     folder,
     await repository.backups(folder),
   );
   return missing
-    .filter(({ object }) => (object.split("/").at(-2) ?? "").slice(0, after.length) > after)
+    .filter(({ object }) => isLaterThan(idOwning(object), instant))
     .map(({ message }) => ({
       id: "manifest-missing",
       severity: "warning",

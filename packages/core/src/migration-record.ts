@@ -1,5 +1,6 @@
 import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
+import { idAt } from "./ids.ts";
 import { isInstant, isRecord } from "./json-shape.ts";
 
 /** A step of a migration as it went. */
@@ -36,7 +37,7 @@ export interface MigrationRecord {
 
 /** Ids of records: the time as in backups' ids. */
 export function migrationRecordId(startedAt: Date, verb: string): string {
-  return `${startedAt.toISOString().replace(/[-:]/g, "")}-${verb}`;
+  return `${idAt(startedAt)}-${verb}`;
 }
 
 /** The engine that the product lives in by the newest record that moved it; null where none did. */

@@ -2,6 +2,7 @@ import type { ChosenRestore } from "./choose-restore.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { configuredDatabases } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
+import { idOwning } from "./ids.ts";
 import { backupsWithoutManifest } from "./manifests-missing.ts";
 import { mayLeadTo } from "./not-to-be-had.ts";
 import type { Repository } from "./repository.ts";
@@ -41,7 +42,7 @@ export async function notRestored(
     if (chosen.has(folder.database)) continue;
     const read = await repository.backups(folder);
     const missing = await backupsWithoutManifest(repository, folder, read);
-    const cause = missing.findLast(({ object }) => isMeant(object.split("/").at(-2) ?? ""));
+    const cause = missing.findLast(({ object }) => isMeant(idOwning(object)));
     if (!cause) continue;
     tell(
       folder.database,

@@ -3,6 +3,7 @@ import type { DatabaseFolder } from "./database-folder.ts";
 import type { Problem, RecoveryPlan } from "./engine.ts";
 import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
+import { idOwning, isLaterThan } from "./ids.ts";
 import type { Manifest } from "./manifest.ts";
 import { backupsWithoutManifest } from "./manifests-missing.ts";
 import type { Repository } from "./repository.ts";
@@ -85,7 +86,7 @@ export async function withManifestsMissing(
     lacking.push(...chainProblems(folder, read.manifests));
     lacking.push(...(await backupsWithoutManifest(repository, folder, read)));
   }
-  const cause = lacking.findLast(({ object }) => isMeant(object.split("/").at(-2) ?? ""));
+  const cause = lacking.findLast(({ object }) => isMeant(idOwning(object)));
   if (!cause) return refused;
   const { code, kind, message, remedy, details } = refused;
   return new LifeboatError({
@@ -98,6 +99,5 @@ export async function withManifestsMissing(
 
 /** Whether a backup of this id may hold what leads to an instant. */
 export function mayLeadTo(at: Date): (id: string) => boolean {
-  const until = at.toISOString().replace(/[-:]/g, "");
-  return (id) => id.slice(0, until.length) <= until;
+  return (id) => !isLaterThan(id, at);
 }

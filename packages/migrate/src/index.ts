@@ -25,5 +25,5 @@ export { type ReviewedPlan, readReviewedPlan, sealPlan } from "./reviewed-plan.t
 export { type AppRights, type AppRole, askAppRights } from "./rights/app-rights.ts";
 export { type RightsInWords, rightsGate, rightsInWords } from "./rights/rights-in-words.ts";
 export { type RollbackReport, type RollbackRequest, rollbackMigration } from "./rollback.ts";
-export { type WayBackRequest, wayBackFault, wayBackInWords } from "./status/way-back-fault.ts";
+export { type WayBackRequest, wayBackFault, wayBackLost } from "./status/way-back-fault.ts";
 export { verifyMigration } from "./verify.ts";

@@ -13,7 +13,7 @@ import {
   targetRefuses,
   waitingInTarget,
 } from "./status/target-side.ts";
-import { wayBackFaultOf, wayBackInWords } from "./status/way-back-fault.ts";
+import { wayBackFaultOf, wayBackLost } from "./status/way-back-fault.ts";
 import { askTarget } from "./target/ask-target.ts";
 import {
   currentMigration,
@@ -84,13 +84,13 @@ async function statusOf(
   };
   const phase = entry?.phase ?? "none";
   const targetRefused = entry !== null && (await refusesTargetWrites(client, entry.plan));
-  const wayBack = phase === "cut-over" && entry ? await wayBackLost(client, entry, request) : [];
+  const lost = phase === "cut-over" && entry ? await wayBack(client, entry, request) : [];
   return {
     phase,
     id: entry?.id ?? null,
     schema: entry?.plan.schema ?? null,
     tables: (entry?.plan.tables ?? []).map(({ name, rows }) => ({ name, rows })),
-    findings: [...side.findings, ...(targetRefused ? [targetRefuses(phase)] : []), ...wayBack],
+    findings: [...side.findings, ...(targetRefused ? [targetRefuses(phase)] : []), ...lost],
     startedAt: entry?.startedAt ?? null,
     loadedAt: entry?.finishedAt ?? null,
     verifiedAt: text("verifiedAt"),
@@ -109,20 +109,15 @@ async function statusOf(
   };
 }
 
-async function wayBackLost(
+async function wayBack(
   client: Client,
   entry: JournalEntry,
   { sqlite }: StatusRequest,
 ): Promise<MigrationFinding[]> {
   const fault = await wayBackFaultOf(client, entry, sqlite.path);
   if (fault === null) return [];
-  return [
-    finding({
-      id: "way-back-lost",
-      severity: fault.code === "NOT_FOLLOWABLE" ? "warning" : "error",
-      summary: `${wayBackInWords(fault)}. ${fault.remedy}`,
-    }),
-  ];
+  const { id, severity, summary, remedy } = wayBackLost(fault);
+  return [finding({ id, severity, summary: `${summary}. ${remedy}` })];
 }
 
 interface SourceSide {

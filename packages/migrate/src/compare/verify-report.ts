@@ -1,24 +1,12 @@
-import type { Client } from "pg";
 import type { TableComparison } from "../compare.ts";
 import type { MigrationFinding } from "../finding.ts";
 import type { MigrationRequest, TargetAddress } from "../request.ts";
-import type { Source } from "../source.ts";
-import type { JournalEntry } from "../target/journal.ts";
 import type { Patience } from "./settle.ts";
 
 export interface VerifyRequest extends MigrationRequest {
   readonly postgres: TargetAddress;
   /** How long rows in flight are waited for; 30 s, and 5 s without a change, when left out. */
   readonly patience?: Patience;
-}
-
-/** What one verification works with. */
-export interface VerificationRun {
-  readonly client: Client;
-  /** Holding its snapshot. */
-  readonly source: Source;
-  readonly entry: JournalEntry;
-  readonly request: VerifyRequest;
 }
 
 /** Which side follows the other: Postgres SQLite until the cutover, and from then on SQLite Postgres. */

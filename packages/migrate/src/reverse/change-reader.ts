@@ -22,8 +22,6 @@ export interface TouchedTable {
   readonly entries: number;
   /** It was emptied, or written anew, so its rows are taken as they are. */
   readonly whole: boolean;
-  /** Whether an entry is of a transaction that this server has not begun yet: so it came by a dump of another one. */
-  readonly foreign: boolean;
 }
 
 /** By which Postgres knows a look again that SQLite holds. */
@@ -81,21 +79,18 @@ export class ChangeReader {
       relation: string;
       entries: string;
       whole: boolean;
-      foreign: boolean;
     }>(
-      `SELECT relation, count(*) AS entries, bool_or(key IS NULL) AS whole, bool_or(${isForeign(this.snapshot)}) AS foreign FROM lifeboat.changes
+      `SELECT relation, count(*) AS entries, bool_or(key IS NULL) AS whole FROM lifeboat.changes
        WHERE relation = ANY ($1) AND ${isNewSince(this.#since)} GROUP BY relation`,
       [this.#plan.tables.map(({ target }) => target)],
     );
     return this.#plan.tables.flatMap((table) => {
       const found = rows.find((row) => row.relation === table.target);
-      if (!found) return [];
-      const { whole, foreign } = found;
-      return [{ table, entries: Number(found.entries), whole, foreign }];
+      return found ? [{ table, entries: Number(found.entries), whole: found.whole }] : [];
     });
   }
 
-  /** The same question as {@link TouchedTable.foreign} of all tables, by the index alone. */
+  /** Whether an entry is of a transaction that this server has not begun yet: so it came by a dump of another one. By the index alone. */
   async hasForeign(): Promise<boolean> {
     const { rows } = await this.#client.query<{ found: boolean }>(
       `SELECT EXISTS (SELECT FROM lifeboat.changes WHERE relation = ANY ($1) AND ${isForeign(this.snapshot)}) AS found`,

@@ -50,7 +50,7 @@ export async function followOnce(input: FollowInput): Promise<FollowedTable[]> {
   try {
     const logged = await reader.touched();
     if (isAnew) await reader.ownForeign();
-    else assertOneServer(reader.snapshot, followed, logged);
+    else await assertOneServer(reader, followed);
     const isChecked = isAnew || logged.length > 0 || input.isIdleChecked !== false;
     if (isChecked) assertFollowable(await unfollowable(client, plan));
     const stored = isChecked ? await reader.stored() : {};
@@ -86,7 +86,7 @@ function withRewritten(
   return tables.flatMap((table) => {
     const found = logged.find((one) => one.table === table);
     if (!rewritten.has(table.target)) return found ?? [];
-    return { table, entries: found?.entries ?? 0, whole: true, foreign: false };
+    return { table, entries: found?.entries ?? 0, whole: true };
   });
 }
 

@@ -1,5 +1,6 @@
 import { LifeboatError } from "@lifeboat/core";
 import type { Client } from "pg";
+import type { ChangeReader } from "./change-reader.ts";
 import type { Followed } from "./followed.ts";
 import type { StoredAs } from "./stored-as.ts";
 
@@ -70,13 +71,12 @@ export function assertOneHistory(known: KnownLook, followed: Followed): void {
  * known, or what is known for new at every look.
  * @throws LifeboatError `POSTGRES_SET_BACK`
  */
-export function assertOneServer(
-  snapshot: string,
+export async function assertOneServer(
+  reader: Pick<ChangeReader, "snapshot" | "hasForeign">,
   followed: Followed,
-  touched: readonly { readonly foreign: boolean }[],
-): void {
-  const isBefore = nextOf(snapshot) < nextOf(followed.snapshot);
-  if (!isBefore && !touched.some(({ foreign }) => foreign)) return;
+): Promise<void> {
+  const isBefore = nextOf(reader.snapshot) < nextOf(followed.snapshot);
+  if (!isBefore && !(await reader.hasForeign())) return;
   throw setBack(
     followed,
     "and this Postgres counts its transactions otherwise: it was restored from a dump",

@@ -58,9 +58,8 @@ export class UnfollowedWrites implements WrittenSince {
       this.#through = followed.snapshot;
     }
     const reader = await ChangeReader.within(client, this.#plan, this.#through);
-    const touched = await reader.touched();
-    assertOneServer(reader.snapshot, followed, touched);
-    for (const { table, entries, whole } of touched) {
+    await assertOneServer(reader, followed);
+    for (const { table, entries, whole } of await reader.touched()) {
       this.#entries.set(table.name, entries + this.entries(table));
       if (whole) this.#unknown.add(table.name);
       if (isKeyed(table)) await this.#gather(reader, table);

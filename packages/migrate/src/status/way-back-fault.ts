@@ -1,4 +1,4 @@
-import { LifeboatError, reasonOf } from "@lifeboat/core";
+import { type Finding, LifeboatError, reasonOf } from "@lifeboat/core";
 import { SqliteError } from "better-sqlite3";
 import type { Client } from "pg";
 import { refusesWrites } from "../freeze.ts";
@@ -67,8 +67,7 @@ export async function wayBackFaultOf(
       const snapshots = new FrozenSnapshots(db, client, id);
       await snapshots.hold([], async ({ followed }) => {
         const reader = await ChangeReader.within(client, plan, followed.snapshot);
-        // Not what was written since: a log of many millions that nobody fetches would be counted at each look.
-        assertOneServer(reader.snapshot, followed, [{ foreign: await reader.hasForeign() }]);
+        await assertOneServer(reader, followed);
         assertFollowable(await unfollowable(client, plan));
       });
       return null;
@@ -87,11 +86,19 @@ export async function wayBackFaultOf(
   }
 }
 
-/** A fault in one line. Of a file that this account can't read nobody knows whether it is whole. */
-export function wayBackInWords({ code, message }: LifeboatError): string {
-  return code === "SQLITE_UNREADABLE"
-    ? `whether there is a way back to SQLite is not known: ${message}`
-    : `there is no way back to SQLite: ${message}`;
+/** A fault as it is told. Of a file that this account can't read nobody knows whether it is whole. */
+export function wayBackLost({ code, message, remedy }: LifeboatError): Finding {
+  const what =
+    code === "SQLITE_UNREADABLE"
+      ? "whether there is a way back to SQLite is not known"
+      : "there is no way back to SQLite";
+  return {
+    id: "way-back-lost",
+    // What came to Postgres can be taken back there, and until then is kept.
+    severity: code === "NOT_FOLLOWABLE" ? "warning" : "error",
+    summary: `${what}: ${message}`,
+    remedy,
+  };
 }
 
 function isBusy(cause: unknown): boolean {

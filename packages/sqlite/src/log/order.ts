@@ -62,7 +62,8 @@ function cameLater(
   return parents.some((each) => each === newest || (isLogged && lineageOf(each) === own));
 }
 
-function lineageOf(manifest: Manifest): string | undefined {
+/** The lineage in which a backup lies; undefined where it lies in none. */
+export function lineageOf(manifest: Manifest): string | undefined {
   return detailsOf(manifest).log?.lineage;
 }
 

@@ -13,11 +13,3 @@ export function baseType(backups: readonly Manifest[]): BackupType {
   const laidOver = increments.reduce((bytes, { storedBytes }) => bytes + storedBytes, 0);
   return laidOver < full.storedBytes ? "incremental" : "full";
 }
-
-/** Whether a backup lies in a lineage, by the details of its manifest. */
-export function beginsLineage(
-  details: Readonly<Record<string, unknown>>,
-  lineage: string,
-): boolean {
-  return (details.log as { lineage?: unknown } | null | undefined)?.lineage === lineage;
-}

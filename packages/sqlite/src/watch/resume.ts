@@ -2,7 +2,7 @@ import { type DatabaseFolder, type Manifest, WatchNotes } from "@lifeboat/core";
 import { detailsOf } from "../details.ts";
 import { chainStart } from "../log/chain.ts";
 import { lineagesOf, noteOf } from "../log/objects.ts";
-import { newestLineage } from "../log/order.ts";
+import { lineageOf, newestLineage } from "../log/order.ts";
 import type { LogPlace } from "../wal/place.ts";
 import type { FileAtRest } from "./file-at-rest.ts";
 import { isIdleLog } from "./idle-log.ts";
@@ -27,7 +27,7 @@ export async function newestLineageEnd(
   backups: readonly Manifest[],
 ): Promise<LineageEnd | undefined> {
   const lineage = newestLineage(backups);
-  const base = backups.findLast((each) => detailsOf(each).log?.lineage === lineage);
+  const base = backups.findLast((each) => lineageOf(each) === lineage);
   const log = base && detailsOf(base).log;
   if (lineage === undefined || !log) return undefined;
   const objects = (await lineagesOf(folder)).get(lineage) ?? [];

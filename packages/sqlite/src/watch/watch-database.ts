@@ -4,7 +4,8 @@ import type { Examined } from "../examine/examine.ts";
 import { roomAt } from "../examine/file-system.ts";
 import { databaseFailure } from "../failures.ts";
 import { hasWalResetFix } from "../hold/pin.ts";
-import { baseType, beginsLineage } from "./base-type.ts";
+import { lineageOf } from "../log/order.ts";
+import { baseType } from "./base-type.ts";
 import { Claim } from "./claim.ts";
 import { countedStorage, type RequestCounts } from "./counted-storage.ts";
 import { fileAt } from "./file-at.ts";
@@ -237,7 +238,7 @@ class DatabaseWatch {
         const manifest = await this.#request.backup(baseType(await this.#request.backups()));
         this.#backupFault = null;
         if (manifest.details.way === "backup-api") this.#fallbacks += 1;
-        this.#isBased = shipper.state.begun && beginsLineage(manifest.details, shipper.lineage);
+        this.#isBased = shipper.state.begun && lineageOf(manifest) === shipper.lineage;
         if (this.#isBased) return;
         this.#backupFault = "an old reader, or a full disk, keeps the file from being held still";
       } catch (thrown) {
