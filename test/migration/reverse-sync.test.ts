@@ -5,10 +5,11 @@ import {
   rollbackMigration,
 } from "@lifeboat/migrate";
 import Database from "better-sqlite3";
-import type pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { ChangeReader } from "../../packages/migrate/src/reverse/change-reader.ts";
 import { FROM_THE_START } from "../../packages/migrate/src/reverse/followed.ts";
+import { FrozenFile } from "../../packages/migrate/src/reverse/frozen-file.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { type ReverseCase, reverseCase } from "./reverse-case.ts";
 
@@ -69,6 +70,32 @@ describe("what is written in Postgres after the cutover comes back to SQLite", (
     expect(await one.query("SELECT count(*)::int AS left FROM lifeboat.changes")).toEqual([
       { left: 0 },
     ]);
+  });
+
+  it("only once all that a look saw is durable in Postgres: what a crash of the server takes back never stays in SQLite", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    await one.query("INSERT INTO notes VALUES ('first')");
+    const { commit } = FrozenFile.prototype;
+    const looks: unknown[] = [];
+    using spied = vi.spyOn(FrozenFile.prototype, "commit");
+    spied.mockImplementation(function (this: FrozenFile, followed) {
+      looks.push(followed.look);
+      return commit.call(this, followed);
+    });
+    const client = await one.client();
+    const query = pg.Client.prototype.query;
+    using asked = vi.spyOn(pg.Client.prototype, "query");
+    const order: string[] = [];
+    asked.mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+      if (args[0] === "COMMIT") order.push(`Postgres beside ${looks.length} of SQLite`);
+      return query.apply(this, args as never);
+    } as never);
+    await one.follow();
+    expect(order[0]).toBe("Postgres beside 0 of SQLite");
+    expect(looks).toHaveLength(1);
+    const { rows: known } = await client.query("SELECT look FROM lifeboat.followed");
+    expect(known).toEqual([{ look: looks[0] }]);
   });
 
   it("from transactions that commit late, in any order, and not from those that roll back", async () => {

@@ -117,6 +117,29 @@ test.each([
   expect(await readFile(join(to, name), "utf8")).toBe("mine");
 });
 
+test("with --force the log of the old database is gone for good before the copy takes its name, and that is durable before the end", async () => {
+  const app = await backedUp();
+  const to = join(app.folder, "to");
+  await app.restore(to);
+  const { ino: old } = await stat(join(to, "app.db"));
+  await writeFile(join(to, "app.db-shm"), "left");
+  const { ino: directory } = await stat(to);
+  const seen: unknown[] = [];
+  {
+    using _ = await FsyncWatch.start(async ({ inode }) => {
+      if (inode !== directory) return;
+      const isOld = (await stat(join(to, "app.db"))).ino === old;
+      const names = (await readdir(to)).filter((name) => name.startsWith("app.db"));
+      seen.push([isOld ? "old" : "new", names]);
+    });
+    await app.restore(to, { force: true });
+  }
+  expect(seen).toEqual([
+    ["old", ["app.db"]],
+    ["new", ["app.db"]],
+  ]);
+});
+
 test("a target without room for the database is refused before anything is made there", async () => {
   const app = await backedUp();
   const to = join(app.folder, "a/b");
