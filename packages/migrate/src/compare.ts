@@ -1,4 +1,4 @@
-import { compareCopies } from "./compare/compare-copies.ts";
+import { type CopiesCompared, compareCopies } from "./compare/compare-copies.ts";
 import type { CompareInput } from "./compare/compare-input.ts";
 import { compareKeyed } from "./compare/compare-keyed.ts";
 import { type Difference, Differences } from "./compare/differences.ts";
@@ -56,7 +56,11 @@ export async function compareLiveTable(
   input: CompareInput & { readonly sides: Sides },
 ): Promise<LiveComparison> {
   const { table, sides } = input;
-  if (table.key.length === 0) return compareLiveCopies(input);
+  if (table.key.length === 0) {
+    const copies = new LiveCopies(input);
+    await copies.compare();
+    return { unsettled: copies.isSettled ? [] : [copies], result: () => copies.result() };
+  }
   const rows = new LiveRows(input, sides);
   await rows.compare();
   return {
@@ -102,43 +106,49 @@ class LiveRows implements Unsettled {
 }
 
 /**
- * Rows without a key are compared at a moment at which none of them is in flight, or as the side that follows held them; then what was
+ * Rows without a key: compared at a moment at which none of them is in flight, or as the side that follows held them; then what was
  * written since is told until that side holds it.
  */
-async function compareLiveCopies(
-  input: CompareInput & { readonly sides: Sides },
-): Promise<LiveComparison> {
-  const { table, sides } = input;
-  const waiting = () => sides.look(async (moment) => moment.copiesThere?.(table) ?? null);
-  let differences = new Differences();
-  let written = 0;
-  let behind: CopiesThere | null = null;
-  const compare = async () => {
-    differences = new Differences();
-    written = await compareCopies(input, differences);
-    behind = await waiting();
-  };
-  await compare();
-  const settle = async () => {
-    if (written > 0) await compare();
-    else {
-      const now = await waiting();
-      behind = now?.since === behind?.since ? now : null;
-    }
-    return written === 0 && behind === null;
-  };
-  return {
-    unsettled: written > 0 || behind ? [{ settle }] : [],
-    result: () => {
-      const compared = comparison(table, differences);
-      const isTold = written === 0;
-      const inFlight = isTold ? (behind?.written ?? 0) : written;
-      return {
-        table: { ...compared, equal: compared.equal && isTold, inFlight },
-        inFlightSample: [],
-      };
-    },
-  };
+class LiveCopies implements Unsettled {
+  readonly #input: CompareInput & { readonly sides: Sides };
+  #differences = new Differences();
+  #compared: CopiesCompared = { untold: 0, behind: null };
+
+  constructor(input: CompareInput & { readonly sides: Sides }) {
+    this.#input = input;
+  }
+
+  get isSettled(): boolean {
+    return this.#compared.untold === 0 && this.#compared.behind === null;
+  }
+
+  async compare(): Promise<void> {
+    this.#differences = new Differences();
+    this.#compared = await compareCopies(this.#input, this.#differences);
+  }
+
+  async settle(): Promise<boolean> {
+    if (this.#compared.untold > 0) await this.compare();
+    else this.#compared = { untold: 0, behind: await this.#stillBehind() };
+    return this.isSettled;
+  }
+
+  result(): ReturnType<LiveComparison["result"]> {
+    const { untold, behind } = this.#compared;
+    const compared = comparison(this.#input.table, this.#differences);
+    const table =
+      untold > 0
+        ? { ...compared, equal: false, inFlight: untold }
+        : { ...compared, inFlight: behind?.written ?? 0 };
+    return { table, inFlightSample: [] };
+  }
+
+  /** Once SQLite holds another snapshot of Postgres it holds what was written before that. */
+  async #stillBehind(): Promise<CopiesThere | null> {
+    const { sides, table } = this.#input;
+    const now = await sides.look(async (moment) => moment.copiesThere?.(table) ?? null);
+    return now?.since === this.#compared.behind?.since ? now : null;
+  }
 }
 
 function comparison(table: PlannedTable, differences: Differences): TableComparison {

@@ -11,35 +11,40 @@ import {
   rowsIn,
 } from "./digest-buckets.ts";
 import { rowCanon } from "./row-canon.ts";
-import { heldSides, type Moment } from "./sides.ts";
+import { type CopiesThere, heldSides, type Moment } from "./sides.ts";
 
-/**
- * Compares a table whose rows no key tells apart: by their digests, where a row that is there twice must be there twice.
- * @returns how many rows of it were written meanwhile. Beside 0 nothing is told, since no key says which of them differ
- */
+export interface CopiesCompared {
+  /** How many rows were written meanwhile: beside 0 nothing is told, since no key says which of them differ. */
+  readonly untold: number;
+  /** What was written to Postgres that SQLite does not hold yet; null where nothing was. */
+  readonly behind: CopiesThere | null;
+}
+
+/** Compares a table whose rows no key tells apart: by their digests, where a row that is there twice must be there twice. */
 export async function compareCopies(
   input: CompareInput,
   differences: Differences,
-): Promise<number> {
+): Promise<CopiesCompared> {
   const sides = input.sides ?? heldSides(input.client);
   return sides.look(async (moment) => {
-    const copies = moment.copiesThere?.(input.table)?.sql ?? copiesNow(input);
+    const behind = moment.copiesThere?.(input.table) ?? null;
+    const copies = behind?.sql ?? copiesNow(input);
     const there = await bucketsInPostgres(input.client, copies);
     const here = readQuiet(input, moment, () => bucketsInSqlite(input));
-    if (typeof here === "number") return here;
+    if (typeof here === "number") return { untold: here, behind };
     const { named, beyond } = differingBuckets(here, there);
     const found: Difference[] = [];
     for (const bucket of named) {
       input.signal.throwIfAborted();
       const theirs = await postgresDigests(input.client, copies, bucket);
       const ours = readQuiet(input, moment, () => sqliteDigests(input, bucket));
-      if (typeof ours === "number") return ours;
+      if (typeof ours === "number") return { untold: ours, behind };
       found.push(...unlikeCopies(ours, theirs));
     }
     for (const one of found) differences.add(one);
     differences.rows(rowsIn(here), rowsIn(there));
     differences.count += beyond;
-    return 0;
+    return { untold: 0, behind };
   });
 }
 
