@@ -1,6 +1,16 @@
 import { loadMigration } from "@lifeboat/migrate";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+} from "vitest";
+import { connectTarget } from "../../packages/migrate/src/target/connect.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { TransactionPooler } from "../support/transaction-pooler.ts";
 import { type MigrationCase, migrationCase } from "./migration-case.ts";
@@ -13,9 +23,9 @@ const HOSTILE = [
   "search_path = planted, public, pg_catalog",
   "bytea_output = 'escape'",
   "client_encoding = 'LATIN1'",
-  "statement_timeout = '5ms'",
-  "lock_timeout = '1ms'",
-  "idle_in_transaction_session_timeout = '5ms'",
+  "statement_timeout = '1s'",
+  "lock_timeout = '1s'",
+  "idle_in_transaction_session_timeout = '1s'",
   "quote_all_identifiers = on",
   "default_transaction_isolation = 'serializable'",
 ];
@@ -45,6 +55,13 @@ describe("a target database with settings of its own", () => {
     for (const setting of HOSTILE) await set(setting);
     await one.load();
     expect((await one.verify()).findings).toEqual([]);
+    const client = await connectTarget({ url: one.url });
+    onTestFinished(() => client.end());
+    // A second would pass for none here, and end a load of hours.
+    const bounds = "('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')";
+    expect(
+      (await client.query(`SELECT setting FROM pg_settings WHERE name IN ${bounds}`)).rows,
+    ).toEqual([{ setting: "0" }, { setting: "0" }, { setting: "0" }]);
   });
 
   it("has its indexes built by several workers, though its sessions are set to none", async () => {

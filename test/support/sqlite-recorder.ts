@@ -24,7 +24,7 @@ export class Recorder {
   /** The names of the segments, in order. */
   readonly names: string[] = [];
   /** By which marks are made; a test may let it run ahead. */
-  clock: () => number = Date.now;
+  clock: () => number = () => Date.now();
   /** When the look began that made the mark of an instant. */
   readonly began = new Map<number, number>();
   #place: LogPlace | undefined;
