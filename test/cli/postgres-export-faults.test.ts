@@ -469,15 +469,18 @@ describe("an export that is stopped half-way", () => {
   });
 
   test("while it stored leaves objects without a manifest, which the next one removes", async () => {
-    const left = await exportFolder("20200101T000000.000Z-export");
-    await mkdir(left, { mode: 0o700 });
+    const id = "20200101T000000.000Z-export";
+    const left = await exportFolder(id);
+    const marks = join(left, "../../unfinished");
+    for (const folder of [left, marks]) await mkdir(folder, { mode: 0o700, recursive: true });
+    await writeFile(join(marks, `${id}.json`), "{}\n");
     await copyFile(
       join(await exportFolder(), "dump.0001.tar.zst"),
       join(left, "dump.0001.tar.zst"),
     );
     expect(JSON.parse((await run(["list"])).stdout).exports).toHaveLength(1);
     expect(JSON.parse((await run(["verify"])).stdout).problems).toMatchObject([
-      { code: "MANIFEST_MISSING", message: expect.stringContaining("the next export removes it") },
+      { code: "UNFINISHED", message: expect.stringContaining("the next export removes it") },
     ]);
     await blocker.query("rollback");
     expect(await run(["export"])).toMatchObject({ status: 0 });

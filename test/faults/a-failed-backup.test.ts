@@ -6,9 +6,11 @@ import {
   LifeboatError,
   type Repository,
   status,
+  verify,
 } from "@lifeboat/core";
 import { sqliteEngine } from "@lifeboat/sqlite";
 import { beforeEach, expect, test } from "vitest";
+import { markUnfinished } from "../../packages/core/src/unfinished-mark.ts";
 import { makeLedger, testFolder } from "../support/sqlite.ts";
 import { SqliteApp } from "../support/sqlite-repository.ts";
 
@@ -46,6 +48,13 @@ const backUpBy = (engine: Engine, meanwhile: () => Promise<void>) =>
     },
   });
 
+const verified = async () => {
+  const { signal } = new AbortController();
+  const engines = [engineOf(["one"])];
+  const { problems } = await verify({ repository, engines, deep: true, signal });
+  return problems.map(({ code }) => code);
+};
+
 const paths = async () =>
   (await Array.fromAsync(allObjects(repository.storage, "product/"))).map(({ path }) => path);
 
@@ -61,21 +70,62 @@ test("leaves an earlier backup as it was", async () => {
   expect(await paths()).toEqual(before);
 });
 
+const INTERRUPTED = "20261122T101500.123Z-full";
+
+/** As a run that was killed leaves it. */
+async function leaveUnfinished(id = INTERRUPTED): Promise<void> {
+  const one = repository.folder("sqlite", "one");
+  await markUnfinished(one, id);
+  await repository.storage.create(`${one.backupPath(id)}/one.db.zst`, Buffer.from("half"));
+}
+
 test("that was killed leaves objects without a manifest, which the next backup removes", async () => {
-  const { id } = await backUp("one");
-  const manifest = `product/sqlite/one/backups/${id}/manifest.json`;
-  await repository.storage.remove(manifest);
+  await leaveUnfinished();
   const told = await status({ repository, engines: [engineOf(["one"])], live: null });
-  await repository.storage.remove("RESTORE.md");
   const next = await backUp("one");
-  expect(await repository.storage.stat("RESTORE.md")).toBeDefined();
   const left = await paths();
   // Nor does status propose what SQLite's backups know nothing of.
   const interrupted = told.alerts.filter((each) => each.id === "backup-interrupted");
-  expect(interrupted).toMatchObject([{ summary: expect.stringContaining(id) }]);
-  expect(interrupted[0]?.remedy).toMatch(/manifest\.json back .* lifeboat backup removes/);
-  expect(left.filter((path) => path.includes(id))).toEqual([]);
+  expect(interrupted).toMatchObject([{ summary: expect.stringContaining(INTERRUPTED) }]);
+  expect(interrupted[0]?.remedy).toMatch(/lifeboat backup removes/);
+  expect(left.filter((path) => path.includes(`backups/${INTERRUPTED}`))).toEqual([]);
   expect(left.filter((path) => path.includes(next.id))).toHaveLength(3);
+  expect(await verified()).toEqual([]);
+});
+
+test("that was killed and lost its lock may store more of it later, which goes with the next one", async () => {
+  await leaveUnfinished();
+  await backUp("one");
+  await leaveUnfinished();
+  await backUp("one");
+  await backUp("one");
+  expect((await paths()).filter((path) => path.includes(INTERRUPTED))).toEqual([]);
+});
+
+test("whose manifest is lost later stays until that is back, whatever else is backed up, and is named first", async () => {
+  const { id } = await backUp("one");
+  const manifest = `product/sqlite/one/backups/${id}/manifest.json`;
+  const bytes = Buffer.concat(await Array.fromAsync(repository.storage.read(manifest)));
+  await repository.storage.remove(manifest);
+  const { alerts } = await status({ repository, engines: [engineOf(["one"])], live: null });
+  expect(alerts.map((each) => each.id).slice(0, 2)).toEqual(["manifest-missing", "no-backup"]);
+  expect(alerts[0]).toMatchObject({ severity: "error", summary: expect.stringContaining(id) });
+  await expect(backUp("one", "missing")).rejects.toMatchObject({ code: "DATABASE_MISSING" });
+  await backUp("one");
+  expect(await verified()).toEqual(["MANIFEST_MISSING"]);
+  await repository.storage.create(manifest, bytes);
+  expect(await verified()).toEqual([]);
+  expect((await repository.backups(repository.folder("sqlite", "one"))).manifests).toHaveLength(2);
+});
+
+test("that was killed once its manifest was there is a backup, and the next removes its mark", async () => {
+  const { id } = await backUp("one");
+  await markUnfinished(repository.folder("sqlite", "one"), id);
+  const { alerts } = await status({ repository, engines: [engineOf(["one"])], live: null });
+  expect(alerts.map((each) => each.id)).not.toContain("backup-interrupted");
+  const next = await backUp("one");
+  const left = (await paths()).filter((path) => path.startsWith("product/sqlite/"));
+  expect(left.map((path) => path.split("/")[4])).toEqual([id, id, id, next.id, next.id, next.id]);
 });
 
 test("that failed leaves what its engine can go on with, but nothing on a storage that is full", async () => {
@@ -92,6 +142,7 @@ test("that failed leaves what its engine can go on with, but nothing on a storag
   });
   expect((await paths()).filter((path) => path !== "product/lifeboat.json")).toEqual([
     expect.stringMatching(/-full\/one\.db\.zst$/),
+    expect.stringMatching(/\/unfinished\/.*-full\.json$/),
   ]);
   const left = await status({ repository, engines: [engine], live: null });
   expect(left.alerts.map(({ id }) => id)).toContain("backup-interrupted");

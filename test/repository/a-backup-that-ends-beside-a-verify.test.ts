@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Repository, RepositoryMemory, type Storage, verify } from "@lifeboat/core";
 import { memoryStorage } from "@lifeboat/storage";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { manifestsMissing } from "../../packages/core/src/manifests-missing.ts";
+import { backupsWithoutManifest } from "../../packages/core/src/manifests-missing.ts";
 
 const ID = "20261122T101500.123Z-full";
 
@@ -21,15 +21,7 @@ afterEach(() => rm(state, { recursive: true }));
 
 test("a backup that ended while the manifests were read is not missing one, and one that lost it is", async () => {
   const folder = repository.folder("sqlite", "app");
-  const missing = () =>
-    manifestsMissing(repository, {
-      name: "backup",
-      ids: [ID],
-      manifests: [],
-      problems: [],
-      pathOf: (id) => folder.backupPath(id),
-      lock: "sqlite-app",
-    });
+  const missing = () => backupsWithoutManifest(repository, folder, { manifests: [], problems: [] });
   const manifest = `${folder.backupPath(ID)}/manifest.json`;
   await storage.create(`${folder.backupPath(ID)}/app.db.zst`, Buffer.from("x"));
   await storage.create(manifest, Buffer.from("{}"));

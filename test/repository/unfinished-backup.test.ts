@@ -9,6 +9,7 @@ import {
   findUnfinished,
   leftoversOf,
 } from "../../packages/core/src/unfinished-backup.ts";
+import { markUnfinished } from "../../packages/core/src/unfinished-mark.ts";
 
 const OLDER = "20261122T101500.123Z-full";
 const NEWER = "20261123T101500.123Z-full";
@@ -33,19 +34,21 @@ async function* pieces(): AsyncGenerator<Uint8Array> {
   yield content;
 }
 
-const store = (id: string, name = "base.0001.tar") =>
-  folder.storeObject(id, name, "base", pieces(), { note: () => NOTE });
+async function store(id: string, name = "base.0001.tar"): Promise<ManifestObject> {
+  await markUnfinished(folder, id);
+  return folder.storeObject(id, name, "base", pieces(), { note: () => NOTE });
+}
 
 const paths = async () =>
-  (await Array.fromAsync(allObjects(storage, ""))).map(({ path }) => path.split("/backups/")[1]);
+  (await Array.fromAsync(allObjects(storage, `${folder.path}/backups/`))).map(
+    ({ path }) => path.split("/backups/")[1],
+  );
 
 const bytesOf = async (path: string) => Buffer.concat(await Array.fromAsync(storage.read(path)));
 
 /** The one object of the interrupted backup, as the next is offered it. */
 async function leftover(onKept: (object: ManifestObject) => void = () => {}) {
-  const unfinished = await clearUnfinished(folder, {
-    keeps: async (object) => object.startsWith("base.0"),
-  });
+  const unfinished = await clearUnfinished(folder, async (object) => object.startsWith("base.0"));
   const [first] = unfinished ? leftoversOf(folder, unfinished, onKept) : [];
   if (!first) throw new Error("nothing was left");
   return first;
@@ -75,16 +78,22 @@ test("of several interrupted backups only the newest is gone on with, and only w
 test("a folder that bears no backup's name is somebody's own: no backup removes it, and none counts it as interrupted", async () => {
   await storage.create(`${folder.path}/backups/handover/notes.txt`, Buffer.from("keep this"));
   expect(await clearUnfinished(folder)).toBeUndefined();
-  expect(await findUnfinished(folder, [])).toBeUndefined();
+  expect(await findUnfinished(folder)).toBeUndefined();
   expect(await paths()).toEqual(["handover/notes.txt"]);
 });
 
-test("the same holds for exports", async () => {
+test("the same holds for exports, and for those that have lost their manifest", async () => {
   const notes = `${folder.path}/exports/handover/notes.txt`;
   await storage.create(notes, Buffer.from("keep this"));
-  await storage.create(folder.exportPath("20261122T101500.123Z-export/dump.0001.tar.zst"), content);
-  await removeUnfinishedExports(folder);
-  expect((await Array.fromAsync(allObjects(storage, ""))).map(({ path }) => path)).toEqual([notes]);
+  const [unfinished, lost] = ["20261122T101500.123Z-export", "20261123T101500.123Z-export"];
+  await markUnfinished(folder, unfinished as string);
+  for (const id of [unfinished, lost])
+    await storage.create(folder.exportPath(`${id}/dump.0001.tar.zst`), content);
+  for (const _ of ["its objects", "its mark"]) await removeUnfinishedExports(folder);
+  expect((await Array.fromAsync(allObjects(storage, ""))).map(({ path }) => path)).toEqual([
+    folder.exportPath(`${lost}/dump.0001.tar.zst`),
+    notes,
+  ]);
 });
 
 describe("an object that is not what was stored is not kept:", () => {

@@ -12,12 +12,8 @@ import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
 import { objectsAmiss } from "./objects-amiss.ts";
 import { type Report, runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
-import {
-  clearUnfinished,
-  leftoversOf,
-  removeStrangers,
-  type UnfinishedBackup,
-} from "./unfinished-backup.ts";
+import { clearUnfinished, leftoversOf, removeStrangers } from "./unfinished-backup.ts";
+import { markUnfinished, removeMark, type Unfinished } from "./unfinished-mark.ts";
 import { TOOL } from "./version.ts";
 
 export interface BackupRequest {
@@ -55,16 +51,11 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
   let basis = NO_BASIS;
-  let unfinished: UnfinishedBackup | undefined;
+  let unfinished: Unfinished | undefined;
   let id = "";
   // Databases that share an id would have to go on together.
   const canGoOnWith = async (object: string) =>
     folders.length === 1 && ((await engine.canGoOnWith?.(object, request.options)) ?? false);
-  const clear = (folder: DatabaseFolder, keeps?: typeof canGoOnWith) =>
-    clearUnfinished(folder, {
-      keeps,
-      backups: async () => (await repository.backups(folder)).manifests,
-    });
 
   const backUp = (folder: DatabaseFolder): Step => ({
     title: `back up ${folder.database}`,
@@ -90,12 +81,13 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
           if (request.type === "incremental") basis = await basisOf(repository, engine, folders);
           if (basis.type !== request.type) findings.push(basis.obstacle);
           for (const folder of folders) {
-            const left = await clear(folder, canGoOnWith);
+            const left = await clearUnfinished(folder, canGoOnWith);
             if (basis.type === "full") unfinished = left;
           }
           id = unfinished?.id ?? (await freeId(repository, folders, basis.type));
           for (const folder of unfinished ? [] : folders)
             findings.push(...(await backupBehind(folder, id)));
+          for (const folder of folders) await markUnfinished(folder, id);
         },
       },
       ...folders.map(backUp),
@@ -109,6 +101,8 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
             const manifest = manifests[index] as Manifest;
             if (unfinished) await removeStrangers(folder, manifest);
             await repository.writeManifest(folder, manifest);
+            // Where it stays, the next run finds the manifest, and removes it.
+            await quietly(() => removeMark(folder, id));
           }
         },
       },
@@ -119,7 +113,8 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
       if (locks.length < folders.length || !(await areHeld(locks))) return;
       // On a full storage the log needs the room more than the next backup needs a head start.
       const keeps = isFullStorage(cause) ? undefined : canGoOnWith;
-      for (const folder of folders) await clear(folder, keeps);
+      for (const folder of folders)
+        if ((await clearUnfinished(folder, keeps))?.id !== id) await removeMark(folder, id);
     });
     for (const lock of locks) await quietly(() => lock.release());
     throw cause;
@@ -213,7 +208,7 @@ interface ToStore {
   readonly type: BackupType;
   readonly parents: readonly Manifest[];
   /** What this one goes on with, under the same id. */
-  readonly unfinished: UnfinishedBackup | undefined;
+  readonly unfinished: Unfinished | undefined;
 }
 
 async function storeSnapshot(

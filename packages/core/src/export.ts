@@ -15,6 +15,7 @@ import type { Lock } from "./lock.ts";
 import type { ManifestObject } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
+import { markUnfinished, removeMark } from "./unfinished-mark.ts";
 import { TOOL } from "./version.ts";
 
 export interface ExportReport extends ExportSummary {
@@ -54,6 +55,7 @@ export async function exportToRepository(
           });
           await removeUnfinishedExports(folder);
           id = await freeId(folder);
+          await markUnfinished(folder, id);
         },
       },
       {
@@ -75,12 +77,16 @@ export async function exportToRepository(
           if (!(await lock?.isHeld())) throw lockLost(folder);
           manifest = manifestOf({ folder, id, objects }, dump as Dump);
           await writeExportManifest(folder, manifest);
+          // Where it stays, the next run finds the manifest, and removes it.
+          await quietly(() => removeMark(folder, id));
         },
       },
     ]);
   } catch (cause) {
     await quietly(async () => {
-      if (await lock?.isHeld()) await removeUnfinishedExports(folder);
+      if (!(await lock?.isHeld())) return;
+      await removeUnfinishedExports(folder);
+      await removeMark(folder, id);
     });
     await quietly(async () => dump?.close());
     await quietly(async () => lock?.release());

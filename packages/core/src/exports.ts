@@ -3,11 +3,12 @@ import type { DatabaseFolder } from "./database-folder.ts";
 import type { Problem } from "./engine.ts";
 import { LifeboatError } from "./errors.ts";
 import { assertExportShape, EXPORT_ID, type ExportManifest } from "./export-manifest.ts";
-import { allObjects, foldersBelow } from "./listing.ts";
+import { foldersBelow } from "./listing.ts";
 import { readDocument } from "./read-document.ts";
 import { documentProblem } from "./read-records.ts";
 import type { Repository } from "./repository.ts";
 import { openSealedJson, sealedJson } from "./sealed-json.ts";
+import { clearUnfinishedOf, type MarkedKind } from "./unfinished-mark.ts";
 
 /** The lock under which one cluster's exports are made. */
 export function exportLockName(folder: DatabaseFolder): string {
@@ -49,15 +50,16 @@ export async function writeExportManifest(
 }
 
 /**
- * Removes what an interrupted export left. Only for the holder of the lock, since a running one
+ * Removes what interrupted exports left. Only for the holder of the lock, since a running one
  * looks the same.
  */
 export async function removeUnfinishedExports(folder: DatabaseFolder): Promise<void> {
-  for (const id of await exportIds(folder)) {
-    if (await folder.storage.stat(manifestPath(folder, id))) continue;
-    for await (const { path } of allObjects(folder.storage, `${folder.exportPath(id)}/`))
-      await folder.storage.remove(path);
-  }
+  await clearUnfinishedOf(folder, exportsIn(folder));
+}
+
+/** The exports of a cluster, as those that may be unfinished. */
+export function exportsIn(folder: DatabaseFolder): MarkedKind {
+  return { kind: EXPORT_ID, pathOf: (id) => folder.exportPath(id) };
 }
 
 /**

@@ -4,44 +4,54 @@ import type { Problem } from "./engine.ts";
 import type { Finding } from "./finding.ts";
 import { idOwning, isLaterThan } from "./ids.ts";
 import { foldersBelow, holdsObjects } from "./listing.ts";
-import { BACKUP_ID } from "./manifest.ts";
 import type { Repository } from "./repository.ts";
+import { backupsOf } from "./unfinished-backup.ts";
+import { type MarkedKind, unfinishedIds } from "./unfinished-mark.ts";
 
 /** What has a folder of its own and is there once its manifest is: the backups or the exports of a database. */
-export interface ManifestKind {
+export interface ManifestKind extends MarkedKind {
   readonly name: "backup" | "export";
-  /** Those that have a folder. */
+  /** The names of all folders there. */
   readonly ids: readonly string[];
   /** Those whose manifest was read, and what was wrong with the others'. */
   readonly manifests: readonly { readonly id: string }[];
   readonly problems: readonly Problem[];
-  readonly pathOf: (id: string) => string;
   /** Held while one is made. */
   readonly lock: string;
 }
 
-/** Names those that have objects and no manifest, and are not just being made. */
+/** Names those that have objects and no manifest, and are not just being made: never finished (`UNFINISHED`), or finished once (`MANIFEST_MISSING`). */
 export async function manifestsMissing(
   repository: Repository,
-  { name, ids, manifests, problems, pathOf, lock }: ManifestKind,
+  folder: DatabaseFolder,
+  { name, ids, manifests, problems, kind, pathOf, lock }: ManifestKind,
 ): Promise<Problem[]> {
   const known = new Set([
     ...manifests.map(({ id }) => id),
     ...problems.map(({ object }) => idOwning(object)),
   ]);
-  const without = ids.filter((id) => !known.has(id));
+  const without = ids.filter((id) => kind.test(id) && !known.has(id));
   if (without.length === 0 || (await repository.isLocked(lock))) return [];
+  const unfinished = await unfinishedIds(folder, { kind, pathOf });
   const missing: Problem[] = [];
   for (const id of without) {
     const object = `${pathOf(id)}/manifest.json`;
     if (!(await holdsObjects(repository.storage, `${pathOf(id)}/`))) continue;
     // One that was being made when the manifests were read may have ended since, and let go of its lock.
     if (await repository.storage.stat(object)) continue;
-    missing.push({
-      object,
-      code: "MANIFEST_MISSING",
-      message: `${pathOf(id)} has objects but no manifest: it was never finished (then the next ${name} removes it), or its manifest was removed`,
-    });
+    missing.push(
+      unfinished.includes(id)
+        ? {
+            object,
+            code: "UNFINISHED",
+            message: `${pathOf(id)} was never finished, and is no ${name}: the next ${name} removes it, or goes on with it`,
+          }
+        : {
+            object,
+            code: "MANIFEST_MISSING",
+            message: `${pathOf(id)} has objects but no manifest: that was removed since, or not copied`,
+          },
+    );
   }
   return missing;
 }
@@ -52,17 +62,28 @@ export async function backupsWithoutManifest(
   folder: DatabaseFolder,
   read: Pick<ManifestKind, "manifests" | "problems">,
 ): Promise<Problem[]> {
-  const all = await foldersBelow(repository.storage, `${folder.path}/backups/`);
-  return manifestsMissing(repository, {
+  return manifestsMissing(repository, folder, {
     ...read,
+    ...backupsOf(folder),
     name: "backup",
-    ids: all.filter((name) => BACKUP_ID.test(name)),
-    pathOf: (id) => folder.backupPath(id),
+    ids: await foldersBelow(repository.storage, `${folder.path}/backups/`),
     lock: lockName(folder),
   });
 }
 
-/** Told to whoever restores the newest state: a backup that came later than that, and may have been whole once. */
+/** A database's backups that were finished once, and cannot be restored until their manifest is brought back. */
+export async function backupsThatLostTheirs(
+  ...about: Parameters<typeof backupsWithoutManifest>
+): Promise<Problem[]> {
+  const without = await backupsWithoutManifest(...about);
+  return without.filter(({ code }) => code === "MANIFEST_MISSING");
+}
+
+/** What a restore says of them. */
+export const BRING_BACK =
+  "bring its manifest.json back from a copy of the repository and restore again";
+
+/** Told to whoever restores the newest state: a backup that came later than that. */
 export async function laterWithoutManifest(
   repository: Repository,
   folder: DatabaseFolder,
@@ -70,18 +91,13 @@ export async function laterWithoutManifest(
 ): Promise<Finding[]> {
   if (recoversTo === null) return [];
   const instant = new Date(recoversTo);
-  const missing = await backupsWithoutManifest(
-    repository,
-    folder,
-    await repository.backups(folder),
-  );
+  const missing = await backupsThatLostTheirs(repository, folder, await repository.backups(folder));
   return missing
     .filter(({ object }) => isLaterThan(idOwning(object), instant))
     .map(({ message }) => ({
       id: "manifest-missing",
       severity: "warning",
       summary: `the copy is of ${recoversTo}, and a later backup cannot be restored: ${message}`,
-      remedy:
-        "if it was finished once, bring its manifest.json back from a copy of the repository and restore again",
+      remedy: BRING_BACK,
     }));
 }

@@ -3,7 +3,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { configuredDatabases } from "./engine-of.ts";
 import type { Finding } from "./finding.ts";
 import { idOwning } from "./ids.ts";
-import { backupsWithoutManifest } from "./manifests-missing.ts";
+import { BRING_BACK, backupsThatLostTheirs } from "./manifests-missing.ts";
 import { mayLeadTo } from "./not-to-be-had.ts";
 import type { Repository } from "./repository.ts";
 import type { RecoveryTarget } from "./window.ts";
@@ -41,14 +41,10 @@ export async function notRestored(
   for (const folder of await repository.folders(engine.kind)) {
     if (chosen.has(folder.database)) continue;
     const read = await repository.backups(folder);
-    const missing = await backupsWithoutManifest(repository, folder, read);
+    const missing = await backupsThatLostTheirs(repository, folder, read);
     const cause = missing.findLast(({ object }) => isMeant(idOwning(object)));
     if (!cause) continue;
-    tell(
-      folder.database,
-      `${folder.database} was not restored: ${cause.message}`,
-      "if it was finished once, bring its manifest.json back from a copy of the repository and restore again",
-    );
+    tell(folder.database, `${folder.database} was not restored: ${cause.message}`, BRING_BACK);
   }
   return [...findings.values()];
 }

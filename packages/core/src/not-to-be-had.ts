@@ -5,7 +5,7 @@ import type { EngineKind } from "./engine-kind.ts";
 import { LifeboatError } from "./errors.ts";
 import { idOwning, isLaterThan } from "./ids.ts";
 import type { Manifest } from "./manifest.ts";
-import { backupsWithoutManifest } from "./manifests-missing.ts";
+import { backupsThatLostTheirs } from "./manifests-missing.ts";
 import type { Repository } from "./repository.ts";
 
 /** @throws LifeboatError where a manifest cannot be read */
@@ -84,7 +84,7 @@ export async function withManifestsMissing(
   const lacking: Problem[] = [];
   for (const { folder, ...read } of databases) {
     lacking.push(...chainProblems(folder, read.manifests));
-    lacking.push(...(await backupsWithoutManifest(repository, folder, read)));
+    lacking.push(...(await backupsThatLostTheirs(repository, folder, read)));
   }
   const cause = lacking.findLast(({ object }) => isMeant(idOwning(object)));
   if (!cause) return refused;

@@ -1,4 +1,3 @@
-import { lockName } from "./backup.ts";
 import { byChain } from "./backup-chain.ts";
 import { type BackupSummary, summaryOf } from "./backup-summary.ts";
 import { windowsAhead } from "./clock-behind.ts";
@@ -14,9 +13,9 @@ import { markFindings } from "./mark-findings.ts";
 import { backupsAmiss, objectsAmiss } from "./objects-amiss.ts";
 import { reachOf } from "./reach-of.ts";
 import type { Repository } from "./repository.ts";
-import { findUnfinished } from "./unfinished-backup.ts";
 import type { WatchNotes } from "./watch-notes.ts";
 import type { RecoveryWindow } from "./window.ts";
+import { lostManifestAlerts, unfinishedAlerts } from "./without-manifest-alerts.ts";
 
 export interface Status {
   readonly app: string;
@@ -63,7 +62,8 @@ export async function status(request: {
     alerts.push(...[...found.problems, ...known.problems].map(damaged));
     alerts.push(...backupsAmiss(folder, byChain(found.manifests).whole, amiss));
     const lost = (await known.lost?.(drills.records)) ?? [];
-    alerts.push(...(await unfinishedAlerts(repository, folder, found.manifests)));
+    alerts.push(...(await lostManifestAlerts(repository, folder, found)));
+    alerts.push(...(await unfinishedAlerts(repository, folder)));
     // Before an upgrade it was another cluster, of which nothing comes any more.
     const isOver =
       folder.engine === "postgres" &&
@@ -219,33 +219,6 @@ async function lackingAlerts(
       remedy: TAKE_ONE,
     }));
 }
-
-/** A running backup looks like an interrupted one, but for its lock. */
-async function unfinishedAlerts(
-  repository: Repository,
-  folder: DatabaseFolder,
-  backups: readonly Manifest[],
-): Promise<Finding[]> {
-  const unfinished = await findUnfinished(folder, backups);
-  if (!unfinished || (await repository.isLocked(lockName(folder)))) return [];
-  const { id, bytes } = unfinished;
-  // It may have ended since, and let go of its lock.
-  if (await folder.storage.stat(`${folder.backupPath(id)}/manifest.json`)) return [];
-  return [
-    {
-      id: "backup-interrupted",
-      severity: "warning",
-      summary: `the backup ${id} of ${folder.database} was interrupted, and ${bytes} bytes of it lie in the repository`,
-      remedy: `if it was finished, bring its manifest.json back from a copy of the repository; else take the next one: ${NEXT_ONE[folder.engine]}`,
-    },
-  ];
-}
-
-const NEXT_ONE: Readonly<Record<EngineKind, string>> = {
-  sqlite: "lifeboat backup removes what it stored",
-  postgres:
-    "lifeboat backup --transport parallel goes on with what it stored, any other removes that",
-};
 
 function drillAlerts(last: DrillRecord | null): Finding[] {
   const remedy = "run lifeboat drill; a backup that nobody restored is only believed to work";

@@ -1,6 +1,6 @@
 import type { DatabaseFolder } from "./database-folder.ts";
 import type { ExportManifest } from "./export-manifest.ts";
-import { exportIds, exportLockName, exportsOf } from "./exports.ts";
+import { exportIds, exportLockName, exportsIn, exportsOf } from "./exports.ts";
 import { manifestsMissing } from "./manifests-missing.ts";
 import type { Report } from "./progress.ts";
 import type { Repository } from "./repository.ts";
@@ -15,12 +15,12 @@ export async function checkExportManifests(
   const { manifests, problems } = await exportsOf(folder);
   tally.objects += manifests.length + problems.length;
   tally.problems.push(...problems);
-  const missing = await manifestsMissing(repository, {
+  const missing = await manifestsMissing(repository, folder, {
     name: "export",
     ids: await exportIds(folder),
     manifests,
     problems,
-    pathOf: (id) => folder.exportPath(id),
+    ...exportsIn(folder),
     lock: exportLockName(folder),
   });
   tally.problems.push(...missing);
