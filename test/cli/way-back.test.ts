@@ -59,7 +59,7 @@ describe("the engine that is live is the one that the repository's records name"
     expect((await json("list")).live).toBe("sqlite");
   });
 
-  test("Postgres after a cutover, for backup, list and status, and by the repository alone", async () => {
+  test("Postgres after a cutover, for backup, list and status", async () => {
     await cutOver();
     expect((await json("list")).live).toBe("postgres");
     const status = await json("status");
@@ -73,6 +73,36 @@ describe("the engine that is live is the one that the repository's records name"
       remedy: expect.stringContaining("migrate finish --without-sqlite"),
     });
     await cluster.query("ALTER TABLE orders DROP more");
+  });
+
+  test("of the way back a role without rights on what the migration made learns nothing, which status says with the rights", async () => {
+    const url = new URL(cluster.superuserUrl);
+    url.username = "backups";
+    await cluster.query(
+      `CREATE ROLE backups LOGIN PASSWORD '${url.password}'; GRANT pg_read_all_settings TO backups`,
+    );
+    const asBackups = {
+      ...(JSON.parse(await readFile(place.at("lifeboat.config.json"), "utf8")) as object),
+      postgres: { url: url.href },
+    };
+    await place.write("as-backups.json", asBackups);
+    const told = async () => {
+      const { alerts } = await json("status", "--config", place.at("as-backups.json"));
+      return (alerts as { id: string }[]).filter(({ id }) => id.startsWith("way-back"));
+    };
+    expect(await told()).toMatchObject([
+      {
+        id: "way-back-unknown",
+        summary: expect.stringContaining("permission denied for schema lifeboat"),
+        remedy: expect.stringContaining("grant usage on schema lifeboat"),
+      },
+    ]);
+    await cluster.query("GRANT USAGE ON SCHEMA lifeboat TO backups");
+    await cluster.query("GRANT SELECT ON ALL TABLES IN SCHEMA lifeboat TO backups");
+    expect(await told()).toEqual([]);
+  });
+
+  test("and by what the repository alone holds", async () => {
     taken.postgres = await json("backup");
     expect(taken.postgres).toMatchObject({ engine: "postgres" });
     const alone = await json("list", "--repository", place.at("repository"), "--app", "shop");

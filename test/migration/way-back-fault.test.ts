@@ -52,6 +52,21 @@ it("is no fault that a sync keeps readers out of a file in rollback-journal mode
   writer.close();
 });
 
+it("is not known where somebody else holds the file's lock, and nothing is said against the file", async () => {
+  one = await reverseCase(cluster, SHOP);
+  await one.cutOver();
+  one.sqlite("PRAGMA journal_mode = DELETE");
+  const writer = new Database(one.path);
+  writer.exec("BEGIN EXCLUSIVE");
+  const locked = await fault();
+  expect(locked).toMatchObject({ code: "SQLITE_BUSY" });
+  expect(wayBackLost(locked as LifeboatError)).toMatchObject({
+    summary: expect.stringMatching(/^whether .* is not known: another process held the lock/),
+    remedy: expect.stringContaining("run this again"),
+  });
+  writer.close();
+});
+
 it("is asked by a role that only takes backups: what is kept for the way back is told, and which right the rest needs", async () => {
   one = await reverseCase(cluster, SHOP);
   await one.cutOver();

@@ -45,8 +45,28 @@ function unreadable({ message, remedy }: LifeboatError): Finding {
 /** Nobody would notice until the night on which somebody must go back. */
 async function wayBack(request: WayBackRequest): Promise<Finding[]> {
   const { wayBackFault, wayBackLost } = await import("@lifeboat/migrate");
-  const fault = await orUnknown(wayBackFault(request));
-  return fault === null ? [] : [wayBackLost(fault)];
+  try {
+    const fault = await wayBackFault(request);
+    return fault === null ? [] : [wayBackLost(fault)];
+  } catch (thrown) {
+    if (!(thrown instanceof LifeboatError)) throw thrown;
+    return OUT_OF_REACH.has(thrown.code) ? [] : [notKnown(thrown)];
+  }
+}
+
+/** Which is an alert of its engine's own. */
+const OUT_OF_REACH = new Set(["POSTGRES_UNREACHABLE", "POSTGRES_LOST"]);
+
+/** A role that only takes backups has no right on what the migration made. */
+function notKnown({ code, message, remedy }: LifeboatError): Finding {
+  const grants =
+    "grant usage on schema lifeboat to ROLE; grant select on all tables in schema lifeboat to ROLE; or ask lifeboat migrate status with the role of the migration";
+  return {
+    id: "way-back-unknown",
+    severity: "warning",
+    summary: `whether there is a way back to SQLite is not known: ${message}`,
+    remedy: code === "TARGET_DENIED" ? grants : remedy,
+  };
 }
 
 async function waitingInPostgres(
@@ -54,7 +74,6 @@ async function waitingInPostgres(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const { keptForTheWayBack } = await import("@lifeboat/migrate");
-  // One that can't be reached is an alert of its engine's own.
   const bytes = await orUnknown(keptForTheWayBack({ url }, signal));
   if (bytes === null || bytes < MANY_BYTES) return [];
   return [
@@ -99,7 +118,7 @@ async function brokenOff(session: Session, { refusal }: LeftInSqlite): Promise<F
   return [refusal.isOver ? BEFORE_THE_SWITCH : alertOf(status)];
 }
 
-/** Null where Postgres can't be reached. */
+/** Null where Postgres can't be asked. */
 async function orUnknown<Answer>(asked: Promise<Answer>): Promise<Answer | null> {
   try {
     return await asked;

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
-import Database, { type Database as Connection } from "better-sqlite3";
+import Database, { type Database as Connection, SqliteError } from "better-sqlite3";
+import { sourceError } from "../source-error.ts";
 import { defineFunctions } from "./define-functions.ts";
 
 export interface OpenOptions {
@@ -14,7 +15,7 @@ export interface OpenOptions {
 /**
  * Opens a SQLite database that is there, with integers as bigints and with our functions.
  * @param use what is made of the connection, which is closed where that fails
- * @throws LifeboatError `SQLITE_NOT_FOUND` (usage), `SQLITE_UNREADABLE`, and what `use` throws as one
+ * @throws LifeboatError `SQLITE_NOT_FOUND` (usage), `SQLITE_BUSY`, `SQLITE_UNREADABLE`, and what `use` throws as one
  */
 export function openSqlite<Made>(
   path: string,
@@ -38,6 +39,9 @@ export function openSqlite<Made>(
   } catch (cause) {
     db?.close();
     if (cause instanceof LifeboatError) throw cause;
+    // Whoever holds the lock, such as a sync at its work, says nothing of the file.
+    if (cause instanceof SqliteError && cause.code.startsWith("SQLITE_BUSY"))
+      throw sourceError(cause);
     throw new LifeboatError({
       code: "SQLITE_UNREADABLE",
       message: `the SQLite database ${path} can't be ${readonly ? "read" : "opened"}: ${reasonOf(cause)}`,

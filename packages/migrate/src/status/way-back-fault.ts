@@ -18,6 +18,7 @@ import { isRunning } from "./target-side.ts";
 const BUSY_MS = 2_000;
 
 const FAULTS = new Set([
+  "SQLITE_BUSY",
   "NOT_FOLLOWABLE",
   "POSTGRES_SET_BACK",
   "SQLITE_NOT_FOUND",
@@ -89,7 +90,7 @@ export async function wayBackFaultOf(
 /** A fault as it is told. Of a file that this account can't read nobody knows whether it is whole. */
 export function wayBackLost({ code, message, remedy }: LifeboatError): Finding {
   const what =
-    code === "SQLITE_UNREADABLE"
+    code === "SQLITE_UNREADABLE" || code === "SQLITE_BUSY"
       ? "whether there is a way back to SQLite is not known"
       : "there is no way back to SQLite";
   return {
