@@ -70,6 +70,126 @@ const COLUMNS: readonly {
     type: "timestamp with time zone",
     values: ["'0001-01-01T00:00:00.123Z'", "'9999-12-31T23:59:59.999Z'", "NULL"],
   },
+  {
+    sql: "DATETIME",
+    type: "timestamp without time zone",
+    values: [
+      "'0001-01-01 00:00:00.000000'",
+      "'9999-12-31 23:59:59.999999'",
+      "'1969-12-31 23:59:59.999999'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp without time zone",
+    values: [
+      "'0001-01-01 00:00:00'",
+      "'9999-12-31 23:59:59.999999'",
+      "'1969-12-31 23:59:59.000001'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp without time zone",
+    values: [
+      "'0001-01-01T00:00:00.000000'",
+      "'9999-12-31T23:59:59.999999'",
+      "'1969-12-31T23:59:59.999999'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp without time zone",
+    values: [
+      "'0001-01-01T00:00:00'",
+      "'9999-12-31T23:59:59.999999'",
+      "'1969-12-31T23:59:59.000001'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: [
+      "'0001-01-01T00:00:00.000000Z'",
+      "'9999-12-31T23:59:59.999999Z'",
+      "'2024-02-29T12:00:00.100000Z'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: [
+      "'0001-01-01 00:00:00Z'",
+      "'9999-12-31 23:59:59.999999Z'",
+      "'2024-02-29 12:00:00.100000Z'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: [
+      "'0001-01-01T00:00:00.000000+00:00'",
+      "'9999-12-31T23:59:59.999999+00:00'",
+      "'2024-02-29T12:00:00.100000+00:00'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: [
+      "'0001-01-01 00:00:00+00:00'",
+      "'9999-12-31 23:59:59.999999+00:00'",
+      "'2024-02-29 12:00:00.100000+00:00'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: [
+      "'0001-01-01T00:00:00.000000 +00:00'",
+      "'9999-12-31T23:59:59.999999 +00:00'",
+      "'2024-02-29T12:00:00.100000 +00:00'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: [
+      "'0001-01-01 00:00:00 +00:00'",
+      "'9999-12-31 23:59:59.999999 +00:00'",
+      "'2024-02-29 12:00:00.100000 +00:00'",
+    ],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: ["'0001-01-01T00:00:00+00:00'", "'9999-12-31T23:59:59+00:00'", "NULL"],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: ["'0001-01-01 00:00:00.001+00:00'", "'9999-12-31 23:59:59.999+00:00'", "NULL"],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: ["'0001-01-01T00:00:00 +00:00'", "'9999-12-31T23:59:59 +00:00'", "NULL"],
+  },
+  {
+    sql: "DATETIME",
+    type: "timestamp with time zone",
+    values: ["'0001-01-01 00:00:00.001 +00:00'", "'9999-12-31 23:59:59.999 +00:00'", "NULL"],
+  },
+  // Python would not write the first so, nor anybody the others beside it.
+  {
+    sql: "DATETIME",
+    type: "text",
+    values: ["'2024-01-01 00:00:00.000000'", "'2024-01-01 00:00:00'", "NULL"],
+  },
+  { sql: "DATETIME", type: "text", values: ["'2024-01-01 00:00:00.12345'", "NULL", "NULL"] },
+  { sql: "DATETIME", type: "text", values: ["'2024-02-30 00:00:00.123456'", "NULL", "NULL"] },
+  { sql: "DATETIME", type: "text", values: ["'2024-01-01 00:00:00.12x456'", "NULL", "NULL"] },
+  { sql: "DATETIME", type: "text", values: ["'2024-01-01 00:00:00.123456+01:00'", "NULL", "NULL"] },
   { sql: "DATE", type: "date", values: ["'0001-01-01'", "'9999-12-31'", "'2000-01-01'"] },
   // A year that Postgres has not, in a column of which SQLite would make numbers where it can.
   { sql: "DATE", type: "text", values: ["'0000-01-01'", "'0000-12-31'", "'2000-01-01'"] },

@@ -162,6 +162,15 @@ function isoText(codec: string, value: string): string {
   if (codec === "iso-date" || codec === "iso-time") return bare;
   const [whole = "", fraction = ""] = bare.split(".");
   const dated = codec.includes("-t") ? whole.replace(" ", "T") : whole;
-  const milliseconds = codec.includes("-ms") ? `.${fraction.padEnd(3, "0")}` : "";
-  return `${dated}${milliseconds}${codec.endsWith("-z") ? "Z" : ""}`;
+  const zone = Object.entries(ZONES).find(([end]) => codec.endsWith(end))?.[1] ?? "";
+  return `${dated}${fractionOf(codec, fraction)}${zone}`;
+}
+
+const ZONES = { "-z": "Z", "-blank-offset": " +00:00", "-offset": "+00:00" };
+
+/** Postgres leaves out zeros at its end. */
+function fractionOf(codec: string, digits: string): string {
+  if (codec.includes("-ms")) return `.${digits.padEnd(3, "0")}`;
+  if (codec.includes("-us")) return `.${digits.padEnd(6, "0")}`;
+  return codec.includes("-python") && digits !== "" ? `.${digits.padEnd(6, "0")}` : "";
 }

@@ -22,41 +22,56 @@ function isoCodec(shape: IsoShape): Codec {
     binary: (c) => binaryOf(shape, c),
     binaryLength: shape.type === "date" ? 4 : 8,
     canon: (c) => toMicroseconds(shape, c),
-    canonIn: (p) => `to_char(${p}, ${quoteText(shape.toChar.replace(/SS(\.MS)?/, "SS.US"))})`,
+    canonIn: (p) => `to_char(${p}, ${quoteText(shape.toChar)})`,
     decode: (v) => fromMicroseconds(shape, v),
     bytes: false,
     framed: false,
-    // Four digits of the year, most significant first: texts and instants sort alike.
-    ordered: true,
+    // Four digits of the year, most significant first: texts and instants sort alike. But a Z comes after the dot of a fraction, where some have none.
+    ordered: !(shape.fraction === "python" && shape.zone === "Z"),
   };
 }
 
 /** The text with all the digits that an instant of Postgres has, so that a change of any of them shows. */
-function toMicroseconds(shape: IsoShape, c: string): string {
-  if (shape.type === "date") return c;
-  const zeros = shape.strftime.includes("%f") ? "000" : ".000000";
-  const digits = shape.length - (shape.strftime.endsWith("Z") ? 1 : 0);
-  return `substr(${c}, 1, ${digits}) || '${zeros}' || substr(${c}, ${digits + 1})`;
+function toMicroseconds({ type, fraction, wholeLength, zone }: IsoShape, c: string): string {
+  if (type === "date" || fraction === "us") return c;
+  const filled = (length: number, zeros: string) =>
+    `substr(${c}, 1, ${length}) || '${zeros}' || '${zone}'`;
+  if (fraction === "ms") return filled(wholeLength + 4, "000");
+  const whole = filled(wholeLength, ".000000");
+  if (fraction === "none") return whole;
+  return `CASE octet_length(${c}) WHEN ${wholeLength + zone.length} THEN ${whole} ELSE ${c} END`;
 }
 
 /** Leaves out the digits that the shape has no place for. */
-function fromMicroseconds(shape: IsoShape, v: string): string {
-  if (shape.type === "date") return v;
-  const zone = shape.strftime.endsWith("Z") ? " || 'Z'" : "";
-  return `substr(${v}, 1, ${shape.length - (zone === "" ? 0 : 1)})${zone}`;
+function fromMicroseconds({ type, fraction, wholeLength, zone }: IsoShape, v: string): string {
+  if (type === "date" || fraction === "us") return v;
+  const cut = (length: number) => `substr(${v}, 1, ${length}) || '${zone}'`;
+  if (fraction === "ms") return cut(wholeLength + 4);
+  if (fraction === "none") return cut(wholeLength);
+  return `CASE substr(${v}, ${wholeLength + 1}, 7) WHEN '.000000' THEN ${cut(wholeLength)} ELSE ${v} END`;
 }
 
-function binaryOf(shape: IsoShape, c: string): string {
-  if (shape.type === "date") {
+function binaryOf({ type, fraction, wholeLength }: IsoShape, c: string): string {
+  if (type === "date") {
     const days = `(unixepoch(${c}) / 86400 - ${EPOCHS_APART / 86_400})`;
     return `unhex(printf('%08x', ${days} & 4294967295))`;
   }
+  // Without the fraction, which SQLite would round to milliseconds.
+  const whole = `unixepoch(substr(${c}, 1, ${wholeLength}))`;
   const seconds =
-    shape.type === "time without time zone"
-      ? `(unixepoch(${c}) - unixepoch('00:00:00'))`
-      : `(unixepoch(${c}) - ${EPOCHS_APART})`;
-  const milliseconds = shape.strftime.includes("%f") ? `CAST(substr(${c}, 21, 3) AS INTEGER)` : "0";
-  return int8(`(${seconds} * 1000 + ${milliseconds}) * 1000`);
+    type === "time without time zone"
+      ? `(${whole} - unixepoch('00:00:00'))`
+      : `(${whole} - ${EPOCHS_APART})`;
+  return int8(`${seconds} * 1000000 + ${microseconds({ fraction, wholeLength }, c)}`);
+}
+
+function microseconds(shape: Pick<IsoShape, "fraction" | "wholeLength">, c: string): string {
+  const { fraction, wholeLength } = shape;
+  if (fraction === "none") return "0";
+  if (fraction === "ms") return `CAST(substr(${c}, ${wholeLength + 2}, 3) AS INTEGER) * 1000`;
+  const digits = `CAST(substr(${c}, ${wholeLength + 2}, 6) AS INTEGER)`;
+  if (fraction === "us") return digits;
+  return `CASE substr(${c}, ${wholeLength + 1}, 1) WHEN '.' THEN ${digits} ELSE 0 END`;
 }
 
 function epochCodec(name: string, perSecond: number): Codec {
