@@ -196,6 +196,17 @@ const COLUMNS: readonly {
   { sql: "DATETIME", type: "text", values: ["'0000-01-01 00:00:00'", "NULL", "NULL"] },
   { sql: "TIME", type: "time without time zone", values: ["'00:00:00'", "'23:59:59'", "NULL"] },
   {
+    sql: "TIME",
+    type: "time without time zone",
+    values: ["'00:00:00.000000'", "'23:59:59.999999'", "NULL"],
+  },
+  {
+    sql: "TIME",
+    type: "time without time zone",
+    values: ["'00:00:00'", "'23:59:59.999999'", "'00:00:00.000001'"],
+  },
+  { sql: "TIME", type: "time without time zone", values: ["'00:00:00.001'", "NULL", "NULL"] },
+  {
     sql: "INT",
     choice: { codec: "epoch-s" },
     type: "timestamp with time zone",

@@ -1,5 +1,7 @@
 /** What follows the seconds; `python` leaves out a fraction of nothing, as `str()` of Python's datetime does, which Django stores. */
-export type Fraction = "none" | "ms" | "us" | "python";
+export type Fraction = (typeof FRACTIONS)[number];
+
+const FRACTIONS = ["none", "ms", "us", "python"] as const;
 
 type TimeType =
   | "timestamp without time zone"
@@ -35,18 +37,12 @@ const ZONE_NAMES: Readonly<Record<string, string>> = {
 
 /** How SQLite itself, and what is written for it, spell instants: the ORMs of JavaScript, Python, Ruby and PHP among them. */
 export const ISO_SHAPES: readonly IsoShape[] = [
-  ...stamps("none"),
-  ...stamps("ms"),
-  ...stamps("us"),
-  ...stamps("python"),
+  ...FRACTIONS.flatMap(stamps),
   {
     ...{ name: "date", type: "date", strftime: "%Y-%m-%d", wholeLength: 10 },
     ...{ fraction: "none", zone: "", toChar: "YYYY-MM-DD" },
   },
-  {
-    ...{ name: "time", type: "time without time zone", strftime: "%H:%M:%S", wholeLength: 8 },
-    ...{ fraction: "none", zone: "", toChar: "HH24:MI:SS.US" },
-  },
+  ...FRACTIONS.map(time),
 ];
 
 /** Those of one fraction, with a blank or a T between day and time, and each spelling of UTC. */
@@ -58,9 +54,8 @@ function stamps(fraction: Fraction): IsoShape[] {
 }
 
 function stamp(between: " " | "T", fraction: Fraction, zone: string): IsoShape {
-  const marks = `${between === "T" ? "-t" : ""}${fraction === "none" ? "" : `-${fraction}`}`;
   return {
-    name: `datetime${marks}${ZONE_NAMES[zone]}`,
+    name: `datetime${between === "T" ? "-t" : ""}${nameOf(fraction)}${ZONE_NAMES[zone]}`,
     type: zone === "" ? "timestamp without time zone" : "timestamp with time zone",
     strftime: `%Y-%m-%d${between}%H:%M:%S`,
     wholeLength: 19,
@@ -68,6 +63,17 @@ function stamp(between: " " | "T", fraction: Fraction, zone: string): IsoShape {
     zone,
     toChar: `YYYY-MM-DD"${between}"HH24:MI:SS.US${zone && `"${zone}"`}`,
   };
+}
+
+function time(fraction: Fraction): IsoShape {
+  return {
+    ...{ name: `time${nameOf(fraction)}`, type: "time without time zone", strftime: "%H:%M:%S" },
+    ...{ wholeLength: 8, fraction, zone: "", toChar: "HH24:MI:SS.US" },
+  };
+}
+
+function nameOf(fraction: Fraction): string {
+  return fraction === "none" ? "" : `-${fraction}`;
 }
 
 /** SQL that is true for a text of this shape. Year 0000, which Postgres has not, is no member. */
@@ -100,8 +106,8 @@ function lengthTest(column: string, length: number): string {
 }
 
 /** A column declared DATE would make a number of the year, and any text is more than a number. */
-function yearTest({ name }: IsoShape, column: string): string {
-  return name === "time" ? "" : ` AND ${verbatim(column)} >= '0001'`;
+function yearTest({ type }: IsoShape, column: string): string {
+  return type === "time without time zone" ? "" : ` AND ${verbatim(column)} >= '0001'`;
 }
 
 /** A text as it is: compared byte by byte whatever the column's collation, and never as a number. */
