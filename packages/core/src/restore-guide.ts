@@ -20,7 +20,8 @@ PostgreSQL programs of the server's own major version. With Lifeboat at hand, on
     APP/postgres/SYSTEM/backups/ID/settings/          settings files that lay outside the data directory
     APP/postgres/SYSTEM/wal/TIMELINE/SEGMENT.zst      WAL segments and timeline histories
     APP/postgres/SYSTEM/exports/ID/dump.0001.tar.zst  a logical dump of one database (pg_dump), in one or several tars
-    …/backups/ID/manifest.json                        what belongs to the backup; without it there is none
+    …/backups/ID/manifest.json                        what belongs to the backup, written last
+    …/unfinished/ID.json                              that backup or dump was never finished, unless its manifest is there: of no use
     APP/migrations/ID.json                            a run of \`lifeboat migrate\`: those that moved the product name its engine
 
 \`ID\` is the backup's time in UTC: the greatest is the newest. \`manifest.json\` says in
@@ -38,6 +39,10 @@ never left the first one.
     python3 -c 'import json; [print(o["stored"]["sha256"] + "  " + o["object"]) for o in json.load(open("manifest.json"))["objects"]]' | sha256sum -c
 
 Every line must end in OK. (Without python3, compare \`sha256sum\` of each file with the manifest by eye.)
+
+If \`manifest.json\` is gone and there is no \`unfinished/ID.json\`, the manifest was lost: look for it in other copies of the repository first. What
+lies there was whole once, and is restored in the same way; \`zstd -t\` on each file finds most damage. The parent of an \`…-incr\` is then as a
+rule the backup before it.
 
 ## 2a. SQLite
 
