@@ -1,9 +1,9 @@
-import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LifeboatError } from "@lifeboat/core";
-import { hasProgram, postgresDumpSource, programPath } from "@lifeboat/postgres";
-import type pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hasProgram, postgresDumpSource, programPath, Server } from "@lifeboat/postgres";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { connectTarget } from "../../packages/migrate/src/target/connect.ts";
 import { pgBasebackupTransport } from "../../packages/postgres/src/basebackup/pg-basebackup.ts";
 import {
@@ -12,6 +12,7 @@ import {
   withClient,
 } from "../../packages/postgres/src/connection/connection.ts";
 import { describeServer } from "../../packages/postgres/src/facts/server-facts.ts";
+import { proveDatabase } from "../../packages/postgres/src/revive/prove.ts";
 import { ensureSlot } from "../../packages/postgres/src/wal/receive-slot.ts";
 import { type GermanLocale, germanLocale } from "../support/german-locale.ts";
 import { PATIENCE } from "../support/patience.ts";
@@ -52,8 +53,8 @@ afterAll(async () => {
 
 /** The German server; the test is left out where there is none. */
 function german({ skip }: { skip(note: string): never }): TestCluster {
-  if (!locale) skip("localedef makes no German locale here");
-  if (!isGerman || !cluster) skip("this server knows no German");
+  if (!locale) return skip("localedef makes no German locale here");
+  if (!isGerman || !cluster) return skip("this server knows no German");
   return cluster;
 }
 
@@ -179,3 +180,50 @@ wait $!
   await writeFile(join(binDirectory, "pg_basebackup"), script, { mode: 0o755 });
   return { binDirectory, says };
 }
+
+describe("a copy whose locale this host has not", () => {
+  const startAgain = async (it: TestCluster, settings: Record<string, string> = {}) => {
+    const { programs, account, dataDirectory } = it;
+    vi.stubEnv("LOCPATH", undefined);
+    const server = await Server.start({ programs, account, dataDirectory, settings });
+    vi.unstubAllEnvs();
+    try {
+      await server.accepting("postgres");
+      return "it lets clients in";
+    } catch (cause) {
+      return cause;
+    } finally {
+      await server.stop("immediate");
+    }
+  };
+
+  test("is not waited for, though its server runs and lets nobody in; or when its settings name it", async (context) => {
+    if (!locale) return context.skip("localedef makes no German locale here");
+    const sorted = await startCluster({ initdb: [`--lc-collate=${locale.name}`] });
+    const missing = {
+      code: "LOCALE_MISSING",
+      message: expect.stringContaining(`needs the locale ${locale.name}`),
+      remedy: expect.stringContaining("localedef"),
+    };
+    try {
+      await sorted.server.stop();
+      expect(await startAgain(sorted)).toMatchObject(missing);
+      const conf = join(sorted.dataDirectory, "postgresql.conf");
+      await appendFile(conf, `lc_monetary = '${locale.name}'\n`);
+      expect(await startAgain(sorted)).toMatchObject(missing);
+    } finally {
+      await sorted.stop();
+    }
+  });
+});
+
+test("a database in SQL_ASCII is proved by what it holds, and not by whether that is UTF-8", async (context) => {
+  if (!cluster) return context.skip("localedef makes no German locale here");
+  await cluster.query("create database bytes template template0 encoding 'SQL_ASCII'");
+  await cluster.query("create table t as select E'stra\\xdfe'::text as name", "bytes");
+  const client = new pg.Client(cluster.server.clientConfig("postgres", "bytes"));
+  await client.connect();
+  expect(await proveDatabase(client, "bytes")).toMatchObject({ ok: true });
+  await client.end();
+  await cluster.query("drop database bytes");
+});

@@ -49,7 +49,7 @@ test.each([
 ])(
   "the same is read in a log that is in %s with a prefix of its own",
   (_, asks, restored, streams) => {
-    const line = (text: string, segment = first) =>
+    const line = (text: string, segment: string = first) =>
       `2026-11-28 20:25:59.123 UTC [4711] ${text.replace("%s", segment)}\n`;
     const waits = line("LOG:  … 0/C000018");
     expect(removedSegment(line(asks) + waits)).toBe(first);
