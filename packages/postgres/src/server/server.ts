@@ -46,6 +46,7 @@ export class Server {
   /** What a session begins with, whatever its database or role is set to. */
   readonly sessionSettings: Readonly<Record<string, string>>;
   #running = true;
+  #database = "postgres";
 
   private constructor(init: ServerInit, scratch: Scratch) {
     this.dataDirectory = init.dataDirectory;
@@ -65,6 +66,11 @@ export class Server {
 
   get running(): boolean {
     return this.#running;
+  }
+
+  /** Where to ask about the whole cluster: `postgres`, or `template1` where that was dropped, or lets nobody in. Known once it is {@link accepting}. */
+  get database(): string {
+    return this.#database;
   }
 
   get pid(): number | undefined {
@@ -119,12 +125,17 @@ export class Server {
   }
 
   async #lets(user: string): Promise<boolean> {
-    // Class 28 (no such role), 3D (no such database), and 42501 (a role that is no superuser and may not
-    // set our options) come from a server that is open.
+    // Class 28 (no such role), 3D (no such database), 55000 (one that was closed by ALTER DATABASE), and 42501 (a role that is no
+    // superuser and may not set our options) come from a server that is open.
     const refusal = await this.#refusal(user);
     const missing = localeRefusal(refusal, this.dataDirectory);
     if (missing) throw missing;
-    return refusal === undefined || /^(28|3D|42501)/.test(refusal.code ?? "");
+    const code = refusal?.code ?? "";
+    if (/^(3D000|55000)$/.test(code) && this.#database !== "template1") {
+      this.#database = "template1";
+      return this.#lets(user);
+    }
+    return refusal === undefined || /^(28|3D|42501|55000)/.test(code);
   }
 
   /** Whether a role of this name may enter. */
@@ -134,7 +145,7 @@ export class Server {
 
   /** With what a client is turned away; undefined when it is let in. */
   async #refusal(user: string): Promise<(Error & { code?: string }) | undefined> {
-    const client = new pg.Client(this.clientConfig(user, "postgres"));
+    const client = new pg.Client(this.clientConfig(user, this.#database));
     // A connection that breaks after it was made is reported again, by an event.
     client.on("error", () => {});
     try {
