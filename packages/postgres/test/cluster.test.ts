@@ -118,3 +118,22 @@ async function startedElsewhere({ programs, account, dataDirectory }: TestCluste
   const [said] = (await once(createInterface({ input: owner.stdout }), "line")) as [string];
   return { owner, ...(JSON.parse(said) as { pid: number; socketDirectory: string }) };
 }
+
+test("a server whose database postgres lets nobody in, or was dropped, is asked in template1", async () => {
+  const cluster = await started({});
+  const { programs, account, dataDirectory } = cluster;
+  await cluster.query("alter database postgres allow_connections false");
+  await cluster.server.stop();
+  for (const then of ["drop database postgres", "select"]) {
+    const server = await Server.start({ programs, account, dataDirectory });
+    try {
+      await server.accepting("postgres");
+      expect(server.database).toBe("template1");
+      expect(await server.knows("postgres")).toBe(true);
+      expect(await server.knows("nobody")).toBe(false);
+      await ask(server, then, "template1");
+    } finally {
+      await server.stop();
+    }
+  }
+});

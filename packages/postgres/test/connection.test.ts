@@ -99,6 +99,10 @@ describe.each(await availableMajors())("connections to a server of version %i", 
     // With the detail "Hot standby mode is disabled.", from 15 to 18.
     const never = "the database system is not accepting connections";
     expect(remedyFor(never)).toContain("hot_standby = off");
+    // In another language it may be either.
+    const either = remedyFor("das Datenbanksystem nimmt keine Verbindungen an");
+    expect(either).toContain("wait until it has started");
+    expect(either).toContain("hot_standby = off");
   });
 
   test("a database that is not there is named", async () => {
@@ -230,6 +234,7 @@ describe("the line that pg_hba.conf lacks", () => {
     ["/run/postgresql", '"[local]", user "rep", no encryption', "local replication rep scram"],
     ["db", '"10.0.0.7", user "rep", SSL encryption', "hostssl replication rep 10.0.0.7/32 scram"],
     ["db", '"fd00::7", user "rep", no encryption', "host replication rep fd00::7/128 scram"],
+    ["db", "»10.0.0.7«, Benutzer »rep«", "replication rep 10.0.0.7/32 scram"],
   ])("of a connection to %s from host %s is shown as it has to be", (host, from, line) => {
     expect(connectionFailure(said(from), { host, ...place }).remedy).toContain(line);
   });
@@ -244,8 +249,11 @@ describe("an authentication that takes no password", () => {
     replication: false,
   };
 
-  test("is not blamed on one: the account that may is named", () => {
-    const said = 'Peer authentication failed for user "ada"';
+  test.each([
+    'Peer authentication failed for user "ada"',
+    "l'authentification Peer a échoué pour l'utilisateur « ada »",
+    '用户 "ada" 的对等认证失败',
+  ])("is not blamed on one: the account that may is named (%s)", (said) => {
     const cause = Object.assign(new Error(said), { code: "28000" });
     const failure = connectionFailure(cause, place);
     expect(failure.code).toBe("AUTHENTICATION_FAILED");
@@ -255,7 +263,9 @@ describe("an authentication that takes no password", () => {
   });
 
   test("of a role that is not there says so, and where the script is that makes it", () => {
-    const cause = Object.assign(new Error('role "ada" does not exist'), { code: "28000" });
+    const cause = Object.assign(new Error('role "ada" does not exist'), {
+      ...{ code: "28000", routine: "InitializeSessionUserId" },
+    });
     const failure = connectionFailure(cause, place);
     expect(failure.code).toBe("ROLE_MISSING");
     expect(failure.message).toContain('no role "ada"');

@@ -20,3 +20,44 @@ test("a standby waits for the segment that its primary has removed, until it goe
   const history = 'LOG:  restored log file "00000002.history" from archive\n';
   expect(removedSegment(`${removed(first)}${history}`)).toBe(first);
 });
+
+test.each([
+  [
+    "German",
+    "FATAL:  konnte keine Daten vom WAL-Stream empfangen: FEHLER:  das angeforderte WAL-Segment %s wurde schon entfernt",
+    "LOG:  Logdatei »%s« aus Archiv wiederhergestellt",
+    "LOG:  WAL-Streaming vom Primärserver gestartet bei 0/C000000 auf Zeitleiste 1",
+  ],
+  [
+    "German, as a server without UTF-8 writes it,",
+    "FATAL:  konnte keine Daten vom WAL-Stream empfangen: FEHLER:  das angeforderte WAL-Segment %s wurde schon entfernt",
+    "LOG:  Logdatei ?%s? aus Archiv wiederhergestellt",
+    "LOG:  WAL-Streaming vom Prim?rserver gestartet bei 0/C000000 auf Zeitleiste 1",
+  ],
+  [
+    "French",
+    "FATAL:  n'a pas pu recevoir des données du flux de WAL : ERREUR:  le segment demandé du journal de transaction, %s, a déjà été supprimé",
+    "LOG:  restauration du journal de transactions «\u00a0%s\u00a0» à partir de l'archive",
+    "LOG:  démarré le flux des journaux depuis le principal à 0/C000000 sur la timeline 1",
+  ],
+  [
+    "Japanese, behind a primary that speaks English,",
+    "FATAL:  WAL ストリームからデータを受信できませんでした: ERROR:  requested WAL segment %s has already been removed",
+    'LOG:  ログファイル"%s"をアーカイブからリストアしました',
+    "LOG:  プライマリのタイムライン1の 0/C000000からでWALストリーミングを始めます",
+  ],
+])(
+  "the same is read in a log that is in %s with a prefix of its own",
+  (_, asks, restored, streams) => {
+    const line = (text: string, segment: string = first) =>
+      `2026-11-28 20:25:59.123 UTC [4711] ${text.replace("%s", segment)}\n`;
+    const waits = line("LOG:  … 0/C000018");
+    expect(removedSegment(line(asks) + waits)).toBe(first);
+    expect(removedSegment(line(asks) + line(restored))).toBeUndefined();
+    expect(removedSegment(line(asks) + line(streams))).toBeUndefined();
+    expect(removedSegment(line(streams) + line(asks, second))).toBe(second);
+    // What a restore_command says of a segment is no primary's word.
+    expect(removedSegment(`cp: cannot stat '/archive/${first}': No such file\n`)).toBeUndefined();
+    expect(removedSegment(`lifeboat: ${first} is not there\n`)).toBeUndefined();
+  },
+);

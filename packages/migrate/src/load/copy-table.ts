@@ -120,14 +120,22 @@ interface RefusedPlace {
   readonly column?: string;
 }
 
-/** What COPY says of the place: `COPY t, line 1, column c: "value"`, in its binary form without the value. */
+/**
+ * What COPY says of the place: `COPY t, line 1, column c: "value"`, in its binary form without the value. In the server's own
+ * language, in all of which the column stands behind the line's number, after a blank.
+ */
 function refusedColumn(
-  { columns }: PlannedTable,
+  { target: table, columns }: PlannedTable,
   { where = "", column }: RefusedPlace,
 ): string | null {
-  const [, rest] = /^COPY .*?, line \d+, column (.*)$/s.exec(where) ?? [];
+  const [, rest] = /^\D*\d+\D*?[,、] ?\S+ (.*)$/s.exec(where.replace(table, () => "")) ?? [];
   const named = columns.find(
-    ({ target }) => target === column || rest === target || rest?.startsWith(`${target}: "`),
+    ({ target }) =>
+      target === column || rest === target || /^ ?: ["»«„“]/.test(afterName(rest, target)),
   );
   return named?.source ?? null;
+}
+
+function afterName(rest: string | undefined, name: string): string {
+  return rest?.startsWith(name) ? rest.slice(name.length) : "";
 }

@@ -2,7 +2,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
-import { parseConnectionUrl, type ServerConnection } from "../connection/connection.ts";
+import { parseConnectionUrl, type ServerConnection, withClient } from "../connection/connection.ts";
 import type { ServerFacts } from "../facts/server-facts.ts";
 import { PackedBytes } from "../packed/bytes.ts";
 import { findPrograms, programPath } from "../server/programs.ts";
@@ -14,7 +14,13 @@ import { namedPages } from "./corrupt-page.ts";
 import { KEEP_ALIVE, libpqEnvironment } from "./libpq-environment.ts";
 import type { BaseBackup, BaseBackupRequest, Transport } from "./transport.ts";
 
-const STALLED = /still waiting for all required WAL segments to be archived/;
+/** What the program says itself, always in English. All else is passed on from the server, in that one's language. */
+const OWN = /^pg_basebackup: /;
+/** Said after a minute, and each time twice as late: the only number in such a line is that of the seconds. */
+const WAITED_S = 60;
+/** The same words in every language: the view's own. */
+const WAITING_QUERY =
+  "select from pg_stat_progress_basebackup where phase = 'waiting for wal archiving to finish'";
 const REPORT_BYTES = 1 << 20;
 /** It ends with this and a status of failure, having written everything. */
 const CORRUPT = /^pg_basebackup: error: checksum error occurred/;
@@ -43,7 +49,12 @@ export const pgBasebackupTransport: Transport = {
     // Whoever does not read at once loses what comes first: execa sets a stream flowing that nobody
     // has taken by the next turn, and a repository needs longer to open its object.
     child.stdout.pause();
-    const complaints = linesOf(child.stderr, () => child.kill());
+    let stalled = false;
+    const complaints = linesOf(child.stderr, async (line) => {
+      if (stalled || !mayWait(line) || !(await waitsForArchiver(request.connection))) return;
+      stalled = true;
+      child.kill();
+    });
     const proof = new ArchiveProof();
     const content = metered(child.stdout, request);
     const stored = request.archive(proof.watching({ tablespace: null, part: null, content }));
@@ -54,6 +65,7 @@ export const pgBasebackupTransport: Transport = {
       const [, storing] = await Promise.allSettled([child, stored]);
       request.signal.throwIfAborted();
       const lines = await complaints;
+      if (stalled) throw archiverStalled();
       if (storing.status === "rejected" || !lines.some((line) => CORRUPT.test(line)))
         throw programFailure(cause, lines);
       return { ...provedBackup(proof), corruptPages: namedPages(lines) };
@@ -120,22 +132,34 @@ function provedBackup(proof: ArchiveProof): BaseBackup {
   };
 }
 
-/**
- * What the program wrote to standard error, once it has ended. Without WAL it waits for the archiver,
- * and would for ever; the server says so after a minute, and then it is given up.
- */
-async function linesOf(stream: Readable, giveUp: () => void): Promise<string[]> {
+/** What the program wrote to standard error, once it has ended. */
+async function linesOf(stream: Readable, heard: (line: string) => Promise<void>) {
   const lines: string[] = [];
   for await (const line of createInterface({ input: stream })) {
     if (line.trim() !== "") lines.push(line);
-    if (STALLED.test(line)) giveUp();
+    await heard(line);
   }
   return lines;
 }
 
+function mayWait(line: string): boolean {
+  const numbers = OWN.test(line) ? [] : (line.match(/\d+/g) ?? []);
+  return numbers.length === 1 && Number(numbers[0]) >= WAITED_S;
+}
+
+/**
+ * Without WAL the program waits for the archiver, and would for ever; the server says so after a minute, and then it is
+ * given up. A server that cannot be asked now is asked at its next such line.
+ */
+async function waitsForArchiver(connection: ServerConnection): Promise<boolean> {
+  return withClient(connection, async (client) => {
+    const { rows } = await client.query(WAITING_QUERY);
+    return rows.length > 0;
+  }).catch(() => false);
+}
+
 function programFailure(cause: unknown, lines: readonly string[]): LifeboatError {
   if (cause instanceof LifeboatError) return cause;
-  if (lines.some((line) => STALLED.test(line))) return archiverStalled();
   const said = lines.findLast((line) => line.startsWith("pg_basebackup: error:")) ?? lines.at(-1);
   const reason = said?.replace(/^pg_basebackup: error: /, "");
   return baseBackupFailure(reason === undefined ? cause : new Error(reason, { cause }), lines);

@@ -15,7 +15,6 @@ interface CopyIn {
  */
 export function uploadManifest(client: pg.Client, manifest: PackedBytes): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let failure: unknown;
   const query: Submittable & Record<string, unknown> = {
     submit: (connection: Connection) => connection.query("UPLOAD_MANIFEST"),
     handleCopyInResponse(connection: CopyIn) {
@@ -26,10 +25,9 @@ export function uploadManifest(client: pg.Client, manifest: PackedBytes): Promis
     handleCommandComplete() {},
     handleEmptyQuery() {},
     handlePortalSuspended() {},
-    handleError(reason: unknown) {
-      failure = reason;
-    },
-    handleReadyForQuery: () => (failure === undefined ? resolve() : reject(failure)),
+    // Whatever comes behind it, `pg` tells a query that failed no more.
+    handleError: reject,
+    handleReadyForQuery: resolve,
   };
   client.query(query);
   return promise;

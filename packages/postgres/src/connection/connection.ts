@@ -1,3 +1,4 @@
+import { TLSSocket } from "node:tls";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 import pg from "pg";
 import { type ConnectionOptions, parse, toClientConfig } from "pg-connection-string";
@@ -171,6 +172,7 @@ async function opened(connection: ServerConnection, extra: Extra): Promise<pg.Cl
     throw connectionFailure(cause, {
       ...place,
       replication: extra.replication !== undefined,
+      encrypted: client.connection.stream instanceof TLSSocket,
     });
   }
   return client;

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { LifeboatError, reasonOf } from "@lifeboat/core";
 
 /** A server and who asks, without any secret. */
@@ -10,11 +11,20 @@ export interface Place {
 
 interface Attempt extends Place {
   readonly replication: boolean;
+  /** Whether TLS was spoken; left out where it is not known. */
+  readonly encrypted?: boolean;
+}
+
+/** What a refusal is told by: the text is in the server's own language (`lc_messages`), its SQLSTATE and the routine that refused are in none. */
+interface Refusal {
+  readonly code: string;
+  readonly routine: string;
+  readonly text: string;
 }
 
 interface Reading {
   readonly code: string;
-  readonly matches: (failure: { code: string; text: string }) => boolean;
+  readonly matches: (refusal: Refusal, attempt: Attempt) => boolean;
   readonly message: (attempt: Attempt, text: string) => string;
   readonly remedy: (attempt: Attempt, text: string) => string;
 }
@@ -31,43 +41,50 @@ const UNREACHABLE = [
   "EACCES",
 ];
 
+const HOT_STANDBY_OFF =
+  "a standby with hot_standby = off takes none: name its primary, or set it to on and restart the standby";
+
 /** How servers from 15 to 18 say that a connection is refused, and what to do about it. */
 const READINGS: readonly Reading[] = [
   {
     code: "SENDERS_EXHAUSTED",
-    matches: ({ text }) => /number of requested standby connections exceeds/.test(text),
+    // Too many connections at all are refused elsewhere, before it is known that a sender is asked for.
+    matches: ({ code, routine }, { replication }) =>
+      replication && code === "53300" && routine === "InitProcess",
     message: (at, text) => `${nameOf(at)} has no free WAL sender: ${text}`,
     // With senders, and wal_level still at minimal, the server would not start any more.
     remedy: (_, text) =>
-      /\(currently 0\)/.test(text)
+      // The one number in it is that of the setting: "(currently 0)".
+      /(?<!\d)0(?!\d)/.test(text)
         ? "alter system set max_wal_senders = 10; where show wal_level says minimal, alter system set wal_level = replica as well; then restart the server"
         : "raise it and restart the server: alter system set max_wal_senders = 10 (a backup needs one, with --wal stream two); select * from pg_stat_replication shows who holds them",
   },
   {
     code: "REPLICATION_DENIED",
-    matches: ({ text }) =>
-      /must be superuser or replication role to start walsender|permission denied to start WAL sender/.test(
-        text,
-      ),
+    matches: ({ code, routine }, { replication }) =>
+      replication && code === "42501" && routine === "InitPostgres",
     message: (at) => `role "${at.user}" may not start a WAL sender on ${nameOf(at)}`,
     remedy: (at) => `as a superuser: alter role ${quoted(at.user)} replication`,
   },
   {
     code: "HBA_ENTRY_MISSING",
-    matches: ({ text }) => /no pg_hba\.conf entry|pg_hba\.conf rejects/.test(text),
+    // Every language leaves the file its name.
+    matches: ({ code, text }) => code === "28000" && text.includes("pg_hba.conf"),
     message: (at, text) => `${nameOf(at)} admits no such connection: ${text}`,
     remedy: (at, text) => `add to pg_hba.conf: ${hbaLine(at, text)}; then: select pg_reload_conf()`,
   },
   {
     code: "ROLE_MISSING",
-    matches: ({ code, text }) => code === "28000" && /^role ".*" does not exist$/.test(text),
-    message: (at) => `there is no role "${at.user}" on ${nameOf(at)}`,
-    remedy: () =>
-      "check the user in postgres.url; lifeboat doctor --sql prints the script that makes the role, for a superuser",
+    // One that may not log in is refused in the same place.
+    matches: ({ code, routine }) => code === "28000" && routine === "InitializeSessionUserId",
+    message: (at, text) =>
+      `there is no role "${at.user}" that may log in on ${nameOf(at)}: ${text}`,
+    remedy: (at) =>
+      `check the user in postgres.url; lifeboat doctor --sql prints the script that makes the role, for a superuser; where it is there: alter role ${quoted(at.user)} login`,
   },
   {
     code: "AUTHENTICATION_FAILED",
-    matches: ({ text }) => /^(Peer|Ident) authentication failed/.test(text),
+    matches: ({ code, text }, { host }) => code === "28000" && isByAccount(text, host),
     message: (at, text) =>
       `${nameOf(at)} admits role "${at.user}" only to the account of the same name: ${text}`,
     remedy: (at) =>
@@ -94,11 +111,12 @@ const READINGS: readonly Reading[] = [
     code: "SERVER_STARTING",
     matches: ({ code }) => code === "57P03",
     message: (at, text) => `${nameOf(at)} accepts no connections now: ${text}`,
-    // So it says for ever where hot_standby is off; "not yet accepting" while it starts.
-    remedy: (_, text) =>
-      /is not accepting connections/.test(text)
-        ? "a standby with hot_standby = off takes none: name its primary, or set it to on and restart the standby"
-        : "wait until it has started, then run this again",
+    // A standby says so for ever where hot_standby is off, and before it is consistent: only the words differ.
+    remedy: (_, text) => {
+      if (/is not accepting connections/.test(text)) return HOT_STANDBY_OFF;
+      const wait = "wait until it has started, then run this again";
+      return /^the database system is /.test(text) ? wait : `${wait}; ${HOT_STANDBY_OFF}`;
+    },
   },
   {
     code: "CONNECTIONS_EXHAUSTED",
@@ -127,8 +145,13 @@ const READINGS: readonly Reading[] = [
  * No password can be in it: neither servers nor sockets repeat one.
  */
 export function connectionFailure(cause: unknown, attempt: Attempt): LifeboatError {
-  const failure = { code: codeOf(cause), text: reasonOf(firstOf(cause)) };
-  const reading = READINGS.find((each) => each.matches(failure));
+  const { routine } = (cause ?? {}) as { routine?: unknown };
+  const failure = {
+    code: codeOf(cause),
+    routine: typeof routine === "string" ? routine : "",
+    text: reasonOf(firstOf(cause)),
+  };
+  const reading = READINGS.find((each) => each.matches(failure, attempt));
   return new LifeboatError({
     code: reading?.code ?? "CONNECTION_FAILED",
     message:
@@ -177,14 +200,24 @@ const INSUFFICIENT_PRIVILEGE = "42501";
 /** `data_corrupted` and `index_corrupted`. */
 const DAMAGED = ["XX001", "XX002"];
 
+/**
+ * Whether the account of the operating system was what did not fit. By a socket it is, in whatever words, unless the
+ * other way is named that asks for a password and is refused with this SQLSTATE.
+ */
+function isByAccount(text: string, host: string): boolean {
+  if (/\b(Peer|Ident)\b/.test(text)) return true;
+  return host.startsWith("/") && !/\b(PAM|LDAP|RADIUS|BSD|GSSAPI)\b/.test(text);
+}
+
 /** The line that admits who was refused: from where the server says that it was asked, by socket or in the same way. */
 function hbaLine(at: Attempt, text: string): string {
   const what = `${at.replication ? "replication" : quoted(at.database)} ${quoted(at.user)}`;
   if (at.host.startsWith("/")) return `local ${what} scram-sha-256`;
-  const [, address] = /from host "([0-9A-Fa-f.:]+)"/.exec(text) ?? [];
+  // Our own address comes before any name, in whatever quotes.
+  const address = text.split(/[^0-9A-Fa-f.:]+/).find((word) => isIP(word) !== 0);
   const range = address ? `${address}/${address.includes(":") ? 128 : 32}` : "<address>/32";
-  const type = /no encryption|SSL off/.test(text) ? "host" : "hostssl";
-  return `${type} ${what} ${range} scram-sha-256`;
+  const encrypted = at.encrypted ?? !/no encryption|SSL off/.test(text);
+  return `${encrypted ? "hostssl" : "host"} ${what} ${range} scram-sha-256`;
 }
 
 /** A server as messages name it: `db1:5432`, or the socket's folder. */

@@ -70,7 +70,7 @@ async function askId(...args: string[]): Promise<string | undefined> {
 
 /**
  * Options with which a program is started as the account: nothing of our own environment but what
- * finding programs and libraries takes (`PG…` variables would turn a server or client elsewhere,
+ * finding programs, libraries and locales takes (`PG…` variables would turn a server or client elsewhere,
  * and secrets have no place there), and a working directory that every account can enter.
  */
 export function runAs(account: Account) {
@@ -83,7 +83,7 @@ export function runAs(account: Account) {
 }
 
 function serverEnvironment(): Record<string, string> {
-  const kept = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ"];
+  const kept = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ", "LOCPATH", "LOCALE_ARCHIVE"];
   const environment: Record<string, string> = { LC_ALL: "C", TMPDIR: tmpdir() };
   for (const name of kept) {
     const value = process.env[name];

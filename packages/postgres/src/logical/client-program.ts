@@ -23,10 +23,13 @@ export interface ClientProgram {
 /** A client program of the server's that failed, in its own words. */
 export class ProgramFailure extends Error {
   readonly program: string;
+  /** The entry of a dump's list that it was at, in pg_restore's words: `3079 16385 EXTENSION cube`. */
+  readonly entry: string | undefined;
 
-  constructor(program: string, reason: string) {
+  constructor(program: string, reason: string, entry?: string) {
     super(reason);
     this.program = program;
+    this.entry = entry;
   }
 }
 
@@ -49,7 +52,12 @@ export async function runClientProgram(work: ClientProgram): Promise<string[]> {
     forceKillAfterDelay: GRACE_MS,
   });
   if (child.pid !== undefined) watchdog.guard(child.pid);
-  const said = { errors: [] as string[], warnings: [] as string[], last: "" };
+  const said = {
+    errors: [] as string[],
+    warnings: [] as string[],
+    last: "",
+    entry: undefined,
+  } as Said;
   for await (const line of createInterface({ input: child.stderr })) {
     const text = line.startsWith(`${name}: `) ? line.slice(name.length + 2) : undefined;
     // Further lines of a message may repeat a row (`DETAIL:  Key (id)=(1) …`): they are left out.
@@ -57,6 +65,7 @@ export async function runClientProgram(work: ClientProgram): Promise<string[]> {
     if (text.startsWith("error: ")) said.errors.push(text.slice("error: ".length));
     else if (text.startsWith("warning: ")) said.warnings.push(text.slice("warning: ".length));
     else if (!/^(detail|hint): /.test(text)) work.note(text);
+    if (said.errors.length === 0) said.entry = ENTRY.exec(text)?.[1] ?? said.entry;
     said.last = text;
   }
   const ended = await child;
@@ -64,7 +73,17 @@ export async function runClientProgram(work: ClientProgram): Promise<string[]> {
   signal.throwIfAborted();
   if (!ended.failed) return said.warnings;
   const reason = said.errors[0] ?? (said.last || ended.shortMessage || "it ended without a word");
-  throw new ProgramFailure(name, reason.replaceAll(/\s+/g, " "));
+  throw new ProgramFailure(name, reason.replaceAll(/\s+/g, " "), said.entry);
+}
+
+/** Said before what went wrong with it. */
+const ENTRY = /^from TOC entry \d+; (.*)$/;
+
+interface Said {
+  readonly errors: string[];
+  readonly warnings: string[];
+  last: string;
+  entry: string | undefined;
 }
 
 /** What to do about a failure of one of these programs. */
@@ -83,12 +102,14 @@ export function programFailure(
     readonly left: string;
     /** What there is to do besides. */
     readonly next: string;
+    /** What to do where no reading fits, from what the server was asked: its words are in its own language. */
+    readonly asked?: string | undefined;
   },
   readings: readonly FailureReading[],
 ): unknown {
   if (!(cause instanceof ProgramFailure)) return cause;
   const reading = readings.find(({ matches }) => matches.test(cause.message));
-  const remedy = `${reading?.remedy(how.role) ?? "mend what it names"}; ${how.next}`;
+  const remedy = `${reading?.remedy(how.role) ?? how.asked ?? "mend what it names"}; ${how.next}`;
   return new LifeboatError({
     code: how.code,
     message: `${cause.program} failed: ${cause.message}; ${how.left}`,

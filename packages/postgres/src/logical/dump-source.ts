@@ -9,7 +9,13 @@ import { ownAccount } from "../files/account.ts";
 import { programPath, type ServerPrograms } from "../server/programs.ts";
 import { Scratch } from "../server/scratch.ts";
 import { clientEnvironment } from "./client-environment.ts";
-import { type FailureReading, programFailure, runClientProgram } from "./client-program.ts";
+import {
+  type FailureReading,
+  ProgramFailure,
+  programFailure,
+  runClientProgram,
+} from "./client-program.ts";
+import { type DumpObstacle, dumpObstacle } from "./dump-obstacle.ts";
 import { dumpPrograms } from "./dump-programs.ts";
 import type { DumpFile } from "./dump-tar.ts";
 import { dumpGlobals } from "./globals.ts";
@@ -74,10 +80,13 @@ export function postgresDumpSource(request: DumpRequest): DumpSource {
         }) satisfies Dump;
       } catch (cause) {
         await scratch.remove();
+        const obstacle =
+          cause instanceof ProgramFailure ? await dumpObstacle(connection) : undefined;
+        const role = source.env.PGUSER ?? "";
         throw programFailure(
           cause,
           {
-            ...{ code: "EXPORT_FAILED", role: source.env.PGUSER ?? "" },
+            ...{ code: "EXPORT_FAILED", role, asked: obstacle && REMEDIES[obstacle](role) },
             ...{ left: "nothing was kept", next: "then run it again" },
           },
           READINGS,
@@ -177,21 +186,18 @@ function warningOf(summary: string): Finding {
   };
 }
 
+const REMEDIES: Readonly<Record<DumpObstacle, (role: string) => string>> = {
+  denied: (role) =>
+    `as a superuser: grant pg_read_all_data to "${role}" (large objects that are another role's need lo_compat_privileges or a superuser)`,
+  filtered: (role) => `as a superuser: alter role "${role}" bypassrls, since a dump needs all rows`,
+  locked: () =>
+    "somebody empties, changes or locks that table: wait until they are done (select * from pg_locks where mode = 'AccessExclusiveLock' shows who), or use --jobs 1, which waits for them: several connections give up at once",
+};
+
 const READINGS: readonly FailureReading[] = [
-  {
-    matches: /permission denied for|must be (superuser|owner)/,
-    remedy: (role) =>
-      `as a superuser: grant pg_read_all_data to "${role}" (large objects that are another role's need lo_compat_privileges or a superuser)`,
-  },
-  {
-    matches: /row-level security/,
-    remedy: (role) => `as a superuser: alter role "${role}" bypassrls, since a dump needs all rows`,
-  },
-  {
-    matches: /could not obtain lock|lock timeout/,
-    remedy: () =>
-      "somebody empties, changes or locks that table: wait until they are done (select * from pg_locks where mode = 'AccessExclusiveLock' shows who), or use --jobs 1, which waits for them: several connections give up at once",
-  },
+  { matches: /permission denied for|must be (superuser|owner)/, remedy: REMEDIES.denied },
+  { matches: /row-level security/, remedy: REMEDIES.filtered },
+  { matches: /could not obtain lock|lock timeout/, remedy: REMEDIES.locked },
   {
     matches: /No space left|could not write/,
     remedy: () => "set TMPDIR to a folder on a larger disk",

@@ -147,7 +147,8 @@ async function load(request: ImportDump, loading: Loading): Promise<void> {
   } catch (cause) {
     const left = await leftIn(client);
     if (signal.aborted && left !== NOTHING) throw stopped(left, target);
-    const how = { code: "IMPORT_FAILED", role: client.user ?? "", left };
+    const asked = await remedyOf(cause, client, programs.major > target.major);
+    const how = { code: "IMPORT_FAILED", role: client.user ?? "", left, asked };
     throw programFailure(
       withShortNames(cause, directory),
       { ...how, next: afterFailure(left, target) },
@@ -159,7 +160,28 @@ async function load(request: ImportDump, loading: Loading): Promise<void> {
 /** The directory's name is long on purpose, and nobody's business. */
 function withShortNames(cause: unknown, directory: string): unknown {
   if (!(cause instanceof ProgramFailure)) return cause;
-  return new ProgramFailure(cause.program, cause.message.replaceAll(directory, "dump"));
+  return new ProgramFailure(
+    cause.program,
+    cause.message.replaceAll(directory, "dump"),
+    cause.entry,
+  );
+}
+
+/** By what is so, and not by what the server said in its own language. */
+async function remedyOf(
+  cause: unknown,
+  client: pg.Client,
+  isNewer: boolean,
+): Promise<string | undefined> {
+  const entry = cause instanceof ProgramFailure ? cause.entry : undefined;
+  // Before the first entry come the settings of a session.
+  if (entry === undefined) return isNewer ? NEWER_PROGRAM : undefined;
+  const [, extension] = /^\d+ \d+ EXTENSION (?:- )?(\S+)/.exec(entry) ?? [];
+  if (extension === undefined) return undefined;
+  return client
+    .query("select from pg_available_extensions where name = $1", [extension])
+    .then(({ rows }) => (rows.length === 0 ? NO_EXTENSION : undefined))
+    .catch(() => undefined);
 }
 
 const NOTHING = "the target is as empty as before";
@@ -211,12 +233,12 @@ function withoutPassword({ host, port, user, database }: pg.Client): string {
   return `postgres://${encodeURIComponent(user ?? "")}@${place}:${port}/${encodeURIComponent(database ?? "")}`;
 }
 
+const NEWER_PROGRAM =
+  "this pg_restore is newer than the server: install the client programs of the server's own version";
+const NO_EXTENSION = "install that extension on the target's host (its package)";
+
 const READINGS: readonly FailureReading[] = [
-  {
-    matches: /unrecognized configuration parameter/,
-    remedy: () =>
-      "this pg_restore is newer than the server: install the client programs of the server's own version",
-  },
+  { matches: /unrecognized configuration parameter/, remedy: () => NEWER_PROGRAM },
   {
     matches: /file name too long/,
     remedy: () =>
@@ -224,6 +246,6 @@ const READINGS: readonly FailureReading[] = [
   },
   {
     matches: /extension .* is not available|could not open extension control file/,
-    remedy: () => "install that extension on the target's host (its package)",
+    remedy: () => NO_EXTENSION,
   },
 ];

@@ -56,10 +56,10 @@ interface Relation {
 }
 
 async function readAll(client: pg.Client, { name, kind }: Relation): Promise<string | undefined> {
-  // COPY takes no materialized view by its name before version 18.
+  // COPY takes no materialized view by its name before version 18. As it is stored: a database in SQL_ASCII may hold what is no UTF-8.
   const source = kind === "r" ? name : `(select * from ${name})`;
   try {
-    await client.query(`copy ${source} to '/dev/null'`);
+    await client.query(`copy ${source} to '/dev/null' with (encoding 'SQL_ASCII')`);
     return undefined;
   } catch (cause) {
     // A lost connection would be found again at each table.

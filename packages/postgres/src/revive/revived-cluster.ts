@@ -74,12 +74,12 @@ export class RevivedCluster implements RevivedDatabase {
     this.recoveredLsn = lsn;
     this.#databases = databases;
     const own = databases.filter((name) => name !== "postgres");
-    this.#usual = init.database ?? (own.length === 1 && own[0] ? own[0] : "postgres");
+    this.#usual = init.database ?? (own.length === 1 && own[0] ? own[0] : init.server.database);
   }
 
   /** Reads how far the server has come. It is stopped if that fails. */
   static async open(init: RevivedClusterInit): Promise<RevivedCluster> {
-    const client = ourClient(init, "postgres");
+    const client = ourClient(init, init.server.database);
     try {
       await client.connect();
       const { rows } = await client.query<Recovered>(RECOVERED_QUERY);
@@ -99,7 +99,7 @@ export class RevivedCluster implements RevivedDatabase {
   async prove(): Promise<Proof[]> {
     const proofs: Proof[] = [];
     for (const name of this.#databases) proofs.push(await this.#proveOne(name));
-    proofs.push(await this.#asOurselves("postgres", provePages));
+    proofs.push(await this.#asOurselves(this.#init.server.database, provePages));
     for (const library of this.#init.missingLibraries) proofs.push(withoutLibrary(library));
     return proofs;
   }
@@ -176,7 +176,7 @@ export class RevivedCluster implements RevivedDatabase {
 
   async #enterAsReader(database: string): Promise<pg.Client> {
     const { server } = this.#init;
-    this.#reader ??= this.#asOurselves("postgres", makeReader);
+    this.#reader ??= this.#asOurselves(this.#init.server.database, makeReader);
     const role = await this.#reader;
     await this.#asOurselves(database, (client) =>
       admitReader(client, role, server.sessionSettings),

@@ -4,6 +4,7 @@ import { LifeboatError } from "@lifeboat/core";
 import { execa } from "execa";
 import pg from "pg";
 import { type Account, runAs } from "../files/account.ts";
+import { localeOfSettings, localeRefusal } from "./missing-locale.ts";
 import { programPath, type ServerPrograms } from "./programs.ts";
 import { Scratch } from "./scratch.ts";
 import { ServerLog } from "./server-log.ts";
@@ -45,6 +46,7 @@ export class Server {
   /** What a session begins with, whatever its database or role is set to. */
   readonly sessionSettings: Readonly<Record<string, string>>;
   #running = true;
+  #database = "postgres";
 
   private constructor(init: ServerInit, scratch: Scratch) {
     this.dataDirectory = init.dataDirectory;
@@ -66,6 +68,11 @@ export class Server {
     return this.#running;
   }
 
+  /** Where to ask about the whole cluster: `postgres`, or `template1` where that was dropped, or lets nobody in. Known once it is {@link accepting}. */
+  get database(): string {
+    return this.#database;
+  }
+
   get pid(): number | undefined {
     return this.#process.pid;
   }
@@ -85,7 +92,7 @@ export class Server {
   /**
    * Resolves when clients are let in: asked by SQL, since a server says "ready" in other ways long
    * before. One that is still in recovery (with `hot_standby` off) lets nobody in.
-   * @throws LifeboatError `SERVER_ENDED` with its own words when it ends before
+   * @throws LifeboatError `SERVER_ENDED` with its own words when it ends before; `LOCALE_MISSING`
    */
   async accepting(user: string, signal?: AbortSignal): Promise<void> {
     let pause = 10;
@@ -118,10 +125,17 @@ export class Server {
   }
 
   async #lets(user: string): Promise<boolean> {
-    // Class 28 (no such role), 3D (no such database), and 42501 (a role that is no superuser and may not
-    // set our options) come from a server that is open.
+    // Class 28 (no such role), 3D (no such database), 55000 (one that was closed by ALTER DATABASE), and 42501 (a role that is no
+    // superuser and may not set our options) come from a server that is open.
     const refusal = await this.#refusal(user);
-    return refusal === undefined || /^(28|3D|42501)/.test(refusal);
+    const missing = localeRefusal(refusal, this.dataDirectory);
+    if (missing) throw missing;
+    const code = refusal?.code ?? "";
+    if (/^(3D000|55000)$/.test(code) && this.#database !== "template1") {
+      this.#database = "template1";
+      return this.#lets(user);
+    }
+    return refusal === undefined || /^(28|3D|42501|55000)/.test(code);
   }
 
   /** Whether a role of this name may enter. */
@@ -129,9 +143,9 @@ export class Server {
     return (await this.#refusal(user)) === undefined;
   }
 
-  /** The SQLSTATE with which a client is turned away, "" when there is none; undefined when it is let in. */
-  async #refusal(user: string): Promise<string | undefined> {
-    const client = new pg.Client(this.clientConfig(user, "postgres"));
+  /** With what a client is turned away; undefined when it is let in. */
+  async #refusal(user: string): Promise<(Error & { code?: string }) | undefined> {
+    const client = new pg.Client(this.clientConfig(user, this.#database));
     // A connection that breaks after it was made is reported again, by an event.
     client.on("error", () => {});
     try {
@@ -139,7 +153,7 @@ export class Server {
       await client.end();
       return undefined;
     } catch (cause) {
-      return (cause as { code?: string }).code ?? "";
+      return cause as Error & { code?: string };
     }
   }
 
@@ -203,6 +217,8 @@ function spawnServer(init: ServerInit, socketDirectory: string, port: number) {
 
 /** A server that ended when it should not have. */
 export function serverEnded(server: Server): LifeboatError {
+  const missing = localeOfSettings(server.log.lines(), server.dataDirectory);
+  if (missing) return missing;
   return new LifeboatError({
     code: "SERVER_ENDED",
     message: `the server on ${server.dataDirectory} ended: ${server.log.reason()}`,

@@ -1,5 +1,5 @@
-import { LifeboatError, reasonOf } from "@lifeboat/core";
-import type pg from "pg";
+import { LifeboatError } from "@lifeboat/core";
+import pg from "pg";
 import { identifySystem } from "./identify-system.ts";
 import { type Lsn, lsnOf } from "./lsn.ts";
 
@@ -43,10 +43,15 @@ async function readSlot(client: pg.Client, name: string): Promise<SlotRow | unde
   const { rows } = await client
     .query<SlotRow>(`READ_REPLICATION_SLOT "${name}"`)
     .catch((cause: unknown) => {
-      if (/logical|physical/.test(reasonOf(cause))) throw logicalSlot(name, cause);
+      if (isOfOtherKind(cause)) throw logicalSlot(name, cause);
       throw cause;
     });
   return rows[0]?.slot_type ? rows[0] : undefined;
+}
+
+/** `READ_REPLICATION_SLOT` itself refuses a logical one, and nothing else, in words of the server's language. */
+function isOfOtherKind(cause: unknown): boolean {
+  return cause instanceof pg.DatabaseError && cause.routine === "ReadReplicationSlot";
 }
 
 function logicalSlot(name: string, cause: unknown): LifeboatError {
