@@ -44,6 +44,20 @@ function rows(sql: string): unknown[] {
 }
 
 describe("what is written in Postgres after the cutover comes back to SQLite", () => {
+  it("each of several equal rows that came or went at once, in a table without a key", async () => {
+    one = await reverseCase(cluster, SHOP);
+    await one.cutOver();
+    const client = await one.client();
+    await client.query(
+      "DELETE FROM notes WHERE body = 'same'; INSERT INTO notes SELECT 'new', 2.5 FROM generate_series(1, 3)",
+    );
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(rows("SELECT body, count(*) FROM notes GROUP BY body ORDER BY body")).toEqual([
+      ["new", 3],
+      ["other", 1],
+    ]);
+  });
+
   it("whatever the statement: upsert, key change, swapped unique values, cascade, copies of one row, TRUNCATE", async () => {
     one = await reverseCase(cluster, SHOP);
     await one.cutOver();
@@ -387,6 +401,43 @@ describe("what SQLite can't hold", () => {
       expect(kept[0]?.n).toBeGreaterThan(0);
     },
   );
+
+  it("is an instant that no text of the column's spelling has: before our era, of a year of five digits, at infinity", async () => {
+    const columns = {
+      whole: "2024-01-02 03:04:05",
+      us: "2024-01-02 03:04:05.678901",
+      day: "2024-01-02",
+      zoned: "2024-01-02T03:04:05.678Z",
+    };
+    const names = Object.keys(columns);
+    const values = Object.values(columns);
+    one = await reverseCase(
+      cluster,
+      `CREATE TABLE t(id INTEGER PRIMARY KEY, ${names.map((name) => `${name} DATETIME`).join(", ")}, python DATETIME);
+       INSERT INTO t VALUES (1, '${values.join("', '")}', '${columns.us}'), (2, '${values.join("', '")}', '${columns.whole}')`,
+    );
+    await one.cutOver();
+    const client = await one.client();
+    for (const name of [...names, "python"])
+      for (const value of ["0044-03-15 BC", "10000-01-02", "-infinity"]) {
+        await client.query(`UPDATE t SET ${name} = '${value}' WHERE id = 1`);
+        await expect(one.follow(), `${name} ${value}`).rejects.toMatchObject({
+          code: "NOT_FOLLOWABLE",
+          message: expect.stringContaining(`row 1 of t holds a value in ${name} that`),
+        });
+        await client.query(`UPDATE t SET ${name} = '0001-01-01' WHERE id = 1`);
+      }
+    expect(await one.differencesAfterFollowing()).toEqual([]);
+    expect(rows("SELECT whole, us, day, zoned, python FROM t WHERE id = 1")).toEqual([
+      [
+        "0001-01-01 00:00:00",
+        "0001-01-01 00:00:00.000000",
+        "0001-01-01",
+        "0001-01-01T00:00:00.000Z",
+        "0001-01-01 00:00:00",
+      ],
+    ]);
+  });
 
   it("is a value of a UNIQUE column twice also where the table says to replace or to ignore it", async () => {
     one = await reverseCase(

@@ -230,6 +230,37 @@ describe("a rollback that can't be done", () => {
     expect(await sync).toMatchObject({ direction: "postgres-to-sqlite", rows: 3 });
   });
 
+  it("gives back the work of a sync whose connection broke as it took over", async () => {
+    one = await reverseCase(cluster, LEDGER);
+    await one.cutOver();
+    const stop = new AbortController();
+    const notes: unknown[] = [];
+    const run: StepRunner = async (steps) => {
+      for (const step of steps) await step.run(({ note }) => notes.push(note));
+    };
+    const sync = followReverse({ ...request(), signal: stop.signal, run });
+    await one.query("INSERT INTO ledger VALUES (9, 'before')");
+    await expect.poll(() => notes).toContain("1 rows in 1 batches");
+    const rollback = await one.client();
+    const held = await rollback.query<{ key: string }>(
+      "SELECT (classid::bigint << 32 | objid::bigint)::text AS key FROM pg_locks WHERE locktype = 'advisory' AND granted",
+    );
+    // One transaction: the phase is told once the lock is had, for which this one waits before the sync is back.
+    await rollback.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lifeboat migrate sync' AND datname = current_database();
+       SELECT pg_advisory_lock(${held.rows[0]?.key}); UPDATE lifeboat.migrations SET phase = 'rolling-back'`,
+    );
+    await expect
+      .poll(() => notes)
+      .toContain("a rollback has taken over; goes on if that is given back");
+    await rollback.query(
+      "UPDATE lifeboat.migrations SET phase = 'cut-over'; SELECT pg_advisory_unlock_all(); INSERT INTO ledger VALUES (10, 'since')",
+    );
+    await expect.poll(() => notes).toContain("2 rows in 2 batches");
+    stop.abort();
+    expect(await sync).toMatchObject({ rows: 2 });
+  });
+
   it("leaves a sync that stands by to its signal", async () => {
     one = await reverseCase(cluster, LEDGER);
     await one.cutOver();

@@ -15,6 +15,7 @@ describe("verify after a load", () => {
        CREATE INDEX t_r ON t(r);
        CREATE TABLE kv(ns TEXT, k INT, v TEXT, PRIMARY KEY (ns, k)) WITHOUT ROWID;
        INSERT INTO kv SELECT 'ns' || (id % 3), id, name FROM t WHERE id < 100;
+       CREATE TABLE old(id INTEGER PRIMARY KEY, at DATETIME); INSERT INTO old VALUES (1, '0044-03-15 12:00:00'), (2, NULL);
        CREATE TABLE loose(v TEXT); INSERT INTO loose VALUES ('a'), ('b'), ('b'), (NULL);
        CREATE TABLE mixed(id INTEGER PRIMARY KEY, v); INSERT INTO mixed VALUES (1, 5), (2, 'x');
        CREATE TABLE long(id TEXT PRIMARY KEY, body TEXT);
@@ -43,6 +44,22 @@ describe("verify after a load", () => {
   };
 
   it.each([
+    [
+      "an instant before our era",
+      "old",
+      "at",
+      "1",
+      "UPDATE public.old SET at = '0044-03-15 12:00:00 BC' WHERE id = 1",
+      "UPDATE public.old SET at = '0044-03-15 12:00:00' WHERE id = 1",
+    ],
+    [
+      "infinity in place of NULL",
+      "old",
+      "at",
+      "2",
+      "UPDATE public.old SET at = 'infinity' WHERE id = 2",
+      "UPDATE public.old SET at = NULL WHERE id = 2",
+    ],
     [
       "a real by one bit",
       "t",

@@ -1,9 +1,10 @@
 import type { Database } from "better-sqlite3";
 import type { ColumnProfile } from "./column-profile.ts";
-import { type OpenShapes, type Part, profilePart } from "./profile-part.ts";
+import type { Part } from "./first-shapes.ts";
+import { type OpenShapes, profilePart } from "./profile-part.ts";
 
-/** A SELECT has at most 2,000 result columns; a column takes up to some fifty of them. */
-const COLUMNS_A_SCAN = 35;
+/** A SELECT has at most 2,000 result columns; a column takes up to some twenty of them. */
+const COLUMNS_A_SCAN = 80;
 
 /** Some rows, and what all columns of them hold. */
 export interface PartProfile {

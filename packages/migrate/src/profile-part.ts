@@ -1,5 +1,6 @@
 import type { Database } from "better-sqlite3";
 import { type ColumnProfile, EMPTY_PROFILE } from "./column-profile.ts";
+import { firstShapes, type Part } from "./first-shapes.ts";
 import { quoteName } from "./quote.ts";
 import {
   brokenTest,
@@ -15,12 +16,6 @@ import {
 /** Counts of up to 2^20 rows are packed three into one integer, so that each value is looked at once. */
 export const MAX_PART_ROWS = 500_000;
 const FIELD = 2n ** 20n;
-
-/** Some rows of a table: what stands after FROM, and its parameters. */
-export interface Part {
-  readonly from: string;
-  readonly values: readonly unknown[];
-}
 
 /** The shapes that no text of a column has contradicted yet, by column name. */
 export type OpenShapes = Map<string, Set<string>>;
@@ -46,9 +41,10 @@ export function profilePart(
   const rows = askAll(db, part, drafts, (name) => classQuestions(quoteName(name)));
   for (const draft of drafts.values())
     draft.nulls = rows - draft.integers - draft.reals - draft.texts - draft.blobs;
-  askAll(db, part, drafts, (name, draft) =>
-    detailQuestions(quoteName(name), draft, open.get(name)),
-  );
+  askAll(db, part, drafts, (name, draft) => {
+    const shapes = draft.texts > 0 ? (open.get(name) ?? firstShapes(db, part, name)) : [];
+    return detailQuestions(quoteName(name), draft, shapes);
+  });
   for (const [name, draft] of drafts) if (draft.texts > 0) open.set(name, new Set(draft.shapes));
   return { rows, columns: drafts };
 }
@@ -100,7 +96,7 @@ function limit(sql: string, key: "minInteger" | "maxInteger"): Asked {
   };
 }
 
-function detailQuestions(c: string, draft: Draft, open: ReadonlySet<string> | undefined): Asked[] {
+function detailQuestions(c: string, draft: Draft, open: Iterable<string>): Asked[] {
   return [
     ...(draft.reals > 0 ? realQuestions(c, draft) : []),
     ...(draft.texts + draft.blobs > 0 ? sizeQuestions(c, draft) : []),
@@ -138,13 +134,12 @@ function sizeQuestions(c: string, draft: Draft): Asked[] {
   ];
 }
 
-function textQuestions(c: string, draft: Draft, open: ReadonlySet<string> | undefined): Asked[] {
+function textQuestions(c: string, draft: Draft, open: Iterable<string>): Asked[] {
   const others = draft.integers + draft.reals + draft.blobs;
   const isText = others === 0 ? `${c} IS NOT NULL` : `typeof(${c}) = 'text'`;
   const ofTexts = (sql: string) => `CASE WHEN ${isText} THEN ${sql} ELSE 0 END`;
   const faults = `(${nulTest(c)}) + (${brokenTest(c)}) * ${FIELD} + (${escapeTest(c)}) * ${FIELD ** 2n}`;
   const numbers = `CASE WHEN ${numberLikeTest(c)} THEN (${integerTextTest(c)}) + (${realTextTest(c)}) * ${FIELD} ELSE 0 END`;
-  const shapes = open ?? new Set(SHAPES.keys());
   draft.shapes = new Set();
   return [
     packed(
@@ -155,7 +150,7 @@ function textQuestions(c: string, draft: Draft, open: ReadonlySet<string> | unde
     packed(ofTexts(numbers), (into, [integerTexts, realTexts]) =>
       Object.assign(into, { integerTexts, realTexts }),
     ),
-    ...[...shapes].map((shape) => shapeQuestion(shape, ofTexts(`(${SHAPES.get(shape)?.(c)})`))),
+    ...[...open].map((shape) => shapeQuestion(shape, ofTexts(`(${SHAPES.get(shape)?.(c)})`))),
   ];
 }
 

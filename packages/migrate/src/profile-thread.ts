@@ -1,6 +1,7 @@
 import { CheckpointWindow } from "./checkpoint-window.ts";
+import type { Part } from "./first-shapes.ts";
 import { type PartProfile, profileColumns } from "./profile-columns.ts";
-import type { OpenShapes, Part } from "./profile-part.ts";
+import type { OpenShapes } from "./profile-part.ts";
 import { serveThread } from "./thread/serve-thread.ts";
 
 /** Some rows of a table to profile. */

@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Report } from "@lifeboat/core";
 import { type ColumnProfile, EMPTY_PROFILE, mergeProfiles } from "./column-profile.ts";
+import type { Part } from "./first-shapes.ts";
 import { type PartProfile, profileColumns } from "./profile-columns.ts";
 import type { ProfileHelper } from "./profile-helper.ts";
-import { MAX_PART_ROWS, type OpenShapes, type Part } from "./profile-part.ts";
+import { MAX_PART_ROWS, type OpenShapes } from "./profile-part.ts";
 import { nameList, quoteName } from "./quote.ts";
 import { rowidRanges } from "./row-range.ts";
 import type { PlanSource } from "./source.ts";

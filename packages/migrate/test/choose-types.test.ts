@@ -65,6 +65,48 @@ it("decides by what is stored, not by what was declared", async () => {
   });
 });
 
+it("takes TINYINT(1) for a boolean and numbers of a DATETIME for instants, as Laravel, Sequelize and Prisma mean them", async () => {
+  expect(
+    await typesOf(
+      `CREATE TABLE t(a TINYINT(1), b TINYINT(1), c tinyint(1), d TINYINT, ms DATETIME, s TIMESTAMP, old DATETIME, digits DATETIME, n INTEGER);
+       INSERT INTO t VALUES (1, 2, NULL, 1, 1704103200123, 1704103200, 0, 202401020304, 1704103200123), (0, 0, NULL, 0, 946684800000, 946684800, 1704103200123, 202401020305, 1704103200123)`,
+    ),
+  ).toEqual({
+    a: "boolean boolean",
+    b: "bigint integer",
+    c: "boolean boolean",
+    d: "bigint integer",
+    ms: "timestamp with time zone epoch-ms",
+    s: "timestamp with time zone epoch-s",
+    old: "bigint integer",
+    digits: "bigint integer",
+    n: "bigint integer",
+  });
+});
+
+it("takes an instant that no row has yet for one like the others of its declaration, where those are one way", async () => {
+  const at = "'2024-01-02 03:04:05.678901'";
+  const empty = (columns: string, values: string) =>
+    typesOf(
+      `CREATE TABLE t(gone datetime(6), note TEXT, id INT, ref DATETIME(6) REFERENCES other); CREATE TABLE other(id DATETIME(6) PRIMARY KEY, ${columns}); INSERT INTO other VALUES (NULL, ${values})`,
+    );
+  const text = { gone: "text text", note: "text text", id: "bigint integer", ref: "text text" };
+  const like = { ...text, gone: "timestamp without time zone iso-datetime-us" };
+  expect(await empty("at DATETIME(6), other DATETIME", `${at}, 'never'`)).toEqual(like);
+  expect(await empty("at DATETIME(6), other DATETIME(6)", `${at}, 'never'`)).toEqual(text);
+  expect(await empty("at DATETIME, other TEXT", `${at}, ${at}`)).toEqual(text);
+  expect(
+    await typesOf("CREATE TABLE t(gone DATETIME, at DATETIME); INSERT INTO t VALUES (NULL, 5)"),
+  ).toEqual({ gone: "text text", at: "bigint integer" });
+  const choices = { "t.gone": { type: "text" } };
+  expect(
+    await typesOf(
+      `CREATE TABLE t(gone DATETIME, at DATETIME); INSERT INTO t VALUES (NULL, ${at})`,
+      { choices },
+    ),
+  ).toMatchObject({ gone: "text text" });
+});
+
 it("takes the type that the product wishes for where every stored value allows it, and only there", async () => {
   const wish = {
     a: "timestamp with time zone",

@@ -4,6 +4,7 @@ import { type DefaultTarget, translateDefault } from "../src/map/default-value.t
 const text = { type: "text", codec: "text" };
 const bigint = { type: "bigint", codec: "integer" };
 const numbers = { type: "text", codec: "numbers-in-text" };
+const seconds = { type: "timestamp without time zone", codec: "iso-datetime" };
 const tagged = { type: "text", codec: "tagged" };
 
 it.each<[string, DefaultTarget, string | null]>([
@@ -67,6 +68,28 @@ it.each<[string, DefaultTarget, string | null]>([
     "date_trunc('second', now())",
   ],
   ["date('now')", { type: "date", codec: "iso-date" }, "(now() AT TIME ZONE 'UTC')::date"],
+  // A finer instant than the column's spelling would not come back from it; one as fine is kept as it is.
+  [
+    "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    { type: "timestamp without time zone", codec: "iso-datetime" },
+    "date_trunc('second', (now() AT TIME ZONE 'UTC'))",
+  ],
+  [
+    "strftime('%Y-%m-%d %H:%M:%f000 +00:00', 'now')",
+    { type: "timestamp with time zone", codec: "iso-datetime-us-blank-offset" },
+    "date_trunc('milliseconds', now())",
+  ],
+  [
+    "strftime('%H:%M:%f', 'now')",
+    { type: "time without time zone", codec: "iso-time-ms" },
+    "date_trunc('milliseconds', (now() AT TIME ZONE 'UTC'))::time",
+  ],
+  // Another instant than that of now.
+  ["strftime('%Y-%m-%d 00:00:00', 'now')", seconds, null],
+  ["strftime('%Y-01-01 %H:%M:%S', 'now')", seconds, null],
+  ["CURRENT_DATE", seconds, null],
+  ["CURRENT_TIME", seconds, null],
+  ["strftime('%Y-%m', 'now')", { type: "date", codec: "iso-date" }, null],
   ["lower(hex(randomblob(8)))", text, "left(replace(gen_random_uuid()::text, '-', ''), 16)"],
   ["random()", bigint, null],
   ["sqlite_version()", text, null],

@@ -22,13 +22,24 @@ function isoCodec(shape: IsoShape): Codec {
     binary: (c) => binaryOf(shape, c),
     binaryLength: shape.type === "date" ? 4 : 8,
     canon: (c) => toMicroseconds(shape, c),
-    canonIn: (p) => `to_char(${p}, ${quoteText(shape.toChar)})`,
+    canonIn: (p) => canonOf(shape, p),
     decode: (v) => fromMicroseconds(shape, v),
     bytes: false,
     framed: false,
     // Four digits of the year, most significant first: texts and instants sort alike. But a Z comes after the dot of a fraction, where some have none.
     ordered: !(shape.fraction === "python" && shape.zone === "Z"),
   };
+}
+
+/** In place of what no text of a shape is: infinity, and years of more digits or before our era, which to_char() spells as those of it. */
+const NO_TEXT = "!";
+
+function canonOf({ type, toChar }: IsoShape, p: string): string {
+  const text = `to_char(${p}, ${quoteText(toChar)})`;
+  if (type === "time without time zone") return text;
+  const zone = type === "timestamp with time zone" ? "+00" : "";
+  const isSpelled = `${p} >= '0001-01-01${zone}' AND ${p} < '10000-01-01${zone}'`;
+  return `CASE WHEN ${isSpelled} THEN ${text} WHEN ${p} IS NOT NULL THEN '${NO_TEXT}' END`;
 }
 
 /** The text with all the digits that an instant of Postgres has, so that a change of any of them shows. */
@@ -42,13 +53,14 @@ function toMicroseconds({ type, fraction, wholeLength, zone }: IsoShape, c: stri
   return `CASE octet_length(${c}) WHEN ${wholeLength + zone.length} THEN ${whole} ELSE ${c} END`;
 }
 
-/** Leaves out the digits that the shape has no place for. */
+/** Leaves out the digits that the shape has no place for. What is no text of it becomes one of another canon. */
 function fromMicroseconds({ type, fraction, wholeLength, zone }: IsoShape, v: string): string {
-  if (type === "date" || fraction === "us") return v;
+  const whole = `CASE ${v} WHEN '${NO_TEXT}' THEN '' ELSE ${v} END`;
+  if (type === "date" || fraction === "us") return whole;
   const cut = (length: number) => `substr(${v}, 1, ${length}) || '${zone}'`;
   if (fraction === "ms") return cut(wholeLength + 4);
   if (fraction === "none") return cut(wholeLength);
-  return `CASE substr(${v}, ${wholeLength + 1}, 7) WHEN '.000000' THEN ${cut(wholeLength)} ELSE ${v} END`;
+  return `CASE substr(${v}, ${wholeLength + 1}, 7) WHEN '.000000' THEN ${cut(wholeLength)} ELSE ${whole} END`;
 }
 
 function binaryOf({ type, fraction, wholeLength }: IsoShape, c: string): string {

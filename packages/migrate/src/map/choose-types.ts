@@ -6,6 +6,7 @@ import type { SqliteColumn, SqliteTable } from "../sqlite/schema.ts";
 import { sameName } from "../sqlite/schema.ts";
 import type { MapContext } from "./context.ts";
 import { type ColumnFacts, decideType, type Mapping, provenWays } from "./decide-type.ts";
+import { likeOthers } from "./empty-instants.ts";
 import { type ColumnId, columnId, keyGroups } from "./key-groups.ts";
 
 interface Member {
@@ -34,7 +35,23 @@ export function chooseTypes(context: MapContext): ReadonlyMap<ColumnId, Mapping 
     for (const [one, mapping] of together ?? [[id, chooseAlone(member)] as const])
       chosen.set(one, mapping);
   }
-  return chosen;
+  const free = [...members].filter(([id, { facts }]) => facts.wish === null && !groups.has(id));
+  return new Map([...chosen, ...emptyInstants(free, chosen)]);
+}
+
+/** Those that no choice decides. */
+function emptyInstants(
+  free: readonly (readonly [ColumnId, Member])[],
+  chosen: ReadonlyMap<ColumnId, Mapping | null>,
+): [ColumnId, Mapping][] {
+  const columns = free.map(([id, { facts, choice }]) => {
+    const isAsked = choice.type !== undefined || choice.codec !== undefined;
+    return { ...facts, id, isAsked, mapping: chosen.get(id) ?? null };
+  });
+  return columns.flatMap((one) => {
+    const mapping = one.isAsked ? null : likeOthers(one, columns);
+    return mapping === null ? [] : [[one.id, mapping] as [ColumnId, Mapping]];
+  });
 }
 
 function memberOf(context: MapContext, table: SqliteTable, column: SqliteColumn): Member {

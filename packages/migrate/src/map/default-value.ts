@@ -1,3 +1,4 @@
+import { ISO_SHAPES } from "../iso-shape.ts";
 import { quoteText } from "../quote.ts";
 import type { Affinity } from "../sqlite/schema.ts";
 import { tokensOf } from "../sqlite/tokens.ts";
@@ -191,24 +192,37 @@ function epochDefault(sql: string, target: DefaultTarget, codec: string): string
 }
 
 function formatDefault(format: string, target: DefaultTarget): string | null {
-  const precision = format.includes("%f") ? "milliseconds" : "second";
+  if (target.type === "text") {
+    const toChar = strftimeToChar(format);
+    return toChar === null ? null : `to_char(now() AT TIME ZONE 'UTC', ${quoteText(toChar)})`;
+  }
+  const isDay = DAY.test(format);
+  const isTime = TIME_OF_DAY.test(format);
+  // A part of it that is always the same makes another instant than that of now.
+  if (/\d/.test(format.replace(UTC_AT_END, "").replace(/%f0*/, "%f"))) return null;
+  const precision = format.includes("%f") && !isWhole(target.codec) ? "milliseconds" : "second";
   switch (target.type) {
-    case "text": {
-      const toChar = strftimeToChar(format);
-      return toChar === null ? null : `to_char(now() AT TIME ZONE 'UTC', ${quoteText(toChar)})`;
-    }
-    // A finer instant than the spelling has would not come back from the spelling.
     case "timestamp without time zone":
-      return `date_trunc('${precision}', ${UTC_NOW})`;
+      return isDay && isTime ? `date_trunc('${precision}', ${UTC_NOW})` : null;
     case "timestamp with time zone":
-      return `date_trunc('${precision}', now())`;
+      return isDay && isTime ? `date_trunc('${precision}', now())` : null;
     case "date":
-      return `${UTC_NOW}::date`;
+      return isDay ? `${UTC_NOW}::date` : null;
     case "time without time zone":
-      return `date_trunc('second', ${UTC_NOW})::time`;
+      return isTime ? `date_trunc('${precision}', ${UTC_NOW})::time` : null;
     default:
       return null;
   }
+}
+
+const DAY = /%Y-%m-%d|%F/;
+const TIME_OF_DAY = /%H:%M:%[Sf]|%T/;
+const UTC_AT_END = /\+00:00$/;
+
+/** Whether a column's spelling has no place for a fraction: a finer instant would not come back from it. */
+function isWhole(codec: string): boolean {
+  const shape = ISO_SHAPES.find(({ name }) => codec === `iso-${name}`);
+  return codec === "epoch-s" || shape?.fraction === "none";
 }
 
 /** 32 hexadecimal digits; the core of Postgres has no other source of random bytes in SQL. */

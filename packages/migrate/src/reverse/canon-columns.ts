@@ -2,15 +2,12 @@ import { codecNamed } from "../codec/registry.ts";
 import type { PlannedColumn } from "../plan.ts";
 import { quoteName } from "../quote.ts";
 
-/**
- * Postgres: the canon of a column, NULL only where the value is. An instant at infinity has no canon: the sign
- * in its place is none either, so that the comparison in SQLite shows it.
- */
+/** Postgres: the canon of a column, NULL only where the value is. */
 export function canonInPostgres(column: PlannedColumn): string {
   const codec = codecNamed(column.codec);
   const p = quoteName(column.target);
   if (codec.bytes) return codec.canonIn(p);
-  return `CASE WHEN ${p} IS NOT NULL THEN coalesce(${codec.canonIn(p)}, '!') END`;
+  return `CASE WHEN ${p} IS NOT NULL THEN ${codec.canonIn(p)} END`;
 }
 
 /** SQLite: the same, of what is stored there; a value of a class that the codec has not is spelled like none of Postgres. */
