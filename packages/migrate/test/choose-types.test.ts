@@ -7,11 +7,7 @@ import type { DeclaredTable } from "../src/declared.ts";
 import type { Choice, Choices } from "../src/finding.ts";
 import { planMigration } from "../src/make-plan.ts";
 
-/** The type and codec of each column of the first table of a database. */
-async function typesOf(
-  sql: string,
-  options: { wish?: Record<string, string>; choices?: Choices } = {},
-): Promise<Record<string, string>> {
+async function databaseOf(sql: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "lifeboat-types-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, "app.db");
@@ -19,6 +15,15 @@ async function typesOf(
   db.pragma("foreign_keys = OFF");
   db.exec(sql);
   db.close();
+  return path;
+}
+
+/** The type and codec of each column of the first table of a database. */
+async function typesOf(
+  sql: string,
+  options: { wish?: Record<string, string>; choices?: Choices } = {},
+): Promise<Record<string, string>> {
+  const path = await databaseOf(sql);
   const postgres: DeclaredTable[] = [
     {
       name: "t",
@@ -65,7 +70,7 @@ it("decides by what is stored, not by what was declared", async () => {
   });
 });
 
-it("takes TINYINT(1) for a boolean and numbers of a DATETIME for instants, as Laravel, Sequelize and Prisma mean them", async () => {
+it("takes TINYINT(1) for a boolean, as Laravel and Sequelize mean it, and leaves the numbers of a DATETIME numbers", async () => {
   expect(
     await typesOf(
       `CREATE TABLE t(a TINYINT(1), b TINYINT(1), c tinyint(1), d TINYINT, ms DATETIME, s TIMESTAMP, old DATETIME, digits DATETIME, n INTEGER);
@@ -76,12 +81,28 @@ it("takes TINYINT(1) for a boolean and numbers of a DATETIME for instants, as La
     b: "bigint integer",
     c: "boolean boolean",
     d: "bigint integer",
-    ms: "timestamp with time zone epoch-ms",
-    s: "timestamp with time zone epoch-s",
+    ms: "bigint integer",
+    s: "bigint integer",
     old: "bigint integer",
     digits: "bigint integer",
     n: "bigint integer",
   });
+});
+
+it("names the numbers of a DATETIME that are instants of our time, with the choice that makes them so", async () => {
+  const path = await databaseOf(
+    `CREATE TABLE t(ms DATETIME, s TIMESTAMP, old DATETIME, digits DATETIME, n INTEGER);
+     INSERT INTO t VALUES (1704103200123, 1704103200, 0, 202401020304, 1704103200123), (946684800000, 946684800, 1704103200123, 202401020305, 1704103200123)`,
+  );
+  const { findings } = await planMigration({
+    sqlite: { path },
+    signal: new AbortController().signal,
+  });
+  const named = findings.filter(({ id }) => id === "numbers-of-instants");
+  expect(named.map(({ column, choices }) => [column, choices[0]?.codec])).toEqual([
+    ["ms", "epoch-ms"],
+    ["s", "epoch-s"],
+  ]);
 });
 
 it("takes an instant that no row has yet for one like the others of its declaration, where those are one way", async () => {

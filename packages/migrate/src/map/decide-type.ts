@@ -127,9 +127,7 @@ export function decideType(facts: ColumnFacts): Mapping | null {
   if (wished) return wished;
   const { profile, affinity, declaredType } = facts;
   if (only(profile, "integers")) {
-    const better =
-      (isBoolean(declaredType) ? find("boolean") : undefined) ?? epochWay(facts, proven);
-    if (better) return better;
+    if (isBoolean(declaredType) && find("boolean")) return find("boolean") ?? null;
     return (isDecimal(facts) ? find("numeric") : undefined) ?? find("bigint") ?? null;
   }
   if (only(profile, "reals"))
@@ -160,22 +158,6 @@ function isClock(sql: string | null): boolean {
 function isBoolean(declaredType: string): boolean {
   return /BOOL|^TINYINT ?\(1\)$/i.test(declaredType);
 }
-
-/** Declared as instants and full of numbers, as Prisma stores them. Digits of a calendar (202401020304) lie outside these years. */
-function epochWay(
-  { profile, declaredType }: ColumnFacts,
-  proven: readonly Mapping[],
-): Mapping | undefined {
-  if (!/DATETIME|TIMESTAMP/i.test(declaredType)) return undefined;
-  const isRecent = (unit: bigint) =>
-    (profile.minInteger ?? 0n) >= YEAR_2000 * unit && (profile.maxInteger ?? 0n) < YEAR_2100 * unit;
-  const codec = isRecent(1000n) ? "epoch-ms" : isRecent(1n) ? "epoch-s" : null;
-  return proven.find((one) => one.codec === codec);
-}
-
-/** Seconds since 1970. */
-const YEAR_2000 = 946_684_800n;
-const YEAR_2100 = 4_102_444_800n;
 
 function isDecimal(facts: ColumnFacts): boolean {
   return facts.affinity === "NUMERIC" && /DEC|NUM/i.test(facts.declaredType);

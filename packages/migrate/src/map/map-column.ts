@@ -9,6 +9,7 @@ import type { MapContext } from "./context.ts";
 import type { Mapping } from "./decide-type.ts";
 import { isNullDefault, translateDefault } from "./default-value.ts";
 import { columnName } from "./names.ts";
+import { noteEpochs } from "./note-epochs.ts";
 
 /** Used where a column has no faithful type, so that the rest of the plan can still be shown. */
 const UNDECIDED: Mapping = { type: "text", codec: "tagged" };
@@ -27,6 +28,7 @@ export function mapColumn(
   if (mapping === null) noteUnfaithful(context, table, column, profile);
   else if (mapping.codec === "numbers-in-text" && storedValues(profile) > 0)
     noteNumbersInText(context, table, column, profile);
+  else if (mapping.codec === "integer") noteEpochs(context, table, column, profile);
   const target = columnName(
     column.name,
     table.columns.map(({ name }) => name),
