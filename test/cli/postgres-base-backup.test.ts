@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hasProgram } from "@lifeboat/postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -39,8 +39,10 @@ afterAll(async () => {
 test("a backup that was interrupted is gone on with, and the report tells what was taken over", async () => {
   const interrupted = async () => {
     const [newest] = JSON.parse((await run(["list", "--json"])).stdout).backups;
-    const backups = place.at(`repository/shop/postgres/${newest.database}/backups`);
-    await rm(join(backups, newest.id, "manifest.json"));
+    const folder = place.at(`repository/shop/postgres/${newest.database}`);
+    await mkdir(join(folder, "unfinished"), { mode: 0o700 });
+    await writeFile(join(folder, "unfinished", `${newest.id}.json`), "{}\n");
+    await rm(join(folder, "backups", newest.id, "manifest.json"));
     return newest.id;
   };
   const id = await interrupted();

@@ -33,7 +33,7 @@ const engineOf = (names: readonly string[]) =>
     databases: names.map((name) => ({ name, path: join(folder, `${name}.db`) })),
   });
 
-const backUpBy = (engine: Engine, meanwhile: () => Promise<void>) =>
+const backUpBy = (engine: Engine, meanwhile: () => Promise<void>, before = "write the manifest") =>
   backup({
     repository,
     engine,
@@ -42,7 +42,7 @@ const backUpBy = (engine: Engine, meanwhile: () => Promise<void>) =>
     signal: new AbortController().signal,
     run: async (steps) => {
       for (const step of steps) {
-        if (step.title === "write the manifest") await meanwhile();
+        if (step.title === before) await meanwhile();
         await step.run(() => {});
       }
     },
@@ -162,4 +162,20 @@ test("that lost its lock meanwhile writes no manifest, and removes nothing of th
   const left = await paths();
   expect(left).toContain(theirs);
   expect(left.filter((path) => path.endsWith("manifest.json"))).toEqual([]);
+});
+
+test("that lost its lock before anything of it was there marks what it stored since, which the next backup removes", async () => {
+  const taking = backUpBy(
+    engineOf(["one"]),
+    async () => {
+      for (const path of await paths())
+        if (path.startsWith("product/locks/")) await repository.storage.remove(path);
+      await backUp("one");
+    },
+    "back up one",
+  );
+  await expect(taking).rejects.toMatchObject({ code: "LOCK_LOST" });
+  expect(await verified()).toEqual(["UNFINISHED"]);
+  await backUp("one");
+  expect(await verified()).toEqual([]);
 });

@@ -5,6 +5,7 @@ import { backup, drill, Repository, RepositoryMemory, verify } from "@lifeboat/c
 import { filesystemStorage } from "@lifeboat/storage";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { markUnfinished } from "../../packages/core/src/unfinished-mark.ts";
 import { startCluster, type TestCluster } from "../support/postgres.ts";
 import { restoreBeside } from "../support/postgres-copies.ts";
 import { type ClusterRepository, repositoryBeside } from "../support/postgres-repository.ts";
@@ -53,6 +54,7 @@ describe("a backup by several workers that was interrupted", () => {
   async function cutShort(): Promise<{ id: string }> {
     const { manifests } = await kept.repository.backups(kept.folder);
     const { id } = manifests.at(-1) ?? (await kept.take({ transport: "parallel" }));
+    await markUnfinished(kept.folder, id);
     await rm(join(backups(), id, "manifest.json"));
     return { id };
   }

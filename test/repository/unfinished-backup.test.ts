@@ -82,6 +82,13 @@ test("a folder that bears no backup's name is somebody's own: no backup removes 
   expect(await paths()).toEqual(["handover/notes.txt"]);
 });
 
+test("what lies beside the marks under a backup's name alone is none, and what bears that name is not removed", async () => {
+  await storage.create(`${folder.path}/unfinished/${OLDER}`, Buffer.from("somebody's own"));
+  await storage.create(`${folder.backupPath(OLDER)}/app.db.zst`, Buffer.from("x"));
+  await clearUnfinished(folder);
+  expect(await paths()).toEqual([`${OLDER}/app.db.zst`]);
+});
+
 test("the same holds for exports, and for those that have lost their manifest", async () => {
   const notes = `${folder.path}/exports/handover/notes.txt`;
   await storage.create(notes, Buffer.from("keep this"));

@@ -12,8 +12,8 @@ import type { BackupType, Manifest, ManifestObject } from "./manifest.ts";
 import { objectsAmiss } from "./objects-amiss.ts";
 import { type Report, runSteps, type Step, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
-import { clearUnfinished, leftoversOf, removeStrangers } from "./unfinished-backup.ts";
-import { markUnfinished, removeMark, type Unfinished } from "./unfinished-mark.ts";
+import { backupsOf, clearUnfinished, leftoversOf, removeStrangers } from "./unfinished-backup.ts";
+import { markUnfinished, markWhatIsLeft, removeMark, type Unfinished } from "./unfinished-mark.ts";
 import { TOOL } from "./version.ts";
 
 export interface BackupRequest {
@@ -109,8 +109,12 @@ export async function backup(request: BackupRequest): Promise<BackupReport> {
     ]);
   } catch (cause) {
     await quietly(async () => {
-      // What lies there without a manifest is another run's once the locks are.
-      if (locks.length < folders.length || !(await areHeld(locks))) return;
+      if (locks.length < folders.length) return;
+      // What else lies there without a manifest is another run's once the locks are.
+      if (!(await areHeld(locks))) {
+        for (const folder of folders) await markWhatIsLeft(folder, backupsOf(folder), id);
+        return;
+      }
       // On a full storage the log needs the room more than the next backup needs a head start.
       const keeps = isFullStorage(cause) ? undefined : canGoOnWith;
       for (const folder of folders)

@@ -88,7 +88,7 @@ export async function drill(request: DrillRequest): Promise<DrillReport> {
     // A copy that does not come up is the one to look at.
     if (keep && runs.some(({ isRestored }) => isRestored))
       left = await keepCopies(scratch, runs).catch(() => NOTHING_KEPT);
-    throw withKept(withRecord(cause, notRecorded), left);
+    throw withKept(withRecord(ofScratch(cause), notRecorded), left);
   } finally {
     for (const each of runs) await each.close();
     if (left.kept === null) await rm(scratch, { recursive: true, force: true });
@@ -185,6 +185,17 @@ function recordOf(runs: readonly DrillRun[], startedAt: Date, total: number): Dr
     checks,
   };
 }
+
+/** A restore is told to go to another disk; a drill's copy goes where TMPDIR says. */
+function ofScratch(cause: unknown): unknown {
+  if (!(cause instanceof LifeboatError) || !WITHOUT_ROOM.includes(cause.code)) return cause;
+  const { code, kind, message, details } = cause;
+  const remedy = "set TMPDIR to a directory on a disk with room for the whole copy";
+  return new LifeboatError({ code, kind, message, remedy, details, cause });
+}
+
+/** As the engines say that there is no room for what they restore. */
+const WITHOUT_ROOM = ["NO_SPACE", "TARGET_FULL"];
 
 /** The failure comes first; that nobody else will hear of it belongs to it. */
 function withRecord(cause: unknown, notRecorded: string | null): unknown {

@@ -6,6 +6,7 @@ import { type ExportManifest, type ExportSummary, exportSummary } from "./export
 import {
   exportIds,
   exportLockName,
+  exportsIn,
   removeUnfinishedExports,
   writeExportManifest,
 } from "./exports.ts";
@@ -15,7 +16,7 @@ import type { Lock } from "./lock.ts";
 import type { ManifestObject } from "./manifest.ts";
 import { type Report, runSteps, type StepRunner } from "./progress.ts";
 import type { Repository } from "./repository.ts";
-import { markUnfinished, removeMark } from "./unfinished-mark.ts";
+import { markUnfinished, markWhatIsLeft, removeMark } from "./unfinished-mark.ts";
 import { TOOL } from "./version.ts";
 
 export interface ExportReport extends ExportSummary {
@@ -84,7 +85,8 @@ export async function exportToRepository(
     ]);
   } catch (cause) {
     await quietly(async () => {
-      if (!(await lock?.isHeld())) return;
+      if (!lock) return;
+      if (!(await lock.isHeld())) return await markWhatIsLeft(folder, exportsIn(folder), id);
       await removeUnfinishedExports(folder);
       await removeMark(folder, id);
     });

@@ -33,6 +33,7 @@ export async function manifestsMissing(
   const without = ids.filter((id) => kind.test(id) && !known.has(id));
   if (without.length === 0 || (await repository.isLocked(lock))) return [];
   const unfinished = await unfinishedIds(folder, { kind, pathOf });
+  const goesOn = name === "backup" && folder.engine === "postgres" ? ", or goes on with it" : "";
   const missing: Problem[] = [];
   for (const id of without) {
     const object = `${pathOf(id)}/manifest.json`;
@@ -44,7 +45,7 @@ export async function manifestsMissing(
         ? {
             object,
             code: "UNFINISHED",
-            message: `${pathOf(id)} was never finished, and is no ${name}: the next ${name} removes it, or goes on with it`,
+            message: `${pathOf(id)} was never finished, and is no ${name}: the next ${name} removes it${goesOn}`,
           }
         : {
             object,

@@ -1,7 +1,7 @@
 import { createDocument } from "./create-document.ts";
 import type { DatabaseFolder } from "./database-folder.ts";
 import { LifeboatError } from "./errors.ts";
-import { allObjects } from "./listing.ts";
+import { allObjects, holdsObjects } from "./listing.ts";
 import { sealedJson } from "./sealed-json.ts";
 
 /** What has ids with objects and, at last, a manifest: the backups or the exports of a database. */
@@ -31,6 +31,18 @@ export async function markUnfinished(folder: DatabaseFolder, id: string): Promis
     // Whoever goes on with an interrupted backup finds its mark.
     if (!(thrown instanceof LifeboatError) || thrown.code !== "OBJECT_EXISTS") throw thrown;
   }
+}
+
+/**
+ * By a run that has lost its lock: what it stored until it noticed came after whoever has the lock looked, saw nothing of it, and removed its mark.
+ */
+export async function markWhatIsLeft(
+  folder: DatabaseFolder,
+  { pathOf }: MarkedKind,
+  id: string,
+): Promise<void> {
+  if (id === "" || (await hasManifest(folder, pathOf(id)))) return;
+  if (await holdsObjects(folder.storage, `${pathOf(id)}/`)) await markUnfinished(folder, id);
 }
 
 /** Once the manifest is there, or nothing lies under the id any more. */
@@ -78,8 +90,8 @@ async function markedIds(folder: DatabaseFolder, { kind }: MarkedKind): Promise<
   const place = marksPath(folder);
   const ids: string[] = [];
   for await (const { path } of allObjects(folder.storage, place)) {
-    const id = path.slice(place.length).replace(/\.json$/, "");
-    if (kind.test(id)) ids.push(id);
+    const [, id] = /^(.+)\.json$/.exec(path.slice(place.length)) ?? [];
+    if (id !== undefined && kind.test(id)) ids.push(id);
   }
   return ids;
 }
