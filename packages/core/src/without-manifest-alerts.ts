@@ -15,7 +15,9 @@ export async function lostManifestAlerts(
   const lost = await backupsThatLostTheirs(repository, folder, read);
   const newest = lost.at(-1);
   if (!newest) return [];
-  const others = lost.length > 1 ? `; so have ${lost.length - 1} older ones` : "";
+  const older = lost.length - 1;
+  const others =
+    older === 0 ? "" : `; and so ${older === 1 ? "has an older one" : `have ${older} older ones`}`;
   return [
     {
       id: "manifest-missing",
